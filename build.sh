@@ -71,8 +71,6 @@ case $target in
     need libsqlite3-dev /usr/include/sqlite3.h
     need nodejs node
     need npm npm
-    need curl curl
-    need bc bc
     need ceph-mon ceph-mon
     need ceph-osd ceph-osd
     need radosgw radosgw
