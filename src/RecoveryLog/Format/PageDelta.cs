@@ -1,92 +1,153 @@
-using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace RecoveryVfs.RecoveryLog;
 
-/// <summary>
-/// The difference of two versions of a page, as byte ranges that are assigned: applying it twice, or on a page that already has it, changes
-/// nothing more.
-/// </summary>
+/// <summary>A page as the byte ranges in which it differs from its previous version.</summary>
 /// <remarks>
-/// A run of ranges: <c>varint gap</c> (bytes to skip since the end of the last range), <c>varint length</c> (at least 1), bytes. Ranges with fewer than
-/// <see cref="MergeGap"/> equal bytes between them are one. Comparison runs over 8 bytes at a time: equal stretches, most of a page, cost
-/// little more than reading them.
+/// <code>
+///   +-----------+-----------------------------------------+----···
+///   | count     | gap       | length ≥ 1 | length bytes   | next range
+///   | varint    | varint    | varint     |                |
+///   +-----------+-----------------------------------------+----···
+/// </code>
+/// <c>gap</c> is counted from the end of the range before (from 0 for the first). The ranges are assignments, so applying them
+/// twice, or to a page that has them already, gives the same page.
 /// </remarks>
 public static class PageDelta
 {
-    /// <summary>A gap shorter than this costs more as a gap than as bytes.</summary>
-    const int MergeGap = 4;
+    /// <summary>Equal bytes between two ranges that are cheaper to repeat than a new range's gap and length.</summary>
+    const int MergeGapBytes = 4;
 
     /// <summary>
-    /// Writes the ranges in which <paramref name="after"/> differs; false when they would need more than
-    /// <paramref name="destination"/> holds (the caller then takes the whole page). The pages have the same length.
+    /// Writes the ranges in which <paramref name="newer"/> differs from <paramref name="older"/> (of the same length, at most 65,536 bytes);
+    /// false when that takes more than half a page or than the destination has, and the page is better written whole. No allocation;
+    /// about a microsecond for 4 KiB.
     /// </summary>
-    public static bool TryEncode(ReadOnlySpan<byte> before, ReadOnlySpan<byte> after, Span<byte> destination, out int written)
+    public static bool TryEncode(ReadOnlySpan<byte> older, ReadOnlySpan<byte> newer, Span<byte> destination, out int written)
     {
         written = 0;
-        var lastEnd = 0;
-        var start = NextDifference(before, after, 0);
-        while (start < after.Length)
+        if (older.Length != newer.Length)
+            return false;
+        var to = destination[..Math.Min(destination.Length, newer.Length / 2)];
+        // The count is written last; two bytes are kept for it, and the rest moved when it needs only one.
+        const int CountBytes = 3;
+        var at = CountBytes;
+        int count = 0, position = 0, previousEnd = 0;
+        while ((position = NextDifference(older, newer, position)) < newer.Length)
         {
-            var end = EndOfRange(before, after, start, out var next);
-            var length = end - start;
-            if (destination.Length - written < length + 10) return false;
-            written += Varint.Write(destination[written..], (uint)(start - lastEnd));
-            written += Varint.Write(destination[written..], (uint)length);
-            after.Slice(start, length).CopyTo(destination[written..]);
-            written += length;
-            lastEnd = end;
-            start = next;
-        }
-        return true;
-    }
-
-    /// <summary>Assigns the ranges to a page; false when they do not fit it (damage).</summary>
-    public static bool TryApply(ReadOnlySpan<byte> delta, Span<byte> page)
-    {
-        var at = 0L;
-        while (!delta.IsEmpty)
-        {
-            if (!Varint.TryRead(ref delta, out var gap) || !Varint.TryRead(ref delta, out var length)) return false;
-            at += gap;
-            if (length == 0 || length > (uint)delta.Length || at + length > page.Length) return false;
-            delta[..(int)length].CopyTo(page[(int)at..]);
-            delta = delta[(int)length..];
+            var end = EndOfRange(older, newer, position);
+            var length = end - position;
+            if (at + 2 * Varint.MaxBytes32 + length > to.Length)
+                return false;
+            at += Varint.Write(to[at..], (uint)(position - previousEnd));
+            at += Varint.Write(to[at..], (uint)length);
+            newer[position..end].CopyTo(to[at..]);
             at += length;
+            count++;
+            position = previousEnd = end;
         }
+        if (to.Length < CountBytes)
+            return false;
+        var countBytes = Varint.Write(to, (uint)count);
+        if (countBytes < CountBytes)
+            to[CountBytes..at].CopyTo(to[countBytes..]);
+        written = at - (CountBytes - countBytes);
         return true;
     }
 
-    static int NextDifference(ReadOnlySpan<byte> before, ReadOnlySpan<byte> after, int at) =>
-        at + before[at..].CommonPrefixLength(after[at..]);
-
-    /// <summary>The end of the range that starts at a difference, and where the next one starts.</summary>
-    static int EndOfRange(ReadOnlySpan<byte> before, ReadOnlySpan<byte> after, int start, out int next)
+    /// <summary>
+    /// Whether a delta is well-formed for a page of so many bytes, and how long it is. The delta starts at the start of <paramref name="bytes"/>,
+    /// which may go on behind it.
+    /// </summary>
+    public static bool TryMeasure(ReadOnlySpan<byte> bytes, int pageBytes, out int deltaBytes)
     {
-        ref var old = ref MemoryMarshal.GetReference(before);
-        ref var fresh = ref MemoryMarshal.GetReference(after);
-        var at = start + 1;
-        while (true)
+        var rest = bytes;
+        deltaBytes = 0;
+        if (!Varint.TryRead(ref rest, out var count))
+            return false;
+        long position = 0;
+        for (uint i = 0; i < count; i++)
         {
-            // Stretches that differ throughout go eight bytes at a time; a zero byte in the XOR is an equal byte.
-            while (at + 8 <= after.Length)
-            {
-                var x = Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref old, at)) ^ Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref fresh, at));
-                var zeros = (x - 0x0101010101010101UL) & ~x & 0x8080808080808080UL;
-                if (zeros == 0)
-                {
-                    at += 8;
-                    continue;
-                }
-                at += BitOperations.TrailingZeroCount(zeros) >> 3;
-                break;
-            }
-            while (at < after.Length && before[at] != after[at]) at++;
-            next = NextDifference(before, after, at);
-            if (next >= after.Length || next - at >= MergeGap) return at;
-            at = next + 1;
+            if (!Varint.TryRead(ref rest, out var gap) || !Varint.TryRead(ref rest, out var length) || length == 0)
+                return false;
+            position += (long)gap + length;
+            if (position > pageBytes || length > rest.Length)
+                return false;
+            rest = rest[(int)length..];
+        }
+        deltaBytes = bytes.Length - rest.Length;
+        return true;
+    }
+
+    /// <summary>Applies a delta that <see cref="TryMeasure"/> accepted for a page of this length.</summary>
+    public static void Apply(ReadOnlySpan<byte> delta, Span<byte> page)
+    {
+        Varint.TryRead(ref delta, out var count);
+        var position = 0;
+        for (; count > 0; count--)
+        {
+            Varint.TryRead(ref delta, out var gap);
+            Varint.TryRead(ref delta, out var length);
+            position += (int)gap;
+            delta[..(int)length].CopyTo(page[position..]);
+            position += (int)length;
+            delta = delta[(int)length..];
         }
     }
+
+    static int NextDifference(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b, int from)
+    {
+        ref var x = ref MemoryMarshal.GetReference(a);
+        ref var y = ref MemoryMarshal.GetReference(b);
+        var i = from;
+        for (; i + Vector256<byte>.Count <= a.Length; i += Vector256<byte>.Count)
+        {
+            var differing = Differing(ref x, ref y, i);
+            if (differing != 0)
+                return i + BitOperations.TrailingZeroCount(differing);
+        }
+        for (; i < a.Length; i++)
+            if (a[i] != b[i])
+                return i;
+        return a.Length;
+    }
+
+    /// <summary>Where the range that starts at a difference ends: before the first run of equal bytes long enough for a new range to pay.</summary>
+    static int EndOfRange(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b, int from)
+    {
+        ref var x = ref MemoryMarshal.GetReference(a);
+        ref var y = ref MemoryMarshal.GetReference(b);
+        var lastDifference = from;
+        var i = from + 1;
+        while (i + Vector256<byte>.Count <= a.Length)
+        {
+            var differing = Differing(ref x, ref y, i);
+            while (differing != 0)
+            {
+                var next = i + BitOperations.TrailingZeroCount(differing);
+                if (next - lastDifference > MergeGapBytes)
+                    return lastDifference + 1;
+                // All the bits of this run of differences at once.
+                var run = BitOperations.TrailingZeroCount(~(differing >> (next - i)));
+                lastDifference = next + run - 1;
+                var consumed = lastDifference - i + 1;
+                differing = consumed >= 32 ? 0 : differing >> consumed << consumed;
+            }
+            i += Vector256<byte>.Count;
+            if (i - lastDifference > MergeGapBytes)
+                return lastDifference + 1;
+        }
+        for (; i < a.Length && i - lastDifference <= MergeGapBytes; i++)
+            if (a[i] != b[i])
+                lastDifference = i;
+        return lastDifference + 1;
+    }
+
+    // The callers keep i + 32 within both spans.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static uint Differing(ref byte x, ref byte y, int i) =>
+        ~Vector256.Equals(Vector256.LoadUnsafe(ref x, (nuint)i), Vector256.LoadUnsafe(ref y, (nuint)i)).ExtractMostSignificantBits();
 }
