@@ -18,7 +18,7 @@ namespace RecoveryVfs.PageStore;
 public sealed partial class Store : IDisposable
 {
     readonly StoreOptions options;
-    readonly IDisposable storeLock;
+    readonly IDisposable? storeLock;
     readonly IPageStore pages;
     readonly PendingCommits pending;
     readonly Lock orderGate = new();
