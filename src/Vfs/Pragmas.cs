@@ -55,6 +55,8 @@ internal static class Pragmas
                 return Fixed(pragma, value, file.Open.Store.Options.OverlayBytes);
             case "recovery_pending_budget":
                 return Fixed(pragma, value, file.Open.Store.Options.PendingBytes);
+            case "recovery_max_local_log":
+                return Fixed(pragma, value, file.Open.Store.Options.MaxLocalLogBytes);
             case "recovery_linger":
                 return Fixed(pragma, value, (long)file.Open.Store.Options.Linger.TotalMilliseconds);
             case "recovery_lock_timeout":

@@ -49,6 +49,12 @@ public sealed record RecoveryOptions
     /// <summary><c>pending-budget</c>: bytes of committed pages that may wait to enter the page store.</summary>
     public long PendingBytes { get; init; } = 32L << 20;
 
+    /// <summary><c>max-local-log</c>: the most bytes that the local log may grow to; commits fail beyond it.</summary>
+    public long MaxLocalLogBytes { get; init; } = 4L << 30;
+
+    /// <summary><c>pages</c>: <c>rocksdb</c>, or <c>memory</c> for tests and small throw-away stores (the log is written all the same).</summary>
+    public bool PagesInMemory { get; init; }
+
     /// <summary><c>linger</c>: how long a store stays open after its last connection, in milliseconds.</summary>
     public TimeSpan Linger { get; init; } = TimeSpan.FromSeconds(1);
 
@@ -65,6 +71,8 @@ public sealed record RecoveryOptions
         PageCacheBytes = PageCacheBytes,
         OverlayBytes = OverlayBytes,
         PendingBytes = PendingBytes,
+        MaxLocalLogBytes = MaxLocalLogBytes,
+        PagesInMemory = PagesInMemory,
         Time = Time,
     };
 }
@@ -88,7 +96,7 @@ internal static class Options
 
     /// <summary>Every name, as in a URI.</summary>
     public static readonly string[] Names =
-        ["store", "isolation", "journal", "page-cache", "overlay-budget", "pending-budget", "linger", "lock-timeout"];
+        ["store", "isolation", "journal", "page-cache", "overlay-budget", "pending-budget", "max-local-log", "pages", "linger", "lock-timeout"];
 
     /// <summary>The options with one of them set from text.</summary>
     public static RecoveryOptions With(this RecoveryOptions options, string name, string value) => name switch
@@ -99,6 +107,8 @@ internal static class Options
         "page-cache" => options with { PageCacheBytes = ParseBytes(name, value) },
         "overlay-budget" => options with { OverlayBytes = ParseBytes(name, value) },
         "pending-budget" => options with { PendingBytes = ParseBytes(name, value) },
+        "max-local-log" => options with { MaxLocalLogBytes = ParseBytes(name, value) },
+        "pages" => options with { PagesInMemory = ParsePages(value) },
         "linger" => options with { Linger = ParseMilliseconds(name, value) },
         "lock-timeout" => options with { LockTimeout = ParseMilliseconds(name, value) },
         _ => options,
@@ -119,6 +129,13 @@ internal static class Options
         "auto" => JournalPlace.Auto,
         "plain" => JournalPlace.Plain,
         _ => throw Unknown("journal", value, "auto or plain"),
+    };
+
+    static bool ParsePages(string value) => value.ToLowerInvariant() switch
+    {
+        "rocksdb" => false,
+        "memory" => true,
+        _ => throw Unknown("pages", value, "rocksdb or memory"),
     };
 
     static long ParseBytes(string name, string value)
