@@ -13,7 +13,7 @@ public sealed partial class Store
     readonly LiveFiles live = new();
     bool checkpointWanted;
     long sizeAtCheckpoint;
-    ulong hintsLsn;
+    ulong hintsLsn, replayFrom;
 
     Store(StoreOptions options, IDisposable? storeLock, IPageStore pages)
     {
@@ -30,6 +30,11 @@ public sealed partial class Store
     public static Store Open(StoreOptions options)
     {
         CreateDirectory(options);
+        return OpenDirectory(options, static (store, recorder) => store.Replay(recorder));
+    }
+
+    static Store OpenDirectory(StoreOptions options, Action<Store, FileRecorder?> start)
+    {
         // A disk that is handed in is not the system's: nobody else can open it.
         var storeLock = options.Disk is LocalDisk ? StoreLock.Take(options.Directory) : null;
         IPageStore? pages = null;
@@ -44,7 +49,7 @@ public sealed partial class Store
                 ? new MemoryPageStore()
                 : RocksPageStore.Open(new RocksPageStoreOptions { Directory = pagesDirectory, Recorder = recorder });
             store = new Store(options, storeLock, pages);
-            store.Replay(recorder);
+            start(store, recorder);
             return store;
         }
         catch
@@ -75,16 +80,9 @@ public sealed partial class Store
     /// </summary>
     void Replay(FileRecorder? recorder)
     {
-        var hints = LocalHints.LoadNewest(options.Disk, Directory);
-        hintsLsn = hints?.Lsn ?? 0;
+        RefuseReplica();
+        var hints = LoadHints();
         var applied = pages.Applied;
-        if (hints is not null)
-        {
-            live.Load(hints);
-            foreach (var database in live.Databases)
-                Catalog.Adopt(database.Id, database.Name, VersionOf(database.Id, database.Name, 0));
-            Catalog.ReserveIds(live.NextDatabaseId);
-        }
         var replay = new StoreReplay(this, applied, hintsLsn);
         var plain = new PlainReplay(options.Disk, Path.Combine(Directory, "files"));
         using (replayApplier = new PageApplier(pages, pending))
@@ -92,10 +90,11 @@ public sealed partial class Store
             log = LocalLog.Open(options.Disk, Directory, new LogOptions
             {
                 LogId = hints?.LogId,
+                CreateAt = FirstLsnAfterRestore(hints),
                 MaxLogBytes = options.MaxLocalLogBytes,
                 Time = options.Time,
                 OnAppended = (in Record record) => live.Apply(record),
-            }, Math.Min(hintsLsn, applied) + 1, (in Record record) =>
+            }, ReplayFrom(hints, applied), (in Record record) =>
             {
                 if (record.Lsn > hintsLsn)
                 {
@@ -113,8 +112,24 @@ public sealed partial class Store
         files = new PlainFiles(options.Disk, Path.Combine(Directory, "files"), log, live.NewFnode);
         files.Adopt(live.Files.Where(f => f.Class == FileClass.Plain).Select(f => (f.Fnode, f.Name, f.SizeBytes)));
         recorder?.Attach(log, live.NewFnode, live);
-        applier = new Applier(new PageApplier(pages, pending), log, pending, AfterRound);
+        applier = new Applier(new PageApplier(pages, pending), log.Sync, pending, AfterRound);
         if (pending.Count > 0) applier.Notify();
+    }
+
+    /// <summary>The first record that a replay needs: what the hints say, or later when the page store went on since.</summary>
+    static ulong ReplayFrom(Hints? hints, ulong applied) => hints is null ? 1 : Math.Max(hints.ReplayFrom, Math.Min(hints.Lsn, applied) + 1);
+
+    Hints? LoadHints()
+    {
+        var hints = LocalHints.LoadNewest(options.Disk, Directory);
+        hintsLsn = hints?.Lsn ?? 0;
+        replayFrom = hints?.ReplayFrom ?? 1;
+        if (hints is null) return null;
+        live.Load(hints);
+        foreach (var database in live.Databases)
+            Catalog.Adopt(database.Id, database.Name, VersionOf(database.Id, database.Name, 0));
+        Catalog.ReserveIds(live.NextDatabaseId);
+        return hints;
     }
 
     internal DatabaseVersion VersionOf(uint id, string name, ulong createdLsn) =>
@@ -154,8 +169,14 @@ public sealed partial class Store
     void PublishHints()
     {
         log.AppendEvents();
-        var persisted = pages.PersistedApplied;
-        var hints = live.Snapshot(log.LogId, log.Epoch, lsn => Math.Min(lsn, persisted) + 1);
+        Hints hints;
+        lock (orderGate)
+        {
+            // With nothing pending, the page store's files hold every commit there is; the newest record may be of another kind.
+            var all = pending.Count == 0 && pages.PersistedApplied == pages.Applied;
+            hints = live.Snapshot(log.LogId, log.Epoch, lsn => Math.Max(replayFrom, (all ? lsn : Math.Min(lsn, pages.PersistedApplied)) + 1));
+            replayFrom = hints.ReplayFrom;
+        }
         if (options.PagesInMemory) return;
         log.Sync(hints.Lsn);
         files.SyncAll();
@@ -171,7 +192,8 @@ public sealed partial class Store
         disposed = true;
         try
         {
-            if (poison is null && log.Poison is null && !options.ReadOnly) CloseCleanly();
+            if (IsReplica) Settle();
+            else if (poison is null && log.Poison is null && !options.ReadOnly) CloseCleanly();
         }
         catch (RecoveryException)
         {
@@ -195,6 +217,7 @@ public sealed partial class Store
     {
         applier?.Dispose();
         files?.Dispose();
+        replicaPlain?.Dispose();
         pending.Clear();
         log?.Dispose();
         Cache.Dispose();

@@ -176,7 +176,7 @@ public sealed class StoreTests : IDisposable
         pins.Clear();
     }
 
-    static void Compare(Store store, SortedDictionary<string, byte[]> model)
+    internal static void Compare(Store store, SortedDictionary<string, byte[]> model)
     {
         Assert.Equal(model.Keys, store.Databases.Select(d => d.Name));
         foreach (var (name, content) in model)
@@ -189,7 +189,7 @@ public sealed class StoreTests : IDisposable
         Assert.Empty(store.Verify(null, default));
     }
 
-    static void Transaction(Random random, Store store, SortedDictionary<string, byte[]> model)
+    internal static void Transaction(Random random, Store store, SortedDictionary<string, byte[]> model)
     {
         var count = random.Next(5) == 0 ? 2 : 1;
         var overlays = new List<PageOverlay>();
