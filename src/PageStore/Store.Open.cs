@@ -15,7 +15,7 @@ public sealed partial class Store
     long sizeAtCheckpoint;
     ulong hintsLsn;
 
-    Store(StoreOptions options, IDisposable storeLock, IPageStore pages)
+    Store(StoreOptions options, IDisposable? storeLock, IPageStore pages)
     {
         this.options = options;
         this.storeLock = storeLock;
@@ -30,7 +30,8 @@ public sealed partial class Store
     public static Store Open(StoreOptions options)
     {
         CreateDirectory(options);
-        var storeLock = StoreLock.Take(options.Directory);
+        // A disk that is handed in is not the system's: nobody else can open it.
+        var storeLock = options.Disk is LocalDisk ? StoreLock.Take(options.Directory) : null;
         IPageStore? pages = null;
         Store? store = null;
         try
@@ -50,7 +51,7 @@ public sealed partial class Store
         {
             store?.ReleaseAll();
             pages?.Dispose();
-            storeLock.Dispose();
+            storeLock?.Dispose();
             throw;
         }
     }
@@ -178,7 +179,7 @@ public sealed partial class Store
         }
         ReleaseAll();
         pages.Dispose();
-        storeLock.Dispose();
+        storeLock?.Dispose();
     }
 
     void CloseCleanly()

@@ -18,7 +18,7 @@ namespace RecoveryVfs.PageStore;
 public sealed partial class Store : IDisposable
 {
     readonly StoreOptions options;
-    readonly IDisposable storeLock;
+    readonly IDisposable? storeLock;
     readonly IPageStore pages;
     readonly PendingCommits pending;
     readonly Lock orderGate = new();
@@ -106,7 +106,7 @@ public sealed partial class Store : IDisposable
         var encoded = CommitEncoder.Encode(this, overlay);
         try
         {
-            encoded.Reservation = log.Reserve(LocalLog.SpaceFor(encoded.TotalBytes, encoded.PartCount));
+            SetReservation(overlay, LocalLog.SpaceFor(encoded.TotalBytes, encoded.PartCount));
         }
         catch
         {
@@ -114,6 +114,25 @@ public sealed partial class Store : IDisposable
             throw;
         }
         return overlay.Encoded = encoded;
+    }
+
+    void SetReservation(PageOverlay overlay, long bytes)
+    {
+        if (overlay.Reservation is null) overlay.Reservation = log.Reserve(bytes);
+        else overlay.Reservation.Set(bytes);
+    }
+
+    /// <summary>
+    /// Sets aside log space for what an overlay holds now, whatever it is encoded to: a cheap <see cref="Prepare"/> for those who write on.
+    /// Kept until the overlay is committed or disposed.
+    /// </summary>
+    public void Reserve(PageOverlay overlay)
+    {
+        ThrowUnlessWritable();
+        var parts = (int)(overlay.PageBytes / PageCommitFormat.PartBytes) + 2;
+        var wanted = LocalLog.SpaceFor(overlay.PageBytes + overlay.Pages.Count * 11L + parts * (long)PageCommitFormat.HeaderBytes, parts);
+        // In steps, so that a checkpoint of many pages does not come here for each of them.
+        if (overlay.Reservation is null || overlay.Reservation.Bytes < wanted) SetReservation(overlay, wanted + (wanted / 2));
     }
 
     internal static void DropEncoded(PageOverlay overlay)
@@ -137,13 +156,14 @@ public sealed partial class Store : IDisposable
         {
             for (var i = 0; i < overlays.Length; i++)
             {
-                var encoded = overlays[i].Encoded!;
                 var basis = overlays[i].Basis;
+                if (overlays[i].Database.IsDeleted)
+                    throw new RecoveryException(RecoveryError.IoWrite, $"Database {overlays[i].Database.Name} was deleted while this transaction was open.");
                 if (!ReferenceEquals(overlays[i].Database.Current, basis))
                     throw new InvalidOperationException($"The transaction on {overlays[i].Database.Name} does not lie on its newest version.");
             }
             commit.Lsn = overlays.Length == 1 && overlays[0].Encoded!.PartCount == 1
-                ? AppendSingle(overlays[0].Encoded!)
+                ? AppendSingle(overlays[0])
                 : AppendGroup(overlays);
             for (var i = 0; i < overlays.Length; i++)
             {
@@ -169,10 +189,10 @@ public sealed partial class Store : IDisposable
         if (!ReferenceEquals(content, overlay)) overlay.ReleasePages();
     }
 
-    ulong AppendSingle(EncodedCommit encoded)
+    ulong AppendSingle(PageOverlay overlay)
     {
         byte[]? scratch = null;
-        return log.Append(RecordKind.PageCommit, encoded.Part(0, ref scratch), reservation: encoded.Reservation);
+        return log.Append(RecordKind.PageCommit, overlay.Encoded!.Part(0, ref scratch), reservation: overlay.Reservation);
     }
 
     ulong AppendGroup(ReadOnlySpan<PageOverlay> overlays)
@@ -180,7 +200,14 @@ public sealed partial class Store : IDisposable
         byte[]? scratch = null;
         long bytes = 0;
         foreach (var overlay in overlays) bytes += LocalLog.SpaceFor(overlay.Encoded!.TotalBytes, overlay.Encoded.PartCount);
-        using var group = log.BeginGroup(overlays[0].Encoded!.Reservation, bytes);
+        // One reservation for the whole group.
+        foreach (var overlay in overlays[1..])
+        {
+            overlay.Reservation?.Dispose();
+            overlay.Reservation = null;
+        }
+        SetReservation(overlays[0], bytes);
+        using var group = log.BeginGroup(overlays[0].Reservation, bytes);
         for (var i = 0; i < overlays.Length; i++)
         {
             var encoded = overlays[i].Encoded!;

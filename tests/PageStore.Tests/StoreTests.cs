@@ -216,7 +216,7 @@ public sealed class StoreTests : IDisposable
     static byte[] Change(Random random, PageOverlay overlay, byte[] before)
     {
         var content = before.ToArray();
-        var pageSize = content.Length >= 100 && content[0] == 'S' ? (content[16] << 8 | content[17]) is var s && s == 1 ? 65536 : s : 1024;
+        var pageSize = content.Length >= 100 && content.AsSpan(0, 16).SequenceEqual("SQLite format 3\0"u8) && content[16] * 256 + content[17] >= 512 ? (content[16] << 8 | content[17]) is var s && s == 1 ? 65536 : s : 1024;
         for (var i = random.Next(1, 12); i > 0; i--)
         {
             var kind = random.Next(30);
