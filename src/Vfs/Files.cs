@@ -22,7 +22,7 @@ internal static class Files
         var database = OpenDatabases.Attach(path) is { } open ? NotExclusive(open, flags) : DatabaseOpening.Open(path.ToArray(), flags, parameters);
         try
         {
-            var readOnly = (flags & Sqlite.OpenReadOnly) != 0 || database.Store.ReadOnly;
+            var readOnly = (flags & Sqlite.OpenReadOnly) != 0;
             if (readOnly) flags = flags & ~(Sqlite.OpenReadWrite | Sqlite.OpenCreate) | Sqlite.OpenReadOnly;
             var options = parameters.Values.Count == 0 ? database.Store.Options : database.Store.Options.With(parameters.Values);
             if (parameters.Values.Any(v => v.Key == "journal")) database.PlainJournal = options.Journal == JournalPlace.Plain;
@@ -52,7 +52,7 @@ internal static class Files
     static RecordedFile? OpenWal(ReadOnlySpan<byte> path, int flags)
     {
         if (DatabaseOf(path, WalSuffixBytes) is not { } database) return null;
-        var readOnly = (flags & Sqlite.OpenReadOnly) != 0 || database.Store.ReadOnly;
+        var readOnly = (flags & Sqlite.OpenReadOnly) != 0;
         lock (database.WalGate)
         {
             var create = (flags & Sqlite.OpenCreate) != 0 && !readOnly;
@@ -143,7 +143,7 @@ internal static class Files
         var main = Encoding.UTF8.GetString(path)[..^suffix.Length];
         var stub = Stub.Read(main);
         if (stub.Content != PathContent.Stub || !Directory.Exists(stub.Store)) return null;
-        var store = StoreRegistry.Acquire(stub.Store, readOnly: false, Options.Process.With(Options.FromConfig(stub.Store)));
+        var store = StoreRegistry.Acquire(stub.Store, Options.Process.With(Options.FromConfig(stub.Store)));
         try
         {
             return ask(store.Store, stub.Database + suffix);
@@ -161,7 +161,7 @@ internal static class Files
         if (stub.Content != PathContent.Stub) return false;
         if (Directory.Exists(stub.Store))
         {
-            var store = StoreRegistry.Acquire(stub.Store, readOnly: false, Options.Process.With(Options.FromConfig(stub.Store)));
+            var store = StoreRegistry.Acquire(stub.Store, Options.Process.With(Options.FromConfig(stub.Store)));
             try
             {
                 if (store.Store.Find(stub.Database!) is { } database) store.Store.Delete(database, durable);

@@ -118,6 +118,7 @@ internal sealed partial class MainFile : VfsFile
         try
         {
             own.Write(offset, source);
+            if (publishing == Publishing.AtCheckpointDone) Store.Reserve(own);
         }
         catch when (publishing == Publishing.AtCheckpointDone)
         {

@@ -64,10 +64,9 @@ public sealed record RecoveryOptions
     /// <summary>The source of time; not to be set by name.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
-    internal StoreOptions ToStoreOptions(string directory, bool readOnly) => new()
+    internal StoreOptions ToStoreOptions(string directory) => new()
     {
         Directory = directory,
-        ReadOnly = readOnly,
         PageCacheBytes = PageCacheBytes,
         OverlayBytes = OverlayBytes,
         PendingBytes = PendingBytes,
