@@ -9,7 +9,7 @@ usage: ./build.sh TARGET [options]
 
   build     everything, native library included
   test      all tests; ends with "N passed, N failed"
-              --only=PART[,PART]   parts: unit suite examples package
+              --only=PART[,PART]   parts: unit dist suite
               --filter=EXPRESSION  of the unit tests, as `dotnet test --filter` takes it
   suite     SQLite's own test suite with this VFS as the default one
               --setting=1|2|3|all  1 isolation=locking journal=plain, 2 defaults, 3 journal_mode=wal (default: all)
