@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Bootstraps the build (packages, Cake) and hands over to build.cake, where the targets are.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+help() {
+  cat <<'TEXT'
+usage: ./build.sh TARGET [options]
+
+  build     everything, native library included
+  test      all tests; ends with "N passed, N failed"
+              --only=PART[,PART]   parts: unit suite examples package
+              --filter=EXPRESSION  of the unit tests, as `dotnet test --filter` takes it
+  suite     SQLite's own test suite with this VFS as the default one
+              --setting=1|2|3|all  1 isolation=locking journal=plain, 2 defaults, 3 journal_mode=wal (default: all)
+              --fast               the subset that `test` runs
+              --files=PATTERN      only files whose path matches (shell pattern)
+              -j N                 files at a time (default: one a core)
+  dist      what a user installs, under dist/: extension, libraries, NuGet packages
+  format    formats C# and C++; --check only looks
+
+On Debian 12, missing packages are installed when run as root, and named otherwise.
+TEXT
+}
+
+target=${1:-help}
+case $target in
+  help | --help | -h) help; exit 0 ;;
+  build | test | suite | dist | format) shift ;;
+  *) echo "build.sh: no target '$target'" >&2; help >&2; exit 2 ;;
+esac
+
+# Options for Cake: --name=value; `-j N` becomes --jobs=N, a bare --flag becomes --flag=true.
+arguments=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    -j) arguments+=("--jobs=${2:?-j takes a number}"); shift ;;
+    -j*) arguments+=("--jobs=${1#-j}") ;;
+    --*=*) arguments+=("$1") ;;
+    --*) arguments+=("$1=true") ;;
+    *) echo "build.sh: what is '$1'? See ./build.sh --help" >&2; exit 2 ;;
+  esac
+  shift
+done
+
+# need PACKAGE PROBE: remembers PACKAGE as missing unless PROBE, a command or a file, is there.
+missing=()
+need() {
+  case $2 in
+    /*) [ -e "$2" ] ;;
+    *) command -v "$2" > /dev/null ;;
+  esac || missing+=("$1")
+}
+
+need g++ g++
+need librocksdb-dev /usr/include/rocksdb/c.h
+need libzstd-dev /usr/include/zstd.h
+need liblz4-dev /usr/include/lz4.h
+need zlib1g-dev /usr/include/zlib.h
+need ca-certificates /etc/ssl/certs/ca-certificates.crt
+case $target in
+  test | suite)
+    need make make
+    need dpkg-dev dpkg-source
+    need tcl-dev /usr/include/tcl/tcl.h
+    need tcl tclsh
+    need python3 python3
+    ;;&
+  test)
+    need sqlite3 sqlite3
+    need libsqlite3-dev /usr/include/sqlite3.h
+    need nodejs node
+    need npm npm
+    need ceph-mon ceph-mon
+    need ceph-osd ceph-osd
+    need radosgw radosgw
+    ;;
+  format)
+    need clang-format clang-format
+    ;;
+esac
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
+    echo "build.sh: these Debian packages are missing and this is not root, who would install them:" >&2
+    echo "  apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+  echo "build.sh: installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get -qq update
+  apt-get -qq install -y --no-install-recommends "${missing[@]}" > /dev/null
+fi
+
+if ! command -v dotnet > /dev/null || ! dotnet --list-sdks | grep -q '^10\.'; then
+  echo "build.sh: the .NET SDK 10.0 is missing. Install it (https://learn.microsoft.com/dotnet/core/install/linux-debian), then run this again." >&2
+  exit 1
+fi
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
+# Servers that outlive the build would keep a CI job's output open.
+[ -z "${CI:-}" ] || export MSBUILDDISABLENODEREUSE=1 UseSharedCompilation=false
+
+[ -t 1 ] || export NO_COLOR=1
+
+mkdir -p build
+dotnet tool restore > build/tool-restore.log 2>&1 || { cat build/tool-restore.log >&2; exit 1; }
+exec dotnet cake build.cake --verbosity=minimal --target="$target" "${arguments[@]}"
