@@ -93,6 +93,7 @@ public sealed class SimulatedObjectStore(SimulatedBucket bucket, Random random, 
     /// <summary>Returns whether the client dies at this request.</summary>
     async ValueTask<bool> BeginAsync(RequestKind kind, string name, CancellationToken cancellation)
     {
+        if (kind != RequestKind.List) ObjectName.Check(name);
         OnRequest?.Invoke(kind, name);
         if (++requests > DieAt) throw new SimulatedDeath();
         Counters.Request(kind, name);
