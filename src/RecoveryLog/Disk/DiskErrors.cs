@@ -1,0 +1,42 @@
+using System.Runtime.InteropServices;
+
+namespace RecoveryVfs.RecoveryLog;
+
+/// <summary>What was being done to a file when the operating system refused.</summary>
+internal enum DiskOperation { Open, Read, Write, Sync, Truncate, Rename, Delete, List, CreateDirectory, SyncDirectory }
+
+/// <summary>Turns an errno into the error that a user sees: what happened, to which file, what to do.</summary>
+internal static class DiskErrors
+{
+    internal const int ENOENT = 2, EINTR = 4, EIO = 5, EACCES = 13, EPERM = 1, EEXIST = 17, ENFILE = 23, EMFILE = 24, ENOSPC = 28,
+        EROFS = 30, EDQUOT = 122;
+
+    internal static RecoveryException From(DiskOperation operation, string path, int errno)
+    {
+        var (error, wayOut) = (operation, errno) switch
+        {
+            (DiskOperation.Sync or DiskOperation.SyncDirectory, _) => (RecoveryError.IoSync,
+                "Nobody knows what of the latest writes is on disk; check the disk (kernel log, SMART), then reopen the store."),
+            (_, ENOSPC) => (RecoveryError.Full, "Free some space on that disk and try again."),
+            (_, EDQUOT) => (RecoveryError.Full, "The disk quota is used up: raise it or free some space, and try again."),
+            (_, EROFS) => (RecoveryError.ReadOnly, "The file system is mounted read-only: remount it for writing, or open with mode=ro."),
+            (DiskOperation.Open or DiskOperation.Read or DiskOperation.Rename, ENOENT) => (RecoveryError.NotFound,
+                "Check the path; if the file was there before, restore the store from its remote."),
+            (_, EMFILE or ENFILE) => (RecoveryError.CannotOpen, "Too many files are open: raise the limit (ulimit -n) or close some."),
+            (_, EACCES or EPERM) => (RecoveryError.CannotOpen, "Give this user the rights to it, or run as its owner."),
+            (DiskOperation.Open, _) => (RecoveryError.CannotOpen, "Check the path and the disk."),
+            (DiskOperation.Read or DiskOperation.List, _) => (RecoveryError.IoRead,
+                "Check the disk (kernel log, SMART); restore the store from its remote when the disk is bad."),
+            _ => (RecoveryError.IoWrite, "Check the disk (kernel log, SMART); nothing was changed by this operation."),
+        };
+        return new RecoveryException(error, $"Cannot {Verb(operation)} {path}: {Marshal.GetPInvokeErrorMessage(errno)} (errno {errno}). {wayOut}");
+    }
+
+    static string Verb(DiskOperation operation) => operation switch
+    {
+        DiskOperation.Sync => "sync",
+        DiskOperation.SyncDirectory => "sync the directory",
+        DiskOperation.CreateDirectory => "create the directory",
+        _ => operation.ToString().ToLowerInvariant(),
+    };
+}

@@ -1,0 +1,168 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace RecoveryVfs.RecoveryLog;
+
+/// <summary>The real disk of this machine (Linux).</summary>
+public sealed class LocalDisk : ILogDisk
+{
+    LocalDisk() { }
+
+    /// <summary>The one instance; it holds no state.</summary>
+    public static LocalDisk Instance { get; } = new();
+
+    /// <inheritdoc/>
+    public ILogFile Open(string path, LogFileMode mode)
+    {
+        var flags = mode switch
+        {
+            LogFileMode.Read => Posix.O_RDONLY,
+            LogFileMode.Write => Posix.O_RDWR,
+            _ => Posix.O_RDWR | Posix.O_CREAT | Posix.O_TRUNC,
+        };
+        return new LocalFile(OpenHandle(path, flags, DiskOperation.Open), path);
+    }
+
+    /// <inheritdoc/>
+    public bool Exists(string path) => File.Exists(path);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> List(string directory)
+    {
+        try
+        {
+            var names = new List<string>();
+            foreach (var path in Directory.EnumerateFiles(directory))
+                names.Add(Path.GetFileName(path));
+            return names;
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return [];
+        }
+        catch (UnauthorizedAccessException)
+        {
+            throw DiskErrors.From(DiskOperation.List, directory, DiskErrors.EACCES);
+        }
+        catch (IOException e)
+        {
+            throw DiskErrors.From(DiskOperation.List, directory, e.HResult is > 0 and < 4096 ? e.HResult : DiskErrors.EIO);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void CreateDirectory(string path)
+    {
+        path = Path.GetFullPath(path);
+        if (Directory.Exists(path))
+            return;
+        var parent = Path.GetDirectoryName(path);
+        if (parent is not null)
+            CreateDirectory(parent);
+        if (Posix.MakeDirectory(path, 0x1ED) != 0) // 0755, less the umask
+        {
+            var errno = Marshal.GetLastPInvokeError();
+            if (errno != DiskErrors.EEXIST)
+                throw DiskErrors.From(DiskOperation.CreateDirectory, path, errno);
+        }
+        if (parent is not null)
+            SyncDirectory(parent);
+    }
+
+    /// <inheritdoc/>
+    public void Rename(string from, string to)
+    {
+        if (Posix.Rename(from, to) != 0)
+            throw DiskErrors.From(DiskOperation.Rename, from, Marshal.GetLastPInvokeError());
+    }
+
+    /// <inheritdoc/>
+    public void Delete(string path)
+    {
+        if (Posix.Unlink(path) != 0 && Marshal.GetLastPInvokeError() is var errno and not DiskErrors.ENOENT)
+            throw DiskErrors.From(DiskOperation.Delete, path, errno);
+    }
+
+    /// <inheritdoc/>
+    public void SyncDirectory(string path)
+    {
+        using var handle = OpenHandle(path, Posix.O_RDONLY, DiskOperation.Open);
+        if (Posix.Sync(handle) != 0)
+            throw DiskErrors.From(DiskOperation.SyncDirectory, path, Marshal.GetLastPInvokeError());
+    }
+
+    static SafeFileHandle OpenHandle(string path, int flags, DiskOperation operation)
+    {
+        while (true)
+        {
+            var descriptor = Posix.Open(path, flags | Posix.O_CLOEXEC, Posix.ReadWriteForOwner);
+            if (descriptor >= 0)
+                return new SafeFileHandle(descriptor, ownsHandle: true);
+            var errno = Marshal.GetLastPInvokeError();
+            if (errno != DiskErrors.EINTR)
+                throw DiskErrors.From(operation, path, errno);
+        }
+    }
+}
+
+/// <summary>An open file of the real disk: one system call an operation, no allocation.</summary>
+internal sealed class LocalFile(SafeFileHandle handle, string path) : ILogFile
+{
+    public string Path => path;
+
+    public long SizeBytes
+    {
+        get
+        {
+            var size = Posix.Seek(handle, 0, whence: 2);
+            return size >= 0 ? size : throw DiskErrors.From(DiskOperation.Read, path, Marshal.GetLastPInvokeError());
+        }
+    }
+
+    public int Read(long offset, Span<byte> destination)
+    {
+        var done = 0;
+        while (done < destination.Length)
+        {
+            var n = Posix.Read(handle, ref destination[done], (nuint)(destination.Length - done), offset + done);
+            if (n == 0)
+                break;
+            if (n > 0)
+                done += (int)n;
+            else if (Marshal.GetLastPInvokeError() is var errno and not DiskErrors.EINTR)
+                throw DiskErrors.From(DiskOperation.Read, path, errno);
+        }
+        return done;
+    }
+
+    public void Write(long offset, ReadOnlySpan<byte> source)
+    {
+        while (source.Length > 0)
+        {
+            var n = Posix.Write(handle, in source[0], (nuint)source.Length, offset);
+            if (n > 0)
+            {
+                source = source[(int)n..];
+                offset += n;
+            }
+            else if (n == 0)
+                throw DiskErrors.From(DiskOperation.Write, path, DiskErrors.EIO);
+            else if (Marshal.GetLastPInvokeError() is var errno and not DiskErrors.EINTR)
+                throw DiskErrors.From(DiskOperation.Write, path, errno);
+        }
+    }
+
+    public void SyncData()
+    {
+        if (Posix.SyncData(handle) != 0)
+            throw DiskErrors.From(DiskOperation.Sync, path, Marshal.GetLastPInvokeError());
+    }
+
+    public void Truncate(long sizeBytes)
+    {
+        if (Posix.Truncate(handle, sizeBytes) != 0)
+            throw DiskErrors.From(DiskOperation.Truncate, path, Marshal.GetLastPInvokeError());
+    }
+
+    public void Dispose() => handle.Dispose();
+}

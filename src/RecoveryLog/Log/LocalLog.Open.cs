@@ -1,0 +1,138 @@
+using System.Buffers;
+
+namespace RecoveryVfs.RecoveryLog;
+
+// Opening: what LogRecovery found is repaired, and appending goes on in the newest segment.
+public sealed partial class LocalLog
+{
+    /// <summary>
+    /// Opens the log in <c>&lt;dir&gt;/log</c>, or creates it, and replays its records from <paramref name="replayFrom"/> on, in order and only in
+    /// whole groups. A tail that was never synced and is not whole is cut. Damage is reported with file, offset and LSN, and nothing is
+    /// changed then; so is a log that does not reach back to <paramref name="replayFrom"/> or ends before it.
+    /// </summary>
+    /// <remarks>
+    /// Everything that was replayed is durable when this returns. The caller makes sure that only one process opens the log for writing.
+    /// </remarks>
+    public static LocalLog Open(ILogDisk disk, string dir, LogOptions options, ulong replayFrom = 1, RecordTaken? replay = null)
+    {
+        if (options.SegmentBytes < 4096 || options.FirstSegmentBytes < 4096)
+            throw new RecoveryException(RecoveryError.Invalid, $"A log segment of {Math.Min(options.SegmentBytes, options.FirstSegmentBytes)} bytes is too small: give it at least 4096.");
+        var directory = Path.Combine(dir, "log");
+        var log = new LocalLog(disk, directory, options);
+        try
+        {
+            if (!options.ReadOnly)
+                disk.CreateDirectory(directory);
+            var recovery = new LogRecovery(disk, directory, options);
+            recovery.Discover();
+            if (recovery.Segments.Count == 0)
+                log.CreateFirst(Math.Max(replayFrom, 1), recovery);
+            else
+            {
+                recovery.Replay(Math.Max(replayFrom, 1), replay);
+                log.Continue(recovery);
+            }
+            return log;
+        }
+        catch
+        {
+            log.file?.Dispose();
+            throw;
+        }
+    }
+
+    void CreateFirst(ulong replayFrom, LogRecovery recovery)
+    {
+        var at = options.CreateAt ?? 1;
+        if (options.ReadOnly || at < replayFrom)
+            throw new RecoveryException(RecoveryError.Corrupt,
+                $"There is no log in {directory}, but it is needed from LSN {replayFrom} on. Restore the store from its remote; if its files were moved, move log/ back too.");
+        TakeOverSpares(recovery);
+        var header = new SegmentHeader(options.LogId ?? Guid.NewGuid(), options.Epoch, 1, at);
+        var path = Path.Combine(directory, SegmentFormat.FileName(at));
+        var (made, spare) = OpenSpare(options.FirstSegmentBytes, header, out var fileBytes);
+        file = made!;
+        disk.Rename(spare, path);
+        disk.SyncDirectory(directory);
+        current = new LogSegment(path, header, fileBytes);
+        segments.Add(current);
+        StartAfter(at - 1, SegmentFormat.HeaderBytes);
+    }
+
+    void Continue(LogRecovery recovery)
+    {
+        segments = recovery.Segments;
+        current = segments[^1];
+        if (!options.ReadOnly)
+        {
+            TakeOverSpares(recovery);
+            foreach (var stranded in recovery.Stranded)
+                disk.Delete(stranded.Path);
+            file = disk.Open(current.Path, LogFileMode.Write);
+            Repair(recovery);
+            current.FileBytes = Math.Max(current.FileBytes, recovery.End);
+        }
+        StartAfter(recovery.LastLsn, recovery.End);
+    }
+
+    void StartAfter(ulong last, long end)
+    {
+        appendedLsn = lastLsn = writtenLsn = durableLsn = last;
+        StartAt(end);
+        durableEnd = end;
+    }
+
+    void TakeOverSpares(LogRecovery recovery)
+    {
+        nextSpare = recovery.NextSpare;
+        foreach (var path in recovery.Litter)
+            disk.Delete(path);
+        foreach (var spare in recovery.Spares)
+            spares.Push(spare);
+    }
+
+    /// <summary>
+    /// Before anything is appended: what was cut is zeroed, so that no record of it can ever stand behind a new one; and what may be in
+    /// the operating system's memory only is written again and synced. Written again, since after a failed fdatasync (of the
+    /// process before) the kernel believes its pages clean, though they never reached the disk.
+    /// </summary>
+    void Repair(LogRecovery recovery)
+    {
+        WriteZeros(file, recovery.End, recovery.LeftoverEnd);
+        RewriteFrom(OffsetAfter(recovery.KnownDurable), recovery.End);
+        if (recovery.LeftoverEnd > SegmentFormat.HeaderBytes)
+            file.SyncData();
+    }
+
+    long OffsetAfter(ulong lsn)
+    {
+        using var reader = new SegmentReader(disk.Open(current.Path, LogFileMode.Read), current.Seed);
+        long offset = SegmentFormat.HeaderBytes;
+        for (var at = current.FirstLsn; at <= lsn; at++)
+        {
+            var (length, _) = RecordFormat.Peek(reader.BytesAt(offset, RecordFormat.HeaderBytes));
+            offset += RecordFormat.SizeOf((int)length);
+        }
+        return offset;
+    }
+
+    void RewriteFrom(long offset, long end)
+    {
+        var chunk = ArrayPool<byte>.Shared.Rent(256 << 10);
+        try
+        {
+            while (offset < end)
+            {
+                var n = file.Read(offset, chunk.AsSpan(0, (int)Math.Min(chunk.Length, end - offset)));
+                if (n == 0)
+                    throw new RecoveryException(RecoveryError.IoRead, $"{current.Path} became shorter while it was opened. See whether something else uses the directory.");
+                file.Write(offset, chunk.AsSpan(0, n));
+                offset += n;
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(chunk);
+        }
+    }
+}

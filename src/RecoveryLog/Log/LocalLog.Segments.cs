@@ -1,0 +1,390 @@
+namespace RecoveryVfs.RecoveryLog;
+
+// Room for records: segments come from spares, are reserved, and go back to the spares.
+public sealed partial class LocalLog
+{
+    readonly Lock spareLock = new();
+    List<LogSegment> segments = [];                                  // under segmentsLock; the last is the current one
+    readonly List<LogHold> holds = [];                               // under segmentsLock
+    readonly Stack<(string Path, long Bytes)> spares = new();        // under spareLock
+    int nextSpare;                                                   // under spareLock
+    int preparing;                                                   // 1 while a background preparation is queued or running
+    ulong dropBefore;                                                // under segmentsLock: the highest LSN asked for
+
+    /// <summary>
+    /// Sets aside log space. Afterwards appends given the reservation cannot fail for lack of space until they took that many bytes
+    /// (see <see cref="SpaceFor"/>). Throws Full when there is none.
+    /// </summary>
+    public LogReservation Reserve(long bytes)
+    {
+        var reservation = new LogReservation(this);
+        reservation.Set(bytes);
+        return reservation;
+    }
+
+    internal void SetReservation(LogReservation reservation, long bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        lock (appendLock)
+        {
+            if (groupOpen)
+                throw new InvalidOperationException("This thread is appending a record group; complete or dispose it first.");
+            var more = bytes - reservation.Bytes;
+            if (more > 0)
+            {
+                ThrowUnlessWritable();
+                if (mustRoll || End + reserved + more > capacity)
+                    Roll(SegmentFormat.HeaderBytes + reserved + more);
+            }
+            reserved += more;
+            reservation.Bytes = bytes;
+        }
+    }
+
+    /// <summary>
+    /// Makes sure that the next record of the group fits without touching what others reserved. A group that has begun stays in its segment,
+    /// which grows; else a full segment makes room for the next.
+    /// </summary>
+    void MakeRoom(long size)
+    {
+        var drawn = groupReservation is null ? 0 : Math.Min(size, groupReservation.Bytes);
+        var needed = size + reserved - drawn;
+        if (mustRoll || End + needed > capacity)
+        {
+            if (End == groupStart)
+            {
+                Roll(SegmentFormat.HeaderBytes + needed);
+                groupStart = End;
+            }
+            else
+                Grow(End + needed);
+        }
+        if (drawn > 0)
+        {
+            reserved -= drawn;
+            groupReservation!.Bytes -= drawn;
+            groupDrawn += drawn;
+        }
+    }
+
+    void Grow(long atLeast)
+    {
+        var target = (atLeast + GrowthBytes - 1) / GrowthBytes * GrowthBytes;
+        CheckBound(target - capacity);
+        WriteZeros(file, capacity, target);
+        capacity = target;
+        current.FileBytes = target;
+    }
+
+    /// <summary>Under the append lock: syncs the current segment and goes on in a new one with at least so many bytes.</summary>
+    void Roll(long minimumBytes, ulong? epoch = null)
+    {
+        ThrowUnlessWritable();
+        var bytes = Math.Max(options.SegmentBytes, (minimumBytes + 4095) & ~4095L);
+        CheckBound(bytes);
+        if (bufferUsed > 0)
+            FlushBuffer();
+        PublishWritten();
+        // A segment without records is replaced: its file gets the same name, and so the same number.
+        var isEmpty = current.FirstLsn == appendedLsn + 1;
+        var header = new SegmentHeader(LogId, epoch ?? Epoch, current.Header.Number + (isEmpty ? 0UL : 1UL), appendedLsn + 1);
+        var (newFile, spare) = OpenSpare(bytes, header, out var fileBytes);
+        var path = Path.Combine(directory, SegmentFormat.FileName(header.FirstLsn));
+        try
+        {
+            lock (syncGate)
+            {
+                ObjectDisposedException.ThrowIf(disposed, this);
+                if (Poison is { } cause)
+                    throw Poisoned(RecoveryError.ReadOnly, cause);
+                SyncFile(file);
+                var (reached, end) = Written();
+                durableEnd = end;
+                Volatile.Write(ref durableLsn, reached);
+                disk.Rename(spare, path);
+                NameDurably();
+                file.Dispose();
+                file = newFile!;
+                newFile = null;
+                SwitchTo(new LogSegment(path, header, fileBytes));
+            }
+        }
+        catch
+        {
+            newFile?.Dispose();
+            DeleteQuietly(spare);
+            if (Poison is not null)
+                EraseUndurable();
+            throw;
+        }
+        durableWaiters.Advance(DurableLsn);
+    }
+
+    /// <summary>When it is not known whether the new segment's name is durable, going on could leave a hole: poison.</summary>
+    void NameDurably()
+    {
+        try
+        {
+            disk.SyncDirectory(directory);
+        }
+        catch (RecoveryException e)
+        {
+            PoisonWith(e);
+            throw;
+        }
+    }
+
+    /// <summary>Under the append lock and the sync gate.</summary>
+    void SwitchTo(LogSegment next)
+    {
+        lock (segmentsLock)
+        {
+            if (current.FirstLsn == next.FirstLsn)
+                segments.RemoveAt(segments.Count - 1);
+            current.LastLsn = next.FirstLsn - 1;
+            segments.Add(next);
+        }
+        current = next;
+        StartAt(SegmentFormat.HeaderBytes);
+        durableEnd = SegmentFormat.HeaderBytes;
+    }
+
+    void StartAt(long end)
+    {
+        bufferOffset = end;
+        bufferUsed = 0;
+        attemptedEnd = end;
+        capacity = current.FileBytes;
+        prepareAt = options.PrepareInBackground ? Math.Max(end, capacity / 2) : long.MaxValue;
+        mustRoll = false;
+        lock (writtenLock)
+            writtenEnd = end;
+    }
+
+    /// <summary>Takes a spare (or makes one), writes the header into it and syncs it. It still has the spare's name.</summary>
+    (ILogFile? File, string Path) OpenSpare(long bytes, SegmentHeader header, out long fileBytes)
+    {
+        string path;
+        lock (spareLock)
+        {
+            if (!spares.TryPeek(out var spare) || spare.Bytes < bytes)
+                spare = MakeSpare(bytes);
+            else
+                spares.Pop();
+            (path, fileBytes) = spare;
+        }
+        ILogFile? spareFile = null;
+        try
+        {
+            spareFile = disk.Open(path, LogFileMode.Write);
+            Span<byte> start = stackalloc byte[SegmentFormat.HeaderBytes];
+            SegmentFormat.Write(start, header);
+            spareFile.Write(0, start);
+            spareFile.SyncData();
+            return (spareFile, path);
+        }
+        catch
+        {
+            spareFile?.Dispose();
+            DeleteQuietly(path);
+            throw;
+        }
+    }
+
+    /// <summary>Under the spare lock: makes a zero-filled file with its blocks written and synced; it gets its name only then.</summary>
+    (string Path, long Bytes) MakeSpare(long bytes, Func<bool>? giveUp = null)
+    {
+        var path = Path.Combine(directory, $"spare-{nextSpare++}");
+        var unfinished = path + ".new";
+        try
+        {
+            using (var made = disk.Open(unfinished, LogFileMode.Create))
+            {
+                for (long at = 0; at < bytes; at += GrowthBytes)
+                {
+                    if (giveUp?.Invoke() == true)
+                        throw new OperationCanceledException();
+                    WriteZeros(made, at, Math.Min(bytes, at + GrowthBytes));
+                }
+                made.SyncData();
+            }
+            disk.Rename(unfinished, path);
+            return (path, bytes);
+        }
+        catch
+        {
+            DeleteQuietly(unfinished);
+            throw;
+        }
+    }
+
+    void DeleteQuietly(string path)
+    {
+        try
+        {
+            disk.Delete(path);
+        }
+        catch (RecoveryException)
+        {
+            // The next open removes it.
+        }
+    }
+
+    /// <summary>Makes a spare segment now when there is none, so that no append has to. For a background thread of the caller.</summary>
+    public void PrepareSpare()
+    {
+        lock (spareLock)
+        {
+            if (spares.Count == 0 && !Volatile.Read(ref disposed) && !options.ReadOnly && Poison is null)
+                spares.Push(MakeSpare(options.SegmentBytes, () => Volatile.Read(ref disposed)));
+        }
+    }
+
+    void PrepareInBackground()
+    {
+        prepareAt = long.MaxValue;
+        if (Interlocked.Exchange(ref preparing, 1) == 0)
+            ThreadPool.UnsafeQueueUserWorkItem(static log => log.PrepareQuietly(), this, preferLocal: false);
+    }
+
+    void PrepareQuietly()
+    {
+        try
+        {
+            PrepareSpare();
+        }
+        catch (Exception e) when (e is RecoveryException or OperationCanceledException)
+        {
+            // Whoever needs the segment tries again, and gets the error.
+        }
+        finally
+        {
+            Volatile.Write(ref preparing, 0);
+        }
+    }
+
+    /// <summary>Keeps the records from <paramref name="lsn"/> on until the hold moves or is disposed. Throws NotFound when they are gone.</summary>
+    public LogHold Hold(string name, ulong lsn)
+    {
+        lock (segmentsLock)
+        {
+            if (lsn < segments[0].FirstLsn)
+                throw new RecoveryException(RecoveryError.NotFound,
+                    $"LSN {lsn} is no longer in the log in {directory}, which starts at {segments[0].FirstLsn}. Start from newer hints, or read it from the remote.");
+            var hold = new LogHold(this, name, lsn);
+            holds.Add(hold);
+            return hold;
+        }
+    }
+
+    internal void Release(LogHold hold)
+    {
+        lock (segmentsLock)
+            holds.Remove(hold);
+    }
+
+    /// <summary>
+    /// Says that no replay will need records before <paramref name="lsn"/>. Whole segments of such records that no hold keeps are recycled, now or in a
+    /// later call; the current segment always stays.
+    /// </summary>
+    public void DropBefore(ulong lsn)
+    {
+        if (options.ReadOnly)
+            ThrowUnlessWritable();
+        lock (spareLock)
+        {
+            var dropped = new List<LogSegment>();
+            lock (segmentsLock)
+            {
+                dropBefore = Math.Max(dropBefore, lsn);
+                var floor = dropBefore;
+                foreach (var hold in holds)
+                    floor = Math.Min(floor, hold.Lsn);
+                while (segments.Count > 1 && segments[1].FirstLsn <= floor)
+                {
+                    dropped.Add(segments[0]);
+                    segments.RemoveAt(0);
+                }
+            }
+            if (dropped.Count > 0)
+                Recycle(dropped);
+        }
+    }
+
+    /// <summary>Under the spare lock.</summary>
+    void Recycle(List<LogSegment> dropped)
+    {
+        var recycled = new List<(string Path, long Bytes)>();
+        foreach (var segment in dropped)
+        {
+            if (segment.FileBytes != options.SegmentBytes || spares.Count + recycled.Count >= options.SpareSegments)
+            {
+                disk.Delete(segment.Path);
+                continue;
+            }
+            var spare = Path.Combine(directory, $"spare-{nextSpare++}");
+            disk.Rename(segment.Path, spare);
+            recycled.Add((spare, segment.FileBytes));
+        }
+        // Before a recycled file is overwritten, its old name must be gone for good.
+        disk.SyncDirectory(directory);
+        foreach (var spare in recycled)
+            spares.Push(spare);
+    }
+
+    long SumOfSegments()
+    {
+        long sum = 0;
+        foreach (var segment in segments)
+            sum += segment.FileBytes;
+        return sum;
+    }
+
+    void CheckBound(long more)
+    {
+        if (options.MaxLogBytes == long.MaxValue || drainingEvents)
+            return;
+        lock (segmentsLock)
+        {
+            var size = SumOfSegments();
+            if (size + more <= options.MaxLogBytes)
+                return;
+            LogHold? oldest = null;
+            foreach (var hold in holds)
+                if (hold.Lsn < dropBefore && (oldest is null || hold.Lsn < oldest.Lsn))
+                    oldest = hold;
+            var why = oldest is null
+                ? $"nothing before LSN {Math.Max(dropBefore, segments[0].FirstLsn)} could be dropped yet"
+                : $"{oldest.Name} still needs the records from LSN {oldest.Lsn} on";
+            throw new RecoveryException(RecoveryError.Full,
+                $"The log in {directory} has {size} bytes and may have {options.MaxLogBytes} (max-local-log): {why}. "
+                + "When it ships to a remote, see whether that can be reached; else raise the bound or run a checkpoint.");
+        }
+    }
+
+    /// <summary>
+    /// Starts a new epoch: the next segment carries it, and its first record says so. Returns that record's LSN, which is durable.
+    /// </summary>
+    public ulong BeginEpoch(ulong epoch, ulong author)
+    {
+        Span<byte> body = stackalloc byte[24];
+        ulong lsn;
+        lock (appendLock)
+        {
+            if (groupOpen)
+                throw new InvalidOperationException("This thread is appending a record group; complete or dispose it first.");
+            ThrowUnlessWritable();
+            if (epoch <= Epoch)
+                throw new RecoveryException(RecoveryError.Fenced,
+                    $"The log in {directory} is in epoch {Epoch} already; epoch {epoch} cannot begin. Another writer took over: follow it, or take over with a higher one.");
+            DrainEvents();
+            Roll(SegmentFormat.HeaderBytes + reserved + RecordFormat.SizeOf(body.Length), epoch);
+            System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(body, epoch);
+            System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(body[8..], author);
+            System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(body[16..], lastLsn);
+            lsn = Append(RecordKind.EpochBegan, body);
+        }
+        Sync(lsn);
+        return lsn;
+    }
+}

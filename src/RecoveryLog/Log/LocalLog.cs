@@ -1,0 +1,169 @@
+using System.Diagnostics;
+
+namespace RecoveryVfs.RecoveryLog;
+
+/// <summary>
+/// The recovery log on the local disk: records appended one after another into segment files, made durable by one fdatasync for
+/// all who wait, read back in order, dropped by whole segments. Thread-safe.
+/// </summary>
+/// <remarks>
+/// Invariant: every segment but the newest is durable to its last record, since a segment is synced before the next one gets its
+/// name. So only the newest can have lost anything when power failed, and a bad record anywhere else is damage.
+///
+/// Locks, in the order in which they may be taken: append lock (buffer, end of the log, current segment), sync gate (fdatasync of the current
+/// segment, the durable LSN, and the move to another segment), segment list, written pair. Spares are prepared under a lock of their own,
+/// which may be taken inside the append lock.
+/// </remarks>
+public sealed partial class LocalLog : IDisposable
+{
+    const long GrowthBytes = 1 << 20;
+
+    readonly ILogDisk disk;
+    readonly string directory;
+    readonly LogOptions options;
+    readonly Lock appendLock = new(), syncGate = new(), segmentsLock = new(), writtenLock = new();
+    readonly EventQueue events;
+    readonly LsnWaiters durableWaiters = new(), writtenWaiters = new();
+    readonly Func<ulong> readDurable, readWritten;
+
+    // Under the append lock.
+    readonly byte[] buffer;
+    int bufferUsed;
+    long bufferOffset;       // where in the file the buffer's bytes go
+    long attemptedEnd;       // no byte of the file at or beyond it was ever handed to a write of ours
+    long capacity;           // the prewritten size of the current segment
+    long prepareAt;          // when the end passes it, the next segment is prepared
+    long reserved;           // the sum of all reservations
+    bool mustRoll;           // what lies beyond the end could not be wiped: the next append needs a new segment
+    ulong appendedLsn;       // like lastLsn, but counting the records of an incomplete group
+
+    // Changed under the append lock and the sync gate together, so that either is enough to read them.
+    LogSegment current = null!;
+    ILogFile file = null!;
+
+    ulong lastLsn, writtenLsn, durableLsn;
+    long writtenEnd;         // with writtenLsn, under the written lock
+    long durableEnd;         // under the sync gate
+    RecoveryException? poison;
+    bool disposed;
+
+    LocalLog(ILogDisk disk, string directory, LogOptions options)
+    {
+        this.disk = disk;
+        this.directory = directory;
+        this.options = options;
+        buffer = options.ReadOnly ? [] : GC.AllocateUninitializedArray<byte>(Math.Max(options.BufferBytes, 4096), pinned: true);
+        events = new EventQueue(options.EventBytes);
+        readDurable = () => DurableLsn;
+        readWritten = () => WrittenLsn;
+    }
+
+    /// <summary>The identity of the log, the same for all its life.</summary>
+    public Guid LogId => current.Header.LogId;
+
+    /// <summary>The epoch under which records are appended.</summary>
+    public ulong Epoch => current.Header.Epoch;
+
+    /// <summary>The newest record; one less than the first LSN while there is none.</summary>
+    public ulong LastLsn => Volatile.Read(ref lastLsn);
+
+    /// <summary>The newest record that the operating system has (survives the end of the process). Always the end of a group.</summary>
+    public ulong WrittenLsn => Volatile.Read(ref writtenLsn);
+
+    /// <summary>The newest record that survives loss of power. Always the end of a group.</summary>
+    public ulong DurableLsn => Volatile.Read(ref durableLsn);
+
+    /// <summary>The oldest record that is still there (or will be the first).</summary>
+    public ulong FirstLsn
+    {
+        get
+        {
+            lock (segmentsLock)
+                return segments[0].FirstLsn;
+        }
+    }
+
+    /// <summary>Bytes of the segment files, spares not counted.</summary>
+    public long SizeBytes
+    {
+        get
+        {
+            lock (segmentsLock)
+                return SumOfSegments();
+        }
+    }
+
+    /// <summary>Why the log takes no more records, or null when it does.</summary>
+    public RecoveryException? Poison => Volatile.Read(ref poison);
+
+    /// <summary>Bytes to reserve for so many records whose bodies have so many bytes together.</summary>
+    public static long SpaceFor(long bodyBytes, int records) =>
+        bodyBytes + (long)records * (RecordFormat.HeaderBytes + RecordFormat.Alignment - 1);
+
+    /// <summary>Completes once <see cref="DurableLsn"/> is at least the LSN; fails when the log is poisoned or closed before.</summary>
+    public Task WhenDurable(ulong lsn, CancellationToken cancellation = default) => When(durableWaiters, lsn, readDurable, cancellation);
+
+    /// <summary>Completes once <see cref="WrittenLsn"/> is at least the LSN; fails when the log is poisoned or closed before.</summary>
+    public Task WhenWritten(ulong lsn, CancellationToken cancellation = default) => When(writtenWaiters, lsn, readWritten, cancellation);
+
+    Task When(LsnWaiters waiters, ulong lsn, Func<ulong> reached, CancellationToken cancellation)
+    {
+        var task = waiters.Wait(lsn, reached, cancellation);
+        if (!task.IsCompleted && (Poison is not null || Volatile.Read(ref disposed)))
+            waiters.Fail(WhyNot);
+        return task;
+    }
+
+    Exception WhyNot() => Poison is { } cause ? Poisoned(RecoveryError.ReadOnly, cause) : new ObjectDisposedException(nameof(LocalLog));
+
+    void ThrowUnlessWritable()
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        if (options.ReadOnly)
+            throw new RecoveryException(RecoveryError.ReadOnly,
+                $"The log in {directory} was opened read-only. Open it for writing to append to it.");
+        if (Poison is { } cause)
+            throw Poisoned(RecoveryError.ReadOnly, cause);
+    }
+
+    // A new exception each time: several threads throw it, and each needs its own stack.
+    RecoveryException Poisoned(RecoveryError error, RecoveryException cause) => new(error,
+        $"The log in {directory} takes no more writes since an earlier error: {cause.Message} Reopen the store to go on from what is on disk.",
+        cause);
+
+    /// <summary>
+    /// Writes out what is buffered (without syncing it) and closes the files. Never throws; call <see cref="Sync"/> before to
+    /// know that everything is durable.
+    /// </summary>
+    public void Dispose()
+    {
+        lock (appendLock)
+        {
+            if (disposed)
+                return;
+            Debug.Assert(!groupOpen, "a group must end before the log is closed");
+            if (!options.ReadOnly && Poison is null)
+                WriteOutQuietly();
+            lock (syncGate)
+                Volatile.Write(ref disposed, true);
+            file?.Dispose();
+        }
+        // Waits for a background preparation to notice and to leave the directory.
+        lock (spareLock) { }
+        durableWaiters.Fail(WhyNot);
+        writtenWaiters.Fail(WhyNot);
+    }
+
+    void WriteOutQuietly()
+    {
+        try
+        {
+            DrainEvents();
+            Flush();
+        }
+        catch (RecoveryException)
+        {
+            // Nothing is promised of what was not synced.
+        }
+    }
+}

@@ -1,0 +1,31 @@
+namespace RecoveryVfs.RecoveryLog;
+
+/// <summary>Keeps the log's records from an LSN on, for somebody who still has to read them (the shipper, a cursor).</summary>
+public sealed class LogHold : IDisposable
+{
+    readonly LocalLog log;
+    ulong lsn;
+
+    internal LogHold(LocalLog log, string name, ulong lsn)
+    {
+        this.log = log;
+        Name = name;
+        this.lsn = lsn;
+    }
+
+    /// <summary>Who holds, as messages call it.</summary>
+    public string Name { get; }
+
+    /// <summary>The first LSN that is kept.</summary>
+    public ulong Lsn => Volatile.Read(ref lsn);
+
+    /// <summary>Lets go of the records before <paramref name="to"/>. Never moves back.</summary>
+    public void Move(ulong to)
+    {
+        if (to > lsn)
+            Volatile.Write(ref lsn, to);
+    }
+
+    /// <summary>Lets go of everything.</summary>
+    public void Dispose() => log.Release(this);
+}

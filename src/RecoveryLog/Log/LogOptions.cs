@@ -1,0 +1,51 @@
+namespace RecoveryVfs.RecoveryLog;
+
+/// <summary>How a <see cref="LocalLog"/> is opened.</summary>
+public sealed record LogOptions
+{
+    /// <summary>The log that is expected (another one on disk is refused), and the id of one to be created. Null: any; a random one.</summary>
+    public Guid? LogId { get; init; }
+
+    /// <summary>
+    /// The first LSN of a log to be created when the directory holds none. Null: 1, and only when nothing is to be replayed; else the
+    /// absence of the log is an error, never "a new, empty one".
+    /// </summary>
+    public ulong? CreateAt { get; init; }
+
+    /// <summary>The epoch of a log to be created. An existing log goes on in its own until <see cref="LocalLog.BeginEpoch"/>.</summary>
+    public ulong Epoch { get; init; } = 1;
+
+    /// <summary>Size of a segment. 16 MiB: prewriting one takes tens of milliseconds, and a move to the next costs 3 syncs.</summary>
+    public long SegmentBytes { get; init; } = 16 << 20;
+
+    /// <summary>Size of a new log's first segment: small, so that making a store is quick.</summary>
+    public long FirstSegmentBytes { get; init; } = 1 << 20;
+
+    /// <summary>Appended bytes held in memory before they go to the file without being asked for.</summary>
+    public int BufferBytes { get; init; } = 256 << 10;
+
+    /// <summary>The bound on the log's files. At it, appends that need a new segment fail with Full (events excepted).</summary>
+    public long MaxLogBytes { get; init; } = long.MaxValue;
+
+    /// <summary>Dropped segments kept for reuse: rewriting a file is cheaper than making one.</summary>
+    public int SpareSegments { get; init; } = 2;
+
+    /// <summary>Prepare the next segment on the thread pool when the current one is half full.</summary>
+    public bool PrepareInBackground { get; init; } = true;
+
+    /// <summary>Events (<see cref="LocalLog.EnqueueEvent"/>) held before their sender has to append them itself.</summary>
+    public int EventBytes { get; init; } = 1 << 20;
+
+    /// <summary>Open for reading only: nothing on disk is changed, and another process may be writing the log.</summary>
+    public bool ReadOnly { get; init; }
+
+    /// <summary>The source of the records' times.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>
+    /// Called for each appended record (of a group: once it is complete), in order, one at a time, under the log's append lock: it
+    /// must be quick, must not throw and must not call the log. Bodies of PageCommit records are left out (empty): they are
+    /// large, and who appended them has them. Not called for replayed records.
+    /// </summary>
+    public RecordTaken? OnAppended { get; init; }
+}

@@ -1,0 +1,221 @@
+using System.Diagnostics;
+
+namespace RecoveryVfs.RecoveryLog;
+
+/// <summary>
+/// What opening a log finds: lists and verifies the segments, replays whole groups in order, and decides about the tail. Changes
+/// nothing; <see cref="LocalLog"/> makes the repairs.
+/// </summary>
+internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions options)
+{
+    internal List<LogSegment> Segments { get; private set; } = [];
+
+    /// <summary>Older segments that no replay needs and that are separated from the rest by a hole: leftovers of an interrupted drop.</summary>
+    internal List<LogSegment> Stranded { get; } = [];
+
+    /// <summary>Files that are neither segments nor of use as spares.</summary>
+    internal List<string> Litter { get; } = [];
+
+    internal List<(string Path, long Bytes)> Spares { get; } = [];
+
+    internal int NextSpare { get; private set; }
+
+    /// <summary>The last record of the last whole group.</summary>
+    internal ulong LastLsn { get; private set; }
+
+    /// <summary>Where the last whole group ends in the newest segment.</summary>
+    internal long End { get; private set; } = SegmentFormat.HeaderBytes;
+
+    /// <summary>Where the last record ends that verifies but was cut; <see cref="End"/> when there is none.</summary>
+    internal long LeftoverEnd { get; private set; } = SegmentFormat.HeaderBytes;
+
+    /// <summary>Records of the newest segment beyond this LSN may be in the operating system's memory only.</summary>
+    internal ulong KnownDurable { get; private set; }
+
+    internal void Discover()
+    {
+        foreach (var name in disk.List(directory))
+        {
+            var path = Path.Combine(directory, name);
+            if (SegmentFormat.TryParseFileName(name, out var firstLsn))
+                Segments.Add(ReadHeader(path, firstLsn));
+            else if (name.StartsWith("spare-", StringComparison.Ordinal))
+                NoteSpare(path, name.AsSpan(6));
+        }
+        Segments.Sort(static (a, b) => a.FirstLsn.CompareTo(b.FirstLsn));
+    }
+
+    void NoteSpare(string path, ReadOnlySpan<char> number)
+    {
+        var digits = number.EndsWith(".new") ? number[..^4] : number;
+        if (int.TryParse(digits, out var n) && n < int.MaxValue)
+            NextSpare = Math.Max(NextSpare, n + 1);
+        if (options.ReadOnly)
+            return;
+        using var spare = disk.Open(path, LogFileMode.Read);
+        if (digits.Length == number.Length && spare.SizeBytes == options.SegmentBytes && Spares.Count < options.SpareSegments)
+            Spares.Add((path, options.SegmentBytes));
+        else
+            Litter.Add(path);
+    }
+
+    LogSegment ReadHeader(string path, ulong firstLsn)
+    {
+        using var file = disk.Open(path, LogFileMode.Read);
+        Span<byte> bytes = stackalloc byte[SegmentFormat.HeaderBytes];
+        var header = SegmentFormat.Read(bytes[..file.Read(0, bytes)], path);
+        if (header.FirstLsn != firstLsn)
+            throw Damage($"{path} says that it starts at LSN {header.FirstLsn}, not as its name says at {firstLsn}");
+        if (options.LogId is { } expected && header.LogId != expected)
+            throw Damage($"{path} belongs to the log {header.LogId}, not to {expected}: files of two stores are mixed");
+        return new LogSegment(path, header, file.SizeBytes);
+    }
+
+    /// <summary>Checks that the segments follow one another, and reads the records from <paramref name="replayFrom"/> on.</summary>
+    internal void Replay(ulong replayFrom, RecordTaken? replay)
+    {
+        LinkSegments(replayFrom);
+        if (Segments[0].FirstLsn > replayFrom)
+            throw Damage($"The log in {directory} starts at LSN {Segments[0].FirstLsn}, but replay needs it from {replayFrom} on: a segment file is missing");
+        var first = Segments.FindLastIndex(s => s.FirstLsn <= replayFrom);
+        for (var i = first; i < Segments.Count; i++)
+            ReplaySegment(Segments[i], isLast: i == Segments.Count - 1, replayFrom, replay);
+        if (LastLsn + 1 < replayFrom)
+            throw Damage($"The log in {directory} ends at LSN {LastLsn} in {Segments[^1].Path} at offset {End}, but LSN {replayFrom - 1} was already applied: its end is missing or damaged");
+    }
+
+    void LinkSegments(ulong replayFrom)
+    {
+        for (var i = Segments.Count - 1; i > 0; i--)
+        {
+            var (older, newer) = (Segments[i - 1], Segments[i]);
+            if (older.Header.LogId != newer.Header.LogId)
+                throw Damage($"{older.Path} and {newer.Path} belong to different logs ({older.Header.LogId} and {newer.Header.LogId})");
+            if (older.Header.Number + 1 != newer.Header.Number)
+            {
+                if (newer.FirstLsn > replayFrom)
+                    throw Damage($"Between {older.Path} (segment {older.Header.Number}) and {newer.Path} (segment {newer.Header.Number}) segments are missing, and replay needs them from LSN {replayFrom} on");
+                Stranded.AddRange(Segments.GetRange(0, i));
+                Segments = Segments.GetRange(i, Segments.Count - i);
+                return;
+            }
+            if (older.Header.Epoch > newer.Header.Epoch)
+                throw Damage($"{newer.Path} is of epoch {newer.Header.Epoch}, older than that of {older.Path} before it ({older.Header.Epoch})");
+            older.LastLsn = newer.FirstLsn - 1;
+        }
+    }
+
+    void ReplaySegment(LogSegment segment, bool isLast, ulong replayFrom, RecordTaken? replay)
+    {
+        using var reader = new SegmentReader(disk.Open(segment.Path, LogFileMode.Read), segment.Seed, 1 << 20);
+        long offset = SegmentFormat.HeaderBytes, groupStart = -1;
+        ulong expected = segment.FirstLsn, groupLsn = 0;
+        KnownDurable = expected - 1;
+        while (true)
+        {
+            if (!isLast && expected > segment.LastLsn)
+                break;
+            if (!reader.TryReadAt(offset, out var record, out var size) || record.Lsn != expected)
+            {
+                var cutLsn = groupStart >= 0 ? groupLsn : expected;
+                if (isLast && IsTail(reader, offset, cutLsn))
+                    break;
+                // Somebody may be writing the log that is read here: what was not there a moment ago may be now.
+                reader.Invalidate();
+                if (options.ReadOnly && reader.TryReadAt(offset, out record, out _) && record.Lsn == expected)
+                    continue;
+                throw Damage($"{segment.Path} is damaged at offset {offset}: the record with LSN {expected} does not verify"
+                    + (isLast ? ", and later records say that it was durable" : ""));
+            }
+            KnownDurable = Math.Max(KnownDurable, record.DurableBefore);
+            if (groupStart < 0 && !record.Continues)
+                Deliver(record, replayFrom, replay);
+            else if (groupStart < 0)
+                (groupStart, groupLsn) = (offset, expected);
+            else if (!record.Continues)
+            {
+                DeliverGroup(reader, groupStart, offset, replayFrom, replay);
+                groupStart = -1;
+            }
+            offset += size;
+            expected++;
+        }
+        if (!isLast && groupStart >= 0)
+            throw Damage($"{segment.Path} is damaged at offset {groupStart}: the record group that starts there with LSN {groupLsn} has no end");
+        End = groupStart >= 0 ? groupStart : offset;
+        LastLsn = (groupStart >= 0 ? groupLsn : expected) - 1;
+        LeftoverEnd = Math.Max(isLast ? LeftoverEnd : End, Math.Max(offset, End));
+    }
+
+    static void Deliver(in Record record, ulong replayFrom, RecordTaken? replay)
+    {
+        if (record.Lsn >= replayFrom)
+            replay?.Invoke(record);
+    }
+
+    static void DeliverGroup(SegmentReader reader, long from, long lastRecord, ulong replayFrom, RecordTaken? replay)
+    {
+        while (from <= lastRecord)
+        {
+            var verified = reader.TryReadAt(from, out var record, out var size);
+            Debug.Assert(verified, "it was verified a moment ago");
+            if (!verified)
+                throw new RecoveryException(RecoveryError.IoRead, $"A record at offset {from} read differently the second time. Check the disk.");
+            Deliver(record, replayFrom, replay);
+            from += size;
+        }
+    }
+
+    /// <summary>
+    /// Whether the log may simply end at an offset: true when no record beyond it verifies, or only such as do not say that
+    /// the first record to be cut (<paramref name="cutLsn"/>) was durable, that is, when all of it may be a window that was never synced.
+    /// </summary>
+    bool IsTail(SegmentReader reader, long offset, ulong cutLsn)
+    {
+        LeftoverEnd = offset;
+        while (offset + RecordFormat.HeaderBytes <= reader.FileBytes)
+        {
+            var bytes = reader.BytesAt(offset, RecordFormat.HeaderBytes);
+            var next = FirstCandidate(bytes, cutLsn, (ulong)(reader.FileBytes / RecordFormat.HeaderBytes));
+            if (next < 0)
+            {
+                // The last bytes of the window may be the start of a header.
+                offset += (bytes.Length - RecordFormat.HeaderBytes + RecordFormat.Alignment) & -RecordFormat.Alignment;
+                continue;
+            }
+            offset += next;
+            if (!reader.TryReadAt(offset, out var record, out var size))
+            {
+                offset += RecordFormat.Alignment;
+                continue;
+            }
+            if (record.DurableBefore >= cutLsn)
+                return false;
+            offset += size;
+            LeftoverEnd = offset;
+        }
+        return true;
+    }
+
+    /// <summary>The first offset at which a header might stand with an LSN that could follow; -1 when there is none.</summary>
+    static int FirstCandidate(ReadOnlySpan<byte> bytes, ulong cutLsn, ulong mostRecords)
+    {
+        for (var i = 0; i + RecordFormat.HeaderBytes <= bytes.Length; i += RecordFormat.Alignment)
+        {
+            var lsn = RecordFormat.Peek(bytes[i..]).Lsn;
+            if (lsn - cutLsn <= mostRecords)
+                return i;
+            if (lsn != 0)
+                continue;
+            // Most of what is searched are zeros: on to the first offset whose LSN would hold the next other byte.
+            var zeros = bytes[(i + 8)..].IndexOfAnyExcept((byte)0);
+            if (zeros < 0)
+                return -1;
+            i += ((zeros - RecordFormat.Alignment) & -RecordFormat.Alignment) - RecordFormat.Alignment;
+        }
+        return -1;
+    }
+
+    static RecoveryException Damage(string what) => new(RecoveryError.Corrupt,
+        what + ". Nothing was cut or changed. Restore the store from its remote (or from a backup), and keep the directory for a look at what happened.");
+}
