@@ -8,13 +8,14 @@ public sealed class RemoteSegment : IDisposable
     /// <summary>Segments up to this size are held in memory; larger ones go to a spool file.</summary>
     public const int MemoryBytes = 16 << 20;
 
+    readonly RemoteSegmentHeader header;
     readonly byte[]? bytes;
     readonly Stream? spool;
     readonly long sizeBytes;
 
     RemoteSegment(string name, RemoteSegmentHeader header, ObjectHash hash, byte[]? bytes, Stream? spool, long sizeBytes)
     {
-        (Name, Header, Hash) = (name, header, hash);
+        (Name, this.header, Hash) = (name, header, hash);
         (this.bytes, this.spool, this.sizeBytes) = (bytes, spool, sizeBytes);
     }
 
@@ -22,7 +23,9 @@ public sealed class RemoteSegment : IDisposable
     public string Name { get; }
 
     /// <summary>What its header says.</summary>
-    public RemoteSegmentHeader Header { get; }
+    public RemoteSegmentHeader Header => header;
+
+    internal ref readonly RemoteSegmentHeader HeaderRef => ref header;
 
     /// <summary>Its trailer.</summary>
     public ObjectHash Hash { get; }

@@ -128,10 +128,10 @@ public static class RemoteSegmentFormat
     /// <summary>Writes what stands before a record's body; returns its size (at most <see cref="MaxRecordHeaderBytes"/>).</summary>
     public static int WriteRecordHeader(Span<byte> to, in Record record, long previousTimeMs)
     {
-        int at = Varint.Write(to, (uint)record.Body.Length);
+        int at = Varint64.Write(to, (uint)record.Body.Length);
         to[at++] = (byte)record.Kind;
         to[at++] = record.Flags;
-        return at + Varint.Write(to[at..], Varint.ZigZag(record.UnixTimeMs - previousTimeMs));
+        return at + Varint64.Write(to[at..], Varint64.ZigZag(record.UnixTimeMs - previousTimeMs));
     }
 
     internal static RecoveryException Damaged(string name, string why) => RemoteFormat.Damaged(name, why);

@@ -68,12 +68,12 @@ public sealed class SegmentRecords : IDisposable
     {
         Fill(RemoteSegmentFormat.MaxRecordHeaderBytes);
         var from = buffer.AsSpan(start, end - start);
-        int at = Varint.Read(from, out ulong length);
+        int at = Varint64.Read(from, out ulong length);
         if (at <= 0 || length > RecordFormat.MaxBodyBytes || from.Length < at + 3) throw Damaged($"there is no record for LSN {nextLsn}");
         var (kind, flags) = ((RecordKind)from[at], from[at + 1]);
-        int time = Varint.Read(from[(at + 2)..], out ulong delta);
+        int time = Varint64.Read(from[(at + 2)..], out ulong delta);
         if (time <= 0) throw Damaged($"there is no record for LSN {nextLsn}");
-        return ((int)length, kind, flags, Varint.UnZigZag(delta), at + 2 + time);
+        return ((int)length, kind, flags, Varint64.UnZigZag(delta), at + 2 + time);
     }
 
     void Need(int bytes)

@@ -26,9 +26,10 @@ public static class RemoteProbe
             var results = await Task.WhenAll(racing);
             if (results.Count(r => r == CreateResult.Created) > 1)
                 throw Refused(store, "it let several creates of one name win (If-None-Match: * is ignored)");
-            byte[] found = await store.ReadWholeAsync(name, 1 << 10, cancellation)
-                ?? throw Refused(store, "an object is not found right after it was created");
             int winner = Array.IndexOf(results, CreateResult.Created);
+            byte[] found = await store.ReadWholeAsync(name, 1 << 10, cancellation) ?? throw (winner >= 0
+                ? Refused(store, "an object is not found right after it was created")
+                : new ObjectStoreException(ObjectStoreError.Unavailable, $"{store.Location} answered none of several creates"));
             if (winner >= 0 && !found.AsSpan().SequenceEqual(bodies[winner]))
                 throw Refused(store, "an object holds other bytes than its one successful create wrote");
             if (await CreateAsync(store, name, RandomNumberGenerator.GetBytes(50), cancellation) == CreateResult.Created)

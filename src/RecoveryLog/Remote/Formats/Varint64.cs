@@ -1,7 +1,7 @@
 namespace RecoveryVfs.RecoveryLog.Remote;
 
 /// <summary>LEB128: 7 bits a byte, low ones first, the top bit set on all but the last byte.</summary>
-static class Varint
+static class Varint64
 {
     public const int MaxBytes = 10;
 
