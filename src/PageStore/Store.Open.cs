@@ -81,7 +81,7 @@ public sealed partial class Store
     void Replay(FileRecorder? recorder)
     {
         RefuseReplica();
-        var hints = LoadHints();
+        var (hints, createAt, epoch) = BeginAfterRestore(LoadHints());
         var applied = pages.Applied;
         var replay = new StoreReplay(this, applied, hintsLsn);
         var plain = new PlainReplay(options.Disk, Path.Combine(Directory, "files"));
@@ -90,7 +90,8 @@ public sealed partial class Store
             log = LocalLog.Open(options.Disk, Directory, new LogOptions
             {
                 LogId = hints?.LogId,
-                CreateAt = FirstLsnAfterRestore(hints),
+                CreateAt = createAt,
+                Epoch = epoch,
                 MaxLogBytes = options.MaxLocalLogBytes,
                 Time = options.Time,
                 OnAppended = (in Record record) => live.Apply(record),
@@ -113,6 +114,7 @@ public sealed partial class Store
         files.Adopt(live.Files.Where(f => f.Class == FileClass.Plain).Select(f => (f.Fnode, f.Name, f.SizeBytes)));
         recorder?.Attach(log, live.NewFnode, live);
         applier = new Applier(new PageApplier(pages, pending), log.Sync, pending, AfterRound);
+        StartRemote();
         if (pending.Count > 0) applier.Notify();
     }
 
@@ -152,6 +154,7 @@ public sealed partial class Store
         var size = log.SizeBytes;
         if (!wanted && (size < options.LogBytesBetweenFlushes || size < sizeAtCheckpoint + RetryGrowthBytes)) return;
         CheckpointNow();
+        CollectGarbageInBackground();
         if (wanted) Volatile.Write(ref checkpointWanted, false);
         sizeAtCheckpoint = log.SizeBytes;
     }
@@ -168,15 +171,7 @@ public sealed partial class Store
     /// </summary>
     void PublishHints()
     {
-        log.AppendEvents();
-        Hints hints;
-        lock (orderGate)
-        {
-            // With nothing pending, the page store's files hold every commit there is; the newest record may be of another kind.
-            var all = pending.Count == 0 && pages.PersistedApplied == pages.Applied;
-            hints = live.Snapshot(log.LogId, log.Epoch, lsn => Math.Max(replayFrom, (all ? lsn : Math.Min(lsn, pages.PersistedApplied)) + 1));
-            replayFrom = hints.ReplayFrom;
-        }
+        var hints = Snapshot();
         if (options.PagesInMemory) return;
         log.Sync(hints.Lsn);
         files.SyncAll();
@@ -184,6 +179,52 @@ public sealed partial class Store
         hintsLsn = hints.Lsn;
         log.DropBefore(hints.ReplayFrom);
     }
+
+    /// <summary>What lives now, and from where a replay must start.</summary>
+    Hints Snapshot()
+    {
+        lock (orderGate)
+        {
+            // With nothing pending, the page store's files hold every commit there is; the newest record may be of another kind.
+            var persisted = pages.PersistedApplied;
+            var all = pending.Count == 0 && persisted == pages.Applied;
+            // After that look: the files that hold what is persisted are among the events enqueued by now.
+            log.AppendEvents();
+            var hints = live.Snapshot(log.LogId, log.Epoch, lsn => Math.Max(replayFrom, (all ? lsn : Math.Min(lsn, persisted)) + 1));
+            replayFrom = hints.ReplayFrom;
+            return hints;
+        }
+    }
+
+    /// <summary>One at a time: rewrites files that are mostly garbage, on a thread of its own.</summary>
+    void CollectGarbageInBackground()
+    {
+        if (collecting is { IsCompleted: false }) return;
+        collecting = Task.Run(() => CollectGarbageNow(closing.Token));
+    }
+
+    void CollectGarbageNow(CancellationToken cancellation)
+    {
+        lock (collectGate)
+        {
+            try
+            {
+                pages.CollectGarbage(cancellation);
+            }
+            catch (RecoveryException)
+            {
+                // Space is given back later; if the page store is in trouble, whoever writes next is told.
+            }
+            catch (OperationCanceledException)
+            {
+                // The store closes.
+            }
+        }
+    }
+
+    readonly CancellationTokenSource closing = new();
+    readonly Lock collectGate = new();
+    Task? collecting;
 
     /// <summary>Closes cleanly: everything is durable, the next open has little to replay, the lock is released.</summary>
     public void Dispose()
@@ -206,15 +247,19 @@ public sealed partial class Store
 
     void CloseCleanly()
     {
-        if (hintsLsn == log.LastLsn) return;
+        if (hintsLsn == log.LastLsn && Remote is null) return;
         applier!.Drain();
         log.Sync(log.LastLsn);
+        Remote?.ShipRest(log.LastLsn, ShipRestPatience);
         if (log.SizeBytes > ReplayBytesAtClose + RetryGrowthBytes && pages.PersistedApplied < pages.Applied) pages.Flush();
         PublishHints();
     }
 
     void ReleaseAll()
     {
+        closing.Cancel();
+        collecting?.Wait();
+        Remote?.DisposeAsync().AsTask().GetAwaiter().GetResult();
         applier?.Dispose();
         files?.Dispose();
         replicaPlain?.Dispose();

@@ -138,6 +138,24 @@ public sealed partial class Store
         return ulong.TryParse(File.ReadAllText(mark).AsSpan().Trim(), out var lsn) && lsn == hints.Lsn ? lsn + 1 : null;
     }
 
+    /// <summary>
+    /// In a directory that a restore left: takes over the remote it came from, if it is to write there, and says where the log begins and in which epoch.
+    /// </summary>
+    (Hints? Hints, ulong? CreateAt, ulong Epoch) BeginAfterRestore(Hints? hints)
+    {
+        var first = FirstLsnAfterRestore(hints);
+        if (first is null || hints is null) return (hints, null, 1);
+        if (options.Remote is null || StoreTakeOver.Run(options, hints) is not { } end) return (hints, first, Math.Max(1, hints.Epoch));
+        // The record that says so is in the remote; here, the hints step over it.
+        hints = hints with { Lsn = end.LastLsn, ReplayFrom = end.NextLsn, Epoch = end.Epoch };
+        LocalHints.Publish(options.Disk, Directory, hints);
+        File.WriteAllText(Path.Combine(Directory, RestoredMark), $"{hints.Lsn}\n");
+        hintsLsn = hints.Lsn;
+        replayFrom = hints.ReplayFrom;
+        live.Load(hints);
+        return (hints, end.NextLsn, end.Epoch);
+    }
+
     void RefuseReplica()
     {
         if (File.Exists(Path.Combine(Directory, ReplicaMark)))

@@ -348,6 +348,7 @@ public sealed partial class Store : IDisposable
     void ThrowUnlessWritable()
     {
         ObjectDisposedException.ThrowIf(disposed, this);
+        Remote?.ThrowIfLost();
         if (options.ReadOnly || IsReplica)
             throw new RecoveryException(RecoveryError.ReadOnly, $"The store {Directory} was opened for reading only.");
         if ((poison ?? log.Poison) is { } cause)
@@ -408,6 +409,8 @@ public sealed partial class Store : IDisposable
         Row("overlay_bytes_max", Buffers.BudgetBytes);
         Row("pending_bytes", pending.Bytes);
         Row("pending_bytes_max", pending.BudgetBytes);
+        if (Remote is null) Row("remote", "none");
+        else foreach (var (name, value) in Remote.Status()) Row(name, value);
         foreach (var (name, value) in pages.Statistics()) Row(name, value);
         return rows;
     }
