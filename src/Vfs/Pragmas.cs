@@ -33,7 +33,7 @@ internal static class Pragmas
                 store.Checkpoint();
                 return store.Lsn.Durable.ToString(CultureInfo.InvariantCulture);
             case "recovery_verify":
-                var problems = store.Verify(value == "all" ? null : file.Open.Database, CancellationToken.None);
+                var problems = store.Verify(value == "store" ? null : file.Open.Database, CancellationToken.None);
                 return problems.Count == 0 ? "ok" : string.Join('\n', problems);
             case "recovery_databases":
                 return string.Join('\n', store.Databases.Select(d => d.Name));
