@@ -22,6 +22,7 @@ public sealed class Collector(RemoteContext context, Shipper shipper, HintsPubli
         using (await publisher.Gate.EnterAsync())
         {
             var remote = await shipper.ConnectedAsync(cancellation);
+            await remote.ConfirmTenureAsync(cancellation);
             long started = context.Time.GetTimestamp();
             var plan = await MakePlanAsync(remote, retention, cancellation);
             // Hints first: from then on nobody starts from them. What they needed follows; killed in between, the next collection sees it as needed
