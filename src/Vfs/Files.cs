@@ -26,7 +26,7 @@ internal static class Files
             if (readOnly) flags = flags & ~(Sqlite.OpenReadWrite | Sqlite.OpenCreate) | Sqlite.OpenReadOnly;
             var options = parameters.Values.Count == 0 ? database.Store.Options : database.Store.Options.With(parameters.Values);
             if (parameters.Values.Any(v => v.Key == "journal")) database.PlainJournal = options.Journal == JournalPlace.Plain;
-            return new MainFile(database, options.Isolation, readOnly, parameters);
+            return new MainFile(database, options, readOnly, parameters);
         }
         catch
         {

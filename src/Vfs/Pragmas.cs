@@ -27,8 +27,15 @@ internal static class Pragmas
             case "recovery_durable_lsn":
                 return store.Lsn.Durable.ToString(CultureInfo.InvariantCulture);
             case "recovery_sync":
-                store.Sync();
+                store.SyncRemote();
                 return store.Lsn.Durable.ToString(CultureInfo.InvariantCulture);
+            case "recovery_remote":
+                return store.Remote?.Url ?? "none";
+            case "recovery_remote_lsn":
+                return (store.Remote?.State.ShippedLsn ?? 0).ToString(CultureInfo.InvariantCulture);
+            case "recovery_durability":
+                if (value is not null) file.Durability = Options.ParseDurability(value);
+                return file.Durability == Durability.Remote ? "remote" : "async";
             case "recovery_checkpoint":
                 store.Checkpoint();
                 return store.Lsn.Durable.ToString(CultureInfo.InvariantCulture);

@@ -37,6 +37,7 @@ internal sealed class OpenStore(string directory)
         lock (Opening)
         {
             if (store is not null) return;
+            if (options.AutoRestore) StoreRestore.RestoreIfGone(options.ToStoreOptions(Directory));
             var started = Stopwatch.GetTimestamp();
             while (true)
             {

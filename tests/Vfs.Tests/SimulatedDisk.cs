@@ -64,7 +64,7 @@ public sealed class SimulatedDisk : ILogDisk, IDisposable
 
     sealed class WatchedFile(SimulatedDisk disk, ILogFile file) : ILogFile
     {
-        public string Path => file.Path;
+        public string Path { get => file.Path; set => file.Path = value; }
 
         public long SizeBytes => file.SizeBytes;
 

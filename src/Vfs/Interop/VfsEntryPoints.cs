@@ -28,6 +28,13 @@ internal static unsafe class VfsEntryPoints
     /// </summary>
     public static void Register(SqliteApi api, bool makeDefault)
     {
+        if (api.RegisterVfs(Prepare(api), makeDefault) != Sqlite.Ok)
+            throw new RecoveryException(RecoveryError.Invalid, "SQLite refused to register the VFS 'recovery'.");
+    }
+
+    /// <summary>The VFS for one SQLite, made once, for who registers it (or a face of it) there.</summary>
+    public static NativeVfs* Prepare(SqliteApi api)
+    {
         if (api.Unfit is { } reason) throw new RecoveryException(RecoveryError.Invalid, reason);
         if (registered != null && !api.IsSameSqliteAs(Api))
             throw new RecoveryException(RecoveryError.Invalid,
@@ -39,8 +46,7 @@ internal static unsafe class VfsEntryPoints
             ForkGuard.Arm();
             registered = Create();
         }
-        if (api.RegisterVfs(registered, makeDefault) != Sqlite.Ok)
-            throw new RecoveryException(RecoveryError.Invalid, "SQLite refused to register the VFS 'recovery'.");
+        return registered;
     }
 
     static NativeVfs* Present(NativeVfs* first, NativeVfs* second, NativeVfs* third) =>
