@@ -135,8 +135,9 @@ internal static class Files
     {
         // A private journal is gone already; SQLite fails the commit unless its deletion succeeds.
         if (!database.JournalExists) return database.PlainJournal ? Sqlite.IoErrDeleteNoEntry : Sqlite.Ok;
+        var deleted = database.Store.Store.DeleteFile(database.Database.Name + JournalSuffix, durable);
         database.JournalExists = false;
-        return database.Store.Store.DeleteFile(database.Database.Name + JournalSuffix, durable) ? Sqlite.Ok : Sqlite.IoErrDeleteNoEntry;
+        return deleted ? Sqlite.Ok : Sqlite.IoErrDeleteNoEntry;
     }
 
     /// <summary>
@@ -149,8 +150,9 @@ internal static class Files
         {
             if (database.IsWalOpen) return Failures.Report(Sqlite.Busy, $"The WAL of {database.Path} is in use and was not deleted.");
             if (!database.WalExists) return Sqlite.IoErrDeleteNoEntry;
+            var deleted = database.Store.Store.DeleteFile(database.Database.Name + WalSuffix, durable);
             database.WalExists = false;
-            return database.Store.Store.DeleteFile(database.Database.Name + WalSuffix, durable) ? Sqlite.Ok : Sqlite.IoErrDeleteNoEntry;
+            return deleted ? Sqlite.Ok : Sqlite.IoErrDeleteNoEntry;
         }
     }
 

@@ -198,7 +198,7 @@ internal sealed partial class MainFile
         catch (Exception e)
         {
             DropOverlay();
-            return Failures.ReportCommit(e);
+            return Failures.Report(e, Sqlite.IoErrWrite);
         }
     }
 

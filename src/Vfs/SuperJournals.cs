@@ -60,7 +60,7 @@ internal static class SuperJournals
             catch (Exception e)
             {
                 super.IsBroken = true;
-                return Failures.ReportCommit(e);
+                return Failures.Report(e, Sqlite.IoErrWrite);
             }
         }
         else if (super.IsInUse)
@@ -183,6 +183,4 @@ internal sealed class SuperJournalFile(SuperJournal journal) : VfsFile
     public override int Sync() => Sqlite.Ok;
 
     public override int Close() => Sqlite.Ok;
-
-    public override int Capabilities => Sqlite.CapPowersafeOverwrite | Sqlite.CapSequential;
 }
