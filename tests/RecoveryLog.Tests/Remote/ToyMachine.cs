@@ -182,7 +182,7 @@ sealed class ToyMachine
     {
         var context = new RemoteContext { Store = store, Time = time, Random = random, OpenSpool = () => new MemoryStream() };
         var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest);
-        if (await RemoteTenure.TakeOverAsync(context, plan.Store, plan.End, author) is not { } end) return null;
+        if (await RemoteTenure.TakeOverAsync(context, plan.Store, plan.End!.Value, author) is not { } end) return null;
         // What the log holds by now: up to our own EpochBegan, since nobody could append between.
         plan = await RestorePlanner.PlanAsync(context, RestoreTarget.At(end.LastLsn));
         var restored = await ToyRestore.RunAsync(plan, scratch);
