@@ -18,7 +18,7 @@ public interface IPageStore : IDisposable
     /// <summary>The applied LSN that a crash now would leave behind (what has reached files); never more than <see cref="Applied"/>.</summary>
     ulong PersistedApplied { get; }
 
-    /// <summary>Bytes held in memory for batches that have not reached files yet.</summary>
+    /// <summary>Bytes of memory held for batches that have not reached files yet, roughly; 0 when there are none.</summary>
     long UnflushedBytes { get; }
 
     /// <summary>

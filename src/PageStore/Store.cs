@@ -1,176 +1,417 @@
+using System.Globalization;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.PageStore;
-
-/// <summary>How a store is opened; see docs/OPERATIONS.md for each.</summary>
-public sealed record StoreOptions
-{
-    /// <summary>The store's directory (created when missing).</summary>
-    public required string Directory { get; init; }
-    /// <summary>Pages of newest versions kept in memory, shared by all connections.</summary>
-    public long PageCacheBytes { get; init; } = 64L << 20;
-    /// <summary>Page writes of one transaction held in memory before they spill to an unlinked file.</summary>
-    public long OverlayBytes { get; init; } = 64L << 20;
-    /// <summary>Committed pages waiting in memory to enter the page store.</summary>
-    public long PendingBytes { get; init; } = 32L << 20;
-    /// <summary>Open for reading only; nothing in the directory is changed.</summary>
-    public bool ReadOnly { get; init; }
-    /// <summary>The source of time.</summary>
-    public TimeProvider Time { get; init; } = TimeProvider.System;
-}
 
 /// <summary>
 /// One local directory: the databases in it, their pages, the recovery log and the plain files. Everything a connection needs.
 /// Thread-safe.
 /// </summary>
-public sealed class Store : IDisposable
+/// <remarks>
+/// A commit is encoded (by its own thread), appended to the log, made durable together with whoever else waits, and then published:
+/// its pages stand among the pending commits and in the page cache until the applier has brought them into the page store. Versions that
+/// readers have pinned stay readable meanwhile and after.
+///
+/// Locks, in the order in which they may be taken: catalog, order gate, log, pending commits; a database's gate and the page cache's
+/// lock are innermost. None is held while RocksDB is called, but for snapshots (which RocksDB serves without waiting for anything).
+/// </remarks>
+public sealed partial class Store : IDisposable
 {
-    /// <summary>Opens or creates the store, replaying what a crash left. Takes the directory's lock, naming the holder when it is taken.</summary>
-    public static Store Open(StoreOptions options) => throw null!;
+    readonly StoreOptions options;
+    readonly IDisposable? storeLock;
+    readonly IPageStore pages;
+    readonly PendingCommits pending;
+    readonly Lock orderGate = new();
+    LocalLog log = null!;
+    PlainFiles files = null!;
+    Applier? applier;
+    RecoveryException? poison;
+    bool disposed;
+    long commits, commitPages, cacheMisses;
+
+    [ThreadStatic] static byte[]? pageScratch;
+
+    internal LocalLog Log => log;
+    internal PageCache Cache { get; }
+    internal PageBuffers Buffers { get; }
+    internal Catalog Catalog { get; }
+    internal string SpillDirectory => Path.Combine(Directory, "spill");
+
+    /// <summary>The store's directory.</summary>
+    public string Directory => options.Directory;
 
     /// <summary>The database of that name, or null.</summary>
-    public Database? Find(string name) => throw null!;
-
-    /// <summary>Creates an empty database (size 0). Durable with the first durable commit.</summary>
-    public Database Create(string name) => throw null!;
-
-    /// <summary>Deletes a database with its pages. Existing pins stay readable until unpinned. Durable when <paramref name="durable"/>.</summary>
-    public void Delete(Database database, bool durable) => throw null!;
-
-    /// <summary>Gives a database another name.</summary>
-    public void Rename(Database database, string name) => throw null!;
+    public Database? Find(string name) => Catalog.Find(name);
 
     /// <summary>All databases, by name.</summary>
-    public IReadOnlyList<Database> Databases => throw null!;
+    public IReadOnlyList<Database> Databases => Catalog.All;
 
-    /// <summary>Starts a transaction's private pages on top of <paramref name="basis"/> (which stays pinned by the overlay).</summary>
-    public PageOverlay BeginOverlay(Database database, DatabaseVersion basis) => throw null!;
+    /// <summary>Creates an empty database (size 0), or returns the one of that name. Durable with the first durable commit.</summary>
+    public Database Create(string name)
+    {
+        ThrowUnlessWritable();
+        return Catalog.Create(name, id => log.Append(RecordKind.DatabaseCreated, DatabaseRecords.Named(id, name)));
+    }
+
+    /// <summary>Gives a database another name.</summary>
+    public void Rename(Database database, string name)
+    {
+        ThrowUnlessWritable();
+        Catalog.Rename(database, name, () => log.Append(RecordKind.DatabaseRenamed, DatabaseRecords.Named(database.Id, name)));
+    }
+
+    /// <summary>Deletes a database with its pages. Existing pins stay readable until unpinned. Durable when <paramref name="durable"/>.</summary>
+    public void Delete(Database database, bool durable)
+    {
+        ThrowUnlessWritable();
+        var commit = new PendingCommit([new PendingPart(database, null, null)]);
+        var deleted = Catalog.Delete(database, () =>
+        {
+            lock (orderGate)
+            {
+                commit.Lsn = log.Append(RecordKind.DatabaseDeleted, DatabaseRecords.Id(database.Id));
+                pending.Enqueue(commit);
+            }
+        });
+        if (!deleted) return;
+        commit.Ready = true;
+        applier!.Notify();
+        if (durable) MakeDurable(commit.Lsn, true);
+    }
+
+    /// <summary>Starts a transaction's private pages on top of <paramref name="basis"/>, a pinned or the newest version.</summary>
+    public PageOverlay BeginOverlay(Database database, DatabaseVersion basis)
+    {
+        database.PinAgain(basis);
+        return new PageOverlay(this, database, basis);
+    }
+
+    /// <summary>
+    /// Does beforehand what can fail in <see cref="Commit"/> for lack of space or because the page store lags: afterwards a commit of
+    /// these overlays as they are (or cut) finds its log space ready.
+    /// </summary>
+    public void Prepare(ReadOnlySpan<PageOverlay> overlays)
+    {
+        ThrowUnlessWritable();
+        pending.WaitForRoom();
+        foreach (var overlay in overlays) Encode(overlay);
+    }
+
+    EncodedCommit Encode(PageOverlay overlay)
+    {
+        if (overlay.Encoded is { } known)
+        {
+            if (known.Changes == overlay.Changes) return known;
+            DropEncoded(overlay);
+        }
+        var encoded = CommitEncoder.Encode(this, overlay);
+        try
+        {
+            SetReservation(overlay, LocalLog.SpaceFor(encoded.TotalBytes, encoded.PartCount));
+        }
+        catch
+        {
+            encoded.Release(overlay);
+            throw;
+        }
+        return overlay.Encoded = encoded;
+    }
+
+    void SetReservation(PageOverlay overlay, long bytes)
+    {
+        if (overlay.Reservation is null) overlay.Reservation = log.Reserve(bytes);
+        else overlay.Reservation.Set(bytes);
+    }
+
+    /// <summary>
+    /// Sets aside log space for what an overlay holds now, whatever it is encoded to: a cheap <see cref="Prepare"/> for those who write on.
+    /// Kept until the overlay is committed or disposed.
+    /// </summary>
+    public void Reserve(PageOverlay overlay)
+    {
+        ThrowUnlessWritable();
+        var parts = (int)(overlay.PageBytes / PageCommitFormat.PartBytes) + 2;
+        var wanted = LocalLog.SpaceFor(overlay.PageBytes + overlay.Pages.Count * 11L + parts * (long)PageCommitFormat.HeaderBytes, parts);
+        // In steps, so that a checkpoint of many pages does not come here for each of them.
+        if (overlay.Reservation is null || overlay.Reservation.Bytes < wanted) SetReservation(overlay, wanted + (wanted / 2));
+    }
+
+    internal static void DropEncoded(PageOverlay overlay)
+    {
+        var encoded = overlay.Encoded;
+        overlay.Encoded = null;
+        encoded?.Release(overlay);
+    }
 
     /// <summary>
     /// Commits overlays (of one or several databases) as one atomic record group: appended to the log, made durable when
     /// <paramref name="durable"/>, then published to readers. Either returns the LSN with all of it done, or throws with none of
-    /// it done and the overlays intact. Each overlay's basis must be the newest version of its database. Overlays are consumed (disposed) on success.
+    /// it done and the overlays intact. Each overlay's basis must be the newest version of its database. Overlays are consumed on success.
     /// </summary>
-    public ulong Commit(ReadOnlySpan<PageOverlay> overlays, bool durable) => throw null!;
+    public ulong Commit(ReadOnlySpan<PageOverlay> overlays, bool durable)
+    {
+        Prepare(overlays);
+        var parts = new PendingPart[overlays.Length];
+        var commit = new PendingCommit(parts);
+        lock (orderGate)
+        {
+            for (var i = 0; i < overlays.Length; i++)
+            {
+                var basis = overlays[i].Basis;
+                if (overlays[i].Database.IsDeleted)
+                    throw new RecoveryException(RecoveryError.IoWrite, $"Database {overlays[i].Database.Name} was deleted while this transaction was open.");
+                if (!ReferenceEquals(overlays[i].Database.Current, basis))
+                    throw new InvalidOperationException($"The transaction on {overlays[i].Database.Name} does not lie on its newest version.");
+            }
+            commit.Lsn = overlays.Length == 1 && overlays[0].Encoded!.PartCount == 1
+                ? AppendSingle(overlays[0])
+                : AppendGroup(overlays);
+            for (var i = 0; i < overlays.Length; i++)
+            {
+                var encoded = overlays[i].Encoded!;
+                var version = new DatabaseVersion(commit.Lsn, encoded.SizeBytes, encoded.PageSize, encoded.IsWal, encoded.Checksum);
+                parts[i] = new PendingPart(overlays[i].Database, encoded.Content, version);
+            }
+            pending.Enqueue(commit);
+        }
+        MakeDurable(commit.Lsn, durable);
+        Publish(commit);
+        foreach (var overlay in overlays) Finish(overlay);
+        applier!.Notify();
+        return commit.Lsn;
+    }
+
+    static void Finish(PageOverlay overlay)
+    {
+        var content = overlay.Encoded!.Content;
+        overlay.Encoded.Dispose();
+        overlay.Encoded = null;
+        overlay.Consume();
+        if (!ReferenceEquals(content, overlay)) overlay.ReleasePages();
+    }
+
+    ulong AppendSingle(PageOverlay overlay)
+    {
+        byte[]? scratch = null;
+        return log.Append(RecordKind.PageCommit, overlay.Encoded!.Part(0, ref scratch), reservation: overlay.Reservation);
+    }
+
+    ulong AppendGroup(ReadOnlySpan<PageOverlay> overlays)
+    {
+        byte[]? scratch = null;
+        long bytes = 0;
+        foreach (var overlay in overlays) bytes += LocalLog.SpaceFor(overlay.Encoded!.TotalBytes, overlay.Encoded.PartCount);
+        // One reservation for the whole group.
+        foreach (var overlay in overlays[1..])
+        {
+            overlay.Reservation?.Dispose();
+            overlay.Reservation = null;
+        }
+        SetReservation(overlays[0], bytes);
+        using var group = log.BeginGroup(overlays[0].Reservation, bytes);
+        for (var i = 0; i < overlays.Length; i++)
+        {
+            var encoded = overlays[i].Encoded!;
+            for (var part = 0; part < encoded.PartCount; part++)
+            {
+                var body = encoded.Part(part, ref scratch);
+                if (i == overlays.Length - 1 && part == encoded.PartCount - 1) return group.Complete(RecordKind.PageCommit, body);
+                group.Add(RecordKind.PageCommit, body);
+            }
+        }
+        throw new InvalidOperationException("A commit has at least one part.");
+    }
 
     /// <summary>
-    /// Does beforehand all that can fail in <see cref="Commit"/> for lack of space: afterwards a commit of these overlays as
-    /// they are (or smaller) does not throw Full.
+    /// Brings the log to where the writer wants it. A failure here leaves a commit in the log whose outcome nobody knows: the store
+    /// takes no more writes, and the log wipes what is not durable, so that a commit that failed is not found by the next open.
     /// </summary>
-    public void Prepare(ReadOnlySpan<PageOverlay> overlays) => throw null!;
+    void MakeDurable(ulong lsn, bool durable)
+    {
+        try
+        {
+            if (durable) log.Sync(lsn);
+            else log.WriteOut(lsn);
+        }
+        catch (RecoveryException e)
+        {
+            poison ??= e;
+            throw;
+        }
+    }
+
+    void Publish(PendingCommit commit)
+    {
+        foreach (ref readonly var part in commit.Parts.AsSpan())
+        {
+            if (part.Overlay is not { } overlay) continue;
+            var database = part.Database;
+            database.BeginPublish();
+            BringIntoCache(overlay, part.Version!);
+            database.Publish(part.Version!);
+            Interlocked.Add(ref commitPages, overlay.Pages.Count);
+        }
+        commit.Ready = true;
+        Interlocked.Increment(ref commits);
+    }
+
+    void BringIntoCache(PageOverlay overlay, DatabaseVersion version)
+    {
+        var id = overlay.Database.Id;
+        var basis = overlay.Basis;
+        if (overlay.IsRebase)
+            for (var page = 1u; page <= basis.PageCount; page++) Cache.Remove(id, page);
+        else
+            for (var page = version.PageCount + 1; page <= basis.PageCount; page++) Cache.Remove(id, page);
+        // A bulk load would only push out what others read.
+        var insert = overlay.PageBytes <= Cache.BudgetBytes / 4;
+        foreach (var page in overlay.Pages)
+        {
+            var bytes = overlay.InMemory(page);
+            if (bytes.IsEmpty) Cache.Remove(id, page);
+            else Cache.Publish(id, page, version.Lsn, bytes, insert);
+        }
+    }
+
+    /// <summary>Publishes a replayed commit: it is in the log already.</summary>
+    internal void PublishReplayed(ulong lsn, PendingPart[] parts)
+    {
+        var commit = new PendingCommit(parts) { Lsn = lsn };
+        pending.Enqueue(commit);
+        Publish(commit);
+        foreach (ref readonly var part in parts.AsSpan()) part.Overlay?.Consume();
+        if (IsReplica) applier!.Notify();
+        else MakeRoomInReplay();
+    }
+
+    /// <summary>The way of a page that is not cached: the newest pending version that the reader may see, or the page store.</summary>
+    internal void ReadBelowCache(Database database, DatabaseVersion pinned, uint page, int within, Span<byte> destination)
+    {
+        Interlocked.Increment(ref cacheMisses);
+        var bytes = (pageScratch ??= new byte[65536]).AsSpan(0, pinned.PageSize);
+        if (!pending.TryRead(database, pinned.Lsn, page, 0, bytes))
+        {
+            while (true)
+            {
+                var snapshot = pinned.Snapshot;
+                var length = pages.Read(database.Id, page, snapshot, bytes);
+                // The snapshot is set before the page store moves past the version: still none means nothing has moved.
+                if (snapshot is null && pinned.Snapshot is not null) continue;
+                bytes[Math.Clamp(length, 0, bytes.Length)..].Clear();
+                break;
+            }
+        }
+        bytes.Slice(within, destination.Length).CopyTo(destination);
+        if (database.IsSettledAt(pinned)) Cache.Insert(database, pinned, page, bytes);
+    }
+
+    /// <summary>The checksum of a pinned version, from all its pages.</summary>
+    internal ulong ChecksumOf(Database database, DatabaseVersion pinned, CancellationToken cancellation)
+    {
+        var bytes = new byte[Math.Max(512, pinned.PageSize)].AsSpan(0, pinned.PageSize);
+        var checksum = 0UL;
+        for (var page = 1u; page <= pinned.PageCount; page++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            bytes[database.Read(pinned, (page - 1L) * pinned.PageSize, bytes)..].Clear();
+            checksum ^= PageCommitFormat.HashOf(page, bytes);
+        }
+        return checksum;
+    }
 
     /// <summary>Opens a plain file (journal, WAL) by name; null when it does not exist and <paramref name="create"/> is false.</summary>
-    public PlainFile? OpenFile(string name, bool create) => throw null!;
+    public PlainFile? OpenFile(string name, bool create) => files.Open(name, create);
 
     /// <summary>Whether a plain file of that name exists.</summary>
-    public bool FileExists(string name) => throw null!;
+    public bool FileExists(string name) => files.Exists(name);
 
     /// <summary>Deletes a plain file by name (open handles keep reading it); false when there was none. Durable when <paramref name="durable"/>.</summary>
-    public bool DeleteFile(string name, bool durable) => throw null!;
+    public bool DeleteFile(string name, bool durable) => files.Delete(name, durable);
 
-    /// <summary>Makes everything appended so far durable.</summary>
-    public void Sync() => throw null!;
+    /// <summary>Hands everything appended so far to the operating system: it survives the end of this process.</summary>
+    public void WriteOut() => MakeDurable(log.LastLsn, false);
+
+    /// <summary>Makes everything appended so far durable: it survives loss of power.</summary>
+    public void Sync() => MakeDurable(log.LastLsn, true);
 
     /// <summary>The newest LSN appended, and the newest known durable.</summary>
-    public (ulong Last, ulong Durable) Lsn => throw null!;
+    public (ulong Last, ulong Durable) Lsn => IsReplica ? (replicaLsn, settledLsn) : (log.LastLsn, log.DurableLsn);
 
-    /// <summary>Name, value lines for PRAGMA recovery_status.</summary>
-    public IReadOnlyList<KeyValuePair<string, string>> Status() => throw null!;
+    /// <summary>Brings all pages into files and drops log no longer needed.</summary>
+    public void Checkpoint()
+    {
+        ThrowUnlessWritable();
+        Volatile.Write(ref checkpointWanted, true);
+        applier!.Drain();
+    }
 
-    /// <summary>Brings all pages into files and drops log no longer needed (PRAGMA recovery_checkpoint).</summary>
-    public void Checkpoint() => throw null!;
+    void ThrowUnlessWritable()
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        Remote?.ThrowIfLost();
+        if (options.ReadOnly || IsReplica)
+            throw new RecoveryException(RecoveryError.ReadOnly, $"The store {Directory} was opened for reading only.");
+        if ((poison ?? log.Poison) is { } cause)
+            throw new RecoveryException(RecoveryError.ReadOnly,
+                $"The store {Directory} takes no more writes since an earlier error: {cause.Message} "
+                + "Close all connections and open it again to go on from what is durable.", cause);
+    }
 
-    /// <summary>Reads every page of a database, or of all, and checks sizes and checksums; returns one line a problem.</summary>
-    public IReadOnlyList<string> Verify(Database? database, CancellationToken cancellation) => throw null!;
+    /// <summary>Reads every page of a database, or of all, and checks the checksums; returns one line a problem.</summary>
+    public IReadOnlyList<string> Verify(Database? database, CancellationToken cancellation)
+    {
+        var problems = new List<string>();
+        foreach (var each in database is null ? Databases : [database])
+        {
+            var version = each.Pin();
+            try
+            {
+                var actual = ChecksumOf(each, version, cancellation);
+                if (actual != version.Checksum)
+                    problems.Add($"{each.Name}: checksum {actual:x16} at LSN {version.Lsn}, should be {version.Checksum:x16}");
+            }
+            catch (RecoveryException e)
+            {
+                problems.Add($"{each.Name}: {e.Message}");
+            }
+            finally
+            {
+                each.Unpin(version);
+            }
+        }
+        return problems;
+    }
 
-    /// <summary>Closes cleanly: flushes so that the next open replays nothing, and releases the lock.</summary>
-    public void Dispose() => throw null!;
-}
-
-/// <summary>One SQLite main file in a store.</summary>
-public sealed class Database
-{
-    /// <summary>The identity inside pages and records.</summary>
-    public uint Id => throw null!;
-
-    /// <summary>The name: for `a.db` beside `.recovery/`, just `a.db`.</summary>
-    public string Name => throw null!;
-
-    /// <summary>The newest published version.</summary>
-    public DatabaseVersion Current => throw null!;
-
-    /// <summary>Whether it was deleted from the store while handles were open.</summary>
-    public bool IsDeleted => throw null!;
-
-    /// <summary>Pins the newest version for reading until <see cref="Unpin"/>. Tens of nanoseconds, no allocation.</summary>
-    public DatabaseVersion Pin() => throw null!;
-
-    /// <summary>Ends one pin.</summary>
-    public void Unpin(DatabaseVersion version) => throw null!;
-
-    /// <summary>
-    /// Copies bytes of a pinned version into <paramref name="destination"/>; returns how many there were (fewer only at the end of
-    /// the file). Hot path: no allocation, no lock when the page is cached.
-    /// </summary>
-    public int Read(DatabaseVersion pinned, long offset, Span<byte> destination) => throw null!;
-}
-
-/// <summary>An immutable version of a database: what one commit left.</summary>
-public sealed class DatabaseVersion
-{
-    /// <summary>The LSN of the commit (for a database just created, of its creation). Grows with each version.</summary>
-    public ulong Lsn => throw null!;
-
-    /// <summary>The size of the file in bytes.</summary>
-    public long SizeBytes => throw null!;
-
-    /// <summary>The page size in which it is stored; 0 while empty.</summary>
-    public int PageSize => throw null!;
-
-    /// <summary>Whether bytes 18 and 19 of the header say WAL (2).</summary>
-    public bool IsWal => throw null!;
-}
-
-/// <summary>
-/// A transaction's private page writes over a basis version. Byte-addressed: writes of any offset and length are taken. Spills
-/// beyond the budget. Used by one thread at a time.
-/// </summary>
-public sealed class PageOverlay : IDisposable
-{
-    /// <summary>The database and the version this lies on.</summary>
-    public Database Database => throw null!;
-    /// <summary>The version this lies on.</summary>
-    public DatabaseVersion Basis => throw null!;
-    /// <summary>The size of the file as this transaction sees it.</summary>
-    public long SizeBytes => throw null!;
-    /// <summary>Reads the transaction's view; returns bytes read (fewer only at the end of the file).</summary>
-    public int Read(long offset, Span<byte> destination) => throw null!;
-    /// <summary>Writes into the transaction's view, growing it when needed (gaps read as zeros). Throws Full when nothing can take it.</summary>
-    public void Write(long offset, ReadOnlySpan<byte> source) => throw null!;
-    /// <summary>Cuts the transaction's view (never grows it).</summary>
-    public void Truncate(long sizeBytes) => throw null!;
-    /// <summary>Drops everything and unpins the basis. Disposing twice, or after a commit, does nothing.</summary>
-    public void Dispose() => throw null!;
-}
-
-/// <summary>
-/// An open journal or WAL: a plain file under the store whose every change is a record of the log. Several handles may be open
-/// on one file; each is used by one thread at a time.
-/// </summary>
-public sealed class PlainFile : IDisposable
-{
-    /// <summary>The name it was opened by.</summary>
-    public string Name => throw null!;
-    /// <summary>The size in bytes.</summary>
-    public long SizeBytes => throw null!;
-    /// <summary>Reads; returns bytes read (fewer only at the end of the file).</summary>
-    public int Read(long offset, Span<byte> destination) => throw null!;
-    /// <summary>Writes and records the write.</summary>
-    public void Write(long offset, ReadOnlySpan<byte> source) => throw null!;
-    /// <summary>Cuts, and records it. Cutting to 0 gives the file a new identity, so that its old bytes leave the hints.</summary>
-    public void Truncate(long sizeBytes) => throw null!;
-    /// <summary>Makes everything written to it (and everything before it in the log) durable.</summary>
-    public void Sync() => throw null!;
-    /// <summary>Closes this handle.</summary>
-    public void Dispose() => throw null!;
+    /// <summary>Names and values for `PRAGMA recovery_status` and its kin.</summary>
+    public IReadOnlyList<KeyValuePair<string, string>> Status()
+    {
+        var rows = new List<KeyValuePair<string, string>>();
+        void Row(string name, object value) => rows.Add(new(name, Convert.ToString(value, CultureInfo.InvariantCulture)!));
+        Row("store", Directory);
+        Row("log_id", IsReplica ? replicaLogId : log.LogId);
+        var broken = poison ?? log?.Poison;
+        Row("state", broken is not null ? "poisoned: " + broken.Message
+            : IsReplica ? "replica"
+            : pending.Failure is { } failure ? "stuck: " + failure.Message : options.ReadOnly ? "read-only" : "ok");
+        Row("databases", Databases.Count);
+        Row("lsn", Lsn.Last);
+        Row("durable_lsn", Lsn.Durable);
+        Row("applied_lsn", pages.Applied);
+        Row("persisted_lsn", pages.PersistedApplied);
+        Row("commits", Interlocked.Read(ref commits));
+        Row("commit_pages", Interlocked.Read(ref commitPages));
+        Row("cache_misses", Interlocked.Read(ref cacheMisses));
+        Row("log_bytes", log?.SizeBytes ?? 0);
+        Row("log_bytes_max", options.MaxLocalLogBytes);
+        Row("page_cache_bytes", Cache.ResidentBytes);
+        Row("page_cache_bytes_max", Cache.BudgetBytes);
+        Row("overlay_bytes", Buffers.UsedBytes - pending.Bytes);
+        Row("overlay_bytes_max", Buffers.BudgetBytes);
+        Row("pending_bytes", pending.Bytes);
+        Row("pending_bytes_max", pending.BudgetBytes);
+        if (Remote is null) Row("remote", "none");
+        else foreach (var (name, value) in Remote.Status()) Row(name, value);
+        foreach (var (name, value) in pages.Statistics()) Row(name, value);
+        return rows;
+    }
 }

@@ -34,7 +34,7 @@ public static class PageCommitFlags
 ///                                                                     payload: whole: the bytes; ranges: a PageDelta; zeros: none
 /// </code>
 /// Pages count from 1; in each part the first number stands as it is. The last page of a database may be shorter than the others. A page in the
-/// form of ranges has the length of its previous version. <c>checksum</c> is the XOR over all pages of XXH64(page bytes, seed = page number) after the commit; size and
+/// form of ranges has the length of its previous version. <c>checksum</c> is the XOR over all pages of XXH64(page bytes, seed = page number) after the commit, where a page of zeros counts 0; size and
 /// checksum count in the last part.
 /// </remarks>
 public static class PageCommitFormat
@@ -51,8 +51,9 @@ public static class PageCommitFormat
     /// <summary>The most that one page can add to a part.</summary>
     public const int MaxPageEntryBytes = Varint.MaxBytes32 + 1 + Varint.MaxBytes32 + MaxPageBytes;
 
-    /// <summary>The hash of a page that goes into the database's checksum.</summary>
-    public static ulong HashOf(uint page, ReadOnlySpan<byte> bytes) => XxHash64.Compute(bytes, page);
+    /// <summary>The hash of a page that goes into the database's checksum. A page of zeros counts nothing, so pages never written need no care.</summary>
+    public static ulong HashOf(uint page, ReadOnlySpan<byte> bytes) =>
+        bytes.ContainsAnyExcept((byte)0) ? XxHash64.Compute(bytes, page) : 0;
 
     internal static void WriteHeader(Span<byte> to, uint database, uint pageSize, ulong sizeBytes, ulong checksum, byte flags, uint count)
     {

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Builds librecovery_native.so into build/native (or the directory given). Safe to run several times at once.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+out=${1:-$here/../build/native}
+mkdir -p "$out"
+exec 9>"$out/.lock"
+flock 9
+
+CXX=${CXX:-g++}
+command -v "$CXX" >/dev/null || { echo "native/build.sh: error: no C++ compiler ($CXX); on Debian: apt install g++" >&2; exit 1; }
+version=$(printf '#include <rocksdb/version.h>\nROCKSDB_MAJOR ROCKSDB_MINOR\n' | "$CXX" -x c++ -E -P - 2>/dev/null | tail -n 1) || version=
+case $version in
+  "7 8") ;;
+  *) echo "native/build.sh: error: RocksDB 7.8's headers are needed (found: ${version:-none}); on Debian 12: apt install librocksdb-dev" >&2; exit 1 ;;
+esac
+
+# DT_RPATH (not RUNPATH) is inherited: RocksDB and its libraries are found beside ours when native/bundle.sh put them there.
+"$CXX" -std=c++17 -O2 -fPIC -shared -fvisibility=hidden -Wall -Wextra -Werror ${CXXFLAGS:-} \
+  -o "$out/librecovery_native.so.new" "$here/at_exit.cc" "$here/recorded_files.cc" "$here/store.cc" \
+  -lrocksdb -Wl,--no-undefined -Wl,--disable-new-dtags '-Wl,-rpath,$ORIGIN'
+mv "$out/librecovery_native.so.new" "$out/librecovery_native.so"

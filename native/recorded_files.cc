@@ -1,0 +1,293 @@
+#include "recorded_files.h"
+
+#include <utility>
+
+// RocksDB's own, in hardware; exported by the library, though its header is not installed.
+namespace rocksdb::crc32c {
+extern uint32_t Extend(uint32_t crc, const char* data, size_t length);
+}
+
+namespace recovery {
+
+namespace {
+
+bool StartsWith(const std::string& text, const char* start) { return text.rfind(start, 0) == 0; }
+
+bool EndsWith(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+// A file being written: keeps its size and checksum, and reports. RocksDB writes each file from one thread at a time.
+class RecordedWritableFile : public rocksdb::FSWritableFileOwnerWrapper {
+ public:
+  RecordedWritableFile(std::unique_ptr<rocksdb::FSWritableFile>&& file, RecordedFileSystem* system, std::string path,
+                       FileKind kind)
+      : FSWritableFileOwnerWrapper(std::move(file)),
+        system_(system),
+        path_(std::move(path)),
+        name_(NameOf(path_)),
+        kind_(kind) {}
+
+  // RocksDB does not close all files that it writes (CURRENT's predecessor, for one): being dropped seals them too.
+  ~RecordedWritableFile() override { Seal().PermitUncheckedError(); }
+
+  IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* dbg) override {
+    IOStatus status = BeforeWrite();
+    if (status.ok()) status = FSWritableFileOwnerWrapper::Append(data, options, dbg);
+    return Appended(status, data);
+  }
+
+  IOStatus Append(const Slice& data, const IOOptions& options, const rocksdb::DataVerificationInfo& verification,
+                  IODebugContext* dbg) override {
+    IOStatus status = BeforeWrite();
+    if (status.ok()) status = FSWritableFileOwnerWrapper::Append(data, options, verification, dbg);
+    return Appended(status, data);
+  }
+
+  // Only direct I/O writes at positions, and it is off.
+  IOStatus PositionedAppend(const Slice&, uint64_t, const IOOptions&, IODebugContext*) override {
+    return IOStatus::NotSupported("positioned append", path_);
+  }
+  IOStatus PositionedAppend(const Slice&, uint64_t, const IOOptions&, const rocksdb::DataVerificationInfo&,
+                            IODebugContext*) override {
+    return IOStatus::NotSupported("positioned append", path_);
+  }
+
+  IOStatus Truncate(uint64_t size, const IOOptions& options, IODebugContext* dbg) override {
+    if (size != size_) return IOStatus::NotSupported("truncate while writing", path_);
+    return FSWritableFileOwnerWrapper::Truncate(size, options, dbg);
+  }
+
+  IOStatus Sync(const IOOptions& options, IODebugContext* dbg) override {
+    IOStatus status = system_->faults().Check(RV_FAULT_SYNC, path_);
+    return status.ok() ? FSWritableFileOwnerWrapper::Sync(options, dbg) : Broken(status);
+  }
+
+  IOStatus Fsync(const IOOptions& options, IODebugContext* dbg) override {
+    IOStatus status = system_->faults().Check(RV_FAULT_SYNC, path_);
+    return status.ok() ? FSWritableFileOwnerWrapper::Fsync(options, dbg) : Broken(status);
+  }
+
+  IOStatus Close(const IOOptions& options, IODebugContext* dbg) override {
+    IOStatus status = FSWritableFileOwnerWrapper::Close(options, dbg);
+    return status.ok() ? Seal() : Broken(status);
+  }
+
+ private:
+  IOStatus BeforeWrite() { return system_->faults().Check(RV_FAULT_WRITE, path_); }
+
+  IOStatus Broken(const IOStatus& status) {
+    broken_ = true;
+    return status;
+  }
+
+  IOStatus Appended(const IOStatus& status, const Slice& data) {
+    if (!status.ok()) return Broken(status);
+    if (kind_ == FileKind::kIgnored || data.empty()) return status;
+    size_ += data.size();
+    crc32c_ = rocksdb::crc32c::Extend(crc32c_, data.data(), data.size());
+    IOStatus reported = system_->Report(RV_FILE_APPENDED, name_, std::string(),
+                                        kind_ == FileKind::kInline ? data : Slice(), size_, crc32c_);
+    return reported.ok() ? reported : Broken(reported);
+  }
+
+  // A file on which something failed is never called whole: RocksDB deletes it, or it stays unsealed.
+  IOStatus Seal() {
+    if (sealed_ || broken_ || kind_ == FileKind::kIgnored) return IOStatus::OK();
+    sealed_ = true;
+    return system_->Report(RV_FILE_SEALED, name_, std::string(), Slice(), size_, crc32c_);
+  }
+
+  RecordedFileSystem* const system_;  // outlives all its files: the store keeps it
+  const std::string path_;
+  const std::string name_;
+  const FileKind kind_;
+  uint64_t size_ = 0;
+  uint32_t crc32c_ = 0;
+  bool sealed_ = false;
+  bool broken_ = false;
+};
+
+// Readers that can be made to fail.
+class FaultyRandomAccessFile : public rocksdb::FSRandomAccessFileOwnerWrapper {
+ public:
+  FaultyRandomAccessFile(std::unique_ptr<rocksdb::FSRandomAccessFile>&& file, RecordedFileSystem* system,
+                         std::string path)
+      : FSRandomAccessFileOwnerWrapper(std::move(file)), system_(system), path_(std::move(path)) {}
+
+  IOStatus Read(uint64_t offset, size_t n, const IOOptions& options, Slice* result, char* scratch,
+                IODebugContext* dbg) const override {
+    IOStatus status = system_->faults().Check(RV_FAULT_READ, path_);
+    return status.ok() ? FSRandomAccessFileOwnerWrapper::Read(offset, n, options, result, scratch, dbg) : status;
+  }
+
+  IOStatus MultiRead(rocksdb::FSReadRequest* requests, size_t count, const IOOptions& options,
+                     IODebugContext* dbg) override {
+    IOStatus status = system_->faults().Check(RV_FAULT_READ, path_);
+    return status.ok() ? FSRandomAccessFileOwnerWrapper::MultiRead(requests, count, options, dbg) : status;
+  }
+
+ private:
+  RecordedFileSystem* const system_;  // outlives all its files: the store keeps it
+  const std::string path_;
+};
+
+}  // namespace
+
+std::string NameOf(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
+
+FileKind KindOf(const std::string& name) {
+  if (EndsWith(name, ".sst") || EndsWith(name, ".blob")) return FileKind::kLarge;
+  // *.log is RocksDB's own write-ahead log: off, so that these files are always empty, and not missed when missing.
+  if (StartsWith(name, "LOG") || name == "LOCK" || EndsWith(name, ".log")) return FileKind::kIgnored;
+  return FileKind::kInline;
+}
+
+void Faults::Add(int32_t operations, std::string pattern, int64_t skip, int64_t times, int32_t error) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  faults_.push_back({operations, std::move(pattern), skip, times, error});
+  any_ = true;
+}
+
+void Faults::Clear() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  faults_.clear();
+  any_ = false;
+}
+
+IOStatus Faults::CheckSlowly(int32_t operation, const std::string& path) {
+  std::string name = NameOf(path);
+  if (KindOf(name) == FileKind::kIgnored) return IOStatus::OK();
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (Fault& fault : faults_) {
+    if ((fault.operations & operation) == 0) continue;
+    if (!EndsWith(name, fault.pattern) && !StartsWith(name, fault.pattern.c_str())) continue;
+    if (fault.skip > 0) {
+      fault.skip--;
+      continue;
+    }
+    if (fault.times == 0) continue;
+    if (fault.times > 0) fault.times--;
+    // Worded, and flagged, as RocksDB words and flags the errors of the operating system.
+    const char* what = operation == RV_FAULT_OPEN    ? "While opening a file: "
+                       : operation == RV_FAULT_WRITE ? "While appending to file: "
+                       : operation == RV_FAULT_SYNC  ? "While fdatasync: "
+                                                     : "While pread: ";
+    if (fault.error == RV_FAULT_ENOSPC) {
+      IOStatus full = IOStatus::NoSpace(what + path, "No space left on device");
+      full.SetRetryable(true);
+      return full;
+    }
+    return IOStatus::IOError(what + path,
+                             fault.error == RV_FAULT_EMFILE ? "Too many open files" : "Input/output error");
+  }
+  return IOStatus::OK();
+}
+
+RecordedFileSystem::RecordedFileSystem(rv_file_callback callback, void* context, bool wrap_reads)
+    : FileSystemWrapper(FileSystem::Default()), callback_(callback), context_(context), wrap_reads_(wrap_reads) {}
+
+IOStatus RecordedFileSystem::Report(int32_t event, const std::string& name, const std::string& other,
+                                    const Slice& bytes, uint64_t size, uint32_t crc32c) {
+  if (callback_ == nullptr) return IOStatus::OK();
+  int32_t refused =
+      callback_(context_, event, name.c_str(), other.c_str(), reinterpret_cast<const uint8_t*>(bytes.data()),
+                static_cast<int64_t>(bytes.size()), static_cast<int64_t>(size), crc32c);
+  return refused == 0 ? IOStatus::OK() : IOStatus::IOError("The recorder refused a change of " + name);
+}
+
+IOStatus RecordedFileSystem::NewWritableFile(const std::string& path, const FileOptions& options,
+                                             std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext* dbg) {
+  IOStatus status = faults_.Check(RV_FAULT_OPEN, path);
+  std::unique_ptr<rocksdb::FSWritableFile> file;
+  if (status.ok()) status = target()->NewWritableFile(path, options, &file, dbg);
+  if (!status.ok()) return status;
+  std::string name = NameOf(path);
+  FileKind kind = KindOf(name);
+  if (kind != FileKind::kIgnored) status = Report(RV_FILE_CREATED, name, std::string(), Slice(), 0, 0);
+  if (!status.ok()) return status;
+  result->reset(new RecordedWritableFile(std::move(file), this, path, kind));
+  return status;
+}
+
+// RocksDB as configured here reopens, reuses and overwrites no file; if it ever did, the record would be wrong.
+IOStatus RecordedFileSystem::ReopenWritableFile(const std::string& path, const FileOptions&,
+                                                std::unique_ptr<rocksdb::FSWritableFile>*, IODebugContext*) {
+  return IOStatus::NotSupported("reopen for writing", path);
+}
+IOStatus RecordedFileSystem::ReuseWritableFile(const std::string& path, const std::string&, const FileOptions&,
+                                               std::unique_ptr<rocksdb::FSWritableFile>*, IODebugContext*) {
+  return IOStatus::NotSupported("reuse for writing", path);
+}
+IOStatus RecordedFileSystem::NewRandomRWFile(const std::string& path, const FileOptions&,
+                                             std::unique_ptr<rocksdb::FSRandomRWFile>*, IODebugContext*) {
+  return IOStatus::NotSupported("open for overwriting", path);
+}
+
+IOStatus RecordedFileSystem::NewRandomAccessFile(const std::string& path, const FileOptions& options,
+                                                 std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
+                                                 IODebugContext* dbg) {
+  IOStatus status = faults_.Check(RV_FAULT_OPEN, path);
+  if (status.ok()) status = target()->NewRandomAccessFile(path, options, result, dbg);
+  if (status.ok() && wrap_reads_) {
+    result->reset(new FaultyRandomAccessFile(std::move(*result), this, path));
+  }
+  return status;
+}
+
+IOStatus RecordedFileSystem::NewSequentialFile(const std::string& path, const FileOptions& options,
+                                               std::unique_ptr<rocksdb::FSSequentialFile>* result,
+                                               IODebugContext* dbg) {
+  IOStatus status = faults_.Check(RV_FAULT_OPEN, path);
+  return status.ok() ? target()->NewSequentialFile(path, options, result, dbg) : status;
+}
+
+IOStatus RecordedFileSystem::DeleteFile(const std::string& path, const IOOptions& options, IODebugContext* dbg) {
+  std::string name = NameOf(path);
+  IOStatus status;
+  if (KindOf(name) != FileKind::kIgnored) status = Report(RV_FILE_DELETED, name, std::string(), Slice(), 0, 0);
+  return status.ok() ? target()->DeleteFile(path, options, dbg) : status;
+}
+
+IOStatus RecordedFileSystem::RenameFile(const std::string& from, const std::string& to, const IOOptions& options,
+                                        IODebugContext* dbg) {
+  IOStatus status = target()->RenameFile(from, to, options, dbg);
+  std::string name = NameOf(from), other = NameOf(to);
+  if (!status.ok() || KindOf(name) == FileKind::kIgnored) return status;
+  return Report(RV_FILE_RENAMED, name, other, Slice(), 0, 0);
+}
+
+IOStatus RecordedFileSystem::LinkFile(const std::string& from, const std::string& to, const IOOptions& options,
+                                      IODebugContext* dbg) {
+  IOStatus status = target()->LinkFile(from, to, options, dbg);
+  std::string name = NameOf(from), other = NameOf(to);
+  if (!status.ok() || KindOf(name) == FileKind::kIgnored) return status;
+  return Report(RV_FILE_LINKED, name, other, Slice(), 0, 0);
+}
+
+IOStatus RecordedFileSystem::Truncate(const std::string& path, size_t size, const IOOptions& options,
+                                      IODebugContext* dbg) {
+  std::string name = NameOf(path);
+  IOStatus status;
+  if (KindOf(name) != FileKind::kIgnored) status = Report(RV_FILE_TRUNCATED, name, std::string(), Slice(), size, 0);
+  return status.ok() ? target()->Truncate(path, size, options, dbg) : status;
+}
+
+}  // namespace recovery
+
+extern "C" {
+
+rv_files* rv_files_create(rv_file_callback callback, void* context, int32_t faults) {
+  return new rv_files{std::make_shared<recovery::RecordedFileSystem>(callback, context, faults != 0)};
+}
+
+void rv_files_free(rv_files* files) { delete files; }
+
+void rv_files_fault(rv_files* files, int32_t operations, const char* suffix, int64_t skip, int64_t times,
+                    int32_t error) {
+  files->system->faults().Add(operations, suffix, skip, times, error);
+}
+
+void rv_files_heal(rv_files* files) { files->system->faults().Clear(); }
+
+}  // extern "C"

@@ -1,0 +1,96 @@
+// RocksDB's file system, with every change of a file that matters reported in order (see rv_file_callback).
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "recovery_native.h"
+#include "rocksdb/file_system.h"
+#include "rocksdb/version.h"
+
+static_assert(ROCKSDB_MAJOR == 7 && ROCKSDB_MINOR == 8, "librecovery_native is written and tested for RocksDB 7.8");
+
+namespace recovery {
+
+using rocksdb::FileOptions;
+using rocksdb::FileSystem;
+using rocksdb::IODebugContext;
+using rocksdb::IOOptions;
+using rocksdb::IOStatus;
+using rocksdb::Slice;
+
+// How much of a file is reported.
+enum class FileKind { kIgnored, kInline, kLarge };
+FileKind KindOf(const std::string& name);
+std::string NameOf(const std::string& path);
+
+// The faults that tests ask for.
+class Faults {
+ public:
+  void Add(int32_t operations, std::string pattern, int64_t skip, int64_t times, int32_t error);
+  void Clear();
+  IOStatus Check(int32_t operation, const std::string& path) {
+    return any_.load(std::memory_order_relaxed) ? CheckSlowly(operation, path) : IOStatus::OK();
+  }
+
+ private:
+  struct Fault {
+    int32_t operations;
+    std::string pattern;
+    int64_t skip, times;
+    int32_t error;
+  };
+  IOStatus CheckSlowly(int32_t operation, const std::string& path);
+
+  std::atomic<bool> any_{false};
+  std::mutex mutex_;
+  std::vector<Fault> faults_;
+};
+
+class RecordedFileSystem : public rocksdb::FileSystemWrapper {
+ public:
+  RecordedFileSystem(rv_file_callback callback, void* context, bool wrap_reads);
+
+  static const char* kClassName() { return "RecordedFileSystem"; }
+  const char* Name() const override { return kClassName(); }
+
+  IOStatus NewWritableFile(const std::string& path, const FileOptions& options,
+                           std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext* dbg) override;
+  IOStatus ReopenWritableFile(const std::string& path, const FileOptions& options,
+                              std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext* dbg) override;
+  IOStatus ReuseWritableFile(const std::string& path, const std::string& old_path, const FileOptions& options,
+                             std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext* dbg) override;
+  IOStatus NewRandomRWFile(const std::string& path, const FileOptions& options,
+                           std::unique_ptr<rocksdb::FSRandomRWFile>* result, IODebugContext* dbg) override;
+  IOStatus NewRandomAccessFile(const std::string& path, const FileOptions& options,
+                               std::unique_ptr<rocksdb::FSRandomAccessFile>* result, IODebugContext* dbg) override;
+  IOStatus NewSequentialFile(const std::string& path, const FileOptions& options,
+                             std::unique_ptr<rocksdb::FSSequentialFile>* result, IODebugContext* dbg) override;
+  IOStatus DeleteFile(const std::string& path, const IOOptions& options, IODebugContext* dbg) override;
+  IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions& options,
+                      IODebugContext* dbg) override;
+  IOStatus LinkFile(const std::string& from, const std::string& to, const IOOptions& options,
+                    IODebugContext* dbg) override;
+  IOStatus Truncate(const std::string& path, size_t size, const IOOptions& options, IODebugContext* dbg) override;
+
+  // Reports one event; a refusal becomes an I/O error that names the file.
+  IOStatus Report(int32_t event, const std::string& name, const std::string& other, const Slice& bytes, uint64_t size,
+                  uint32_t crc32c);
+
+  Faults& faults() { return faults_; }
+
+ private:
+  const rv_file_callback callback_;
+  void* const context_;
+  const bool wrap_reads_;
+  Faults faults_;
+};
+
+}  // namespace recovery
+
+struct rv_files {
+  std::shared_ptr<recovery::RecordedFileSystem> system;
+};

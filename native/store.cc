@@ -1,0 +1,525 @@
+// The flat interface over RocksDB: one store, its pages, its options.
+#include <sys/resource.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "recorded_files.h"
+#include "rocksdb/cache.h"
+#include "rocksdb/db.h"
+#include "rocksdb/env.h"
+#include "rocksdb/filter_policy.h"
+#include "rocksdb/listener.h"
+#include "rocksdb/table.h"
+
+using rocksdb::DB;
+using rocksdb::Slice;
+using rocksdb::Status;
+
+namespace {
+
+// What RocksDB's background threads did: flushes, and errors.
+class Listener : public rocksdb::EventListener {
+ public:
+  void OnFlushCompleted(DB*, const rocksdb::FlushJobInfo&) override {
+    flushes_++;
+    changed_.notify_all();
+  }
+
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, Status* error) override {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      errors_++;
+      last_error_ = *error;
+    }
+    // A hard error refuses all writes; after a soft one (of a compaction) they go on.
+    if (error->IsNoSpace() && error->severity() == Status::Severity::kHardError) full_ = true;
+    changed_.notify_all();
+  }
+
+  // RocksDB would poll for space by itself, and refuse to resume meanwhile. The next write resumes: see Resumed.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, Status, bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+
+  // Changes whenever the persisted LSN can have changed.
+  uint64_t flushes() const { return flushes_; }
+  void CountFlush() { flushes_++; }
+
+  bool full() const { return full_; }
+  void Resumed() { full_ = false; }
+
+  uint64_t errors() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return errors_;
+  }
+
+  // Waits a little for something to change; fails with the newest error when there was one since `errors`.
+  Status Wait(uint64_t errors) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (errors_ == errors) changed_.wait_for(lock, std::chrono::milliseconds(20));
+    return errors_ == errors ? Status::OK() : last_error_;
+  }
+
+ private:
+  std::atomic<uint64_t> flushes_{0};
+  std::atomic<bool> full_{false};
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  uint64_t errors_ = 0;
+  Status last_error_;
+};
+
+class NoLog : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
+// [database u32 BE][page u32 BE]. An end has one byte more, which makes it the first key after.
+class Key {
+ public:
+  Key(uint32_t database, uint32_t page, size_t size = 8) : size_(size) {
+    for (int i = 0; i < 4; i++) {
+      bytes_[i] = static_cast<char>(database >> (24 - 8 * i));
+      bytes_[4 + i] = static_cast<char>(page >> (24 - 8 * i));
+    }
+    bytes_[8] = 0;
+  }
+  static Key After(uint32_t database, uint32_t page) { return Key(database, page, 9); }
+  Slice slice() const { return Slice(bytes_, size_); }
+
+ private:
+  char bytes_[9];
+  size_t size_;
+};
+
+// The applied LSN, u64 LE, lies before all pages: no database has the number 0. It is written with every batch, as page
+// 0 of some database is, so its place makes no file's key range wider than it would be.
+const Key kApplied(0, 0);
+
+uint32_t PageOf(const Slice& key) {
+  uint32_t page = 0;
+  for (int i = 4; i < 8; i++) page = page << 8 | static_cast<uint8_t>(key[i]);
+  return page;
+}
+
+int32_t CodeOf(const Status& status, const std::string& message) {
+  auto says = [&](const char* text) { return message.find(text) != std::string::npos; };
+  if (status.IsCorruption()) return RV_CORRUPT;
+  if (status.IsNoSpace()) return RV_NO_SPACE;
+  if (status.IsBusy() || says("While lock file") || says("lock hold by current process")) return RV_BUSY;
+  if (status.IsManualCompactionPaused()) return RV_CANCELED;
+  if (status.IsInvalidArgument() || status.IsNotSupported())
+    return says("read only") || says("secondary") ? RV_READ_ONLY : RV_INVALID;
+  if (status.IsPathNotFound()) return RV_MISSING_FILE;
+  if (says("Too many open files") || says("Permission denied")) return RV_OPEN_FILES;
+  if (says("Read-only file system")) return RV_READ_ONLY;
+  return status.IsIOError() ? RV_IO : RV_OTHER;
+}
+
+int32_t Fail(int32_t code, const std::string& message, char** error) {
+  if (error != nullptr) *error = strdup(message.c_str());
+  return code;
+}
+
+int32_t Finish(const Status& status, char** error) {
+  if (status.ok()) return RV_OK;
+  std::string message = status.ToString();
+  return Fail(CodeOf(status, message), message, error);
+}
+
+// No C++ exception may cross into C#.
+template <typename Call>
+int32_t Guard(char** error, Call call) {
+  try {
+    return call();
+  } catch (const std::exception& e) {
+    return Fail(RV_OTHER, e.what(), error);
+  }
+}
+
+// Descriptors: all files open is fastest, and what a secondary demands; but under a small limit a large store must not
+// use up what the process needs, so it keeps at most half of them, the most used ones.
+int MaxOpenFiles() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= 65536) return -1;
+  return static_cast<int>(limit.rlim_cur / 2);
+}
+
+// Measured; the reasons are in docs/decisions/page-layout.md.
+rocksdb::Options MakeOptions(const rv_options& given) {
+  rocksdb::Options options;
+  const bool writes = given.mode == RV_READ_WRITE;
+  options.create_if_missing = given.create != 0;
+
+  // Pages live in blob files, and only their keys are compacted: a small leveled tree.
+  options.enable_blob_files = true;
+  options.min_blob_size = 256;
+  options.blob_file_size = 64 << 20;
+  options.blob_compression_type = given.blob_zstd != 0 ? rocksdb::kZSTD : rocksdb::kLZ4Compression;
+  options.enable_blob_garbage_collection = false;  // collected by rv_compact, when it pays
+  options.level_compaction_dynamic_level_bytes = true;
+  options.max_bytes_for_level_base = 4 << 20;
+  options.target_file_size_base = 1 << 20;
+  options.compression = rocksdb::kNoCompression;
+  options.bottommost_compression = rocksdb::kNoCompression;
+  options.ttl = 0;
+  options.periodic_compaction_seconds = 0;
+
+  options.write_buffer_size = static_cast<size_t>(given.write_buffer_bytes);
+  options.max_write_buffer_number = 2;
+  options.max_background_jobs = 2;
+  options.avoid_flush_during_shutdown = true;  // the recovery log has it; closing must be quick and change nothing
+
+  options.max_open_files = given.mode == RV_SECONDARY ? -1 : MaxOpenFiles();
+  options.max_manifest_file_size = 256 << 10;
+  options.manifest_preallocation_size = 64 << 10;
+  options.skip_stats_update_on_db_open = true;
+  options.advise_random_on_open = false;  // pages are read in order too, and then the kernel may read ahead
+  options.bytes_per_sync = 1 << 20;       // no burst of writeback in the way of the log's syncs
+  options.paranoid_checks = true;
+  options.write_dbid_to_manifest = true;
+
+  options.info_log_level = rocksdb::WARN_LEVEL;
+  options.max_log_file_size = 1 << 20;
+  options.keep_log_file_num = 2;
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  if (!writes) options.info_log = std::make_shared<NoLog>();
+
+  rocksdb::BlockBasedTableOptions table;
+  table.block_size = 4 << 10;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.whole_key_filtering = true;
+  table.block_cache = rocksdb::NewLRUCache(static_cast<size_t>(given.block_cache_bytes));
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+const rocksdb::Snapshot* AsSnapshot(rv_snapshot* snapshot) {
+  return reinterpret_cast<const rocksdb::Snapshot*>(snapshot);
+}
+
+}  // namespace
+
+struct rv_store {
+  // In the order in which they must go: the database first.
+  std::shared_ptr<recovery::RecordedFileSystem> files;
+  std::unique_ptr<rocksdb::Env> env;
+  std::shared_ptr<Listener> listener = std::make_shared<Listener>();
+  std::unique_ptr<DB> db;
+
+  std::mutex resume_mutex;
+
+  std::mutex persisted_mutex;
+  uint64_t persisted_at = UINT64_MAX;  // the flush count at which `persisted` was read
+  uint64_t persisted = 0;
+};
+
+struct rv_batch {
+  rocksdb::WriteBatch writes;
+};
+
+namespace {
+
+Status ReadApplied(rv_store* store, const rocksdb::ReadOptions& options, uint64_t* applied) {
+  rocksdb::PinnableSlice value;
+  Status status = store->db->Get(options, store->db->DefaultColumnFamily(), kApplied.slice(), &value);
+  *applied = 0;
+  if (status.IsNotFound()) return Status::OK();
+  if (!status.ok()) return status;
+  if (value.size() != sizeof(*applied)) return Status::Corruption("The applied LSN is not 8 bytes long");
+  memcpy(applied, value.data(), sizeof(*applied));
+  return status;
+}
+
+// RocksDB opens blob files when they are first read. A missing or cut one should be found now.
+Status CheckBlobFiles(rv_store* store) {
+  rocksdb::ColumnFamilyMetaData meta;
+  store->db->GetColumnFamilyMetaData(&meta);
+  for (const auto& blob : meta.blob_files) {
+    std::string path = store->db->GetName() + "/" + blob.blob_file_name;
+    uint64_t size = 0;
+    Status status = store->db->GetEnv()->GetFileSize(path, &size);
+    if (!status.ok()) return Status::Corruption("A blob file cannot be found: " + status.ToString());
+    if (size != blob.blob_file_size) return Status::Corruption("The size of a blob file is wrong", path);
+  }
+  return Status::OK();
+}
+
+uint64_t Property(rv_store* store, const std::string& name) {
+  uint64_t value = 0;
+  return store->db->GetIntProperty(name, &value) ? value : 0;
+}
+
+// After the disk was full, RocksDB refuses writes until somebody calls Resume, which flushes. That is done here, by the
+// next call that writes, with care: if a flush fails while RocksDB 7.8's Resume waits for background work, Resume
+// leaves a flush request behind that nobody ever schedules, and the next Resume waits for it forever.
+// (DBImpl::ResumeImpl calls WaitForBackgroundWork, then FlushMemTable, whose wait ends at once because of the earlier
+// failure.) So nothing may be running when it is called, and no flush may be asked for before it has succeeded.
+// RocksDB's threads sleep for a second after a failure, and count as running then.
+Status Resumed(rv_store* store) {
+  if (!store->listener->full()) return Status::OK();
+  std::lock_guard<std::mutex> lock(store->resume_mutex);
+  if (!store->listener->full()) return Status::OK();
+  for (int tries = 0; Property(store, DB::Properties::kNumRunningFlushes) != 0 ||
+                      Property(store, DB::Properties::kNumRunningCompactions) != 0;
+       tries++) {
+    if (tries == 500) return Status::NoSpace("The disk was full, and what failed for it is still ending");
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  Status status = store->db->Resume();
+  if (status.ok()) store->listener->Resumed();
+  return status;
+}
+
+// Once Resume was called, RocksDB 7.8's Flush does not wait for the flush any more (is_db_stopped_ of its error handler
+// is never reset): so this waits.
+Status FlushAndWait(rv_store* store) {
+  const uint64_t errors = store->listener->errors();
+  rocksdb::FlushOptions options;
+  options.allow_write_stall = true;  // writers wait for this flush anyway
+  Status status = store->db->Flush(options);
+  while (status.ok() && Property(store, DB::Properties::kNumImmutableMemTable) != 0)
+    status = store->listener->Wait(errors);
+  return status;
+}
+
+}  // namespace
+
+extern "C" {
+
+int32_t rv_interface(void) { return RV_INTERFACE; }
+
+void rv_free(char* message) { free(message); }
+
+int32_t rv_open(const rv_options* given, rv_store** result, char** error) {
+  return Guard(error, [&]() -> int32_t {
+    if (rocksdb::GetRocksVersionAsString(false) != "7.8")
+      return Fail(RV_INVALID, "The RocksDB library is " + rocksdb::GetRocksVersionAsString() + ", not 7.8", error);
+    auto store = std::make_unique<rv_store>();
+    rocksdb::Options options = MakeOptions(*given);
+    options.listeners.push_back(store->listener);
+    if (given->files != nullptr) {
+      store->files = given->files->system;
+      store->env = rocksdb::NewCompositeEnv(store->files);
+      options.env = store->env.get();
+    }
+    DB* db = nullptr;
+    Status status = given->mode == RV_READ_WRITE ? DB::Open(options, given->directory, &db)
+                    : given->mode == RV_READ_ONLY_MODE
+                        ? DB::OpenForReadOnly(options, given->directory, &db)
+                        : DB::OpenAsSecondary(options, given->directory, given->secondary_directory, &db);
+    store->db.reset(db);
+    if (status.ok() && given->mode != RV_SECONDARY) status = CheckBlobFiles(store.get());
+    if (!status.ok()) return Finish(status, error);
+    *result = store.release();
+    return RV_OK;
+  });
+}
+
+void rv_close(rv_store* store) { delete store; }
+
+int32_t rv_get(rv_store* store, rv_snapshot* snapshot, uint32_t database, uint32_t page, uint8_t* buffer,
+               int32_t capacity, int32_t* length, char** error) {
+  return Guard(error, [&] {
+    rocksdb::ReadOptions options;
+    options.snapshot = AsSnapshot(snapshot);
+    rocksdb::PinnableSlice value;
+    Status status = store->db->Get(options, store->db->DefaultColumnFamily(), Key(database, page).slice(), &value);
+    *length = -1;
+    if (status.IsNotFound()) return static_cast<int32_t>(RV_OK);
+    if (!status.ok()) return Finish(status, error);
+    *length = static_cast<int32_t>(value.size());
+    memcpy(buffer, value.data(), std::min(value.size(), static_cast<size_t>(capacity)));
+    return static_cast<int32_t>(RV_OK);
+  });
+}
+
+int32_t rv_scan(rv_store* store, rv_snapshot* snapshot, uint32_t database, uint32_t first, uint32_t last,
+                rv_page_callback callback, void* context, char** error) {
+  return Guard(error, [&] {
+    const Key end = Key::After(database, last);
+    const Slice end_slice = end.slice();
+    rocksdb::ReadOptions options;
+    options.snapshot = AsSnapshot(snapshot);
+    options.iterate_upper_bound = &end_slice;
+    options.fill_cache = false;
+    options.readahead_size = 256 << 10;
+    std::unique_ptr<rocksdb::Iterator> pages(store->db->NewIterator(options));
+    for (pages->Seek(Key(database, first).slice()); pages->Valid(); pages->Next()) {
+      const Slice value = pages->value();
+      if (callback(context, PageOf(pages->key()), reinterpret_cast<const uint8_t*>(value.data()),
+                   static_cast<int32_t>(value.size())) != 0)
+        break;
+    }
+    return Finish(pages->status(), error);
+  });
+}
+
+rv_snapshot* rv_snapshot_take(rv_store* store) {
+  return reinterpret_cast<rv_snapshot*>(const_cast<rocksdb::Snapshot*>(store->db->GetSnapshot()));
+}
+
+void rv_snapshot_release(rv_store* store, rv_snapshot* snapshot) { store->db->ReleaseSnapshot(AsSnapshot(snapshot)); }
+
+int32_t rv_applied(rv_store* store, rv_snapshot* snapshot, uint64_t* applied, char** error) {
+  return Guard(error, [&] {
+    rocksdb::ReadOptions options;
+    options.snapshot = AsSnapshot(snapshot);
+    return Finish(ReadApplied(store, options, applied), error);
+  });
+}
+
+int32_t rv_persisted_applied(rv_store* store, uint64_t* applied, char** error) {
+  return Guard(error, [&]() -> int32_t {
+    std::lock_guard<std::mutex> lock(store->persisted_mutex);
+    const uint64_t flushes = store->listener->flushes();
+    if (store->persisted_at != flushes) {
+      rocksdb::ReadOptions options;
+      options.read_tier = rocksdb::kPersistedTier;
+      Status status = ReadApplied(store, options, &store->persisted);
+      if (!status.ok()) return Finish(status, error);
+      store->persisted_at = flushes;
+    }
+    *applied = store->persisted;
+    return RV_OK;
+  });
+}
+
+rv_batch* rv_batch_create(void) { return new rv_batch(); }
+
+void rv_batch_free(rv_batch* batch) { delete batch; }
+
+void rv_batch_clear(rv_batch* batch) { batch->writes.Clear(); }
+
+int64_t rv_batch_bytes(rv_batch* batch) { return static_cast<int64_t>(batch->writes.GetDataSize()); }
+
+int32_t rv_batch_put(rv_batch* batch, uint32_t database, uint32_t page, const uint8_t* value, int32_t length) {
+  return Guard(nullptr, [&] {
+    return Finish(batch->writes.Put(Key(database, page).slice(),
+                                    Slice(reinterpret_cast<const char*>(value), static_cast<size_t>(length))),
+                  nullptr);
+  });
+}
+
+int32_t rv_batch_delete_range(rv_batch* batch, uint32_t database, uint32_t first, uint32_t last) {
+  return Guard(nullptr, [&] {
+    // A few deletions of keys burden later reads, and collection, less than one range does.
+    constexpr uint32_t kFewPages = 64;
+    if (last - first >= kFewPages)
+      return Finish(batch->writes.DeleteRange(Key(database, first).slice(), Key::After(database, last).slice()),
+                    nullptr);
+    Status status;
+    for (uint64_t page = first; page <= last && status.ok(); page++)
+      status = batch->writes.Delete(Key(database, static_cast<uint32_t>(page)).slice());
+    return Finish(status, nullptr);
+  });
+}
+
+int32_t rv_apply(rv_store* store, rv_batch* batch, int32_t has_applied, uint64_t applied, char** error) {
+  return Guard(error, [&] {
+    rocksdb::WriteBatch& writes = batch->writes;
+    writes.SetSavePoint();
+    Status status;
+    if (has_applied != 0)
+      status = writes.Put(kApplied.slice(), Slice(reinterpret_cast<const char*>(&applied), sizeof(applied)));
+    rocksdb::WriteOptions options;
+    options.disableWAL = true;  // the recovery log is the write-ahead log
+    if (status.ok()) status = Resumed(store);
+    if (status.ok()) status = store->db->Write(options, &writes);
+    if (status.ok())
+      writes.Clear();
+    else
+      writes.RollbackToSavePoint().PermitUncheckedError();
+    return Finish(status, error);
+  });
+}
+
+int32_t rv_flush(rv_store* store, char** error) {
+  return Guard(error, [&] {
+    Status status = Resumed(store);
+    if (status.ok()) status = FlushAndWait(store);
+    store->listener->CountFlush();  // the listener may be told only after Flush returned
+    return Finish(status, error);
+  });
+}
+
+int32_t rv_compact(rv_store* store, int32_t collect, double age_cutoff, const uint8_t* canceled, char** error) {
+  static_assert(sizeof(std::atomic<bool>) == 1, "a canceled flag is one byte");
+  return Guard(error, [&] {
+    rocksdb::CompactRangeOptions options;
+    options.exclusive_manual_compaction = false;
+    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+    options.blob_garbage_collection_policy =
+        collect != 0 ? rocksdb::BlobGarbageCollectionPolicy::kForce : rocksdb::BlobGarbageCollectionPolicy::kDisable;
+    options.blob_garbage_collection_age_cutoff = age_cutoff;
+    options.canceled = reinterpret_cast<std::atomic<bool>*>(const_cast<uint8_t*>(canceled));
+    Status status = Resumed(store);
+    if (status.ok()) status = store->db->CompactRange(options, nullptr, nullptr);
+    return Finish(status, error);
+  });
+}
+
+int32_t rv_hold_files(rv_store* store, int32_t hold, char** error) {
+  return Guard(error, [&] {
+    return Finish(hold != 0 ? store->db->DisableFileDeletions() : store->db->EnableFileDeletions(false), error);
+  });
+}
+
+int32_t rv_catch_up(rv_store* store, char** error) {
+  return Guard(error, [&] {
+    Status status = store->db->TryCatchUpWithPrimary();
+    store->listener->CountFlush();
+    return Finish(status, error);
+  });
+}
+
+int64_t rv_unflushed_bytes(rv_store* store) {
+  using Properties = DB::Properties;
+  // An empty memtable has some bytes too, which are nobody's.
+  if (Property(store, Properties::kNumEntriesActiveMemTable) + Property(store, Properties::kNumEntriesImmMemTables) ==
+      0)
+    return 0;
+  return static_cast<int64_t>(Property(store, Properties::kCurSizeAllMemTables));
+}
+
+int32_t rv_stat(rv_store* store, rv_statistics* result, char** error) {
+  return Guard(error, [&] {
+    *result = rv_statistics{};
+    rocksdb::ColumnFamilyMetaData meta;
+    store->db->GetColumnFamilyMetaData(&meta);
+    result->blob_files = static_cast<int64_t>(meta.blob_files.size());
+    for (const auto& blob : meta.blob_files) {
+      result->blob_file_bytes += static_cast<int64_t>(blob.blob_file_size);
+      result->blob_bytes += static_cast<int64_t>(blob.total_blob_bytes);
+      result->blob_garbage_bytes += static_cast<int64_t>(blob.garbage_blob_bytes);
+      result->blob_count += static_cast<int64_t>(blob.total_blob_count);
+      result->blob_garbage_count += static_cast<int64_t>(blob.garbage_blob_count);
+    }
+    result->table_files = static_cast<int64_t>(meta.file_count);
+    result->table_bytes = static_cast<int64_t>(meta.size);
+    if (!meta.levels.empty()) result->level0_files = static_cast<int64_t>(meta.levels[0].files.size());
+    rocksdb::TablePropertiesCollection tables;
+    Status status = store->db->GetPropertiesOfAllTables(&tables);
+    for (const auto& table : tables) result->range_deletions += static_cast<int64_t>(table.second->num_range_deletions);
+    auto property = [&](const std::string& name) { return static_cast<int64_t>(Property(store, name)); };
+    using Properties = DB::Properties;
+    result->unflushed_bytes = rv_unflushed_bytes(store);
+    result->pending_compaction_bytes = property(Properties::kEstimatePendingCompactionBytes);
+    result->snapshots = property(Properties::kNumSnapshots);
+    result->flushes = static_cast<int64_t>(store->listener->flushes());
+    result->block_cache_bytes = property(Properties::kBlockCacheUsage);
+    result->background_errors = property(Properties::kBackgroundErrors);
+    result->write_stopped = property(Properties::kIsWriteStopped);
+    return Finish(status, error);
+  });
+}
+
+}  // extern "C"

@@ -1,0 +1,76 @@
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace RecoveryVfs.PageStore.Interop;
+
+/// <summary>
+/// A file with an advisory lock of the system's (flock) and a line of text in it that anybody may read meanwhile. .NET's own files cannot do that:
+/// they take a lock for reading, too.
+/// </summary>
+internal sealed unsafe partial class LockFile : IDisposable
+{
+    const int ReadWrite = 2, Create = 0x40, CloseOnExec = 0x80000;
+    const int Exclusive = 2, NonBlocking = 4;
+
+    /// <summary>The error that says that somebody else has the lock (EWOULDBLOCK).</summary>
+    public const int Held = 11;
+
+    int descriptor;
+
+    LockFile(int descriptor) => this.descriptor = descriptor;
+
+    /// <summary>Opens (or creates) and locks a file. On failure returns null and the system's error number.</summary>
+    public static LockFile? TryTake(string path, string text, out int error)
+    {
+        error = 0;
+        var descriptor = open(path, ReadWrite | Create | CloseOnExec, 0x1A4);
+        if (descriptor < 0 || flock(descriptor, Exclusive | NonBlocking) != 0)
+        {
+            error = Marshal.GetLastPInvokeError();
+            if (descriptor >= 0) _ = close(descriptor);
+            return null;
+        }
+        var bytes = Encoding.UTF8.GetBytes(text);
+        fixed (byte* start = bytes)
+        {
+            // The text is for people; a disk too full for it does not matter.
+            if (ftruncate(descriptor, 0) == 0) _ = pwrite(descriptor, start, bytes.Length, 0);
+        }
+        return new LockFile(descriptor);
+    }
+
+    /// <summary>The text that the holder left.</summary>
+    public static string ReadText(string path)
+    {
+        var descriptor = open(path, CloseOnExec, 0);
+        if (descriptor < 0) return "";
+        var buffer = stackalloc byte[512];
+        var length = pread(descriptor, buffer, 512, 0);
+        _ = close(descriptor);
+        return length <= 0 ? "" : Encoding.UTF8.GetString(buffer, (int)length).Trim();
+    }
+
+    public void Dispose()
+    {
+        if (descriptor >= 0) _ = close(descriptor);
+        descriptor = -1;
+    }
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int open(string path, int flags, int mode);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int flock(int descriptor, int operation);
+
+    [LibraryImport("libc")]
+    private static partial int ftruncate(int descriptor, nint length);
+
+    [LibraryImport("libc")]
+    private static partial nint pwrite(int descriptor, byte* buffer, nint count, nint offset);
+
+    [LibraryImport("libc")]
+    private static partial nint pread(int descriptor, byte* buffer, nint count, nint offset);
+
+    [LibraryImport("libc")]
+    private static partial int close(int descriptor);
+}

@@ -1,0 +1,201 @@
+using System.Diagnostics;
+
+namespace RecoveryVfs.PageStore;
+
+/// <summary>
+/// The commits between the log and the page store, in LSN order, and an index to find the version of a page that a reader needs.
+/// Bounded: writers wait when it is full. Thread-safe.
+/// </summary>
+internal sealed class PendingCommits(long budgetBytes)
+{
+    // A commit of more pages than this is searched by itself instead of being indexed page by page.
+    const int IndexedPagesMax = 1024;
+
+    sealed class PageEntry(ulong lsn, PageOverlay overlay, PageEntry? older)
+    {
+        public readonly ulong Lsn = lsn;
+        public readonly PageOverlay Overlay = overlay;
+        public PageEntry? Older = older;
+    }
+
+    readonly object gate = new();
+    readonly LinkedList<PendingCommit> commits = [];
+    readonly Dictionary<ulong, PageEntry> index = [];
+    readonly List<(ulong Lsn, PageOverlay Overlay)> large = [];
+    // Commits that cut a database: what the page store still holds beyond the cut must not show through.
+    readonly List<(ulong Lsn, Database Database, uint PagesLeft)> cuts = [];
+    long bytes;
+    int count;
+    Exception? failure;
+
+    public long BudgetBytes => budgetBytes;
+    public long Bytes => Volatile.Read(ref bytes);
+    public int Count => Volatile.Read(ref count);
+
+    static ulong KeyOf(uint database, uint page) => ((ulong)database << 32) | page;
+
+    /// <summary>Blocks while more is pending than the budget allows; throws what keeps the applier from going on.</summary>
+    public void WaitForRoom()
+    {
+        if (Bytes <= budgetBytes) return;
+        lock (gate)
+        {
+            while (bytes > budgetBytes)
+            {
+                if (failure is not null) throw failure;
+                Monitor.Wait(gate);
+            }
+        }
+    }
+
+    /// <summary>Tells waiting writers that the page store takes nothing (null: that it does again).</summary>
+    public void SetFailure(Exception? error)
+    {
+        lock (gate)
+        {
+            failure = error;
+            Monitor.PulseAll(gate);
+        }
+    }
+
+    public Exception? Failure { get { lock (gate) return failure; } }
+
+    /// <summary>Adds a commit in LSN order (the caller serializes). It is not visible to readers before its version is published.</summary>
+    public void Enqueue(PendingCommit commit)
+    {
+        lock (gate)
+        {
+            Debug.Assert(commits.Last is null || commits.Last.Value.Lsn < commit.Lsn, "commits are enqueued in LSN order");
+            commits.AddLast(commit);
+            count++;
+            bytes += commit.PageBytes;
+            foreach (ref readonly var part in commit.Parts.AsSpan())
+            {
+                if (part.Overlay is not { } overlay) continue;
+                var left = overlay.IsRebase ? 0 : part.Version!.PageCount;
+                if (left < overlay.Basis.PageCount) cuts.Add((commit.Lsn, part.Database, left));
+                if (overlay.Pages.Count > IndexedPagesMax)
+                {
+                    large.Add((commit.Lsn, overlay));
+                    continue;
+                }
+                foreach (var page in overlay.Pages)
+                {
+                    var key = KeyOf(part.Database.Id, page);
+                    index[key] = new PageEntry(commit.Lsn, overlay, index.GetValueOrDefault(key));
+                }
+            }
+        }
+    }
+
+    /// <summary>Wakes the applier's waiters after a commit became ready.</summary>
+    public void Pulse()
+    {
+        lock (gate) Monitor.PulseAll(gate);
+    }
+
+    /// <summary>Copies bytes of the newest pending version of a page that is not newer than <paramref name="asOf"/>; false when there is none.</summary>
+    public bool TryRead(Database database, ulong asOf, uint page, int within, Span<byte> destination)
+    {
+        if (Count == 0) return false;
+        lock (gate)
+        {
+            var entry = index.GetValueOrDefault(KeyOf(database.Id, page));
+            while (entry is not null && entry.Lsn > asOf) entry = entry.Older;
+            var newest = entry?.Overlay;
+            var newestLsn = entry?.Lsn ?? 0;
+            foreach (var (lsn, overlay) in large)
+            {
+                if (lsn > asOf || lsn < newestLsn || !ReferenceEquals(overlay.Database, database) || !overlay.Holds(page)) continue;
+                newest = overlay;
+                newestLsn = lsn;
+            }
+            foreach (var (lsn, cutDatabase, left) in cuts)
+            {
+                if (lsn > asOf || lsn <= newestLsn || page <= left || !ReferenceEquals(cutDatabase, database)) continue;
+                destination.Clear();
+                return true;
+            }
+            return newest is not null && newest.TryReadOwn(page, within, destination);
+        }
+    }
+
+    /// <summary>
+    /// The oldest ready commits up to about <paramref name="maxBytes"/> (at least one, when there is one), for the applier.
+    /// </summary>
+    public void TakeReady(long maxBytes, List<PendingCommit> into)
+    {
+        into.Clear();
+        lock (gate)
+        {
+            long taken = 0;
+            foreach (var commit in commits)
+            {
+                if (!commit.Ready || (taken > 0 && taken + commit.PageBytes > maxBytes)) break;
+                taken += commit.PageBytes;
+                into.Add(commit);
+            }
+        }
+    }
+
+    /// <summary>Forgets commits that have entered the page store: the oldest ones, in order. Frees their pages.</summary>
+    public void Remove(IReadOnlyList<PendingCommit> applied)
+    {
+        lock (gate)
+        {
+            var last = applied[^1].Lsn;
+            foreach (var commit in applied)
+            {
+                Debug.Assert(ReferenceEquals(commits.First!.Value, commit), "commits leave in LSN order");
+                commits.RemoveFirst();
+                count--;
+                bytes -= commit.PageBytes;
+                foreach (ref readonly var part in commit.Parts.AsSpan())
+                {
+                    if (part.Overlay is not { } overlay) continue;
+                    if (overlay.Pages.Count > IndexedPagesMax) large.RemoveAll(l => ReferenceEquals(l.Overlay, overlay));
+                    else foreach (var page in overlay.Pages) Forget(KeyOf(part.Database.Id, page), last);
+                }
+            }
+            cuts.RemoveAll(c => c.Lsn <= last);
+            Monitor.PulseAll(gate);
+        }
+        foreach (var commit in applied)
+            foreach (ref readonly var part in commit.Parts.AsSpan()) part.Overlay?.ReleasePages();
+    }
+
+    void Forget(ulong key, ulong upTo)
+    {
+        if (!index.TryGetValue(key, out var entry)) return;
+        if (entry.Lsn <= upTo)
+        {
+            index.Remove(key);
+            return;
+        }
+        while (entry.Older is { } older)
+        {
+            if (older.Lsn <= upTo)
+            {
+                entry.Older = null;
+                return;
+            }
+            entry = older;
+        }
+    }
+
+    /// <summary>Frees the pages of everything still pending (the store closes; what is here is in the log).</summary>
+    public void Clear()
+    {
+        lock (gate)
+        {
+            foreach (var commit in commits)
+                foreach (ref readonly var part in commit.Parts.AsSpan()) part.Overlay?.ReleasePages();
+            commits.Clear();
+            index.Clear();
+            large.Clear();
+            cuts.Clear();
+            bytes = count = 0;
+            Monitor.PulseAll(gate);
+        }
+    }
+}

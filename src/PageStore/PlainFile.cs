@@ -1,0 +1,44 @@
+namespace RecoveryVfs.PageStore;
+
+/// <summary>
+/// An open journal or WAL: a plain file under the store whose every change is a record of the log. Several handles may be open
+/// on one file; each is used by one thread at a time.
+/// </summary>
+public sealed class PlainFile : IDisposable
+{
+    readonly PlainFiles files;
+    readonly PlainNode node;
+    bool disposed;
+
+    internal PlainFile(PlainFiles files, PlainNode node)
+    {
+        this.files = files;
+        this.node = node;
+    }
+
+    /// <summary>The name it was opened by.</summary>
+    public string Name => node.Name;
+
+    /// <summary>The size in bytes.</summary>
+    public long SizeBytes => Volatile.Read(ref node.Size);
+
+    /// <summary>Reads; returns bytes read (fewer only at the end of the file).</summary>
+    public int Read(long offset, Span<byte> destination) => files.Read(node, offset, destination);
+
+    /// <summary>Writes and records the write.</summary>
+    public void Write(long offset, ReadOnlySpan<byte> source) => files.Write(node, offset, source);
+
+    /// <summary>Cuts, and records it. Cutting to 0 gives the file a new identity, so that its old bytes leave the hints.</summary>
+    public void Truncate(long sizeBytes) => files.Truncate(node, sizeBytes);
+
+    /// <summary>Makes everything written to it (and everything before it in the log) durable.</summary>
+    public void Sync() => files.Sync(node);
+
+    /// <summary>Closes this handle.</summary>
+    public void Dispose()
+    {
+        if (disposed) return;
+        disposed = true;
+        files.Close(node);
+    }
+}

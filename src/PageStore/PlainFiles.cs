@@ -1,0 +1,301 @@
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.PageStore;
+
+/// <summary>One plain file: its identity, and what open handles share.</summary>
+internal sealed class PlainNode(ulong fnode, string name, long size)
+{
+    public readonly Lock Gate = new();
+    public readonly string Name = name;
+    public ulong Fnode = fnode;
+    public long Size = size;
+    public ILogFile? Handle;
+    public int References;
+    public bool Deleted;
+    public bool Dirty;
+    public ulong LastLsn;
+}
+
+/// <summary>
+/// The journals and WALs of a store: files named by fnode under `files/`, every change recorded in the log. They need no sync of
+/// their own: what a crash takes from them is in the log after the hints, and the hints are only published once they are synced.
+/// Thread-safe.
+/// </summary>
+internal sealed class PlainFiles : IDisposable
+{
+    readonly ILogDisk disk;
+    readonly string directory;
+    readonly LocalLog log;
+    readonly Func<ulong> newFnode;
+    readonly Lock gate = new();
+    readonly Dictionary<string, PlainNode> byName = new(StringComparer.Ordinal);
+    readonly Lock unlinkGate = new();
+    readonly Queue<(ulong Fnode, ulong Lsn)> unlinks = new();
+    readonly HashSet<PlainNode> dirty = [];
+
+    public PlainFiles(ILogDisk disk, string directory, LocalLog log, Func<ulong> newFnode)
+    {
+        this.disk = disk;
+        this.directory = directory;
+        this.log = log;
+        this.newFnode = newFnode;
+    }
+
+    string PathOf(ulong fnode) => Path.Combine(directory, fnode.ToString("x16"));
+
+    public PlainFile? Open(string name, bool create)
+    {
+        lock (gate)
+        {
+            if (!byName.TryGetValue(name, out var node))
+            {
+                if (!create) return null;
+                node = new PlainNode(newFnode(), name, 0);
+                node.Handle = disk.Open(PathOf(node.Fnode), LogFileMode.Create);
+                node.LastLsn = log.Append(RecordKind.FileCreated, FileRecords.Created(node.Fnode, FileClass.Plain, name));
+                byName.Add(name, node);
+            }
+            node.Handle ??= disk.Open(PathOf(node.Fnode), LogFileMode.Write);
+            node.References++;
+            return new PlainFile(this, node);
+        }
+    }
+
+    public bool Exists(string name)
+    {
+        lock (gate) return byName.ContainsKey(name);
+    }
+
+    public IReadOnlyList<string> Names
+    {
+        get { lock (gate) return [.. byName.Keys]; }
+    }
+
+    public int Read(PlainNode node, long offset, Span<byte> destination)
+    {
+        var wanted = (int)Math.Clamp(Volatile.Read(ref node.Size) - offset, 0, destination.Length);
+        while (true)
+        {
+            var handle = node.Handle!;
+            try
+            {
+                return handle.Read(offset, destination[..wanted]);
+            }
+            catch (ObjectDisposedException) when (!ReferenceEquals(handle, node.Handle))
+            {
+                // Another connection has just started the file anew.
+            }
+        }
+    }
+
+    public void Write(PlainNode node, long offset, ReadOnlySpan<byte> source)
+    {
+        lock (node.Gate)
+        {
+            // The file first: a record is only appended for a write that took place.
+            node.Handle!.Write(offset, source);
+            if (!node.Deleted) node.LastLsn = FileRecords.AppendWritten(log, node.Fnode, offset, source);
+            if (offset + source.Length > node.Size) Volatile.Write(ref node.Size, offset + source.Length);
+        }
+        MarkDirty(node);
+    }
+
+    public void Truncate(PlainNode node, long sizeBytes)
+    {
+        lock (node.Gate)
+        {
+            if (sizeBytes >= node.Size) return;
+            if (sizeBytes == 0 && !node.Deleted)
+            {
+                StartAnew(node);
+            }
+            else
+            {
+                node.Handle!.Truncate(sizeBytes);
+                if (!node.Deleted) node.LastLsn = log.Append(RecordKind.FileTruncated, FileRecords.Truncated(node.Fnode, sizeBytes));
+            }
+            Volatile.Write(ref node.Size, sizeBytes);
+        }
+        MarkDirty(node);
+    }
+
+    void StartAnew(PlainNode node)
+    {
+        var fnode = newFnode();
+        var handle = disk.Open(PathOf(fnode), LogFileMode.Create);
+        var old = node.Fnode;
+        using (var group = log.BeginGroup())
+        {
+            group.Add(RecordKind.FileDeleted, FileRecords.Deleted(old));
+            node.LastLsn = group.Complete(RecordKind.FileCreated, FileRecords.Created(fnode, FileClass.Plain, node.Name));
+        }
+        var oldHandle = node.Handle;
+        node.Handle = handle;
+        node.Fnode = fnode;
+        oldHandle?.Dispose();
+        lock (unlinkGate) unlinks.Enqueue((old, node.LastLsn));
+    }
+
+    void MarkDirty(PlainNode node)
+    {
+        if (node.Dirty) return;
+        lock (gate)
+        {
+            node.Dirty = true;
+            dirty.Add(node);
+        }
+    }
+
+    public void Sync(PlainNode node)
+    {
+        ulong lsn;
+        lock (node.Gate) lsn = node.LastLsn;
+        if (!node.Deleted) log.Sync(lsn);
+    }
+
+    public bool Delete(string name, bool durable)
+    {
+        ulong lsn;
+        lock (gate)
+        {
+            if (!byName.TryGetValue(name, out var node)) return false;
+            lock (node.Gate)
+            {
+                lsn = log.Append(RecordKind.FileDeleted, FileRecords.Deleted(node.Fnode));
+                node.Deleted = true;
+                byName.Remove(name);
+                dirty.Remove(node);
+                lock (unlinkGate) unlinks.Enqueue((node.Fnode, lsn));
+                if (node.References == 0) CloseHandle(node);
+            }
+        }
+        if (durable) log.Sync(lsn);
+        return true;
+    }
+
+    public void Close(PlainNode node)
+    {
+        lock (gate)
+            if (--node.References == 0 && !dirty.Contains(node)) CloseHandle(node);
+    }
+
+    static void CloseHandle(PlainNode node)
+    {
+        node.Handle?.Dispose();
+        node.Handle = null;
+    }
+
+    /// <summary>
+    /// Brings every change so far to the disk, so that hints at an LSN taken before this call may be published. Then files whose
+    /// deletion is durable are unlinked.
+    /// </summary>
+    public void SyncAll()
+    {
+        PlainNode[] nodes;
+        lock (gate)
+        {
+            nodes = [.. dirty];
+            dirty.Clear();
+            foreach (var node in nodes) node.Dirty = false;
+        }
+        foreach (var node in nodes)
+        {
+            lock (gate)
+            {
+                if (node.Deleted || node.Handle is null) continue;
+                node.References++;
+            }
+            try
+            {
+                node.Handle!.SyncData();
+            }
+            finally
+            {
+                Close(node);
+            }
+        }
+        disk.SyncDirectory(directory);
+        UnlinkDeleted();
+    }
+
+    /// <summary>
+    /// Runs something while no plain file is created, changed or deleted; it may read files by fnode. Writers wait.
+    /// </summary>
+    public T WhileFrozen<T>(Func<Func<ulong, long, ReadOnlyMemory<byte>>, T> action)
+    {
+        lock (gate)
+        {
+            var nodes = byName.Values.OrderBy(n => n.Fnode).ToArray();
+            var taken = 0;
+            try
+            {
+                foreach (var node in nodes)
+                {
+                    node.Gate.Enter();
+                    taken++;
+                }
+                return action(ReadWhole);
+            }
+            finally
+            {
+                while (taken > 0) nodes[--taken].Gate.Exit();
+            }
+        }
+    }
+
+    ReadOnlyMemory<byte> ReadWhole(ulong fnode, long sizeBytes)
+    {
+        var bytes = new byte[sizeBytes];
+        using var handle = disk.Open(PathOf(fnode), LogFileMode.Read);
+        var got = handle.Read(0, bytes);
+        if (got < sizeBytes)
+            throw new RecoveryException(RecoveryError.Corrupt, $"{PathOf(fnode)} has {got} bytes where {sizeBytes} were written. Something else changes the store's files.");
+        return bytes;
+    }
+
+    /// <summary>Unlinks files whose deletion is durable in the log; before that, a crash could still bring them back.</summary>
+    public void UnlinkDeleted()
+    {
+        while (true)
+        {
+            ulong fnode;
+            lock (unlinkGate)
+            {
+                if (!unlinks.TryPeek(out var next) || next.Lsn > log.DurableLsn) return;
+                fnode = unlinks.Dequeue().Fnode;
+            }
+            disk.Delete(PathOf(fnode));
+        }
+    }
+
+    /// <summary>Takes over what a replay found live; cuts what the log does not know of and removes what is not live.</summary>
+    public void Adopt(IEnumerable<(ulong Fnode, string Name, long Size)> live)
+    {
+        var known = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var (fnode, name, size) in live)
+        {
+            var path = PathOf(fnode);
+            known.Add(Path.GetFileName(path));
+            long length = -1;
+            if (disk.Exists(path))
+            {
+                using var handle = disk.Open(path, LogFileMode.Write);
+                length = handle.SizeBytes;
+                if (length > size) handle.Truncate(size);
+            }
+            if (length < size)
+                throw new RecoveryException(RecoveryError.Corrupt,
+                    $"The plain file {name} ({path}) holds {Math.Max(length, 0)} bytes where the log says {size}. Restore the store from its remote, "
+                    + "or from a backup of the directory.");
+            byName.Add(name, new PlainNode(fnode, name, size));
+        }
+        foreach (var file in disk.List(directory))
+            if (!known.Contains(file)) disk.Delete(Path.Combine(directory, file));
+    }
+
+    public void Dispose()
+    {
+        lock (gate)
+            foreach (var node in byName.Values) CloseHandle(node);
+    }
+}
