@@ -41,7 +41,8 @@ sealed class ToyMachine
     public bool Probe { get; init; } = true;
     public bool MayRestart { get; init; }
 
-    public RemoteContext Context => new() { Store = Store, Time = time, Random = random, OpenSpool = () => new MemoryStream() };
+    // With real threads, the shipper draws from a source of its own.
+    public RemoteContext Context => new() { Store = Store, Time = time, Random = time == TimeProvider.System ? Random.Shared : random, OpenSpool = () => new MemoryStream() };
 
     public ToyMachine Open(bool mayCreate, ulong? createAt = null)
     {
