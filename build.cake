@@ -179,6 +179,20 @@ Task("test").IsDependentOn("build").Does(() =>
     Part("suite", () => Suite(fast: true));
 });
 
+// ---- bench --------------------------------------------------------------------------------------------------------------
+
+Task("bench").Does(() =>
+{
+    Must("native/build.sh");
+    Must("dotnet", "build", "bench", "-c", Configuration, "-v", "quiet", "--nologo", "-clp:NoSummary");
+    var arguments = new List<string>();
+    if (HasArgument("quick"))
+        arguments.Add("--quick");
+    if (HasArgument("only"))
+        arguments.Add("--only=" + Argument<string>("only"));
+    Must("bench/bin/" + Configuration + "/net10.0/bench", arguments.ToArray());
+});
+
 // ---- format -------------------------------------------------------------------------------------------------------------
 
 Task("format").Does(() =>

@@ -16,6 +16,9 @@ usage: ./build.sh TARGET [options]
               --fast               the subset that `test` runs
               --files=PATTERN      only files whose path matches (shell pattern)
               -j N                 files at a time (default: one a core)
+  bench     speed against stock SQLite; a table, and dist/bench.json
+              --quick              small sizes, two minutes
+              --only=NAME[,NAME]   only these rows
   dist      what a user installs, under dist/: extension, libraries, NuGet packages
   format    formats C# and C++; --check only looks
 
@@ -26,7 +29,7 @@ TEXT
 target=${1:-help}
 case $target in
   help | --help | -h) help; exit 0 ;;
-  build | test | suite | dist | format) shift ;;
+  build | test | suite | bench | dist | format) shift ;;
   *) echo "build.sh: no target '$target'" >&2; help >&2; exit 2 ;;
 esac
 

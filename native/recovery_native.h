@@ -21,7 +21,7 @@ enum rv_code {
   RV_OK = 0,
   RV_CORRUPT = 1,       // bytes do not verify, or a file that must exist is missing
   RV_IO = 2,            // any other I/O error; the message says which call on which file
-  RV_NO_SPACE = 3,      // the disk is full; nothing was applied, calls made after space was freed succeed
+  RV_NO_SPACE = 3,      // the disk is full: nothing was applied; a call made after space was freed succeeds
   RV_BUSY = 4,          // another process, or another store in this one, holds the directory
   RV_CANCELED = 5,      // *canceled was set
   RV_INVALID = 6,       // the call makes no sense on this store

@@ -31,6 +31,7 @@ public sealed partial class Store : IDisposable
 
     [ThreadStatic] static byte[]? pageScratch;
 
+    internal LocalLog Log => log;
     internal PageCache Cache { get; }
     internal PageBuffers Buffers { get; }
     internal Catalog Catalog { get; }
@@ -279,7 +280,8 @@ public sealed partial class Store : IDisposable
         pending.Enqueue(commit);
         Publish(commit);
         foreach (ref readonly var part in parts.AsSpan()) part.Overlay?.Consume();
-        MakeRoomInReplay();
+        if (IsReplica) applier!.Notify();
+        else MakeRoomInReplay();
     }
 
     /// <summary>The way of a page that is not cached: the newest pending version that the reader may see, or the page store.</summary>
@@ -333,7 +335,7 @@ public sealed partial class Store : IDisposable
     public void Sync() => MakeDurable(log.LastLsn, true);
 
     /// <summary>The newest LSN appended, and the newest known durable.</summary>
-    public (ulong Last, ulong Durable) Lsn => (log.LastLsn, log.DurableLsn);
+    public (ulong Last, ulong Durable) Lsn => IsReplica ? (replicaLsn, settledLsn) : (log.LastLsn, log.DurableLsn);
 
     /// <summary>Brings all pages into files and drops log no longer needed.</summary>
     public void Checkpoint()
@@ -346,8 +348,9 @@ public sealed partial class Store : IDisposable
     void ThrowUnlessWritable()
     {
         ObjectDisposedException.ThrowIf(disposed, this);
-        if (options.ReadOnly)
-            throw new RecoveryException(RecoveryError.ReadOnly, $"The store {Directory} was opened read-only.");
+        Remote?.ThrowIfLost();
+        if (options.ReadOnly || IsReplica)
+            throw new RecoveryException(RecoveryError.ReadOnly, $"The store {Directory} was opened for reading only.");
         if ((poison ?? log.Poison) is { } cause)
             throw new RecoveryException(RecoveryError.ReadOnly,
                 $"The store {Directory} takes no more writes since an earlier error: {cause.Message} "
@@ -385,18 +388,20 @@ public sealed partial class Store : IDisposable
         var rows = new List<KeyValuePair<string, string>>();
         void Row(string name, object value) => rows.Add(new(name, Convert.ToString(value, CultureInfo.InvariantCulture)!));
         Row("store", Directory);
-        Row("log_id", log.LogId);
-        Row("state", poison is not null || log.Poison is not null ? "poisoned: " + (poison ?? log.Poison)!.Message
+        Row("log_id", IsReplica ? replicaLogId : log.LogId);
+        var broken = poison ?? log?.Poison;
+        Row("state", broken is not null ? "poisoned: " + broken.Message
+            : IsReplica ? "replica"
             : pending.Failure is { } failure ? "stuck: " + failure.Message : options.ReadOnly ? "read-only" : "ok");
         Row("databases", Databases.Count);
-        Row("lsn", log.LastLsn);
-        Row("durable_lsn", log.DurableLsn);
+        Row("lsn", Lsn.Last);
+        Row("durable_lsn", Lsn.Durable);
         Row("applied_lsn", pages.Applied);
         Row("persisted_lsn", pages.PersistedApplied);
         Row("commits", Interlocked.Read(ref commits));
         Row("commit_pages", Interlocked.Read(ref commitPages));
         Row("cache_misses", Interlocked.Read(ref cacheMisses));
-        Row("log_bytes", log.SizeBytes);
+        Row("log_bytes", log?.SizeBytes ?? 0);
         Row("log_bytes_max", options.MaxLocalLogBytes);
         Row("page_cache_bytes", Cache.ResidentBytes);
         Row("page_cache_bytes_max", Cache.BudgetBytes);
@@ -404,6 +409,8 @@ public sealed partial class Store : IDisposable
         Row("overlay_bytes_max", Buffers.BudgetBytes);
         Row("pending_bytes", pending.Bytes);
         Row("pending_bytes_max", pending.BudgetBytes);
+        if (Remote is null) Row("remote", "none");
+        else foreach (var (name, value) in Remote.Status()) Row(name, value);
         foreach (var (name, value) in pages.Statistics()) Row(name, value);
         return rows;
     }

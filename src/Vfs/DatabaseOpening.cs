@@ -23,10 +23,10 @@ internal static class DatabaseOpening
         try
         {
             var options = Options.Process.With(Options.FromConfig(directory)).With(parameters.Values);
-            var store = Acquire(directory, readOnly, stub, options);
+            var store = Acquire(directory, stub, options);
             try
             {
-                return OpenDatabases.Attach(key, store, stub.Database ?? Path.GetFileName(path), () => FindOrCreate(store, path, stub, create, options));
+                return OpenDatabases.Attach(key, store, stub.Database ?? Path.GetFileName(path), () => FindOrCreate(store, path, stub, flags, options));
             }
             catch
             {
@@ -84,24 +84,18 @@ internal static class DatabaseOpening
         }
     }
 
-    /// <summary>Opens the store; when it cannot be written here, for reading, as SQLite does with a file it may only read.</summary>
-    static OpenStore Acquire(string directory, bool readOnly, Stub stub, RecoveryOptions options)
+    static OpenStore Acquire(string directory, Stub stub, RecoveryOptions options)
     {
-        if (stub.Content == PathContent.Stub && !Directory.Exists(directory))
+        if (stub.Content == PathContent.Stub && !Directory.Exists(directory) && !options.AutoRestore)
             throw new RecoveryException(RecoveryError.CannotOpen,
                 $"The database {stub.Database} is in the store {directory}, which does not exist. Bring the store back, or restore it.");
-        try
-        {
-            return StoreRegistry.Acquire(directory, readOnly, options);
-        }
-        catch (RecoveryException e) when (!readOnly && e.Error == RecoveryError.ReadOnly)
-        {
-            return StoreRegistry.Acquire(directory, true, options);
-        }
+        return StoreRegistry.Acquire(directory, options);
     }
 
-    static OpenDatabase FindOrCreate(OpenStore store, string path, Stub stub, bool create, RecoveryOptions options)
+    static OpenDatabase FindOrCreate(OpenStore store, string path, Stub stub, int flags, RecoveryOptions options)
     {
+        var readOnly = (flags & Sqlite.OpenReadOnly) != 0;
+        var create = (flags & Sqlite.OpenCreate) != 0 && !readOnly;
         var name = stub.Database ?? Path.GetFileName(path);
         var database = store.Store.Find(name);
         if (database is null or { Current.SizeBytes: 0 } && stub.Content == PathContent.Missing && !create) throw Missing(path);
@@ -110,11 +104,11 @@ internal static class DatabaseOpening
             if (stub.Content == PathContent.Stub)
                 throw new RecoveryException(RecoveryError.CannotOpen,
                     $"{path} says that it is the database {name} of the store {store.Directory}, but the store does not have it. Delete {path} to start anew, or restore the store.");
-            if (store.ReadOnly) throw Missing(path);
+            if (readOnly) throw Missing(path);
             database = store.Store.Create(name);
         }
         var stubMissing = stub.Content != PathContent.Stub && database.Current.SizeBytes > 0;
-        if (stubMissing && !store.ReadOnly)
+        if (stubMissing)
         {
             // Somebody deleted the stub, or a crash came before it: the database is what counts.
             Stub.Write(path, store.Directory, name);

@@ -191,6 +191,8 @@ internal sealed partial class MainFile
         {
             if (overlay is not null) Publish(IsSynced);
             else if (open.WalExists && !readOnly) Store.WriteOut();
+            else return Sqlite.Ok;
+            WaitForRemote();
             return Sqlite.Ok;
         }
         catch (Exception e)
@@ -198,6 +200,15 @@ internal sealed partial class MainFile
             DropOverlay();
             return Failures.ReportCommit(e);
         }
+    }
+
+    /// <summary>
+    /// With durability=remote, a COMMIT returns when the remote has it. An error here (this writer was fenced, its remote can never be reached) comes after
+    /// the commit was published locally: the store takes no more writes then, and the commit is kept for salvage.
+    /// </summary>
+    public void WaitForRemote()
+    {
+        if (Durability == Durability.Remote) Store.WaitShipped(Store.Lsn.Last);
     }
 
     public void OnCheckpointStart()

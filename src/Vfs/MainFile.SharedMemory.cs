@@ -17,9 +17,6 @@ internal sealed partial class MainFile
 
     int AttachSharedMemory()
     {
-        if (open.Store.ReadOnly)
-            return Failures.Report(Sqlite.CantOpen,
-                $"{open.Path} is in WAL mode, which only the process that writes it can read. Read it there, or set journal_mode=DELETE.");
         lock (open.Gate)
         {
             // Somebody has the WAL to himself and keeps its index in his own memory (locking_mode=EXCLUSIVE). A handle whose

@@ -25,10 +25,11 @@ internal sealed partial class MainFile : VfsFile
     // The version (its LSN) that this connection's page cache was last known to agree with; 0 for unknown. See ValidateCache.
     ulong validated;
 
-    public MainFile(OpenDatabase open, Isolation isolation, bool readOnly, OpenParameters parameters)
+    public MainFile(OpenDatabase open, RecoveryOptions options, bool readOnly, OpenParameters parameters)
     {
         this.open = open;
-        this.isolation = isolation;
+        isolation = options.Isolation;
+        Durability = options.Durability;
         this.readOnly = readOnly;
         database = open.Database;
         noLock = parameters.NoLock;
@@ -49,6 +50,9 @@ internal sealed partial class MainFile : VfsFile
 
     /// <summary>SQLITE_FCNTL_PERSIST_WAL: whether the last close leaves the WAL.</summary>
     public bool PersistWal { get; set; }
+
+    /// <summary>When this handle's commits return.</summary>
+    public Durability Durability { get; set; }
 
     /// <summary>Readers' and writers' behaviour of this handle; takes effect with the next lock.</summary>
     public Isolation Isolation
@@ -118,6 +122,7 @@ internal sealed partial class MainFile : VfsFile
         try
         {
             own.Write(offset, source);
+            if (publishing == Publishing.AtCheckpointDone) Store.Reserve(own);
         }
         catch when (publishing == Publishing.AtCheckpointDone)
         {

@@ -138,7 +138,7 @@ public static class Recovery
         var store = Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
         if (Path.GetFileName(store) != ".recovery" && Directory.Exists(Path.Combine(store, ".recovery"))) store = Path.Combine(store, ".recovery");
         if (!Directory.Exists(store)) throw new RecoveryException(RecoveryError.NotFound, $"There is no store at {store}.");
-        var open = StoreRegistry.Acquire(store, readOnly: false, Options.Process.With(Options.FromConfig(store)));
+        var open = StoreRegistry.Acquire(store, Options.Process.With(Options.FromConfig(store)));
         try
         {
             return action(open.Store);

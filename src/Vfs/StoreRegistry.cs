@@ -5,7 +5,7 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs;
 
 /// <summary>A store directory that connections of this process use, and the store while it is open.</summary>
-internal sealed class OpenStore(string directory, bool readOnly)
+internal sealed class OpenStore(string directory)
 {
     PageStore.Store? store;
 
@@ -13,8 +13,6 @@ internal sealed class OpenStore(string directory, bool readOnly)
     public readonly Lock Opening = new();
 
     public string Directory { get; } = directory;
-
-    public bool ReadOnly { get; } = readOnly;
 
     /// <summary>The store. Only called by who holds a reference.</summary>
     public PageStore.Store Store => store!;
@@ -39,12 +37,13 @@ internal sealed class OpenStore(string directory, bool readOnly)
         lock (Opening)
         {
             if (store is not null) return;
+            if (options.AutoRestore) StoreRestore.RestoreIfGone(options.ToStoreOptions(Directory));
             var started = Stopwatch.GetTimestamp();
             while (true)
             {
                 try
                 {
-                    store = PageStore.Store.Open(options.ToStoreOptions(Directory, ReadOnly));
+                    store = PageStore.Store.Open(StoreRegistry.Simulated?.Invoke(Directory, options) ?? options.ToStoreOptions(Directory));
                     Options = options;
                     return;
                 }
@@ -71,18 +70,19 @@ internal sealed class OpenStore(string directory, bool readOnly)
 /// </summary>
 internal static class StoreRegistry
 {
+    /// <summary>Gives a store directory a simulated disk, or null for the real one: for tests.</summary>
+    public static Func<string, RecoveryOptions, StoreOptions?>? Simulated { get; set; }
+
     static readonly Lock gate = new();
-    static readonly Dictionary<(string Directory, bool ReadOnly), OpenStore> stores = [];
+    static readonly Dictionary<string, OpenStore> stores = new(StringComparer.Ordinal);
 
     /// <summary>One more reference to the store in a directory, opening it when needed.</summary>
-    public static OpenStore Acquire(string directory, bool readOnly, RecoveryOptions options)
+    public static OpenStore Acquire(string directory, RecoveryOptions options)
     {
         OpenStore? store;
         lock (gate)
         {
-            // Who only reads uses the writer's store when this process has it.
-            if (readOnly && stores.TryGetValue((directory, false), out var writable) && (writable.References > 0 || writable.IsOpen)) readOnly = false;
-            if (!stores.TryGetValue((directory, readOnly), out store)) stores.Add((directory, readOnly), store = new OpenStore(directory, readOnly));
+            if (!stores.TryGetValue(directory, out store)) stores.Add(directory, store = new OpenStore(directory));
             store.References++;
             store.Linger?.Dispose();
             store.Linger = null;

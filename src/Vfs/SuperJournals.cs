@@ -129,6 +129,7 @@ internal sealed class SuperJournal
             PageOverlay[] overlays = [.. files.Select(m => m.Prepared)];
             store.Key.Commit(overlays, durable: files.Any(m => m.IsSynced));
             foreach (var file in files) file.Published();
+            files[0].WaitForRemote();
         }
     }
 

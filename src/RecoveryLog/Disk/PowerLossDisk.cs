@@ -278,7 +278,7 @@ public sealed class PowerLossDisk : ILogDisk
 
     sealed class Handle(PowerLossDisk disk, MemoryFile file, string path, bool writable) : ILogFile
     {
-        public string Path => path;
+        public string Path { get; set; } = path;
 
         public long SizeBytes
         {
@@ -293,7 +293,7 @@ public sealed class PowerLossDisk : ILogDisk
         {
             lock (disk.gate)
             {
-                disk.Strike(DiskCall.Read, path);
+                disk.Strike(DiskCall.Read, Path);
                 return file.Read(offset, destination);
             }
         }
@@ -303,10 +303,10 @@ public sealed class PowerLossDisk : ILogDisk
             lock (disk.gate)
             {
                 if (!writable)
-                    throw new InvalidOperationException($"{path} was opened for reading.");
+                    throw new InvalidOperationException($"{Path} was opened for reading.");
                 try
                 {
-                    disk.Strike(DiskCall.Write, path);
+                    disk.Strike(DiskCall.Write, Path);
                 }
                 catch (RecoveryException)
                 {
@@ -323,7 +323,7 @@ public sealed class PowerLossDisk : ILogDisk
             {
                 try
                 {
-                    disk.Strike(DiskCall.SyncData, path);
+                    disk.Strike(DiskCall.SyncData, Path);
                 }
                 catch (RecoveryException)
                 {
@@ -339,7 +339,7 @@ public sealed class PowerLossDisk : ILogDisk
         {
             lock (disk.gate)
             {
-                disk.Strike(DiskCall.Truncate, path);
+                disk.Strike(DiskCall.Truncate, Path);
                 file.Truncate(sizeBytes, ++disk.clock);
             }
         }
