@@ -116,7 +116,7 @@ public sealed class LiveFiles
     public void ForgetRocksFile(string name)
     {
         lock (gate)
-            if (byName.TryGetValue(name, out var entry) && entry.Class != FileClass.Plain) OnDeleted(entry.Fnode);
+            if (byName.TryGetValue((false, name), out var entry)) OnDeleted(entry.Fnode);
     }
 
     /// <summary>Applies the next record; those up to <see cref="Lsn"/> are passed over, since they are in the state already.</summary>
