@@ -17,7 +17,7 @@ static class Following
             Interval = arguments.Interval,
         }, stop);
         using var health = arguments.Listen is { } address ? HealthServer.Start(address, follower) : null;
-        if (arguments.Promote) return await PromoteAsync(arguments, follower, directory, lines, stop);
+        if (arguments.Promote) return await PromoteAsync(follower, directory, lines, stop);
         await follower.CaughtUpAsync(stop);
         lines.WriteLine($"caught up at LSN {follower.State.Lsn} in {directory}");
         if (arguments.Exec.Count > 0) return await Companion.RunAsync(arguments.Exec, stop);
@@ -32,13 +32,9 @@ static class Following
         return Path.GetFileName(full) == ".recovery" ? full : Path.Combine(full, ".recovery");
     }
 
-    static async Task<int> PromoteAsync(Arguments arguments, Follower follower, string directory, StreamWriter lines, CancellationToken stop)
+    static async Task<int> PromoteAsync(Follower follower, string directory, StreamWriter lines, CancellationToken stop)
     {
         var promotion = await follower.PromoteAsync(stop);
-        // From now on its log belongs into the remote, whoever opens it.
-        var config = Path.Combine(directory, "config");
-        if (!File.Exists(config) || !File.ReadLines(config).Any(l => l.TrimStart().StartsWith("remote ", StringComparison.Ordinal) || l.TrimStart().StartsWith("remote=", StringComparison.Ordinal)))
-            await File.AppendAllTextAsync(config, $"remote = {arguments.Url}\n", stop);
         lines.WriteLine($"promoted at LSN {promotion.Lsn}, epoch {promotion.Epoch}: {directory} is the writer now");
         lines.WriteLine($"the old writer ({promotion.EarlierAuthor:x16}) had shipped up to LSN {promotion.Lsn}"
             + (promotion.LastTime is { } time ? $", of {time:yyyy-MM-dd HH:mm:ss.fff'Z'}" : "")

@@ -13,6 +13,8 @@ public sealed partial class Follower : IAsyncDisposable
     static readonly Lock registryGate = new();
     static readonly Dictionary<string, Follower> registry = new(StringComparer.Ordinal);
 
+    static int running;
+
     readonly FollowerOptions options;
     readonly RemoteContext context;
     readonly FollowerPin pin;
@@ -44,6 +46,9 @@ public sealed partial class Follower : IAsyncDisposable
     /// <summary>What operators watch.</summary>
     public FollowerState State => WithLag(state);
 
+    /// <summary>Whether this process follows anything.</summary>
+    public static bool Any => Volatile.Read(ref running) > 0;
+
     /// <summary>The follower of a directory in this process, or null.</summary>
     public static Follower? Find(string directory)
     {
@@ -63,6 +68,7 @@ public sealed partial class Follower : IAsyncDisposable
         {
             if (!registry.TryAdd(KeyOf(options.Store.Directory), follower))
                 throw new RecoveryException(RecoveryError.Busy, $"{options.Store.Directory} is followed in this process already. Use that follower.");
+            running = registry.Count;
         }
         try
         {
@@ -126,14 +132,15 @@ public sealed partial class Follower : IAsyncDisposable
 
     internal void EndRead()
     {
-        lock (gate) readers--;
+        lock (gate)
+            if (--readers > 0 || !isClosing && state.Phase != FollowerPhase.StartingOver) return;
         Signal();
     }
 
     /// <summary>
     /// Takes the remote over: reads to the end of the log, ends the other writer's tenure there, and leaves the directory as a store that is
     /// written to (opened with this remote). Refuses while somebody reads here. When it throws, the directory is a follower's as before,
-    /// and can be followed again. The follower is stopped either way.
+    /// and can be followed again; the follower is stopped, unless it was refused for its readers.
     /// </summary>
     public async Task<Promotion> PromoteAsync(CancellationToken cancellation = default)
     {
@@ -172,6 +179,8 @@ public sealed partial class Follower : IAsyncDisposable
                 throw new RecoveryException(RecoveryError.Remote,
                     $"{context.Store.Location} was taken over at LSN {ours.LastLsn}, but does not show it. Check the object store, then promote again.");
             wals!.Dispose();
+            // Whoever opens the store now goes on writing to this remote, and never begins another.
+            await File.WriteAllTextAsync(Path.Combine(Directory, StoreRemote.MarkName), Url + "\n", CancellationToken.None);
             store.CloseAsStore();
             store = null;
             await pin.RemoveAsync();
@@ -191,8 +200,11 @@ public sealed partial class Follower : IAsyncDisposable
             await signal;
         }
         lock (registryGate)
-            if (registry.TryGetValue(KeyOf(Directory), out var same) && ReferenceEquals(same, this)) registry.Remove(KeyOf(Directory));
-            else return;
+        {
+            if (!registry.TryGetValue(KeyOf(Directory), out var same) || !ReferenceEquals(same, this)) return;
+            registry.Remove(KeyOf(Directory));
+            running = registry.Count;
+        }
         CloseStore();
         await context.Store.DisposeAsync();
         if (state.Phase != FollowerPhase.Failed) Set(s => s with { Phase = FollowerPhase.Stopped });

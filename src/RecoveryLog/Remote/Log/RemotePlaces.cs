@@ -85,7 +85,7 @@ public static class RemotePlaces
         [.. (await context.ListAsync(RemoteNames.Segments, null, cancellation)).Where(s => RemoteNames.TryParseSegment(s.Name, out _))];
 
     /// <summary>A reader that starts in the middle has nothing before its first segment to compare with but what that says itself.</summary>
-    static RemoteLogEnd Before(in RemoteSegmentHeader header) => new(header.FirstLsn, header.Previous, header.Epoch, header.Author);
+    static RemoteLogEnd Before(in RemoteSegmentHeader header) => new(header.FirstLsn, header.Previous, header.Epoch, header.Author, 0);
 
     static ValueTask<RemoteSegmentHeader?> HeaderAsync(RemoteContext context, string name, CancellationToken cancellation) =>
         context.RetryAsync<RemoteSegmentHeader?>(async token =>
