@@ -68,22 +68,27 @@ bool Selected(string part)
 
 Task("build").Does(() =>
 {
-    if (FileExists("native/build.sh"))
-        Must("native/build.sh");
+    Must("native/build.sh");
     Must("dotnet", "build", Solution, "-c", Configuration, "-v", "quiet", "--nologo", "-clp:NoSummary");
 });
 
-// ---- unit tests ---------------------------------------------------------------------------------------------------------
+// ---- test projects ---------------------------------------------------------------------------------------------------------
+
+static readonly FilePath DistProject = "tests/Dist.Tests/Dist.Tests.csproj";
 
 void UnitTests()
 {
     var results = Directory("build/test-results");
     CleanDirectory(results);
     foreach (var project in GetFiles("tests/*/*.csproj").OrderBy(file => file.FullPath))
-        UnitTests(project, results);
+        if (project.FullPath != MakeAbsolute(DistProject).FullPath)
+            TestProject(project, results);
 }
 
-void UnitTests(FilePath project, DirectoryPath results)
+/// What dist/ holds, used from other languages and from an empty project.
+void DistTests() => TestProject(DistProject, Directory("build/test-results"));
+
+void TestProject(FilePath project, DirectoryPath results)
 {
     var name = project.GetFilenameWithoutExtension().ToString();
     var arguments = new List<string>
@@ -116,11 +121,76 @@ void UnitTests(FilePath project, DirectoryPath results)
     return (Value("passed"), Value("failed") + Value("error") + Value("timeout") + Value("aborted"));
 }
 
+// ---- dist ---------------------------------------------------------------------------------------------------------------
+
+/// What a user installs: the loadable extension with all it needs beside it, ready to copy, and the NuGet packages.
+void Dist()
+{
+    CleanDirectory("dist");
+    Must("native/bundle.sh", "dist");
+    Must("dotnet", "publish", "src/Extension", "-c", Configuration, "-v", "quiet", "--nologo", "-clp:NoSummary");
+    CopyFileToDirectory($"src/Extension/bin/{Configuration}/net9.0/{Runtime}/publish/recovery.so", "dist");
+    Pack();
+}
+
+/// The native library and what it needs go into the package of the layer that calls it.
+void Pack()
+{
+    var bundle = MakeAbsolute(Directory("build/bundle"));
+    CleanDirectory(bundle);
+    Must("native/bundle.sh", bundle.FullPath);
+    foreach (var project in new[] { "RecoveryLog", "PageStore", "Vfs" })
+        Must("dotnet", "pack", $"src/{project}", "-c", Configuration, "-o", "dist/packages", "-v", "quiet", "--nologo", "-clp:NoSummary",
+            $"-p:NativeBundle={bundle.FullPath}");
+}
+
+Task("dist").IsDependentOn("build").Does(Dist);
+
+// ---- SQLite's own suite ---------------------------------------------------------------------------------------------------
+
+void Suite(bool fast)
+{
+    const string Totals = "build/sqlite/results/totals.json";
+    if (FileExists(Totals))
+        DeleteFile(Totals);
+    Must("tests/sqlite-suite/build-programs.sh");
+    var arguments = new List<string> { "tests/sqlite-suite/run.py", "--extension=dist/recovery.so", $"--jobs={jobs}" };
+    arguments.Add("--setting=" + Argument("setting", "all"));
+    arguments.Add("--files=" + Argument("files", "*"));
+    if (fast)
+        arguments.Add("--fast");
+    Run("python3", arguments.ToArray());
+    if (!FileExists(Totals))
+        throw new CakeException("SQLite's suite broke off; its own message is above.");
+    var totals = System.Text.Json.JsonDocument.Parse(System.IO.File.ReadAllText(Totals)).RootElement;
+    Count("suite (files)", totals.GetProperty("passed").GetInt32(), totals.GetProperty("failed").GetInt32());
+}
+
+Task("suite").IsDependentOn("dist").Does(() => Suite(HasArgument("fast")));
+
 // ---- all tests ----------------------------------------------------------------------------------------------------------
 
 Task("test").IsDependentOn("build").Does(() =>
 {
     Part("unit", UnitTests);
+    if (Selected("dist") || Selected("suite"))
+        Dist();
+    Part("dist", DistTests);
+    Part("suite", () => Suite(fast: true));
+});
+
+// ---- bench --------------------------------------------------------------------------------------------------------------
+
+Task("bench").Does(() =>
+{
+    Must("native/build.sh");
+    Must("dotnet", "build", "bench", "-c", Configuration, "-v", "quiet", "--nologo", "-clp:NoSummary");
+    var arguments = new List<string>();
+    if (HasArgument("quick"))
+        arguments.Add("--quick");
+    if (HasArgument("only"))
+        arguments.Add("--only=" + Argument<string>("only"));
+    Must("bench/bin/" + Configuration + "/net10.0/bench", arguments.ToArray());
 });
 
 // ---- format -------------------------------------------------------------------------------------------------------------
@@ -145,10 +215,10 @@ catch (Exception problem)
 {
     Error(problem.Message);
     exitCode = 1;
-    failed += target == "test" ? 1 : 0;
+    failed += target is "test" or "suite" ? 1 : 0;
 }
 
-if (target == "test")
+if (target is "test" or "suite")
 {
     Console.WriteLine($"{passed} passed, {failed} failed"); // The last line, for people and machines.
     exitCode = failed > 0 || passed == 0 ? 1 : 0;

@@ -9,13 +9,16 @@ usage: ./build.sh TARGET [options]
 
   build     everything, native library included
   test      all tests; ends with "N passed, N failed"
-              --only=PART[,PART]   parts: unit suite examples package
+              --only=PART[,PART]   parts: unit dist suite
               --filter=EXPRESSION  of the unit tests, as `dotnet test --filter` takes it
   suite     SQLite's own test suite with this VFS as the default one
               --setting=1|2|3|all  1 isolation=locking journal=plain, 2 defaults, 3 journal_mode=wal (default: all)
               --fast               the subset that `test` runs
               --files=PATTERN      only files whose path matches (shell pattern)
               -j N                 files at a time (default: one a core)
+  bench     speed against stock SQLite; a table, and dist/bench.json
+              --quick              small sizes, two minutes
+              --only=NAME[,NAME]   only these rows
   dist      what a user installs, under dist/: extension, libraries, NuGet packages
   format    formats C# and C++; --check only looks
 
@@ -26,7 +29,7 @@ TEXT
 target=${1:-help}
 case $target in
   help | --help | -h) help; exit 0 ;;
-  build | test | suite | dist | format) shift ;;
+  build | test | suite | bench | dist | format) shift ;;
   *) echo "build.sh: no target '$target'" >&2; help >&2; exit 2 ;;
 esac
 

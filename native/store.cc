@@ -2,9 +2,12 @@
 #include <sys/resource.h>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstring>
 #include <mutex>
 #include <string>
+#include <thread>
 
 #include "recorded_files.h"
 #include "rocksdb/cache.h"
@@ -20,15 +23,61 @@ using rocksdb::Status;
 
 namespace {
 
-// Counts flushes, so that the persisted LSN is read again only when it can have changed.
-class FlushCounter : public rocksdb::EventListener {
+// What RocksDB's background threads did: flushes, and errors.
+class Listener : public rocksdb::EventListener {
  public:
-  void OnFlushCompleted(DB*, const rocksdb::FlushJobInfo&) override { count_++; }
-  void Count() { count_++; }
-  uint64_t count() const { return count_; }
+  void OnFlushCompleted(DB*, const rocksdb::FlushJobInfo&) override {
+    flushes_++;
+    changed_.notify_all();
+  }
+
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, Status* error) override {
+    if (error->IsNoSpace() && error->severity() == Status::Severity::kSoftError) {
+      // A compaction for which there was no space is tried again by itself, and writes can go on; as an error on record
+      // it would refuse them, once Resume was called (is_db_stopped_, see FlushAndWait).
+      *error = Status::OK();
+      return;
+    }
+    if (error->IsNoSpace()) full_ = true;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      errors_++;
+      last_error_ = *error;
+    }
+    changed_.notify_all();
+  }
+
+  // RocksDB would poll for space by itself, and refuse to resume meanwhile. The next write resumes: see Resumed.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, Status, bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+
+  // Changes whenever the persisted LSN can have changed.
+  uint64_t flushes() const { return flushes_; }
+  void CountFlush() { flushes_++; }
+
+  bool full() const { return full_; }
+  void Resumed() { full_ = false; }
+
+  uint64_t errors() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return errors_;
+  }
+
+  // Waits a little for something to change; fails with the newest error when there was one since `errors`.
+  Status Wait(uint64_t errors) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (errors_ == errors) changed_.wait_for(lock, std::chrono::milliseconds(20));
+    return errors_ == errors ? Status::OK() : last_error_;
+  }
 
  private:
-  std::atomic<uint64_t> count_{0};
+  std::atomic<uint64_t> flushes_{0};
+  std::atomic<bool> full_{false};
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  uint64_t errors_ = 0;
+  Status last_error_;
 };
 
 class NoLog : public rocksdb::Logger {
@@ -71,8 +120,7 @@ int32_t CodeOf(const Status& status, const std::string& message) {
   if (status.IsNoSpace()) return RV_NO_SPACE;
   if (status.IsBusy() || says("While lock file") || says("lock hold by current process")) return RV_BUSY;
   if (status.IsManualCompactionPaused()) return RV_CANCELED;
-  if (status.IsInvalidArgument() || status.IsNotSupported())
-    return says("read only") || says("secondary") ? RV_READ_ONLY : RV_INVALID;
+  if (status.IsInvalidArgument() || status.IsNotSupported()) return says("read only") ? RV_READ_ONLY : RV_INVALID;
   if (status.IsPathNotFound()) return RV_MISSING_FILE;
   if (says("Too many open files") || says("Permission denied")) return RV_OPEN_FILES;
   if (says("Read-only file system")) return RV_READ_ONLY;
@@ -100,8 +148,8 @@ int32_t Guard(char** error, Call call) {
   }
 }
 
-// Descriptors: all files open is fastest, and what a secondary demands; but under a small limit a large store must not
-// use up what the process needs, so it keeps at most half of them, the most used ones.
+// Descriptors: all files open is fastest. But under a small limit a large store must not use up what the process needs,
+// so it keeps at most half of them, the most used ones.
 int MaxOpenFiles() {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= 65536) return -1;
@@ -133,7 +181,7 @@ rocksdb::Options MakeOptions(const rv_options& given) {
   options.max_background_jobs = 2;
   options.avoid_flush_during_shutdown = true;  // the recovery log has it; closing must be quick and change nothing
 
-  options.max_open_files = given.mode == RV_SECONDARY ? -1 : MaxOpenFiles();
+  options.max_open_files = writes ? MaxOpenFiles() : -1;  // what a reader has open, a writer beside it may delete
   options.max_manifest_file_size = 256 << 10;
   options.manifest_preallocation_size = 64 << 10;
   options.skip_stats_update_on_db_open = true;
@@ -168,8 +216,10 @@ struct rv_store {
   // In the order in which they must go: the database first.
   std::shared_ptr<recovery::RecordedFileSystem> files;
   std::unique_ptr<rocksdb::Env> env;
-  std::shared_ptr<FlushCounter> flushes = std::make_shared<FlushCounter>();
+  std::shared_ptr<Listener> listener = std::make_shared<Listener>();
   std::unique_ptr<DB> db;
+
+  std::mutex resume_mutex;
 
   std::mutex persisted_mutex;
   uint64_t persisted_at = UINT64_MAX;  // the flush count at which `persisted` was read
@@ -193,26 +243,66 @@ Status ReadApplied(rv_store* store, const rocksdb::ReadOptions& options, uint64_
   return status;
 }
 
-// RocksDB opens blob files when they are first read. A missing or cut one should be found now.
-Status CheckBlobFiles(rv_store* store) {
+// Names its one column family, because without that OpenForReadOnly looks whether all is in one table, and then opens a
+// "compacted" database, which in 7.8 finds no key whose value is in a blob file.
+Status OpenForReading(const rocksdb::Options& options, const std::string& directory, DB** db) {
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  Status status = DB::OpenForReadOnly(
+      options, directory, {rocksdb::ColumnFamilyDescriptor(rocksdb::kDefaultColumnFamilyName, options)}, &handles, db);
+  for (rocksdb::ColumnFamilyHandle* handle : handles) delete handle;
+  return status;
+}
+
+// RocksDB opens blob files when they are first read. A missing or cut one should be found now; and a reader beside a
+// writer has to open them now, for later they may be gone (it opens all table files at once, see MakeOptions).
+Status CheckBlobFiles(rv_store* store, bool pin) {
   rocksdb::ColumnFamilyMetaData meta;
   store->db->GetColumnFamilyMetaData(&meta);
   for (const auto& blob : meta.blob_files) {
-    std::string path = store->db->GetName() + "/" + blob.blob_file_name;
+    const std::string path = store->db->GetName() + "/" + recovery::NameOf(blob.blob_file_name);
     uint64_t size = 0;
-    Status status = store->db->GetEnv()->GetFileSize(path, &size);
-    if (!status.ok()) return Status::Corruption("A blob file cannot be found: " + status.ToString());
+    Status status = pin ? store->files->Pin(path, &size) : store->db->GetEnv()->GetFileSize(path, &size);
+    if (!status.ok()) return status;
     if (size != blob.blob_file_size) return Status::Corruption("The size of a blob file is wrong", path);
   }
   return Status::OK();
 }
 
-// What RocksDB itself does not retry: after the disk was full, it waits for somebody to say that there may be space
-// again.
-template <typename Write>
-Status Resuming(rv_store* store, Write write) {
-  Status status = write();
-  if (status.IsNoSpace() && store->db->Resume().ok()) status = write();
+uint64_t Property(rv_store* store, const std::string& name) {
+  uint64_t value = 0;
+  return store->db->GetIntProperty(name, &value) ? value : 0;
+}
+
+// After the disk was full, RocksDB refuses writes until somebody calls Resume, which flushes. That is done here, by the
+// next call that writes, with care: if a flush fails while RocksDB 7.8's Resume waits for background work, Resume
+// leaves a flush request behind that nobody ever schedules, and the next Resume waits for it forever.
+// (DBImpl::ResumeImpl calls WaitForBackgroundWork, then FlushMemTable, whose wait ends at once because of the earlier
+// failure.) So nothing may be running when it is called, and no flush may be asked for before it has succeeded.
+// RocksDB's threads sleep for a second after a failure, and count as running then.
+Status Resumed(rv_store* store) {
+  if (!store->listener->full()) return Status::OK();
+  std::lock_guard<std::mutex> lock(store->resume_mutex);
+  if (!store->listener->full()) return Status::OK();
+  for (int tries = 0; Property(store, DB::Properties::kNumRunningFlushes) != 0 ||
+                      Property(store, DB::Properties::kNumRunningCompactions) != 0;
+       tries++) {
+    if (tries == 500) return Status::NoSpace("The disk was full, and what failed for it is still ending");
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  Status status = store->db->Resume();
+  if (status.ok()) store->listener->Resumed();
+  return status;
+}
+
+// Once Resume was called, RocksDB 7.8's Flush does not wait for the flush any more (is_db_stopped_ of its error handler
+// is never reset): so this waits.
+Status FlushAndWait(rv_store* store) {
+  const uint64_t errors = store->listener->errors();
+  rocksdb::FlushOptions options;
+  options.allow_write_stall = true;  // writers wait for this flush anyway
+  Status status = store->db->Flush(options);
+  while (status.ok() && Property(store, DB::Properties::kNumImmutableMemTable) != 0)
+    status = store->listener->Wait(errors);
   return status;
 }
 
@@ -230,19 +320,20 @@ int32_t rv_open(const rv_options* given, rv_store** result, char** error) {
       return Fail(RV_INVALID, "The RocksDB library is " + rocksdb::GetRocksVersionAsString() + ", not 7.8", error);
     auto store = std::make_unique<rv_store>();
     rocksdb::Options options = MakeOptions(*given);
-    options.listeners.push_back(store->flushes);
-    if (given->files != nullptr) {
+    options.listeners.push_back(store->listener);
+    const bool writes = given->mode == RV_READ_WRITE;
+    if (given->files != nullptr)
       store->files = given->files->system;
+    else if (!writes)
+      store->files = std::make_shared<recovery::RecordedFileSystem>(nullptr, nullptr, false);
+    if (store->files != nullptr) {
       store->env = rocksdb::NewCompositeEnv(store->files);
       options.env = store->env.get();
     }
     DB* db = nullptr;
-    Status status = given->mode == RV_READ_WRITE ? DB::Open(options, given->directory, &db)
-                    : given->mode == RV_READ_ONLY_MODE
-                        ? DB::OpenForReadOnly(options, given->directory, &db)
-                        : DB::OpenAsSecondary(options, given->directory, given->secondary_directory, &db);
+    Status status = writes ? DB::Open(options, given->directory, &db) : OpenForReading(options, given->directory, &db);
     store->db.reset(db);
-    if (status.ok() && given->mode != RV_SECONDARY) status = CheckBlobFiles(store.get());
+    if (status.ok()) status = CheckBlobFiles(store.get(), !writes);
     if (!status.ok()) return Finish(status, error);
     *result = store.release();
     return RV_OK;
@@ -305,7 +396,7 @@ int32_t rv_applied(rv_store* store, rv_snapshot* snapshot, uint64_t* applied, ch
 int32_t rv_persisted_applied(rv_store* store, uint64_t* applied, char** error) {
   return Guard(error, [&]() -> int32_t {
     std::lock_guard<std::mutex> lock(store->persisted_mutex);
-    const uint64_t flushes = store->flushes->count();
+    const uint64_t flushes = store->listener->flushes();
     if (store->persisted_at != flushes) {
       rocksdb::ReadOptions options;
       options.read_tier = rocksdb::kPersistedTier;
@@ -357,7 +448,8 @@ int32_t rv_apply(rv_store* store, rv_batch* batch, int32_t has_applied, uint64_t
       status = writes.Put(kApplied.slice(), Slice(reinterpret_cast<const char*>(&applied), sizeof(applied)));
     rocksdb::WriteOptions options;
     options.disableWAL = true;  // the recovery log is the write-ahead log
-    if (status.ok()) status = Resuming(store, [&] { return store->db->Write(options, &writes); });
+    if (status.ok()) status = Resumed(store);
+    if (status.ok()) status = store->db->Write(options, &writes);
     if (status.ok())
       writes.Clear();
     else
@@ -368,10 +460,9 @@ int32_t rv_apply(rv_store* store, rv_batch* batch, int32_t has_applied, uint64_t
 
 int32_t rv_flush(rv_store* store, char** error) {
   return Guard(error, [&] {
-    rocksdb::FlushOptions options;
-    options.allow_write_stall = true;  // writers wait for this flush anyway
-    Status status = Resuming(store, [&] { return store->db->Flush(options); });
-    store->flushes->Count();  // the listener may be told only after Flush returned
+    Status status = Resumed(store);
+    if (status.ok()) status = FlushAndWait(store);
+    store->listener->CountFlush();  // the listener may be told only after Flush returned
     return Finish(status, error);
   });
 }
@@ -386,7 +477,9 @@ int32_t rv_compact(rv_store* store, int32_t collect, double age_cutoff, const ui
         collect != 0 ? rocksdb::BlobGarbageCollectionPolicy::kForce : rocksdb::BlobGarbageCollectionPolicy::kDisable;
     options.blob_garbage_collection_age_cutoff = age_cutoff;
     options.canceled = reinterpret_cast<std::atomic<bool>*>(const_cast<uint8_t*>(canceled));
-    return Finish(store->db->CompactRange(options, nullptr, nullptr), error);
+    Status status = Resumed(store);
+    if (status.ok()) status = store->db->CompactRange(options, nullptr, nullptr);
+    return Finish(status, error);
   });
 }
 
@@ -396,23 +489,13 @@ int32_t rv_hold_files(rv_store* store, int32_t hold, char** error) {
   });
 }
 
-int32_t rv_catch_up(rv_store* store, char** error) {
-  return Guard(error, [&] {
-    Status status = store->db->TryCatchUpWithPrimary();
-    store->flushes->Count();
-    return Finish(status, error);
-  });
-}
-
 int64_t rv_unflushed_bytes(rv_store* store) {
-  auto property = [&](const std::string& name) {
-    uint64_t value = 0;
-    return store->db->GetIntProperty(name, &value) ? value : 0;
-  };
   using Properties = DB::Properties;
   // An empty memtable has some bytes too, which are nobody's.
-  if (property(Properties::kNumEntriesActiveMemTable) + property(Properties::kNumEntriesImmMemTables) == 0) return 0;
-  return static_cast<int64_t>(property(Properties::kCurSizeAllMemTables));
+  if (Property(store, Properties::kNumEntriesActiveMemTable) + Property(store, Properties::kNumEntriesImmMemTables) ==
+      0)
+    return 0;
+  return static_cast<int64_t>(Property(store, Properties::kCurSizeAllMemTables));
 }
 
 int32_t rv_stat(rv_store* store, rv_statistics* result, char** error) {
@@ -434,15 +517,12 @@ int32_t rv_stat(rv_store* store, rv_statistics* result, char** error) {
     rocksdb::TablePropertiesCollection tables;
     Status status = store->db->GetPropertiesOfAllTables(&tables);
     for (const auto& table : tables) result->range_deletions += static_cast<int64_t>(table.second->num_range_deletions);
-    auto property = [&](const std::string& name) {
-      uint64_t value = 0;
-      return store->db->GetIntProperty(name, &value) ? static_cast<int64_t>(value) : 0;
-    };
+    auto property = [&](const std::string& name) { return static_cast<int64_t>(Property(store, name)); };
     using Properties = DB::Properties;
     result->unflushed_bytes = rv_unflushed_bytes(store);
     result->pending_compaction_bytes = property(Properties::kEstimatePendingCompactionBytes);
     result->snapshots = property(Properties::kNumSnapshots);
-    result->flushes = static_cast<int64_t>(store->flushes->count());
+    result->flushes = static_cast<int64_t>(store->listener->flushes());
     result->block_cache_bytes = property(Properties::kBlockCacheUsage);
     result->background_errors = property(Properties::kBackgroundErrors);
     result->write_stopped = property(Properties::kIsWriteStopped);

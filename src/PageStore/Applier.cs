@@ -13,7 +13,7 @@ internal sealed class Applier : IDisposable
     static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
     readonly PageApplier apply;
-    readonly LocalLog log;
+    readonly Action<ulong> makeDurable;
     readonly PendingCommits pending;
     readonly Action afterRound;
     readonly Thread thread;
@@ -22,13 +22,13 @@ internal sealed class Applier : IDisposable
     bool urgent, stopping;
 
     /// <param name="apply">Does the work.</param>
-    /// <param name="log">Made durable first.</param>
+    /// <param name="makeDurable">Called with the LSN up to which the log must be durable first.</param>
     /// <param name="pending">Where commits come from.</param>
     /// <param name="afterRound">Called on the applier's thread when nothing ready is left, or on the way through a long backlog.</param>
-    public Applier(PageApplier apply, LocalLog log, PendingCommits pending, Action afterRound)
+    public Applier(PageApplier apply, Action<ulong> makeDurable, PendingCommits pending, Action afterRound)
     {
         this.apply = apply;
-        this.log = log;
+        this.makeDurable = makeDurable;
         this.pending = pending;
         this.afterRound = afterRound;
         thread = new Thread(Run) { IsBackground = true, Name = "recovery-applier" };
@@ -83,7 +83,7 @@ internal sealed class Applier : IDisposable
             }
             try
             {
-                while (apply.ApplySome(log.Sync) && !Volatile.Read(ref stopping)) afterRound();
+                while (apply.ApplySome(makeDurable) && !Volatile.Read(ref stopping)) afterRound();
                 afterRound();
                 pending.SetFailure(null);
                 lock (gate)

@@ -1,5 +1,4 @@
 using System.Buffers;
-using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.PageStore;
 
@@ -35,9 +34,6 @@ internal sealed class EncodedCommit : IDisposable
     public int PageSize { get; set; }
     public bool IsWal { get; set; }
     public ulong Checksum { get; set; }
-
-    /// <summary>Log space set aside for it.</summary>
-    public LogReservation? Reservation { get; set; }
 
     public int PartCount => parts.Count;
 
@@ -86,8 +82,6 @@ internal sealed class EncodedCommit : IDisposable
     /// <summary>Frees the bodies, not the content.</summary>
     public void Dispose()
     {
-        Reservation?.Dispose();
-        Reservation = null;
         if (bytes.Length > 0) ArrayPool<byte>.Shared.Return(bytes);
         bytes = [];
         spill?.Dispose();

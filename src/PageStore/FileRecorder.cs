@@ -35,6 +35,21 @@ internal sealed class FileRecorder(string directory) : IFileRecorder
         log.AppendEvents();
     }
 
+    /// <summary>For a replica: what RocksDB changes is no longer what the followed log says of it.</summary>
+    public void AttachReplica(LiveFiles live)
+    {
+        lock (gate)
+        {
+            replicaOf = live;
+            foreach (var name in touchedEarly) live.ForgetRocksFile(name);
+            touchedEarly.Clear();
+            early = null;
+        }
+    }
+
+    LiveFiles? replicaOf;
+    readonly List<string> touchedEarly = [];
+
     void Reconcile(LiveFiles live)
     {
         var present = Directory.EnumerateFiles(directory).Select(p => Path.GetFileName(p)).Where(IsRecorded).ToHashSet(StringComparer.Ordinal);
@@ -81,50 +96,62 @@ internal sealed class FileRecorder(string directory) : IFileRecorder
         _ => FileClass.RocksSmall,
     };
 
-    void Tell(Action action)
+    void Tell(string name, Action action)
     {
         lock (gate)
         {
+            if (replicaOf is not null)
+            {
+                replicaOf.ForgetRocksFile(name);
+                return;
+            }
+            if (early is not null) touchedEarly.Add(name);
             if (early is null) action();
             else early.Add(action);
         }
     }
 
-    public void Created(string name) => Tell(() => OnCreated(name));
+    public void Created(string name) => Tell(name, () => OnCreated(name));
 
     public void Appended(string name, ReadOnlySpan<byte> bytes, long sizeBytes, uint crc32c)
     {
         if (bytes.IsEmpty) return;
         var copy = bytes.ToArray();
-        Tell(() => OnAppended(name, copy, sizeBytes));
+        Tell(name, () => OnAppended(name, copy, sizeBytes));
     }
 
     public void Sealed(string name, long sizeBytes, uint crc32c)
     {
-        if (ClassOf(name) != FileClass.RocksSmall) Tell(() => OnSealed(name, sizeBytes, crc32c));
+        if (ClassOf(name) != FileClass.RocksSmall) Tell(name, () => OnSealed(name, sizeBytes, crc32c));
     }
 
-    public void Truncated(string name, long sizeBytes) => Tell(() =>
+    public void Truncated(string name, long sizeBytes) => Tell(name, () =>
     {
         if (fnodes.TryGetValue(name, out var fnode)) log.EnqueueEvent(RecordKind.FileTruncated, FileRecords.Truncated(fnode, sizeBytes));
     });
 
-    public void Renamed(string name, string newName) => Tell(() =>
+    public void Renamed(string name, string newName)
+    {
+        Tell(newName, static () => { });
+        Tell(name, () => OnRenamed(name, newName));
+    }
+
+    void OnRenamed(string name, string newName)
     {
         if (!fnodes.Remove(name, out var fnode)) return;
         OnDeleted(newName);
         fnodes[newName] = fnode;
         log.EnqueueEvent(RecordKind.FileRenamed, FileRecords.Renamed(fnode, newName));
-    });
+    }
 
-    public void Linked(string name, string otherName) => Tell(() =>
+    public void Linked(string name, string otherName) => Tell(name, () =>
     {
         if (!fnodes.TryGetValue(name, out var fnode)) return;
         fnodes[otherName] = fnode;
         log.EnqueueEvent(RecordKind.FileLinked, FileRecords.Linked(fnode, otherName));
     });
 
-    public void Deleted(string name) => Tell(() => OnDeleted(name));
+    public void Deleted(string name) => Tell(name, () => OnDeleted(name));
 
     void OnCreated(string name)
     {

@@ -80,6 +80,9 @@ public sealed unsafe class PageOverlay : IDisposable
     /// <summary>Bytes of pages it holds, in memory or spilled.</summary>
     internal long PageBytes => (long)pages.Count * PageSize;
 
+    /// <summary>Log space set aside for its commit.</summary>
+    internal LogReservation? Reservation;
+
     /// <summary>What was encoded of it by <see cref="Store.Prepare"/>, if still true.</summary>
     internal EncodedCommit? Encoded;
 
@@ -254,6 +257,8 @@ public sealed unsafe class PageOverlay : IDisposable
     internal void Consume()
     {
         disposed = true;
+        Reservation?.Dispose();
+        Reservation = null;
         Database.Unpin(Basis);
     }
 

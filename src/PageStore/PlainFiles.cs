@@ -29,6 +29,7 @@ internal sealed class PlainFiles : IDisposable
     readonly Func<ulong> newFnode;
     readonly Lock gate = new();
     readonly Dictionary<string, PlainNode> byName = new(StringComparer.Ordinal);
+    readonly Lock unlinkGate = new();
     readonly Queue<(ulong Fnode, ulong Lsn)> unlinks = new();
     readonly HashSet<PlainNode> dirty = [];
 
@@ -132,7 +133,7 @@ internal sealed class PlainFiles : IDisposable
         node.Handle = handle;
         node.Fnode = fnode;
         oldHandle?.Dispose();
-        lock (gate) unlinks.Enqueue((old, node.LastLsn));
+        lock (unlinkGate) unlinks.Enqueue((old, node.LastLsn));
     }
 
     void MarkDirty(PlainNode node)
@@ -164,7 +165,7 @@ internal sealed class PlainFiles : IDisposable
                 node.Deleted = true;
                 byName.Remove(name);
                 dirty.Remove(node);
-                unlinks.Enqueue((node.Fnode, lsn));
+                lock (unlinkGate) unlinks.Enqueue((node.Fnode, lsn));
                 if (node.References == 0) CloseHandle(node);
             }
         }
@@ -217,13 +218,48 @@ internal sealed class PlainFiles : IDisposable
         UnlinkDeleted();
     }
 
+    /// <summary>
+    /// Runs something while no plain file is created, changed or deleted; it may read files by fnode. Writers wait.
+    /// </summary>
+    public T WhileFrozen<T>(Func<Func<ulong, long, ReadOnlyMemory<byte>>, T> action)
+    {
+        lock (gate)
+        {
+            var nodes = byName.Values.OrderBy(n => n.Fnode).ToArray();
+            var taken = 0;
+            try
+            {
+                foreach (var node in nodes)
+                {
+                    node.Gate.Enter();
+                    taken++;
+                }
+                return action(ReadWhole);
+            }
+            finally
+            {
+                while (taken > 0) nodes[--taken].Gate.Exit();
+            }
+        }
+    }
+
+    ReadOnlyMemory<byte> ReadWhole(ulong fnode, long sizeBytes)
+    {
+        var bytes = new byte[sizeBytes];
+        using var handle = disk.Open(PathOf(fnode), LogFileMode.Read);
+        var got = handle.Read(0, bytes);
+        if (got < sizeBytes)
+            throw new RecoveryException(RecoveryError.Corrupt, $"{PathOf(fnode)} has {got} bytes where {sizeBytes} were written. Something else changes the store's files.");
+        return bytes;
+    }
+
     /// <summary>Unlinks files whose deletion is durable in the log; before that, a crash could still bring them back.</summary>
     public void UnlinkDeleted()
     {
         while (true)
         {
             ulong fnode;
-            lock (gate)
+            lock (unlinkGate)
             {
                 if (!unlinks.TryPeek(out var next) || next.Lsn > log.DurableLsn) return;
                 fnode = unlinks.Dequeue().Fnode;

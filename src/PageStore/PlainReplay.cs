@@ -37,12 +37,23 @@ internal sealed class PlainReplay(ILogDisk disk, string directory) : IDisposable
         }
     }
 
+    /// <summary>Brings what was repeated to the disk.</summary>
+    public void SyncAll()
+    {
+        foreach (var file in open.Values) file.SyncData();
+        disk.SyncDirectory(directory);
+    }
+
     static bool IsPlain(LiveFiles live, ulong fnode) => live.ClassOf(fnode) == FileClass.Plain;
 
     ILogFile Open(ulong fnode, LogFileMode mode)
     {
         if (mode != LogFileMode.Create && open.TryGetValue(fnode, out var known)) return known;
-        if (open.Count >= OpenFilesMax) Dispose();
+        if (open.Count >= OpenFilesMax)
+        {
+            SyncAll();
+            Dispose();
+        }
         var path = Path.Combine(directory, fnode.ToString("x16"));
         return open[fnode] = disk.Open(path, mode == LogFileMode.Write && !disk.Exists(path) ? LogFileMode.Create : mode);
     }

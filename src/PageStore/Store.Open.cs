@@ -13,9 +13,9 @@ public sealed partial class Store
     readonly LiveFiles live = new();
     bool checkpointWanted;
     long sizeAtCheckpoint;
-    ulong hintsLsn;
+    ulong hintsLsn, replayFrom;
 
-    Store(StoreOptions options, IDisposable storeLock, IPageStore pages)
+    Store(StoreOptions options, IDisposable? storeLock, IPageStore pages)
     {
         this.options = options;
         this.storeLock = storeLock;
@@ -30,7 +30,13 @@ public sealed partial class Store
     public static Store Open(StoreOptions options)
     {
         CreateDirectory(options);
-        var storeLock = StoreLock.Take(options.Directory);
+        return OpenDirectory(options, static (store, recorder) => store.Replay(recorder));
+    }
+
+    static Store OpenDirectory(StoreOptions options, Action<Store, FileRecorder?> start)
+    {
+        // A disk that is handed in is not the system's: nobody else can open it.
+        var storeLock = options.Disk is LocalDisk ? StoreLock.Take(options.Directory) : null;
         IPageStore? pages = null;
         Store? store = null;
         try
@@ -43,14 +49,14 @@ public sealed partial class Store
                 ? new MemoryPageStore()
                 : RocksPageStore.Open(new RocksPageStoreOptions { Directory = pagesDirectory, Recorder = recorder });
             store = new Store(options, storeLock, pages);
-            store.Replay(recorder);
+            start(store, recorder);
             return store;
         }
         catch
         {
             store?.ReleaseAll();
             pages?.Dispose();
-            storeLock.Dispose();
+            storeLock?.Dispose();
             throw;
         }
     }
@@ -74,16 +80,9 @@ public sealed partial class Store
     /// </summary>
     void Replay(FileRecorder? recorder)
     {
-        var hints = LocalHints.LoadNewest(options.Disk, Directory);
-        hintsLsn = hints?.Lsn ?? 0;
+        RefuseReplica();
+        var (hints, createAt, epoch) = BeginAfterRestore(LoadHints());
         var applied = pages.Applied;
-        if (hints is not null)
-        {
-            live.Load(hints);
-            foreach (var database in live.Databases)
-                Catalog.Adopt(database.Id, database.Name, VersionOf(database.Id, database.Name, 0));
-            Catalog.ReserveIds(live.NextDatabaseId);
-        }
         var replay = new StoreReplay(this, applied, hintsLsn);
         var plain = new PlainReplay(options.Disk, Path.Combine(Directory, "files"));
         using (replayApplier = new PageApplier(pages, pending))
@@ -91,10 +90,12 @@ public sealed partial class Store
             log = LocalLog.Open(options.Disk, Directory, new LogOptions
             {
                 LogId = hints?.LogId,
+                CreateAt = createAt,
+                Epoch = epoch,
                 MaxLogBytes = options.MaxLocalLogBytes,
                 Time = options.Time,
                 OnAppended = (in Record record) => live.Apply(record),
-            }, Math.Min(hintsLsn, applied) + 1, (in Record record) =>
+            }, ReplayFrom(hints, applied), (in Record record) =>
             {
                 if (record.Lsn > hintsLsn)
                 {
@@ -112,8 +113,25 @@ public sealed partial class Store
         files = new PlainFiles(options.Disk, Path.Combine(Directory, "files"), log, live.NewFnode);
         files.Adopt(live.Files.Where(f => f.Class == FileClass.Plain).Select(f => (f.Fnode, f.Name, f.SizeBytes)));
         recorder?.Attach(log, live.NewFnode, live);
-        applier = new Applier(new PageApplier(pages, pending), log, pending, AfterRound);
+        applier = new Applier(new PageApplier(pages, pending), log.Sync, pending, AfterRound);
+        StartRemote();
         if (pending.Count > 0) applier.Notify();
+    }
+
+    /// <summary>The first record that a replay needs: what the hints say, or later when the page store went on since.</summary>
+    static ulong ReplayFrom(Hints? hints, ulong applied) => hints is null ? 1 : Math.Max(hints.ReplayFrom, Math.Min(hints.Lsn, applied) + 1);
+
+    Hints? LoadHints()
+    {
+        var hints = LocalHints.LoadNewest(options.Disk, Directory);
+        hintsLsn = hints?.Lsn ?? 0;
+        replayFrom = hints?.ReplayFrom ?? 1;
+        if (hints is null) return null;
+        live.Load(hints);
+        foreach (var database in live.Databases)
+            Catalog.Adopt(database.Id, database.Name, VersionOf(database.Id, database.Name, 0));
+        Catalog.ReserveIds(live.NextDatabaseId);
+        return hints;
     }
 
     internal DatabaseVersion VersionOf(uint id, string name, ulong createdLsn) =>
@@ -136,6 +154,7 @@ public sealed partial class Store
         var size = log.SizeBytes;
         if (!wanted && (size < options.LogBytesBetweenFlushes || size < sizeAtCheckpoint + RetryGrowthBytes)) return;
         CheckpointNow();
+        CollectGarbageInBackground();
         if (wanted) Volatile.Write(ref checkpointWanted, false);
         sizeAtCheckpoint = log.SizeBytes;
     }
@@ -152,9 +171,7 @@ public sealed partial class Store
     /// </summary>
     void PublishHints()
     {
-        log.AppendEvents();
-        var persisted = pages.PersistedApplied;
-        var hints = live.Snapshot(log.LogId, log.Epoch, lsn => Math.Min(lsn, persisted) + 1);
+        var hints = Snapshot();
         if (options.PagesInMemory) return;
         log.Sync(hints.Lsn);
         files.SyncAll();
@@ -163,6 +180,52 @@ public sealed partial class Store
         log.DropBefore(hints.ReplayFrom);
     }
 
+    /// <summary>What lives now, and from where a replay must start.</summary>
+    Hints Snapshot()
+    {
+        lock (orderGate)
+        {
+            // With nothing pending, the page store's files hold every commit there is; the newest record may be of another kind.
+            var persisted = pages.PersistedApplied;
+            var all = pending.Count == 0 && persisted == pages.Applied;
+            // After that look: the files that hold what is persisted are among the events enqueued by now.
+            log.AppendEvents();
+            var hints = live.Snapshot(log.LogId, log.Epoch, lsn => Math.Max(replayFrom, (all ? lsn : Math.Min(lsn, persisted)) + 1));
+            replayFrom = hints.ReplayFrom;
+            return hints;
+        }
+    }
+
+    /// <summary>One at a time: rewrites files that are mostly garbage, on a thread of its own.</summary>
+    void CollectGarbageInBackground()
+    {
+        if (collecting is { IsCompleted: false }) return;
+        collecting = Task.Run(() => CollectGarbageNow(closing.Token));
+    }
+
+    void CollectGarbageNow(CancellationToken cancellation)
+    {
+        lock (collectGate)
+        {
+            try
+            {
+                pages.CollectGarbage(cancellation);
+            }
+            catch (RecoveryException)
+            {
+                // Space is given back later; if the page store is in trouble, whoever writes next is told.
+            }
+            catch (OperationCanceledException)
+            {
+                // The store closes.
+            }
+        }
+    }
+
+    readonly CancellationTokenSource closing = new();
+    readonly Lock collectGate = new();
+    Task? collecting;
+
     /// <summary>Closes cleanly: everything is durable, the next open has little to replay, the lock is released.</summary>
     public void Dispose()
     {
@@ -170,7 +233,8 @@ public sealed partial class Store
         disposed = true;
         try
         {
-            if (poison is null && log.Poison is null && !options.ReadOnly) CloseCleanly();
+            if (IsReplica) Settle();
+            else if (poison is null && log.Poison is null && !options.ReadOnly) CloseCleanly();
         }
         catch (RecoveryException)
         {
@@ -178,22 +242,27 @@ public sealed partial class Store
         }
         ReleaseAll();
         pages.Dispose();
-        storeLock.Dispose();
+        storeLock?.Dispose();
     }
 
     void CloseCleanly()
     {
-        if (hintsLsn == log.LastLsn) return;
+        if (hintsLsn == log.LastLsn && Remote is null) return;
         applier!.Drain();
         log.Sync(log.LastLsn);
+        Remote?.ShipRest(log.LastLsn, ShipRestPatience);
         if (log.SizeBytes > ReplayBytesAtClose + RetryGrowthBytes && pages.PersistedApplied < pages.Applied) pages.Flush();
         PublishHints();
     }
 
     void ReleaseAll()
     {
+        closing.Cancel();
+        collecting?.Wait();
+        Remote?.DisposeAsync().AsTask().GetAwaiter().GetResult();
         applier?.Dispose();
         files?.Dispose();
+        replicaPlain?.Dispose();
         pending.Clear();
         log?.Dispose();
         Cache.Dispose();

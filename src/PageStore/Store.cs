@@ -18,7 +18,7 @@ namespace RecoveryVfs.PageStore;
 public sealed partial class Store : IDisposable
 {
     readonly StoreOptions options;
-    readonly IDisposable storeLock;
+    readonly IDisposable? storeLock;
     readonly IPageStore pages;
     readonly PendingCommits pending;
     readonly Lock orderGate = new();
@@ -31,6 +31,7 @@ public sealed partial class Store : IDisposable
 
     [ThreadStatic] static byte[]? pageScratch;
 
+    internal LocalLog Log => log;
     internal PageCache Cache { get; }
     internal PageBuffers Buffers { get; }
     internal Catalog Catalog { get; }
@@ -106,7 +107,7 @@ public sealed partial class Store : IDisposable
         var encoded = CommitEncoder.Encode(this, overlay);
         try
         {
-            encoded.Reservation = log.Reserve(LocalLog.SpaceFor(encoded.TotalBytes, encoded.PartCount));
+            SetReservation(overlay, LocalLog.SpaceFor(encoded.TotalBytes, encoded.PartCount));
         }
         catch
         {
@@ -114,6 +115,25 @@ public sealed partial class Store : IDisposable
             throw;
         }
         return overlay.Encoded = encoded;
+    }
+
+    void SetReservation(PageOverlay overlay, long bytes)
+    {
+        if (overlay.Reservation is null) overlay.Reservation = log.Reserve(bytes);
+        else overlay.Reservation.Set(bytes);
+    }
+
+    /// <summary>
+    /// Sets aside log space for what an overlay holds now, whatever it is encoded to: a cheap <see cref="Prepare"/> for those who write on.
+    /// Kept until the overlay is committed or disposed.
+    /// </summary>
+    public void Reserve(PageOverlay overlay)
+    {
+        ThrowUnlessWritable();
+        var parts = (int)(overlay.PageBytes / PageCommitFormat.PartBytes) + 2;
+        var wanted = LocalLog.SpaceFor(overlay.PageBytes + overlay.Pages.Count * 11L + parts * (long)PageCommitFormat.HeaderBytes, parts);
+        // In steps, so that a checkpoint of many pages does not come here for each of them.
+        if (overlay.Reservation is null || overlay.Reservation.Bytes < wanted) SetReservation(overlay, wanted + (wanted / 2));
     }
 
     internal static void DropEncoded(PageOverlay overlay)
@@ -137,13 +157,14 @@ public sealed partial class Store : IDisposable
         {
             for (var i = 0; i < overlays.Length; i++)
             {
-                var encoded = overlays[i].Encoded!;
                 var basis = overlays[i].Basis;
+                if (overlays[i].Database.IsDeleted)
+                    throw new RecoveryException(RecoveryError.IoWrite, $"Database {overlays[i].Database.Name} was deleted while this transaction was open.");
                 if (!ReferenceEquals(overlays[i].Database.Current, basis))
                     throw new InvalidOperationException($"The transaction on {overlays[i].Database.Name} does not lie on its newest version.");
             }
             commit.Lsn = overlays.Length == 1 && overlays[0].Encoded!.PartCount == 1
-                ? AppendSingle(overlays[0].Encoded!)
+                ? AppendSingle(overlays[0])
                 : AppendGroup(overlays);
             for (var i = 0; i < overlays.Length; i++)
             {
@@ -169,10 +190,10 @@ public sealed partial class Store : IDisposable
         if (!ReferenceEquals(content, overlay)) overlay.ReleasePages();
     }
 
-    ulong AppendSingle(EncodedCommit encoded)
+    ulong AppendSingle(PageOverlay overlay)
     {
         byte[]? scratch = null;
-        return log.Append(RecordKind.PageCommit, encoded.Part(0, ref scratch), reservation: encoded.Reservation);
+        return log.Append(RecordKind.PageCommit, overlay.Encoded!.Part(0, ref scratch), writeOut: true, reservation: overlay.Reservation);
     }
 
     ulong AppendGroup(ReadOnlySpan<PageOverlay> overlays)
@@ -180,14 +201,21 @@ public sealed partial class Store : IDisposable
         byte[]? scratch = null;
         long bytes = 0;
         foreach (var overlay in overlays) bytes += LocalLog.SpaceFor(overlay.Encoded!.TotalBytes, overlay.Encoded.PartCount);
-        using var group = log.BeginGroup(overlays[0].Encoded!.Reservation, bytes);
+        // One reservation for the whole group.
+        foreach (var overlay in overlays[1..])
+        {
+            overlay.Reservation?.Dispose();
+            overlay.Reservation = null;
+        }
+        SetReservation(overlays[0], bytes);
+        using var group = log.BeginGroup(overlays[0].Reservation, bytes);
         for (var i = 0; i < overlays.Length; i++)
         {
             var encoded = overlays[i].Encoded!;
             for (var part = 0; part < encoded.PartCount; part++)
             {
                 var body = encoded.Part(part, ref scratch);
-                if (i == overlays.Length - 1 && part == encoded.PartCount - 1) return group.Complete(RecordKind.PageCommit, body);
+                if (i == overlays.Length - 1 && part == encoded.PartCount - 1) return group.Complete(RecordKind.PageCommit, body, writeOut: true);
                 group.Add(RecordKind.PageCommit, body);
             }
         }
@@ -252,7 +280,8 @@ public sealed partial class Store : IDisposable
         pending.Enqueue(commit);
         Publish(commit);
         foreach (ref readonly var part in parts.AsSpan()) part.Overlay?.Consume();
-        MakeRoomInReplay();
+        if (IsReplica) applier!.Notify();
+        else MakeRoomInReplay();
     }
 
     /// <summary>The way of a page that is not cached: the newest pending version that the reader may see, or the page store.</summary>
@@ -306,7 +335,7 @@ public sealed partial class Store : IDisposable
     public void Sync() => MakeDurable(log.LastLsn, true);
 
     /// <summary>The newest LSN appended, and the newest known durable.</summary>
-    public (ulong Last, ulong Durable) Lsn => (log.LastLsn, log.DurableLsn);
+    public (ulong Last, ulong Durable) Lsn => IsReplica ? (replicaLsn, settledLsn) : (log.LastLsn, log.DurableLsn);
 
     /// <summary>Brings all pages into files and drops log no longer needed.</summary>
     public void Checkpoint()
@@ -316,11 +345,13 @@ public sealed partial class Store : IDisposable
         applier!.Drain();
     }
 
-    void ThrowUnlessWritable()
+    /// <summary>Throws what keeps the store from taking writes: opened for reading, fenced, or poisoned by an earlier error.</summary>
+    public void ThrowUnlessWritable()
     {
         ObjectDisposedException.ThrowIf(disposed, this);
-        if (options.ReadOnly)
-            throw new RecoveryException(RecoveryError.ReadOnly, $"The store {Directory} was opened read-only.");
+        Remote?.ThrowIfLost();
+        if (options.ReadOnly || IsReplica)
+            throw new RecoveryException(RecoveryError.ReadOnly, $"The store {Directory} was opened for reading only.");
         if ((poison ?? log.Poison) is { } cause)
             throw new RecoveryException(RecoveryError.ReadOnly,
                 $"The store {Directory} takes no more writes since an earlier error: {cause.Message} "
@@ -358,18 +389,20 @@ public sealed partial class Store : IDisposable
         var rows = new List<KeyValuePair<string, string>>();
         void Row(string name, object value) => rows.Add(new(name, Convert.ToString(value, CultureInfo.InvariantCulture)!));
         Row("store", Directory);
-        Row("log_id", log.LogId);
-        Row("state", poison is not null || log.Poison is not null ? "poisoned: " + (poison ?? log.Poison)!.Message
+        Row("log_id", IsReplica ? replicaLogId : log.LogId);
+        var broken = poison ?? log?.Poison;
+        Row("state", broken is not null ? "poisoned: " + broken.Message
+            : IsReplica ? "replica"
             : pending.Failure is { } failure ? "stuck: " + failure.Message : options.ReadOnly ? "read-only" : "ok");
         Row("databases", Databases.Count);
-        Row("lsn", log.LastLsn);
-        Row("durable_lsn", log.DurableLsn);
+        Row("lsn", Lsn.Last);
+        Row("durable_lsn", Lsn.Durable);
         Row("applied_lsn", pages.Applied);
         Row("persisted_lsn", pages.PersistedApplied);
         Row("commits", Interlocked.Read(ref commits));
         Row("commit_pages", Interlocked.Read(ref commitPages));
         Row("cache_misses", Interlocked.Read(ref cacheMisses));
-        Row("log_bytes", log.SizeBytes);
+        Row("log_bytes", log?.SizeBytes ?? 0);
         Row("log_bytes_max", options.MaxLocalLogBytes);
         Row("page_cache_bytes", Cache.ResidentBytes);
         Row("page_cache_bytes_max", Cache.BudgetBytes);
@@ -377,6 +410,8 @@ public sealed partial class Store : IDisposable
         Row("overlay_bytes_max", Buffers.BudgetBytes);
         Row("pending_bytes", pending.Bytes);
         Row("pending_bytes_max", pending.BudgetBytes);
+        if (Remote is null) Row("remote", "none");
+        else foreach (var (name, value) in Remote.Status()) Row(name, value);
         foreach (var (name, value) in pages.Statistics()) Row(name, value);
         return rows;
     }

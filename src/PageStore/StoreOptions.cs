@@ -23,6 +23,9 @@ public sealed record StoreOptions
     /// <summary>The most the local log may grow to; commits fail beyond it (it grows when pages cannot enter the page store, or a remote is away).</summary>
     public long MaxLocalLogBytes { get; init; } = 4L << 30;
 
+    /// <summary>The remote to ship to; null for none.</summary>
+    public RemoteOptions? Remote { get; init; }
+
     /// <summary>Open for reading only; nothing in the directory is changed.</summary>
     public bool ReadOnly { get; init; }
 

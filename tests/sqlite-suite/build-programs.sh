@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches SQLite's source from Debian's source package and builds its test programs, each able to take its default VFS from a
-# loadable extension (default_vfs.c): testfixture, speedtest1, kvtest, threadtest3, mptester, sqlite3.
+# loadable extension (default_vfs.c): testfixture, speedtest1, kvtest, threadtest3, mptester.
 # Everything lands in build/sqlite/ (src/ the source, bin/ the build). Done once: a stamp over the inputs says when again.
 # usage: build-programs.sh            needs: tcl-dev dpkg-dev gcc make zlib1g-dev
 set -euo pipefail
@@ -11,7 +11,7 @@ inputs=(build-programs.sh default_vfs.c file_bridge.c suite.patch)
 stamp=$(cd "$here" && cat "${inputs[@]}" | sha256sum | cut -d' ' -f1)
 [ "$(cat "$out/stamp" 2>/dev/null || true)" = "$stamp" ] && exit 0
 
-programs=(testfixture speedtest1 kvtest threadtest3 mptester sqlite3)
+programs=(testfixture speedtest1 kvtest threadtest3 mptester)
 log=$out/build.log
 
 # Debian's source package, through an apt configuration of our own: the machine's sources stay as they are.

@@ -1,108 +1,81 @@
-/* default_vfs.c - SQLITE_EXTRA_INIT hook: make a VFS from a loadable extension
-** the default VFS of any program that embeds SQLite.
+/* Makes a VFS from a loadable extension the default one of any program that embeds SQLite: build SQLite with
+** -DSQLITE_EXTRA_INIT=default_vfs_init and link this file.
 **
-** Build SQLite with  -DSQLITE_EXTRA_INIT=default_vfs_init  and link this file.
+**   SQLITE_DEFAULT_VFS_SO      path of the extension (unset: nothing happens)
+**   SQLITE_DEFAULT_VFS_NAME    the VFS in it that becomes the default
+**   SQLITE_DEFAULT_VFS_REPORT  a file to which "PID VFS OPENS" is appended when the process ends
 **
-**   SQLITE_DEFAULT_VFS_SO      path of the .so (unset: hook does nothing)
-**   SQLITE_DEFAULT_VFS_INIT    entry point (unset: SQLite's usual name rules)
-**   SQLITE_DEFAULT_VFS_NAME    make this registered VFS the default (unset: the
-**                              extension must have made itself the default)
-**   SQLITE_DEFAULT_VFS_REPORT  if set: a file to which "pid default-vfs-name
-**                              xOpen-count" is appended at process exit
-** Any failure aborts the process: a test run must never silently fall back to
-** the unix VFS.
+** Whatever fails ends the process: a test run must never fall back to the usual VFS in silence.
 */
 #include "sqlite3.h"
-#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <pthread.h>
 
-#pragma weak sqlite3_load_extension   /* absent with SQLITE_OMIT_LOAD_EXTENSION */
-sqlite3_vfs *default_vfs = 0;          /* The VFS we made default, or 0 */
-static int (*gOrigOpen)(sqlite3_vfs*,const char*,sqlite3_file*,int,int*);
-static unsigned long gnOpen = 0;
-static const char *gzReport = 0;
+sqlite3_vfs *default_vfs = 0;             /* the VFS made the default, or 0 */
+static int (*openOfVfs)(sqlite3_vfs*, const char*, sqlite3_file*, int, int*);
+static unsigned long openCount = 0;
+static const char *reportPath = 0;
 
-/* Names ever passed to xOpen (for glob emulation in the TCL bridge). */
-#define MXNAME 4096
-static char *gaName[MXNAME];
-static int gnName = 0;
-static pthread_mutex_t gMtx = PTHREAD_MUTEX_INITIALIZER;
-int default_vfs_name_count(void){ return gnName; }
-const char *default_vfs_name(int i){ return gaName[i]; }
-void default_vfs_name_add(const char *z){
+/* Names ever passed to xOpen: what file_bridge.tcl's `glob` looks through. */
+enum { MAX_NAMES = 4096 };
+static char *names[MAX_NAMES];
+static int nameCount = 0;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+int default_vfs_name_count(void){ return nameCount; }
+const char *default_vfs_name(int i){ return names[i]; }
+
+static void remember(const char *name){
   int i;
-  pthread_mutex_lock(&gMtx);
-  for(i=0; i<gnName; i++) if( strcmp(gaName[i], z)==0 ) break;
-  if( i==gnName && gnName<MXNAME ) gaName[gnName++] = strdup(z);
-  pthread_mutex_unlock(&gMtx);
+  pthread_mutex_lock(&mutex);
+  for(i=0; i<nameCount && strcmp(names[i], name); i++);
+  if( i==nameCount && nameCount<MAX_NAMES ) names[nameCount++] = strdup(name);
+  pthread_mutex_unlock(&mutex);
 }
 
-static int recOpen(sqlite3_vfs *p, const char *z, sqlite3_file *f, int fl, int *o){
-  __sync_fetch_and_add(&gnOpen, 1);
-  if( z ) default_vfs_name_add(z);
-  return gOrigOpen(p, z, f, fl, o);
+static int countedOpen(sqlite3_vfs *v, const char *name, sqlite3_file *file, int flags, int *outFlags){
+  __sync_fetch_and_add(&openCount, 1);
+  if( name ) remember(name);
+  return openOfVfs(v, name, file, flags, outFlags);
 }
 
 static void report(void){
-  FILE *f = fopen(gzReport, "a");
-  if( f ){
-    fprintf(f, "%d %s %lu\n", (int)getpid(), default_vfs->zName, gnOpen);
-    fclose(f);
-  }
+  FILE *f = fopen(reportPath, "a");
+  if( f==0 ) return;
+  fprintf(f, "%d %s %lu\n", (int)getpid(), default_vfs->zName, openCount);
+  fclose(f);
 }
 
-static int die(const char *zWhat, const char *zMsg){
-  fprintf(stderr, "default_vfs: FATAL: %s: %s\n", zWhat, zMsg ? zMsg : "?");
+static int die(const char *what, const char *why){
+  fprintf(stderr, "default_vfs: %s: %s\n", what, why ? why : "unknown error");
   fflush(stderr);
   abort();
 }
 
-int default_vfs_init(const char *zUnused){
-  const char *zSo = getenv("SQLITE_DEFAULT_VFS_SO");
-  const char *zInit = getenv("SQLITE_DEFAULT_VFS_INIT");
-  const char *zName = getenv("SQLITE_DEFAULT_VFS_NAME");
+int default_vfs_init(const char *unused){
+  const char *so = getenv("SQLITE_DEFAULT_VFS_SO"), *name = getenv("SQLITE_DEFAULT_VFS_NAME");
   sqlite3 *db = 0;
-  char *zErr = 0;
-  sqlite3_vfs *pOld, *pNew;
-  int rc;
-
-  (void)zUnused;
-  if( zSo==0 || zSo[0]==0 ) return SQLITE_OK;
+  char *error = 0;
+  (void)unused;
+  if( so==0 || so[0]==0 ) return SQLITE_OK;
   if( default_vfs ){
-    /* Re-initialization after sqlite3_shutdown(): os_init has just made unix
-    ** the default again. No allocation here: OOM tests may be running. */
+    /* SQLite starts again after sqlite3_shutdown(), with the usual VFS as default. Nothing may be allocated here: tests that
+    ** let allocations fail are running. */
     return sqlite3_vfs_register(default_vfs, 1);
   }
-  if( zInit && zInit[0]==0 ) zInit = 0;
-  if( sqlite3_load_extension==0 ) return die("built with SQLITE_OMIT_LOAD_EXTENSION", zSo);
-
-  /* Pin the library: closing the bootstrap connection must not dlclose() it. */
-  if( dlopen(zSo, RTLD_NOW|RTLD_LOCAL|RTLD_NODELETE)==0 ) return die(zSo, dlerror());
-  pOld = sqlite3_vfs_find(0);
-  rc = sqlite3_open_v2(":memory:", &db,
-                       SQLITE_OPEN_READWRITE|SQLITE_OPEN_CREATE, 0);
-  if( rc ) return die("open bootstrap connection", sqlite3_errmsg(db));
+  if( sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE|SQLITE_OPEN_CREATE, 0) ) return die("no connection to load with", sqlite3_errmsg(db));
   sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1, (int*)0);
-  rc = sqlite3_load_extension(db, zSo, zInit, &zErr);
-  if( rc ) return die("load_extension", zErr);
+  if( sqlite3_load_extension(db, so, 0, &error) ) return die(so, error);
   sqlite3_close(db);
-
-  if( zName && zName[0] ){
-    pNew = sqlite3_vfs_find(zName);
-    if( pNew==0 ) return die("no such VFS after load", zName);
-    sqlite3_vfs_register(pNew, 1);
-  }
-  pNew = sqlite3_vfs_find(0);
-  if( pNew==pOld ) return die("extension did not change the default VFS",
-                              pOld ? pOld->zName : "none");
-  default_vfs = pNew;
-  gOrigOpen = pNew->xOpen;
-  pNew->xOpen = recOpen;
-  gzReport = getenv("SQLITE_DEFAULT_VFS_REPORT");
-  if( gzReport ) atexit(report);
+  default_vfs = sqlite3_vfs_find(name);
+  if( default_vfs==0 ) return die("the extension registered no such VFS", name);
+  sqlite3_vfs_register(default_vfs, 1);
+  openOfVfs = default_vfs->xOpen;
+  default_vfs->xOpen = countedOpen;
+  reportPath = getenv("SQLITE_DEFAULT_VFS_REPORT");
+  if( reportPath ) atexit(report);
   return SQLITE_OK;
 }

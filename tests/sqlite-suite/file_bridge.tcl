@@ -1,114 +1,115 @@
-# file_bridge.tcl - sourced by tester.tcl (patched) when FILE_BRIDGE_TCL names it.
-# Makes tester.tcl's file handling (forcedelete, copy_file, file exists/size,
-# glob test.db*, hexio_*) act on files held by the default VFS. A path is a VFS
-# file if the VFS says it exists; everything else goes to the real filesystem.
-if {[info commands vfsfs]==""} { load {} Filebridge }
-if {[vfsfs active] && [info commands real_file]==""} {
-  rename file real_file
-  rename glob real_glob
-  rename hexio_read  real_hexio_read
-  rename hexio_write real_hexio_write
+# Sourced by tester.tcl (suite.patch) when FILE_BRIDGE_TCL names it. Makes Tcl's file commands act on files that the default VFS
+# holds: a path is the VFS's when the VFS says it exists and can open it; everything else is the file system's.
 
-  proc _vx {f} { expr {$f ne "" && ![catch {vfsfs exists $f} r] && $r} }
+# SQL that every connection runs right after it was opened (setting 3: journal_mode=wal).
+if {[info exists ::env(SUITE_PRESQL)]} { set ::G(perm:presql) $::env(SUITE_PRESQL) }
 
-  proc file {sub args} {
-    switch -glob -- $sub {
-      exis* { if {[_vx [lindex $args 0]]} {return 1} }
-      isfi* { if {[_vx [lindex $args 0]]} {return 1} }
-      reada* - writ* { if {[_vx [lindex $args 0]]} {return 1} }
-      siz* { if {[_vx [lindex $args 0]]} {return [vfsfs size [lindex $args 0]]} }
-      del* {
-        set fs $args
-        while {[string match -* [lindex $fs 0]]} {
-          set o [lindex $fs 0]; set fs [lrange $fs 1 end]
-          if {$o eq "--"} break
-        }
-        foreach f $fs {
-          if {[_vx $f]} {vfsfs delete $f}
-          # deleting a directory takes the VFS names under it along
-          if {[real_file isdirectory $f]} {
-            set d [real_file normalize $f]/
-            foreach n [vfsfs list] { if {[string first $d $n]==0} {vfsfs delete $n} }
-          }
-        }
-      }
-      cop* - ren* {
-        set fs $args
-        set force 0
-        while {[string match -* [lindex $fs 0]]} {
-          set o [lindex $fs 0]; set fs [lrange $fs 1 end]
-          if {$o eq "-force"} {set force 1}
-          if {$o eq "--"} break
-        }
-        lassign $fs from to
-        if {[llength $fs]==2 && [_vx $from]} {
-          if {[real_file isdirectory $to]} {set to [real_file join $to [real_file tail $from]]}
-          if {!$force && [_vx $to]} {error "error copying \"$from\" to \"$to\": file already exists"}
-          set data [vfsfs read $from 0 -1]
-          if {[_vx $to]} {vfsfs delete $to}
-          real_file delete -force $to
-          vfsfs write $to 0 $data
-          if {[string match ren* $sub]} {vfsfs delete $from}
-          return
-        } elseif {[llength $fs]==2 && [real_file isfile $from] && ([_vx $to] || [_dbname $to])} {
-          # real file copied over a database name: import it into the VFS
-          if {!$force && [_vx $to]} {error "error copying \"$from\" to \"$to\": file already exists"}
-          set fd [open $from rb]; set data [read $fd]; close $fd
-          if {[_vx $to]} {vfsfs delete $to}
-          vfsfs write $to 0 $data
-          if {[string match ren* $sub]} {real_file delete $from}
-          return
-        }
-      }
-    }
-    tailcall real_file $sub {*}$args
+if {[info commands vfsfs] == ""} { load {} Filebridge }
+if {[vfsfs active] && [info commands real_file] == ""} {
+  foreach command {file glob hexio_read hexio_write md5file} { rename $command real_$command }
+
+  proc in_vfs {name} {
+    expr {$name ne "" && ![catch {vfsfs exists $name} found] && $found}
   }
-  proc _dbname {f} { regexp {\.db[0-9]*(-journal|-wal)?$} $f }
+
+  # Options in front of a command's arguments, up to "--": returns {options rest}.
+  proc split_options {arguments} {
+    set options {}
+    while {[string match -* [lindex $arguments 0]]} {
+      set arguments [lassign $arguments option]
+      if {$option eq "--"} break
+      lappend options $option
+    }
+    list $options $arguments
+  }
+
+  proc file {subcommand args} {
+    set name [lindex $args 0]
+    switch -glob -- $subcommand {
+      exis* - isfi* - reada* - writ* { if {[in_vfs $name]} { return 1 } }
+      siz* { if {[in_vfs $name] && ![catch {vfsfs size $name} size]} { return $size } }
+      del* { foreach name [lindex [split_options $args] 1] { delete_in_vfs $name } }
+      cop* - ren* { if {[copy_in_vfs $subcommand $args]} return }
+    }
+    tailcall real_file $subcommand {*}$args
+  }
+
+  # Deletes a file of the VFS, or those under a directory.
+  proc delete_in_vfs {name} {
+    if {[real_file isdirectory $name]} {
+      set directory [real_file normalize $name]/
+      foreach inside [vfsfs list] {
+        if {[string first $directory $inside] == 0} { vfsfs delete $inside }
+      }
+    } elseif {[in_vfs $name]} {
+      vfsfs delete $name
+    }
+  }
+
+  # Copies or renames when the VFS holds the source, or when the target is a database's name. Returns whether it did.
+  proc copy_in_vfs {subcommand arguments} {
+    lassign [split_options $arguments] options names
+    if {[llength $names] != 2} { return 0 }
+    lassign $names from to
+    if {[real_file isdirectory $from]} { return 0 }
+    if {[real_file isdirectory $to]} { set to [real_file join $to [real_file tail $from]] }
+    if {![in_vfs $from] || [catch {vfsfs read $from 0 -1} data]} {
+      if {![real_file isfile $from] || !([in_vfs $to] || [regexp {\.db[0-9]*(-journal|-wal)?$} $to])} { return 0 }
+      set channel [open $from rb]
+      set data [read $channel]
+      close $channel
+    }
+    if {[in_vfs $to]} {
+      if {"-force" ni $options} { error "error copying \"$from\" to \"$to\": file already exists" }
+      vfsfs delete $to
+    }
+    real_file delete -force $to
+    vfsfs write $to 0 $data
+    if {[string match ren* $subcommand]} { file delete -force $from }
+    return 1
+  }
 
   proc glob {args} {
-    set rc [catch {uplevel 1 [list real_glob {*}$args]} res opt]
-    set pats {}
-    set nocomp 0; set simple 1
-    set a $args
-    while {[string match -* [lindex $a 0]]} {
-      set o [lindex $a 0]; set a [lrange $a 1 end]
-      if {$o eq "--"} break
-      if {$o eq "-nocomplain"} {set nocomp 1} else {set simple 0; break}
-    }
-    if {!$simple} {return -options $opt $res}
-    set hits {}
-    set cwd [pwd]/
-    foreach n [vfsfs list] {
-      set short $n
-      if {[string first $cwd $n]==0} {set short [string range $n [string length $cwd] end]}
-      foreach p $a {
-        if {[string match $p $short] && ([string first / $short]<0 || [string first / $p]>=0)} {lappend hits $short}
-        if {[string match $p $n] && $short ne $n} {lappend hits $n}
+    set failed [catch {uplevel 1 [list real_glob {*}$args]} found result]
+    lassign [split_options $args] options patterns
+    set directory [pwd]/
+    if {$options eq "" || $options eq "-nocomplain"} {
+      set names {}
+      foreach name [vfsfs list] {
+        set short $name
+        if {[string first $directory $name] == 0} { set short [string range $name [string length $directory] end] }
+        foreach pattern $patterns {
+          set here [expr {[string first / $short] < 0 || [string first / $pattern] >= 0}]
+          if {[string match $pattern $short] && $here} { lappend names $short }
+          if {[string first / $pattern] >= 0 && [string match $pattern $name] && $short ne $name} { lappend names $name }
+        }
+      }
+      if {[llength $names]} {
+        if {!$failed} { lappend names {*}$found }
+        return [lsort -unique $names]
       }
     }
-    if {$rc} { if {[llength $hits]} {return [lsort -unique $hits]}; return -options $opt $res }
-    return [lsort -unique [concat $res $hits]]
+    return -options $result $found
   }
 
-  proc hexio_read {f off amt} {
-    if {![_vx $f]} {tailcall real_hexio_read $f $off $amt}
-    binary scan [vfsfs read $f $off $amt] H* h
-    string toupper $h
+  proc hexio_read {name offset count} {
+    if {![in_vfs $name]} { tailcall real_hexio_read $name $offset $count }
+    binary scan [vfsfs read $name $offset $count] H* text
+    string toupper $text
   }
-  proc hexio_write {f off hex} {
-    if {![_vx $f]} {tailcall real_hexio_write $f $off $hex}
-    vfsfs write $f $off [binary format H* $hex]
+  proc hexio_write {name offset text} {
+    if {![in_vfs $name]} { tailcall real_hexio_write $name $offset $text }
+    vfsfs write $name $offset [binary format H* $text]
   }
 
-  rename md5file real_md5file
-  proc md5file {f {off 0} {amt -1}} {
-    if {![_vx $f]} {
-      if {$amt<0} {tailcall real_md5file $f}
-      tailcall real_md5file $f $off $amt
-    }
-    set fd [open md5file.tmp wb]; puts -nonewline $fd [vfsfs read $f $off $amt]; close $fd
-    set r [real_md5file md5file.tmp]
+  proc md5file {name args} {
+    if {![in_vfs $name]} { tailcall real_md5file $name {*}$args }
+    lassign [concat $args {0 -1}] offset count
+    set channel [open md5file.tmp wb]
+    puts -nonewline $channel [vfsfs read $name $offset $count]
+    close $channel
+    set sum [real_md5file md5file.tmp]
     real_file delete md5file.tmp
-    return $r
+    return $sum
   }
 }

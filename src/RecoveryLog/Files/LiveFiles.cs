@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+
 namespace RecoveryVfs.RecoveryLog;
 
 /// <summary>
@@ -86,6 +88,36 @@ public sealed class LiveFiles
         Sha256 = entry.Sha256,
         Bytes = entry.Bytes.AsMemory(0, (int)Math.Min(entry.Size, entry.Bytes.Length)),
     };
+
+    /// <summary>
+    /// Applies the next record of another store's log: its RocksDB files are not ours, so of them only the identities are noted as used.
+    /// </summary>
+    public void ApplyOfOther(in Record record)
+    {
+        var isFile = record.Kind is >= RecordKind.FileCreated and <= RecordKind.FileSealed;
+        if (isFile && record.Body.Length >= 8)
+        {
+            var fnode = BinaryPrimitives.ReadUInt64LittleEndian(record.Body);
+            var isPlain = record.Kind == RecordKind.FileCreated ? FileRecords.ReadCreated(record.Body).Class == FileClass.Plain : ClassOf(fnode) == FileClass.Plain;
+            if (!isPlain)
+            {
+                lock (gate)
+                {
+                    nextFnode = Math.Max(nextFnode, fnode + 1);
+                    lsn = record.Lsn;
+                }
+                return;
+            }
+        }
+        Apply(record);
+    }
+
+    /// <summary>Forgets a RocksDB file that a replica has changed or deleted: it no longer is what the other store's log says.</summary>
+    public void ForgetRocksFile(string name)
+    {
+        lock (gate)
+            if (byName.TryGetValue((false, name), out var entry)) OnDeleted(entry.Fnode);
+    }
 
     /// <summary>Applies the next record; those up to <see cref="Lsn"/> are passed over, since they are in the state already.</summary>
     public void Apply(in Record record)

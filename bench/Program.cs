@@ -1,0 +1,37 @@
+using RecoveryVfs;
+using RecoveryVfs.Bench;
+
+// RecoveryVfs against the stock VFS of the same SQLite on the same disk, each in turns within one run.
+//   bench [--quick] [--only=NAME[,NAME]] [--dir=DIRECTORY] [--out=FILE] [--rounds=N]
+if (args is ["--child", .. var childArguments]) return KilledChild.Run(childArguments);
+
+SQLitePCL.Batteries_V2.Init();
+Recovery.Register();
+
+string? Given(string name) => args.FirstOrDefault(a => a.StartsWith($"--{name}=", StringComparison.Ordinal))?[(name.Length + 3)..];
+var quick = args.Contains("--quick");
+var only = Given("only")?.Split(',');
+var settings = new Settings(quick, Given("dir") ?? Path.Combine("build", "bench"), Given("rounds") is { } n ? int.Parse(n) : null);
+var report = new Report(Given("out") ?? Path.Combine("dist", "bench.json"), quick);
+
+Case[] cases =
+[
+    new CommitCase("commit-durable", "FULL", "FULL", 2.0),
+    new CommitCase("commit-consistent", "OFF", "NORMAL", 1.0),
+    new LoadCase(),
+    new ReadCase(),
+    new ScanCase(),
+    new ReadersAndWriterCase(),
+    new UpdateCase(),
+    new SizeCase(),
+    new OpenCase(),
+];
+foreach (var each in cases)
+{
+    if (only is not null && !only.Any(each.Names.Contains)) continue;
+    Console.Error.WriteLine($"{each.Names[0]} ...");
+    using var place = settings.NewPlace(each.Names[0]);
+    each.Run(place, report);
+}
+report.Finish(complete: only is null);
+return 0;

@@ -1,0 +1,32 @@
+using System.Text;
+
+namespace RecoveryVfs.Bench;
+
+/// <summary>Text that is about as compressible as people's: sentences of a few thousand words, frequent ones often.</summary>
+internal sealed class Text
+{
+    readonly byte[] pool;
+    readonly Random random;
+
+    public Text(int seed, int poolBytes = 4 << 20)
+    {
+        random = new Random(seed);
+        var words = Enumerable.Range(0, 5000).Select(_ => Word()).ToArray();
+        var text = new StringBuilder(poolBytes + 32);
+        while (text.Length < poolBytes)
+        {
+            // Zipf's law, roughly: the rank grows exponentially with a uniform number.
+            var rank = (int)Math.Exp(random.NextDouble() * Math.Log(words.Length)) - 1;
+            text.Append(words[rank]).Append(random.Next(10) == 0 ? ". " : " ");
+        }
+        pool = Encoding.ASCII.GetBytes(text.ToString(0, poolBytes));
+    }
+
+    string Word() => string.Concat(Enumerable.Range(0, random.Next(2, 10)).Select(_ => (char)('a' + random.Next(26))));
+
+    /// <summary>The next random number below a bound.</summary>
+    public int Next(int bound) => random.Next(bound);
+
+    /// <summary>So many bytes of text from somewhere.</summary>
+    public ReadOnlySpan<byte> Take(int bytes) => pool.AsSpan(random.Next(pool.Length - bytes), bytes);
+}

@@ -1,0 +1,29 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using RecoveryVfs.Interop;
+
+namespace RecoveryVfs.Extension;
+
+/// <summary>What the face in C (entry.c) calls when the first file is opened through it.</summary>
+internal static unsafe class EntryPoint
+{
+    /// <summary>Makes the VFS for the SQLite whose functions <paramref name="routines"/> lists; null, with the reason in its log, when that fails.</summary>
+    [UnmanagedCallersOnly(EntryPoint = "recovery_start", CallConvs = [typeof(CallConvCdecl)])]
+    static NativeVfs* Start(nint routines, int fileBytes)
+    {
+        var api = SqliteApi.FromRoutines(routines);
+        try
+        {
+            Options.Process = new RecoveryOptions().With(Options.FromEnvironment());
+            var vfs = VfsEntryPoints.Prepare(api);
+            if (vfs->FileSizeBytes > fileBytes)
+                throw new InvalidOperationException($"The VFS needs {vfs->FileSizeBytes} bytes a file, and entry.c says {fileBytes}.");
+            return vfs;
+        }
+        catch (Exception e)
+        {
+            api.Log(Sqlite.CantOpen, "RecoveryVfs did not start: " + e.Message);
+            return null;
+        }
+    }
+}

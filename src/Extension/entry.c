@@ -1,0 +1,115 @@
+/* What SQLite loads: a thin face in C over the VFS, which is .NET compiled ahead of time.
+**
+** The library is a guest in somebody else's process. So loading it registers this face and does nothing more; the .NET runtime,
+** with its thread, starts when the first file is opened through it (until then the process may fork as it likes). Signal
+** dispositions that the runtime changes and does not need are put back.
+*/
+#include "sqlite3ext.h"
+SQLITE_EXTENSION_INIT1
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* EntryPoint.cs: starts the runtime and returns the VFS behind this face; null when it cannot, the reason is in the host's log.
+** fileBytes is what SQLite will allocate for a file. */
+sqlite3_vfs *recovery_start(const sqlite3_api_routines *api, int fileBytes);
+enum { FILE_BYTES = 64 };
+
+#define PUBLIC __attribute__((visibility("default")))
+
+static sqlite3_vfs face;
+static sqlite3_vfs *behind;         /* null until started; set once */
+static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+
+/* The runtime catches SIGSEGV and SIGFPE (passing on what is not its own) and SIGRTMIN. What else it changed is put back: it
+** ignores SIGPIPE, which would change what `program | head` does. */
+static sqlite3_vfs *startKeepingSignals(void){
+  struct sigaction before[NSIG], now;
+  int known[NSIG], i;
+  sqlite3_vfs *vfs;
+  for(i=1; i<NSIG; i++) known[i] = sigaction(i, 0, &before[i])==0;
+  vfs = recovery_start(sqlite3_api, face.szOsFile);
+  for(i=1; i<NSIG; i++){
+    if( !known[i] || i==SIGSEGV || i==SIGFPE || i==SIGRTMIN ) continue;
+    if( sigaction(i, 0, &now)==0 && now.sa_handler!=before[i].sa_handler ) sigaction(i, &before[i], 0);
+  }
+  return vfs;
+}
+
+/* The VFS behind the face, started at the first use; null when that failed (and the next use tries again). */
+static sqlite3_vfs *start(void){
+  sqlite3_vfs *vfs = __atomic_load_n(&behind, __ATOMIC_ACQUIRE);
+  if( vfs ) return vfs;
+  pthread_mutex_lock(&starting);
+  if( behind==0 ) __atomic_store_n(&behind, startKeepingSignals(), __ATOMIC_RELEASE);
+  vfs = behind;
+  pthread_mutex_unlock(&starting);
+  return vfs;
+}
+
+static int faceOpen(sqlite3_vfs *unused, const char *name, sqlite3_file *file, int flags, int *outFlags){
+  sqlite3_vfs *vfs = start();
+  (void)unused;
+  file->pMethods = 0;
+  return vfs ? vfs->xOpen(vfs, name, file, flags, outFlags) : SQLITE_CANTOPEN;
+}
+
+static int faceDelete(sqlite3_vfs *unused, const char *name, int syncDirectory){
+  sqlite3_vfs *vfs = start();
+  (void)unused;
+  return vfs ? vfs->xDelete(vfs, name, syncDirectory) : SQLITE_IOERR_DELETE;
+}
+
+static int faceAccess(sqlite3_vfs *unused, const char *name, int flags, int *result){
+  sqlite3_vfs *vfs = start();
+  (void)unused;
+  *result = 0;
+  return vfs ? vfs->xAccess(vfs, name, flags, result) : SQLITE_IOERR_ACCESS;
+}
+
+static int faceLastError(sqlite3_vfs *unused, int bytes, char *text){
+  sqlite3_vfs *vfs = __atomic_load_n(&behind, __ATOMIC_ACQUIRE);
+  (void)unused;
+  return vfs ? vfs->xGetLastError(vfs, bytes, text) : 0;
+}
+
+static int fail(const sqlite3_api_routines *api, char **error, const char *text){
+  if( error ) *error = api->mprintf("%s", text);
+  return SQLITE_ERROR;
+}
+
+/* Called by each connection that loads the library; the first call registers the VFS for the whole process. */
+PUBLIC int sqlite3_recovery_init(sqlite3 *db, char **error, const sqlite3_api_routines *api){
+  const char *makeDefault = getenv("RECOVERY_VFS_DEFAULT");
+  sqlite3_vfs *usual;
+  (void)db;
+  if( face.zName ){
+    if( sqlite3_api->vfs_register==api->vfs_register ) return SQLITE_OK_LOAD_PERMANENTLY;
+    return fail(api, error, "recovery: another copy of SQLite in this process has loaded this library already; use one SQLite for all databases");
+  }
+  SQLITE_EXTENSION_INIT2(api);
+  if( sqlite3_libversion_number()<3034000 ) return fail(api, error, "recovery: this SQLite is too old, 3.34 or newer is needed");
+  usual = sqlite3_vfs_find("unix");
+  if( usual==0 ) usual = sqlite3_vfs_find(0);
+  if( usual==0 ) return fail(api, error, "recovery: this SQLite has no VFS to put files with");
+  face = *usual;                    /* paths, time, randomness, sleep and dl* stay the host's */
+  face.iVersion = usual->iVersion<2 ? usual->iVersion : 2;
+  face.szOsFile = usual->szOsFile<FILE_BYTES ? FILE_BYTES : usual->szOsFile;
+  face.pNext = 0;
+  face.xOpen = faceOpen;
+  face.xDelete = faceDelete;
+  face.xAccess = faceAccess;
+  face.xGetLastError = faceLastError;
+  face.zName = "recovery";
+  if( sqlite3_vfs_register(&face, makeDefault!=0 && strcmp(makeDefault, "1")==0) ){
+    face.zName = 0;
+    return fail(api, error, "recovery: SQLite refused to register the VFS");
+  }
+  return SQLITE_OK_LOAD_PERMANENTLY;
+}
+
+/* What SQLite looks for when the file was renamed. */
+PUBLIC int sqlite3_extension_init(sqlite3 *db, char **error, const sqlite3_api_routines *api){
+  return sqlite3_recovery_init(db, error, api);
+}

@@ -1,0 +1,61 @@
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.PageStore;
+
+// What a remote needs of a store.
+public sealed partial class Store
+{
+    static readonly TimeSpan ShipRestPatience = TimeSpan.FromSeconds(5);
+
+    /// <summary>The remote that this store ships to, or null.</summary>
+    public StoreRemote? Remote { get; private set; }
+
+    void StartRemote()
+    {
+        if (options.Remote is null) return;
+        if (options.PagesInMemory)
+            throw new RecoveryException(RecoveryError.Invalid, $"The store {Directory} keeps its pages in memory: it cannot have a remote. Use pages=rocksdb.");
+        Remote = new StoreRemote(this, options.Remote, options.Time);
+        Remote.Start();
+    }
+
+    /// <summary>While it lasts, RocksDB deletes no file.</summary>
+    internal IDisposable? HoldFiles() => (pages as RocksPageStore)?.HoldFiles();
+
+    /// <summary>
+    /// Brings all pages into files and says what lives: hints with the plain files' bytes as they are at their LSN, and the time. Writers of plain files
+    /// wait while these are copied.
+    /// </summary>
+    internal (Hints Hints, long UnixTimeMs) SnapshotForRemote()
+    {
+        applier!.Drain();
+        CollectGarbageNow(CancellationToken.None);
+        pages.Flush();
+        return files.WhileFrozen(readBytes =>
+        {
+            var hints = Snapshot();
+            var now = options.Time.GetUtcNow().ToUnixTimeMilliseconds();
+            log.Sync(hints.Lsn);
+            return (hints with
+            {
+                UnixTimeMs = now,
+                Files = [.. hints.Files.Select(f => f.Class == FileClass.Plain ? f with { Bytes = readBytes(f.Fnode, f.SizeBytes) } : f)],
+            }, now);
+        });
+    }
+
+    /// <summary>Waits until the remote has everything that is in the log now, without forcing a request. Does nothing without a remote but sync.</summary>
+    public void SyncRemote()
+    {
+        Sync();
+        Remote?.WhenShippedAsync(log.LastLsn).GetAwaiter().GetResult();
+    }
+
+    /// <summary>Returns when the remote has a commit (durability=remote).</summary>
+    public void WaitShipped(ulong lsn)
+    {
+        if (Remote is null)
+            throw new RecoveryException(RecoveryError.Invalid, $"durability=remote needs a remote, and the store {Directory} has none. Set remote=URL.");
+        Remote.WaitShipped(lsn);
+    }
+}

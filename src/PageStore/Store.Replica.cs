@@ -1,0 +1,165 @@
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.PageStore;
+
+// A store that has no log of its own: it applies the records of another store's log, and serves readers. A restore is a replica that
+// stops at some LSN; a follower is one that does not.
+public sealed partial class Store
+{
+    // Its presence says that the directory was brought to its hints' LSN from a remote: a log may begin right after it.
+    const string RestoredMark = "restored";
+    // Its presence says that the directory belongs to a replica, and must not be opened for writing before it was promoted.
+    const string ReplicaMark = "replica";
+
+    StoreReplay? replicaReplay;
+    PlainReplay? replicaPlain;
+    ulong replicaLsn;
+
+    /// <summary>Whether this store only applies another one's log.</summary>
+    public bool IsReplica => replicaReplay is not null;
+
+    /// <summary>The next record that a replica needs.</summary>
+    public ulong NextLsn => replicaLsn + 1;
+
+    /// <summary>
+    /// Opens a replica: an empty directory (which then needs the log from LSN 1 on), one that <see cref="BeginReplica"/> made of hints, or one that
+    /// was a replica before. Continue with the record <see cref="NextLsn"/>.
+    /// </summary>
+    public static Store OpenReplica(StoreOptions options)
+    {
+        CreateDirectory(options);
+        if (System.IO.Directory.Exists(Path.Combine(options.Directory, "log")))
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"The store {options.Directory} has a log of its own: it is not a replica. Give the replica an empty directory.");
+        File.WriteAllText(Path.Combine(options.Directory, ReplicaMark),
+            "This directory follows another store. `recovery promote` makes it a store of its own.\n");
+        File.Delete(Path.Combine(options.Directory, RestoredMark));
+        return OpenDirectory(options, static (store, recorder) => store.StartReplica(recorder));
+    }
+
+    /// <summary>
+    /// Makes a replica's directory out of a remote's hints: the caller has put the RocksDB files they list into `pages/` and writes the plain files'
+    /// bytes through here.
+    /// </summary>
+    public static void BeginReplica(StoreOptions options, Hints hints)
+    {
+        CreateDirectory(options);
+        foreach (var file in hints.Files.Where(f => f.Class == FileClass.Plain))
+        {
+            using var target = options.Disk.Open(Path.Combine(options.Directory, "files", file.Fnode.ToString("x16")), LogFileMode.Create);
+            if (file.Bytes.Length > 0) target.Write(0, file.Bytes.Span);
+            target.SyncData();
+        }
+        LocalHints.Publish(options.Disk, options.Directory, hints with
+        {
+            Files = [.. hints.Files.Select(f => f.Class == FileClass.Plain ? f with { Bytes = default, Sha256 = default } : f with { Sha256 = default })],
+        });
+    }
+
+    void StartReplica(FileRecorder? recorder)
+    {
+        var hints = LoadHints();
+        replicaLsn = ReplayFrom(hints, pages.Applied) - 1;
+        replicaReplay = new StoreReplay(this, pages.Applied, hintsLsn);
+        replicaPlain = new PlainReplay(options.Disk, Path.Combine(Directory, "files"));
+        replicaLogId = hints?.LogId ?? default;
+        replicaEpoch = hints?.Epoch ?? 0;
+        recorder?.AttachReplica(live);
+        applier = new Applier(new PageApplier(pages, pending), static _ => { }, pending, static () => { });
+    }
+
+    Guid replicaLogId;
+    ulong replicaEpoch;
+
+    /// <summary>Says whose log is followed; kept in the hints.</summary>
+    public void SetReplicaSource(Guid logId, ulong epoch)
+    {
+        if (replicaLogId != default && replicaLogId != logId)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"The replica {Directory} follows the log {replicaLogId}, not {logId}. Give the replica of another store a directory of its own.");
+        replicaLogId = logId;
+        replicaEpoch = epoch;
+    }
+
+    /// <summary>
+    /// Applies the next record of the followed log; called by one thread. A group is published to readers with its last record. Waits when the page
+    /// store lags.
+    /// </summary>
+    public void Apply(in Record record)
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        if (record.Lsn != NextLsn)
+            throw new RecoveryException(RecoveryError.Invalid, $"The replica {Directory} needs LSN {NextLsn} next and was given {record.Lsn}.");
+        if (record.Kind == RecordKind.PageCommit) pending.WaitForRoom();
+        if (record.Lsn > hintsLsn)
+        {
+            live.ApplyOfOther(record);
+            replicaPlain!.Take(record, live);
+        }
+        if (record.Lsn > hintsLsn || record.Kind is RecordKind.PageCommit or RecordKind.DatabaseDeleted) replicaReplay!.Take(record);
+        replicaLsn = record.Lsn;
+    }
+
+    /// <summary>
+    /// Brings everything applied into files, so that the replica goes on from here when it is opened again. Called by the applying thread, between
+    /// groups.
+    /// </summary>
+    public void Settle()
+    {
+        if (replicaLsn <= hintsLsn && pages.PersistedApplied == pages.Applied && pending.Count == 0) return;
+        applier!.Drain();
+        pages.Flush();
+        replicaPlain!.SyncAll();
+        var hints = live.Snapshot(replicaLogId, replicaEpoch, _ => replicaLsn + 1);
+        LocalHints.Publish(options.Disk, Directory, hints);
+        settledLsn = hints.Lsn;
+    }
+
+    ulong settledLsn;
+
+    /// <summary>
+    /// Closes a replica so that the directory opens as a store of its own, whose log begins after the last record applied.
+    /// </summary>
+    public void CloseAsStore()
+    {
+        Settle();
+        File.WriteAllText(Path.Combine(Directory, RestoredMark), $"{replicaLsn}\n");
+        options.Disk.SyncDirectory(Directory);
+        File.Delete(Path.Combine(Directory, ReplicaMark));
+        Dispose();
+    }
+
+    /// <summary>Where a log may begin in a directory that a restore or a replica left; null for any other directory.</summary>
+    ulong? FirstLsnAfterRestore(Hints? hints)
+    {
+        if (System.IO.Directory.Exists(Path.Combine(Directory, "log"))) return null;
+        var mark = Path.Combine(Directory, RestoredMark);
+        if (!File.Exists(mark) || hints is null) return null;
+        return ulong.TryParse(File.ReadAllText(mark).AsSpan().Trim(), out var lsn) && lsn == hints.Lsn ? lsn + 1 : null;
+    }
+
+    /// <summary>
+    /// In a directory that a restore left: takes over the remote it came from, if it is to write there, and says where the log begins and in which epoch.
+    /// </summary>
+    (Hints? Hints, ulong? CreateAt, ulong Epoch) BeginAfterRestore(Hints? hints)
+    {
+        var first = FirstLsnAfterRestore(hints);
+        if (first is null || hints is null) return (hints, null, 1);
+        if (options.Remote is null || StoreTakeOver.Run(options, hints) is not { } end) return (hints, first, Math.Max(1, hints.Epoch));
+        // The record that says so is in the remote; here, the hints step over it.
+        hints = hints with { Lsn = end.LastLsn, ReplayFrom = end.NextLsn, Epoch = end.Epoch };
+        LocalHints.Publish(options.Disk, Directory, hints);
+        File.WriteAllText(Path.Combine(Directory, RestoredMark), $"{hints.Lsn}\n");
+        hintsLsn = hints.Lsn;
+        replayFrom = hints.ReplayFrom;
+        live.Load(hints);
+        return (hints, end.NextLsn, end.Epoch);
+    }
+
+    void RefuseReplica()
+    {
+        if (File.Exists(Path.Combine(Directory, ReplicaMark)))
+            throw new RecoveryException(RecoveryError.ReadOnly,
+                $"The store {Directory} follows another one and takes no writes. Read it with mode=ro, or make it a store of its own with `recovery promote`.");
+    }
+}

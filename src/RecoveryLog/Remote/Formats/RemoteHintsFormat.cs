@@ -1,0 +1,184 @@
+using System.Buffers.Binary;
+
+namespace RecoveryVfs.RecoveryLog.Remote;
+
+/// <summary>The bytes of one sealed file in the remote.</summary>
+/// <param name="Fnode">The file.</param>
+/// <param name="Epoch">The epoch in which it was shipped.</param>
+/// <param name="SizeBytes">Its size.</param>
+/// <param name="Hash">Its SHA-256.</param>
+public readonly record struct Extent(ulong Fnode, ulong Epoch, long SizeBytes, ObjectHash Hash)
+{
+    /// <summary>The object's name.</summary>
+    public string Name => RemoteNames.Extent(Fnode, Epoch, Hash);
+}
+
+/// <summary>The fixed part of remote hints.</summary>
+public readonly record struct RemoteHintsHeader
+{
+    /// <summary>The log that they are of.</summary>
+    public required Guid LogId { get; init; }
+    /// <summary>The tenure in which they were published.</summary>
+    public required ulong Epoch { get; init; }
+    /// <summary>Who published them.</summary>
+    public required ulong Author { get; init; }
+    /// <summary>The LSN at which they are true: also their name.</summary>
+    public required ulong Lsn { get; init; }
+    /// <summary>The first LSN to replay.</summary>
+    public required ulong ReplayFrom { get; init; }
+    /// <summary>The time of the record with that LSN, unix milliseconds: states from then on can be restored from here.</summary>
+    public required long TimeMs { get; init; }
+    /// <summary>The place of the segment that holds <see cref="ReplayFrom"/>.</summary>
+    public required RemoteLogEnd Start { get; init; }
+}
+
+/// <summary>Remote hints, whole and verified.</summary>
+/// <param name="Header">The fixed part.</param>
+/// <param name="Extents">Where the bytes of sealed files are, by fnode.</param>
+/// <param name="Hints">Files and databases; small and plain files with their bytes, extents with their SHA-256.</param>
+public sealed record RemoteHints(RemoteHintsHeader Header, IReadOnlyDictionary<ulong, Extent> Extents, Hints Hints);
+
+/// <summary>Remote hints, little-endian: the object <c>hints/&lt;~LSN, 16 hex&gt;</c>.</summary>
+/// <remarks>
+/// <code>
+///    0     4        8        24     32      40   48           56    64            72     80     88       96       128      132    136
+///    +-----+--------+--------+------+-------+----+------------+-----+-------------+------+------+--------+--------+--------+------+
+///    |magic|version | log id |epoch |author |LSN |replay from |time |start segment|epoch |author|first   |hash    |extents |hints |
+///    |     | u32    | 16 b   |u64   |u64    |u64 |u64         |u64  |u64          |   of the segment before     |u32     |size  |
+///    +-----+--------+--------+------+-------+----+------------+-----+-------------+------+------+--------+--------+--------+------+
+///    then: the extents, each  fnode u64 | epoch u64 | size u64 | SHA-256 32 bytes
+///          the hints (HintsFormat), one zstd frame; "hints size" is before compression
+///          SHA-256 of everything before it
+/// </code>
+/// <c>start segment</c> is the first LSN of the segment in which a replay begins, and need not be there yet. Epoch, author, first LSN (0: not known) and
+/// hash (32 bytes) after it are those of the segment before, to which the start segment must chain.
+/// </remarks>
+public static class RemoteHintsFormat
+{
+    /// <summary>Bytes before the extents.</summary>
+    public const int HeaderBytes = 136;
+
+    /// <summary>The newest version this software knows.</summary>
+    public const uint Version = 1;
+
+    /// <summary>Hints larger than this are not believed.</summary>
+    public const int MaxBytes = 1 << 30;
+
+    const int ExtentBytes = 56;
+
+    /// <summary>The first 4 bytes.</summary>
+    public static ReadOnlySpan<byte> Magic => "RVHT"u8;
+
+    /// <summary>Writes remote hints.</summary>
+    public static byte[] Write(in RemoteHintsHeader header, IReadOnlyCollection<Extent> extents, Hints hints)
+    {
+        byte[] plain = HintsFormat.Write(hints);
+        byte[] bytes = new byte[HeaderBytes + extents.Count * ExtentBytes + Zstd.Bound(plain.Length) + ObjectHash.Bytes];
+        var to = bytes.AsSpan();
+        Magic.CopyTo(to);
+        BinaryPrimitives.WriteUInt32LittleEndian(to[4..], Version);
+        header.LogId.TryWriteBytes(to[8..], bigEndian: true, out _);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[24..], header.Epoch);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[32..], header.Author);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[40..], header.Lsn);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[48..], header.ReplayFrom);
+        BinaryPrimitives.WriteInt64LittleEndian(to[56..], header.TimeMs);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[64..], header.Start.NextLsn);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[72..], header.Start.Epoch);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[80..], header.Start.Author);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[88..], header.Start.BeforeLsn);
+        header.Start.Hash.CopyTo(to[96..]);
+        BinaryPrimitives.WriteInt32LittleEndian(to[128..], extents.Count);
+        BinaryPrimitives.WriteInt32LittleEndian(to[132..], plain.Length);
+        int at = HeaderBytes;
+        foreach (var extent in extents)
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(to[at..], extent.Fnode);
+            BinaryPrimitives.WriteUInt64LittleEndian(to[(at + 8)..], extent.Epoch);
+            BinaryPrimitives.WriteInt64LittleEndian(to[(at + 16)..], extent.SizeBytes);
+            extent.Hash.CopyTo(to[(at + 24)..]);
+            at += ExtentBytes;
+        }
+        at += Zstd.Compress(plain, to[at..]);
+        ObjectHash.Of(to[..at]).CopyTo(to[at..]);
+        return bytes[..(at + ObjectHash.Bytes)];
+    }
+
+    /// <summary>Reads the fixed part only; nothing is verified but its form.</summary>
+    public static RemoteHintsHeader ReadHeader(ReadOnlySpan<byte> from, string name)
+    {
+        if (from.Length < HeaderBytes || !from[..4].SequenceEqual(Magic)) throw RemoteFormat.Damaged(name, "these are no hints");
+        uint version = BinaryPrimitives.ReadUInt32LittleEndian(from[4..]);
+        if (version > Version) throw RemoteFormat.TooNew(name, version, Version);
+        var header = new RemoteHintsHeader
+        {
+            LogId = new Guid(from.Slice(8, 16), bigEndian: true),
+            Epoch = BinaryPrimitives.ReadUInt64LittleEndian(from[24..]),
+            Author = BinaryPrimitives.ReadUInt64LittleEndian(from[32..]),
+            Lsn = BinaryPrimitives.ReadUInt64LittleEndian(from[40..]),
+            ReplayFrom = BinaryPrimitives.ReadUInt64LittleEndian(from[48..]),
+            TimeMs = BinaryPrimitives.ReadInt64LittleEndian(from[56..]),
+            Start = new RemoteLogEnd(BinaryPrimitives.ReadUInt64LittleEndian(from[64..]), new ObjectHash(from.Slice(96, 32)),
+                BinaryPrimitives.ReadUInt64LittleEndian(from[72..]), BinaryPrimitives.ReadUInt64LittleEndian(from[80..]),
+                BinaryPrimitives.ReadUInt64LittleEndian(from[88..])),
+        };
+        if (version == 0 || header.Start.NextLsn == 0 || header.ReplayFrom == 0 || header.ReplayFrom < header.Start.NextLsn
+            || header.ReplayFrom > header.Lsn + 1
+            || header.Start.BeforeLsn >= header.Start.NextLsn)
+            throw RemoteFormat.Damaged(name, "its numbers make no sense");
+        return header;
+    }
+
+    /// <summary>Reads and verifies a whole object. Throws Corrupt or TooNew, naming it.</summary>
+    public static RemoteHints Read(byte[] bytes, string name)
+    {
+        var header = ReadHeader(bytes, name);
+        if (bytes.Length < HeaderBytes + ObjectHash.Bytes || ObjectHash.Of(bytes.AsSpan(0, bytes.Length - ObjectHash.Bytes)) != new ObjectHash(bytes.AsSpan(^ObjectHash.Bytes..)))
+            throw RemoteFormat.Damaged(name, "its bytes do not match its SHA-256");
+        if (RemoteNames.TryParseHints(name, out ulong named) && named != header.Lsn)
+            throw RemoteFormat.Damaged(name, $"it holds the hints of LSN {header.Lsn} (objects were swapped)");
+        uint count = BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(128));
+        int plain = BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(132));
+        long body = HeaderBytes + (long)count * ExtentBytes;
+        if (body > bytes.Length - ObjectHash.Bytes || plain is < 0 or > MaxBytes) throw RemoteFormat.Damaged(name, "its sizes make no sense");
+        var extents = new Dictionary<ulong, Extent>((int)count);
+        for (int at = HeaderBytes; at < body; at += ExtentBytes)
+        {
+            var from = bytes.AsSpan(at);
+            var extent = new Extent(BinaryPrimitives.ReadUInt64LittleEndian(from), BinaryPrimitives.ReadUInt64LittleEndian(from[8..]),
+                BinaryPrimitives.ReadInt64LittleEndian(from[16..]), new ObjectHash(from.Slice(24, ObjectHash.Bytes)));
+            if (!extents.TryAdd(extent.Fnode, extent) || extent.SizeBytes < 0) throw RemoteFormat.Damaged(name, $"its extent of file {extent.Fnode:x16} makes no sense");
+        }
+        var hints = HintsFormat.Read(Decompress(bytes.AsMemory((int)body, bytes.Length - ObjectHash.Bytes - (int)body), plain, name), name);
+        if (hints.Lsn != header.Lsn || hints.LogId != header.LogId) throw RemoteFormat.Damaged(name, "its parts do not belong together");
+        return new RemoteHints(header, extents, hints with { Files = [.. hints.Files.Select(f => WithHash(f, extents, name))] });
+    }
+
+    static LiveFile WithHash(LiveFile file, Dictionary<ulong, Extent> extents, string name)
+    {
+        if (!extents.TryGetValue(file.Fnode, out var extent))
+            return file.Bytes.Length == file.SizeBytes ? file : throw RemoteFormat.Damaged(name, $"it does not say where the bytes of {file.Name} are");
+        if (extent.SizeBytes != file.SizeBytes) throw RemoteFormat.Damaged(name, $"it gives two sizes for {file.Name}");
+        byte[] hash = new byte[ObjectHash.Bytes];
+        extent.Hash.CopyTo(hash);
+        return file with { Sha256 = hash };
+    }
+
+    /// <summary>Grows with what really comes out, not with what the header claims.</summary>
+    static byte[] Decompress(ReadOnlyMemory<byte> compressed, int plainBytes, string name)
+    {
+        try
+        {
+            using var zstd = new ZstdReader(new MemoryContentStream(compressed));
+            using var plain = new MemoryStream();
+            byte[] buffer = new byte[64 << 10];
+            for (int got; (got = zstd.Read(buffer)) > 0;)
+            {
+                plain.Write(buffer, 0, got);
+                if (plain.Length > plainBytes) throw new InvalidDataException("there is more in it than it says");
+            }
+            return plain.Length == plainBytes ? plain.ToArray() : throw new InvalidDataException("there is less in it than it says");
+        }
+        catch (InvalidDataException e) { throw RemoteFormat.Damaged(name, e.Message, e); }
+    }
+}

@@ -1,0 +1,75 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace RecoveryVfs.RecoveryLog.Remote;
+
+/// <summary>
+/// The object <c>store.json</c>, created once: which log lives under the prefix, where it begins, and who made it. Whoever created it knows that the
+/// remote was new; for everybody else it never is.
+/// </summary>
+public sealed record StoreObject
+{
+    /// <summary>The newest version this software knows.</summary>
+    public const int Version = 1;
+
+    const int MaxBytes = 64 << 10;
+
+    /// <summary>The version of the whole layout.</summary>
+    [JsonPropertyName("format")] public required int Format { get; init; }
+
+    /// <summary>The log's identity.</summary>
+    [JsonPropertyName("log")] public required Guid LogId { get; init; }
+
+    /// <summary>The LSN at which the remote's log begins, 16 hex digits: the name of its first segment.</summary>
+    [JsonPropertyName("first")] public required string First { get; init; }
+
+    /// <summary>The writer that created it, 16 hex digits.</summary>
+    [JsonPropertyName("author")] public required string Author { get; init; }
+
+    /// <summary>When it was created; for people.</summary>
+    [JsonPropertyName("created")] public required DateTimeOffset Created { get; init; }
+
+    /// <summary>The LSN at which the remote's log begins.</summary>
+    [JsonIgnore] public ulong FirstLsn => ParseHex(First);
+
+    /// <summary>The writer that created it.</summary>
+    [JsonIgnore] public ulong AuthorId => ParseHex(Author);
+
+    /// <summary>Makes one.</summary>
+    public static StoreObject Make(Guid logId, ulong firstLsn, ulong author, DateTimeOffset created) => new()
+    {
+        Format = Version,
+        LogId = logId,
+        First = firstLsn.ToString("x16"),
+        Author = author.ToString("x16"),
+        Created = created,
+    };
+
+    /// <summary>The bytes of the object.</summary>
+    public byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(this, StoreObjectJson.Default.StoreObject);
+
+    /// <summary>Reads the object's bytes. Throws Corrupt or TooNew.</summary>
+    public static StoreObject Parse(byte[] bytes)
+    {
+        StoreObject? read;
+        try { read = bytes.Length <= MaxBytes ? JsonSerializer.Deserialize(bytes, StoreObjectJson.Default.StoreObject) : null; }
+        catch (JsonException e) { throw RemoteFormat.Damaged(RemoteNames.Store, "it is not the JSON that it should be", e); }
+        if (read is null || read.Format < 1 || !IsHex(read.First) || !IsHex(read.Author) || read.FirstLsn == 0)
+            throw RemoteFormat.Damaged(RemoteNames.Store, "its fields make no sense");
+        return read.Format > Version ? throw RemoteFormat.TooNew(RemoteNames.Store, (uint)read.Format, Version) : read;
+    }
+
+    /// <summary>Fetches it; null when there is none: nobody has made a remote here yet.</summary>
+    public static async ValueTask<StoreObject?> FetchAsync(IObjectStore store, CancellationToken cancellation = default) =>
+        await store.ReadWholeAsync(RemoteNames.Store, MaxBytes, cancellation) is { } bytes ? Parse(bytes) : null;
+
+    static bool IsHex(string? text) => text is { Length: 16 } && ulong.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out _);
+
+    static ulong ParseHex(string text) => ulong.Parse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+}
+
+/// <summary>Generated (de)serialization: works without reflection, so under NativeAOT too.</summary>
+[JsonSourceGenerationOptions(WriteIndented = true)]
+[JsonSerializable(typeof(StoreObject))]
+sealed partial class StoreObjectJson : JsonSerializerContext;

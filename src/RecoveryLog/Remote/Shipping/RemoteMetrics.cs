@@ -1,0 +1,51 @@
+using System.Diagnostics.Metrics;
+
+namespace RecoveryVfs.RecoveryLog.Remote;
+
+/// <summary>
+/// A <see cref="RemoteState"/> as System.Diagnostics.Metrics instruments, under the meter <see cref="MeterName"/>, which any OpenTelemetry or
+/// <c>dotnet-counters</c> listener takes. Read only when somebody listens.
+/// </summary>
+public sealed class RemoteMetrics : IDisposable
+{
+    /// <summary>The meter's name.</summary>
+    public const string MeterName = "RecoveryVfs.Remote";
+
+    readonly Meter meter;
+
+    /// <summary>Publishes a state; <paramref name="store"/> tells several stores of a process apart (tag <c>store</c>).</summary>
+    public RemoteMetrics(RemoteState state, string store)
+    {
+        KeyValuePair<string, object?>[] tags = [new("store", store)];
+        meter = new Meter(MeterName, null, tags);
+        meter.CreateObservableGauge("recovery.remote.lag.records", () => (long)state.LagRecords, "{record}", "Records that only this machine has");
+        meter.CreateObservableGauge("recovery.remote.lag.bytes", () => state.LagBytes, "By", "Bytes of log that only this machine has");
+        meter.CreateObservableGauge("recovery.remote.lag", () => state.Lag.TotalSeconds, "s", "Age of the oldest record that only this machine has");
+        meter.CreateObservableGauge("recovery.remote.shipped.lsn", () => (long)state.ShippedLsn, null, "Newest LSN in the remote");
+        meter.CreateObservableGauge("recovery.remote.healthy", () => state.Phase == ShipperPhase.Shipping && !state.NeedsHints ? 1 : 0, null,
+            "1 while commits are shipped and can be restored");
+        meter.CreateObservableGauge("recovery.remote.fenced", () => state.Phase == ShipperPhase.Fenced ? 1 : 0, null, "1 when another writer owns the log");
+        meter.CreateObservableGauge("recovery.remote.outage", () => state.Phase == ShipperPhase.Outage ? 1 : 0, null, "1 while the remote cannot be reached");
+        meter.CreateObservableCounter("recovery.remote.requests", () => Requests(state.Counters), "{request}", "Requests, by kind and class of objects");
+        meter.CreateObservableCounter("recovery.remote.sent", () => Bytes(state.Counters.BytesSent), "By", "Bytes sent, by class of objects");
+        meter.CreateObservableCounter("recovery.remote.received", () => Bytes(state.Counters.BytesReceived), "By", "Bytes received, by class of objects");
+        meter.CreateObservableCounter("recovery.remote.failures", () => state.Counters.Failures, "{request}", "Requests that failed");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => meter.Dispose();
+
+    static IEnumerable<Measurement<long>> Requests(RequestCounters counters)
+    {
+        foreach (var kind in Enum.GetValues<RequestKind>())
+            foreach (var objects in Enum.GetValues<ObjectClass>())
+                if (counters.Requests(kind, objects) is var count and > 0)
+                    yield return new(count, new("kind", kind.ToString().ToLowerInvariant()), new("objects", objects.ToString().ToLowerInvariant()));
+    }
+
+    static IEnumerable<Measurement<long>> Bytes(Func<ObjectClass, long> of)
+    {
+        foreach (var objects in Enum.GetValues<ObjectClass>())
+            yield return new(of(objects), new KeyValuePair<string, object?>("objects", objects.ToString().ToLowerInvariant()));
+    }
+}

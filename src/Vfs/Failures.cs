@@ -1,0 +1,72 @@
+using System.Text;
+using RecoveryVfs.Interop;
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs;
+
+/// <summary>
+/// Turns errors into SQLite's result codes; the message goes to the host's error log and is kept for xGetLastError, for
+/// <c>PRAGMA recovery_last_error</c> and for <see cref="Recovery.LastError"/>, by thread.
+/// </summary>
+internal static class Failures
+{
+    [ThreadStatic] static string? last;
+
+    /// <summary>What the last failure on this thread said; empty when there was none.</summary>
+    public static string Last => last ?? "";
+
+    /// <summary>
+    /// The code of an error on a file: SQLITE_FULL or one of SQLITE_IOERR_*, nothing else. Only those put the pager into its error
+    /// state, in which it drops its cache; after any other code from a write, a sync or the journal's deletion it goes on with pages
+    /// that are neither committed nor rolled back, and the next COMMIT returns without writing them. Damage is SQLITE_IOERR_DATA.
+    /// </summary>
+    static int CodeOf(Exception error, int otherwise) => error is not RecoveryException known
+        ? error is OutOfMemoryException ? Sqlite.IoErrNoMem : otherwise
+        : known.Error switch
+        {
+            RecoveryError.Full => Sqlite.Full,
+            RecoveryError.IoRead => Sqlite.IoErrRead,
+            RecoveryError.IoWrite => Sqlite.IoErrWrite,
+            RecoveryError.IoSync => Sqlite.IoErrFsync,
+            RecoveryError.Corrupt => Sqlite.IoErrData,
+            _ => otherwise,
+        };
+
+    /// <summary>The code of an error while opening: damage is SQLITE_CORRUPT, trouble with files SQLITE_CANTOPEN.</summary>
+    static int CodeOfOpening(Exception error) => error is not RecoveryException known
+        ? error is OutOfMemoryException ? Sqlite.NoMem : Sqlite.CantOpen
+        : known.Error switch
+        {
+            RecoveryError.Busy => Sqlite.Busy,
+            RecoveryError.Full => Sqlite.Full,
+            RecoveryError.Corrupt => Sqlite.Corrupt,
+            RecoveryError.IoRead => Sqlite.IoErrRead,
+            RecoveryError.IoWrite => Sqlite.IoErrWrite,
+            RecoveryError.IoSync => Sqlite.IoErrFsync,
+            RecoveryError.ReadOnly or RecoveryError.Fenced => Sqlite.ReadOnly,
+            _ => Sqlite.CantOpen,
+        };
+
+    public static int ReportOpening(Exception error) => Report(CodeOfOpening(error), Text(error));
+
+    public static int Report(Exception error, int otherwise) => Report(CodeOf(error, otherwise), Text(error));
+
+    public static int Report(int code, string message)
+    {
+        last = message;
+        VfsEntryPoints.Api?.Log(code, "RecoveryVfs: " + message);
+        return code;
+    }
+
+    // An error that is not of our family is a bug: its place is worth more than brevity.
+    static string Text(Exception error) => error is RecoveryException ? error.Message : error.ToString();
+
+    /// <summary>Copies the last message, as much as fits, with a final zero.</summary>
+    public static void CopyLast(Span<byte> destination)
+    {
+        var text = Encoding.UTF8.GetBytes(Last);
+        var count = Math.Min(text.Length, destination.Length - 1);
+        text.AsSpan(0, count).CopyTo(destination);
+        destination[count] = 0;
+    }
+}

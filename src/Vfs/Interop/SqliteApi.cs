@@ -1,0 +1,140 @@
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace RecoveryVfs.Interop;
+
+/// <summary>
+/// The functions of the SQLite that hosts us, found by name in its library or by place in the <c>sqlite3_api_routines</c> that it hands
+/// to a loadable extension (places as in sqlite3ext.h; they never change).
+/// </summary>
+internal sealed unsafe class SqliteApi
+{
+    /// <summary>The oldest SQLite that tells a VFS when a checkpoint starts (SQLITE_FCNTL_CKPT_START).</summary>
+    const int VersionMin = 3_034_000;
+
+    readonly delegate* unmanaged[Cdecl]<int> libversionNumber;
+    readonly delegate* unmanaged[Cdecl]<ulong, void*> malloc64;
+    readonly delegate* unmanaged[Cdecl]<byte*, NativeVfs*> vfsFind;
+    readonly delegate* unmanaged[Cdecl]<NativeVfs*, int, int> vfsRegister;
+    readonly delegate* unmanaged[Cdecl]<byte*, byte*, byte*> uriParameter;
+    readonly delegate* unmanaged[Cdecl]<byte*, byte*, int, int> uriBoolean;
+    readonly delegate* unmanaged[Cdecl]<byte*, int, byte*> uriKey;
+    readonly delegate* unmanaged[Cdecl]<int, byte*, void> log;
+    readonly delegate* unmanaged[Cdecl]<byte*, void**, int, byte*, int> openV2;
+    readonly delegate* unmanaged[Cdecl]<void*, int> closeV2;
+    readonly delegate* unmanaged[Cdecl]<void*, byte*> errmsg;
+    readonly delegate* unmanaged[Cdecl]<void*, byte*, void*, byte*, void*> backupInit;
+    readonly delegate* unmanaged[Cdecl]<void*, int, int> backupStep;
+    readonly delegate* unmanaged[Cdecl]<void*, int> backupFinish;
+
+    /// <summary>Resolves every function through <paramref name="find"/>, which takes a name and a place in the table.</summary>
+    SqliteApi(Func<string, int, nint> find)
+    {
+        libversionNumber = (delegate* unmanaged[Cdecl]<int>)find("libversion_number", 67);
+        malloc64 = (delegate* unmanaged[Cdecl]<ulong, void*>)find("malloc64", 197);
+        vfsFind = (delegate* unmanaged[Cdecl]<byte*, NativeVfs*>)find("vfs_find", 141);
+        vfsRegister = (delegate* unmanaged[Cdecl]<NativeVfs*, int, int>)find("vfs_register", 142);
+        uriParameter = (delegate* unmanaged[Cdecl]<byte*, byte*, byte*>)find("uri_parameter", 189);
+        uriBoolean = (delegate* unmanaged[Cdecl]<byte*, byte*, int, int>)find("uri_boolean", 187);
+        uriKey = (delegate* unmanaged[Cdecl]<byte*, int, byte*>)find("uri_key", 245);
+        log = (delegate* unmanaged[Cdecl]<int, byte*, void>)find("log", 167);
+        openV2 = (delegate* unmanaged[Cdecl]<byte*, void**, int, byte*, int>)find("open_v2", 135);
+        closeV2 = (delegate* unmanaged[Cdecl]<void*, int>)find("close_v2", 179);
+        errmsg = (delegate* unmanaged[Cdecl]<void*, byte*>)find("errmsg", 53);
+        backupInit = (delegate* unmanaged[Cdecl]<void*, byte*, void*, byte*, void*>)find("backup_init", 156);
+        backupStep = (delegate* unmanaged[Cdecl]<void*, int, int>)find("backup_step", 159);
+        backupFinish = (delegate* unmanaged[Cdecl]<void*, int>)find("backup_finish", 155);
+    }
+
+    /// <summary>The functions exported by a loaded SQLite library.</summary>
+    public static SqliteApi FromLibrary(nint library) => new((name, _) => NativeLibrary.GetExport(library, "sqlite3_" + name));
+
+    /// <summary>The functions in the table that SQLite hands to an extension.</summary>
+    public static SqliteApi FromRoutines(nint routines) => new((_, place) => ((nint*)routines)[place]);
+
+    /// <summary>Whether this and <paramref name="other"/> are the same SQLite, not two copies in one process.</summary>
+    public bool IsSameSqliteAs(SqliteApi other) => (nint)vfsRegister == (nint)other.vfsRegister || FindVfs("unix") == other.FindVfs("unix");
+
+    /// <summary>Why this SQLite is too old, or null.</summary>
+    public string? Unfit => libversionNumber() is var version && version < VersionMin
+        ? $"RecoveryVfs needs SQLite {VersionMin / 1_000_000}.{VersionMin / 1000 % 1000} or newer; this one is {version / 1_000_000}.{version / 1000 % 1000}.{version % 1000}."
+        : null;
+
+    /// <summary>A VFS by name, or the default one for null.</summary>
+    public NativeVfs* FindVfs(string? name)
+    {
+        if (name is null) return vfsFind(null);
+        fixed (byte* utf8 = Utf8(name)) return vfsFind(utf8);
+    }
+
+    public int RegisterVfs(NativeVfs* vfs, bool makeDefault) => vfsRegister(vfs, makeDefault ? 1 : 0);
+
+    /// <summary>Whether a database name was given with any URI parameter.</summary>
+    public bool HasParameters(byte* name) => uriKey(name, 0) != null;
+
+    /// <summary>The value of a URI parameter of a name that came to xOpen, or null.</summary>
+    public string? Parameter(byte* name, string parameter)
+    {
+        fixed (byte* utf8 = Utf8(parameter)) return Marshal.PtrToStringUTF8((nint)uriParameter(name, utf8));
+    }
+
+    /// <summary>A boolean URI parameter of a name that came to xOpen.</summary>
+    public bool Flag(byte* name, string parameter, bool otherwise)
+    {
+        fixed (byte* utf8 = Utf8(parameter)) return uriBoolean(name, utf8, otherwise ? 1 : 0) != 0;
+    }
+
+    /// <summary>Hands a message to the host's error log. It goes as the format itself: calling a variadic function with more is not portable.</summary>
+    public void Log(int code, string message)
+    {
+        fixed (byte* utf8 = Utf8(message.Replace("%", "%%"))) log(code, utf8);
+    }
+
+    /// <summary>A string in memory that SQLite frees.</summary>
+    public byte* NewString(string text)
+    {
+        var length = Encoding.UTF8.GetByteCount(text);
+        var memory = (byte*)malloc64((ulong)length + 1);
+        if (memory == null) throw new OutOfMemoryException();
+        Encoding.UTF8.GetBytes(text, new Span<byte>(memory, length));
+        memory[length] = 0;
+        return memory;
+    }
+
+    /// <summary>Copies a whole database with SQLite's backup from one VFS to another; returns null, or SQLite's message.</summary>
+    public string? Copy(string sourceName, string sourceVfs, string targetName, string targetVfs)
+    {
+        const int uri = 0x40, done = 101;
+        void* source = null, target = null;
+        try
+        {
+            fixed (byte* name = Utf8(sourceName), vfs = Utf8(sourceVfs))
+                if (openV2(name, &source, Sqlite.OpenReadWrite | uri, vfs) != Sqlite.Ok) return Message(source);
+            fixed (byte* name = Utf8(targetName), vfs = Utf8(targetVfs))
+                if (openV2(name, &target, Sqlite.OpenReadWrite | Sqlite.OpenCreate | uri, vfs) != Sqlite.Ok) return Message(target);
+            fixed (byte* main = "main\0"u8)
+            {
+                var backup = backupInit(target, main, source, main);
+                if (backup == null) return Message(target);
+                var step = backupStep(backup, -1);
+                var finished = backupFinish(backup);
+                return step == done && finished == Sqlite.Ok ? null : finished != Sqlite.Ok ? Message(target) : Message(source);
+            }
+        }
+        finally
+        {
+            closeV2(target);
+            closeV2(source);
+        }
+    }
+
+    string Message(void* connection) =>
+        (connection == null ? null : Marshal.PtrToStringUTF8((nint)errmsg(connection))) ?? "out of memory";
+
+    static byte[] Utf8(string text)
+    {
+        var bytes = new byte[Encoding.UTF8.GetByteCount(text) + 1];
+        Encoding.UTF8.GetBytes(text, bytes);
+        return bytes;
+    }
+}

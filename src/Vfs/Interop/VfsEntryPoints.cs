@@ -1,0 +1,158 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.Interop;
+
+/// <summary>
+/// What SQLite calls on the VFS itself: opening, deleting and looking for files. Files that are none of a store's (temporary ones, and
+/// ordinary ones that happen to be asked about) go to the operating system's VFS unchanged.
+/// </summary>
+internal static unsafe class VfsEntryPoints
+{
+    static NativeVfs* registered;
+    static NativeVfs* system;
+
+    /// <summary>The SQLite that we are registered with.</summary>
+    public static SqliteApi Api { get; private set; } = null!;
+
+    /// <summary>The name of the VFS that plain files go to.</summary>
+    public static string SystemName => Marshal.PtrToStringUTF8((nint)system->Name)!;
+
+    /// <summary>Whether <see cref="Register"/> succeeded.</summary>
+    public static bool IsRegistered => registered != null;
+
+    /// <summary>
+    /// Registers the VFS with one SQLite, once in a process; again, it may only become the default. Throws when this process has it
+    /// registered with another copy of SQLite: the two would not see each other's locks.
+    /// </summary>
+    public static void Register(SqliteApi api, bool makeDefault)
+    {
+        if (api.RegisterVfs(Prepare(api), makeDefault) != Sqlite.Ok)
+            throw new RecoveryException(RecoveryError.Invalid, "SQLite refused to register the VFS 'recovery'.");
+    }
+
+    /// <summary>The VFS for one SQLite, made once, for who registers it (or a face of it) there.</summary>
+    public static NativeVfs* Prepare(SqliteApi api)
+    {
+        if (api.Unfit is { } reason) throw new RecoveryException(RecoveryError.Invalid, reason);
+        if (registered != null && !api.IsSameSqliteAs(Api))
+            throw new RecoveryException(RecoveryError.Invalid,
+                "RecoveryVfs is registered with another copy of SQLite in this process already. Use one SQLite for all databases.");
+        if (registered == null)
+        {
+            Api = api;
+            system = Present(api.FindVfs("unix"), api.FindVfs("win32"), api.FindVfs(null));
+            ForkGuard.Arm();
+            registered = Create();
+        }
+        return registered;
+    }
+
+    static NativeVfs* Present(NativeVfs* first, NativeVfs* second, NativeVfs* third) =>
+        first != null ? first : second != null ? second : third;
+
+    static NativeVfs* Create()
+    {
+        // Never freed: SQLite keeps the pointer for as long as the process lives.
+        var vfs = (NativeVfs*)NativeMemory.AllocZeroed((nuint)sizeof(NativeVfs));
+        var name = (byte*)NativeMemory.AllocZeroed(16);
+        "recovery"u8.CopyTo(new Span<byte>(name, 16));
+        vfs->Version = 2;
+        vfs->FileSizeBytes = Math.Max(system->FileSizeBytes, sizeof(NativeFile));
+        vfs->PathnameMax = system->PathnameMax;
+        vfs->Name = name;
+        vfs->AppData = system->AppData;
+        vfs->Open = &Open;
+        vfs->Delete = &Delete;
+        vfs->Access = &Access;
+        vfs->FullPathname = &FullPathname;
+        vfs->GetLastError = &GetLastError;
+        vfs->DlOpen = system->DlOpen;
+        vfs->DlError = system->DlError;
+        vfs->DlSym = system->DlSym;
+        vfs->DlClose = system->DlClose;
+        vfs->Randomness = system->Randomness;
+        vfs->Sleep = system->Sleep;
+        vfs->CurrentTime = system->CurrentTime;
+        vfs->CurrentTimeInt64 = system->CurrentTimeInt64;
+        return vfs;
+    }
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    static int Open(NativeVfs* vfs, byte* name, NativeFile* file, int flags, int* outFlags)
+    {
+        file->Methods = null;
+        try
+        {
+            if (ForkGuard.IsChild) return Failures.Report(Sqlite.CantOpen, ForkGuard.Message);
+            const int ours = Sqlite.OpenMainDb | Sqlite.OpenMainJournal | Sqlite.OpenSuperJournal | Sqlite.OpenWal;
+            if (name == null || (flags & ours) == 0) return system->Open(system, name, file, flags, outFlags);
+            var path = MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name);
+            var opened = (flags & Sqlite.OpenMainDb) != 0
+                ? Files.OpenMain(path, ref flags, Parameters(name))
+                : Files.OpenCompanion(path, flags);
+            if (opened is null) return Sqlite.CantOpen;
+            file->Handle = GCHandle.ToIntPtr(GCHandle.Alloc(opened));
+            file->Methods = FileEntryPoints.Methods;
+            if (outFlags != null) *outFlags = flags;
+            return Sqlite.Ok;
+        }
+        catch (Exception e)
+        {
+            return Failures.ReportOpening(e);
+        }
+    }
+
+    static OpenParameters Parameters(byte* name) => !Api.HasParameters(name) ? OpenParameters.None : new OpenParameters
+    {
+        Values = [.. Options.Names.Select(n => KeyValuePair.Create(n, Api.Parameter(name, n))).Where(p => p.Value is not null)!],
+        PowersafeOverwrite = Api.Flag(name, "psow", true),
+        NoLock = Api.Flag(name, "nolock", false),
+        Immutable = Api.Flag(name, "immutable", false),
+    };
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    static int Delete(NativeVfs* vfs, byte* name, int syncDirectory)
+    {
+        try
+        {
+            if (ForkGuard.IsChild) return Failures.Report(Sqlite.IoErrDelete, ForkGuard.Message);
+            var path = MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name);
+            return Files.Delete(path, syncDirectory != 0) ?? SystemDelete(name, syncDirectory);
+        }
+        catch (Exception e)
+        {
+            return Failures.Report(e, Sqlite.IoErrDelete);
+        }
+    }
+
+    static int SystemDelete(byte* name, int syncDirectory) => system->Delete(system, name, syncDirectory);
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    static int Access(NativeVfs* vfs, byte* name, int flags, int* result)
+    {
+        try
+        {
+            if (ForkGuard.IsChild) return Failures.Report(Sqlite.IoErrAccess, ForkGuard.Message);
+            if (Files.Exists(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name)) is not { } exists)
+                return system->Access(system, name, flags, result);
+            *result = exists ? 1 : 0;
+            return Sqlite.Ok;
+        }
+        catch (Exception e)
+        {
+            return Failures.Report(e, Sqlite.IoErrAccess);
+        }
+    }
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    static int FullPathname(NativeVfs* vfs, byte* name, int size, byte* result) => system->FullPathname(system, name, size, result);
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    static int GetLastError(NativeVfs* vfs, int size, byte* buffer)
+    {
+        if (size > 0 && buffer != null) Failures.CopyLast(new Span<byte>(buffer, size));
+        return 0;
+    }
+}

@@ -1,0 +1,151 @@
+using System.Text;
+using RecoveryVfs.Interop;
+using RecoveryVfs.PageStore;
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs;
+
+/// <summary>
+/// The VFS <c>recovery</c>: register it once, then open databases with <c>file:/data/app.db?vfs=recovery</c> through any SQLite library.
+/// Also what is done to whole databases: list, delete, rename, import, export.
+/// </summary>
+public static class Recovery
+{
+    static readonly Lock gate = new();
+
+    /// <summary>
+    /// Registers the VFS with the SQLite that SQLitePCLRaw and Microsoft.Data.Sqlite use (e_sqlite3). Calling it again changes the
+    /// options for databases opened later. <paramref name="makeDefault"/>: also use it for names without <c>vfs=</c>.
+    /// </summary>
+    public static void Register(RecoveryOptions? defaults = null, bool makeDefault = false) =>
+        RegisterWith(() => HostLibrary.Load("e_sqlite3"), defaults, makeDefault);
+
+    /// <summary>Registers the VFS with another SQLite, given as a loaded native library (<see cref="System.Runtime.InteropServices.NativeLibrary"/>).</summary>
+    public static void Register(nint sqliteLibrary, RecoveryOptions? defaults = null, bool makeDefault = false) =>
+        RegisterWith(() => sqliteLibrary, defaults, makeDefault);
+
+    static void RegisterWith(Func<nint> library, RecoveryOptions? defaults, bool makeDefault)
+    {
+        lock (gate)
+        {
+            if (defaults is not null || !VfsEntryPoints.IsRegistered)
+                Options.Process = (defaults ?? new RecoveryOptions()).With(Options.FromEnvironment());
+            if (VfsEntryPoints.IsRegistered && !makeDefault) return;
+            if (!VfsEntryPoints.IsRegistered) AppDomain.CurrentDomain.ProcessExit += static (_, _) => StoreRegistry.CloseIdle();
+            VfsEntryPoints.Register(SqliteApi.FromLibrary(library()), makeDefault);
+        }
+    }
+
+    /// <summary>What the last failed call of this thread said in full: which file, what happened, what to do.</summary>
+    public static string LastError => Failures.Last;
+
+    /// <summary>Closes stores that no connection uses, at once instead of after their <c>linger</c>.</summary>
+    public static void CloseIdleStores() => StoreRegistry.CloseIdle();
+
+    /// <summary>The databases of a store: its directory, or the directory in which its <c>.recovery</c> lies.</summary>
+    public static IReadOnlyList<string> Databases(string storeDirectory) =>
+        InStore(storeDirectory, static store => store.Databases.Select(d => d.Name).Order(StringComparer.Ordinal).ToArray());
+
+    /// <summary>Deletes a database with its journal and WAL, durably, and the stub at its path. Connections that have it open can no longer write.</summary>
+    public static void Delete(string databasePath)
+    {
+        var path = Path.GetFullPath(databasePath);
+        var bytes = Encoding.UTF8.GetBytes(path);
+        Files.Delete([.. bytes, .. Files.JournalSuffixBytes], durable: false);
+        Files.Delete([.. bytes, .. Files.WalSuffixBytes], durable: false);
+        if (Files.Delete(bytes, durable: true) is null)
+            throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {path}.");
+    }
+
+    /// <summary>Moves a database to another name in the same store. It must not be open, and must have no WAL (close it cleanly first).</summary>
+    public static void Rename(string databasePath, string newPath)
+    {
+        var (from, to) = (Path.GetFullPath(databasePath), Path.GetFullPath(newPath));
+        if (OpenDatabases.Find(Encoding.UTF8.GetBytes(from)) is not null)
+            throw new RecoveryException(RecoveryError.Busy, $"{from} is open in this process. Close its connections before renaming it.");
+        var stub = Stub.Read(from);
+        if (stub.Content != PathContent.Stub) throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {from}.");
+        if (Stub.Read(to).Content != PathContent.Missing) throw new RecoveryException(RecoveryError.Invalid, $"{to} exists already.");
+        InStore(stub.Store!, store =>
+        {
+            var name = Path.GetFileName(to);
+            var database = store.Find(stub.Database!)
+                ?? throw new RecoveryException(RecoveryError.NotFound, $"The store {stub.Store} has no database {stub.Database}.");
+            if (store.Find(name) is not null) throw new RecoveryException(RecoveryError.Invalid, $"The store {stub.Store} has a database {name} already.");
+            if (store.FileExists(stub.Database + Files.WalSuffix) || store.FileExists(stub.Database + Files.JournalSuffix))
+                throw new RecoveryException(RecoveryError.Busy, $"{from} has a WAL or journal. Open it once and close it cleanly before renaming it.");
+            store.Rename(database, name);
+            store.Sync();
+            Stub.Write(to, stub.Store!, name);
+            Stub.Delete(from);
+            return true;
+        });
+    }
+
+    /// <summary>
+    /// Brings a plain SQLite database into a store, under the path given, with SQLite's own backup (a hot journal or WAL of the plain
+    /// database is taken into account). The plain file is left as it is; when the paths are the same it is kept beside, as
+    /// <c>NAME.plain</c>. A database that is there already is not overwritten.
+    /// </summary>
+    public static void Import(string plainFile, string databasePath)
+    {
+        Register();
+        var (from, to) = (Path.GetFullPath(plainFile), Path.GetFullPath(databasePath));
+        if (Stub.Read(from).Content != PathContent.PlainDatabase)
+            throw new RecoveryException(RecoveryError.Invalid, $"{from} is not a plain SQLite database.");
+        if (from == to) from = SetAside(from);
+        else if (Stub.Read(to).Content is not (PathContent.Missing or PathContent.Empty))
+            throw new RecoveryException(RecoveryError.Invalid, $"{to} exists already. Delete it first, or choose another name.");
+        if (VfsEntryPoints.Api.Copy(Uri(from), VfsEntryPoints.SystemName, Uri(to), "recovery") is { } message)
+            throw new RecoveryException(RecoveryError.IoWrite, $"{from} was not imported to {to}: {message}. {Failures.Last}");
+    }
+
+    static string SetAside(string path)
+    {
+        var aside = path + ".plain";
+        if (File.Exists(aside)) throw new RecoveryException(RecoveryError.Invalid, $"{aside} exists already. Move it away first.");
+        foreach (var suffix in (string[])["-journal", "-wal", "-shm"])
+            if (File.Exists(path + suffix)) File.Move(path + suffix, aside + suffix);
+        File.Move(path, aside);
+        return aside;
+    }
+
+    /// <summary>Writes a database as a plain SQLite file that any tool reads. Readers and writers go on meanwhile.</summary>
+    public static void Export(string databasePath, string plainFile)
+    {
+        Register();
+        var (from, to) = (Path.GetFullPath(databasePath), Path.GetFullPath(plainFile));
+        if (Stub.Read(from).Content != PathContent.Stub)
+            throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {from}.");
+        if (File.Exists(to)) throw new RecoveryException(RecoveryError.Invalid, $"{to} exists already. Delete it first, or choose another name.");
+        var partial = to + ".partial";
+        try
+        {
+            if (VfsEntryPoints.Api.Copy(Uri(from), "recovery", Uri(partial), VfsEntryPoints.SystemName) is { } message)
+                throw new RecoveryException(RecoveryError.IoWrite, $"{from} was not exported to {to}: {message}. {Failures.Last}");
+            File.Move(partial, to);
+        }
+        finally
+        {
+            File.Delete(partial);
+        }
+    }
+
+    static string Uri(string path) => "file:" + path.Replace("%", "%25").Replace("?", "%3f").Replace("#", "%23");
+
+    static T InStore<T>(string directory, Func<Store, T> action)
+    {
+        var store = Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
+        if (Path.GetFileName(store) != ".recovery" && Directory.Exists(Path.Combine(store, ".recovery"))) store = Path.Combine(store, ".recovery");
+        if (!Directory.Exists(store)) throw new RecoveryException(RecoveryError.NotFound, $"There is no store at {store}.");
+        var open = StoreRegistry.Acquire(store, Options.Process.With(Options.FromConfig(store)));
+        try
+        {
+            return action(open.Store);
+        }
+        finally
+        {
+            StoreRegistry.Release(open);
+        }
+    }
+}

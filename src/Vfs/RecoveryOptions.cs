@@ -1,0 +1,247 @@
+using System.Collections;
+using System.Globalization;
+using RecoveryVfs.PageStore;
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs;
+
+/// <summary>How readers and writers of a database meet.</summary>
+public enum Isolation
+{
+    /// <summary>Readers keep the version they started with; nobody blocks anybody but a second writer.</summary>
+    Snapshot,
+    /// <summary>As stock SQLite does in rollback modes: a reader holds a committing writer off, and the other way round.</summary>
+    Locking,
+}
+
+/// <summary>Where rollback journals are kept.</summary>
+public enum JournalPlace
+{
+    /// <summary>Privately in memory (large ones in an unlinked file): a commit is atomic without them.</summary>
+    Auto,
+    /// <summary>As plain files in the store, recorded in the log.</summary>
+    Plain,
+}
+
+/// <summary>When a COMMIT returns.</summary>
+public enum Durability
+{
+    /// <summary>When the commit is as durable on this machine as <c>PRAGMA synchronous</c> says; the remote follows within the sync interval.</summary>
+    Async,
+    /// <summary>When the remote has it.</summary>
+    Remote,
+}
+
+/// <summary>
+/// What can be chosen, with the same names everywhere: as a URI parameter (<c>file:a.db?vfs=recovery&amp;isolation=locking</c>), in the
+/// environment (<c>RECOVERY_ISOLATION</c>), in the store's <c>config</c> file (<c>isolation = locking</c>), or here. A URI goes before the
+/// store's config, that before the environment, that before what is given to <see cref="Recovery.Register(RecoveryOptions?, bool)"/>.
+/// What concerns a whole store counts when its first connection opens it.
+/// </summary>
+public sealed record RecoveryOptions
+{
+    /// <summary><c>store</c>: the store's directory; null for <c>.recovery</c> beside the database.</summary>
+    public string? Store { get; init; }
+
+    /// <summary><c>isolation</c>: <c>snapshot</c> or <c>locking</c>.</summary>
+    public Isolation Isolation { get; init; }
+
+    /// <summary><c>journal</c>: <c>auto</c> or <c>plain</c>.</summary>
+    public JournalPlace Journal { get; init; }
+
+    /// <summary><c>page-cache</c>: bytes of newest pages kept in memory, for a whole store (K, M and G are understood).</summary>
+    public long PageCacheBytes { get; init; } = 64L << 20;
+
+    /// <summary><c>overlay-budget</c>: bytes of uncommitted pages kept in memory before they spill to disk, for a whole store.</summary>
+    public long OverlayBytes { get; init; } = 64L << 20;
+
+    /// <summary><c>pending-budget</c>: bytes of committed pages that may wait to enter the page store.</summary>
+    public long PendingBytes { get; init; } = 32L << 20;
+
+    /// <summary><c>max-local-log</c>: the most bytes that the local log may grow to; commits fail beyond it.</summary>
+    public long MaxLocalLogBytes { get; init; } = 4L << 30;
+
+    /// <summary><c>remote</c>: <c>s3://bucket/prefix</c> or <c>file:///directory</c> to ship to. A store remembers it; <c>none</c> stops it.</summary>
+    public string? Remote { get; init; }
+
+    /// <summary><c>durability</c>: <c>async</c>, or <c>remote</c>: a COMMIT returns when the remote has it.</summary>
+    public Durability Durability { get; init; }
+
+    /// <summary><c>sync-interval</c>: how long commits are gathered before they are shipped, in milliseconds.</summary>
+    public TimeSpan SyncInterval { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary><c>hints-bytes</c>: log shipped between hints, which is the most that a restore has to replay.</summary>
+    public long HintsBytes { get; init; } = 256L << 20;
+
+    /// <summary><c>retention</c>: how far back every commit stays restorable, in hours.</summary>
+    public TimeSpan Retention { get; init; } = TimeSpan.FromDays(1);
+
+    /// <summary><c>auto-restore</c>: <c>on</c> restores a store whose local directory is gone from its remote before it opens.</summary>
+    public bool AutoRestore { get; init; }
+
+    /// <summary><c>pages</c>: <c>rocksdb</c>, or <c>memory</c> for tests and small throw-away stores (the log is written all the same).</summary>
+    public bool PagesInMemory { get; init; }
+
+    /// <summary><c>linger</c>: how long a store stays open after its last connection, in milliseconds.</summary>
+    public TimeSpan Linger { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary><c>lock-timeout</c>: how long opening waits for another process that has the store, in milliseconds. Longer than <c>linger</c>.</summary>
+    public TimeSpan LockTimeout { get; init; } = TimeSpan.FromSeconds(2.5);
+
+    /// <summary>The source of time; not to be set by name.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    internal StoreOptions ToStoreOptions(string directory) => new()
+    {
+        Directory = directory,
+        PageCacheBytes = PageCacheBytes,
+        OverlayBytes = OverlayBytes,
+        PendingBytes = PendingBytes,
+        MaxLocalLogBytes = MaxLocalLogBytes,
+        PagesInMemory = PagesInMemory,
+        Remote = RemoteOf(directory) is { } url
+            ? new RemoteOptions { Url = url, SyncInterval = SyncInterval, HintsBytes = HintsBytes, Retention = new() { Keep = Retention } }
+            : null,
+        Time = Time,
+    };
+
+    /// <summary>The remote given, or the one that the store has shipped to before: to stop shipping takes a word, not the lack of one.</summary>
+    string? RemoteOf(string directory)
+    {
+        if (Remote == "none") return null;
+        if (Remote is not null) return Remote;
+        var path = Path.Combine(directory, "remote");
+        return File.Exists(path) && File.ReadAllText(path).Trim() is { Length: > 0 } known ? known : null;
+    }
+}
+
+/// <summary>What came with one open: URI parameters, ours and SQLite's.</summary>
+internal sealed record OpenParameters
+{
+    public static readonly OpenParameters None = new();
+
+    public IReadOnlyList<KeyValuePair<string, string>> Values { get; init; } = [];
+    public bool PowersafeOverwrite { get; init; } = true;
+    public bool NoLock { get; init; }
+    public bool Immutable { get; init; }
+}
+
+/// <summary>The names of the options, and how their values are read.</summary>
+internal static class Options
+{
+    /// <summary>What was given to <see cref="Recovery.Register(RecoveryOptions?, bool)"/>, with the environment over it.</summary>
+    public static RecoveryOptions Process { get; set; } = new();
+
+    /// <summary>Every name, as in a URI.</summary>
+    public static readonly string[] Names =
+        ["store", "isolation", "journal", "page-cache", "overlay-budget", "pending-budget", "max-local-log", "pages",
+         "remote", "durability", "sync-interval", "hints-bytes", "retention", "auto-restore", "linger", "lock-timeout"];
+
+    /// <summary>The options with one of them set from text.</summary>
+    public static RecoveryOptions With(this RecoveryOptions options, string name, string value) => name switch
+    {
+        "store" => options with { Store = value },
+        "isolation" => options with { Isolation = ParseIsolation(value) },
+        "journal" => options with { Journal = ParseJournal(value) },
+        "page-cache" => options with { PageCacheBytes = ParseBytes(name, value) },
+        "overlay-budget" => options with { OverlayBytes = ParseBytes(name, value) },
+        "pending-budget" => options with { PendingBytes = ParseBytes(name, value) },
+        "max-local-log" => options with { MaxLocalLogBytes = ParseBytes(name, value) },
+        "remote" => options with { Remote = value },
+        "durability" => options with { Durability = ParseDurability(value) },
+        "sync-interval" => options with { SyncInterval = ParseMilliseconds(name, value) },
+        "hints-bytes" => options with { HintsBytes = ParseBytes(name, value) },
+        "retention" => options with { Retention = ParseHours(name, value) },
+        "auto-restore" => options with { AutoRestore = ParseSwitch(name, value) },
+        "pages" => options with { PagesInMemory = ParsePages(value) },
+        "linger" => options with { Linger = ParseMilliseconds(name, value) },
+        "lock-timeout" => options with { LockTimeout = ParseMilliseconds(name, value) },
+        _ => options,
+    };
+
+    public static RecoveryOptions With(this RecoveryOptions options, IEnumerable<KeyValuePair<string, string>> values) =>
+        values.Aggregate(options, (o, v) => o.With(v.Key, v.Value));
+
+    public static Isolation ParseIsolation(string value) => value.ToLowerInvariant() switch
+    {
+        "snapshot" => Isolation.Snapshot,
+        "locking" => Isolation.Locking,
+        _ => throw Unknown("isolation", value, "snapshot or locking"),
+    };
+
+    public static JournalPlace ParseJournal(string value) => value.ToLowerInvariant() switch
+    {
+        "auto" => JournalPlace.Auto,
+        "plain" => JournalPlace.Plain,
+        _ => throw Unknown("journal", value, "auto or plain"),
+    };
+
+    public static Durability ParseDurability(string value) => value.ToLowerInvariant() switch
+    {
+        "async" => Durability.Async,
+        "remote" => Durability.Remote,
+        _ => throw Unknown("durability", value, "async or remote"),
+    };
+
+    static bool ParseSwitch(string name, string value) => value.ToLowerInvariant() switch
+    {
+        "on" or "1" or "true" => true,
+        "off" or "0" or "false" => false,
+        _ => throw Unknown(name, value, "on or off"),
+    };
+
+    static TimeSpan ParseHours(string name, string value) =>
+        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= 24 * 366 * 100
+            ? TimeSpan.FromHours(number)
+            : throw Unknown(name, value, "a number of hours");
+
+    static bool ParsePages(string value) => value.ToLowerInvariant() switch
+    {
+        "rocksdb" => false,
+        "memory" => true,
+        _ => throw Unknown("pages", value, "rocksdb or memory"),
+    };
+
+    static long ParseBytes(string name, string value)
+    {
+        var unit = value.Length == 0 ? 0 : char.ToUpperInvariant(value[^1]) switch { 'K' => 10, 'M' => 20, 'G' => 30, _ => 0 };
+        var digits = unit == 0 ? value : value[..^1];
+        return long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= long.MaxValue >> unit
+            ? number << unit
+            : throw Unknown(name, value, "a number of bytes, as 64M");
+    }
+
+    static TimeSpan ParseMilliseconds(string name, string value) =>
+        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            ? TimeSpan.FromMilliseconds(number)
+            : throw Unknown(name, value, "a number of milliseconds");
+
+    static RecoveryException Unknown(string name, string value, string wanted) =>
+        new(RecoveryError.Invalid, $"The option {name} cannot be '{value}': give {wanted}.");
+
+    /// <summary>The options that the environment sets: RECOVERY_ISOLATION, RECOVERY_PAGE_CACHE, and so on.</summary>
+    public static IEnumerable<KeyValuePair<string, string>> FromEnvironment()
+    {
+        foreach (DictionaryEntry entry in Environment.GetEnvironmentVariables())
+        {
+            var name = ((string)entry.Key).ToLowerInvariant();
+            if (!name.StartsWith("recovery_", StringComparison.Ordinal) || entry.Value is not string { Length: > 0 } value) continue;
+            name = name["recovery_".Length..].Replace('_', '-');
+            if (Names.Contains(name)) yield return KeyValuePair.Create(name, value);
+        }
+    }
+
+    /// <summary>The options in a store's config file, one `name = value` a line; none when there is no such file.</summary>
+    public static IEnumerable<KeyValuePair<string, string>> FromConfig(string directory)
+    {
+        var path = Path.Combine(directory, "config");
+        if (!File.Exists(path)) yield break;
+        foreach (var line in File.ReadLines(path))
+        {
+            var text = line.Split('#')[0];
+            var at = text.IndexOf('=');
+            if (at < 0) continue;
+            yield return KeyValuePair.Create(text[..at].Trim(), text[(at + 1)..].Trim());
+        }
+    }
+}

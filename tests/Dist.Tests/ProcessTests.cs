@@ -1,0 +1,65 @@
+namespace RecoveryVfs.Dist.Tests;
+
+/// <summary>Several processes, of several languages, and one store.</summary>
+public sealed class ProcessTests
+{
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task Every_commit_that_returned_survives_kill_9_and_is_read_by_another_language(int round)
+    {
+        using var store = new StoreDirectory();
+        using var writer = Command.Start([], Repository.HostProgram("commits"), Repository.Extension, store.Uri, "1000000");
+        var returned = 0L;
+        while (returned < 400 * round)
+            returned = long.Parse(await writer.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("The writer ended."));
+        writer.Kill();
+        // Lines already in the pipe are commits that returned, too.
+        while (await writer.StandardOutput.ReadLineAsync() is { } line)
+            returned = long.Parse(line);
+        await writer.WaitForExitAsync();
+        var found = store.Shell("SELECT max(x) FROM n; SELECT count(*) FROM n; PRAGMA integrity_check").MustSucceed().Lines;
+        Assert.InRange(long.Parse(found[0]), returned, returned + 1);
+        Assert.Equal(found[0], found[1]);
+        Assert.Equal("ok", found[2]);
+    }
+
+    [Fact]
+    public async Task A_second_writing_process_is_told_who_has_the_store()
+    {
+        using var store = new StoreDirectory();
+        using var holder = Command.Start([], Repository.HostProgram("commits"), Repository.Extension, store.Uri, "10");
+        while (await holder.StandardOutput.ReadLineAsync() is { } line && line != "10") { }
+        var second = Python(store.Uri, "print(db.execute('SELECT count(*) FROM n').fetchone()[0])");
+        Assert.NotEqual(0, second.ExitCode);
+        Assert.Contains("database is locked", second.Errors);
+        Assert.Contains(holder.Id.ToString(), store.Shell("SELECT 1 FROM n").Errors);
+        holder.StandardInput.Close();
+        await holder.WaitForExitAsync();
+        Assert.Equal(0, holder.ExitCode);
+        Assert.Equal("10", Python(store.Uri, "print(db.execute('SELECT count(*) FROM n').fetchone()[0])").MustSucceed().Output.Trim());
+    }
+
+    [Fact]
+    public async Task Another_process_reads_with_mode_ro_while_the_first_writes()
+    {
+        using var store = new StoreDirectory();
+        using var holder = Command.Start([], Repository.HostProgram("commits"), Repository.Extension, store.Uri, "10");
+        while (await holder.StandardOutput.ReadLineAsync() is { } line && line != "10") { }
+        var reader = Python(store.Uri + "&mode=ro", "print(db.execute('SELECT count(*) FROM n').fetchone()[0])").MustSucceed();
+        Assert.Equal("10", reader.Output.Trim());
+        holder.StandardInput.Close();
+        await holder.WaitForExitAsync();
+        Assert.Equal(0, holder.ExitCode);
+    }
+
+    static Outcome Python(string uri, string code) => Command.Run("/usr/bin/python3", "-c", $"""
+        import sqlite3
+        loader = sqlite3.connect(':memory:')
+        loader.enable_load_extension(True)
+        loader.load_extension('{Repository.Extension}')
+        db = sqlite3.connect('{uri}', uri=True, timeout=0)
+        {code}
+        """);
+}

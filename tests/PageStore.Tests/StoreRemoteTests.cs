@@ -1,0 +1,97 @@
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote;
+
+namespace RecoveryVfs.PageStore.Tests;
+
+/// <summary>A store ships to a remote, the machine is lost, and another one gets everything back, at any commit.</summary>
+public sealed class StoreRemoteTests : IDisposable
+{
+    readonly string root = Path.Combine(Path.GetTempPath(), "remote-" + Guid.NewGuid().ToString("N"));
+
+    public void Dispose() => Directory.Delete(root, recursive: true);
+
+    string Url => "file://" + Path.Combine(root, "bucket");
+
+    StoreOptions Options(string name, bool remote = true, long hintsBytes = 1 << 20) => new()
+    {
+        Directory = Path.Combine(root, name),
+        PageCacheBytes = 1 << 20,
+        PendingBytes = 1 << 20,
+        Remote = remote ? new RemoteOptions { Url = Url, SyncInterval = TimeSpan.FromMilliseconds(20), HintsBytes = hintsBytes } : null,
+    };
+
+    async Task<RestoreResult> Restore(string name, RestoreTarget target = default)
+    {
+        await using var objects = RemoteUrl.Parse(Url).Open(readOnly: true);
+        var plan = await RestorePlanner.PlanAsync(new RemoteContext { Store = objects }, target);
+        return await StoreRestore.RestoreAsync(plan, Options(name, remote: false));
+    }
+
+    [Fact]
+    public async Task Every_commit_can_be_restored_and_the_newest_taken_over()
+    {
+        var seed = Environment.GetEnvironmentVariable("RECOVERY_SEED") is { Length: > 0 } given ? int.Parse(given) : Random.Shared.Next();
+        try
+        {
+            await Run(new Random(seed));
+        }
+        catch (Exception e)
+        {
+            throw new InvalidOperationException($"RECOVERY_SEED={seed}: {e.Message}", e);
+        }
+    }
+
+    async Task Run(Random random)
+    {
+        var model = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
+        var states = new List<(ulong Lsn, SortedDictionary<string, byte[]> State)>();
+        var writer = Store.Open(Options("writer"));
+        try
+        {
+            for (var i = 0; i < 60; i++)
+            {
+                StoreTests.Transaction(random, writer, model);
+                states.Add((writer.Lsn.Last, new(model, StringComparer.Ordinal)));
+                if (i == 20) await writer.Remote!.PublishHintsAsync();
+                if (random.Next(10) == 0) writer.WaitShipped(writer.Lsn.Last);
+            }
+            writer.SyncRemote();
+            Assert.Equal(writer.Lsn.Last, writer.Remote!.State.ShippedLsn);
+            await writer.Remote.PublishHintsAsync();
+            for (var i = 0; i < 10; i++) StoreTests.Transaction(random, writer, model);
+            writer.SyncRemote();
+            foreach (var (lsn, state) in states.Skip(21).DistinctBy(s => s.Lsn).OrderBy(_ => random.Next()).Take(4))
+            {
+                var at = await Restore($"at-{lsn}", RestoreTarget.At(lsn));
+                Assert.Equal(lsn, at.Lsn);
+                using var store = Store.Open(Options($"at-{lsn}", remote: false));
+                StoreTests.Compare(store, state);
+            }
+            var result = await Restore("second");
+            Assert.Equal(writer.Lsn.Last, result.Lsn);
+            using (var second = Store.Open(Options("second")))
+            {
+                StoreTests.Compare(second, model);
+                StoreTests.Transaction(random, second, model);
+                second.WaitShipped(second.Lsn.Last);
+                // The first writer is fenced as soon as it ships anything.
+                var other = new SortedDictionary<string, byte[]>(model, StringComparer.Ordinal);
+                var fenced = Assert.Throws<RecoveryException>(() =>
+                {
+                    using var overlay = writer.BeginOverlay(writer.Create("zombie.db"), writer.Create("zombie.db").Current);
+                    overlay.Write(0, new byte[512]);
+                    writer.WaitShipped(writer.Commit([overlay], durable: true));
+                });
+                Assert.Equal(RecoveryError.Fenced, fenced.Error);
+                Assert.Equal(RecoveryError.Fenced, Assert.Throws<RecoveryException>(() => writer.Create("more.db")).Error);
+            }
+            using (var again = Store.Open(Options("second"))) StoreTests.Compare(again, model);
+            Assert.NotEqual(0UL, (await Restore("third")).Lsn);
+            using (var third = Store.Open(Options("third", remote: false))) StoreTests.Compare(third, model);
+        }
+        finally
+        {
+            writer.Dispose();
+        }
+    }
+}

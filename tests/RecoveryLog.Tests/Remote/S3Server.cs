@@ -1,0 +1,89 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using Amazon.Runtime;
+using Amazon.S3;
+using RecoveryVfs.RecoveryLog.Remote;
+
+namespace RecoveryVfs.RecoveryLog.Tests.Remote;
+
+/// <summary>Tests that share one real S3 server.</summary>
+[CollectionDefinition(Name)]
+public sealed class S3Collection : ICollectionFixture<S3Server>
+{
+    public const string Name = "S3";
+}
+
+/// <summary>Ceph's RADOS Gateway on loopback, started by the scripts in tests/s3; its packages are installed when they are missing.</summary>
+public sealed class S3Server : IDisposable
+{
+    const string AccessKey = "testaccesskey", SecretKey = "testsecretkey0123456789";
+
+    readonly string directory = Path.Combine(Path.GetTempPath(), $"recovery-s3-{Guid.NewGuid():n}");
+    int buckets;
+
+    public S3Server()
+    {
+        var port = FreePort();
+        Endpoint = new Uri($"http://127.0.0.1:{port}");
+        if (!File.Exists("/usr/bin/radosgw"))
+        {
+            Run("apt-get", ["update", "-q"]);
+            Run("apt-get", ["install", "-q", "-y", "--no-install-recommends", "ceph-mon", "ceph-osd", "radosgw"]);
+        }
+        Run(Script("ceph-start.sh"), [directory], ("RGW_PORT", $"{port}"), ("MON_PORT", $"{FreePort()}"),
+            ("ACCESS_KEY", AccessKey), ("SECRET_KEY", SecretKey));
+    }
+
+    public Uri Endpoint { get; }
+
+    public static AWSCredentials Credentials { get; } = new BasicAWSCredentials(AccessKey, SecretKey);
+
+    /// <summary>A new bucket, and a prefix in it.</summary>
+    public async Task<RemoteUrl> NewRemoteAsync()
+    {
+        var name = $"bucket-{Interlocked.Increment(ref buckets)}";
+        using var client = new AmazonS3Client(Credentials, new AmazonS3Config { ServiceURL = Endpoint.AbsoluteUri, ForcePathStyle = true });
+        await client.PutBucketAsync(name);
+        return RemoteUrl.Parse($"s3://{name}/a/prefix?endpoint={Endpoint}", _ => null);
+    }
+
+    public async Task<S3ObjectStore> NewStoreAsync() => new(await NewRemoteAsync(), TimeProvider.System, Credentials);
+
+    /// <summary>Kills the gateway, as an outage; the objects stay.</summary>
+    public void StopGateway() => Run(Script("ceph-rgw.sh"), ["stop", directory]);
+
+    public void StartGateway() => Run(Script("ceph-rgw.sh"), ["start", directory]);
+
+    public void Dispose()
+    {
+        Run(Script("ceph-stop.sh"), [directory]);
+        Directory.Delete(directory, recursive: true);
+    }
+
+    static string Script(string name, [CallerFilePath] string here = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../s3", name));
+
+    internal static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    static void Run(string program, string[] arguments, params (string Name, string Value)[] environment)
+    {
+        // Into a file, not a pipe: the daemons that the scripts start would keep a pipe open.
+        var output = Path.GetTempFileName();
+        var start = new ProcessStartInfo("/bin/bash", ["-c", "exec \"$@\" > \"$RUN_OUTPUT\" 2>&1", "run", program, .. arguments]);
+        start.Environment["RUN_OUTPUT"] = output;
+        start.Environment["DEBIAN_FRONTEND"] = "noninteractive";
+        foreach (var (name, value) in environment) start.Environment[name] = value;
+        using var process = Process.Start(start)!;
+        process.WaitForExit();
+        var said = File.ReadAllText(output);
+        File.Delete(output);
+        if (process.ExitCode != 0) throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} failed:\n{said}");
+    }
+}
