@@ -44,6 +44,23 @@ public static class StoreRestore
         }
     }
 
+    /// <summary>
+    /// Before a store is opened whose directory does not exist: restores the newest state of its remote, if there ever was one. A remote that cannot be
+    /// read, or has something that does not verify, is an error: its absence is proved by its answer, never assumed.
+    /// </summary>
+    public static void RestoreIfGone(StoreOptions options)
+    {
+        if (options.Remote is not { } remote || Directory.Exists(options.Directory)) return;
+        Task.Run(async () =>
+        {
+            await using var objects = remote.Open?.Invoke(remote) ?? RemoteUrl.Parse(remote.Url).Open(readOnly: true, time: options.Time);
+            var context = new RemoteContext { Store = objects, Time = options.Time };
+            if (await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default) is null) return;
+            var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest);
+            await RestoreAsync(plan, options with { Remote = null });
+        }).GetAwaiter().GetResult();
+    }
+
     static async Task<RestoreResult> RestoreIntoAsync(
         RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation)
     {

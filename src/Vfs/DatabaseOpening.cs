@@ -86,7 +86,7 @@ internal static class DatabaseOpening
 
     static OpenStore Acquire(string directory, Stub stub, RecoveryOptions options)
     {
-        if (stub.Content == PathContent.Stub && !Directory.Exists(directory))
+        if (stub.Content == PathContent.Stub && !Directory.Exists(directory) && !options.AutoRestore)
             throw new RecoveryException(RecoveryError.CannotOpen,
                 $"The database {stub.Database} is in the store {directory}, which does not exist. Bring the store back, or restore it.");
         return StoreRegistry.Acquire(directory, options);

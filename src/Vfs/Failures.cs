@@ -16,23 +16,19 @@ internal static class Failures
     public static string Last => last ?? "";
 
     /// <summary>
-    /// The code of an error on an open file. The pager keeps its promises after SQLITE_FULL, SQLITE_IOERR* and, before a
-    /// transaction has written, SQLITE_BUSY and SQLITE_READONLY; damage is SQLITE_IOERR_DATA so that the cache is dropped too.
+    /// The code of an error on a file: SQLITE_FULL or one of SQLITE_IOERR_*, nothing else. Only those put the pager into its error
+    /// state, in which it drops its cache; after any other code from a write, a sync or the journal's deletion it goes on with pages
+    /// that are neither committed nor rolled back, and the next COMMIT returns without writing them. Damage is SQLITE_IOERR_DATA.
     /// </summary>
-    public static int CodeOf(Exception error, int otherwise) => error is not RecoveryException known
+    static int CodeOf(Exception error, int otherwise) => error is not RecoveryException known
         ? error is OutOfMemoryException ? Sqlite.IoErrNoMem : otherwise
         : known.Error switch
         {
             RecoveryError.Full => Sqlite.Full,
-            RecoveryError.Busy => Sqlite.Busy,
             RecoveryError.IoRead => Sqlite.IoErrRead,
             RecoveryError.IoWrite => Sqlite.IoErrWrite,
             RecoveryError.IoSync => Sqlite.IoErrFsync,
             RecoveryError.Corrupt => Sqlite.IoErrData,
-            RecoveryError.ReadOnly or RecoveryError.Fenced => Sqlite.ReadOnly,
-            RecoveryError.CannotOpen or RecoveryError.TooNew => Sqlite.CantOpen,
-            RecoveryError.Invalid => Sqlite.Error,
-            RecoveryError.NotFound or RecoveryError.Remote => otherwise,
             _ => otherwise,
         };
 
@@ -50,16 +46,6 @@ internal static class Failures
             RecoveryError.ReadOnly or RecoveryError.Fenced => Sqlite.ReadOnly,
             _ => Sqlite.CantOpen,
         };
-
-    /// <summary>
-    /// The code of a failed publish. After FCNTL_COMMIT_PHASETWO the pager goes into its error state, which drops its cache, only for
-    /// SQLITE_IOERR* and SQLITE_FULL; with any other code it would go on with pages that were never committed.
-    /// </summary>
-    public static int ReportCommit(Exception error)
-    {
-        var code = CodeOf(error, Sqlite.IoErrWrite);
-        return Report(code == Sqlite.Full || (code & 0xff) == Sqlite.IoErr ? code : Sqlite.IoErrWrite, error.Message);
-    }
 
     public static int ReportOpening(Exception error) => Report(CodeOfOpening(error), Text(error));
 

@@ -26,7 +26,7 @@ internal static class Files
             if (readOnly) flags = flags & ~(Sqlite.OpenReadWrite | Sqlite.OpenCreate) | Sqlite.OpenReadOnly;
             var options = parameters.Values.Count == 0 ? database.Store.Options : database.Store.Options.With(parameters.Values);
             if (parameters.Values.Any(v => v.Key == "journal")) database.PlainJournal = options.Journal == JournalPlace.Plain;
-            return new MainFile(database, options.Isolation, readOnly, parameters);
+            return new MainFile(database, options, readOnly, parameters);
         }
         catch
         {
@@ -51,14 +51,14 @@ internal static class Files
 
     static RecordedFile? OpenWal(ReadOnlySpan<byte> path, int flags)
     {
-        if (DatabaseOf(path, WalSuffixBytes) is not { } database) return null;
+        if (DatabaseOf(path, WalSuffixBytes) is not { } database) return OpenOfClosed(path, flags);
         var readOnly = (flags & Sqlite.OpenReadOnly) != 0;
         lock (database.WalGate)
         {
             var create = (flags & Sqlite.OpenCreate) != 0 && !readOnly;
             if (database.Store.Store.OpenFile(database.Database.Name + WalSuffix, create) is not { } file) return null;
             database.WalOpened();
-            return new RecordedFile(database, file, isWal: true, readOnly);
+            return new RecordedFile(file, readOnly, database.WalClosed);
         }
     }
 
@@ -66,15 +66,37 @@ internal static class Files
     {
         var create = (flags & Sqlite.OpenCreate) != 0;
         var database = DatabaseOf(path, JournalSuffixBytes);
-        // A database that was deleted under its handles has no name for a plain journal any more.
-        if (database is null) return create ? new PrivateJournal(Path.GetTempPath()) : null;
+        if (database is null) return IsOrphanJournal(path) ? create ? new PrivateJournal(Path.GetTempPath()) : null : OpenOfClosed(path, flags);
         // A journal that a crash or another connection left is opened whatever this one would create.
         if (!database.JournalExists && !create) return null;
         if (!database.JournalExists && !database.PlainJournal) return new PrivateJournal(database.Store.Directory);
         var readOnly = (flags & Sqlite.OpenReadOnly) != 0;
         if (database.Store.Store.OpenFile(database.Database.Name + JournalSuffix, create && !readOnly) is not { } file) return null;
         database.JournalExists = true;
-        return new RecordedFile(database, file, isWal: false, readOnly);
+        return new RecordedFile(file, readOnly, static () => { });
+    }
+
+    static bool IsOrphanJournal(ReadOnlySpan<byte> path) =>
+        path.EndsWith(JournalSuffixBytes) && OpenDatabases.IsOrphan(path[..^JournalSuffixBytes.Length]);
+
+    /// <summary>A journal or WAL by itself, as a program that copies files opens it: its database is not open, or not there yet.</summary>
+    static RecordedFile? OpenOfClosed(ReadOnlySpan<byte> path, int flags)
+    {
+        if (PlaceOfClosed(path) is not { } place) return null;
+        var readOnly = (flags & Sqlite.OpenReadOnly) != 0;
+        var store = AcquireExisting(place.Store);
+        try
+        {
+            if (store.Store.OpenFile(place.Name, !readOnly && (flags & Sqlite.OpenCreate) != 0) is { } file)
+                return new RecordedFile(file, readOnly, () => StoreRegistry.Release(store));
+        }
+        catch
+        {
+            StoreRegistry.Release(store);
+            throw;
+        }
+        StoreRegistry.Release(store);
+        return null;
     }
 
     /// <summary>xAccess: whether a file of ours exists; null when the name is none of ours.</summary>
@@ -95,11 +117,13 @@ internal static class Files
         if (OpenDatabases.Find(path) is { } database)
         {
             OpenDatabases.Delete(database, durable);
+            DeleteCompanions(database.Store.Store, database.Database.Name, durable);
             Stub.Delete(Encoding.UTF8.GetString(path));
             return Sqlite.Ok;
         }
         if (SuperJournals.Delete(path) is { } code) return code;
         if (DeleteClosed(Encoding.UTF8.GetString(path), durable)) return Sqlite.Ok;
+        if (IsOrphanJournal(path)) return Sqlite.Ok;
         return ClosedCompanion(path, (store, name) => store.DeleteFile(name, durable)) switch
         {
             true => Sqlite.Ok,
@@ -108,12 +132,20 @@ internal static class Files
         };
     }
 
+    /// <summary>Nobody can name a journal or WAL whose database is gone, and a new database of that name must not inherit them.</summary>
+    static void DeleteCompanions(Store store, string name, bool durable)
+    {
+        store.DeleteFile(name + JournalSuffix, durable);
+        store.DeleteFile(name + WalSuffix, durable);
+    }
+
     static int DeleteJournal(OpenDatabase database, bool durable)
     {
         // A private journal is gone already; SQLite fails the commit unless its deletion succeeds.
         if (!database.JournalExists) return database.PlainJournal ? Sqlite.IoErrDeleteNoEntry : Sqlite.Ok;
+        var deleted = database.Store.Store.DeleteFile(database.Database.Name + JournalSuffix, durable);
         database.JournalExists = false;
-        return database.Store.Store.DeleteFile(database.Database.Name + JournalSuffix, durable) ? Sqlite.Ok : Sqlite.IoErrDeleteNoEntry;
+        return deleted ? Sqlite.Ok : Sqlite.IoErrDeleteNoEntry;
     }
 
     /// <summary>
@@ -126,8 +158,9 @@ internal static class Files
         {
             if (database.IsWalOpen) return Failures.Report(Sqlite.Busy, $"The WAL of {database.Path} is in use and was not deleted.");
             if (!database.WalExists) return Sqlite.IoErrDeleteNoEntry;
+            var deleted = database.Store.Store.DeleteFile(database.Database.Name + WalSuffix, durable);
             database.WalExists = false;
-            return database.Store.Store.DeleteFile(database.Database.Name + WalSuffix, durable) ? Sqlite.Ok : Sqlite.IoErrDeleteNoEntry;
+            return deleted ? Sqlite.Ok : Sqlite.IoErrDeleteNoEntry;
         }
     }
 
@@ -135,18 +168,32 @@ internal static class Files
     public static OpenDatabase? DatabaseOf(ReadOnlySpan<byte> path, ReadOnlySpan<byte> suffix) =>
         path.EndsWith(suffix) ? OpenDatabases.Find(path[..^suffix.Length]) : null;
 
-    /// <summary>Asks the store about a journal or WAL whose database is not open; null when there is no database at that path.</summary>
-    static bool? ClosedCompanion(ReadOnlySpan<byte> path, Func<Store, string, bool> ask)
+    /// <summary>
+    /// Where a journal or WAL is whose database is not open: in the store that the database's stub names, else in the one beside it.
+    /// Null when there is no such store, or the name is not a journal's or WAL's.
+    /// </summary>
+    static (string Store, string Name)? PlaceOfClosed(ReadOnlySpan<byte> path)
     {
         var suffix = path.EndsWith(JournalSuffixBytes) ? JournalSuffix : path.EndsWith(WalSuffixBytes) ? WalSuffix : null;
         if (suffix is null) return null;
         var main = Encoding.UTF8.GetString(path)[..^suffix.Length];
         var stub = Stub.Read(main);
-        if (stub.Content != PathContent.Stub || !Directory.Exists(stub.Store)) return null;
-        var store = StoreRegistry.Acquire(stub.Store, Options.Process.With(Options.FromConfig(stub.Store)));
+        if (stub.Content == PathContent.PlainDatabase) return null;
+        var store = stub.Store ?? Path.Combine(Path.GetDirectoryName(main)!, ".recovery");
+        return Directory.Exists(store) ? (store, (stub.Database ?? Path.GetFileName(main)) + suffix) : null;
+    }
+
+    static OpenStore AcquireExisting(string directory) =>
+        StoreRegistry.Acquire(directory, Options.Process.With(Options.FromConfig(directory)));
+
+    /// <summary>Asks the store about a journal or WAL whose database is not open; null when no store could have it.</summary>
+    static bool? ClosedCompanion(ReadOnlySpan<byte> path, Func<Store, string, bool> ask)
+    {
+        if (IsOrphanJournal(path) || PlaceOfClosed(path) is not { } place) return null;
+        var store = AcquireExisting(place.Store);
         try
         {
-            return ask(store.Store, stub.Database + suffix);
+            return ask(store.Store, place.Name);
         }
         finally
         {
@@ -161,10 +208,11 @@ internal static class Files
         if (stub.Content != PathContent.Stub) return false;
         if (Directory.Exists(stub.Store))
         {
-            var store = StoreRegistry.Acquire(stub.Store, Options.Process.With(Options.FromConfig(stub.Store)));
+            var store = AcquireExisting(stub.Store!);
             try
             {
                 if (store.Store.Find(stub.Database!) is { } database) store.Store.Delete(database, durable);
+                DeleteCompanions(store.Store, stub.Database!, durable);
             }
             finally
             {

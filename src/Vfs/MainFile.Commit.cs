@@ -191,13 +191,24 @@ internal sealed partial class MainFile
         {
             if (overlay is not null) Publish(IsSynced);
             else if (open.WalExists && !readOnly) Store.WriteOut();
+            else return Sqlite.Ok;
+            WaitForRemote();
             return Sqlite.Ok;
         }
         catch (Exception e)
         {
             DropOverlay();
-            return Failures.ReportCommit(e);
+            return Failures.Report(e, Sqlite.IoErrWrite);
         }
+    }
+
+    /// <summary>
+    /// With durability=remote, a COMMIT returns when the remote has it. An error here (this writer was fenced, its remote can never be reached) comes after
+    /// the commit was published locally: the store takes no more writes then, and the commit is kept for salvage.
+    /// </summary>
+    public void WaitForRemote()
+    {
+        if (Durability == Durability.Remote) Store.WaitShipped(Store.Lsn.Last);
     }
 
     public void OnCheckpointStart()

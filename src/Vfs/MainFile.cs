@@ -25,10 +25,11 @@ internal sealed partial class MainFile : VfsFile
     // The version (its LSN) that this connection's page cache was last known to agree with; 0 for unknown. See ValidateCache.
     ulong validated;
 
-    public MainFile(OpenDatabase open, Isolation isolation, bool readOnly, OpenParameters parameters)
+    public MainFile(OpenDatabase open, RecoveryOptions options, bool readOnly, OpenParameters parameters)
     {
         this.open = open;
-        this.isolation = isolation;
+        isolation = options.Isolation;
+        Durability = options.Durability;
         this.readOnly = readOnly;
         database = open.Database;
         noLock = parameters.NoLock;
@@ -50,6 +51,9 @@ internal sealed partial class MainFile : VfsFile
     /// <summary>SQLITE_FCNTL_PERSIST_WAL: whether the last close leaves the WAL.</summary>
     public bool PersistWal { get; set; }
 
+    /// <summary>When this handle's commits return.</summary>
+    public Durability Durability { get; set; }
+
     /// <summary>Readers' and writers' behaviour of this handle; takes effect with the next lock.</summary>
     public Isolation Isolation
     {
@@ -58,13 +62,11 @@ internal sealed partial class MainFile : VfsFile
     }
 
     /// <remarks>
-    /// The log keeps writes in order and makes a prefix of them durable, which is what SEQUENTIAL and SAFE_APPEND say; with them SQLite
-    /// leaves out syncs and header updates of a journal that we would ignore. They are not claimed with <c>journal=plain</c>, which is
-    /// for those who want the journal as stock SQLite writes it. Nor is BATCH_ATOMIC: commits are atomic anyway, and the pager's
-    /// fallback after a refused batch assumes that the file still shows what was there before it.
+    /// No more than a disk would say. SEQUENTIAL and SAFE_APPEND would be true, but save SQLite only calls that cost us nothing, and
+    /// BATCH_ATOMIC would gain nothing: commits are atomic anyway, and the pager's way back from a refused batch assumes that the
+    /// file still shows what was there before it.
     /// </remarks>
-    public override int Capabilities =>
-        (PowersafeOverwrite ? Sqlite.CapPowersafeOverwrite : 0) | (open.PlainJournal ? 0 : Sqlite.CapSequential | Sqlite.CapSafeAppend);
+    public override int Capabilities => PowersafeOverwrite ? Sqlite.CapPowersafeOverwrite : 0;
 
     public override long SizeBytes => overlay?.SizeBytes ?? pin?.SizeBytes ?? database.Current.SizeBytes;
 

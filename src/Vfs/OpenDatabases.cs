@@ -8,6 +8,22 @@ internal static class OpenDatabases
     static readonly System.Collections.Concurrent.ConcurrentDictionary<byte[], OpenDatabase>.AlternateLookup<ReadOnlySpan<byte>> byPathBytes =
         byPath.GetAlternateLookup<ReadOnlySpan<byte>>();
 
+    // Paths of databases that were deleted under their handles, as long as those are open.
+    static readonly List<(OpenDatabase Database, byte[] Path)> orphans = [];
+    static volatile int orphanCount;
+
+    /// <summary>Whether a database of that path was deleted under handles that are still open: their journals have no name any more.</summary>
+    public static bool IsOrphan(ReadOnlySpan<byte> path)
+    {
+        if (orphanCount == 0) return false;
+        lock (gate)
+        {
+            foreach (var (_, each) in orphans)
+                if (path.SequenceEqual(each)) return true;
+            return false;
+        }
+    }
+
     /// <summary>The open database at a path, or null. Takes no lock and allocates nothing.</summary>
     public static OpenDatabase? Find(ReadOnlySpan<byte> path) => byPathBytes.TryGetValue(path, out var found) ? found : null;
 
@@ -51,6 +67,8 @@ internal static class OpenDatabases
         {
             if (--database.Handles > 0) return;
             Forget(database);
+            orphans.RemoveAll(o => ReferenceEquals(o.Database, database));
+            orphanCount = orphans.Count;
         }
         StoreRegistry.Release(database.Store);
     }
@@ -62,6 +80,8 @@ internal static class OpenDatabases
     {
         lock (gate)
         {
+            foreach (var key in database.Keys) orphans.Add((database, key));
+            orphanCount = orphans.Count;
             Forget(database);
             database.Store.Store.Delete(database.Database, durable);
         }

@@ -27,13 +27,20 @@ internal static class Pragmas
             case "recovery_durable_lsn":
                 return store.Lsn.Durable.ToString(CultureInfo.InvariantCulture);
             case "recovery_sync":
-                store.Sync();
+                store.SyncRemote();
                 return store.Lsn.Durable.ToString(CultureInfo.InvariantCulture);
+            case "recovery_remote":
+                return store.Remote?.Url ?? "none";
+            case "recovery_remote_lsn":
+                return (store.Remote?.State.ShippedLsn ?? 0).ToString(CultureInfo.InvariantCulture);
+            case "recovery_durability":
+                if (value is not null) file.Durability = Options.ParseDurability(value);
+                return file.Durability == Durability.Remote ? "remote" : "async";
             case "recovery_checkpoint":
                 store.Checkpoint();
                 return store.Lsn.Durable.ToString(CultureInfo.InvariantCulture);
             case "recovery_verify":
-                var problems = store.Verify(value == "all" ? null : file.Open.Database, CancellationToken.None);
+                var problems = store.Verify(value == "store" ? null : file.Open.Database, CancellationToken.None);
                 return problems.Count == 0 ? "ok" : string.Join('\n', problems);
             case "recovery_databases":
                 return string.Join('\n', store.Databases.Select(d => d.Name));

@@ -2,8 +2,8 @@ using RecoveryVfs.PageStore;
 
 namespace RecoveryVfs;
 
-/// <summary>A WAL, or a rollback journal with <c>journal=plain</c>: a plain file under the store, every change of it in the recovery log.</summary>
-internal sealed class RecordedFile(OpenDatabase database, PlainFile file, bool isWal, bool readOnly) : VfsFile
+/// <summary>A WAL, or a rollback journal with <c>journal=plain</c>: a plain file under the store, every change of it in the recovery log. onClose comes once, after it was closed.</summary>
+internal sealed class RecordedFile(PlainFile file, bool readOnly, Action onClose) : VfsFile
 {
     public override long SizeBytes => file.SizeBytes;
 
@@ -32,7 +32,7 @@ internal sealed class RecordedFile(OpenDatabase database, PlainFile file, bool i
     public override int Close()
     {
         file.Dispose();
-        if (isWal) database.WalClosed();
+        onClose();
         return Sqlite.Ok;
     }
 }

@@ -23,6 +23,15 @@ public enum JournalPlace
     Plain,
 }
 
+/// <summary>When a COMMIT returns.</summary>
+public enum Durability
+{
+    /// <summary>When the commit is as durable on this machine as <c>PRAGMA synchronous</c> says; the remote follows within the sync interval.</summary>
+    Async,
+    /// <summary>When the remote has it.</summary>
+    Remote,
+}
+
 /// <summary>
 /// What can be chosen, with the same names everywhere: as a URI parameter (<c>file:a.db?vfs=recovery&amp;isolation=locking</c>), in the
 /// environment (<c>RECOVERY_ISOLATION</c>), in the store's <c>config</c> file (<c>isolation = locking</c>), or here. A URI goes before the
@@ -52,6 +61,24 @@ public sealed record RecoveryOptions
     /// <summary><c>max-local-log</c>: the most bytes that the local log may grow to; commits fail beyond it.</summary>
     public long MaxLocalLogBytes { get; init; } = 4L << 30;
 
+    /// <summary><c>remote</c>: <c>s3://bucket/prefix</c> or <c>file:///directory</c> to ship to. A store remembers it; <c>none</c> stops it.</summary>
+    public string? Remote { get; init; }
+
+    /// <summary><c>durability</c>: <c>async</c>, or <c>remote</c>: a COMMIT returns when the remote has it.</summary>
+    public Durability Durability { get; init; }
+
+    /// <summary><c>sync-interval</c>: how long commits are gathered before they are shipped, in milliseconds.</summary>
+    public TimeSpan SyncInterval { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary><c>hints-bytes</c>: log shipped between hints, which is the most that a restore has to replay.</summary>
+    public long HintsBytes { get; init; } = 256L << 20;
+
+    /// <summary><c>retention</c>: how far back every commit stays restorable, in hours.</summary>
+    public TimeSpan Retention { get; init; } = TimeSpan.FromDays(1);
+
+    /// <summary><c>auto-restore</c>: <c>on</c> restores a store whose local directory is gone from its remote before it opens.</summary>
+    public bool AutoRestore { get; init; }
+
     /// <summary><c>pages</c>: <c>rocksdb</c>, or <c>memory</c> for tests and small throw-away stores (the log is written all the same).</summary>
     public bool PagesInMemory { get; init; }
 
@@ -72,8 +99,20 @@ public sealed record RecoveryOptions
         PendingBytes = PendingBytes,
         MaxLocalLogBytes = MaxLocalLogBytes,
         PagesInMemory = PagesInMemory,
+        Remote = RemoteOf(directory) is { } url
+            ? new RemoteOptions { Url = url, SyncInterval = SyncInterval, HintsBytes = HintsBytes, Retention = new() { Keep = Retention } }
+            : null,
         Time = Time,
     };
+
+    /// <summary>The remote given, or the one that the store has shipped to before: to stop shipping takes a word, not the lack of one.</summary>
+    string? RemoteOf(string directory)
+    {
+        if (Remote == "none") return null;
+        if (Remote is not null) return Remote;
+        var path = Path.Combine(directory, "remote");
+        return File.Exists(path) && File.ReadAllText(path).Trim() is { Length: > 0 } known ? known : null;
+    }
 }
 
 /// <summary>What came with one open: URI parameters, ours and SQLite's.</summary>
@@ -95,7 +134,8 @@ internal static class Options
 
     /// <summary>Every name, as in a URI.</summary>
     public static readonly string[] Names =
-        ["store", "isolation", "journal", "page-cache", "overlay-budget", "pending-budget", "max-local-log", "pages", "linger", "lock-timeout"];
+        ["store", "isolation", "journal", "page-cache", "overlay-budget", "pending-budget", "max-local-log", "pages",
+         "remote", "durability", "sync-interval", "hints-bytes", "retention", "auto-restore", "linger", "lock-timeout"];
 
     /// <summary>The options with one of them set from text.</summary>
     public static RecoveryOptions With(this RecoveryOptions options, string name, string value) => name switch
@@ -107,6 +147,12 @@ internal static class Options
         "overlay-budget" => options with { OverlayBytes = ParseBytes(name, value) },
         "pending-budget" => options with { PendingBytes = ParseBytes(name, value) },
         "max-local-log" => options with { MaxLocalLogBytes = ParseBytes(name, value) },
+        "remote" => options with { Remote = value },
+        "durability" => options with { Durability = ParseDurability(value) },
+        "sync-interval" => options with { SyncInterval = ParseMilliseconds(name, value) },
+        "hints-bytes" => options with { HintsBytes = ParseBytes(name, value) },
+        "retention" => options with { Retention = ParseHours(name, value) },
+        "auto-restore" => options with { AutoRestore = ParseSwitch(name, value) },
         "pages" => options with { PagesInMemory = ParsePages(value) },
         "linger" => options with { Linger = ParseMilliseconds(name, value) },
         "lock-timeout" => options with { LockTimeout = ParseMilliseconds(name, value) },
@@ -129,6 +175,25 @@ internal static class Options
         "plain" => JournalPlace.Plain,
         _ => throw Unknown("journal", value, "auto or plain"),
     };
+
+    public static Durability ParseDurability(string value) => value.ToLowerInvariant() switch
+    {
+        "async" => Durability.Async,
+        "remote" => Durability.Remote,
+        _ => throw Unknown("durability", value, "async or remote"),
+    };
+
+    static bool ParseSwitch(string name, string value) => value.ToLowerInvariant() switch
+    {
+        "on" or "1" or "true" => true,
+        "off" or "0" or "false" => false,
+        _ => throw Unknown(name, value, "on or off"),
+    };
+
+    static TimeSpan ParseHours(string name, string value) =>
+        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= 24 * 366 * 100
+            ? TimeSpan.FromHours(number)
+            : throw Unknown(name, value, "a number of hours");
 
     static bool ParsePages(string value) => value.ToLowerInvariant() switch
     {

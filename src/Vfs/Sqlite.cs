@@ -17,7 +17,7 @@ internal static class Sqlite
 
     public const int AccessExists = 0;
 
-    public const int CapSafeAppend = 0x200, CapSequential = 0x400, CapPowersafeOverwrite = 0x1000;
+    public const int CapPowersafeOverwrite = 0x1000;
 
     public const int ShmUnlock = 1, ShmLock = 2, ShmShared = 4, ShmExclusive = 8, ShmSlots = 8;
 }

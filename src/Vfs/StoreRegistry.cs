@@ -37,12 +37,13 @@ internal sealed class OpenStore(string directory)
         lock (Opening)
         {
             if (store is not null) return;
+            if (options.AutoRestore) StoreRestore.RestoreIfGone(options.ToStoreOptions(Directory));
             var started = Stopwatch.GetTimestamp();
             while (true)
             {
                 try
                 {
-                    store = PageStore.Store.Open(options.ToStoreOptions(Directory));
+                    store = PageStore.Store.Open(StoreRegistry.Simulated?.Invoke(Directory, options) ?? options.ToStoreOptions(Directory));
                     Options = options;
                     return;
                 }
@@ -69,6 +70,9 @@ internal sealed class OpenStore(string directory)
 /// </summary>
 internal static class StoreRegistry
 {
+    /// <summary>Gives a store directory a simulated disk, or null for the real one: for tests.</summary>
+    public static Func<string, RecoveryOptions, StoreOptions?>? Simulated { get; set; }
+
     static readonly Lock gate = new();
     static readonly Dictionary<string, OpenStore> stores = new(StringComparer.Ordinal);
 

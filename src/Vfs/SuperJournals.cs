@@ -60,7 +60,7 @@ internal static class SuperJournals
             catch (Exception e)
             {
                 super.IsBroken = true;
-                return Failures.ReportCommit(e);
+                return Failures.Report(e, Sqlite.IoErrWrite);
             }
         }
         else if (super.IsInUse)
@@ -129,6 +129,7 @@ internal sealed class SuperJournal
             PageOverlay[] overlays = [.. files.Select(m => m.Prepared)];
             store.Key.Commit(overlays, durable: files.Any(m => m.IsSynced));
             foreach (var file in files) file.Published();
+            files[0].WaitForRemote();
         }
     }
 
@@ -182,6 +183,4 @@ internal sealed class SuperJournalFile(SuperJournal journal) : VfsFile
     public override int Sync() => Sqlite.Ok;
 
     public override int Close() => Sqlite.Ok;
-
-    public override int Capabilities => Sqlite.CapPowersafeOverwrite | Sqlite.CapSequential;
 }

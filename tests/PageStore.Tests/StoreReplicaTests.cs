@@ -101,7 +101,7 @@ public sealed class StoreReplicaTests : IDisposable
     void Kill(ref Store replica)
     {
         var directory = replica.Directory;
-        StoreTests.CopyStore(directory, directory + "-copy");
+        StoreTests.CopyStore(replica, directory + "-copy");
         replica.Dispose();
         Directory.Delete(directory, recursive: true);
         Directory.Move(directory + "-copy", directory);

@@ -74,7 +74,7 @@ public sealed class StoreTests : IDisposable
             file.Truncate(0);
             file.Write(3, "world"u8);
             store.WriteOut();
-            CopyStore(directory, directory + "-copy");
+            CopyStore(store, directory + "-copy");
         }
         Directory.Delete(directory, recursive: true);
         Directory.Move(directory + "-copy", directory);
@@ -142,7 +142,7 @@ public sealed class StoreTests : IDisposable
                     case 18 when random.Next(8) == 0 && !memory:
                         Unpin(pins);
                         store.WriteOut();
-                        CopyStore(directory, directory + "-copy");
+                        CopyStore(store, directory + "-copy");
                         store.Dispose();
                         Directory.Delete(directory, recursive: true);
                         Directory.Move(directory + "-copy", directory);
@@ -272,11 +272,24 @@ public sealed class StoreTests : IDisposable
         return content;
     }
 
-    internal static void CopyStore(string from, string to)
+    /// <summary>
+    /// What a kill would leave. RocksDB works in the background, so the order matters: what the MANIFEST names is complete and kept,
+    /// and the log is copied last, so that it has everything that the pages have.
+    /// </summary>
+    internal static void CopyStore(Store store, string to)
     {
-        foreach (var source in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories).Where(f => Path.GetFileName(f) != "LOCK"))
+        using var files = store.HoldFiles();
+        using var log = store.IsReplica ? null : store.Log.Hold("a copy", store.Log.FirstLsn);
+        static int Order(string path) => Path.GetFileName(path) switch
         {
-            var target = Path.Combine(to, Path.GetRelativePath(from, source));
+            var name when name.StartsWith("hints-", StringComparison.Ordinal) => 0,
+            "CURRENT" => 1,
+            var name when name.StartsWith("MANIFEST", StringComparison.Ordinal) => 2,
+            _ => path.Contains("/log/", StringComparison.Ordinal) ? 4 : 3,
+        };
+        foreach (var source in Directory.EnumerateFiles(store.Directory, "*", SearchOption.AllDirectories).Where(f => Path.GetFileName(f) != "LOCK").OrderBy(Order).ToArray())
+        {
+            var target = Path.Combine(to, Path.GetRelativePath(store.Directory, source));
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);
             try
             {

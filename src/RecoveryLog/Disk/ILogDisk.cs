@@ -47,8 +47,8 @@ public interface ILogDisk
 /// <summary>One open file of an <see cref="ILogDisk"/>. Reads and writes may run on several threads at once.</summary>
 public interface ILogFile : IDisposable
 {
-    /// <summary>The path it was opened by.</summary>
-    string Path { get; }
+    /// <summary>The path that errors name; whoever renames an open file sets it.</summary>
+    string Path { get; set; }
 
     /// <summary>The size now.</summary>
     long SizeBytes { get; }

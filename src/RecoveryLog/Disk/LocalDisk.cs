@@ -108,14 +108,14 @@ public sealed class LocalDisk : ILogDisk
 /// <summary>An open file of the real disk: one system call an operation, no allocation.</summary>
 internal sealed class LocalFile(SafeFileHandle handle, string path) : ILogFile
 {
-    public string Path => path;
+    public string Path { get; set; } = path;
 
     public long SizeBytes
     {
         get
         {
             var size = Posix.Seek(handle, 0, whence: 2);
-            return size >= 0 ? size : throw DiskErrors.From(DiskOperation.Read, path, Marshal.GetLastPInvokeError());
+            return size >= 0 ? size : throw DiskErrors.From(DiskOperation.Read, Path, Marshal.GetLastPInvokeError());
         }
     }
 
@@ -130,7 +130,7 @@ internal sealed class LocalFile(SafeFileHandle handle, string path) : ILogFile
             if (n > 0)
                 done += (int)n;
             else if (Marshal.GetLastPInvokeError() is var errno and not DiskErrors.EINTR)
-                throw DiskErrors.From(DiskOperation.Read, path, errno);
+                throw DiskErrors.From(DiskOperation.Read, Path, errno);
         }
         return done;
     }
@@ -146,22 +146,22 @@ internal sealed class LocalFile(SafeFileHandle handle, string path) : ILogFile
                 offset += n;
             }
             else if (n == 0)
-                throw DiskErrors.From(DiskOperation.Write, path, DiskErrors.EIO);
+                throw DiskErrors.From(DiskOperation.Write, Path, DiskErrors.EIO);
             else if (Marshal.GetLastPInvokeError() is var errno and not DiskErrors.EINTR)
-                throw DiskErrors.From(DiskOperation.Write, path, errno);
+                throw DiskErrors.From(DiskOperation.Write, Path, errno);
         }
     }
 
     public void SyncData()
     {
         if (Posix.SyncData(handle) != 0)
-            throw DiskErrors.From(DiskOperation.Sync, path, Marshal.GetLastPInvokeError());
+            throw DiskErrors.From(DiskOperation.Sync, Path, Marshal.GetLastPInvokeError());
     }
 
     public void Truncate(long sizeBytes)
     {
         if (Posix.Truncate(handle, sizeBytes) != 0)
-            throw DiskErrors.From(DiskOperation.Truncate, path, Marshal.GetLastPInvokeError());
+            throw DiskErrors.From(DiskOperation.Truncate, Path, Marshal.GetLastPInvokeError());
     }
 
     public void Dispose() => handle.Dispose();

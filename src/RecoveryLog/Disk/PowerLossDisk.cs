@@ -23,6 +23,11 @@ public sealed class PowerLossDisk : ILogDisk
     /// <summary>One change of a directory: the name now means this file, or none.</summary>
     readonly record struct DirectoryChange(long Time, string Directory, (string Path, MemoryFile? File)[] Entries);
 
+    /// <summary>
+    /// Called before each operation takes effect, with its path, under the disk's lock: the place to take images in the middle of something.
+    /// </summary>
+    public Action<DiskCall, string>? Before { get; set; }
+
     /// <summary>How often each operation was called.</summary>
     public int Count(DiskCall call)
     {
@@ -260,6 +265,7 @@ public sealed class PowerLossDisk : ILogDisk
     /// <summary>Counts the call, and throws when a fault is due.</summary>
     void Strike(DiskCall call, string path)
     {
+        Before?.Invoke(call, path);
         counts[call] = counts.GetValueOrDefault(call) + 1;
         for (var i = 0; i < faults.Count; i++)
         {
@@ -278,7 +284,7 @@ public sealed class PowerLossDisk : ILogDisk
 
     sealed class Handle(PowerLossDisk disk, MemoryFile file, string path, bool writable) : ILogFile
     {
-        public string Path => path;
+        public string Path { get; set; } = path;
 
         public long SizeBytes
         {
@@ -293,7 +299,7 @@ public sealed class PowerLossDisk : ILogDisk
         {
             lock (disk.gate)
             {
-                disk.Strike(DiskCall.Read, path);
+                disk.Strike(DiskCall.Read, Path);
                 return file.Read(offset, destination);
             }
         }
@@ -303,10 +309,10 @@ public sealed class PowerLossDisk : ILogDisk
             lock (disk.gate)
             {
                 if (!writable)
-                    throw new InvalidOperationException($"{path} was opened for reading.");
+                    throw new InvalidOperationException($"{Path} was opened for reading.");
                 try
                 {
-                    disk.Strike(DiskCall.Write, path);
+                    disk.Strike(DiskCall.Write, Path);
                 }
                 catch (RecoveryException)
                 {
@@ -323,7 +329,7 @@ public sealed class PowerLossDisk : ILogDisk
             {
                 try
                 {
-                    disk.Strike(DiskCall.SyncData, path);
+                    disk.Strike(DiskCall.SyncData, Path);
                 }
                 catch (RecoveryException)
                 {
@@ -339,7 +345,7 @@ public sealed class PowerLossDisk : ILogDisk
         {
             lock (disk.gate)
             {
-                disk.Strike(DiskCall.Truncate, path);
+                disk.Strike(DiskCall.Truncate, Path);
                 file.Truncate(sizeBytes, ++disk.clock);
             }
         }

@@ -8,7 +8,8 @@ namespace RecoveryVfs.RecoveryLog;
 /// </summary>
 /// <remarks>
 /// Records about files that are not (or no longer) tracked are passed over: a replay may start in the middle of a file's life whose
-/// end comes later. A name given to another file leaves the one that had it; a file without a name is gone.
+/// end comes later. A name given to another file leaves the one that had it; a file without a name is gone. Plain files and RocksDB's
+/// files do not meet: a journal that is called like a RocksDB file takes nothing from it.
 /// </remarks>
 public sealed class LiveFiles
 {
@@ -21,11 +22,17 @@ public sealed class LiveFiles
         public long Size;
         public bool Sealed;
         public uint Crc;
+        public ReadOnlyMemory<byte> Sha256;
+
+        public (bool, string) Key(string name) => (Class == FileClass.Plain, name);
     }
+
+    /// <summary>The most that a small file may have: its bytes are in memory, and in every hints.</summary>
+    public const int MaxSmallFileBytes = 64 << 20;
 
     readonly Lock gate = new();
     readonly SortedDictionary<ulong, Entry> files = [];
-    readonly Dictionary<string, Entry> byName = new(StringComparer.Ordinal);
+    readonly Dictionary<(bool Plain, string Name), Entry> byName = [];
     readonly SortedDictionary<uint, string> databases = [];
     ulong nextFnode = 1;
     uint nextDatabase = 1;
@@ -78,6 +85,7 @@ public sealed class LiveFiles
         SizeBytes = entry.Size,
         IsSealed = entry.Sealed,
         Crc32C = entry.Crc,
+        Sha256 = entry.Sha256,
         Bytes = entry.Bytes.AsMemory(0, (int)Math.Min(entry.Size, entry.Bytes.Length)),
     };
 
@@ -108,15 +116,15 @@ public sealed class LiveFiles
     public void ForgetRocksFile(string name)
     {
         lock (gate)
-            if (byName.TryGetValue(name, out var entry) && entry.Class != FileClass.Plain) OnDeleted(entry.Fnode);
+            if (byName.TryGetValue((false, name), out var entry)) OnDeleted(entry.Fnode);
     }
 
-    /// <summary>Applies the next record.</summary>
+    /// <summary>Applies the next record; those up to <see cref="Lsn"/> are passed over, since they are in the state already.</summary>
     public void Apply(in Record record)
     {
         lock (gate)
         {
-            lsn = record.Lsn;
+            if (record.Lsn <= lsn) return;
             switch (record.Kind)
             {
                 case RecordKind.FileCreated: OnCreated(record.Body); break;
@@ -135,6 +143,7 @@ public sealed class LiveFiles
                     databases.Remove(DatabaseRecords.ReadId(record.Body));
                     break;
             }
+            lsn = record.Lsn;
         }
     }
 
@@ -143,20 +152,20 @@ public sealed class LiveFiles
         var (fnode, fileClass, name) = FileRecords.ReadCreated(body);
         nextFnode = Math.Max(nextFnode, fnode + 1);
         OnDeleted(fnode);
-        TakeName(name);
         var entry = new Entry(fnode, fileClass, name);
+        TakeName(entry.Key(name));
         files.Add(fnode, entry);
-        byName[name] = entry;
+        byName[entry.Key(name)] = entry;
     }
 
     void OnWritten(ReadOnlySpan<byte> body)
     {
         var write = FileRecords.ReadWritten(body);
-        if (!files.TryGetValue(write.Fnode, out var entry) || entry.Sealed) return;
+        if (write.Bytes.IsEmpty || !files.TryGetValue(write.Fnode, out var entry) || entry.Sealed) return;
         var end = write.Offset + write.Bytes.Length;
         if (entry.Class == FileClass.RocksSmall)
         {
-            if (end > int.MaxValue / 2) throw FileRecords.Damaged("FileWritten", $"makes a small file of {end} bytes");
+            if (end > MaxSmallFileBytes) throw FileRecords.Damaged("FileWritten", $"makes the small file {entry.Names[0]} {end} bytes large");
             // Bytes below the size may have been handed out: appending leaves them alone, anything else goes to a copy.
             if (end > entry.Bytes.Length || write.Offset < entry.Size)
             {
@@ -180,28 +189,28 @@ public sealed class LiveFiles
     void OnDeleted(ulong fnode)
     {
         if (!files.Remove(fnode, out var entry)) return;
-        foreach (var name in entry.Names) byName.Remove(name);
+        foreach (var name in entry.Names) byName.Remove(entry.Key(name));
     }
 
     void OnNamed(ReadOnlySpan<byte> body, bool keep)
     {
         var (fnode, name) = FileRecords.ReadNamed(body);
         if (!files.TryGetValue(fnode, out var entry) || entry.Names.Contains(name)) return;
-        TakeName(name);
+        TakeName(entry.Key(name));
         if (!keep)
         {
-            foreach (var old in entry.Names) byName.Remove(old);
+            foreach (var old in entry.Names) byName.Remove(entry.Key(old));
             entry.Names.Clear();
         }
         entry.Names.Add(name);
-        byName[name] = entry;
+        byName[entry.Key(name)] = entry;
     }
 
     /// <summary>Takes a name from the file that has it; a file with no name left is gone.</summary>
-    void TakeName(string name)
+    void TakeName((bool Plain, string Name) key)
     {
-        if (!byName.Remove(name, out var entry)) return;
-        entry.Names.Remove(name);
+        if (!byName.Remove(key, out var entry)) return;
+        entry.Names.Remove(key.Name);
         if (entry.Names.Count == 0) files.Remove(entry.Fnode);
     }
 
@@ -249,10 +258,13 @@ public sealed class LiveFiles
             foreach (var database in hints.Databases) databases.Add(database.Id, database.Name);
             foreach (var file in hints.Files)
             {
-                var entry = new Entry(file.Fnode, file.Class, file.Name) { Bytes = file.Bytes.ToArray(), Size = file.SizeBytes, Sealed = file.IsSealed, Crc = file.Crc32C };
+                if (file.Class == FileClass.RocksSmall && file.Bytes.Length != file.SizeBytes)
+                    throw new RecoveryException(RecoveryError.Corrupt,
+                        $"The hints at LSN {hints.Lsn} have {file.Bytes.Length} of {file.SizeBytes} bytes of {file.Name}. Use older hints, or restore the store from its remote.");
+                var entry = new Entry(file.Fnode, file.Class, file.Name) { Bytes = file.Bytes.ToArray(), Size = file.SizeBytes, Sealed = file.IsSealed, Crc = file.Crc32C, Sha256 = file.Sha256 };
                 entry.Names.AddRange(file.Names.Skip(1));
                 files.Add(file.Fnode, entry);
-                foreach (var name in file.Names) byName[name] = entry;
+                foreach (var name in file.Names) byName[entry.Key(name)] = entry;
             }
         }
     }

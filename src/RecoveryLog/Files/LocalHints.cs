@@ -18,13 +18,15 @@ public static class LocalHints
         using var file = disk.Open(path, LogFileMode.Read);
         var bytes = new byte[file.SizeBytes];
         var got = file.Read(0, bytes);
-        return HintsFormat.Read(bytes.AsSpan(0, got), path);
+        var hints = HintsFormat.Read(bytes.AsSpan(0, got), path);
+        return newest == NameOf(hints.Lsn) ? hints : throw new RecoveryException(RecoveryError.Corrupt,
+            $"The hints {path} are of LSN {hints.Lsn}: the file has another's name. Give it back its own, or restore the store from its remote.");
     }
 
     /// <summary>Publishes hints, durably, and removes those before the last two.</summary>
     public static void Publish(ILogDisk disk, string directory, Hints hints)
     {
-        var path = Path.Combine(directory, Prefix + hints.Lsn.ToString("x16"));
+        var path = Path.Combine(directory, NameOf(hints.Lsn));
         var temporary = path + ".new";
         using (var file = disk.Open(temporary, LogFileMode.Create))
         {
@@ -33,9 +35,15 @@ public static class LocalHints
         }
         disk.Rename(temporary, path);
         disk.SyncDirectory(directory);
-        foreach (var old in Names(disk, directory).SkipLast(Kept)) disk.Delete(Path.Combine(directory, old));
+        foreach (var old in Names(disk, directory).SkipLast(Kept).Concat(Unfinished(disk, directory))) disk.Delete(Path.Combine(directory, old));
     }
 
+    static string NameOf(ulong lsn) => Prefix + lsn.ToString("x16");
+
+    static IEnumerable<string> Unfinished(ILogDisk disk, string directory) => disk.List(directory)
+        .Where(n => n.StartsWith(Prefix, StringComparison.Ordinal) && n.EndsWith(".new", StringComparison.Ordinal));
+
     static IEnumerable<string> Names(ILogDisk disk, string directory) => disk.List(directory)
-        .Where(n => n.Length == Prefix.Length + 16 && n.StartsWith(Prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal);
+        .Where(n => n.Length == Prefix.Length + 16 && n.StartsWith(Prefix, StringComparison.Ordinal) && n.AsSpan(Prefix.Length).IndexOfAnyExcept("0123456789abcdef") < 0)
+        .Order(StringComparer.Ordinal);
 }

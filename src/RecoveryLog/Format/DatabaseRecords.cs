@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Text;
 
 namespace RecoveryVfs.RecoveryLog;
 
@@ -9,9 +8,8 @@ public static class DatabaseRecords
     /// <summary>DatabaseCreated, DatabaseRenamed: id u32, name.</summary>
     public static byte[] Named(uint id, string name)
     {
-        var body = new byte[4 + Encoding.UTF8.GetByteCount(name)];
+        var body = FileRecords.WithName(4, name);
         BinaryPrimitives.WriteUInt32LittleEndian(body, id);
-        Encoding.UTF8.GetBytes(name, body.AsSpan(4));
         return body;
     }
 
@@ -19,7 +17,7 @@ public static class DatabaseRecords
     public static (uint Id, string Name) ReadNamed(ReadOnlySpan<byte> body)
     {
         if (body.Length is < 5 or > 4 + FileRecords.MaxNameBytes) throw FileRecords.Damaged("Database", $"has a body of {body.Length} bytes");
-        return (ReadId(body), Encoding.UTF8.GetString(body[4..]));
+        return (ReadId(body), FileRecords.ReadName(body[4..], "Database"));
     }
 
     /// <summary>DatabaseDeleted: id u32.</summary>

@@ -22,13 +22,14 @@ public static class FileRecords
     /// <summary>The longest name.</summary>
     public const int MaxNameBytes = 4096;
 
+    static readonly UTF8Encoding strictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
     /// <summary>fnode u64, class u8, name.</summary>
     public static byte[] Created(ulong fnode, FileClass fileClass, string name)
     {
-        var body = new byte[9 + Encoding.UTF8.GetByteCount(name)];
+        var body = WithName(9, name);
         BinaryPrimitives.WriteUInt64LittleEndian(body, fnode);
         body[8] = (byte)fileClass;
-        Encoding.UTF8.GetBytes(name, body.AsSpan(9));
         return body;
     }
 
@@ -36,7 +37,9 @@ public static class FileRecords
     public static (ulong Fnode, FileClass Class, string Name) ReadCreated(ReadOnlySpan<byte> body)
     {
         Need(body, 10, 9 + MaxNameBytes, "FileCreated");
-        return (BinaryPrimitives.ReadUInt64LittleEndian(body), (FileClass)body[8], Encoding.UTF8.GetString(body[9..]));
+        var fileClass = (FileClass)body[8];
+        if (!IsKnown(fileClass)) throw Damaged("FileCreated", $"names the unknown file class {body[8]}");
+        return (BinaryPrimitives.ReadUInt64LittleEndian(body), fileClass, ReadName(body[9..], "FileCreated"));
     }
 
     /// <summary>fnode u64, offset u64; the bytes follow as the record's next span.</summary>
@@ -90,9 +93,8 @@ public static class FileRecords
     /// <summary>fnode u64, new name. Also the body of FileLinked (with one more name).</summary>
     public static byte[] Renamed(ulong fnode, string name)
     {
-        var body = new byte[8 + Encoding.UTF8.GetByteCount(name)];
+        var body = WithName(8, name);
         BinaryPrimitives.WriteUInt64LittleEndian(body, fnode);
-        Encoding.UTF8.GetBytes(name, body.AsSpan(8));
         return body;
     }
 
@@ -103,7 +105,7 @@ public static class FileRecords
     public static (ulong Fnode, string Name) ReadNamed(ReadOnlySpan<byte> body)
     {
         Need(body, 9, 8 + MaxNameBytes, "FileRenamed or FileLinked");
-        return (BinaryPrimitives.ReadUInt64LittleEndian(body), Encoding.UTF8.GetString(body[8..]));
+        return (BinaryPrimitives.ReadUInt64LittleEndian(body), ReadName(body[8..], "FileRenamed or FileLinked"));
     }
 
     /// <summary>fnode u64, size u64, crc32c u32.</summary>
@@ -131,6 +133,39 @@ public static class FileRecords
         BinaryPrimitives.WriteUInt64LittleEndian(body, first);
         BinaryPrimitives.WriteInt64LittleEndian(body.AsSpan(8), second);
         return body;
+    }
+
+    internal static bool IsKnown(FileClass fileClass) => fileClass is >= FileClass.Plain and <= FileClass.RocksSmall;
+
+    /// <summary>A body with the name in its last bytes. A name that no reader would take is refused before it gets into the log.</summary>
+    internal static byte[] WithName(int fixedBytes, string name)
+    {
+        int length;
+        try
+        {
+            length = strictUtf8.GetByteCount(name);
+        }
+        catch (ArgumentException)
+        {
+            throw new RecoveryException(RecoveryError.Invalid, $"The name '{name}' is not valid text. Choose another one.");
+        }
+        if (length is 0 or > MaxNameBytes)
+            throw new RecoveryException(RecoveryError.Invalid, $"A name of {length} bytes cannot be used: it has to have 1 to {MaxNameBytes}. Choose another one.");
+        var body = new byte[fixedBytes + length];
+        strictUtf8.GetBytes(name, body.AsSpan(fixedBytes));
+        return body;
+    }
+
+    internal static string ReadName(ReadOnlySpan<byte> bytes, string kind)
+    {
+        try
+        {
+            return strictUtf8.GetString(bytes);
+        }
+        catch (ArgumentException)
+        {
+            throw Damaged(kind, "has a name that is not UTF-8");
+        }
     }
 
     static void Need(ReadOnlySpan<byte> body, int least, int most, string kind)

@@ -34,7 +34,7 @@ public static class HintsFormat
         var header = writer.GetSpan(HeaderBytes)[..HeaderBytes];
         Magic.CopyTo(header);
         BinaryPrimitives.WriteUInt32LittleEndian(header[8..], Version);
-        hints.LogId.TryWriteBytes(header[16..]);
+        hints.LogId.TryWriteBytes(header[16..], bigEndian: true, out _);
         BinaryPrimitives.WriteUInt64LittleEndian(header[32..], hints.Epoch);
         BinaryPrimitives.WriteUInt64LittleEndian(header[40..], hints.Lsn);
         BinaryPrimitives.WriteUInt64LittleEndian(header[48..], hints.ReplayFrom);
@@ -65,7 +65,7 @@ public static class HintsFormat
         head[9] = (byte)((file.IsSealed ? FlagSealed : 0) | (file.Sha256.Length == 32 ? FlagSha : 0) | (HasBytes(file) ? FlagBytes : 0));
         BinaryPrimitives.WriteInt64LittleEndian(head[10..], file.SizeBytes);
         BinaryPrimitives.WriteUInt32LittleEndian(head[18..], file.Crc32C);
-        BinaryPrimitives.WriteUInt16LittleEndian(head[22..], (ushort)file.Names.Count);
+        BinaryPrimitives.WriteUInt16LittleEndian(head[22..], checked((ushort)file.Names.Count));
         writer.Advance(24);
         foreach (var name in file.Names) PutName(writer, name);
         if (file.Sha256.Length == 32) writer.Write(file.Sha256.Span);
@@ -95,10 +95,11 @@ public static class HintsFormat
     /// <summary>Reads and verifies hints; <paramref name="source"/> names the file or object for messages.</summary>
     public static Hints Read(ReadOnlySpan<byte> bytes, string source)
     {
-        if (bytes.Length < HeaderBytes + 4 || !bytes[..8].SequenceEqual(Magic)) throw Damaged(source, "does not start as hints do");
+        if (bytes.Length < 16 || !bytes[..8].SequenceEqual(Magic)) throw Damaged(source, "does not start as hints do");
         var version = BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]);
         if (version > Version)
             throw new RecoveryException(RecoveryError.TooNew, $"{source} has hints of format {version}; this version knows up to {Version}. Upgrade RecoveryVfs.");
+        if (version == 0 || bytes.Length < HeaderBytes + 4) throw Damaged(source, "ends too early");
         var length = bytes.Length - 4;
         if (BinaryPrimitives.ReadUInt32LittleEndian(bytes[12..]) != length) throw Damaged(source, $"has {bytes.Length} bytes, not what it says");
         if (Crc32C.Compute(bytes[..length]) != BinaryPrimitives.ReadUInt32LittleEndian(bytes[length..])) throw Damaged(source, "has a wrong checksum");
@@ -109,9 +110,9 @@ public static class HintsFormat
         var files = new List<LiveFile>();
         for (var left = BinaryPrimitives.ReadUInt32LittleEndian(bytes[80..]); left > 0; left--) files.Add(reader.File());
         if (reader.Left != 0) throw Damaged(source, $"has {reader.Left} bytes too many");
-        return new Hints
+        var hints = new Hints
         {
-            LogId = new Guid(bytes[16..32]),
+            LogId = new Guid(bytes[16..32], bigEndian: true),
             Epoch = BinaryPrimitives.ReadUInt64LittleEndian(bytes[32..]),
             Lsn = BinaryPrimitives.ReadUInt64LittleEndian(bytes[40..]),
             ReplayFrom = BinaryPrimitives.ReadUInt64LittleEndian(bytes[48..]),
@@ -121,6 +122,26 @@ public static class HintsFormat
             Files = files,
             Databases = databases,
         };
+        Check(hints, source);
+        return hints;
+    }
+
+    /// <summary>What must hold between the parts, whatever the checksum says.</summary>
+    static void Check(Hints hints, string source)
+    {
+        if (hints.ReplayFrom > hints.Lsn && hints.ReplayFrom - hints.Lsn > 1) throw Damaged(source, $"is of LSN {hints.Lsn} and starts to replay at {hints.ReplayFrom}");
+        var names = new HashSet<(bool, string)>();
+        ulong lastFnode = 0;
+        foreach (var file in hints.Files)
+        {
+            if (file.Fnode <= lastFnode || file.Fnode >= hints.NextFnode) throw Damaged(source, $"lists file {file.Fnode} where it cannot be");
+            lastFnode = file.Fnode;
+            foreach (var name in file.Names)
+                if (!names.Add((file.Class == FileClass.Plain, name))) throw Damaged(source, $"lists two files called {name}");
+        }
+        for (var i = 0; i < hints.Databases.Count; i++)
+            if (hints.Databases[i].Id >= hints.NextDatabaseId || (i > 0 && hints.Databases[i].Id <= hints.Databases[i - 1].Id))
+                throw Damaged(source, $"lists database {hints.Databases[i].Id} where it cannot be");
     }
 
     ref struct Cursor(ReadOnlySpan<byte> bytes, string source)
@@ -139,7 +160,12 @@ public static class HintsFormat
 
         public uint UInt32() => BinaryPrimitives.ReadUInt32LittleEndian(Take(4));
 
-        public string Name() => Encoding.UTF8.GetString(Take(BinaryPrimitives.ReadUInt16LittleEndian(Take(2))));
+        public string Name()
+        {
+            var bytes = Take(BinaryPrimitives.ReadUInt16LittleEndian(Take(2)));
+            if (bytes.IsEmpty) throw Damaged(source, "lists an empty name");
+            return FileRecords.ReadName(bytes, "hints");
+        }
 
         public LiveFile File()
         {
@@ -147,18 +173,22 @@ public static class HintsFormat
             var names = new string[BinaryPrimitives.ReadUInt16LittleEndian(head[22..])];
             if (names.Length == 0 || names.Length > rest.Length) throw Damaged(source, "lists a file without a name");
             for (var i = 0; i < names.Length; i++) names[i] = Name();
-            var flags = head[9];
-            return new LiveFile
+            var (fileClass, flags, size) = ((FileClass)head[8], head[9], BinaryPrimitives.ReadInt64LittleEndian(head[10..]));
+            if (!FileRecords.IsKnown(fileClass) || (flags & ~(FlagSealed | FlagSha | FlagBytes)) != 0 || size < 0)
+                throw Damaged(source, $"lists {names[0]} with class {head[8]}, flags {flags} and size {size}");
+            var file = new LiveFile
             {
                 Fnode = BinaryPrimitives.ReadUInt64LittleEndian(head),
-                Class = (FileClass)head[8],
+                Class = fileClass,
                 Names = names,
-                SizeBytes = BinaryPrimitives.ReadInt64LittleEndian(head[10..]),
+                SizeBytes = size,
                 IsSealed = (flags & FlagSealed) != 0,
                 Crc32C = BinaryPrimitives.ReadUInt32LittleEndian(head[18..]),
                 Sha256 = (flags & FlagSha) != 0 ? Take(32).ToArray() : default,
                 Bytes = (flags & FlagBytes) != 0 ? Take(UInt32()).ToArray() : default,
             };
+            if ((flags & FlagBytes) != 0 && file.Bytes.Length != size) throw Damaged(source, $"has {file.Bytes.Length} of {size} bytes of {names[0]}");
+            return file;
         }
     }
 

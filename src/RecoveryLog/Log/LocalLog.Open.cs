@@ -53,6 +53,7 @@ public sealed partial class LocalLog
         var (made, spare) = OpenSpare(options.FirstSegmentBytes, header, out var fileBytes);
         file = made!;
         disk.Rename(spare, path);
+        file.Path = path;
         disk.SyncDirectory(directory);
         current = new LogSegment(path, header, fileBytes);
         segments.Add(current);

@@ -102,9 +102,10 @@ public sealed partial class LocalLog
                 durableEnd = end;
                 Volatile.Write(ref durableLsn, reached);
                 disk.Rename(spare, path);
+                newFile!.Path = path;
                 NameDurably();
                 file.Dispose();
-                file = newFile!;
+                file = newFile;
                 newFile = null;
                 SwitchTo(new LogSegment(path, header, fileBytes));
             }

@@ -89,7 +89,8 @@ internal static unsafe class FileControls
         }
         catch (Exception e)
         {
-            code = Failures.Report(e, Sqlite.Error);
+            Failures.Report(e, Sqlite.Error);
+            code = Sqlite.Error;
             answer = e.Message;
         }
         argument[0] = VfsEntryPoints.Api.NewString(answer);

@@ -1,9 +1,8 @@
 using System.Text;
-using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Simulation;
 
-namespace RecoveryLog.Tests.Remote;
+namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 
 /// <summary>What every object store must do; the classes below run it on each.</summary>
 public abstract class ObjectStoreContract

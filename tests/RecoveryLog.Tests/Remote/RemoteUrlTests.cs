@@ -1,7 +1,6 @@
-using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote;
 
-namespace RecoveryLog.Tests.Remote;
+namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 
 public sealed class RemoteUrlTests
 {

@@ -6,7 +6,7 @@ using Amazon.Runtime;
 using Amazon.S3;
 using RecoveryVfs.RecoveryLog.Remote;
 
-namespace RecoveryLog.Tests.Remote;
+namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 
 /// <summary>Tests that share one real S3 server.</summary>
 [CollectionDefinition(Name)]

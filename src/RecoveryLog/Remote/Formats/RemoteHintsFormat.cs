@@ -41,22 +41,22 @@ public sealed record RemoteHints(RemoteHintsHeader Header, IReadOnlyDictionary<u
 /// <summary>Remote hints, little-endian: the object <c>hints/&lt;~LSN, 16 hex&gt;</c>.</summary>
 /// <remarks>
 /// <code>
-///    0     4        8        24     32      40   48           56    64            72     80     88       120      124      128
-///    +-----+--------+--------+------+-------+----+------------+-----+-------------+------+------+--------+--------+--------+
-///    |magic|version | log id |epoch |author |LSN |replay from |time |start segment|its   |its   |previous| extents| hints  |
-///    |     | u32    | 16 b   |u64   |u64    |u64 |u64         |u64  |u64          |epoch |author|32 bytes| u32    | size   |
-///    +-----+--------+--------+------+-------+----+------------+-----+-------------+------+------+--------+--------+--------+
+///    0     4        8        24     32      40   48           56    64            72     80     88       96       128      132    136
+///    +-----+--------+--------+------+-------+----+------------+-----+-------------+------+------+--------+--------+--------+------+
+///    |magic|version | log id |epoch |author |LSN |replay from |time |start segment|epoch |author|first   |hash    |extents |hints |
+///    |     | u32    | 16 b   |u64   |u64    |u64 |u64         |u64  |u64          |   of the segment before     |u32     |size  |
+///    +-----+--------+--------+------+-------+----+------------+-----+-------------+------+------+--------+--------+--------+------+
 ///    then: the extents, each  fnode u64 | epoch u64 | size u64 | SHA-256 32 bytes
 ///          the hints (HintsFormat), one zstd frame; "hints size" is before compression
 ///          SHA-256 of everything before it
 /// </code>
-/// <c>start segment</c> is the first LSN of the segment in which a replay begins; <c>its epoch</c>, <c>its author</c> and <c>previous</c> are those of the segment before
-/// that one, which the start segment must chain to.
+/// <c>start segment</c> is the first LSN of the segment in which a replay begins, and need not be there yet. Epoch, author, first LSN (0: not known) and
+/// hash (32 bytes) after it are those of the segment before, to which the start segment must chain.
 /// </remarks>
 public static class RemoteHintsFormat
 {
     /// <summary>Bytes before the extents.</summary>
-    public const int HeaderBytes = 128;
+    public const int HeaderBytes = 136;
 
     /// <summary>The newest version this software knows.</summary>
     public const uint Version = 1;
@@ -86,9 +86,10 @@ public static class RemoteHintsFormat
         BinaryPrimitives.WriteUInt64LittleEndian(to[64..], header.Start.NextLsn);
         BinaryPrimitives.WriteUInt64LittleEndian(to[72..], header.Start.Epoch);
         BinaryPrimitives.WriteUInt64LittleEndian(to[80..], header.Start.Author);
-        header.Start.Hash.CopyTo(to[88..]);
-        BinaryPrimitives.WriteInt32LittleEndian(to[120..], extents.Count);
-        BinaryPrimitives.WriteInt32LittleEndian(to[124..], plain.Length);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[88..], header.Start.BeforeLsn);
+        header.Start.Hash.CopyTo(to[96..]);
+        BinaryPrimitives.WriteInt32LittleEndian(to[128..], extents.Count);
+        BinaryPrimitives.WriteInt32LittleEndian(to[132..], plain.Length);
         int at = HeaderBytes;
         foreach (var extent in extents)
         {
@@ -117,11 +118,13 @@ public static class RemoteHintsFormat
             Lsn = BinaryPrimitives.ReadUInt64LittleEndian(from[40..]),
             ReplayFrom = BinaryPrimitives.ReadUInt64LittleEndian(from[48..]),
             TimeMs = BinaryPrimitives.ReadInt64LittleEndian(from[56..]),
-            Start = new RemoteLogEnd(BinaryPrimitives.ReadUInt64LittleEndian(from[64..]), new ObjectHash(from.Slice(88, 32)),
-                BinaryPrimitives.ReadUInt64LittleEndian(from[72..]), BinaryPrimitives.ReadUInt64LittleEndian(from[80..])),
+            Start = new RemoteLogEnd(BinaryPrimitives.ReadUInt64LittleEndian(from[64..]), new ObjectHash(from.Slice(96, 32)),
+                BinaryPrimitives.ReadUInt64LittleEndian(from[72..]), BinaryPrimitives.ReadUInt64LittleEndian(from[80..]),
+                BinaryPrimitives.ReadUInt64LittleEndian(from[88..])),
         };
         if (version == 0 || header.Start.NextLsn == 0 || header.ReplayFrom == 0 || header.ReplayFrom < header.Start.NextLsn
-            || header.ReplayFrom > header.Lsn + 1)
+            || header.ReplayFrom > header.Lsn + 1
+            || header.Start.BeforeLsn >= header.Start.NextLsn)
             throw RemoteFormat.Damaged(name, "its numbers make no sense");
         return header;
     }
@@ -134,8 +137,8 @@ public static class RemoteHintsFormat
             throw RemoteFormat.Damaged(name, "its bytes do not match its SHA-256");
         if (RemoteNames.TryParseHints(name, out ulong named) && named != header.Lsn)
             throw RemoteFormat.Damaged(name, $"it holds the hints of LSN {header.Lsn} (objects were swapped)");
-        uint count = BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(120));
-        int plain = BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(124));
+        uint count = BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(128));
+        int plain = BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(132));
         long body = HeaderBytes + (long)count * ExtentBytes;
         if (body > bytes.Length - ObjectHash.Bytes || plain is < 0 or > MaxBytes) throw RemoteFormat.Damaged(name, "its sizes make no sense");
         var extents = new Dictionary<ulong, Extent>((int)count);

@@ -108,21 +108,21 @@ public sealed class HintsPublisher(RemoteContext context, Shipper shipper)
         if (replayFrom < remote.Store.FirstLsn)
             throw new ArgumentException($"Hints that replay from LSN {replayFrom} do not fit a remote whose log begins at {remote.Store.FirstLsn}.");
         if (remote.Segments.StartOf(replayFrom, remote.End) is { } start) return start;
-        // Shipped before this writer started: find the segment by name.
+        // Shipped before this writer started: look it up, from the last one before it that a (perhaps stale) listing shows.
         var listed = await context.ListAsync(RemoteNames.Segments, null, cancellation);
-        string? name = listed.Select(l => l.Name).LastOrDefault(n => RemoteNames.TryParseSegment(n, out ulong first) && first <= replayFrom);
-        using var segment = name is null ? null
-            : await context.RetryAsync(token => RemoteSegment.FetchAsync(context.Store, name, context.OpenSpool, token), cancellation);
-        if (segment is null || segment.Header.LastLsn < replayFrom)
-            throw new RecoveryException(RecoveryError.Corrupt, $"The remote {context.Store.Location} has no segment with LSN {replayFrom}, from which a restore would replay. Ship to a new prefix");
-        return await BeforeAsync(segment, cancellation);
-    }
-
-    /// <summary>The place of a segment: what the one before it was. Its epoch only bounds what may follow, so that of the segment itself serves.</summary>
-    static ValueTask<RemoteLogEnd> BeforeAsync(RemoteSegment segment, CancellationToken cancellation)
-    {
-        cancellation.ThrowIfCancellationRequested();
-        return new(new RemoteLogEnd(segment.Header.FirstLsn, segment.Header.Previous, segment.Header.Epoch, segment.Header.Author));
+        ulong first = listed.Select(l => RemoteNames.TryParseSegment(l.Name, out ulong lsn) ? lsn : ulong.MaxValue).LastOrDefault(l => l <= replayFrom);
+        for (ulong lsn = first == 0 ? remote.Store.FirstLsn : first; ;)
+        {
+            using var segment = await context.RetryAsync(
+                token => RemoteSegment.FetchAsync(context.Store, RemoteNames.Segment(lsn), context.OpenSpool, token), cancellation);
+            if (segment is null || segment.Header.FirstLsn > replayFrom)
+                throw new RecoveryException(RecoveryError.Remote,
+                    $"The segment with LSN {replayFrom}, from which a restore would replay, is not found in {context.Store.Location}. Publish hints again later; if that stays so, ship to a new prefix");
+            // The epoch of the segment before only bounds what may follow it, so that of the segment itself serves.
+            if (segment.Header.LastLsn >= replayFrom)
+                return new RemoteLogEnd(lsn, segment.Header.Previous, segment.Header.Epoch, segment.Header.Author, 0);
+            lsn = segment.Header.NextLsn;
+        }
     }
 
     async ValueTask<RemoteHints> CreateAsync(byte[] bytes, RemoteHintsHeader header, CancellationToken cancellation)

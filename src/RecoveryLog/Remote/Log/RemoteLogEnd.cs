@@ -5,13 +5,14 @@ namespace RecoveryVfs.RecoveryLog.Remote;
 /// <param name="Hash">The hash of the segment before; zeros at the very start.</param>
 /// <param name="Epoch">The epoch of the segment before; 0 at the very start.</param>
 /// <param name="Author">The author of the segment before; 0 at the very start.</param>
-public readonly record struct RemoteLogEnd(ulong NextLsn, ObjectHash Hash, ulong Epoch, ulong Author)
+/// <param name="BeforeLsn">The first LSN, and so the name, of the segment before; 0 when there is none, or when it is not known.</param>
+public readonly record struct RemoteLogEnd(ulong NextLsn, ObjectHash Hash, ulong Epoch, ulong Author, ulong BeforeLsn)
 {
     /// <summary>The place before a log's first segment.</summary>
-    public static RemoteLogEnd Start(StoreObject store) => new(store.FirstLsn, default, 0, 0);
+    public static RemoteLogEnd Start(StoreObject store) => new(store.FirstLsn, default, 0, 0, 0);
 
     /// <summary>The place after a segment.</summary>
-    public static RemoteLogEnd After(in RemoteSegmentHeader header, in ObjectHash hash) => new(header.NextLsn, hash, header.Epoch, header.Author);
+    public static RemoteLogEnd After(in RemoteSegmentHeader header, in ObjectHash hash) => new(header.NextLsn, hash, header.Epoch, header.Author, header.FirstLsn);
 
     /// <summary>The last LSN before this place.</summary>
     public ulong LastLsn => NextLsn - 1;

@@ -3,28 +3,55 @@ namespace RecoveryVfs.RecoveryLog.Remote;
 /// <summary>Finds the end of a remote's log: by listing as far as a listing shows, then segment by segment, which no stale listing can mislead.</summary>
 public static class RemoteLogEnds
 {
-    /// <summary>The end, and the last segment before it (null when there is none yet; the caller disposes it).</summary>
+    /// <summary>The end, and the last segment before it (null only when there is none yet; the caller disposes it).</summary>
     public static async ValueTask<(RemoteLogEnd End, RemoteSegment? Last)> FindEndAsync(
         this RemoteContext context, StoreObject store, CancellationToken cancellation = default)
     {
-        var from = await NewestHintsAsync(context, cancellation) is { } hints ? hints.Start : RemoteLogEnd.Start(store);
-        // From one before the segment that the hints start in, so that it is found itself.
-        var listed = await context.ListAsync(RemoteNames.Segments, RemoteNames.Segment(from.NextLsn - 1), cancellation);
-        var end = from;
-        RemoteSegment? last = null;
-        string? name = listed.LastOrDefault(l => RemoteNames.TryParseSegment(l.Name, out _)).Name;
-        // Without anything listed, the chain from the known place on is followed; with it, from the last one listed.
-        for (name ??= RemoteNames.Segment(from.NextLsn); ; name = RemoteNames.Segment(end.NextLsn))
+        var last = await FindOneAsync(context, store, cancellation);
+        var end = last is null ? RemoteLogEnd.Start(store) : RemoteLogEnd.After(last.Header, last.Hash);
+        if (last is not null && last.Header.LogId != store.LogId)
+            throw RemoteFormat.Damaged(last.Name, $"it belongs to another log ({last.Header.LogId}, not {store.LogId})");
+        for (; ; )
         {
-            var next = await context.RetryAsync(token => RemoteSegment.FetchAsync(context.Store, name, context.OpenSpool, token), cancellation);
+            var next = await FetchAsync(context, end.NextLsn, cancellation);
             if (next is null) return (end, last);
-            if (last is not null || next.Header.FirstLsn == from.NextLsn) end.CheckFollows(next, store.LogId);
-            else if (next.Header.LogId != store.LogId) throw RemoteFormat.Damaged(name, $"it belongs to another log ({next.Header.LogId}, not {store.LogId})");
+            end.CheckFollows(next, store.LogId);
             last?.Dispose();
             last = next;
             end = RemoteLogEnd.After(next.Header, next.Hash);
         }
     }
+
+    /// <summary>
+    /// A segment near the end: the last one that a listing shows, from the newest hints on. The newest segment is never collected, so
+    /// when nothing comes after the hints, the segment before them is still there.
+    /// </summary>
+    static async ValueTask<RemoteSegment?> FindOneAsync(RemoteContext context, StoreObject store, CancellationToken cancellation)
+    {
+        if (await NewestHintsAsync(context, cancellation) is not { } hints)
+            return await FetchLastAsync(context, await context.ListAsync(RemoteNames.Segments, null, cancellation), cancellation);
+        ulong before = hints.Start.BeforeLsn, from = before != 0 ? before : hints.Start.NextLsn;
+        var near = await context.ListAsync(RemoteNames.Segments, RemoteNames.Segment(from - 1), cancellation);
+        return await FetchLastAsync(context, near, cancellation)
+            ?? await FetchAsync(context, hints.Start.NextLsn, cancellation)
+            ?? (before != 0 ? await FetchAsync(context, before, cancellation) : null)
+            ?? await FetchLastAsync(context, await context.ListAsync(RemoteNames.Segments, null, cancellation), cancellation)
+            // Hints before anything was shipped are fine; else there must be a segment, and "none" must not become "begin anew".
+            ?? (before == 0 && hints.Start.NextLsn == store.FirstLsn ? null
+                : throw new RecoveryException(RecoveryError.Corrupt, $"The remote {context.Store.Location} has hints of LSN {hints.Lsn}, but no segment of its log. "
+                    + "Look whether objects were deleted by hand or by a bucket's lifecycle rule; ship to a new prefix"));
+    }
+
+    /// <summary>The last one listed that is still there: a listing may show what was collected.</summary>
+    static async ValueTask<RemoteSegment?> FetchLastAsync(RemoteContext context, List<ObjectInfo> listed, CancellationToken cancellation)
+    {
+        for (int i = listed.Count - 1; i >= 0; i--)
+            if (RemoteNames.TryParseSegment(listed[i].Name, out ulong first) && await FetchAsync(context, first, cancellation) is { } found) return found;
+        return null;
+    }
+
+    static ValueTask<RemoteSegment?> FetchAsync(RemoteContext context, ulong firstLsn, CancellationToken cancellation) =>
+        context.RetryAsync(token => RemoteSegment.FetchAsync(context.Store, RemoteNames.Segment(firstLsn), context.OpenSpool, token), cancellation);
 
     /// <summary>The newest hints' header, or null when there are none. Damage counts as none: this only chooses where to look from.</summary>
     static async ValueTask<RemoteHintsHeader?> NewestHintsAsync(RemoteContext context, CancellationToken cancellation)

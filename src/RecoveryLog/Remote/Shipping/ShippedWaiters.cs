@@ -10,7 +10,14 @@ sealed class ShippedWaiters
     /// <summary>The smallest LSN that somebody waits for; null when nobody waits.</summary>
     public ulong? First
     {
-        get { lock (gate) return waiting.TryPeek(out _, out ulong lsn) ? lsn : null; }
+        get
+        {
+            lock (gate)
+            {
+                while (waiting.TryPeek(out var first, out _) && first.Task.IsCompleted) waiting.Dequeue();
+                return waiting.TryPeek(out _, out ulong lsn) ? lsn : null;
+            }
+        }
     }
 
     /// <summary>Completes when <see cref="Reached"/> tells of the LSN; fails when nothing more will be shipped.</summary>
@@ -23,7 +30,7 @@ sealed class ShippedWaiters
             if (failed is not null) return Task.FromException(Again(failed));
             waiting.Enqueue(done, lsn);
         }
-        return cancellation.CanBeCanceled ? done.Task.WaitAsync(cancellation) : done.Task;
+        return cancellation.CanBeCanceled ? CancellableAsync(done, cancellation) : done.Task;
     }
 
     public void Reached(ulong lsn)
@@ -36,7 +43,7 @@ sealed class ShippedWaiters
                 if (!waiting.TryPeek(out _, out ulong first) || first > lsn) return;
                 done = waiting.Dequeue();
             }
-            done.SetResult();
+            done.TrySetResult();
         }
     }
 
@@ -45,8 +52,15 @@ sealed class ShippedWaiters
         lock (gate)
         {
             failed ??= why;
-            while (waiting.TryDequeue(out var done, out _)) done.SetException(Again(why));
+            while (waiting.TryDequeue(out var done, out _)) done.TrySetException(Again(why));
         }
+    }
+
+    /// <summary>One that was given up stays in the queue until its LSN is reached, and is passed over then.</summary>
+    static async Task CancellableAsync(TaskCompletionSource done, CancellationToken cancellation)
+    {
+        await using (cancellation.UnsafeRegister(static (state, token) => ((TaskCompletionSource)state!).TrySetCanceled(token), done))
+            await done.Task;
     }
 
     /// <summary>Several threads throw it, each needs its own.</summary>

@@ -124,6 +124,11 @@ public sealed class Shipper : IAsyncDisposable
         {
             Lose(new RecoveryException(RecoveryError.ReadOnly, "The local log was closed under the shipper. Open the store again to ship the rest", e));
         }
+        // Whatever it is: a shipper that stopped must never look as if it went on.
+        catch (Exception e)
+        {
+            Lose(new RecoveryException(RecoveryError.Remote, $"The shipper stopped at an error that it did not expect: {e.Message} Open the store again, and report this", e));
+        }
     }
 
     async ValueTask<RemoteLog> ConnectAsync(CancellationToken cancellation)
@@ -158,7 +163,7 @@ public sealed class Shipper : IAsyncDisposable
             // A waiter may want what was appended, but is still in the log's buffer.
             if (waiters.First <= log.LastLsn && log.LastLsn >= cursor.NextLsn) break;
             var written = log.WhenWritten(cursor.NextLsn, stopping.Token);
-            await Task.WhenAny(written, woken);
+            await Either.EndsAsync(written, woken);
             stopping.Token.ThrowIfCancellationRequested();
             // Poisoned or closed: throws what it says.
             if (written.IsFaulted) await written;
@@ -177,7 +182,7 @@ public sealed class Shipper : IAsyncDisposable
             if (left <= TimeSpan.Zero) return;
             // With a long interval, look now and then whether there is enough for a segment.
             using var slept = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
-            await Task.WhenAny(Task.Delay(left < Slice ? left : Slice, context.Time, slept.Token), woken);
+            await Either.EndsAsync(Task.Delay(left < Slice ? left : Slice, context.Time, slept.Token), woken);
             slept.Cancel();
             stopping.Token.ThrowIfCancellationRequested();
             if (left > Slice) Pull();

@@ -10,6 +10,9 @@ public sealed class SimulatedBucket(TimeProvider time)
     /// <summary>The server's clock.</summary>
     public TimeProvider Time { get; } = time;
 
+    /// <summary>Told of each object that comes to be, in order.</summary>
+    public Action<string, byte[]>? OnCreated { get; set; }
+
     /// <summary>Names there are, in order.</summary>
     public IReadOnlyList<string> Names { get { lock (gate) return [.. objects.Keys]; } }
 
@@ -19,7 +22,12 @@ public sealed class SimulatedBucket(TimeProvider time)
     /// <summary>Creates an object if the name is free.</summary>
     public bool TryCreate(string name, byte[] bytes)
     {
-        lock (gate) return objects.TryAdd(name, new SimulatedObject(bytes, Time.GetUtcNow()));
+        lock (gate)
+        {
+            if (!objects.TryAdd(name, new SimulatedObject(bytes, Time.GetUtcNow()))) return false;
+            OnCreated?.Invoke(name, bytes);
+            return true;
+        }
     }
 
     /// <summary>The object, or null.</summary>

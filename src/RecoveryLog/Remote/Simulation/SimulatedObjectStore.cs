@@ -20,6 +20,9 @@ public sealed class SimulatedObjectStore(SimulatedBucket bucket, Random random, 
     /// <summary>Whether the server carries out the request at which the client dies.</summary>
     public bool DieAfterDoing { get; set; }
 
+    /// <summary>Requests made so far.</summary>
+    public long Requests => requests;
+
     /// <summary>Called before each request.</summary>
     public Action<RequestKind, string>? OnRequest { get; set; }
 

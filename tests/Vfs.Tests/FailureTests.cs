@@ -1,0 +1,127 @@
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.Tests;
+
+/// <summary>A failing disk under SQLite: which code, which message, and what is there afterwards.</summary>
+public class FailureTests
+{
+    const string Setup = "CREATE TABLE t(x); INSERT INTO t VALUES(1)";
+
+    static string Rows(TestStore store) => store.Open().Do("SELECT count(*) FROM t");
+
+    [Theory]
+    [InlineData("delete", ""), InlineData("truncate", ""), InlineData("delete", "journal=plain"), InlineData("off", ""), InlineData("memory", "")]
+    public void A_failed_sync_fails_the_commit_and_the_store_until_reopened(string mode, string options)
+    {
+        using var store = new TestStore(options);
+        using var disk = new SimulatedDisk(store);
+        var db = store.Open();
+        db.Do(Setup + $"; PRAGMA journal_mode={mode}");
+        disk.Disk.Fail(DiskCall.SyncData, 1, RecoveryError.IoSync);
+        Assert.StartsWith("!", db.Try("INSERT INTO t VALUES(2)"));
+        var first = Recovery.LastError;
+        Assert.Equal("1", db.Do("SELECT count(*) FROM t"));
+        Assert.Equal("1", Rows(store));
+        Assert.True(db.Try("INSERT INTO t VALUES(3)").StartsWith('!'), first);
+        Assert.Contains("no more writes", Recovery.LastError);
+        store.Close();
+        Assert.Equal("1", Rows(store));
+        store.Open().Do("INSERT INTO t VALUES(4)");
+    }
+
+    [Fact]
+    public void A_failed_commit_in_exclusive_locking_mode_is_not_published_by_the_next()
+    {
+        using var store = new TestStore("max-local-log=4M");
+        using var disk = new SimulatedDisk(store);
+        var db = store.Open();
+        db.Do("PRAGMA locking_mode=exclusive; PRAGMA journal_mode=memory; " + Setup);
+        var answer = db.Try("BEGIN; INSERT INTO t VALUES(zeroblob(1)); INSERT INTO t SELECT randomblob(20000000); COMMIT");
+        Assert.Equal("!13", answer);
+        if (SQLitePCL.raw.sqlite3_get_autocommit(db.Handle) == 0) db.Do("ROLLBACK");
+        Assert.Equal("1", db.Do("SELECT count(*) FROM t"));
+        db.Do("INSERT INTO t VALUES(5)");
+        Assert.Equal("2 ok ok", db.Do("SELECT count(*) FROM t; PRAGMA integrity_check; PRAGMA recovery_verify"));
+    }
+
+    [Theory, InlineData("delete"), InlineData("wal")]
+    public void A_full_log_fails_the_transaction_and_the_store_goes_on(string mode)
+    {
+        using var store = new TestStore("max-local-log=4M");
+        using var disk = new SimulatedDisk(store);
+        var db = store.Open();
+        db.Do($"PRAGMA journal_mode={mode}; " + Setup);
+        var answer = db.Try("INSERT INTO t SELECT randomblob(20000000)");
+        Assert.True(answer == "!13", answer + " " + Recovery.LastError);
+        Assert.Contains("max-local-log", Recovery.LastError);
+        Assert.Equal("1", Rows(store));
+    }
+
+    [Fact]
+    public void A_damaged_page_is_an_error_not_data()
+    {
+        using var store = new TestStore();
+        var db = store.Open();
+        db.Do("PRAGMA page_size=4096; CREATE TABLE t(x); WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<3000) INSERT INTO t SELECT randomblob(1000) FROM c; PRAGMA recovery_checkpoint");
+        store.Close();
+        var largest = new DirectoryInfo(store.PathOf(".recovery/pages")).GetFiles().MaxBy(f => f.Length)!;
+        Assert.True(largest.Length > 1 << 20, "the pages are in files");
+        using (var file = largest.Open(FileMode.Open, FileAccess.ReadWrite))
+        {
+            for (var at = 100_000L; at < file.Length - 100; at += 50_000)
+            {
+                file.Position = at;
+                var value = file.ReadByte();
+                file.Position = at;
+                file.WriteByte((byte)(value ^ 0x10));
+            }
+        }
+        db = store.Open();
+        var answer = db.Try("SELECT sum(length(x)) FROM t");
+        Assert.Contains(answer, (string[])["!8202", "!11"]);
+        Assert.Contains(store.Directory, Recovery.LastError);
+    }
+
+    [Fact]
+    public void A_checkpoint_that_cannot_be_committed_never_shows_old_pages()
+    {
+        using var store = new TestStore();
+        using var disk = new SimulatedDisk(store);
+        var (a, b) = (store.Open(), store.Open());
+        a.Do("PRAGMA journal_mode=wal; PRAGMA synchronous=OFF; CREATE TABLE t(x); INSERT INTO t VALUES(1); PRAGMA wal_checkpoint; PRAGMA wal_autocheckpoint=0; INSERT INTO t VALUES(2)");
+        disk.Disk.Fail(DiskCall.Write, 1, RecoveryError.IoWrite);
+        var answer = a.Try("PRAGMA wal_checkpoint");
+        disk.Disk.ClearFaults();
+        // Either the checkpoint says that it failed, or reads do; the row is never missing.
+        var read = b.Try("SELECT count(*) FROM t");
+        Assert.True(read == "2" || read.StartsWith('!'), $"{answer}: {read}");
+        store.Close();
+        Assert.Equal("2 ok", store.Open().Do("SELECT count(*) FROM t; PRAGMA integrity_check"));
+    }
+
+    [Fact]
+    public void A_transaction_larger_than_its_memory_rolls_back_and_commits()
+    {
+        using var store = new TestStore("overlay-budget=1M&pending-budget=1M");
+        var db = store.Open();
+        db.Do("PRAGMA cache_size=20; CREATE TABLE t(id INTEGER PRIMARY KEY, x); WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<9000) INSERT INTO t SELECT i, randomblob(1000) FROM c");
+        var before = db.Do("SELECT count(*), sum(length(x)) FROM t");
+        db.Do("BEGIN; UPDATE t SET x=zeroblob(1100); DELETE FROM t WHERE id%3=0; ROLLBACK");
+        Assert.Equal(before + " ok", db.Do("SELECT count(*), sum(length(x)) FROM t; PRAGMA integrity_check"));
+        db.Do("BEGIN; UPDATE t SET x=zeroblob(1100); DELETE FROM t WHERE id%3=0; COMMIT");
+        store.Close();
+        Assert.Equal("6000 6600000 ok ok", store.Open().Do("SELECT count(*), sum(length(x)) FROM t; PRAGMA integrity_check; PRAGMA recovery_verify"));
+        Assert.Empty(Directory.GetFiles(store.PathOf(".recovery"), "journal-*"));
+    }
+
+    [Fact]
+    public void Another_process_gets_a_message_that_names_the_holder()
+    {
+        using var store = new TestStore();
+        store.Open().Do(Setup);
+        // A second registry in this process stands for another SQLite; the store's lock does not care which process it is.
+        var error = Assert.Throws<RecoveryException>(() => PageStore.Store.Open(new PageStore.StoreOptions { Directory = store.PathOf(".recovery") }));
+        Assert.Equal(RecoveryError.Busy, error.Error);
+        Assert.Contains("in this process already", error.Message);
+    }
+}
