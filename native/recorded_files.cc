@@ -108,6 +108,16 @@ class RecordedWritableFile : public rocksdb::FSWritableFileOwnerWrapper {
   bool broken_ = false;
 };
 
+// A reader of a file that is kept open by its pin.
+class PinnedRandomAccessFile : public rocksdb::FSRandomAccessFileWrapper {
+ public:
+  explicit PinnedRandomAccessFile(std::shared_ptr<rocksdb::FSRandomAccessFile> file)
+      : FSRandomAccessFileWrapper(file.get()), file_(std::move(file)) {}
+
+ private:
+  const std::shared_ptr<rocksdb::FSRandomAccessFile> file_;
+};
+
 // Readers that can be made to fail.
 class FaultyRandomAccessFile : public rocksdb::FSRandomAccessFileOwnerWrapper {
  public:
@@ -227,6 +237,11 @@ IOStatus RecordedFileSystem::NewRandomRWFile(const std::string& path, const File
 IOStatus RecordedFileSystem::NewRandomAccessFile(const std::string& path, const FileOptions& options,
                                                  std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
                                                  IODebugContext* dbg) {
+  Pinned pinned;
+  if (FindPinned(path, &pinned)) {
+    result->reset(new PinnedRandomAccessFile(std::move(pinned.file)));
+    return IOStatus::OK();
+  }
   IOStatus status = faults_.Check(RV_FAULT_OPEN, path);
   if (status.ok()) status = target()->NewRandomAccessFile(path, options, result, dbg);
   if (status.ok() && wrap_reads_) {
@@ -271,6 +286,34 @@ IOStatus RecordedFileSystem::Truncate(const std::string& path, size_t size, cons
   IOStatus status;
   if (KindOf(name) != FileKind::kIgnored) status = Report(RV_FILE_TRUNCATED, name, std::string(), Slice(), size, 0);
   return status.ok() ? target()->Truncate(path, size, options, dbg) : status;
+}
+
+IOStatus RecordedFileSystem::GetFileSize(const std::string& path, const IOOptions& options, uint64_t* size,
+                                         IODebugContext* dbg) {
+  Pinned pinned;
+  if (!FindPinned(path, &pinned)) return target()->GetFileSize(path, options, size, dbg);
+  *size = pinned.size;
+  return IOStatus::OK();
+}
+
+IOStatus RecordedFileSystem::Pin(const std::string& path, uint64_t* size) {
+  std::unique_ptr<rocksdb::FSRandomAccessFile> file;
+  IOStatus status = target()->NewRandomAccessFile(path, FileOptions(), &file, nullptr);
+  if (status.ok()) status = target()->GetFileSize(path, IOOptions(), size, nullptr);
+  if (!status.ok()) return status;
+  std::lock_guard<std::mutex> lock(pinned_mutex_);
+  pinned_[NameOf(path)] = {std::move(file), *size};
+  any_pinned_ = true;
+  return status;
+}
+
+bool RecordedFileSystem::FindPinned(const std::string& path, Pinned* found) {
+  if (!any_pinned_) return false;
+  std::lock_guard<std::mutex> lock(pinned_mutex_);
+  auto entry = pinned_.find(NameOf(path));
+  if (entry == pinned_.end()) return false;
+  *found = entry->second;
+  return true;
 }
 
 }  // namespace recovery

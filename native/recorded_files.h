@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -76,6 +77,11 @@ class RecordedFileSystem : public rocksdb::FileSystemWrapper {
                     IODebugContext* dbg) override;
   IOStatus Truncate(const std::string& path, size_t size, const IOOptions& options, IODebugContext* dbg) override;
 
+  IOStatus GetFileSize(const std::string& path, const IOOptions& options, uint64_t* size, IODebugContext* dbg) override;
+
+  // Opens a file for reading now, so that it can be read later although somebody else may have deleted it.
+  IOStatus Pin(const std::string& path, uint64_t* size);
+
   // Reports one event; a refusal becomes an I/O error that names the file.
   IOStatus Report(int32_t event, const std::string& name, const std::string& other, const Slice& bytes, uint64_t size,
                   uint32_t crc32c);
@@ -87,6 +93,15 @@ class RecordedFileSystem : public rocksdb::FileSystemWrapper {
   void* const context_;
   const bool wrap_reads_;
   Faults faults_;
+
+  struct Pinned {
+    std::shared_ptr<rocksdb::FSRandomAccessFile> file;
+    uint64_t size;
+  };
+  std::atomic<bool> any_pinned_{false};
+  std::mutex pinned_mutex_;
+  std::map<std::string, Pinned> pinned_;  // by name
+  bool FindPinned(const std::string& path, Pinned* found);
 };
 
 }  // namespace recovery

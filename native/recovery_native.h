@@ -15,7 +15,7 @@ extern "C" {
 #endif
 
 #define RV_API __attribute__((visibility("default")))
-#define RV_INTERFACE 1
+#define RV_INTERFACE 2
 
 enum rv_code {
   RV_OK = 0,
@@ -71,16 +71,14 @@ RV_API void rv_files_heal(rv_files* files);  // removes all faults
 
 enum rv_mode {
   RV_READ_WRITE = 0,
-  RV_READ_ONLY_MODE = 1,  // what is there now; writes nothing, not even a log
-  RV_SECONDARY = 2,       // follows a directory that another process writes; see rv_catch_up
+  RV_READ_ONLY_MODE = 1,  // what is flushed now, also while another process writes; changes nothing, not even a log
 };
 
 typedef struct rv_options {
   const char* directory;
-  const char* secondary_directory;  // RV_SECONDARY only: where RocksDB may put files of its own
-  rv_files* files;                  // null: plain files
-  int64_t block_cache_bytes;        // keys, and nothing else
-  int64_t write_buffer_bytes;       // a memtable; there are up to two
+  rv_files* files;             // null: plain files
+  int64_t block_cache_bytes;   // keys, and nothing else
+  int64_t write_buffer_bytes;  // a memtable; there are up to two
   int32_t mode;
   int32_t create;     // whether a directory without a store is an error
   int32_t blob_zstd;  // zstd instead of LZ4 for pages
@@ -133,9 +131,6 @@ RV_API int32_t rv_compact(rv_store* store, int32_t collect, double age_cutoff, c
 
 // While held (counted), files that RocksDB no longer needs stay in the directory.
 RV_API int32_t rv_hold_files(rv_store* store, int32_t hold, char** error);
-
-// RV_SECONDARY: takes over what the writer has flushed since.
-RV_API int32_t rv_catch_up(rv_store* store, char** error);
 
 typedef struct rv_statistics {
   int64_t blob_files;

@@ -32,13 +32,18 @@ class Listener : public rocksdb::EventListener {
   }
 
   void OnBackgroundError(rocksdb::BackgroundErrorReason, Status* error) override {
+    if (error->IsNoSpace() && error->severity() == Status::Severity::kSoftError) {
+      // A compaction for which there was no space is tried again by itself, and writes can go on; as an error on record
+      // it would refuse them, once Resume was called (is_db_stopped_, see FlushAndWait).
+      *error = Status::OK();
+      return;
+    }
+    if (error->IsNoSpace()) full_ = true;
     {
       std::lock_guard<std::mutex> lock(mutex_);
       errors_++;
       last_error_ = *error;
     }
-    // A hard error refuses all writes; after a soft one (of a compaction) they go on.
-    if (error->IsNoSpace() && error->severity() == Status::Severity::kHardError) full_ = true;
     changed_.notify_all();
   }
 
@@ -115,8 +120,7 @@ int32_t CodeOf(const Status& status, const std::string& message) {
   if (status.IsNoSpace()) return RV_NO_SPACE;
   if (status.IsBusy() || says("While lock file") || says("lock hold by current process")) return RV_BUSY;
   if (status.IsManualCompactionPaused()) return RV_CANCELED;
-  if (status.IsInvalidArgument() || status.IsNotSupported())
-    return says("read only") || says("secondary") ? RV_READ_ONLY : RV_INVALID;
+  if (status.IsInvalidArgument() || status.IsNotSupported()) return says("read only") ? RV_READ_ONLY : RV_INVALID;
   if (status.IsPathNotFound()) return RV_MISSING_FILE;
   if (says("Too many open files") || says("Permission denied")) return RV_OPEN_FILES;
   if (says("Read-only file system")) return RV_READ_ONLY;
@@ -144,8 +148,8 @@ int32_t Guard(char** error, Call call) {
   }
 }
 
-// Descriptors: all files open is fastest, and what a secondary demands; but under a small limit a large store must not
-// use up what the process needs, so it keeps at most half of them, the most used ones.
+// Descriptors: all files open is fastest. But under a small limit a large store must not use up what the process needs,
+// so it keeps at most half of them, the most used ones.
 int MaxOpenFiles() {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= 65536) return -1;
@@ -177,7 +181,7 @@ rocksdb::Options MakeOptions(const rv_options& given) {
   options.max_background_jobs = 2;
   options.avoid_flush_during_shutdown = true;  // the recovery log has it; closing must be quick and change nothing
 
-  options.max_open_files = given.mode == RV_SECONDARY ? -1 : MaxOpenFiles();
+  options.max_open_files = writes ? MaxOpenFiles() : -1;  // what a reader has open, a writer beside it may delete
   options.max_manifest_file_size = 256 << 10;
   options.manifest_preallocation_size = 64 << 10;
   options.skip_stats_update_on_db_open = true;
@@ -239,15 +243,26 @@ Status ReadApplied(rv_store* store, const rocksdb::ReadOptions& options, uint64_
   return status;
 }
 
-// RocksDB opens blob files when they are first read. A missing or cut one should be found now.
-Status CheckBlobFiles(rv_store* store) {
+// Names its one column family, because without that OpenForReadOnly looks whether all is in one table, and then opens a
+// "compacted" database, which in 7.8 finds no key whose value is in a blob file.
+Status OpenForReading(const rocksdb::Options& options, const std::string& directory, DB** db) {
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  Status status = DB::OpenForReadOnly(
+      options, directory, {rocksdb::ColumnFamilyDescriptor(rocksdb::kDefaultColumnFamilyName, options)}, &handles, db);
+  for (rocksdb::ColumnFamilyHandle* handle : handles) delete handle;
+  return status;
+}
+
+// RocksDB opens blob files when they are first read. A missing or cut one should be found now; and a reader beside a
+// writer has to open them now, for later they may be gone (it opens all table files at once, see MakeOptions).
+Status CheckBlobFiles(rv_store* store, bool pin) {
   rocksdb::ColumnFamilyMetaData meta;
   store->db->GetColumnFamilyMetaData(&meta);
   for (const auto& blob : meta.blob_files) {
-    std::string path = store->db->GetName() + "/" + blob.blob_file_name;
+    const std::string path = store->db->GetName() + "/" + recovery::NameOf(blob.blob_file_name);
     uint64_t size = 0;
-    Status status = store->db->GetEnv()->GetFileSize(path, &size);
-    if (!status.ok()) return Status::Corruption("A blob file cannot be found: " + status.ToString());
+    Status status = pin ? store->files->Pin(path, &size) : store->db->GetEnv()->GetFileSize(path, &size);
+    if (!status.ok()) return status;
     if (size != blob.blob_file_size) return Status::Corruption("The size of a blob file is wrong", path);
   }
   return Status::OK();
@@ -306,18 +321,19 @@ int32_t rv_open(const rv_options* given, rv_store** result, char** error) {
     auto store = std::make_unique<rv_store>();
     rocksdb::Options options = MakeOptions(*given);
     options.listeners.push_back(store->listener);
-    if (given->files != nullptr) {
+    const bool writes = given->mode == RV_READ_WRITE;
+    if (given->files != nullptr)
       store->files = given->files->system;
+    else if (!writes)
+      store->files = std::make_shared<recovery::RecordedFileSystem>(nullptr, nullptr, false);
+    if (store->files != nullptr) {
       store->env = rocksdb::NewCompositeEnv(store->files);
       options.env = store->env.get();
     }
     DB* db = nullptr;
-    Status status = given->mode == RV_READ_WRITE ? DB::Open(options, given->directory, &db)
-                    : given->mode == RV_READ_ONLY_MODE
-                        ? DB::OpenForReadOnly(options, given->directory, &db)
-                        : DB::OpenAsSecondary(options, given->directory, given->secondary_directory, &db);
+    Status status = writes ? DB::Open(options, given->directory, &db) : OpenForReading(options, given->directory, &db);
     store->db.reset(db);
-    if (status.ok() && given->mode != RV_SECONDARY) status = CheckBlobFiles(store.get());
+    if (status.ok()) status = CheckBlobFiles(store.get(), !writes);
     if (!status.ok()) return Finish(status, error);
     *result = store.release();
     return RV_OK;
@@ -470,14 +486,6 @@ int32_t rv_compact(rv_store* store, int32_t collect, double age_cutoff, const ui
 int32_t rv_hold_files(rv_store* store, int32_t hold, char** error) {
   return Guard(error, [&] {
     return Finish(hold != 0 ? store->db->DisableFileDeletions() : store->db->EnableFileDeletions(false), error);
-  });
-}
-
-int32_t rv_catch_up(rv_store* store, char** error) {
-  return Guard(error, [&] {
-    Status status = store->db->TryCatchUpWithPrimary();
-    store->listener->CountFlush();
-    return Finish(status, error);
   });
 }
 

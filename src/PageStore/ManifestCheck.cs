@@ -39,9 +39,16 @@ internal static class ManifestCheck
         if (!text.StartsWith("MANIFEST-", StringComparison.Ordinal) || !text.EndsWith('\n') || !text.AsSpan(9, text.Length - 10).ContainsOnlyDigits())
             throw Damaged(current, "does not name a MANIFEST");
         var manifest = Path.Combine(directory, text.TrimEnd('\n'));
-        if (!File.Exists(manifest))
-            throw Damaged(manifest, "is missing, though CURRENT names it");
-        if (FindDamage(File.ReadAllBytes(manifest)) is { } offset)
+        byte[] bytes;
+        try
+        {
+            bytes = File.ReadAllBytes(manifest);
+        }
+        catch (FileNotFoundException)
+        {
+            throw Damaged(manifest, "is missing (No such file), though CURRENT names it");
+        }
+        if (FindDamage(bytes) is { } offset)
             throw Damaged(manifest, $"is damaged at byte {offset}: a record there does not end, but whole ones follow");
         return true;
     }
@@ -100,4 +107,21 @@ internal static class ManifestCheck
 
     static RecoveryException Damaged(string file, string what) =>
         new(RecoveryError.Corrupt, $"{file} {what}. Nothing was changed. Restore the store from its remote, or this file from a backup.");
+}
+
+/// <summary>Where the MANIFEST was: it grows with each change of the store's files, and a new one takes its place when it is large.</summary>
+internal readonly record struct ManifestMark(string Current, long SizeBytes)
+{
+    internal static ManifestMark Of(string directory)
+    {
+        try
+        {
+            var current = File.ReadAllText(Path.Combine(directory, "CURRENT")).TrimEnd('\n');
+            return new ManifestMark(current, new FileInfo(Path.Combine(directory, current)).Length);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return default; // none, or one that just went
+        }
+    }
 }

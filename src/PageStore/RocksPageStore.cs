@@ -19,82 +19,14 @@ public sealed unsafe partial class RocksPageStore : IPageStore
     readonly StoreHandle handle = new();
     readonly RocksPageStoreOptions options;
     readonly RecordedFiles? files;
+    readonly ManifestMark mark;
     ulong applied;
 
-    RocksPageStore(RocksPageStoreOptions options, RecordedFiles? files)
+    RocksPageStore(RocksPageStoreOptions options, RecordedFiles? files, ManifestMark mark)
     {
         this.options = options;
         this.files = files;
-    }
-
-    /// <summary>Opens the store, or creates it when the directory has none (and damage does not explain that).</summary>
-    public static RocksPageStore Open(RocksPageStoreOptions options)
-    {
-        var directory = options.Directory;
-        var writes = options.Mode == RocksMode.ReadWrite;
-        if (options.Mode == RocksMode.Secondary && options.SecondaryDirectory is null)
-            throw new RecoveryException(RecoveryError.Invalid, $"A secondary of {directory} needs a directory of its own: set SecondaryDirectory.");
-        if (writes)
-            CreateDirectory(directory);
-        // A writer beside us appends to the MANIFEST meanwhile: only the owner can tell a torn one from a growing one.
-        var exists = options.Mode == RocksMode.Secondary ? File.Exists(Path.Combine(directory, "CURRENT")) : ManifestCheck.Exists(directory);
-        if (!exists && !writes)
-            throw new RecoveryException(RecoveryError.NotFound, $"There is no page store in {directory}. Open it for writing once to create it.");
-
-        var files = options.Files ?? (options.Recorder is null ? null : new RecordedFiles(options.Recorder));
-        var store = new RocksPageStore(options, files);
-        try
-        {
-            store.OpenHandle(create: !exists);
-            store.applied = store.ReadApplied(0);
-            return store;
-        }
-        catch
-        {
-            store.Dispose();
-            if (store.handle.IsInvalid)
-                files?.Dispose();
-            throw;
-        }
-    }
-
-    static void CreateDirectory(string directory)
-    {
-        try
-        {
-            Directory.CreateDirectory(directory);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new RecoveryException(RecoveryError.CannotOpen, $"The directory {directory} cannot be created: {e.Message} Check its path and rights.", e);
-        }
-    }
-
-    void OpenHandle(bool create)
-    {
-        var directory = Marshal.StringToCoTaskMemUTF8(options.Directory);
-        var secondary = Marshal.StringToCoTaskMemUTF8(options.SecondaryDirectory);
-        try
-        {
-            var native = new Native.Options
-            {
-                Directory = (byte*)directory,
-                SecondaryDirectory = (byte*)secondary,
-                Files = files?.Handle ?? 0,
-                BlockCacheBytes = options.BlockCacheBytes,
-                WriteBufferBytes = options.WriteBufferBytes,
-                Mode = (int)options.Mode,
-                Create = create ? 1 : 0,
-                BlobZstd = options.Zstd ? 1 : 0,
-            };
-            Check(Native.rv_open(native, out var opened, out var error), error, "Opening the page store", writing: false);
-            handle.Take(opened, files);
-        }
-        finally
-        {
-            Marshal.FreeCoTaskMem(directory);
-            Marshal.FreeCoTaskMem(secondary);
-        }
+        this.mark = mark;
     }
 
     /// <inheritdoc/>
@@ -169,16 +101,6 @@ public sealed unsafe partial class RocksPageStore : IPageStore
 
     /// <inheritdoc/>
     public void Flush() => Check(Native.rv_flush(handle, out var error), error, "Flushing pages", writing: true);
-
-    /// <summary>
-    /// In <see cref="RocksMode.Secondary"/>: takes over what the writer has flushed since. Returns the new <see cref="Applied"/>.
-    /// </summary>
-    public ulong CatchUp()
-    {
-        Check(Native.rv_catch_up(handle, out var error), error, "Following the page store", writing: false);
-        Volatile.Write(ref applied, ReadApplied(0));
-        return Applied;
-    }
 
     /// <summary>
     /// Until what is returned is disposed, every file that RocksDB no longer needs stays in the directory: so that files named by

@@ -7,10 +7,11 @@ public enum RocksMode
 {
     /// <summary>For reading and writing, by one process at a time.</summary>
     ReadWrite = 0,
-    /// <summary>What is in the files now; nothing in the directory is changed, and nobody may be writing there meanwhile.</summary>
+    /// <summary>
+    /// What is in the files now, changing nothing in the directory. Another process may have it open, for writing too: what this one
+    /// shows stays as it is; see <see cref="RocksPageStore.IsStale"/>.
+    /// </summary>
     ReadOnly = 1,
-    /// <summary>For reading beside another process that writes; <see cref="RocksPageStore.CatchUp"/> takes over what that one flushed.</summary>
-    Secondary = 2,
 }
 
 /// <summary>How a <see cref="RocksPageStore"/> is opened. The layout itself is fixed: see docs/decisions/page-layout.md.</summary>
@@ -19,11 +20,8 @@ public sealed record RocksPageStoreOptions
     /// <summary>The directory of RocksDB's files; created in <see cref="RocksMode.ReadWrite"/>.</summary>
     public required string Directory { get; init; }
 
-    /// <summary>For reading and writing, or only for reading.</summary>
+    /// <summary>For reading and writing, or for reading beside whoever writes.</summary>
     public RocksMode Mode { get; init; }
-
-    /// <summary>Where a <see cref="RocksMode.Secondary"/> may put files of its own; a directory of this process alone.</summary>
-    public string? SecondaryDirectory { get; init; }
 
     /// <summary>Is told of each change of a file. Null: nobody is.</summary>
     public IFileRecorder? Recorder { get; init; }

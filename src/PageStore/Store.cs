@@ -193,7 +193,7 @@ public sealed partial class Store : IDisposable
     ulong AppendSingle(PageOverlay overlay)
     {
         byte[]? scratch = null;
-        return log.Append(RecordKind.PageCommit, overlay.Encoded!.Part(0, ref scratch), reservation: overlay.Reservation);
+        return log.Append(RecordKind.PageCommit, overlay.Encoded!.Part(0, ref scratch), writeOut: true, reservation: overlay.Reservation);
     }
 
     ulong AppendGroup(ReadOnlySpan<PageOverlay> overlays)
@@ -215,7 +215,7 @@ public sealed partial class Store : IDisposable
             for (var part = 0; part < encoded.PartCount; part++)
             {
                 var body = encoded.Part(part, ref scratch);
-                if (i == overlays.Length - 1 && part == encoded.PartCount - 1) return group.Complete(RecordKind.PageCommit, body);
+                if (i == overlays.Length - 1 && part == encoded.PartCount - 1) return group.Complete(RecordKind.PageCommit, body, writeOut: true);
                 group.Add(RecordKind.PageCommit, body);
             }
         }
@@ -345,7 +345,8 @@ public sealed partial class Store : IDisposable
         applier!.Drain();
     }
 
-    void ThrowUnlessWritable()
+    /// <summary>Throws what keeps the store from taking writes: opened for reading, fenced, or poisoned by an earlier error.</summary>
+    public void ThrowUnlessWritable()
     {
         ObjectDisposedException.ThrowIf(disposed, this);
         Remote?.ThrowIfLost();

@@ -117,6 +117,7 @@ internal static class Files
         if (OpenDatabases.Find(path) is { } database)
         {
             OpenDatabases.Delete(database, durable);
+            DeleteCompanions(database.Store.Store, database.Database.Name, durable);
             Stub.Delete(Encoding.UTF8.GetString(path));
             return Sqlite.Ok;
         }
@@ -129,6 +130,13 @@ internal static class Files
             false => Sqlite.IoErrDeleteNoEntry,
             null => null,
         };
+    }
+
+    /// <summary>Nobody can name a journal or WAL whose database is gone, and a new database of that name must not inherit them.</summary>
+    static void DeleteCompanions(Store store, string name, bool durable)
+    {
+        store.DeleteFile(name + JournalSuffix, durable);
+        store.DeleteFile(name + WalSuffix, durable);
     }
 
     static int DeleteJournal(OpenDatabase database, bool durable)
@@ -204,6 +212,7 @@ internal static class Files
             try
             {
                 if (store.Store.Find(stub.Database!) is { } database) store.Store.Delete(database, durable);
+                DeleteCompanions(store.Store, stub.Database!, durable);
             }
             finally
             {

@@ -14,29 +14,20 @@ extern sqlite3_vfs *default_vfs;
 extern int default_vfs_name_count(void);
 extern const char *default_vfs_name(int);
 
-/* One open file: as the pager opens it, by its name's suffix. */
+/* One open file. A journal or WAL is opened as SQLite does it: while its database is open. */
 typedef struct File {
   sqlite3_file *file;
   sqlite3_filename name;
-  int isDatabase;
+  struct File *database;
 } File;
 
-static int endsWith(const char *z, const char *suffix){
-  size_t a = strlen(z), b = strlen(suffix);
-  return a>=b && strcmp(z+a-b, suffix)==0;
-}
-
-static int openFile(sqlite3_vfs *v, const char *name, int write, File *f){
-  int journal = endsWith(name, "-journal"), wal = endsWith(name, "-wal");
-  int flags = journal ? SQLITE_OPEN_MAIN_JOURNAL : wal ? SQLITE_OPEN_WAL : SQLITE_OPEN_MAIN_DB;
+static int openAs(sqlite3_vfs *v, const char *name, int flags, File *f){
   int rc, outFlags = 0;
-  flags |= write ? (SQLITE_OPEN_READWRITE|SQLITE_OPEN_CREATE) : SQLITE_OPEN_READONLY;
-  f->isDatabase = !journal && !wal;
+  f->database = 0;
   f->name = sqlite3_create_filename(name, "", "", 0, 0);
   f->file = calloc(1, v->szOsFile);
   rc = v->xOpen(v, f->name, f->file, flags, &outFlags);
   if( rc ){
-    if( f->file->pMethods ) f->file->pMethods->xClose(f->file);
     free(f->file);
     sqlite3_free_filename((char*)f->name);
   }
@@ -47,6 +38,40 @@ static void closeFile(File *f){
   f->file->pMethods->xClose(f->file);
   free(f->file);
   sqlite3_free_filename((char*)f->name);
+  if( f->database ){
+    closeFile(f->database);
+    free(f->database);
+  }
+}
+
+/* The length of a name without its suffix, or 0 when it does not end in it. */
+static size_t stem(const char *name, const char *suffix){
+  size_t n = strlen(name), k = strlen(suffix);
+  return n>k && strcmp(name+n-k, suffix)==0 ? n-k : 0;
+}
+
+static int openFile(sqlite3_vfs *v, const char *name, int write, File *f){
+  size_t journal = stem(name, "-journal"), wal = stem(name, "-wal");
+  int how = write ? (SQLITE_OPEN_READWRITE|SQLITE_OPEN_CREATE) : SQLITE_OPEN_READWRITE;
+  File *database;
+  char *databaseName;
+  int rc;
+  if( journal==0 && wal==0 ) return openAs(v, name, how|SQLITE_OPEN_MAIN_DB, f);
+  databaseName = calloc(1, strlen(name)+1);
+  memcpy(databaseName, name, journal+wal);
+  database = malloc(sizeof *database);
+  rc = openAs(v, databaseName, how|SQLITE_OPEN_MAIN_DB, database);
+  free(databaseName);
+  if( rc==SQLITE_OK ){
+    rc = openAs(v, name, how|(journal ? SQLITE_OPEN_MAIN_JOURNAL : SQLITE_OPEN_WAL), f);
+    if( rc==SQLITE_OK ){
+      f->database = database;
+      return rc;
+    }
+    closeFile(database);
+  }
+  free(database);
+  return rc;
 }
 
 /* The unix VFS takes at most 128 KiB in one call. */
@@ -109,7 +134,7 @@ static int writeCommand(sqlite3_vfs *v, const char *name, Tcl_Interp *interp, sq
   const unsigned char *bytes = Tcl_GetByteArrayFromObj(data, &n);
   rc = openFile(v, name, 1, &f);
   if( rc ) return rc;
-  if( f.isDatabase ){
+  if( f.database==0 ){
     rc = writeDatabase(f.file, bytes, n, offset);
   }else{
     rc = writePieces(f.file, bytes, n, offset);

@@ -81,7 +81,7 @@ if {[vfsfs active] && [info commands real_file] == ""} {
         foreach pattern $patterns {
           set here [expr {[string first / $short] < 0 || [string first / $pattern] >= 0}]
           if {[string match $pattern $short] && $here} { lappend names $short }
-          if {[string match $pattern $name] && $short ne $name} { lappend names $name }
+          if {[string first / $pattern] >= 0 && [string match $pattern $name] && $short ne $name} { lappend names $name }
         }
       }
       if {[llength $names]} {

@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from limited import read_opens, read_text, run_limited
 from programs import program_rows, run_program
@@ -87,7 +87,8 @@ class Suite:
         """Runs all files, prints what is unexpected as it comes, and returns (results, unexpected)."""
         started, shown, results, bad = time.time(), time.time(), [], []
         with ThreadPoolExecutor(self.options.jobs) as pool, open(os.path.join(self.out, 'results.jsonl'), 'w') as log:
-            for result in pool.map(self.run_file, rows):
+            for future in as_completed([pool.submit(self.run_file, row) for row in rows]):
+                result = future.result()
                 results.append(result)
                 log.write(json.dumps(result) + '\n')
                 log.flush()

@@ -6,7 +6,7 @@ namespace RecoveryVfs.PageStore.Interop;
 internal static unsafe partial class Native
 {
     internal const string Library = "recovery_native";
-    const int InterfaceVersion = 1;
+    const int InterfaceVersion = 2;
 
     static Native()
     {
@@ -27,7 +27,6 @@ internal static unsafe partial class Native
     internal struct Options
     {
         public byte* Directory;
-        public byte* SecondaryDirectory;
         public nint Files;
         public long BlockCacheBytes;
         public long WriteBufferBytes;
@@ -119,9 +118,6 @@ internal static unsafe partial class Native
 
     [LibraryImport(Library)]
     internal static partial Code rv_hold_files(StoreHandle store, int hold, out nint error);
-
-    [LibraryImport(Library)]
-    internal static partial Code rv_catch_up(StoreHandle store, out nint error);
 
     [LibraryImport(Library)]
     internal static partial Code rv_stat(StoreHandle store, out Statistics statistics, out nint error);

@@ -23,6 +23,11 @@ public sealed class PowerLossDisk : ILogDisk
     /// <summary>One change of a directory: the name now means this file, or none.</summary>
     readonly record struct DirectoryChange(long Time, string Directory, (string Path, MemoryFile? File)[] Entries);
 
+    /// <summary>
+    /// Called before each operation takes effect, with its path, under the disk's lock: the place to take images in the middle of something.
+    /// </summary>
+    public Action<DiskCall, string>? Before { get; set; }
+
     /// <summary>How often each operation was called.</summary>
     public int Count(DiskCall call)
     {
@@ -260,6 +265,7 @@ public sealed class PowerLossDisk : ILogDisk
     /// <summary>Counts the call, and throws when a fault is due.</summary>
     void Strike(DiskCall call, string path)
     {
+        Before?.Invoke(call, path);
         counts[call] = counts.GetValueOrDefault(call) + 1;
         for (var i = 0; i < faults.Count; i++)
         {

@@ -200,7 +200,9 @@ sealed class RemoteHistory
             _ => RestoreTarget.At(loop.Time.GetUtcNow() - TimeSpan.FromSeconds(random.Next(30))),
         };
         ToyRestore restored;
+        var began = loop.Time.GetUtcNow();
         try { restored = await ToyRestore.RunAsync(await RestorePlanner.PlanAsync(context, target), Scratch); }
+        catch (RecoveryException e) when (!IsFair(e)) { throw new Exception($"restoring {target}, begun {began:T}, ended {loop.Time.GetUtcNow():T}, newest hints {hintsBefore}, end {end}", e); }
         catch (RecoveryException e) when (IsFair(e) && (e.Error != RecoveryError.NotFound || hintsBefore == 0 || target.TimeMs is not null)) { return; }
         Restores++;
         var expected = new ToyState();

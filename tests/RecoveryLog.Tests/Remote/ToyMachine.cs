@@ -41,7 +41,8 @@ sealed class ToyMachine
     public bool Probe { get; init; } = true;
     public bool MayRestart { get; init; }
 
-    public RemoteContext Context => new() { Store = Store, Time = time, Random = random, OpenSpool = () => new MemoryStream() };
+    // With real threads, the shipper draws from a source of its own.
+    public RemoteContext Context => new() { Store = Store, Time = time, Random = time == TimeProvider.System ? Random.Shared : random, OpenSpool = () => new MemoryStream() };
 
     public ToyMachine Open(bool mayCreate, ulong? createAt = null)
     {
@@ -182,7 +183,7 @@ sealed class ToyMachine
     {
         var context = new RemoteContext { Store = store, Time = time, Random = random, OpenSpool = () => new MemoryStream() };
         var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest);
-        if (await RemoteTenure.TakeOverAsync(context, plan.Store, plan.End, author) is not { } end) return null;
+        if (await RemoteTenure.TakeOverAsync(context, plan.Store, plan.End!.Value, author) is not { } end) return null;
         // What the log holds by now: up to our own EpochBegan, since nobody could append between.
         plan = await RestorePlanner.PlanAsync(context, RestoreTarget.At(end.LastLsn));
         var restored = await ToyRestore.RunAsync(plan, scratch);

@@ -8,6 +8,9 @@ public sealed class Collector(RemoteContext context, Shipper shipper, HintsPubli
 {
     const int BatchObjects = 500;
 
+    /// <summary>A plan is used for half of the readers' grace, and for so long at least.</summary>
+    static readonly TimeSpan PlanAge = TimeSpan.FromMinutes(1);
+
     readonly HintsCache cache = new();
 
     /// <summary>What a collection would do now, and why. Deletes nothing.</summary>
@@ -24,6 +27,7 @@ public sealed class Collector(RemoteContext context, Shipper shipper, HintsPubli
             var remote = await shipper.ConnectedAsync(cancellation);
             await remote.ConfirmTenureAsync(cancellation);
             long started = context.Time.GetTimestamp();
+            var longest = retention.ReaderGrace / 2 > PlanAge ? retention.ReaderGrace / 2 : PlanAge;
             var plan = await MakePlanAsync(remote, retention, cancellation);
             // Hints first: from then on nobody starts from them. What they needed follows; killed in between, the next collection sees it as needed
             // by nothing. Segments go oldest first, so that what is left has no holes.
@@ -31,7 +35,7 @@ public sealed class Collector(RemoteContext context, Shipper shipper, HintsPubli
                 foreach (string[] batch in plan.Deletions.Select(d => d.Name).Where(n => n.StartsWith(prefix, StringComparison.Ordinal)).Chunk(BatchObjects))
                 {
                     // A plan that is old (this process was paused) may have been overtaken by readers and pins.
-                    if (context.Time.GetElapsedTime(started) > retention.ReaderGrace / 2)
+                    if (context.Time.GetElapsedTime(started) > longest)
                         throw new RecoveryException(RecoveryError.Busy, $"Collecting in {context.Store.Location} took too long and was given up half-way; the next one goes on");
                     await remote.ConfirmTenureAsync(cancellation);
                     await context.RetryAsync(async token =>

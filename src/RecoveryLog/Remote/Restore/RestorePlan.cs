@@ -8,7 +8,7 @@ public sealed class RestorePlan
 {
     readonly RemoteContext context;
 
-    internal RestorePlan(RemoteContext context, StoreObject store, RestoreTarget target, RemoteHints hints, RemoteLogEnd end,
+    internal RestorePlan(RemoteContext context, StoreObject store, RestoreTarget target, RemoteHints hints, RemoteLogEnd? end,
         IReadOnlyList<ObjectInfo> segments, IReadOnlyList<string> notes)
     {
         this.context = context;
@@ -25,8 +25,8 @@ public sealed class RestorePlan
     /// <summary>Where the restore starts.</summary>
     public RemoteHints Hints { get; }
 
-    /// <summary>The end of the remote's log when the plan was made.</summary>
-    public RemoteLogEnd End { get; }
+    /// <summary>The end of the remote's log when the plan was made; null when its newest segment is damaged.</summary>
+    public RemoteLogEnd? End { get; }
 
     /// <summary>Extents to fetch, largest first (so that the last ones to end are short).</summary>
     public IReadOnlyList<Extent> Extents { get; }

@@ -12,10 +12,9 @@ public static class RestorePlanner
     {
         var store = await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
             ?? throw new RecoveryException(RecoveryError.NotFound, $"There is no remote at {context.Store.Location}: store.json is missing. Check the URL");
-        var (end, last) = await context.FindEndAsync(store, cancellation);
-        last?.Dispose();
-        if (target.Lsn > end.LastLsn)
-            throw new RecoveryException(RecoveryError.NotFound, $"LSN {target.Lsn} is not in {context.Store.Location}, which ends at {end.LastLsn}. Restore that instead");
+        var end = await TryFindEndAsync(context, store, cancellation);
+        if (target.Lsn > end?.LastLsn)
+            throw new RecoveryException(RecoveryError.NotFound, $"LSN {target.Lsn} is not in {context.Store.Location}, which ends at {end?.LastLsn}. Restore that instead");
         var listed = await RemoteHintsReads.ListAsync(context, cancellation);
         if (listed.Count == 0)
             throw new RecoveryException(RecoveryError.NotFound,
@@ -32,11 +31,23 @@ public static class RestorePlanner
             var missing = await FindMissingAsync(context, hints, cancellation);
             if (missing is null) return await FinishAsync(context, store, target, hints, end, notes, cancellation);
             // A writer that was fenced while it published may have left hints whose extents its successor collected: they never counted.
-            if (end.Epoch <= hints.Header.Epoch || hintsLsn is not null)
+            if (!(end?.Epoch > hints.Header.Epoch) || hintsLsn is not null)
                 throw await ExplainExtentAsync(context, store, hints, missing.Value,
                     new RecoveryException(RecoveryError.Corrupt, $"The object {missing.Value.Name} is missing or has another size"), cancellation);
             notes.Add($"The hints of LSN {hints.Header.Lsn} were left by a fenced writer, and were passed over");
         }
+    }
+
+    /// <summary>The end; null when the newest segment is damaged. That matters only to who wants what is in it, and the replay will say so.</summary>
+    static async ValueTask<RemoteLogEnd?> TryFindEndAsync(RemoteContext context, StoreObject store, CancellationToken cancellation)
+    {
+        try
+        {
+            var (end, last) = await context.FindEndAsync(store, cancellation);
+            last?.Dispose();
+            return end;
+        }
+        catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.TooNew) { return null; }
     }
 
     /// <summary>The newest hints from which the target can be reached: by LSN from the names alone, by time with a search among them.</summary>
@@ -90,7 +101,7 @@ public static class RestorePlanner
     }
 
     static async ValueTask<RestorePlan> FinishAsync(RemoteContext context, StoreObject store, RestoreTarget target, RemoteHints hints,
-        RemoteLogEnd end, List<string> notes, CancellationToken cancellation)
+        RemoteLogEnd? end, List<string> notes, CancellationToken cancellation)
     {
         var segments = await context.ListAsync(RemoteNames.Segments, RemoteNames.Segment(hints.Header.Start.NextLsn - 1), cancellation);
         var needed = segments.Where(s => RemoteNames.TryParseSegment(s.Name, out ulong first) && !(target.Lsn < first)).ToList();

@@ -24,21 +24,15 @@ sealed class RestoreReplay(RemoteContext context, RestorePlan plan, RecordTaken 
 
     async ValueTask<RemoteSegment?> NextAsync(RemoteLogReader reader, CancellationToken cancellation)
     {
-        RemoteSegment? segment;
         string name = RemoteNames.Segment(reader.Position.NextLsn);
-        try { segment = await reader.TryReadNextAsync(cancellation); }
-        catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.TooNew)
-        {
-            throw await RestorePlanner.ExplainSegmentAsync(context, plan.Store, name, reader.Position, e, cancellation);
-        }
+        var segment = await ReadAsync(reader, name, cancellation);
         if (segment is null)
         {
-            // The end, or a hole? A later segment tells.
-            if (plan.End.NextLsn > reader.Position.NextLsn
-                || (await context.ListAsync(RemoteNames.Segments, name, cancellation, most: 1)).Count > 0)
-                throw await RestorePlanner.ExplainSegmentAsync(context, plan.Store, name, reader.Position,
-                    new RecoveryException(RecoveryError.Corrupt, $"The object {name} is missing"), cancellation);
-            return null;
+            // The end, or a hole? A later segment tells; but this one may have come just before it, so it is looked for once more.
+            if (!(plan.End?.NextLsn > reader.Position.NextLsn)
+                && (await context.ListAsync(RemoteNames.Segments, name, cancellation, most: 1)).Count == 0) return null;
+            segment = await ReadAsync(reader, name, cancellation) ?? throw await RestorePlanner.ExplainSegmentAsync(context, plan.Store, name,
+                reader.Position, new RecoveryException(RecoveryError.Corrupt, $"The object {name} is missing"), cancellation);
         }
         if (!segment.Header.IsGap) return segment;
         var header = segment.Header;
@@ -48,6 +42,16 @@ sealed class RestoreReplay(RemoteContext context, RestorePlan plan, RecordTaken 
                 $"LSNs {header.FirstLsn} to {header.LastLsn} were never shipped: after an outage shipping started afresh ({name}). "
                 + $"Restore LSN {header.FirstLsn - 1} or earlier, or a state from the hints published after LSN {header.LastLsn}");
         return null;
+    }
+
+    async ValueTask<RemoteSegment?> ReadAsync(RemoteLogReader reader, string name, CancellationToken cancellation)
+    {
+        var before = reader.Position;
+        try { return await reader.TryReadNextAsync(cancellation); }
+        catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.TooNew)
+        {
+            throw await RestorePlanner.ExplainSegmentAsync(context, plan.Store, name, before, e, cancellation);
+        }
     }
 
     /// <summary>Gives a segment's records, up to the target; false when the target was reached.</summary>

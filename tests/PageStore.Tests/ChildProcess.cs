@@ -1,0 +1,18 @@
+namespace RecoveryVfs.PageStore.Tests;
+
+/// <summary>What this assembly does when it is started as a program.</summary>
+public static class ChildProcess
+{
+    public static int Run(string[] args)
+    {
+        switch (args)
+        {
+            case [nameof(KilledWriter), var directory]:
+                KilledWriter.Run(directory);
+                return 0;
+            default:
+                Console.Error.WriteLine($"Unknown: {string.Join(' ', args)}");
+                return 2;
+        }
+    }
+}
