@@ -146,7 +146,7 @@ internal sealed class DemoCommand : CliCommand
     static ProcessStartInfo Ourselves(params string[] arguments)
     {
         var program = Environment.ProcessPath!;
-        string[] all = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(DemoCommand).Assembly.Location, .. arguments] : arguments;
+        string[] all = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [Path.Combine(AppContext.BaseDirectory, "recovery.dll"), .. arguments] : arguments;
         return new ProcessStartInfo(program, all) { RedirectStandardOutput = true, RedirectStandardError = true };
     }
 

@@ -101,11 +101,11 @@ internal sealed class StatusCommand : CliCommand
             ("salvaged", r.Salvaged == 0 ? null : $"{r.Salvaged} (see `recovery salvage`)"),
             ("lag", r.LagRecords is { } lag ? $"{Text.Count((long)lag, "record")}, {Text.Duration(TimeSpan.FromSeconds(r.LagSeconds ?? 0))}" : null),
             ("remote", r.RemoteUrl ?? "none"), ("remote error", r.RemoteError));
-        if (r.Remote is not null) Show(to, r.Remote);
+        if (r.Remote is not null) Show(to, r.Remote, isNamed: true);
     }
 
-    static void Show(Output to, RemoteReport r) => to.Pairs(
-        ("remote", r.Url), ("remote log", r.LogId), ("remote lsn", r.LastTime is { } time ? $"{r.LastLsn} ({Text.Time(time)})" : r.LastLsn),
+    static void Show(Output to, RemoteReport r, bool isNamed = false) => to.Pairs(
+        ("remote", isNamed ? null : r.Url), ("remote log", r.LogId), ("remote lsn", r.LastTime is { } time ? $"{r.LastLsn} ({Text.Time(time)})" : r.LastLsn),
         ("writer", r.Author is null ? "none yet" : $"{r.Author}, epoch {r.Epoch}"),
         ("hints", r.HintsLsn is { } lsn ? $"{r.Hints}, newest of LSN {lsn} ({Text.Time(r.HintsPublished!.Value)})" : "none: nothing can be restored yet"),
         ("segments", $"{r.Segments}, {Text.Bytes(r.SegmentBytes)}"), ("extents", $"{r.Extents}, {Text.Bytes(r.ExtentBytes)}"), ("pins", r.Pins));
