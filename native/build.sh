@@ -17,6 +17,6 @@ esac
 
 # DT_RPATH (not RUNPATH) is inherited: RocksDB and its libraries are found beside ours when native/bundle.sh put them there.
 "$CXX" -std=c++17 -O2 -fPIC -shared -fvisibility=hidden -Wall -Wextra -Werror ${CXXFLAGS:-} \
-  -o "$out/librecovery_native.so.new" "$here/at_exit.cc" "$here/recorded_files.cc" "$here/store.cc" \
+  -o "$out/librecovery_native.so.new" "$here"/*.cc \
   -lrocksdb -Wl,--no-undefined -Wl,--disable-new-dtags '-Wl,-rpath,$ORIGIN'
 mv "$out/librecovery_native.so.new" "$out/librecovery_native.so"

@@ -129,7 +129,7 @@ RV_API int32_t rv_flush(rv_store* store, char** error);
 // *canceled becomes 1 (read atomically).
 RV_API int32_t rv_compact(rv_store* store, int32_t collect, double age_cutoff, const uint8_t* canceled, char** error);
 
-// While held (counted), files that RocksDB no longer needs stay in the directory.
+// While held (counted), files that were live when it began, or became so since, stay in the directory.
 RV_API int32_t rv_hold_files(rv_store* store, int32_t hold, char** error);
 
 typedef struct rv_statistics {

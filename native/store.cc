@@ -1,90 +1,22 @@
 // The flat interface over RocksDB: one store, its pages, its options.
-#include <sys/resource.h>
-
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstring>
 #include <mutex>
 #include <string>
 #include <thread>
 
+#include "listener.h"
+#include "options.h"
 #include "recorded_files.h"
-#include "rocksdb/cache.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
-#include "rocksdb/filter_policy.h"
-#include "rocksdb/listener.h"
-#include "rocksdb/table.h"
 
 using rocksdb::DB;
 using rocksdb::Slice;
 using rocksdb::Status;
 
 namespace {
-
-// What RocksDB's background threads did: flushes, and errors.
-class Listener : public rocksdb::EventListener {
- public:
-  void OnFlushCompleted(DB*, const rocksdb::FlushJobInfo&) override {
-    flushes_++;
-    changed_.notify_all();
-  }
-
-  void OnBackgroundError(rocksdb::BackgroundErrorReason, Status* error) override {
-    if (error->IsNoSpace() && error->severity() == Status::Severity::kSoftError) {
-      // A compaction for which there was no space is tried again by itself, and writes can go on; as an error on record
-      // it would refuse them, once Resume was called (is_db_stopped_, see FlushAndWait).
-      *error = Status::OK();
-      return;
-    }
-    if (error->IsNoSpace()) full_ = true;
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      errors_++;
-      last_error_ = *error;
-    }
-    changed_.notify_all();
-  }
-
-  // RocksDB would poll for space by itself, and refuse to resume meanwhile. The next write resumes: see Resumed.
-  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, Status, bool* auto_recovery) override {
-    *auto_recovery = false;
-  }
-
-  // Changes whenever the persisted LSN can have changed.
-  uint64_t flushes() const { return flushes_; }
-  void CountFlush() { flushes_++; }
-
-  bool full() const { return full_; }
-  void Resumed() { full_ = false; }
-
-  uint64_t errors() {
-    std::lock_guard<std::mutex> lock(mutex_);
-    return errors_;
-  }
-
-  // Waits a little for something to change; fails with the newest error when there was one since `errors`.
-  Status Wait(uint64_t errors) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    if (errors_ == errors) changed_.wait_for(lock, std::chrono::milliseconds(20));
-    return errors_ == errors ? Status::OK() : last_error_;
-  }
-
- private:
-  std::atomic<uint64_t> flushes_{0};
-  std::atomic<bool> full_{false};
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  uint64_t errors_ = 0;
-  Status last_error_;
-};
-
-class NoLog : public rocksdb::Logger {
- public:
-  using rocksdb::Logger::Logv;
-  void Logv(const char*, va_list) override {}
-};
 
 // [database u32 BE][page u32 BE]. An end has one byte more, which makes it the first key after.
 class Key {
@@ -148,64 +80,6 @@ int32_t Guard(char** error, Call call) {
   }
 }
 
-// Descriptors: all files open is fastest. But under a small limit a large store must not use up what the process needs,
-// so it keeps at most half of them, the most used ones.
-int MaxOpenFiles() {
-  rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= 65536) return -1;
-  return static_cast<int>(limit.rlim_cur / 2);
-}
-
-// Measured; the reasons are in docs/decisions/page-layout.md.
-rocksdb::Options MakeOptions(const rv_options& given) {
-  rocksdb::Options options;
-  const bool writes = given.mode == RV_READ_WRITE;
-  options.create_if_missing = given.create != 0;
-
-  // Pages live in blob files, and only their keys are compacted: a small leveled tree.
-  options.enable_blob_files = true;
-  options.min_blob_size = 256;
-  options.blob_file_size = 64 << 20;
-  options.blob_compression_type = given.blob_zstd != 0 ? rocksdb::kZSTD : rocksdb::kLZ4Compression;
-  options.enable_blob_garbage_collection = false;  // collected by rv_compact, when it pays
-  options.level_compaction_dynamic_level_bytes = true;
-  options.max_bytes_for_level_base = 4 << 20;
-  options.target_file_size_base = 1 << 20;
-  options.compression = rocksdb::kNoCompression;
-  options.bottommost_compression = rocksdb::kNoCompression;
-  options.ttl = 0;
-  options.periodic_compaction_seconds = 0;
-
-  options.write_buffer_size = static_cast<size_t>(given.write_buffer_bytes);
-  options.max_write_buffer_number = 2;
-  options.max_background_jobs = 2;
-  options.avoid_flush_during_shutdown = true;  // the recovery log has it; closing must be quick and change nothing
-
-  options.max_open_files = writes ? MaxOpenFiles() : -1;  // what a reader has open, a writer beside it may delete
-  options.max_manifest_file_size = 256 << 10;
-  options.manifest_preallocation_size = 64 << 10;
-  options.skip_stats_update_on_db_open = true;
-  options.advise_random_on_open = false;  // pages are read in order too, and then the kernel may read ahead
-  options.bytes_per_sync = 1 << 20;       // no burst of writeback in the way of the log's syncs
-  options.paranoid_checks = true;
-  options.write_dbid_to_manifest = true;
-
-  options.info_log_level = rocksdb::WARN_LEVEL;
-  options.max_log_file_size = 1 << 20;
-  options.keep_log_file_num = 2;
-  options.stats_dump_period_sec = 0;
-  options.stats_persist_period_sec = 0;
-  if (!writes) options.info_log = std::make_shared<NoLog>();
-
-  rocksdb::BlockBasedTableOptions table;
-  table.block_size = 4 << 10;
-  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-  table.whole_key_filtering = true;
-  table.block_cache = rocksdb::NewLRUCache(static_cast<size_t>(given.block_cache_bytes));
-  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  return options;
-}
-
 const rocksdb::Snapshot* AsSnapshot(rv_snapshot* snapshot) {
   return reinterpret_cast<const rocksdb::Snapshot*>(snapshot);
 }
@@ -216,7 +90,7 @@ struct rv_store {
   // In the order in which they must go: the database first.
   std::shared_ptr<recovery::RecordedFileSystem> files;
   std::unique_ptr<rocksdb::Env> env;
-  std::shared_ptr<Listener> listener = std::make_shared<Listener>();
+  std::shared_ptr<recovery::Listener> listener = std::make_shared<recovery::Listener>();
   std::unique_ptr<DB> db;
 
   std::mutex resume_mutex;
@@ -319,7 +193,7 @@ int32_t rv_open(const rv_options* given, rv_store** result, char** error) {
     if (rocksdb::GetRocksVersionAsString(false) != "7.8")
       return Fail(RV_INVALID, "The RocksDB library is " + rocksdb::GetRocksVersionAsString() + ", not 7.8", error);
     auto store = std::make_unique<rv_store>();
-    rocksdb::Options options = MakeOptions(*given);
+    rocksdb::Options options = recovery::MakeOptions(*given);
     options.listeners.push_back(store->listener);
     const bool writes = given->mode == RV_READ_WRITE;
     if (given->files != nullptr)
@@ -366,8 +240,6 @@ int32_t rv_scan(rv_store* store, rv_snapshot* snapshot, uint32_t database, uint3
     rocksdb::ReadOptions options;
     options.snapshot = AsSnapshot(snapshot);
     options.iterate_upper_bound = &end_slice;
-    options.fill_cache = false;
-    options.readahead_size = 256 << 10;
     std::unique_ptr<rocksdb::Iterator> pages(store->db->NewIterator(options));
     for (pages->Seek(Key(database, first).slice()); pages->Valid(); pages->Next()) {
       const Slice value = pages->value();

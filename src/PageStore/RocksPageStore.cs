@@ -103,8 +103,8 @@ public sealed unsafe partial class RocksPageStore : IPageStore
     public void Flush() => Check(Native.rv_flush(handle, out var error), error, "Flushing pages", writing: true);
 
     /// <summary>
-    /// Until what is returned is disposed, every file that RocksDB no longer needs stays in the directory: so that files named by
-    /// hints can be linked or shipped.
+    /// Until what is returned is disposed, every file that is live now, or becomes so, stays in the directory: so that files named by
+    /// hints can be linked or shipped. (What was obsolete before may still be on its way out.)
     /// </summary>
     public IDisposable HoldFiles()
     {

@@ -80,7 +80,8 @@ public static class StoreRestore
         return new RestoreResult(lsn, timeMs, databases, 0);
     }
 
-    static async Task PlaceFilesAsync(RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation)
+    /// <summary>Fetches the files that a plan's hints list into the page store's directory.</summary>
+    internal static async Task PlaceFilesAsync(RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation)
     {
         var pages = Path.Combine(options.Directory, "pages");
         var fetching = Path.Combine(options.Directory, "fetching");

@@ -172,6 +172,16 @@ public sealed class LocalLogTests
         Assert.Equal(log.LastLsn, found[^1].Lsn);
         Assert.Equal(found.Select(r => r.Lsn).Order(), found.Select(r => r.Lsn));
         Throws(RecoveryError.Corrupt, () => Replayed(disk, replayFrom: log.FirstLsn - 1));
+        // Not one record of the segment that lived in the file before verifies in this one, whatever its LSN.
+        var path = disk.Files.Last(f => f.EndsWith(".log"));
+        var bytes = disk.Contents(path);
+        var seed = SegmentFormat.Read(bytes, path).Seed;
+        var at = SegmentFormat.HeaderBytes;
+        while (RecordFormat.TryRead(bytes.AsSpan(at), seed, out _, out var size))
+            at += size;
+        Assert.Contains(bytes.AsSpan(at).ToArray(), b => b != 0);
+        for (; at < bytes.Length; at += RecordFormat.Alignment)
+            Assert.False(RecordFormat.TryRead(bytes.AsSpan(at), seed, out _, out _));
     }
 
     [Fact]

@@ -24,38 +24,93 @@ public static class PageDelta
     /// <summary>
     /// Writes the ranges in which <paramref name="newer"/> differs from <paramref name="older"/> (of the same length, at most 65,536 bytes);
     /// false when that takes more than half a page or than the destination has, and the page is better written whole. No allocation;
-    /// about a microsecond for 4 KiB.
+    /// one pass that looks at 64 bytes at a time.
     /// </summary>
     public static bool TryEncode(ReadOnlySpan<byte> older, ReadOnlySpan<byte> newer, Span<byte> destination, out int written)
     {
         written = 0;
         if (older.Length != newer.Length)
             return false;
-        var to = destination[..Math.Min(destination.Length, newer.Length / 2)];
-        // The count is written last; two bytes are kept for it, and the rest moved when it needs only one.
-        const int CountBytes = 3;
-        var at = CountBytes;
-        int count = 0, position = 0, previousEnd = 0;
-        while ((position = NextDifference(older, newer, position)) < newer.Length)
+        var ranges = new RangeWriter(newer, destination[..Math.Min(destination.Length, newer.Length / 2)]);
+        ref var x = ref MemoryMarshal.GetReference(older);
+        ref var y = ref MemoryMarshal.GetReference(newer);
+        var at = 0;
+        for (; at + 64 <= newer.Length; at += 64)
         {
-            var end = EndOfRange(older, newer, position);
-            var length = end - position;
-            if (at + 2 * Varint.MaxBytes32 + length > to.Length)
+            // At most 64 bytes from `at` are read, which the loop keeps within both spans.
+            var differing = Differing(ref x, ref y, at) | (ulong)Differing(ref x, ref y, at + 32) << 32;
+            if (differing != 0 && !ranges.TryAddAll(differing, at))
                 return false;
-            at += Varint.Write(to[at..], (uint)(position - previousEnd));
-            at += Varint.Write(to[at..], (uint)length);
-            newer[position..end].CopyTo(to[at..]);
-            at += length;
-            count++;
-            position = previousEnd = end;
         }
-        if (to.Length < CountBytes)
-            return false;
-        var countBytes = Varint.Write(to, (uint)count);
-        if (countBytes < CountBytes)
-            to[CountBytes..at].CopyTo(to[countBytes..]);
-        written = at - (CountBytes - countBytes);
-        return true;
+        for (; at < newer.Length; at++)
+            if (older[at] != newer[at] && !ranges.TryAdd(at, at + 1))
+                return false;
+        return ranges.TryFinish(out written);
+    }
+
+    /// <summary>Gathers differing stretches into ranges, and writes each once it cannot grow any more.</summary>
+    ref struct RangeWriter(ReadOnlySpan<byte> newer, Span<byte> to)
+    {
+        // The count comes first but is known last: room for its longest form, and the rest is moved when it is shorter.
+        const int CountBytes = 3;
+
+        readonly ReadOnlySpan<byte> newer = newer;
+        readonly Span<byte> to = to;
+        int used = CountBytes, count, start = -1, end, previousEnd;
+
+        internal bool TryAddAll(ulong differing, int at)
+        {
+            while (differing != 0)
+            {
+                var first = BitOperations.TrailingZeroCount(differing);
+                var length = BitOperations.TrailingZeroCount(~(differing >> first));
+                if (!TryAdd(at + first, at + first + length))
+                    return false;
+                var beyond = first + length;
+                differing = beyond == 64 ? 0 : differing >> beyond << beyond;
+            }
+            return true;
+        }
+
+        internal bool TryAdd(int from, int to)
+        {
+            if (start >= 0 && from - end >= MergeGapBytes)
+            {
+                if (!TryWrite())
+                    return false;
+                start = -1;
+            }
+            if (start < 0)
+                start = from;
+            end = to;
+            return true;
+        }
+
+        bool TryWrite()
+        {
+            var length = end - start;
+            if (used + 2 * CountBytes + length > to.Length)
+                return false;
+            used += Varint.Write(to[used..], (uint)(start - previousEnd));
+            used += Varint.Write(to[used..], (uint)length);
+            newer.Slice(start, length).CopyTo(to[used..]);
+            used += length;
+            previousEnd = end;
+            count++;
+            return true;
+        }
+
+        internal bool TryFinish(out int written)
+        {
+            written = 0;
+            if ((start >= 0 && !TryWrite()) || to.Length < CountBytes)
+                return false;
+            var countBytes = Varint.Write(to, (uint)count);
+            if (countBytes < CountBytes)
+                to[CountBytes..used].CopyTo(to[countBytes..]);
+            written = used - (CountBytes - countBytes);
+            return true;
+        }
     }
 
     /// <summary>
@@ -98,55 +153,6 @@ public static class PageDelta
         }
     }
 
-    static int NextDifference(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b, int from)
-    {
-        ref var x = ref MemoryMarshal.GetReference(a);
-        ref var y = ref MemoryMarshal.GetReference(b);
-        var i = from;
-        for (; i + Vector256<byte>.Count <= a.Length; i += Vector256<byte>.Count)
-        {
-            var differing = Differing(ref x, ref y, i);
-            if (differing != 0)
-                return i + BitOperations.TrailingZeroCount(differing);
-        }
-        for (; i < a.Length; i++)
-            if (a[i] != b[i])
-                return i;
-        return a.Length;
-    }
-
-    /// <summary>Where the range that starts at a difference ends: before the first run of equal bytes long enough for a new range to pay.</summary>
-    static int EndOfRange(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b, int from)
-    {
-        ref var x = ref MemoryMarshal.GetReference(a);
-        ref var y = ref MemoryMarshal.GetReference(b);
-        var lastDifference = from;
-        var i = from + 1;
-        while (i + Vector256<byte>.Count <= a.Length)
-        {
-            var differing = Differing(ref x, ref y, i);
-            while (differing != 0)
-            {
-                var next = i + BitOperations.TrailingZeroCount(differing);
-                if (next - lastDifference > MergeGapBytes)
-                    return lastDifference + 1;
-                // All the bits of this run of differences at once.
-                var run = BitOperations.TrailingZeroCount(~(differing >> (next - i)));
-                lastDifference = next + run - 1;
-                var consumed = lastDifference - i + 1;
-                differing = consumed >= 32 ? 0 : differing >> consumed << consumed;
-            }
-            i += Vector256<byte>.Count;
-            if (i - lastDifference > MergeGapBytes)
-                return lastDifference + 1;
-        }
-        for (; i < a.Length && i - lastDifference <= MergeGapBytes; i++)
-            if (a[i] != b[i])
-                lastDifference = i;
-        return lastDifference + 1;
-    }
-
-    // The callers keep i + 32 within both spans.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static uint Differing(ref byte x, ref byte y, int i) =>
         ~Vector256.Equals(Vector256.LoadUnsafe(ref x, (nuint)i), Vector256.LoadUnsafe(ref y, (nuint)i)).ExtractMostSignificantBits();

@@ -137,6 +137,7 @@ public sealed class Shipper : IAsyncDisposable
         // Here a failed try is repeated by the loop, which tells of the outage; so no step is patient on its own.
         var impatient = context with { Tries = 1 };
         var found = await RemoteTenure.ResumeAsync(impatient, log, options.Author, options.MayCreate ? log.FirstLsn : null, cancellation);
+        options.Connected?.Invoke();
         return found.End.NextLsn >= log.FirstLsn ? found : await RestartAsync(found, cancellation);
     }
 

@@ -21,6 +21,12 @@ public sealed record ShipperOptions
     public bool MayCreate { get; init; }
 
     /// <summary>
+    /// Called when the remote is there and is ours, before anything is shipped to it: the time to note, durably, that it is not new any more
+    /// (<see cref="RemoteAttachment"/>).
+    /// </summary>
+    public Action? Connected { get; init; }
+
+    /// <summary>
     /// When the local log no longer has what the remote lacks (it ran without the remote, or the queue's bound was reached and given
     /// up): go on from newer hints, leaving a gap in history, instead of stopping with an error.
     /// </summary>
