@@ -109,7 +109,7 @@ public sealed class FollowerTests : IDisposable
     async Task Kill(Follower follower)
     {
         var directory = follower.Directory;
-        StoreTests.CopyStore(directory, directory + "-copy");
+        StoreTests.CopyStore(follower.Replica!, directory + "-copy");
         await follower.DisposeAsync();
         Directory.Delete(directory, recursive: true);
         Directory.Move(directory + "-copy", directory);
