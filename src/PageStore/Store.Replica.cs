@@ -31,11 +31,18 @@ public sealed partial class Store
         if (System.IO.Directory.Exists(Path.Combine(options.Directory, "log")))
             throw new RecoveryException(RecoveryError.Invalid,
                 $"The store {options.Directory} has a log of its own: it is not a replica. Give the replica an empty directory.");
-        File.WriteAllText(Path.Combine(options.Directory, ReplicaMark),
-            "This directory follows another store. `recovery promote` makes it a store of its own.\n");
+        WriteReplicaMark(options.Directory);
         File.Delete(Path.Combine(options.Directory, RestoredMark));
         return OpenDirectory(options, static (store, recorder) => store.StartReplica(recorder));
     }
+
+    internal static bool HasReplicaMark(string directory) => File.Exists(Path.Combine(directory, ReplicaMark));
+
+    internal static void WriteReplicaMark(string directory) => File.WriteAllText(Path.Combine(directory, ReplicaMark),
+        "This directory follows another store. `recovery promote` makes it a store of its own.\n");
+
+    /// <summary>Which files and databases live at the last record applied.</summary>
+    internal LiveFiles Live => live;
 
     /// <summary>
     /// Makes a replica's directory out of a remote's hints: the caller has put the RocksDB files they list into `pages/` and writes the plain files'
@@ -113,6 +120,15 @@ public sealed partial class Store
         var hints = live.Snapshot(replicaLogId, replicaEpoch, _ => replicaLsn + 1);
         LocalHints.Publish(options.Disk, Directory, hints);
         settledLsn = hints.Lsn;
+        UnlinkGone(hints);
+    }
+
+    /// <summary>Plain files that the followed store has deleted: a replay from these hints on does not need them.</summary>
+    void UnlinkGone(Hints hints)
+    {
+        var kept = hints.Files.Where(f => f.Class == FileClass.Plain).Select(f => f.Fnode.ToString("x16")).ToHashSet(StringComparer.Ordinal);
+        foreach (var name in options.Disk.List(Path.Combine(Directory, "files")))
+            if (!kept.Contains(name)) options.Disk.Delete(Path.Combine(Directory, "files", name));
     }
 
     ulong settledLsn;
@@ -160,6 +176,6 @@ public sealed partial class Store
     {
         if (File.Exists(Path.Combine(Directory, ReplicaMark)))
             throw new RecoveryException(RecoveryError.ReadOnly,
-                $"The store {Directory} follows another one and takes no writes. Read it with mode=ro, or make it a store of its own with `recovery promote`.");
+                $"The store {Directory} follows another one and takes no writes. Read it with mode=ro&follow=URL, or make it a store of its own with `recovery-tail URL --into DIR --promote`.");
     }
 }

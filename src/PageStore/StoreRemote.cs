@@ -36,6 +36,9 @@ public sealed class StoreRemote : IAsyncDisposable
     static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
     static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(10);
 
+    // The file in a store's directory that says which remote it has shipped to.
+    internal const string MarkName = "remote";
+
     readonly Store store;
     readonly RemoteOptions options;
     readonly RemoteContext context;
@@ -51,7 +54,7 @@ public sealed class StoreRemote : IAsyncDisposable
         this.store = store;
         this.options = options;
         context = new RemoteContext { Store = options.Open?.Invoke(options) ?? RemoteUrl.Parse(options.Url).Open(time: time), Time = time };
-        markPath = Path.Combine(store.Directory, "remote");
+        markPath = Path.Combine(store.Directory, MarkName);
         var shippedBefore = File.Exists(markPath) && File.ReadAllText(markPath).Trim() == options.Url;
         shipper = new Shipper(context, store.Log, new ShipperOptions
         {

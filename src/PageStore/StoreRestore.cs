@@ -68,7 +68,7 @@ public static class StoreRestore
         await PlaceFilesAsync(plan, options, parallelism, progressed, cancellation);
         Store.BeginReplica(options, hints);
         using var store = Store.OpenReplica(options);
-        store.SetReplicaSource(hints.LogId, plan.End?.Epoch ?? plan.Hints.Header.Epoch);
+        store.SetReplicaSource(hints.LogId, plan.Epoch);
         var (lsn, timeMs) = await plan.ReplayAsync((in Record record) =>
         {
             if (record.Lsn >= store.NextLsn) store.Apply(record);
@@ -80,7 +80,8 @@ public static class StoreRestore
         return new RestoreResult(lsn, timeMs, databases, 0);
     }
 
-    static async Task PlaceFilesAsync(RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation)
+    /// <summary>Fetches the files that a plan's hints list into the page store's directory.</summary>
+    internal static async Task PlaceFilesAsync(RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation)
     {
         var pages = Path.Combine(options.Directory, "pages");
         var fetching = Path.Combine(options.Directory, "fetching");

@@ -28,8 +28,8 @@ internal static class StoreTakeOver
                 $"{objects.Location} holds the log {store.LogId}, and {options.Directory} belongs to {hints.LogId}. Give this store a prefix of its own.");
         var (end, last) = await context.FindEndAsync(store);
         last?.Dispose();
-        // An earlier opening took over, and was killed before its log began.
-        if (end.LastLsn == hints.Lsn + 1 && end.Author == author) return end;
+        // A promotion took over, and the directory has the record that says so; or an earlier opening did, and was killed before its log began.
+        if (end.Author == author && (end.LastLsn == hints.Lsn || end.LastLsn == hints.Lsn + 1)) return end;
         if (end.LastLsn != hints.Lsn)
             throw new RecoveryException(RecoveryError.Fenced,
                 $"{options.Directory} was restored to LSN {hints.Lsn}, but {objects.Location} goes on to LSN {end.LastLsn}. To go on as its writer, restore the newest "

@@ -17,9 +17,11 @@ internal static class Files
     public static ReadOnlySpan<byte> WalSuffixBytes => "-wal"u8;
 
     /// <summary>Opens a database; <paramref name="flags"/> become what it was opened with.</summary>
-    public static MainFile OpenMain(ReadOnlySpan<byte> path, ref int flags, OpenParameters parameters)
+    public static VfsFile OpenMain(ReadOnlySpan<byte> path, ref int flags, OpenParameters parameters)
     {
-        var database = OpenDatabases.Attach(path) is { } open ? NotExclusive(open, flags) : DatabaseOpening.Open(path.ToArray(), flags, parameters);
+        var open = OpenDatabases.Attach(path);
+        if (open is null && FollowedDatabases.TryOpen(path, ref flags, parameters) is { } followed) return followed;
+        var database = open is not null ? NotExclusive(open, flags) : DatabaseOpening.Open(path.ToArray(), flags, parameters);
         try
         {
             var readOnly = (flags & Sqlite.OpenReadOnly) != 0;
@@ -102,12 +104,18 @@ internal static class Files
     /// <summary>xAccess: whether a file of ours exists; null when the name is none of ours.</summary>
     public static bool? Exists(ReadOnlySpan<byte> path)
     {
+        if (IsOfFollowed(path) is { } ofFollowed) return ofFollowed;
         if (DatabaseOf(path, JournalSuffixBytes) is { } journaled) return journaled.JournalExists;
         if (DatabaseOf(path, WalSuffixBytes) is { } walled) return walled.WalExists && !MainFile.IsThreadPinned(walled);
         if (OpenDatabases.Find(path) is { } database) return database.Database.Current.SizeBytes > 0;
         if (SuperJournals.Find(path) is not null) return true;
         return ClosedCompanion(path, static (store, name) => store.FileExists(name));
     }
+
+    /// <summary>A followed database shows neither journal nor WAL, whatever its writer has; null for any other path.</summary>
+    static bool? IsOfFollowed(ReadOnlySpan<byte> path) => FollowedDatabases.IsOpen(path) ? true
+        : path.EndsWith(JournalSuffixBytes) && FollowedDatabases.IsOpen(path[..^JournalSuffix.Length])
+        || path.EndsWith(WalSuffixBytes) && FollowedDatabases.IsOpen(path[..^WalSuffix.Length]) ? false : null;
 
     /// <summary>xDelete: SQLite's result code, or null when the name is none of ours.</summary>
     public static int? Delete(ReadOnlySpan<byte> path, bool durable)
@@ -157,6 +165,7 @@ internal static class Files
         lock (database.WalGate)
         {
             if (database.IsWalOpen) return Failures.Report(Sqlite.Busy, $"The WAL of {database.Path} is in use and was not deleted.");
+            if (database.Failure is { } failure) return Failures.Report(Sqlite.IoErrDelete, failure);
             if (!database.WalExists) return Sqlite.IoErrDeleteNoEntry;
             var deleted = database.Store.Store.DeleteFile(database.Database.Name + WalSuffix, durable);
             database.WalExists = false;

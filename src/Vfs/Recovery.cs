@@ -31,7 +31,7 @@ public static class Recovery
             if (defaults is not null || !VfsEntryPoints.IsRegistered)
                 Options.Process = (defaults ?? new RecoveryOptions()).With(Options.FromEnvironment());
             if (VfsEntryPoints.IsRegistered && !makeDefault) return;
-            if (!VfsEntryPoints.IsRegistered) AppDomain.CurrentDomain.ProcessExit += static (_, _) => StoreRegistry.CloseIdle();
+            if (!VfsEntryPoints.IsRegistered) AppDomain.CurrentDomain.ProcessExit += static (_, _) => CloseIdleStores();
             VfsEntryPoints.Register(SqliteApi.FromLibrary(library()), makeDefault);
         }
     }
@@ -40,7 +40,11 @@ public static class Recovery
     public static string LastError => Failures.Last;
 
     /// <summary>Closes stores that no connection uses, at once instead of after their <c>linger</c>.</summary>
-    public static void CloseIdleStores() => StoreRegistry.CloseIdle();
+    public static void CloseIdleStores()
+    {
+        FollowedDatabases.CloseIdle();
+        StoreRegistry.CloseIdle();
+    }
 
     /// <summary>The databases of a store: its directory, or the directory in which its <c>.recovery</c> lies.</summary>
     public static IReadOnlyList<string> Databases(string storeDirectory) =>

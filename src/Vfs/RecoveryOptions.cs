@@ -79,6 +79,12 @@ public sealed record RecoveryOptions
     /// <summary><c>auto-restore</c>: <c>on</c> restores a store whose local directory is gone from its remote before it opens.</summary>
     public bool AutoRestore { get; init; }
 
+    /// <summary><c>follow</c>: the remote that the store's directory follows; its databases are read only then, and move forward by themselves.</summary>
+    public string? Follow { get; init; }
+
+    /// <summary><c>follow-interval</c>: how often an idle follower looks for more, in milliseconds.</summary>
+    public TimeSpan FollowInterval { get; init; } = TimeSpan.FromSeconds(1);
+
     /// <summary><c>pages</c>: <c>rocksdb</c>, or <c>memory</c> for tests and small throw-away stores (the log is written all the same).</summary>
     public bool PagesInMemory { get; init; }
 
@@ -135,7 +141,7 @@ internal static class Options
     /// <summary>Every name, as in a URI.</summary>
     public static readonly string[] Names =
         ["store", "isolation", "journal", "page-cache", "overlay-budget", "pending-budget", "max-local-log", "pages",
-         "remote", "durability", "sync-interval", "hints-bytes", "retention", "auto-restore", "linger", "lock-timeout"];
+         "remote", "durability", "sync-interval", "hints-bytes", "retention", "auto-restore", "follow", "follow-interval", "linger", "lock-timeout"];
 
     /// <summary>The options with one of them set from text.</summary>
     public static RecoveryOptions With(this RecoveryOptions options, string name, string value) => name switch
@@ -153,6 +159,8 @@ internal static class Options
         "hints-bytes" => options with { HintsBytes = ParseBytes(name, value) },
         "retention" => options with { Retention = ParseHours(name, value) },
         "auto-restore" => options with { AutoRestore = ParseSwitch(name, value) },
+        "follow" => options with { Follow = value },
+        "follow-interval" => options with { FollowInterval = ParseMilliseconds(name, value) },
         "pages" => options with { PagesInMemory = ParsePages(value) },
         "linger" => options with { Linger = ParseMilliseconds(name, value) },
         "lock-timeout" => options with { LockTimeout = ParseMilliseconds(name, value) },

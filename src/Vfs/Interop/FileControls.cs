@@ -32,7 +32,7 @@ internal static unsafe class FileControls
                 file.PowersafeOverwrite = GetOrSet((int*)argument, file.PowersafeOverwrite);
                 return Sqlite.Ok;
             case 14: // PRAGMA
-                return Pragma(file, (byte**)argument);
+                return Pragma((byte**)argument, file, static (f, name, value) => Pragmas.Answer(f, name, value));
             case 18: // MMAP_SIZE: pages are never mapped
                 *(long*)argument = 0;
                 return Sqlite.Ok;
@@ -65,6 +65,30 @@ internal static unsafe class FileControls
         }
     }
 
+    /// <summary>The same for a database that is only read, from a follower.</summary>
+    public static int Answer(FollowedFile file, int operation, void* argument)
+    {
+        switch (operation)
+        {
+            case 1: // LOCKSTATE
+                *(int*)argument = (int)file.Level;
+                return Sqlite.Ok;
+            case 4 or 20: // LAST_ERRNO; HAS_MOVED
+                *(int*)argument = 0;
+                return Sqlite.Ok;
+            case 12: // VFSNAME
+                *(byte**)argument = VfsEntryPoints.Api.NewString("recovery");
+                return Sqlite.Ok;
+            case 14: // PRAGMA
+                return Pragma((byte**)argument, file, static (f, name, value) => FollowedPragmas.Answer(f, name, value));
+            case 18: // MMAP_SIZE: pages are never mapped
+                *(long*)argument = 0;
+                return Sqlite.Ok;
+            default:
+                return Sqlite.NotFound;
+        }
+    }
+
     // A negative value asks, any other sets.
     static bool GetOrSet(int* value, bool current)
     {
@@ -74,7 +98,7 @@ internal static unsafe class FileControls
     }
 
     // The argument: [0] our answer or error message, [1] the pragma's name, [2] its value or null.
-    static int Pragma(MainFile file, byte** argument)
+    static int Pragma<T>(byte** argument, T file, Func<T, string, string?, string?> answerOf)
     {
         var name = MemoryMarshal.CreateReadOnlySpanFromNullTerminated(argument[1]);
         // Every PRAGMA of every connection comes by here: the others must cost nothing.
@@ -84,7 +108,7 @@ internal static unsafe class FileControls
         try
         {
             var text = Marshal.PtrToStringUTF8((nint)argument[1])!.ToLowerInvariant();
-            answer = Pragmas.Answer(file, text, Marshal.PtrToStringUTF8((nint)argument[2]));
+            answer = answerOf(file, text, Marshal.PtrToStringUTF8((nint)argument[2]));
             if (answer is null) return Sqlite.NotFound;
         }
         catch (Exception e)

@@ -180,7 +180,12 @@ internal static unsafe class FileEntryPoints
         try
         {
             if (ForkGuard.IsChild) return Sqlite.NotFound;
-            return FileOf(file) is MainFile main ? FileControls.Answer(main, operation, argument) : Sqlite.NotFound;
+            return FileOf(file) switch
+            {
+                MainFile main => FileControls.Answer(main, operation, argument),
+                FollowedFile followed => FileControls.Answer(followed, operation, argument),
+                _ => Sqlite.NotFound,
+            };
         }
         catch (Exception e)
         {

@@ -1,0 +1,71 @@
+using System.Collections.Concurrent;
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.PageStore;
+
+/// <summary>The WALs of a follower's databases: what is committed in them, for readers. Records are taken by one thread, views by any.</summary>
+internal sealed class FollowedWals : IDisposable
+{
+    const string Suffix = "-wal";
+
+    readonly Store store;
+    readonly ILogDisk disk;
+    readonly Dictionary<ulong, (string Database, FollowedWal Wal)> wals = [];
+    readonly ConcurrentDictionary<string, WalView> views = new(StringComparer.Ordinal);
+
+    public FollowedWals(Store store, ILogDisk disk)
+    {
+        (this.store, this.disk) = (store, disk);
+        foreach (var file in store.Live.Files) Open(file, store.NextLsn - 1);
+    }
+
+    /// <summary>What the WAL of a database holds; null when there is none.</summary>
+    public WalView? ViewOf(string database) => views.GetValueOrDefault(database);
+
+    /// <summary>Takes a record that the store has applied.</summary>
+    public void Take(in Record record)
+    {
+        switch (record.Kind)
+        {
+            case RecordKind.FileCreated:
+                var created = FileRecords.ReadCreated(record.Body);
+                if (created.Class == FileClass.Plain && store.Live.Find(created.Fnode) is { } file) Open(file, record.Lsn);
+                break;
+            case RecordKind.FileWritten:
+                var write = FileRecords.ReadWritten(record.Body);
+                if (wals.TryGetValue(write.Fnode, out var written) && written.Wal.Written(write.Offset, write.Bytes.Length, record.Lsn)) Publish(written.Database, written.Wal);
+                break;
+            case RecordKind.FileTruncated:
+                // A WAL is cut to nothing, which makes it a new file, or to a limit beyond what counts.
+                break;
+            case RecordKind.FileDeleted:
+                if (!wals.Remove(FileRecords.ReadDeleted(record.Body), out var deleted)) break;
+                views.TryRemove(deleted.Database, out _);
+                deleted.Wal.Dispose();
+                break;
+        }
+    }
+
+    void Open(LiveFile file, ulong lsn)
+    {
+        if (file.Class != FileClass.Plain || !file.Name.EndsWith(Suffix, StringComparison.Ordinal)) return;
+        var path = Path.Combine(store.Directory, "files", file.Fnode.ToString("x16"));
+        if (!disk.Exists(path)) return;
+        var wal = new FollowedWal(disk.Open(path, LogFileMode.Read), store.SpillDirectory);
+        wals[file.Fnode] = (file.Name[..^Suffix.Length], wal);
+        wal.Written(0, 0, lsn);
+        Publish(file.Name[..^Suffix.Length], wal);
+    }
+
+    void Publish(string database, FollowedWal wal)
+    {
+        if (wal.View is { } view) views[database] = view;
+        else views.TryRemove(database, out _);
+    }
+
+    public void Dispose()
+    {
+        foreach (var (_, wal) in wals.Values) wal.Dispose();
+        wals.Clear();
+    }
+}

@@ -1,0 +1,66 @@
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote;
+
+namespace RecoveryVfs.PageStore;
+
+/// <summary>Makes a directory a replica of a remote, from its newest hints, and never leaves one that is half made to be taken for whole.</summary>
+internal static class FollowerDirectory
+{
+    // Present while a directory is made or emptied.
+    const string UnfinishedMark = "starting-over";
+
+    static readonly string[] Kept = ["LOCK", "author", "config", FollowerPin.FileName, UnfinishedMark];
+
+    /// <summary>Whether a replica can be opened there as it is.</summary>
+    public static bool IsReplica(string directory) =>
+        Store.HasReplicaMark(directory) && !File.Exists(Path.Combine(directory, UnfinishedMark));
+
+    /// <summary>Refuses a directory that holds something else.</summary>
+    public static void CheckUsable(string directory)
+    {
+        if (!Directory.Exists(directory) || Store.HasReplicaMark(directory) || File.Exists(Path.Combine(directory, UnfinishedMark))) return;
+        if (Directory.Exists(Path.Combine(directory, "log")))
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{directory} is a store with a log of its own, and was left as it is. Give the follower an empty directory; to make this one follow, move it away or delete it first.");
+        if (Directory.EnumerateFileSystemEntries(directory).Any(e => !Kept.Contains(Path.GetFileName(e))))
+            throw new RecoveryException(RecoveryError.Invalid, $"{directory} is not empty, and no follower's. Give the follower an empty directory.");
+    }
+
+    /// <summary>
+    /// Empties the directory and brings the newest hints into it; returns where the log goes on. Null, with the directory empty, when the remote has no hints
+    /// yet but its whole log.
+    /// </summary>
+    public static async Task<RemoteLogEnd?> BeginAsync(RemoteContext context, StoreObject store, FollowerOptions options, CancellationToken cancellation)
+    {
+        var directory = options.Store.Directory;
+        Directory.CreateDirectory(directory);
+        using var held = StoreLock.Take(directory);
+        var mark = Path.Combine(directory, UnfinishedMark);
+        File.WriteAllText(mark, "This directory is being filled from a remote. Delete it, or let the follower finish.\n");
+        Empty(directory);
+        var begun = await FillAsync(context, store, options, cancellation);
+        File.Delete(mark);
+        return begun;
+    }
+
+    static async Task<RemoteLogEnd?> FillAsync(RemoteContext context, StoreObject store, FollowerOptions options, CancellationToken cancellation)
+    {
+        if (store.FirstLsn == 1 && await context.HintsUpToAsync(store, ulong.MaxValue, cancellation) is null
+            && await context.PlaceOfAsync(store, 1, cancellation) is not null) return null;
+        var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest, cancellation: cancellation);
+        await StoreRestore.PlaceFilesAsync(plan, options.Store, options.Parallelism, static _ => { }, cancellation);
+        Store.BeginReplica(options.Store, plan.Hints.Hints);
+        Store.WriteReplicaMark(options.Store.Directory);
+        return plan.Hints.Header.Start;
+    }
+
+    static void Empty(string directory)
+    {
+        foreach (var path in Directory.EnumerateFileSystemEntries(directory).ToArray())
+        {
+            if (Kept.Contains(Path.GetFileName(path))) continue;
+            if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
+            else File.Delete(path);
+        }
+    }
+}

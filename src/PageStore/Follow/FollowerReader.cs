@@ -1,0 +1,44 @@
+namespace RecoveryVfs.PageStore;
+
+/// <summary>Somebody who reads a follower. Dispose it when no version of it is pinned any more.</summary>
+public sealed class FollowerReader : IDisposable
+{
+    readonly Store store;
+    readonly FollowedWals wals;
+    Follower? follower;
+
+    internal FollowerReader(Follower follower, Store store, FollowedWals wals) => (this.follower, this.store, this.wals) = (follower, store, wals);
+
+    /// <summary>The databases there are now, by name.</summary>
+    public IReadOnlyList<string> Databases => [.. store.Databases.Where(d => d.Current.SizeBytes > 0).Select(d => d.Name)];
+
+    /// <summary>Names and values for status reports.</summary>
+    public IReadOnlyList<KeyValuePair<string, string>> Status() => store.Status();
+
+    /// <summary>Reads every page of a database, or of all, and checks the checksums; returns one line a problem.</summary>
+    public IReadOnlyList<string> Verify(string? database, CancellationToken cancellation = default) =>
+        store.Verify(database is null ? null : store.Find(database), cancellation);
+
+    /// <summary>
+    /// Pins a database as its newest commit left it; null when there is no database of that name. A WAL-mode database is shown with what is
+    /// committed in its WAL.
+    /// </summary>
+    public FollowedVersion? Pin(string database)
+    {
+        while (true)
+        {
+            var found = store.Find(database);
+            if (found is null) return null;
+            var before = wals.ViewOf(database);
+            var main = found.Pin();
+            var after = wals.ViewOf(database);
+            // The main file of this WAL's life, and its frames as they were then or later: every page that a checkpoint brought into that main file is among
+            // those frames too. A WAL that began anew in between may lack some.
+            if (ReferenceEquals(before?.Frames, after?.Frames)) return new FollowedVersion(found, main, after);
+            found.Unpin(main);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Interlocked.Exchange(ref follower, null)?.EndRead();
+}

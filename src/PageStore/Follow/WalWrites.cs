@@ -1,0 +1,58 @@
+using System.Buffers.Binary;
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.PageStore;
+
+/// <summary>
+/// Watches the writes to one SQLite WAL go by and tells where a transaction ends. SQLite writes a frame as its 24-byte header and then its
+/// page; the header of a transaction's last frame holds the database's size in pages, all others zero. Nothing before the first
+/// write seen is needed, and nothing is verified: the log has done that.
+/// </summary>
+internal sealed class WalWrites(bool withPages)
+{
+    const int HeaderBytes = 32, FrameHeaderBytes = 24;
+
+    readonly SortedDictionary<long, TailedPage> frames = [];
+    long headerAt = -1, bytes;
+    uint page, sizePages;
+
+    /// <summary>Takes a write; true when it ends a transaction, whose pages, size and log bytes it then gives.</summary>
+    public bool Take(in FileWrite write, int recordBytes, out (IReadOnlyList<TailedPage> Pages, int PageSize, long SizeBytes, long Bytes) commit)
+    {
+        commit = default;
+        bytes += recordBytes;
+        if (write.Offset == 0 && write.Bytes.Length == HeaderBytes) Forget();
+        else if (write.Offset >= HeaderBytes && write.Bytes.Length == FrameHeaderBytes) TakeHeader(write);
+        else if (write.Offset == headerAt + FrameHeaderBytes && headerAt >= 0 && IsPageSize(write.Bytes.Length)) return TakePage(write, out commit);
+        return false;
+    }
+
+    /// <summary>The WAL starts anew.</summary>
+    public void Forget()
+    {
+        frames.Clear();
+        headerAt = -1;
+        bytes = 0;
+    }
+
+    void TakeHeader(in FileWrite write)
+    {
+        headerAt = write.Offset;
+        page = BinaryPrimitives.ReadUInt32BigEndian(write.Bytes);
+        sizePages = BinaryPrimitives.ReadUInt32BigEndian(write.Bytes[4..]);
+    }
+
+    bool TakePage(in FileWrite write, out (IReadOnlyList<TailedPage> Pages, int PageSize, long SizeBytes, long Bytes) commit)
+    {
+        commit = default;
+        // What an earlier transaction, rolled back, left at or after this place is overwritten.
+        foreach (var later in frames.Keys.Where(k => k >= headerAt).ToArray()) frames.Remove(later);
+        frames[headerAt] = new TailedPage(page, PageForm.Whole, write.Bytes.Length, withPages ? write.Bytes.ToArray() : default);
+        if (sizePages == 0) return false;
+        commit = ([.. frames.Values], write.Bytes.Length, sizePages * (long)write.Bytes.Length, bytes);
+        Forget();
+        return true;
+    }
+
+    static bool IsPageSize(int length) => length is >= 512 and <= 65536 && (length & (length - 1)) == 0;
+}

@@ -1,0 +1,125 @@
+using System.Globalization;
+using RecoveryVfs.PageStore;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote;
+
+namespace RecoveryVfs.Tail;
+
+/// <summary>What the command line says.</summary>
+sealed record Arguments
+{
+    public string Url { get; init; } = "";
+    public TailStart From { get; init; } = TailStart.Now;
+    public bool FromGiven { get; init; }
+    public string Databases { get; init; } = "*";
+    public bool Once { get; init; }
+    public bool Json { get; init; }
+    public TimeSpan Interval { get; init; } = TimeSpan.FromSeconds(1);
+    public string? Into { get; init; }
+    public bool Promote { get; init; }
+    public bool Help { get; init; }
+    public bool Version { get; init; }
+
+    /// <summary>A program with its arguments to run beside the follower.</summary>
+    public IReadOnlyList<string> Exec { get; init; } = [];
+
+    /// <summary>Where to answer health checks: <c>127.0.0.1:9090</c>.</summary>
+    public string? Listen { get; init; }
+
+    /// <summary>Reads a command line. Throws Invalid with what is wrong and what to write instead.</summary>
+    public static Arguments Parse(IReadOnlyList<string> given)
+    {
+        var parsed = new Arguments();
+        for (var i = 0; i < given.Count; i++)
+        {
+            var (name, inline) = Split(given[i]);
+            string Value() => inline ?? (++i < given.Count ? given[i] : throw Wrong($"{name} needs a value."));
+            parsed = name switch
+            {
+                "-h" or "--help" => parsed with { Help = true },
+                "--version" => parsed with { Version = true },
+                "--from" => parsed with { From = TailStart.Parse(Value()), FromGiven = true },
+                "--database" => parsed with { Databases = Value() },
+                "--once" => parsed with { Once = true },
+                "--json" => parsed with { Json = true },
+                "--interval" => parsed with { Interval = ParseInterval(Value()) },
+                "--into" => parsed with { Into = Value() },
+                "--promote" => parsed with { Promote = true },
+                "--listen" => parsed with { Listen = Value() },
+                "--exec" => parsed with { Exec = ["/bin/sh", "-c", Value()] },
+                "--" => parsed with { Exec = [.. given.Skip(i + 1)] },
+                _ when name.StartsWith('-') => throw Wrong($"{name} is not known."),
+                _ when parsed.Url.Length > 0 => throw Wrong($"'{name}' is one argument too many."),
+                _ => parsed with { Url = name },
+            };
+            if (name == "--") break;
+        }
+        return parsed.Help || parsed.Version ? parsed : parsed.Checked();
+    }
+
+    Arguments Checked()
+    {
+        if (Url.Length == 0) throw Wrong("The URL of a remote is missing.");
+        RemoteUrl.Parse(Url);
+        if (Into is null && (Promote || Exec.Count > 0 || Listen is not null)) throw Wrong("--promote, --exec and --listen need --into DIR.");
+        if (Into is not null && FromGiven) throw Wrong("--from does not go with --into: a follower goes on where it stopped.");
+        if (Promote && Exec.Count > 0) throw Wrong("--promote does not go with --exec.");
+        return this;
+    }
+
+    static (string Name, string? Value) Split(string argument)
+    {
+        var at = argument.StartsWith("--", StringComparison.Ordinal) ? argument.IndexOf('=') : -1;
+        return at < 0 ? (argument, null) : (argument[..at], argument[(at + 1)..]);
+    }
+
+    static TimeSpan ParseInterval(string text)
+    {
+        var (number, unit) = text.EndsWith("ms", StringComparison.Ordinal) ? (text[..^2], 0.001) : text.EndsWith('s') ? (text[..^1], 1) : (text, 1.0);
+        return double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value) && value > 0
+            ? TimeSpan.FromSeconds(value * unit)
+            : throw Wrong($"--interval cannot be '{text}': give seconds, as 0.5, or milliseconds, as 200ms.");
+    }
+
+    static RecoveryException Wrong(string what) => new(RecoveryError.Invalid, $"{what} See recovery-tail --help.");
+
+    public const string HelpText = """
+        recovery-tail URL                   show the commits of a remote as they arrive
+        recovery-tail URL --into DIR        keep a copy in DIR that follows the remote
+        recovery-tail URL --into DIR --promote
+                                            catch up, take over as the writer, and stop
+
+        URL is what the writer ships to: s3://bucket/prefix, or file:///directory. Credentials
+        come from the usual AWS places (AWS_ACCESS_KEY_ID..., profiles, instance roles).
+
+        Showing commits:
+          --from WHERE      start, now (default), an LSN, a time (2026-03-01T12:00:00Z), or a
+                            time ago (-15m; s, m, h, d)
+          --database GLOB   only databases whose names match, as 'orders*.db'
+          --once            stop at the end of the log instead of waiting for more
+          --json            one JSON object a line: lsn, time, database, kind, pages, bytes, ...
+          --interval TIME   how often to look when idle: 0.5 or 200ms (default 1 s). Each look is
+                            one small request.
+
+        Following (--into DIR): the databases lie in DIR/.recovery. It begins with the newest hints
+        of the remote, goes on where it stopped when it is started again, and verifies every commit.
+        Nobody can write to it. Read it from a .NET program with
+        file:DIR/app.db?vfs=recovery&mode=ro&follow=URL, which does the following itself.
+          --once            catch up and stop
+          --promote         catch up, fence the old writer, and make DIR a store that is written to:
+                            open file:DIR/app.db?vfs=recovery&remote=URL then. Refuses when it cannot
+                            be sure to have everything that is in the remote.
+          --exec CMD        run CMD beside it once it has caught up; signals go to it, and its
+                            exit code is ours (or: -- PROGRAM ARGUMENTS...)
+          --listen ADDRESS  answer GET /health, /ready and /metrics there, as 127.0.0.1:9090
+
+        Exit codes: 0 done, or stopped by a signal; 1 failed; 2 wrong arguments; 3 nothing there
+        (no such remote or LSN); 4 damaged; 5 the remote cannot be reached; 6 another writer was
+        faster.
+
+        Examples:
+          recovery-tail s3://backups/shop
+          recovery-tail s3://backups/shop --from -1h --once --json | jq .database
+          recovery-tail s3://backups/shop --into /var/lib/shop-replica
+        """;
+}

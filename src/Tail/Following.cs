@@ -1,0 +1,56 @@
+using RecoveryVfs.PageStore;
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.Tail;
+
+/// <summary><c>--into DIR</c>: keeps a follower there, once or until it is stopped, or promotes it.</summary>
+static class Following
+{
+    public static async Task<int> RunAsync(Arguments arguments, Stream output, TextWriter errors, CancellationToken stop)
+    {
+        var directory = StoreOf(arguments.Into!);
+        using var lines = new StreamWriter(output, leaveOpen: true) { AutoFlush = true };
+        await using var follower = await Follower.StartAsync(new FollowerOptions
+        {
+            Url = arguments.Url,
+            Store = new StoreOptions { Directory = directory },
+            Interval = arguments.Interval,
+        }, stop);
+        using var health = arguments.Listen is { } address ? HealthServer.Start(address, follower) : null;
+        if (arguments.Promote) return await PromoteAsync(follower, directory, lines, stop);
+        await follower.CaughtUpAsync(stop);
+        lines.WriteLine($"caught up at LSN {follower.State.Lsn} in {directory}");
+        if (arguments.Exec.Count > 0) return await Companion.RunAsync(arguments.Exec, stop);
+        if (!arguments.Once) await ReportAsync(follower, errors, stop);
+        return ExitCodes.Done;
+    }
+
+    /// <summary>The store of a directory: <c>.recovery</c> in it, unless that is what was named.</summary>
+    internal static string StoreOf(string directory)
+    {
+        var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
+        return Path.GetFileName(full) == ".recovery" ? full : Path.Combine(full, ".recovery");
+    }
+
+    static async Task<int> PromoteAsync(Follower follower, string directory, StreamWriter lines, CancellationToken stop)
+    {
+        var promotion = await follower.PromoteAsync(stop);
+        lines.WriteLine($"promoted at LSN {promotion.Lsn}, epoch {promotion.Epoch}: {directory} is the writer now");
+        lines.WriteLine($"the old writer ({promotion.EarlierAuthor:x16}) had shipped up to LSN {promotion.Lsn}"
+            + (promotion.LastTime is { } time ? $", of {time:yyyy-MM-dd HH:mm:ss.fff'Z'}" : "")
+            + "; what it committed later, without durability=remote, is in its own directory only (recovery salvage)");
+        return ExitCodes.Done;
+    }
+
+    /// <summary>Says on standard error when something goes wrong, and when it goes right again.</summary>
+    static async Task ReportAsync(Follower follower, TextWriter errors, CancellationToken stop)
+    {
+        while (true)
+        {
+            await follower.WhenAsync(s => s.LastError is not null, stop);
+            errors.WriteLine($"recovery-tail: {follower.State.LastError?.Message} Trying on.");
+            await follower.WhenAsync(s => s.LastError is null, stop);
+            errors.WriteLine($"recovery-tail: following again, at LSN {follower.State.Lsn}.");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+using System.Runtime.InteropServices;
+using RecoveryVfs.PageStore;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote;
+
+namespace RecoveryVfs.Tail;
+
+/// <summary>The program <c>recovery-tail</c>.</summary>
+static class Program
+{
+    static async Task<int> Main(string[] args)
+    {
+        using var stop = new CancellationTokenSource();
+        void OnSignal(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            stop.Cancel();
+        }
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
+        using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnSignal);
+        using var output = Console.OpenStandardOutput();
+        return await RunAsync(args, output, Console.Error, stop.Token);
+    }
+
+    /// <summary>The whole program but for its signals.</summary>
+    internal static async Task<int> RunAsync(string[] args, Stream output, TextWriter errors, CancellationToken stop)
+    {
+        try
+        {
+            var arguments = Arguments.Parse(args);
+            if (arguments.Help || arguments.Version)
+            {
+                using var text = new StreamWriter(output, leaveOpen: true);
+                text.WriteLine(arguments.Help ? Arguments.HelpText : "recovery-tail " + typeof(Program).Assembly.GetName().Version!.ToString(3));
+                return ExitCodes.Done;
+            }
+            return arguments.Into is null
+                ? await ShowAsync(arguments, output, errors, stop)
+                : await Following.RunAsync(arguments, output, errors, stop);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return ExitCodes.Done;
+        }
+        catch (IOException e) when (IsClosedPipe(e))
+        {
+            // Who read our lines has seen enough.
+            return ExitCodes.Done;
+        }
+        catch (RecoveryException e)
+        {
+            errors.WriteLine($"recovery-tail: {e.Message}");
+            return ExitCodes.Of(e.Error);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            errors.WriteLine($"recovery-tail: {e.Message}");
+            return ExitCodes.Failed;
+        }
+    }
+
+    static async Task<int> ShowAsync(Arguments arguments, Stream output, TextWriter errors, CancellationToken stop)
+    {
+        await using var objects = RemoteUrl.Parse(arguments.Url).Open(readOnly: true);
+        var tail = new RemoteTail(new RemoteContext { Store = objects }, new RemoteTailOptions
+        {
+            From = arguments.From,
+            Once = arguments.Once,
+            Interval = arguments.Interval,
+            WithPages = false,
+            Interrupted = trouble => errors.WriteLine($"recovery-tail: {(trouble is null ? "the remote can be reached again." : trouble.Message + " Trying on.")}"),
+        });
+        var lines = new CommitLines(output, arguments.Json, arguments.Databases, TimeProvider.System);
+        await foreach (var commit in tail.ReadAsync(stop)) lines.Write(commit);
+        return ExitCodes.Done;
+    }
+
+    const int ClosedPipe = 32;
+
+    // .NET hands EPIPE on as the HResult of the IOException.
+    static bool IsClosedPipe(IOException e) => (e.HResult & 0xffff) == ClosedPipe || e.Message.Contains("Broken pipe", StringComparison.Ordinal);
+}
