@@ -18,11 +18,13 @@ internal static class Interleaved
     public static (double Ours, double Stock) Values(Place place, int rounds, Func<Side, int, double> work)
     {
         var (ours, stock) = (new double[rounds], new double[rounds]);
+        var only = place.Settings.Side;
+        var (runOurs, runStock) = (only is null or "ours", only is null or "stock");
         for (var round = 0; round < rounds; round++)
         {
-            if (round % 2 == 0) ours[round] = work(place.Ours, round);
-            stock[round] = work(place.Stock, round);
-            if (round % 2 != 0) ours[round] = work(place.Ours, round);
+            if (runOurs && round % 2 == 0) ours[round] = work(place.Ours, round);
+            if (runStock) stock[round] = work(place.Stock, round);
+            if (runOurs && round % 2 != 0) ours[round] = work(place.Ours, round);
         }
         return (Median(ours), Median(stock));
     }

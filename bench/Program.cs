@@ -2,7 +2,8 @@ using RecoveryVfs;
 using RecoveryVfs.Bench;
 
 // RecoveryVfs against the stock VFS of the same SQLite on the same disk, each in turns within one run.
-//   bench [--quick] [--only=NAME[,NAME]] [--dir=DIRECTORY] [--out=FILE] [--rounds=N]
+//   bench [--quick] [--only=NAME[,NAME]] [--dir=DIRECTORY] [--out=FILE] [--rounds=N] [--side=ours|stock]
+// (--side: one side only, for profiling; its ratios mean nothing)
 if (args is ["--child", .. var childArguments]) return KilledChild.Run(childArguments);
 
 SQLitePCL.Batteries_V2.Init();
@@ -11,11 +12,12 @@ Recovery.Register();
 string? Given(string name) => args.FirstOrDefault(a => a.StartsWith($"--{name}=", StringComparison.Ordinal))?[(name.Length + 3)..];
 var quick = args.Contains("--quick");
 var only = Given("only")?.Split(',');
-var settings = new Settings(quick, Given("dir") ?? Path.Combine("build", "bench"), Given("rounds") is { } n ? int.Parse(n) : null);
+var settings = new Settings(quick, Given("dir") ?? Path.Combine("build", "bench"), Given("rounds") is { } n ? int.Parse(n) : null, Given("side"));
 var report = new Report(Given("out") ?? Path.Combine("dist", "bench.json"), quick);
 
 Case[] cases =
 [
+    new SyncCase(),
     new CommitCase("commit-durable", "FULL", "FULL", 2.0),
     new CommitCase("commit-consistent", "OFF", "NORMAL", 1.0),
     new LoadCase(),

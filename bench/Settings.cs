@@ -1,7 +1,7 @@
 namespace RecoveryVfs.Bench;
 
 /// <summary>What the command line chose.</summary>
-internal sealed record Settings(bool Quick, string Directory, int? Rounds)
+internal sealed record Settings(bool Quick, string Directory, int? Rounds, string? Side)
 {
     /// <summary>An empty directory for a case.</summary>
     public Place NewPlace(string name) => new(this, Path.Combine(Path.GetFullPath(Directory), name));

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-// RocksDB's own, in hardware; exported by the library, though its header is not installed.
+// See crc32c.cc.
 namespace rocksdb::crc32c {
 extern uint32_t Extend(uint32_t crc, const char* data, size_t length);
 }

@@ -240,8 +240,6 @@ int32_t rv_scan(rv_store* store, rv_snapshot* snapshot, uint32_t database, uint3
     rocksdb::ReadOptions options;
     options.snapshot = AsSnapshot(snapshot);
     options.iterate_upper_bound = &end_slice;
-    options.fill_cache = false;
-    options.readahead_size = 256 << 10;
     std::unique_ptr<rocksdb::Iterator> pages(store->db->NewIterator(options));
     for (pages->Seek(Key(database, first).slice()); pages->Valid(); pages->Next()) {
       const Slice value = pages->value();

@@ -127,8 +127,8 @@ public sealed class Database
             var page = (uint)(offset / pageSize) + 1;
             var within = (int)(offset % pageSize);
             var count = Math.Min(pageSize - within, destination.Length);
-            if (!store.Cache.TryRead(Id, page, pinned.Lsn, pageSize, within, destination[..count]))
-                store.ReadBelowCache(this, pinned, page, within, destination[..count]);
+            var found = store.Cache.TryRead(Id, page, pinned.Lsn, pageSize, within, destination[..count]);
+            if (found != CacheRead.Hit) store.ReadOn(found, this, pinned, page, within, destination[..count]);
             if (count == destination.Length) return total;
             destination = destination[count..];
             offset += count;

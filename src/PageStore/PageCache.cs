@@ -4,6 +4,17 @@ using System.Runtime.Intrinsics.X86;
 
 namespace RecoveryVfs.PageStore;
 
+/// <summary>What a look into the page cache found.</summary>
+internal enum CacheRead
+{
+    /// <summary>Nothing that this reader may see.</summary>
+    Miss,
+    /// <summary>The bytes were copied.</summary>
+    Hit,
+    /// <summary>The bytes were copied, and the page was marked when it was read ahead: it is time to read on.</summary>
+    HitMark,
+}
+
 /// <summary>
 /// The newest version of pages, in memory outside the managed heap, shared by all connections of a store. A hit costs a hash, a
 /// short chain walk and the copy: no lock, no allocation, no system call.
@@ -12,16 +23,20 @@ namespace RecoveryVfs.PageStore;
 /// Every entry says since which LSN its bytes are the newest (<c>Since</c>); a reader pinned at version v may use it when
 /// Since &lt;= v. Readers check a sequence number before and after the copy (odd: being written) and treat any doubt as a miss.
 /// Structure (chains, eviction) changes under one lock, taken only on a miss that inserts and at commits.
-/// Memory is taken in chunks of 1 MiB, each carved for one page size for ever, so a stale pointer always points into memory of the
+/// Memory is taken in chunks of 2 MiB, each carved for one page size for ever, so a stale pointer always points into memory of the
 /// right size; a chunk given up for another page size keeps its addresses and only returns its memory to the system.
 /// </remarks>
 internal sealed unsafe class PageCache : IDisposable
 {
-    const int ChunkBytes = 1 << 20;
+    const int ChunkBytes = 2 << 20;                 // what the system can map at once
     const int ClassCount = 8;                       // 512 << 0 .. 512 << 7
-    const int SlotsPerChunkShift = 11;              // 1 MiB / 512
+    const int SlotsPerChunkShift = 12;              // 2 MiB / 512
     const int MaxHops = 256;                        // a reader racing with relinking gives up and takes the miss
     const int End = -1;
+
+    // Slot.Touched: whether eviction may take it. Pages read ahead are kept until they are read once, and then are the first to go
+    // unless they are read again: a scan passes through without pushing out what others use.
+    const int Evictable = 0, Used = 1, Ahead = 2, AheadMarked = 3;
 
     struct Slot
     {
@@ -86,9 +101,9 @@ internal sealed unsafe class PageCache : IDisposable
 
     /// <summary>
     /// Copies bytes of the page from <paramref name="offset"/> on, when the cached version is not newer than
-    /// <paramref name="asOf"/>; false on a miss. The caller asks only for bytes within its page size.
+    /// <paramref name="asOf"/>. The caller asks only for bytes within its page size.
     /// </summary>
-    public bool TryRead(uint database, uint page, ulong asOf, int pageSize, int offset, Span<byte> destination)
+    public CacheRead TryRead(uint database, uint page, ulong asOf, int pageSize, int offset, Span<byte> destination)
     {
         var key = KeyOf(database, page);
         var number = Volatile.Read(ref *Bucket(key));
@@ -99,16 +114,18 @@ internal sealed unsafe class PageCache : IDisposable
             if (slot->Key == key && (before & 1) == 0 && slot->InUse != 0)
             {
                 // A page number whose chunk serves another page size belongs to an older version of the database: a miss.
-                if (slot->Since > asOf || 512 << chunkClass[number >> SlotsPerChunkShift] != pageSize) return false;
+                if (slot->Since > asOf || 512 << chunkClass[number >> SlotsPerChunkShift] != pageSize) return CacheRead.Miss;
                 new ReadOnlySpan<byte>(slot->Data + offset, destination.Length).CopyTo(destination);
                 if (!X86Base.IsSupported) Interlocked.MemoryBarrier();
-                if (Volatile.Read(ref slot->Sequence) != before) return false;
-                if (slot->Touched == 0) slot->Touched = 1;
-                return true;
+                if (Volatile.Read(ref slot->Sequence) != before) return CacheRead.Miss;
+                var touched = slot->Touched;
+                if (touched == Used) return CacheRead.Hit;
+                slot->Touched = touched == Evictable ? Used : Evictable;
+                return touched == AheadMarked ? CacheRead.HitMark : CacheRead.Hit;
             }
             number = Volatile.Read(ref slot->Next);
         }
-        return false;
+        return CacheRead.Miss;
     }
 
     /// <summary>
@@ -120,7 +137,22 @@ internal sealed unsafe class PageCache : IDisposable
         lock (gate)
         {
             if (disposed || !database.IsSettledAt(version)) return;
-            Put(KeyOf(database.Id, page), version.Lsn, bytes, insert: true);
+            Put(KeyOf(database.Id, page), version.Lsn, bytes, insert: true, Used);
+        }
+    }
+
+    /// <summary>
+    /// Like <see cref="Insert"/>, for a page that nobody has asked for yet; one that is cached stays as it is. The first read of a marked one says so. False when the
+    /// version is the newest no more.
+    /// </summary>
+    public bool InsertAhead(Database database, DatabaseVersion version, uint page, ReadOnlySpan<byte> bytes, bool marked)
+    {
+        var key = KeyOf(database.Id, page);
+        lock (gate)
+        {
+            if (disposed || !database.IsSettledAt(version)) return false;
+            if (Find(key) == End) Put(key, version.Lsn, bytes, insert: true, marked ? AheadMarked : Ahead);
+            return true;
         }
     }
 
@@ -132,7 +164,7 @@ internal sealed unsafe class PageCache : IDisposable
     {
         lock (gate)
         {
-            if (!disposed) Put(KeyOf(database, page), lsn, bytes, insert);
+            if (!disposed) Put(KeyOf(database, page), lsn, bytes, insert, Used);
         }
     }
 
@@ -146,7 +178,7 @@ internal sealed unsafe class PageCache : IDisposable
         }
     }
 
-    void Put(ulong key, ulong since, ReadOnlySpan<byte> bytes, bool insert)
+    void Put(ulong key, ulong since, ReadOnlySpan<byte> bytes, bool insert, int touched)
     {
         var number = Find(key);
         if (number != End && (!insert || 512 << chunkClass[number >> SlotsPerChunkShift] != bytes.Length))
@@ -164,7 +196,7 @@ internal sealed unsafe class PageCache : IDisposable
         slot->Since = since;
         bytes.CopyTo(new Span<byte>(slot->Data, bytes.Length));
         slot->InUse = 1;
-        slot->Touched = 1;
+        slot->Touched = touched;
         Volatile.Write(ref slot->Sequence, slot->Sequence + 1);
         if (!fresh) return;
         var bucket = Bucket(key);
@@ -227,8 +259,8 @@ internal sealed unsafe class PageCache : IDisposable
             var number = (pageClass.Chunks[pageClass.HandChunk] << SlotsPerChunkShift) + pageClass.HandSlot++;
             var slot = SlotAt(number);
             if (slot->InUse == 0) continue;
-            if (slot->Touched == 0) return number;
-            slot->Touched = 0;
+            if (slot->Touched == Evictable) return number;
+            slot->Touched = Evictable;
         }
     }
 
@@ -266,7 +298,8 @@ internal sealed unsafe class PageCache : IDisposable
         {
             chunk = chunkCount++;
             var headers = (Slot*)NativeMemory.AllocZeroed((nuint)slots, (nuint)sizeof(Slot));
-            var data = (byte*)NativeMemory.AlignedAlloc(ChunkBytes, 4096);
+            var data = (byte*)NativeMemory.AlignedAlloc(ChunkBytes, ChunkBytes);
+            Interop.Memory.AdviseHuge(data, ChunkBytes);
             for (var i = 0; i < slots; i++) headers[i].Data = data + (long)i * pageSize;
             chunkClass[chunk] = (byte)classNumber;
             chunkData[chunk] = data;

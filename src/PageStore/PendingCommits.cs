@@ -120,6 +120,23 @@ internal sealed class PendingCommits(long budgetBytes)
         }
     }
 
+    /// <summary>Sets the flag of each page, from <paramref name="first"/> on, of which any version is pending, or a cut that hides it.</summary>
+    public void MarkPending(Database database, uint first, Span<bool> flags)
+    {
+        if (Count == 0) return;
+        lock (gate)
+        {
+            for (var i = 0; i < flags.Length; i++)
+                flags[i] = index.ContainsKey(KeyOf(database.Id, first + (uint)i));
+            foreach (var (_, overlay) in large)
+                for (var i = 0; i < flags.Length && ReferenceEquals(overlay.Database, database); i++)
+                    flags[i] |= overlay.Holds(first + (uint)i);
+            foreach (var (_, cutDatabase, left) in cuts)
+                for (var i = 0; i < flags.Length && ReferenceEquals(cutDatabase, database); i++)
+                    flags[i] |= first + i > left;
+        }
+    }
+
     /// <summary>
     /// The oldest ready commits up to about <paramref name="maxBytes"/> (at least one, when there is one), for the applier.
     /// </summary>

@@ -24,6 +24,7 @@ public sealed partial class Store
         Cache = new PageCache(options.PageCacheBytes);
         Buffers = new PageBuffers(options.OverlayBytes + options.PendingBytes);
         Catalog = new Catalog(this);
+        ahead = new ReadAhead(this);
     }
 
     /// <summary>Opens or creates the store, replaying what a crash left. Takes the directory's lock, naming the holder when it is taken.</summary>
@@ -260,6 +261,7 @@ public sealed partial class Store
         closing.Cancel();
         collecting?.Wait();
         Remote?.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        ahead.Dispose();
         applier?.Dispose();
         files?.Dispose();
         replicaPlain?.Dispose();

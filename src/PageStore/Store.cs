@@ -27,9 +27,7 @@ public sealed partial class Store : IDisposable
     Applier? applier;
     RecoveryException? poison;
     bool disposed;
-    long commits, commitPages, cacheMisses;
-
-    [ThreadStatic] static byte[]? pageScratch;
+    long commits, commitPages;
 
     internal LocalLog Log => log;
     internal PageCache Cache { get; }
@@ -284,27 +282,6 @@ public sealed partial class Store : IDisposable
         else MakeRoomInReplay();
     }
 
-    /// <summary>The way of a page that is not cached: the newest pending version that the reader may see, or the page store.</summary>
-    internal void ReadBelowCache(Database database, DatabaseVersion pinned, uint page, int within, Span<byte> destination)
-    {
-        Interlocked.Increment(ref cacheMisses);
-        var bytes = (pageScratch ??= new byte[65536]).AsSpan(0, pinned.PageSize);
-        if (!pending.TryRead(database, pinned.Lsn, page, 0, bytes))
-        {
-            while (true)
-            {
-                var snapshot = pinned.Snapshot;
-                var length = pages.Read(database.Id, page, snapshot, bytes);
-                // The snapshot is set before the page store moves past the version: still none means nothing has moved.
-                if (snapshot is null && pinned.Snapshot is not null) continue;
-                bytes[Math.Clamp(length, 0, bytes.Length)..].Clear();
-                break;
-            }
-        }
-        bytes.Slice(within, destination.Length).CopyTo(destination);
-        if (database.IsSettledAt(pinned)) Cache.Insert(database, pinned, page, bytes);
-    }
-
     /// <summary>The checksum of a pinned version, from all its pages.</summary>
     internal ulong ChecksumOf(Database database, DatabaseVersion pinned, CancellationToken cancellation)
     {
@@ -402,6 +379,7 @@ public sealed partial class Store : IDisposable
         Row("commits", Interlocked.Read(ref commits));
         Row("commit_pages", Interlocked.Read(ref commitPages));
         Row("cache_misses", Interlocked.Read(ref cacheMisses));
+        Row("pages_read_ahead", Interlocked.Read(ref pagesAhead));
         Row("log_bytes", log?.SizeBytes ?? 0);
         Row("log_bytes_max", options.MaxLocalLogBytes);
         Row("page_cache_bytes", Cache.ResidentBytes);

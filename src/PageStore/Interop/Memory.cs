@@ -5,13 +5,19 @@ namespace RecoveryVfs.PageStore.Interop;
 /// <summary>Memory calls of the system that .NET does not offer.</summary>
 internal static unsafe partial class Memory
 {
-    const int DontNeed = 4;
+    const int DontNeed = 4, HugePage = 14;
 
     /// <summary>
     /// Gives the memory of an aligned private range back to the system; its addresses stay valid and read as zeros.
     /// Invariant: the range is page-aligned and wholly inside one allocation of ours.
     /// </summary>
     public static void Discard(void* start, nuint bytes) => _ = madvise(start, bytes, DontNeed);
+
+    /// <summary>
+    /// Asks the system to map an aligned private range in pages of 2 MiB: fewer faults when it fills, fewer misses of the
+    /// processor's address cache when it is read. Where it cannot, nothing changes.
+    /// </summary>
+    public static void AdviseHuge(void* start, nuint bytes) => _ = madvise(start, bytes, HugePage);
 
     [LibraryImport("libc")]
     private static partial int madvise(void* address, nuint length, int advice);

@@ -1,0 +1,73 @@
+using System.CommandLine;
+using Microsoft.Data.Sqlite;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote;
+
+namespace RecoveryVfs.Cli;
+
+/// <summary>One command: what it takes, how it is explained, and what it does. Every error becomes one message and an exit code.</summary>
+internal abstract class CliCommand : Command
+{
+    readonly Option<bool> json = new("--json") { Description = "Print the result as JSON, and nothing else, to standard output." };
+
+    protected CliCommand(string name, string description) : base(name, description)
+    {
+        Options.Add(json);
+        SetAction((parsed, cancellation) => GuardAsync(parsed, cancellation));
+    }
+
+    /// <summary>Paragraphs for the help.</summary>
+    public string About { get; protected init; } = "";
+
+    /// <summary>Command lines for the help.</summary>
+    public string[] Examples { get; protected init; } = [];
+
+    protected T With<T>(T symbol) where T : Symbol
+    {
+        if (symbol is Option option) Options.Add(option);
+        else if (symbol is Argument argument) Arguments.Add(argument);
+        return symbol;
+    }
+
+    /// <summary>Does it; returns the exit code.</summary>
+    protected abstract Task<int> RunAsync(ParseResult parsed, Output output, CancellationToken cancellation);
+
+    async Task<int> GuardAsync(ParseResult parsed, CancellationToken cancellation)
+    {
+        var output = new Output(parsed.GetValue(json), Console.Out, Console.Error);
+        try
+        {
+            return await RunAsync(parsed, output, cancellation);
+        }
+        catch (RecoveryException e)
+        {
+            output.Error(e.Message);
+            return ExitCode.Of(e.Error);
+        }
+        catch (ObjectStoreException e)
+        {
+            output.Error(e.ToRecoveryException().Message);
+            return ExitCode.Failure;
+        }
+        catch (OperationCanceledException)
+        {
+            output.Error("Stopped. What was begun was removed.");
+            return ExitCode.Failure;
+        }
+        catch (SqliteException e)
+        {
+            output.Error($"{e.Message} {Recovery.LastError}".TrimEnd());
+            return ExitCode.Failure;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            output.Error(e.Message);
+            return ExitCode.Failure;
+        }
+        catch (Exception e)
+        {
+            output.Error($"This is a bug in recovery; please report it: {e.GetType().Name}: {e.Message}");
+            return ExitCode.Failure;
+        }
+    }
+}

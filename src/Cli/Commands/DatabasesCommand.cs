@@ -1,0 +1,51 @@
+using System.CommandLine;
+using System.Globalization;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote;
+
+namespace RecoveryVfs.Cli.Commands;
+
+/// <summary>Lists the databases of a store or a remote.</summary>
+internal sealed class DatabasesCommand : CliCommand
+{
+    readonly Argument<string?> target;
+
+    public DatabasesCommand() : base("databases", "List the databases of a store or a remote.")
+    {
+        target = With(new Argument<string?>("DIR|URL") { Description = "A store or a remote (default: RECOVERY_REMOTE).", Arity = ArgumentArity.ZeroOrOne });
+        About = "Reads the hints and the log after them, and no pages: size, time and checksum are shown of databases committed to since the hints.\nA store in use by another process can be listed, too.";
+        Examples = ["recovery databases /data", "recovery databases s3://bucket/app --json"];
+    }
+
+    sealed record Report(string Target, ulong Lsn, IReadOnlyList<LoggedDatabase> Databases);
+
+    protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
+    {
+        var name = parsed.GetValue(target);
+        var reading = new LogReading();
+        ulong lsn;
+        string where;
+        if (name is not null && !RemoteAccess.IsUrl(name))
+        {
+            var store = StoreDirectory.Find(name);
+            var (hints, end) = store.ReadLog(reading.Start, reading.Take);
+            (lsn, where) = (end?.LastLsn ?? hints?.Lsn ?? 0, store.Path);
+        }
+        else
+        {
+            await using var remote = RemoteAccess.Open(name);
+            var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, null, cancellation);
+            reading.Start(plan.Hints.Hints);
+            using var progress = new Progress("reading the log", plan.Segments.Sum(s => s.SizeBytes));
+            (lsn, _) = await plan.ReplayAsync(reading.Take, progress.Add, cancellation);
+            where = remote.Url;
+        }
+        to.Result(new Report(where, lsn, [.. reading.Databases]), r => to.Table(["DATABASE", "SIZE>", "PAGE>", "LSN>", "LAST COMMIT", "CHECKSUM"],
+            r.Databases.Select(d => new[]
+            {
+                d.Name, d.SizeBytes is { } size ? Text.Bytes(size) : "-", d.PageSize?.ToString(CultureInfo.InvariantCulture) ?? "-",
+                d.Lsn?.ToString(CultureInfo.InvariantCulture) ?? "-", d.Time is { } time ? Text.Time(time) : "-", d.Checksum ?? "-",
+            })));
+        return ExitCode.Ok;
+    }
+}

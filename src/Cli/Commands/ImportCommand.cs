@@ -1,0 +1,34 @@
+using System.CommandLine;
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.Cli.Commands;
+
+/// <summary>Brings a plain SQLite database into a store.</summary>
+internal sealed class ImportCommand : CliCommand
+{
+    readonly Argument<string> plain;
+    readonly Argument<string?> database;
+
+    public ImportCommand() : base("import", "Bring a plain SQLite database into a store.")
+    {
+        plain = With(new Argument<string>("PLAINFILE") { Description = "The plain SQLite database. It is left as it is." });
+        database = With(new Argument<string?>("DATABASE") { Description = "Where to, as /data/a.db (default: the same path; the plain file is then kept as PLAINFILE.plain).", Arity = ArgumentArity.ZeroOrOne });
+        About = "Uses SQLite's own backup, so a WAL or hot journal of the plain database is taken into account. A database that is there already is not overwritten.\nA store with a remote ships what was imported when it is opened.";
+        Examples = ["recovery import old/app.db /data/app.db", "recovery import /data/app.db"];
+    }
+
+    sealed record Report(string From, string Database);
+
+    protected override Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
+    {
+        var from = Path.GetFullPath(parsed.GetValue(plain)!);
+        var into = Path.GetFullPath(parsed.GetValue(database) ?? from);
+        if (!File.Exists(from)) throw new RecoveryException(RecoveryError.NotFound, $"There is no file {from}.");
+        if (Directory.Exists(into)) into = Path.Combine(into, Path.GetFileName(from));
+        SQLitePCL.Batteries_V2.Init();
+        Recovery.Import(from, into);
+        Recovery.CloseIdleStores();
+        to.Result(new Report(from, into), r => to.Line($"Imported {r.From} as {r.Database}; open it with file:{r.Database}?vfs=recovery"));
+        return Task.FromResult(ExitCode.Ok);
+    }
+}

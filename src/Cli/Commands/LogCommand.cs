@@ -1,0 +1,140 @@
+using System.CommandLine;
+using System.Globalization;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote;
+
+namespace RecoveryVfs.Cli.Commands;
+
+/// <summary>Lists a log's segments, or the commits in it.</summary>
+internal sealed class LogCommand : CliCommand
+{
+    readonly Argument<string?> target;
+    readonly Option<bool> commits;
+    readonly Option<int> last;
+    readonly Option<ulong?> from, until;
+    readonly Option<string?> database;
+
+    public LogCommand() : base("log", "List the segments of a log, or its commits with LSN and time.")
+    {
+        target = With(new Argument<string?>("URL|DIR") { Description = "A remote or a store (default: RECOVERY_REMOTE).", Arity = ArgumentArity.ZeroOrOne });
+        commits = With(new Option<bool>("--commits") { Description = "Show commits: LSN, time, database, pages and bytes." });
+        last = With(new Option<int>("--last", "-n") { HelpName = "N", Description = "Only the newest N (default 20; 0 for all).", DefaultValueFactory = _ => 20 });
+        from = With(new Option<ulong?>("--from") { HelpName = "LSN", Description = "Not before this LSN." });
+        until = With(new Option<ulong?>("--to") { HelpName = "LSN", Description = "Not after this LSN." });
+        database = With(new Option<string?>("--database") { HelpName = "NAME", Description = "With --commits: only those of this database." });
+        About = """
+            Each LSN that --commits shows can be restored: recovery restore URL DIR --lsn N.
+            A database in WAL mode commits by writing to its -wal file, so its pages appear here at checkpoints; restore it between them by time.
+            """;
+        Examples = ["recovery log s3://bucket/app", "recovery log /data --commits -n 50 --database a.db"];
+    }
+
+    sealed record Segment(ulong FirstLsn, ulong? LastLsn, DateTimeOffset? FirstTime, DateTimeOffset? LastTime, ulong? Epoch, string? Author, long SizeBytes, long? LogBytes, string Name);
+
+    protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
+    {
+        var name = parsed.GetValue(target);
+        if (parsed.GetValue(last) < 0) throw new RecoveryException(RecoveryError.Invalid, "--last is 0 or more.");
+        var isLocal = name is not null && !RemoteAccess.IsUrl(name);
+        if (parsed.GetValue(commits))
+        {
+            var found = isLocal ? LocalCommits(parsed, StoreDirectory.Find(name!)) : await RemoteCommitsAsync(parsed, name, cancellation);
+            Show(to, found);
+            return ExitCode.Ok;
+        }
+        var segments = isLocal ? LocalSegments(parsed, StoreDirectory.Find(name!)) : await RemoteSegmentsAsync(parsed, name, cancellation);
+        to.Result(segments, s => to.Table(["FIRST LSN>", "LAST LSN>", "FROM", "TO", "EPOCH>", "SIZE>", "LOG>", "NAME"], s.Select(e => new[]
+        {
+            e.FirstLsn.ToString(CultureInfo.InvariantCulture), e.LastLsn?.ToString(CultureInfo.InvariantCulture) ?? "-",
+            e.FirstTime is { } first ? Text.Time(first) : "-", e.LastTime is { } end ? Text.Time(end) : "-",
+            e.Epoch?.ToString(CultureInfo.InvariantCulture) ?? "-", Text.Bytes(e.SizeBytes), e.LogBytes is { } log ? Text.Bytes(log) : "-", e.Name,
+        })));
+        return ExitCode.Ok;
+    }
+
+    static void Show(Output to, List<LoggedCommit> found) =>
+        to.Result(found, commits => to.Table(["LSN>", "TIME", "DATABASE", "PAGES>", "BYTES>", "SIZE>"], commits.SelectMany(c => c.Databases.Select((d, i) => new[]
+        {
+            i == 0 ? c.Lsn.ToString(CultureInfo.InvariantCulture) : "", i == 0 ? Text.Time(c.Time) : "", d.Database,
+            d.Pages.ToString(CultureInfo.InvariantCulture), d.Bytes.ToString(CultureInfo.InvariantCulture), Text.Bytes(d.SizeBytes),
+        }))));
+
+    bool IsWanted(ParseResult parsed, LoggedCommit commit) =>
+        !(commit.Lsn < parsed.GetValue(from)) && !(commit.Lsn > parsed.GetValue(until))
+        && (parsed.GetValue(database) is not { } name || commit.Databases.Any(d => d.Database == name));
+
+    int Most(ParseResult parsed) => parsed.GetValue(last) is var most and > 0 ? most : int.MaxValue;
+
+    List<LoggedCommit> LocalCommits(ParseResult parsed, StoreDirectory store)
+    {
+        var reading = new LogReading();
+        store.ReadLog(reading.Start, reading.Take);
+        return [.. reading.Commits.Where(c => IsWanted(parsed, c)).TakeLast(Most(parsed))];
+    }
+
+    List<Segment> LocalSegments(ParseResult parsed, StoreDirectory store)
+    {
+        var files = store.SegmentFiles();
+        return [.. files.Select((f, i) => new Segment(f.FirstLsn, i + 1 < files.Count ? files[i + 1].FirstLsn - 1 : null, null, null, null, null, f.SizeBytes, null, f.Name))
+            .Where(s => !(s.LastLsn < parsed.GetValue(from)) && !(s.FirstLsn > parsed.GetValue(until))).TakeLast(Most(parsed))];
+    }
+
+    async Task<List<(ulong FirstLsn, ObjectInfo Object)>> ListAsync(ParseResult parsed, RemoteAccess remote, CancellationToken cancellation)
+    {
+        await remote.StoreAsync(cancellation);
+        var all = await remote.ListSegmentsAsync(cancellation);
+        // A segment reaches up to the next one.
+        return [.. all.Where((s, i) => !(s.FirstLsn > parsed.GetValue(until)) && !(i + 1 < all.Count && all[i + 1].FirstLsn <= parsed.GetValue(from)))];
+    }
+
+    async Task<List<Segment>> RemoteSegmentsAsync(ParseResult parsed, string? name, CancellationToken cancellation)
+    {
+        await using var remote = RemoteAccess.Open(name);
+        var found = new List<Segment>();
+        foreach (var (_, entry) in (await ListAsync(parsed, remote, cancellation)).TakeLast(Most(parsed)))
+        {
+            if (await remote.FetchHeaderAsync(entry.Name, cancellation) is not { } h) continue;
+            found.Add(new Segment(h.FirstLsn, h.LastLsn, Text.FromMs(h.FirstTimeMs), Text.FromMs(h.LastTimeMs), h.Epoch, h.Author.ToString("x16"),
+                entry.SizeBytes, h.BodyBytes, entry.Name));
+        }
+        return found;
+    }
+
+    /// <summary>From the newest segment back, until there are enough: a group never crosses a segment.</summary>
+    async Task<List<LoggedCommit>> RemoteCommitsAsync(ParseResult parsed, string? name, CancellationToken cancellation)
+    {
+        await using var remote = RemoteAccess.Open(name);
+        var segments = await ListAsync(parsed, remote, cancellation);
+        var names = new Dictionary<uint, string>();
+        if (segments.Count > 0 && await NamesBeforeAsync(remote, segments[^1].FirstLsn, cancellation) is { } hints)
+            foreach (var each in hints.Hints.Databases) names[each.Id] = each.Name;
+        var found = new LinkedList<LoggedCommit>();
+        for (var at = segments.Count - 1; at >= 0 && found.Count < Most(parsed); at--)
+        {
+            using var segment = await remote.FetchSegmentAsync(segments[at].Object.Name, cancellation);
+            if (segment is null) continue;
+            foreach (var commit in Read(segment, names).AsEnumerable().Reverse())
+                if (IsWanted(parsed, commit) && found.Count < Most(parsed)) found.AddFirst(commit);
+        }
+        return [.. found];
+    }
+
+    static List<LoggedCommit> Read(RemoteSegment segment, Dictionary<uint, string> names)
+    {
+        var reading = new LogReading();
+        foreach (var (id, known) in names) reading.Name(id, known);
+        using var records = segment.OpenRecords();
+        while (records.TryRead(out var record)) reading.Take(record);
+        // Names given in this segment hold for older ones as well, where nothing else is known.
+        foreach (var each in reading.Databases) names.TryAdd(each.Id, each.Name);
+        return reading.Commits;
+    }
+
+    static async Task<RemoteHints?> NamesBeforeAsync(RemoteAccess remote, ulong lsn, CancellationToken cancellation)
+    {
+        var all = await remote.ListHintsAsync(cancellation);
+        if (all.Count == 0) return null;
+        var at = all.FindIndex(h => h.Lsn <= lsn);
+        return await remote.FetchHintsAsync(all[at < 0 ? all.Count - 1 : at].Object.Name, cancellation);
+    }
+}

@@ -1,0 +1,62 @@
+using System.CommandLine;
+using RecoveryVfs.PageStore;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote;
+
+namespace RecoveryVfs.Cli.Commands;
+
+/// <summary>Makes a replica a store of its own.</summary>
+internal sealed class PromoteCommand : CliCommand
+{
+    readonly Argument<string> target;
+    readonly Option<string?> from;
+
+    public PromoteCommand() : base("promote", "Make a replica's directory a store of its own.")
+    {
+        target = With(new Argument<string>("DIR") { Description = "The replica. Nothing may follow into it any more." });
+        from = With(new Option<string?>("--remote") { HelpName = "URL", Description = "Bring the replica to the end of this remote's log first (default: RECOVERY_REMOTE, when set)." });
+        About = """
+            The new store takes the remote over when it is first opened with it, which needs the replica to stand at the end of its log: give --remote.
+            Whoever wrote there before is fenced then. Without a remote, the store begins at what the replica has.
+            """;
+        Examples = ["recovery promote /replica --remote s3://bucket/app"];
+    }
+
+    sealed record Report(string Store, ulong Lsn, IReadOnlyList<string> Databases);
+
+    protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
+    {
+        var directory = StoreDirectory.Find(parsed.GetValue(target)!);
+        if (!directory.IsReplica)
+            throw new RecoveryException(RecoveryError.Invalid, $"{directory.Path} is not a replica: nothing to promote.");
+        Report report;
+        using (var store = Store.OpenReplica(new StoreOptions { Directory = directory.Path }))
+        {
+            if ((parsed.GetValue(from) ?? RemoteAccess.Default) is { } url) await CatchUpAsync(store, url, cancellation);
+            report = new Report(directory.Path, store.NextLsn - 1, [.. store.Databases.Select(d => d.Name)]);
+            store.CloseAsStore();
+        }
+        foreach (var name in report.Databases)
+        {
+            var path = Path.Combine(directory.Databases, Path.GetFileName(name));
+            if (Stub.Read(path).Content is PathContent.Missing or PathContent.Empty) Stub.Write(path, directory.Path, name);
+        }
+        to.Result(report, r => to.Line($"{r.Store} is a store of its own, at LSN {r.Lsn}."));
+        return ExitCode.Ok;
+    }
+
+    static async Task CatchUpAsync(Store store, string url, CancellationToken cancellation)
+    {
+        await using var remote = RemoteAccess.Open(url);
+        var hints = (await remote.ListHintsAsync(cancellation)).FirstOrDefault(h => h.Lsn < store.NextLsn);
+        if (hints.Object.Name is null)
+            throw new RecoveryException(RecoveryError.NotFound, $"{url} no longer has the log after LSN {store.NextLsn - 1}. Restore the newest state instead: recovery restore {url} DIR.");
+        var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, hints.Lsn, cancellation);
+        store.SetReplicaSource(plan.Store.LogId, plan.Epoch);
+        using var progress = new Progress("following", plan.Segments.Sum(s => s.SizeBytes));
+        await plan.ReplayAsync((in Record record) =>
+        {
+            if (record.Lsn >= store.NextLsn) store.Apply(record);
+        }, progress.Add, cancellation);
+    }
+}

@@ -1,0 +1,193 @@
+using System.CommandLine;
+using System.Globalization;
+using RecoveryVfs.PageStore;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote;
+
+namespace RecoveryVfs.Cli.Commands;
+
+/// <summary>Brings back a store, or one database as a plain SQLite file, at its newest state or any earlier commit.</summary>
+internal sealed class RestoreCommand : CliCommand
+{
+    readonly Argument<string?> url;
+    readonly Argument<string?> directory;
+    readonly Option<string?> database, output, timestamp;
+    readonly Option<ulong?> lsn, hints;
+    readonly Option<bool> ifDbNotExists, ifReplicaExists, force, dryRun;
+    readonly Option<int> parallelism;
+    readonly Option<IntegrityCheck?> integrity;
+
+    public RestoreCommand() : base("restore", "Restore a store, or one database as a plain SQLite file, at any commit.")
+    {
+        url = With(new Argument<string?>("URL") { Description = "The remote (default: RECOVERY_REMOTE).", Arity = ArgumentArity.ZeroOrOne });
+        directory = With(new Argument<string?>("DIR") { Description = "The directory for the databases; the store goes to DIR/.recovery.", Arity = ArgumentArity.ZeroOrOne });
+        output = With(new Option<string?>("--output", "-o") { HelpName = "FILE", Description = "Write one database as a plain SQLite file instead of a store." });
+        database = With(new Option<string?>("--database") { HelpName = "NAME", Description = "The database for -o (needed when the store has several)." });
+        timestamp = With(new Option<string?>("--timestamp") { HelpName = "TIME", Description = "The state at a time, as 2026-01-31T15:04:05Z." });
+        lsn = With(new Option<ulong?>("--lsn") { HelpName = "N", Description = "The state after the commit with this LSN (see `recovery log --commits`)." });
+        hints = With(new Option<ulong?>("--hints") { HelpName = "N", Description = "Start from these hints (see `recovery hints`), not from the newest that fit." });
+        ifDbNotExists = With(new Option<bool>("--if-db-not-exists") { Description = "When the store (or FILE) is there already, do nothing and succeed." });
+        ifReplicaExists = With(new Option<bool>("--if-replica-exists") { Description = "When there is no remote yet, do nothing and succeed." });
+        parallelism = With(new Option<int>("--parallelism") { HelpName = "N", Description = "Objects fetched at a time (default 8).", DefaultValueFactory = _ => 8 });
+        integrity = With(new Option<IntegrityCheck?>("--integrity-check") { HelpName = "none|quick|full", Description = "How to check the result; see above." });
+        force = With(new Option<bool>("--force") { Description = "With -o: overwrite FILE." });
+        dryRun = With(new Option<bool>("--dry-run") { Description = "Say what would be fetched; change nothing." });
+        About = """
+            Everything fetched is verified against the remote's hashes; what does not verify is not delivered, and the error names the object and the
+            nearest state that can be restored. The result appears whole, or not at all. A remote that cannot be read is an error, never an empty
+            database.
+
+            --integrity-check: of a file, SQLite's own quick_check or integrity_check (default: full). Of a store, both quick and full read every page
+            and compare with the checksums that its writer logged (default: none).
+
+            The restored newest state takes the remote over when it is first opened with that remote: whoever wrote there before is fenced. An earlier
+            state (--lsn, --timestamp) needs a remote of its own.
+            """;
+        Examples =
+        [
+            "recovery restore s3://bucket/app /data",
+            "recovery restore s3://bucket/app --database a.db -o /tmp/a.db --timestamp 2026-01-31T15:00:00Z",
+            "recovery restore --if-db-not-exists --if-replica-exists /data     # an init container; RECOVERY_REMOTE is set",
+        ];
+    }
+
+    sealed record Report(string Remote, string? Store, string? File, ulong Lsn, DateTimeOffset? Time, ulong HintsLsn,
+        IReadOnlyList<string> Databases, long FetchedBytes, int Extents, int Segments, bool DryRun);
+
+    sealed record Skipped(string Reason, bool Restored = false);
+
+    protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
+    {
+        var (from, into) = Places(parsed);
+        var file = parsed.GetValue(output) is { } o ? Path.GetFullPath(o) : null;
+        Check(parsed, into, file);
+        var store = into is null ? null : StoreDirectory.Within(into);
+        if (Exists(store, file) is { } there && parsed.GetValue(ifDbNotExists)) return Skip(to, $"{there} exists already: nothing to do.");
+        await using var remote = RemoteAccess.Open(from);
+        if (await remote.TryStoreAsync(cancellation) is null && parsed.GetValue(ifReplicaExists))
+            return Skip(to, $"There is no remote at {remote.Context.Store.Location} yet: nothing to restore.");
+        if (store is not null && Exists(store, null) is not null)
+            throw new RecoveryException(RecoveryError.Invalid, $"{store} exists already. Restore into another directory, or move that one away.");
+        if (file is not null) PlainFile.CheckPlace(file, parsed.GetValue(force));
+        var plan = await RestorePlanner.PlanAsync(remote.Context, Target(parsed), parsed.GetValue(hints), cancellation);
+        foreach (var note in plan.Notes) to.Note(note);
+        if (into is not null) CheckStubs(into, plan.Hints.Hints.Databases.Select(d => d.Name));
+        if (parsed.GetValue(dryRun)) return DryRun(to, remote, plan, store, file);
+        var report = file is null
+            ? await ToStoreAsync(parsed, to, remote, plan, into!, cancellation)
+            : await ToFileAsync(parsed, remote, plan, file, cancellation);
+        to.Result(report, r =>
+        {
+            to.Line($"Restored LSN {r.Lsn} ({Text.Time(r.Time!.Value)}) to {r.File ?? r.Store}");
+            to.Line($"{(r.File is null ? "Databases" : "Database")}: {(r.Databases.Count == 0 ? "none" : string.Join(", ", r.Databases))}; fetched {Text.Bytes(r.FetchedBytes)}");
+        });
+        return ExitCode.Ok;
+    }
+
+    (string? From, string? Into) Places(ParseResult parsed)
+    {
+        var (first, second) = (parsed.GetValue(url), parsed.GetValue(directory));
+        return first is not null && !RemoteAccess.IsUrl(first) && second is null && RemoteAccess.Default is not null ? (null, first) : (first, second);
+    }
+
+    void Check(ParseResult parsed, string? into, string? file)
+    {
+        if (into is null == file is null)
+            throw new RecoveryException(RecoveryError.Invalid, into is null
+                ? "Where to? Give DIR for a store, or -o FILE for a plain SQLite file."
+                : "DIR makes a store and -o FILE a plain SQLite file: give one of them.");
+        if (file is null && parsed.GetValue(database) is not null)
+            throw new RecoveryException(RecoveryError.Invalid, "--database goes with -o FILE: a store is restored whole.");
+        if (parsed.GetValue(lsn) is not null && parsed.GetValue(timestamp) is not null)
+            throw new RecoveryException(RecoveryError.Invalid, "--lsn and --timestamp each name a state: give one of them.");
+        if (parsed.GetValue(parallelism) is < 1 or > 256) throw new RecoveryException(RecoveryError.Invalid, "--parallelism is from 1 to 256.");
+    }
+
+    RestoreTarget Target(ParseResult parsed) =>
+        parsed.GetValue(lsn) is { } l ? RestoreTarget.At(l)
+        : parsed.GetValue(timestamp) is { } t ? RestoreTarget.At(Text.ParseTime(t))
+        : RestoreTarget.Newest;
+
+    static string? Exists(string? store, string? file) =>
+        file is not null ? File.Exists(file) ? file : null
+        : Directory.Exists(store) && Directory.EnumerateFileSystemEntries(store).Any() ? store : null;
+
+    static int Skip(Output to, string reason)
+    {
+        to.Result(new Skipped(reason), s => to.Line(s.Reason));
+        return ExitCode.Ok;
+    }
+
+    static void CheckStubs(string into, IEnumerable<string> names)
+    {
+        foreach (var path in names.Select(n => Path.Combine(Path.GetFullPath(into), Path.GetFileName(n))))
+            if (Stub.Read(path).Content is PathContent.PlainDatabase or PathContent.Foreign)
+                throw new RecoveryException(RecoveryError.Invalid, $"{path} is in the way of the database's stub. Move it away, or restore into another directory.");
+    }
+
+    int DryRun(Output to, RemoteAccess remote, RestorePlan plan, string? store, string? file)
+    {
+        if (plan.End is not { } end)
+            throw new RecoveryException(RecoveryError.Corrupt, $"The newest segment of {remote.Url} is damaged. `recovery restore` without --dry-run says which, and what can be restored.");
+        var lsn = Math.Min(plan.Target.Lsn ?? end.LastLsn, end.LastLsn);
+        var report = new Report(remote.Url, store, file, lsn, null, plan.Hints.Header.Lsn,
+            [.. plan.Hints.Hints.Databases.Select(d => d.Name)], plan.FetchBytes, plan.Extents.Count, plan.Segments.Count, true);
+        to.Result(report, r =>
+        {
+            to.Line($"Would restore {plan.Target} to {r.File ?? r.Store}");
+            to.Line($"  from hints of LSN {r.HintsLsn} ({Text.Time(Text.FromMs(plan.Hints.Header.TimeMs))}); the remote ends at LSN {end.LastLsn.ToString(CultureInfo.InvariantCulture)}");
+            to.Line($"  fetching {Text.Count(r.Extents, "extent")} and {Text.Count(r.Segments, "segment")}, {Text.Bytes(r.FetchedBytes)}");
+            to.Line($"  databases at those hints: {(r.Databases.Count == 0 ? "none" : string.Join(", ", r.Databases))}");
+        });
+        return ExitCode.Ok;
+    }
+
+    async Task<Report> ToStoreAsync(ParseResult parsed, Output to, RemoteAccess remote, RestorePlan plan, string into, CancellationToken cancellation)
+    {
+        into = Path.GetFullPath(into);
+        using var staging = new Staging(into, "recovery");
+        var store = StoreDirectory.Within(into);
+        var result = await RestoredStore.RestoreAsync(plan, staging.Path("store"), parsed.GetValue(parallelism), cancellation);
+        if (parsed.GetValue(integrity) is IntegrityCheck.Quick or IntegrityCheck.Full) RestoredStore.Verify(staging.Path("store"), cancellation);
+        if (Directory.Exists(store)) Directory.Delete(store); // Empty, or it would have been refused.
+        staging.MoveOut("store", store);
+        foreach (var name in result.Databases) PlaceStub(to, into, store, name);
+        LocalDisk.Instance.SyncDirectory(into);
+        return Done(remote, plan, result, store, null, result.Databases);
+    }
+
+    static void PlaceStub(Output to, string into, string store, string name)
+    {
+        var path = Path.Combine(into, Path.GetFileName(name));
+        if (Stub.Read(path).Content is PathContent.PlainDatabase or PathContent.Foreign)
+            to.Note($"{path} was left as it is: the database {name} is in the store, but cannot be opened under that name.");
+        else Stub.Write(path, store, name);
+    }
+
+    async Task<Report> ToFileAsync(ParseResult parsed, RemoteAccess remote, RestorePlan plan, string file, CancellationToken cancellation)
+    {
+        using var staging = new Staging(Path.GetDirectoryName(file)!, Path.GetFileName(file));
+        var result = await RestoredStore.RestoreAsync(plan, staging.Path("store"), parsed.GetValue(parallelism), cancellation);
+        var name = Choose(parsed.GetValue(database), result.Databases, result.Lsn);
+        PlainFile.CheckPlace(file, parsed.GetValue(force));
+        PlainFile.Export(staging, staging.Path("store"), name, file, parsed.GetValue(integrity) ?? IntegrityCheck.Full);
+        return Done(remote, plan, result, null, file, [name]);
+    }
+
+    static string Choose(string? wanted, IReadOnlyList<string> there, ulong lsn)
+    {
+        if (wanted is not null)
+            return there.Contains(wanted) ? wanted
+                : throw new RecoveryException(RecoveryError.NotFound, $"There is no database {wanted} at LSN {lsn}; there are: {string.Join(", ", there)}.");
+        return there.Count switch
+        {
+            1 => there[0],
+            0 => throw new RecoveryException(RecoveryError.NotFound, $"There is no database at LSN {lsn}."),
+            _ => throw new RecoveryException(RecoveryError.Invalid, $"Which database? Give --database with one of: {string.Join(", ", there)}."),
+        };
+    }
+
+    static Report Done(RemoteAccess remote, RestorePlan plan, RestoreResult result, string? store, string? file, IReadOnlyList<string> databases) =>
+        new(remote.Url, store, file, result.Lsn, Text.FromMs(result.UnixTimeMs), plan.Hints.Header.Lsn, databases, result.FetchedBytes,
+            plan.Extents.Count, plan.Segments.Count, false);
+}

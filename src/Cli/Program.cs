@@ -1,0 +1,67 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Text.RegularExpressions;
+using RecoveryVfs.Cli.Commands;
+
+namespace RecoveryVfs.Cli;
+
+/// <summary>The program <c>recovery</c>: what people and scripts do with stores and their remotes. Each command is a file in Commands/.</summary>
+internal static partial class Program
+{
+    // A restore that is told to stop removes what it has begun.
+    static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(10);
+
+    static async Task<int> Main(string[] arguments)
+    {
+        RemoteAccess.TakeFromEnvironment();
+        var root = Root();
+        if (arguments is ["help", ..]) arguments = [.. arguments[1..], "--help"];
+        var parsed = root.Parse(arguments);
+        if (arguments.TakeWhile(a => a != "--").Any(a => a is "--help" or "-h" or "-?"))
+        {
+            Help.Write(parsed.CommandResult.Command, Console.Out);
+            return ExitCode.Ok;
+        }
+        if (arguments.Length == 0)
+        {
+            Help.Write(root, Console.Error);
+            return ExitCode.Usage;
+        }
+        var problems = Problems(parsed, arguments);
+        if (problems.Count > 0)
+        {
+            foreach (var error in problems) Console.Error.WriteLine($"recovery: {error}");
+            Console.Error.WriteLine($"See `{Help.NameOf(parsed.CommandResult.Command)} --help`.");
+            return ExitCode.Usage;
+        }
+        return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = StopPatience });
+    }
+
+    /// <summary>What is wrong with the arguments, without the names of .NET's types.</summary>
+    static List<string> Problems(ParseResult parsed, string[] arguments)
+    {
+        var all = parsed.Errors.Select(e => NotParsed().Replace(e.Message, "'$1' cannot be the value of $2.")).ToList();
+        // A word that is no command is reported twice.
+        if (all.Count > 1) all.RemoveAll(m => m.StartsWith("Required command", StringComparison.Ordinal));
+        // A mistyped option would pass as an argument; behind `--` anything may.
+        var options = arguments.TakeWhile(a => a != "--").ToHashSet();
+        all.AddRange(parsed.CommandResult.Children.OfType<ArgumentResult>().SelectMany(a => a.Tokens).Select(t => t.Value)
+            .Where(v => v.Length > 1 && v[0] == '-' && options.Contains(v)).Select(v => $"Unrecognized option '{v}'."));
+        return all;
+    }
+
+    [GeneratedRegex("^Cannot parse argument '(.*)' (?:for \\w+ '([^']*)' )?as expected type .*$", RegexOptions.Singleline)]
+    private static partial Regex NotParsed();
+
+    static RootCommand Root()
+    {
+        var root = new RootCommand("Restores, inspects and cares for RecoveryVfs stores and their remotes.")
+        {
+            new RestoreCommand(), new StatusCommand(), new DatabasesCommand(), new LogCommand(), new HintsCommand(), new VerifyCommand(),
+            new SyncCommand(), new SnapshotCommand(), new GcCommand(), new SalvageCommand(),
+            new ImportCommand(), new ExportCommand(), new DeleteCommand(), new PromoteCommand(), new DemoCommand(),
+        };
+        foreach (var help in root.Options.Where(o => o.Name == "--help").ToList()) root.Options.Remove(help);
+        return root;
+    }
+}

@@ -1,0 +1,46 @@
+using RecoveryVfs.PageStore;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote;
+
+namespace RecoveryVfs.Cli;
+
+/// <summary>A database as it was found in restored pages.</summary>
+internal sealed record RestoredDatabase(string Name, ulong Lsn, long SizeBytes, int PageSize, string JournalMode, string Checksum);
+
+/// <summary>What is done with a store that was just restored, before anybody writes to it.</summary>
+internal static class RestoredStore
+{
+    /// <summary>Carries out a plan, showing progress.</summary>
+    public static async Task<RestoreResult> RestoreAsync(RestorePlan plan, string directory, int parallelism, CancellationToken cancellation)
+    {
+        using var progress = new Progress("restoring", plan.FetchBytes);
+        return await StoreRestore.RestoreAsync(plan, new StoreOptions { Directory = directory }, parallelism, progress.Add, cancellation);
+    }
+
+    /// <summary>
+    /// Reads every page of every database and compares with the checksum that its writer logged; throws when they differ. The directory stays as the
+    /// restore left it.
+    /// </summary>
+    public static IReadOnlyList<RestoredDatabase> Verify(string directory, CancellationToken cancellation)
+    {
+        using var store = Store.OpenReplica(new StoreOptions { Directory = directory });
+        var problems = store.Verify(null, cancellation);
+        if (problems.Count > 0)
+            throw new RecoveryException(RecoveryError.Corrupt, $"What was restored does not verify: {string.Join("; ", problems)}. Restore an earlier state (--lsn, --timestamp).");
+        var found = store.Databases.Select(d => new RestoredDatabase(
+            d.Name, d.Current.Lsn, d.Current.SizeBytes, d.Current.PageSize, d.Current.IsWal ? "wal" : "rollback", d.Current.Checksum.ToString("x16"))).ToList();
+        store.CloseAsStore();
+        return found;
+    }
+
+    /// <summary>Goes on from a restored state with more records of the same log.</summary>
+    public static void Apply(string directory, Action<RecordTaken> records)
+    {
+        using var store = Store.OpenReplica(new StoreOptions { Directory = directory });
+        records((in Record record) =>
+        {
+            if (record.Lsn >= store.NextLsn) store.Apply(record);
+        });
+        store.CloseAsStore();
+    }
+}

@@ -1,0 +1,145 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.Cli;
+
+/// <summary>
+/// A store's directory, looked at without opening it: nothing here takes its lock or changes anything, so a store in use by another process can
+/// be looked at, too.
+/// </summary>
+internal sealed partial class StoreDirectory
+{
+    const string Name = ".recovery";
+    // What is listed may be replaced by a writer while it is read.
+    const int Tries = 5;
+
+    StoreDirectory(string path) => Path = path;
+
+    /// <summary>The store: <c>DIR/.recovery</c>.</summary>
+    public string Path { get; }
+
+    /// <summary>Where the databases' stubs are.</summary>
+    public string Databases => System.IO.Path.GetDirectoryName(Path)!;
+
+    public static string Within(string directory) => System.IO.Path.Combine(System.IO.Path.GetFullPath(directory), Name);
+
+    /// <summary>The store that a user names by DIR, by DIR/.recovery, or by a database in it.</summary>
+    public static StoreDirectory Find(string target)
+    {
+        var path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(target));
+        if (Directory.Exists(Within(path))) return new(Within(path));
+        if (File.Exists(path) && Stub.Read(path) is { Content: PathContent.Stub } stub && Directory.Exists(stub.Store)) return new(stub.Store);
+        if (Directory.Exists(System.IO.Path.Combine(path, "pages"))) return new(path);
+        throw new RecoveryException(RecoveryError.NotFound, $"There is no store in {path} (no {Name} directory).");
+    }
+
+    /// <summary>The remote that it ships to: what its config says, or what it shipped to last.</summary>
+    public string? RemoteUrl
+    {
+        get
+        {
+            var configured = Options.FromConfig(Path).FirstOrDefault(o => o.Key == "remote").Value;
+            if (configured is { Length: > 0 }) return configured == "none" ? null : configured;
+            var mark = System.IO.Path.Combine(Path, "remote");
+            return File.Exists(mark) && File.ReadAllText(mark).Trim() is { Length: > 0 } known ? known : null;
+        }
+    }
+
+    /// <summary>Its identity as a writer; null when it was never one.</summary>
+    public ulong? Author => Mark("author") is { } text
+        && ulong.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var author) ? author : null;
+
+    public bool IsReplica => Mark("replica") is not null;
+
+    public string SalvageDirectory => System.IO.Path.Combine(Path, "salvage");
+
+    string? Mark(string name)
+    {
+        var path = System.IO.Path.Combine(Path, name);
+        return File.Exists(path) ? File.ReadAllText(path).Trim() : null;
+    }
+
+    /// <summary>Who has it open for writing, in words; null when nobody has.</summary>
+    public string? Holder()
+    {
+        var path = System.IO.Path.Combine(Path, "LOCK");
+        try
+        {
+            // Opening takes a shared lock, which fails while a writer has it.
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+            return null;
+        }
+        catch (FileNotFoundException)
+        {
+            return null;
+        }
+        catch (IOException)
+        {
+            return ReadText(path) is { Length: > 0 } holder ? holder : "another process";
+        }
+    }
+
+    /// <summary>
+    /// Reads the local log: the databases' names as of the newest hints go to <paramref name="start"/>, and every record there is to
+    /// <paramref name="take"/> (again from the start when a writer was in the way). Returns the hints, and the log's identity and end; null for a
+    /// store that has no log yet.
+    /// </summary>
+    public (Hints? Hints, LocalLogEnd? End) ReadLog(Action<Hints?> start, RecordTaken take)
+    {
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                var hints = LocalHints.LoadNewest(LocalDisk.Instance, Path);
+                start(hints);
+                var directory = System.IO.Path.Combine(Path, "log");
+                if (SegmentFiles().FirstOrDefault() is not { } oldest) return (hints, null);
+                using var log = LocalLog.Open(LocalDisk.Instance, Path, new LogOptions { ReadOnly = true }, oldest.FirstLsn, take);
+                return (hints, new LocalLogEnd(log.LogId, log.Epoch, oldest.FirstLsn, log.LastLsn, log.SizeBytes));
+            }
+            catch (Exception e) when (tries < Tries && e is RecoveryException or IOException && Holder() is not null)
+            {
+                // A writer replaced something meanwhile.
+            }
+        }
+    }
+
+    /// <summary>The files of the local log, oldest first.</summary>
+    public IReadOnlyList<LocalSegmentFile> SegmentFiles()
+    {
+        var directory = new DirectoryInfo(System.IO.Path.Combine(Path, "log"));
+        if (!directory.Exists) return [];
+        return [.. directory.EnumerateFiles("*.log")
+            .Where(f => f.Name.Length == 20 && ulong.TryParse(f.Name.AsSpan(0, 16), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out _))
+            .Select(f => new LocalSegmentFile(ulong.Parse(f.Name.AsSpan(0, 16), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture), f.Name, f.Length))
+            .OrderBy(f => f.FirstLsn)];
+    }
+
+    /// <summary>.NET's own files cannot read what another process has locked.</summary>
+    static string ReadText(string path)
+    {
+        var descriptor = open(path, 0, 0);
+        if (descriptor < 0) return "";
+        var buffer = new byte[512];
+        var length = (int)read(descriptor, buffer, buffer.Length);
+        _ = close(descriptor);
+        return length <= 0 ? "" : Encoding.UTF8.GetString(buffer, 0, length).Trim();
+    }
+
+    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int open(string path, int flags, int mode);
+
+    [LibraryImport("libc")]
+    private static partial nint read(int descriptor, [Out] byte[] buffer, nint count);
+
+    [LibraryImport("libc")]
+    private static partial int close(int descriptor);
+}
+
+/// <summary>Where a local log stands.</summary>
+internal sealed record LocalLogEnd(Guid LogId, ulong Epoch, ulong FirstLsn, ulong LastLsn, long SizeBytes);
+
+/// <summary>A file of the local log.</summary>
+internal sealed record LocalSegmentFile(ulong FirstLsn, string Name, long SizeBytes);

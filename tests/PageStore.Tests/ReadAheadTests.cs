@@ -1,0 +1,123 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.PageStore.Tests;
+
+/// <summary>Reading in page order brings pages in ahead, and never shows anything but the version that was asked for.</summary>
+public sealed class ReadAheadTests
+{
+    const int PageSize = 4096;
+
+    static StoreOptions Options(TempDirectory directory, long cacheBytes) => new() { Directory = directory["store"], PageCacheBytes = cacheBytes, PendingBytes = 1 << 20 };
+
+    static void Fill(Span<byte> page, uint number, int stamp)
+    {
+        page.Fill((byte)stamp);
+        BitConverter.TryWriteBytes(page, number);
+        BitConverter.TryWriteBytes(page[8..], stamp);
+    }
+
+    static void Write(Store store, Database database, IEnumerable<uint> pages, int stamp)
+    {
+        var page = new byte[PageSize];
+        using var overlay = store.BeginOverlay(database, database.Current);
+        foreach (var number in pages)
+        {
+            Fill(page, number, stamp);
+            overlay.Write((number - 1L) * PageSize, page);
+        }
+        store.Commit([overlay], durable: false);
+    }
+
+    static long Status(Store store, string name) => long.Parse(store.Status().First(r => r.Key == name).Value, CultureInfo.InvariantCulture);
+
+    [Fact]
+    public void A_scan_misses_few_pages()
+    {
+        const int Pages = 4000;
+        using var directory = new TempDirectory();
+        using (var store = Store.Open(Options(directory, 64 << 20)))
+        {
+            Write(store, store.Create("a.db"), Enumerable.Range(1, Pages).Select(p => (uint)p), 1);
+            store.Checkpoint();
+        }
+        using var reopened = Store.Open(Options(directory, 64 << 20));
+        var database = reopened.Find("a.db")!;
+        var version = database.Pin();
+        var expected = new byte[PageSize];
+        var actual = new byte[PageSize];
+        for (var page = 1u; page <= Pages; page++)
+        {
+            Fill(expected, page, 1);
+            Assert.Equal(PageSize, database.Read(version, (page - 1L) * PageSize, actual));
+            Assert.Equal(expected, actual);
+        }
+        database.Unpin(version);
+        Assert.InRange(Status(reopened, "pages_read_ahead"), Pages / 2, Pages);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(64)]
+    public async Task Scans_beside_a_writer_see_their_version(int cacheMegabytes)
+    {
+        const int Pages = 600, Commits = 400;
+        var seed = Environment.TickCount;
+        using var directory = new TempDirectory();
+        using var store = Store.Open(Options(directory, (long)cacheMegabytes << 20));
+        var database = store.Create("a.db");
+        // What each page's stamp is in a version, by the version's LSN.
+        var models = new ConcurrentDictionary<ulong, int[]>();
+        var model = new int[Pages + 1];
+        Array.Fill(model, 1);
+        Write(store, database, Enumerable.Range(1, Pages).Select(p => (uint)p), 1);
+        models[database.Current.Lsn] = [.. model];
+        store.Checkpoint();
+        using var over = new CancellationTokenSource();
+        var readers = Enumerable.Range(0, 2).Select(_ => Task.Run(() =>
+        {
+            var scans = 0;
+            while (!over.IsCancellationRequested || scans < 2)
+            {
+                Scan(database, models, Pages, seed);
+                scans++;
+            }
+        })).ToArray();
+        var random = new Random(seed);
+        for (var commit = 2; commit < Commits; commit++)
+        {
+            var pages = Enumerable.Range(0, random.Next(1, 5)).Select(_ => (uint)random.Next(1, Pages + 1)).Distinct().ToArray();
+            foreach (var page in pages) model[page] = commit;
+            Write(store, database, pages, commit);
+            models[database.Current.Lsn] = [.. model];
+            if (random.Next(20) == 0) store.Checkpoint();
+        }
+        await over.CancelAsync();
+        await Task.WhenAll(readers);
+        Assert.Empty(store.Verify(null, default));
+    }
+
+    static void Scan(Database database, ConcurrentDictionary<ulong, int[]> models, int pages, int seed)
+    {
+        var version = database.Pin();
+        try
+        {
+            // Its writer notes the model a moment after the version was published.
+            int[]? stamps;
+            while (!models.TryGetValue(version.Lsn, out stamps)) Thread.Yield();
+            var page = new byte[PageSize];
+            for (var number = 1u; number <= pages; number++)
+            {
+                Assert.Equal(PageSize, database.Read(version, (number - 1L) * PageSize, page));
+                Assert.True(number == BitConverter.ToUInt32(page), $"seed {seed}: page {number} has another's bytes");
+                Assert.True(stamps[number] == BitConverter.ToInt32(page, 8),
+                    $"seed {seed}: page {number} at LSN {version.Lsn} is of commit {BitConverter.ToInt32(page, 8)}, not {stamps[number]}");
+            }
+        }
+        finally
+        {
+            database.Unpin(version);
+        }
+    }
+}
