@@ -27,12 +27,12 @@ internal static class StoreLock
                 var holder = LockFile.ReadText(path);
                 return new RecoveryException(RecoveryError.Busy, holder.StartsWith($"pid {Environment.ProcessId} ", StringComparison.Ordinal)
                     ? $"The store {directory} is open in this process already, through another SQLite library (a provider and an extension?). Use one of them."
-                    : $"The store {directory} is open for writing in another process: {(holder.Length > 0 ? holder : "unknown")}. Close it there, or open with mode=ro to read.");
+                    : $"The store {directory} is open for writing in another process: {(holder.Length > 0 ? holder : "unknown")}. Close it there first; one process has a store at a time.");
             case NoAccess:
                 return new RecoveryException(RecoveryError.CannotOpen,
-                    $"No right to write {path}. Give this user write access to the directory, or open with mode=ro to read.");
+                    $"No right to write {path}. Give this user write access to the directory.");
             case ReadOnlyDisk:
-                return new RecoveryException(RecoveryError.CannotOpen, $"{path} lies on a read-only disk. Open with mode=ro to read.");
+                return new RecoveryException(RecoveryError.CannotOpen, $"{path} lies on a read-only disk, and a store needs to write even for readers. Copy the directory to a writable disk.");
             case TooManyFiles or TooManyFilesInSystem:
                 return new RecoveryException(RecoveryError.CannotOpen, $"Cannot open {path}: too many open files. Raise the limit (ulimit -n).");
             default:

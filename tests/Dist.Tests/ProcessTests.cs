@@ -42,16 +42,18 @@ public sealed class ProcessTests
     }
 
     [Fact]
-    public async Task Another_process_reads_with_mode_ro_while_the_first_writes()
+    public async Task A_reading_process_is_told_who_has_the_store_and_disturbs_nothing()
     {
         using var store = new StoreDirectory();
         using var holder = Command.Start([], Repository.HostProgram("commits"), Repository.Extension, store.Uri, "10");
         while (await holder.StandardOutput.ReadLineAsync() is { } line && line != "10") { }
-        var reader = Python(store.Uri + "&mode=ro", "print(db.execute('SELECT count(*) FROM n').fetchone()[0])").MustSucceed();
-        Assert.Equal("10", reader.Output.Trim());
+        var reader = Python(store.Uri + "&mode=ro", "print(db.execute('SELECT count(*) FROM n').fetchone()[0])");
+        Assert.NotEqual(0, reader.ExitCode);
+        Assert.Contains("database is locked", reader.Errors);
         holder.StandardInput.Close();
         await holder.WaitForExitAsync();
         Assert.Equal(0, holder.ExitCode);
+        Assert.Equal("10", Python(store.Uri + "&mode=ro", "print(db.execute('SELECT count(*) FROM n').fetchone()[0])").MustSucceed().Output.Trim());
     }
 
     static Outcome Python(string uri, string code) => Command.Run("/usr/bin/python3", "-c", $"""
