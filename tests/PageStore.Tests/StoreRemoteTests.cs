@@ -55,10 +55,12 @@ public sealed class StoreRemoteTests : IDisposable
                 if (i == 20) await writer.Remote!.PublishHintsAsync();
                 if (random.Next(10) == 0) writer.WaitShipped(writer.Lsn.Last);
             }
+            var committed = writer.Lsn.Last;
             writer.SyncRemote();
-            Assert.Equal(writer.Lsn.Last, writer.Remote!.State.ShippedLsn);
+            Assert.True(writer.Remote!.State.ShippedLsn >= committed);
             await writer.Remote.PublishHintsAsync();
             for (var i = 0; i < 10; i++) StoreTests.Transaction(random, writer, model);
+            committed = writer.Lsn.Last;
             writer.SyncRemote();
             foreach (var (lsn, state) in states.Skip(21).DistinctBy(s => s.Lsn).OrderBy(_ => random.Next()).Take(4))
             {
@@ -68,7 +70,7 @@ public sealed class StoreRemoteTests : IDisposable
                 StoreTests.Compare(store, state);
             }
             var result = await Restore("second");
-            Assert.Equal(writer.Lsn.Last, result.Lsn);
+            Assert.True(result.Lsn >= committed);
             var nothing = new Retention { Keep = TimeSpan.Zero, KeepHints = 1, ReaderGrace = TimeSpan.Zero };
             using (var second = Store.Open(Options("second", retention: nothing)))
             {
