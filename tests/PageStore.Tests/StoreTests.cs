@@ -280,16 +280,20 @@ public sealed class StoreTests : IDisposable
     {
         using var files = store.HoldFiles();
         using var log = store.IsReplica ? null : store.Log.Hold("a copy", store.Log.FirstLsn);
-        static int Order(string path) => Path.GetFileName(path) switch
+        static bool IsFirst(string path) =>
+            Path.GetFileName(path) is var name && (name == "CURRENT" || name.StartsWith("hints-", StringComparison.Ordinal) || name.StartsWith("MANIFEST", StringComparison.Ordinal));
+        static bool IsLog(string path) => path.Contains("/log/", StringComparison.Ordinal);
+        // Each listing is made when its turn comes: what the MANIFEST names is on disk by the time the MANIFEST has been copied.
+        CopyFiles(store.Directory, to, IsFirst);
+        CopyFiles(store.Directory, to, path => !IsFirst(path) && !IsLog(path));
+        CopyFiles(store.Directory, to, IsLog);
+    }
+
+    static void CopyFiles(string from, string to, Func<string, bool> which)
+    {
+        foreach (var source in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories).Where(f => Path.GetFileName(f) != "LOCK" && which(f)).Order(StringComparer.Ordinal).ToArray())
         {
-            var name when name.StartsWith("hints-", StringComparison.Ordinal) => 0,
-            "CURRENT" => 1,
-            var name when name.StartsWith("MANIFEST", StringComparison.Ordinal) => 2,
-            _ => path.Contains("/log/", StringComparison.Ordinal) ? 4 : 3,
-        };
-        foreach (var source in Directory.EnumerateFiles(store.Directory, "*", SearchOption.AllDirectories).Where(f => Path.GetFileName(f) != "LOCK").OrderBy(Order).ToArray())
-        {
-            var target = Path.Combine(to, Path.GetRelativePath(store.Directory, source));
+            var target = Path.Combine(to, Path.GetRelativePath(from, source));
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);
             try
             {
