@@ -206,9 +206,11 @@ public sealed class StoreRemote : IAsyncDisposable
     {
         try
         {
-            if (State.Phase is ShipperPhase.Fenced or ShipperPhase.Failed or ShipperPhase.Outage || State.ShippedLsn >= lsn) return;
+            if (State.Phase is ShipperPhase.Fenced or ShipperPhase.Failed or ShipperPhase.Outage) return;
             using var limit = new CancellationTokenSource(patience, context.Time);
-            shipper.WaitShipped(lsn, limit.Token);
+            if (State.ShippedLsn < lsn) shipper.WaitShipped(lsn, limit.Token);
+            // A store that lived too briefly for its first hints: without any, nothing could be restored.
+            if (State.NeedsHints && State.ShippedLsn > 0) PublishHintsAsync(limit.Token).GetAwaiter().GetResult();
         }
         catch (Exception e) when (e is RecoveryException or OperationCanceledException)
         {
