@@ -2,6 +2,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <future>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -9,6 +10,7 @@
 #include "listener.h"
 #include "options.h"
 #include "recorded_files.h"
+#include "rocksdb/convenience.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 
@@ -94,6 +96,7 @@ struct rv_store {
   std::unique_ptr<DB> db;
 
   std::mutex resume_mutex;
+  std::future<Status> resuming;  // a Resume under way, perhaps for ever
 
   std::mutex persisted_mutex;
   uint64_t persisted_at = UINT64_MAX;  // the flush count at which `persisted` was read
@@ -153,6 +156,8 @@ uint64_t Property(rv_store* store, const std::string& name) {
 // (DBImpl::ResumeImpl calls WaitForBackgroundWork, then FlushMemTable, whose wait ends at once because of the earlier
 // failure.) So nothing may be running when it is called, and no flush may be asked for before it has succeeded.
 // RocksDB's threads sleep for a second after a failure, and count as running then.
+constexpr std::chrono::seconds kResumePatience(10);
+
 Status Resumed(rv_store* store) {
   if (!store->listener->full()) return Status::OK();
   std::lock_guard<std::mutex> lock(store->resume_mutex);
@@ -163,7 +168,13 @@ Status Resumed(rv_store* store) {
     if (tries == 500) return Status::NoSpace("The disk was full, and what failed for it is still ending");
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  Status status = store->db->Resume();
+  const bool again = store->resuming.valid();
+  if (!again) store->resuming = std::async(std::launch::async, [db = store->db.get()] { return db->Resume(); });
+  // Even so it has been seen to wait for ever for a flush that nobody schedules. Closing the database ends it.
+  if (store->resuming.wait_for(again ? std::chrono::seconds(0) : kResumePatience) != std::future_status::ready)
+    return Status::IOError(
+        "RocksDB does not go on after the disk was full. Close the store and open it again; nothing is lost");
+  Status status = store->resuming.get();
   if (status.ok()) store->listener->Resumed();
   return status;
 }
@@ -214,7 +225,13 @@ int32_t rv_open(const rv_options* given, rv_store** result, char** error) {
   });
 }
 
-void rv_close(rv_store* store) { delete store; }
+void rv_close(rv_store* store) {
+  if (store->resuming.valid()) {
+    rocksdb::CancelAllBackgroundWork(store->db.get(), false);
+    store->resuming.wait();
+  }
+  delete store;
+}
 
 int32_t rv_get(rv_store* store, rv_snapshot* snapshot, uint32_t database, uint32_t page, uint8_t* buffer,
                int32_t capacity, int32_t* length, char** error) {

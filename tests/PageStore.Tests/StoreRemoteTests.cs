@@ -12,12 +12,12 @@ public sealed class StoreRemoteTests : IDisposable
 
     string Url => "file://" + Path.Combine(root, "bucket");
 
-    StoreOptions Options(string name, bool remote = true, long hintsBytes = 1 << 20) => new()
+    StoreOptions Options(string name, bool remote = true, long hintsBytes = 1 << 20, Retention? retention = null) => new()
     {
         Directory = Path.Combine(root, name),
         PageCacheBytes = 1 << 20,
         PendingBytes = 1 << 20,
-        Remote = remote ? new RemoteOptions { Url = Url, SyncInterval = TimeSpan.FromMilliseconds(20), HintsBytes = hintsBytes } : null,
+        Remote = remote ? new RemoteOptions { Url = Url, SyncInterval = TimeSpan.FromMilliseconds(20), HintsBytes = hintsBytes, Retention = retention ?? new() } : null,
     };
 
     async Task<RestoreResult> Restore(string name, RestoreTarget target = default)
@@ -69,12 +69,18 @@ public sealed class StoreRemoteTests : IDisposable
             }
             var result = await Restore("second");
             Assert.Equal(writer.Lsn.Last, result.Lsn);
-            using (var second = Store.Open(Options("second")))
+            var nothing = new Retention { Keep = TimeSpan.Zero, KeepHints = 1, ReaderGrace = TimeSpan.Zero };
+            using (var second = Store.Open(Options("second", retention: nothing)))
             {
                 StoreTests.Compare(second, model);
                 StoreTests.Transaction(random, second, model);
                 second.WaitShipped(second.Lsn.Last);
-                // The first writer is fenced as soon as it ships anything.
+                // Nothing before is kept, and yet the first writer is fenced as soon as it ships anything.
+                await second.Remote!.PublishHintsAsync();
+                StoreTests.Transaction(random, second, model);
+                second.WaitShipped(second.Lsn.Last);
+                await second.Remote.PublishHintsAsync();
+                await second.Remote.CollectAsync();
                 var other = new SortedDictionary<string, byte[]>(model, StringComparer.Ordinal);
                 var fenced = Assert.Throws<RecoveryException>(() =>
                 {

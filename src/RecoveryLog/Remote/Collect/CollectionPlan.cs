@@ -61,6 +61,7 @@ public sealed class CollectionPlan
         await plan.JudgeHintsAsync(context, store, cache, hints, retention, now, pins, needs, cancellation);
         plan.JudgeExtents(extents, needs, epoch, now - retention.ReaderGrace, isKnown);
         plan.JudgeSegments(segments, needs);
+        await plan.KeepTakeOversAsync(context, cancellation);
         foreach (var (name, pin) in pins)
             plan.items.Add(new(RemoteNames.Pin(name), 0, pin.Expires < now, pin.Expires is { } end ? $"expires {end:u}" : "kept for good"));
         return plan;
@@ -160,6 +161,26 @@ public sealed class CollectionPlan
             items.Add(new(named[i].Name, named[i].SizeBytes, need.Why is null && last != ulong.MaxValue, need.Why ?? (last == ulong.MaxValue ? "the newest" : "no hints that stay replay it")));
         }
     }
+
+    /// <summary>
+    /// A segment that only says that an epoch began stays for good: it has the very name that the writer before would create next, and so is what
+    /// fences it, however long it sleeps.
+    /// </summary>
+    async ValueTask KeepTakeOversAsync(RemoteContext context, CancellationToken cancellation)
+    {
+        for (int i = 0; i < items.Count; i++)
+        {
+            var item = items[i];
+            if (!item.Delete || item.SizeBytes > TakeOverBytesMax || !RemoteNames.TryParseSegment(item.Name, out _)) continue;
+            using var segment = await context.RetryAsync(token => RemoteSegment.FetchAsync(context.Store, item.Name, context.OpenSpool, token), cancellation);
+            if (segment is null) continue;
+            using var records = segment.OpenRecords();
+            if (records.TryRead(out var record) && record.Kind == RecordKind.EpochBegan) items[i] = item with { Delete = false, Why = "fences the writer before it" };
+        }
+    }
+
+    /// <summary>More than a segment with only EpochBegan in it takes: larger ones need no look.</summary>
+    const int TakeOverBytesMax = 512;
 
     void KeepAll(IEnumerable<ObjectInfo> objects, string why)
     {
