@@ -41,19 +41,6 @@ public sealed class ProcessTests
         Assert.Equal("10", Python(store.Uri, "print(db.execute('SELECT count(*) FROM n').fetchone()[0])").MustSucceed().Output.Trim());
     }
 
-    [Fact]
-    public async Task Another_process_reads_with_mode_ro_while_the_first_writes()
-    {
-        using var store = new StoreDirectory();
-        using var holder = Command.Start([], Repository.HostProgram("commits"), Repository.Extension, store.Uri, "10");
-        while (await holder.StandardOutput.ReadLineAsync() is { } line && line != "10") { }
-        var reader = Python(store.Uri + "&mode=ro", "print(db.execute('SELECT count(*) FROM n').fetchone()[0])").MustSucceed();
-        Assert.Equal("10", reader.Output.Trim());
-        holder.StandardInput.Close();
-        await holder.WaitForExitAsync();
-        Assert.Equal(0, holder.ExitCode);
-    }
-
     static Outcome Python(string uri, string code) => Command.Run("/usr/bin/python3", "-c", $"""
         import sqlite3
         loader = sqlite3.connect(':memory:')
