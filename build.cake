@@ -36,7 +36,7 @@ void Count(string part, int partPassed, int partFailed)
 {
     passed += partPassed;
     failed += partFailed;
-    Information("{0}: {1} passed, {2} failed", part, partPassed, partFailed);
+    Console.WriteLine($"{part}: {partPassed} passed, {partFailed} failed");
 }
 
 /// A part of the tests that breaks off counts as one failure, and the parts after it still run.
@@ -44,7 +44,7 @@ void Part(string name, Action body)
 {
     if (!Selected(name))
         return;
-    Information("== {0}", name);
+    Console.WriteLine($"== {name}");
     var started = DateTime.UtcNow;
     try
     {
@@ -55,7 +55,7 @@ void Part(string name, Action body)
         Error("{0}: {1}", name, problem.Message);
         Count(name, 0, 1);
     }
-    Information("== {0}: {1:0} s", name, (DateTime.UtcNow - started).TotalSeconds);
+    Console.WriteLine($"== {name}: {(DateTime.UtcNow - started).TotalSeconds:0} s");
 }
 
 bool Selected(string part)
@@ -66,8 +66,18 @@ bool Selected(string part)
 
 // ---- build --------------------------------------------------------------------------------------------------------------
 
+/// What is not in the solution is neither built nor tested, and nobody would notice.
+void RequireAllProjectsInSolution()
+{
+    var solution = System.IO.File.ReadAllText(Solution);
+    foreach (var project in GetFiles("src/*/*.csproj").Concat(GetFiles("tests/*/*.csproj")))
+        if (!solution.Contains(project.GetFilename() + "\""))
+            throw new CakeException($"{project} is not in {Solution}: dotnet sln add {project}");
+}
+
 Task("build").Does(() =>
 {
+    RequireAllProjectsInSolution();
     Must("native/build.sh");
     Must("dotnet", "build", Solution, "-c", Configuration, "-v", "quiet", "--nologo", "-clp:NoSummary");
 });

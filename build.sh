@@ -63,6 +63,9 @@ need liblz4-dev /usr/include/lz4.h
 need zlib1g-dev /usr/include/zlib.h
 need ca-certificates /etc/ssl/certs/ca-certificates.crt
 case $target in
+  dist | test | suite | bench)
+    need libsqlite3-dev /usr/include/sqlite3ext.h
+    ;;&
   test | suite)
     need make make
     need dpkg-dev dpkg-source
@@ -72,8 +75,8 @@ case $target in
     ;;&
   test)
     need sqlite3 sqlite3
-    need libsqlite3-dev /usr/include/sqlite3.h
     need nodejs node
+    need libnode-dev /usr/include/node/node.h
     need npm npm
     need ceph-mon ceph-mon
     need ceph-osd ceph-osd
