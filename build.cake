@@ -130,8 +130,13 @@ void Dist()
     Must("native/bundle.sh", "dist");
     Must("dotnet", "publish", "src/Extension", "-c", Configuration, "-v", "quiet", "--nologo", "-clp:NoSummary");
     CopyFileToDirectory($"src/Extension/bin/{Configuration}/net9.0/{Runtime}/publish/recovery.so", "dist");
+    PublishCli();
     Pack();
 }
+
+/// The program `recovery`, as one file beside the native libraries.
+void PublishCli() => Must("dotnet", "publish", "src/Cli", "-c", Configuration, "-r", Runtime, "--self-contained", "false", "-p:PublishSingleFile=true",
+    "-p:DebugType=none", "-o", "dist", "-v", "quiet", "--nologo", "-clp:NoSummary");
 
 /// The native library and what it needs go into the package of the layer that calls it.
 void Pack()
@@ -145,6 +150,17 @@ void Pack()
 }
 
 Task("dist").IsDependentOn("build").Does(Dist);
+
+// ---- demo ---------------------------------------------------------------------------------------------------------------
+
+/// Kills a writer, loses the machine, restores: with the program itself, on what it does without any configuration.
+Task("demo").Does(() =>
+{
+    Must("native/build.sh");
+    Must("native/bundle.sh", "dist");
+    PublishCli();
+    Must("dist/recovery", "demo", "build/demo");
+});
 
 // ---- SQLite's own suite ---------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ help() {
   cat <<'TEXT'
 usage: ./build.sh TARGET [options]
 
+  demo      a writer is killed, its machine lost, and everything restored: in a few lines
   build     everything, native library included
   test      all tests; ends with "N passed, N failed"
               --only=PART[,PART]   parts: unit dist suite
@@ -29,7 +30,7 @@ TEXT
 target=${1:-help}
 case $target in
   help | --help | -h) help; exit 0 ;;
-  build | test | suite | bench | dist | format) shift ;;
+  demo | build | test | suite | bench | dist | format) shift ;;
   *) echo "build.sh: no target '$target'" >&2; help >&2; exit 2 ;;
 esac
 

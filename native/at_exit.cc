@@ -1,7 +1,7 @@
-// What RocksDB does when the process exits, in a host that forks. A child made by fork() has RocksDB's static objects but none
-// of its threads, and their destructors wait for those threads forever (pthread_cond_destroy waits for whoever waits on the
-// condition). So two functions are replaced: this library comes before librocksdb in the loader's search, and RocksDB calls
-// them through the dynamic linker. A test forks and exits with a store open.
+// What RocksDB does when the process exits, in a host that forks. A child made by fork() has RocksDB's static objects
+// but none of its threads, and their destructors wait for those threads forever (pthread_cond_destroy waits for whoever
+// waits on the condition). So two functions are replaced: this library comes before librocksdb in the loader's search,
+// and RocksDB calls them through the dynamic linker. A test forks and exits with a store open.
 #include <rocksdb/status.h>
 
 namespace rocksdb {

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Text.RegularExpressions;
 using RecoveryVfs.Cli.Commands;
 
@@ -26,9 +27,10 @@ internal static partial class Program
             Help.Write(root, Console.Error);
             return ExitCode.Usage;
         }
-        if (parsed.Errors.Count > 0)
+        var problems = Problems(parsed, arguments);
+        if (problems.Count > 0)
         {
-            foreach (var error in Messages(parsed)) Console.Error.WriteLine($"recovery: {error}");
+            foreach (var error in problems) Console.Error.WriteLine($"recovery: {error}");
             Console.Error.WriteLine($"See `{Help.NameOf(parsed.CommandResult.Command)} --help`.");
             return ExitCode.Usage;
         }
@@ -36,11 +38,15 @@ internal static partial class Program
     }
 
     /// <summary>What is wrong with the arguments, without the names of .NET's types.</summary>
-    static IEnumerable<string> Messages(ParseResult parsed)
+    static List<string> Problems(ParseResult parsed, string[] arguments)
     {
         var all = parsed.Errors.Select(e => NotParsed().Replace(e.Message, "'$1' cannot be the value of $2.")).ToList();
         // A word that is no command is reported twice.
         if (all.Count > 1) all.RemoveAll(m => m.StartsWith("Required command", StringComparison.Ordinal));
+        // A mistyped option would pass as an argument; behind `--` anything may.
+        var options = arguments.TakeWhile(a => a != "--").ToHashSet();
+        all.AddRange(parsed.CommandResult.Children.OfType<ArgumentResult>().SelectMany(a => a.Tokens).Select(t => t.Value)
+            .Where(v => v.Length > 1 && v[0] == '-' && options.Contains(v)).Select(v => $"Unrecognized option '{v}'."));
         return all;
     }
 

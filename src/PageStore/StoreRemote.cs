@@ -47,6 +47,7 @@ public sealed class StoreRemote : IAsyncDisposable
     readonly CancellationTokenSource stopping = new();
     readonly SemaphoreSlim oneAtATime = new(1);
     readonly string markPath;
+    readonly bool shippedBefore;
     Task? loop;
 
     internal StoreRemote(Store store, RemoteOptions options, TimeProvider time)
@@ -55,7 +56,7 @@ public sealed class StoreRemote : IAsyncDisposable
         this.options = options;
         context = new RemoteContext { Store = options.Open?.Invoke(options) ?? RemoteUrl.Parse(options.Url).Open(time: time), Time = time };
         markPath = Path.Combine(store.Directory, MarkName);
-        var shippedBefore = File.Exists(markPath) && File.ReadAllText(markPath).Trim() == options.Url;
+        shippedBefore = File.Exists(markPath) && File.ReadAllText(markPath).Trim() == options.Url;
         shipper = new Shipper(context, store.Log, new ShipperOptions
         {
             Author = AuthorOf(store.Directory),
@@ -82,8 +83,21 @@ public sealed class StoreRemote : IAsyncDisposable
         var path = Path.Combine(directory, "author");
         if (File.Exists(path) && ulong.TryParse(File.ReadAllText(path).Trim(), System.Globalization.NumberStyles.HexNumber, null, out var known)) return known;
         var author = Math.Max(1, BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(8)));
-        File.WriteAllText(path, author.ToString("x16") + "\n");
+        WriteDurably(path, author.ToString("x16") + "\n");
         return author;
+    }
+
+    /// <summary>These small files must outlive a loss of power: another author would be another writer, and fenced.</summary>
+    static void WriteDurably(string path, string text)
+    {
+        var disk = LocalDisk.Instance;
+        using (var file = disk.Open(path + ".new", LogFileMode.Create))
+        {
+            file.Write(0, System.Text.Encoding.UTF8.GetBytes(text));
+            file.SyncData();
+        }
+        disk.Rename(path + ".new", path);
+        disk.SyncDirectory(Path.GetDirectoryName(path)!);
     }
 
     internal void Start()
@@ -107,7 +121,7 @@ public sealed class StoreRemote : IAsyncDisposable
         try
         {
             await shipper.ConnectedAsync(stop);
-            await File.WriteAllTextAsync(markPath, options.Url + "\n", stop);
+            if (!shippedBefore) WriteDurably(markPath, options.Url + "\n");
             while (true)
             {
                 if (await PublishWhenDueAsync(stop)) await shipper.WhenShippedAsync(State.ShippedLsn + 1, stop);
@@ -206,9 +220,11 @@ public sealed class StoreRemote : IAsyncDisposable
     {
         try
         {
-            if (State.Phase is ShipperPhase.Fenced or ShipperPhase.Failed or ShipperPhase.Outage || State.ShippedLsn >= lsn) return;
+            if (State.Phase is ShipperPhase.Fenced or ShipperPhase.Failed or ShipperPhase.Outage) return;
             using var limit = new CancellationTokenSource(patience, context.Time);
-            shipper.WaitShipped(lsn, limit.Token);
+            if (State.ShippedLsn < lsn) shipper.WaitShipped(lsn, limit.Token);
+            // A store that lived too briefly for its first hints: without any, nothing could be restored.
+            if (State.NeedsHints && State.ShippedLsn > 0) PublishHintsAsync(limit.Token).GetAwaiter().GetResult();
         }
         catch (Exception e) when (e is RecoveryException or OperationCanceledException)
         {

@@ -68,7 +68,7 @@ public static class StoreRestore
         await PlaceFilesAsync(plan, options, parallelism, progressed, cancellation);
         Store.BeginReplica(options, hints);
         using var store = Store.OpenReplica(options);
-        store.SetReplicaSource(hints.LogId, plan.End?.Epoch ?? plan.Hints.Header.Epoch);
+        store.SetReplicaSource(hints.LogId, plan.Epoch);
         var (lsn, timeMs) = await plan.ReplayAsync((in Record record) =>
         {
             if (record.Lsn >= store.NextLsn) store.Apply(record);

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using RecoveryVfs.PageStore;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote;
@@ -19,7 +20,8 @@ static class Program
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
         using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnSignal);
-        using var output = Console.OpenStandardOutput();
+        // Not the console's stream: that one hides from us that nobody reads on.
+        using var output = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, 0);
         return await RunAsync(args, output, Console.Error, stop.Token);
     }
 

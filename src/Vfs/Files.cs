@@ -165,6 +165,7 @@ internal static class Files
         lock (database.WalGate)
         {
             if (database.IsWalOpen) return Failures.Report(Sqlite.Busy, $"The WAL of {database.Path} is in use and was not deleted.");
+            if (database.Failure is { } failure) return Failures.Report(Sqlite.IoErrDelete, failure);
             if (!database.WalExists) return Sqlite.IoErrDeleteNoEntry;
             var deleted = database.Store.Store.DeleteFile(database.Database.Name + WalSuffix, durable);
             database.WalExists = false;

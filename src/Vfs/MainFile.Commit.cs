@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using RecoveryVfs.PageStore;
 using RecoveryVfs.RecoveryLog;
 
@@ -46,8 +45,9 @@ internal enum Publishing
 /// A checkpoint: xSync(wal); CKPT_START; xWrite..; CKPT_DONE; when all was copied xTruncate and xSync; then the wal-index says that
 /// readers may use the main file. Its writes must be visible by then, and durable before the WAL is overwritten, which SQLite only
 /// does after xSync (never with synchronous=OFF). So they are committed without waiting at CKPT_DONE, and xSync makes the log durable.
-/// SQLite ignores the answer to CKPT_DONE; space is reserved with each write, and should it fail all the same, reads of
-/// the main file fail until the last handle is closed: the WAL still has everything.
+/// SQLite ignores the answer to CKPT_DONE; space is reserved with each write, and should it fail all the same, everything on
+/// the main file fails until the last handle is closed. The xTruncate that ends a complete checkpoint is part of that, so the WAL
+/// is neither overwritten nor deleted: it still has everything, and the next open reads it from its start.
 /// </para>
 /// <para>
 /// A WAL commit has written its frames to the WAL, and synced it when asked to; COMMIT_PHASETWO then hands what the log has
@@ -177,6 +177,7 @@ internal sealed partial class MainFile
     public override int Sync()
     {
         if (readOnly) return Sqlite.Ok;
+        if (open.Failure is { } failure) return Failures.Report(Sqlite.IoErrFsync, failure);
         IsSynced = true;
         if (overlay is null) Store.Sync();
         else if (!isPrepared) Publish(durable: true);

@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using RecoveryVfs.PageStore;
+using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs;
 
@@ -38,6 +38,7 @@ internal sealed partial class MainFile
     public override int Lock(LockLevel level)
     {
         if (Level >= level) return Sqlite.Ok;
+        if (level == LockLevel.Reserved && WhyReadOnly() is { } reason) return Failures.Report(Sqlite.ReadOnly, reason);
         lock (open.Gate)
         {
             var wal = open.IsWalRegime;
@@ -61,6 +62,23 @@ internal sealed partial class MainFile
             Level = waitsForReaders ? LockLevel.Pending : LockLevel.Exclusive;
             isHard = wal;
             return waitsForReaders ? Sqlite.Busy : Sqlite.Ok;
+        }
+    }
+
+    /// <summary>
+    /// Why the store takes no writes any more, or null. Asked when a transaction begins to write: the last place where
+    /// SQLITE_READONLY is an answer that the pager can take (see Failures).
+    /// </summary>
+    string? WhyReadOnly()
+    {
+        try
+        {
+            Store.ThrowUnlessWritable();
+            return null;
+        }
+        catch (RecoveryException e)
+        {
+            return e.Message;
         }
     }
 

@@ -115,6 +115,7 @@ internal sealed partial class MainFile : VfsFile
     public override int Write(ReadOnlySpan<byte> source, long offset)
     {
         if (readOnly) return Sqlite.ReadOnly;
+        if (open.Failure is { } failure) return Failures.Report(Sqlite.IoErrWrite, failure);
         var own = overlay ?? BeginOverlay(truncating: false);
         isCheckpointed = false;
         try
@@ -135,6 +136,7 @@ internal sealed partial class MainFile : VfsFile
     public override int Truncate(long sizeBytes)
     {
         if (readOnly) return Sqlite.ReadOnly;
+        if (open.Failure is { } failure) return Failures.Report(Sqlite.IoErrTruncate, failure);
         if (sizeBytes >= SizeBytes) return Sqlite.Ok;
         var own = overlay ?? BeginOverlay(truncating: true);
         own.Truncate(sizeBytes);

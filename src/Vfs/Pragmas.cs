@@ -23,6 +23,8 @@ internal static class Pragmas
                     KeyValuePair.Create("journal", file.Open.PlainJournal ? "plain" : "auto"),
                     .. store.Status()]);
             case "recovery_lsn":
+                // What is only buffered is not shipped: whoever waits for this LSN on a follower must not wait for the next commit here.
+                if (store.Lsn.Last > store.Lsn.Durable) TryWriteOut(store);
                 return store.Lsn.Last.ToString(CultureInfo.InvariantCulture);
             case "recovery_durable_lsn":
                 return store.Lsn.Durable.ToString(CultureInfo.InvariantCulture);
@@ -70,6 +72,18 @@ internal static class Pragmas
                 return Fixed(pragma, value, (long)file.Open.Store.Options.LockTimeout.TotalMilliseconds);
             default:
                 return null;
+        }
+    }
+
+    static void TryWriteOut(PageStore.Store store)
+    {
+        try
+        {
+            store.WriteOut();
+        }
+        catch (RecoveryException)
+        {
+            // A store that takes no more writes still says where it stopped.
         }
     }
 

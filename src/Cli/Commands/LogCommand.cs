@@ -93,24 +93,12 @@ internal sealed class LogCommand : CliCommand
         var found = new List<Segment>();
         foreach (var (_, entry) in (await ListAsync(parsed, remote, cancellation)).TakeLast(Most(parsed)))
         {
-            if (await HeaderAsync(remote, entry.Name, cancellation) is not { } h) continue;
+            if (await remote.FetchHeaderAsync(entry.Name, cancellation) is not { } h) continue;
             found.Add(new Segment(h.FirstLsn, h.LastLsn, Text.FromMs(h.FirstTimeMs), Text.FromMs(h.LastTimeMs), h.Epoch, h.Author.ToString("x16"),
                 entry.SizeBytes, h.BodyBytes, entry.Name));
         }
         return found;
     }
-
-    static ValueTask<RemoteSegmentHeader?> HeaderAsync(RemoteAccess remote, string name, CancellationToken cancellation) =>
-        remote.Context.RetryAsync<RemoteSegmentHeader?>(async token =>
-        {
-            var start = new byte[RemoteSegmentFormat.HeaderBytes];
-            await using var download = await remote.Context.Store.GetAsync(name, 0, start.Length, token);
-            // Collected since it was listed.
-            if (download is null) return null;
-            var got = await download.Body.ReadAtLeastAsync(start, start.Length, false, token);
-            if (got < download.LengthBytes) throw new ObjectStoreException(ObjectStoreError.Unavailable, $"Object {name} arrived cut short");
-            return RemoteSegmentFormat.ReadHeader(start.AsSpan(0, got), name);
-        }, cancellation);
 
     /// <summary>From the newest segment back, until there are enough: a group never crosses a segment.</summary>
     async Task<List<LoggedCommit>> RemoteCommitsAsync(ParseResult parsed, string? name, CancellationToken cancellation)

@@ -52,7 +52,7 @@ internal sealed class PromoteCommand : CliCommand
         if (hints.Object.Name is null)
             throw new RecoveryException(RecoveryError.NotFound, $"{url} no longer has the log after LSN {store.NextLsn - 1}. Restore the newest state instead: recovery restore {url} DIR.");
         var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, hints.Lsn, cancellation);
-        store.SetReplicaSource(plan.Store.LogId, plan.End.Epoch);
+        store.SetReplicaSource(plan.Store.LogId, plan.Epoch);
         using var progress = new Progress("following", plan.Segments.Sum(s => s.SizeBytes));
         await plan.ReplayAsync((in Record record) =>
         {

@@ -127,13 +127,15 @@ internal sealed class RestoreCommand : CliCommand
 
     int DryRun(Output to, RemoteAccess remote, RestorePlan plan, string? store, string? file)
     {
-        var lsn = Math.Min(plan.Target.Lsn ?? plan.End.LastLsn, plan.End.LastLsn);
+        if (plan.End is not { } end)
+            throw new RecoveryException(RecoveryError.Corrupt, $"The newest segment of {remote.Url} is damaged. `recovery restore` without --dry-run says which, and what can be restored.");
+        var lsn = Math.Min(plan.Target.Lsn ?? end.LastLsn, end.LastLsn);
         var report = new Report(remote.Url, store, file, lsn, null, plan.Hints.Header.Lsn,
             [.. plan.Hints.Hints.Databases.Select(d => d.Name)], plan.FetchBytes, plan.Extents.Count, plan.Segments.Count, true);
         to.Result(report, r =>
         {
             to.Line($"Would restore {plan.Target} to {r.File ?? r.Store}");
-            to.Line($"  from hints of LSN {r.HintsLsn} ({Text.Time(Text.FromMs(plan.Hints.Header.TimeMs))}); the remote ends at LSN {plan.End.LastLsn.ToString(CultureInfo.InvariantCulture)}");
+            to.Line($"  from hints of LSN {r.HintsLsn} ({Text.Time(Text.FromMs(plan.Hints.Header.TimeMs))}); the remote ends at LSN {end.LastLsn.ToString(CultureInfo.InvariantCulture)}");
             to.Line($"  fetching {Text.Count(r.Extents, "extent")} and {Text.Count(r.Segments, "segment")}, {Text.Bytes(r.FetchedBytes)}");
             to.Line($"  databases at those hints: {(r.Databases.Count == 0 ? "none" : string.Join(", ", r.Databases))}");
         });

@@ -23,14 +23,14 @@ internal sealed class SalvageCommand : CliCommand
         force = With(new Option<bool>("--force") { Description = "Overwrite FILE." });
         About = """
             When another writer takes a remote over, the commits that the old one had made but not shipped are kept in DIR/.recovery/salvage.
-            --extract restores the state that was shipped last before them, and replays them over it.
+            (Some of them may have been shipped after all.) --extract restores the newest state that both writers had, and replays them over it.
             """;
         Examples = ["recovery salvage /data", "recovery salvage /data --extract a.db -o /tmp/a-salvaged.db"];
     }
 
     sealed record Entry(string Directory, ulong Epoch, ulong FirstLsn, ulong LastLsn, DateTimeOffset? LastTime, int Commits, IReadOnlyList<string> Databases);
 
-    sealed record Extracted(string Database, string File, ulong Lsn, ulong FirstSalvagedLsn);
+    sealed record Extracted(string Database, string File, ulong Lsn, ulong SharedLsn);
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -71,13 +71,12 @@ internal sealed class SalvageCommand : CliCommand
         PlainFile.CheckPlace(file, parsed.GetValue(force));
         var chosen = Choose(salvaged, parsed.GetValue(lsn), store);
         await using var remote = RemoteAccess.Open(parsed.GetValue(remoteUrl) ?? store.Path);
-        var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.At(chosen.FirstLsn - 1), null, cancellation);
+        var fork = await ForkAsync(remote, chosen, cancellation);
+        var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.At(fork), null, cancellation);
         using var staging = new Staging(Path.GetDirectoryName(file)!, Path.GetFileName(file));
         var directory = staging.Path("store");
         var restored = await RestoredStore.RestoreAsync(plan, directory, 8, cancellation);
-        if (restored.Lsn != chosen.FirstLsn - 1)
-            throw new RecoveryException(RecoveryError.NotFound,
-                $"What was salvaged starts at LSN {chosen.FirstLsn}, but {remote.Url} gives back LSN {restored.Lsn}: the states between are lost.");
+        if (restored.Lsn + 1 < chosen.FirstLsn) throw Lost(chosen, remote, restored.Lsn);
         var last = restored.Lsn;
         RestoredStore.Apply(directory, take => chosen.Read(LocalDisk.Instance, (in Record record) =>
         {
@@ -88,10 +87,34 @@ internal sealed class SalvageCommand : CliCommand
         if (!databases.Contains(name))
             throw new RecoveryException(RecoveryError.NotFound, $"There is no database {name} in what was salvaged; there are: {string.Join(", ", databases)}.");
         PlainFile.Export(staging, directory, name, file, IntegrityCheck.Full);
-        to.Result(new Extracted(name, file, last, chosen.FirstLsn), e =>
-            to.Line($"Wrote {e.Database} as of LSN {e.Lsn} to {e.File}: the remote's LSN {e.FirstSalvagedLsn - 1} and what was salvaged after it."));
+        to.Result(new Extracted(name, file, last, fork), e =>
+            to.Line($"Wrote {e.Database} as of LSN {e.Lsn} to {e.File}: the remote's LSN {e.SharedLsn}, and what was salvaged after it."));
         return ExitCode.Ok;
     }
+
+    /// <summary>
+    /// The newest LSN that the remote and the fenced writer have in common: the one before the first segment of a later epoch. A writer that was fenced as it
+    /// opened has salvaged more than it lacked.
+    /// </summary>
+    static async Task<ulong> ForkAsync(RemoteAccess remote, SalvagedLog salvaged, CancellationToken cancellation)
+    {
+        await remote.StoreAsync(cancellation);
+        var segments = await remote.ListSegmentsAsync(cancellation);
+        var (low, high) = (0, segments.Count);
+        while (low < high)
+        {
+            var middle = (low + high) / 2;
+            // One that was collected since is an old one.
+            if (await remote.FetchHeaderAsync(segments[middle].Object.Name, cancellation) is { } header && header.Epoch > salvaged.Epoch) high = middle;
+            else low = middle + 1;
+        }
+        // Two copies of one directory are of the same epoch: all that is known then is what was shipped before.
+        var fork = low == segments.Count ? salvaged.FirstLsn - 1 : segments[low].FirstLsn - 1;
+        return fork + 1 < salvaged.FirstLsn ? throw Lost(salvaged, remote, fork) : fork;
+    }
+
+    static RecoveryException Lost(SalvagedLog salvaged, RemoteAccess remote, ulong lsn) => new(RecoveryError.NotFound,
+        $"What was salvaged starts at LSN {salvaged.FirstLsn}, but {remote.Url} shares only the states up to LSN {lsn} with it: those between are lost.");
 
     static SalvagedLog Choose(IReadOnlyList<SalvagedLog> salvaged, ulong? lsn, StoreDirectory store)
     {

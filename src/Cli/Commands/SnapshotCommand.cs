@@ -74,11 +74,14 @@ internal sealed class SnapshotCommand : CliCommand
         // Only what can be restored now can be kept so.
         var target = parsed.GetValue(lsn) is { } wanted ? RestoreTarget.At(wanted) : RestoreTarget.Newest;
         var plan = await RestorePlanner.PlanAsync(remote.Context, target, null, cancellation);
-        var pin = Pin.At(target.Lsn ?? plan.End.LastLsn, expires: Expiry(parsed.GetValue(expires)), note: parsed.GetValue(note));
+        var pin = Pin.At(target.Lsn ?? plan.End?.LastLsn ?? throw Damaged(remote), expires: Expiry(parsed.GetValue(expires)), note: parsed.GetValue(note));
         await Pin.PutAsync(remote.Context, name, pin, cancellation);
         to.Result(ToEntry(name, pin), e => to.Line($"The snapshot {e.Name} keeps LSN {e.Lsn} of {remote.Url} {(e.Expires is { } end ? "until " + Text.Time(end) : "for good")}."));
         return ExitCode.Ok;
     }
+
+    static RecoveryException Damaged(RemoteAccess remote) =>
+        new(RecoveryError.Corrupt, $"The newest segment of {remote.Url} is damaged, so its newest state cannot be kept. Give --lsn; `recovery verify` says what is damaged.");
 
     static DateTimeOffset? Expiry(string? text)
     {

@@ -43,6 +43,9 @@ public sealed partial class Follower : IAsyncDisposable
     /// <summary>The remote that is followed.</summary>
     public string Url => options.Url;
 
+    /// <summary>The replica, while it is open.</summary>
+    internal Store? Replica => store;
+
     /// <summary>What operators watch.</summary>
     public FollowerState State => WithLag(state);
 

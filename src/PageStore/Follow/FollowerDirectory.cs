@@ -47,11 +47,24 @@ internal static class FollowerDirectory
     {
         if (store.FirstLsn == 1 && await context.HintsUpToAsync(store, ulong.MaxValue, cancellation) is null
             && await context.PlaceOfAsync(store, 1, cancellation) is not null) return null;
-        var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest, cancellation: cancellation);
-        await StoreRestore.PlaceFilesAsync(plan, options.Store, options.Parallelism, static _ => { }, cancellation);
-        Store.BeginReplica(options.Store, plan.Hints.Hints);
-        Store.WriteReplicaMark(options.Store.Directory);
-        return plan.Hints.Header.Start;
+        while (true)
+        {
+            var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest, cancellation: cancellation);
+            try
+            {
+                await StoreRestore.PlaceFilesAsync(plan, options.Store, options.Parallelism, static _ => { }, cancellation);
+            }
+            catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.NotFound)
+            {
+                // Hints that were replaced while we fetched may have been collected: the newer ones then have everything.
+                if (await context.HintsUpToAsync(store, ulong.MaxValue, cancellation) is not { } newest || newest.Header.Lsn <= plan.Hints.Header.Lsn) throw;
+                Empty(options.Store.Directory);
+                continue;
+            }
+            Store.BeginReplica(options.Store, plan.Hints.Hints);
+            Store.WriteReplicaMark(options.Store.Directory);
+            return plan.Hints.Header.Start;
+        }
     }
 
     static void Empty(string directory)

@@ -45,10 +45,11 @@ public sealed class RemoteTail(RemoteContext context, RemoteTailOptions options)
         var place = await FindPlaceAsync(store, cancellation);
         var records = new TailRecords(live, options.WithPages);
         await LearnNamesAsync(store, place, records, cancellation);
-        using var reader = new RemoteSegments(context, store, place, options.Interval);
+        var (reader, segment) = await BeginAsync(store, place, cancellation);
+        using var owned = reader;
         var (from, fromMs) = (options.From.Lsn ?? 0, options.From.Time?.ToUnixTimeMilliseconds() ?? long.MinValue);
         var found = new List<TailedCommit>();
-        while (await NextAsync(reader, cancellation) is { } segment)
+        for (; segment is not null; segment = await NextAsync(reader, cancellation))
         {
             using (segment)
             using (var source = segment.OpenRecords())
@@ -62,6 +63,29 @@ public sealed class RemoteTail(RemoteContext context, RemoteTailOptions options)
                     found.Clear();
                 }
                 Lsn = segment.Header.LastLsn;
+            }
+        }
+    }
+
+    /// <summary>The first segment. The oldest may be collected before it is read: then another one is the oldest.</summary>
+    async ValueTask<(RemoteSegments, RemoteSegment?)> BeginAsync(StoreObject store, RemoteLogEnd place, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            var reader = new RemoteSegments(context, store, place, options.Interval);
+            try
+            {
+                return (reader, await NextAsync(reader, cancellation));
+            }
+            catch (RecoveryException e) when (e.Error == RecoveryError.NotFound && options.From.IsOldest)
+            {
+                reader.Dispose();
+                place = await FindPlaceAsync(store, cancellation);
+            }
+            catch
+            {
+                reader.Dispose();
+                throw;
             }
         }
     }
@@ -117,6 +141,12 @@ public sealed class RemoteTail(RemoteContext context, RemoteTailOptions options)
         {
             live.Load(hints.Hints with { Files = [.. hints.Hints.Files.Where(f => f.Class == FileClass.Plain)] });
             (from, after) = (hints.Header.Start, hints.Header.Lsn);
+        }
+        else if (place.NextLsn > from.NextLsn && await context.HintsUpToAsync(store, ulong.MaxValue, cancellation) is { } later)
+        {
+            // What there was before was collected. Ids are never given twice, so later names are right or at least of the same database.
+            live.Load(later.Hints with { Files = [.. later.Hints.Files.Where(f => f.Class == FileClass.Plain)] });
+            return;
         }
         if (from.NextLsn >= place.NextLsn) return;
         var between = (await context.SegmentsFromAsync(from, cancellation))

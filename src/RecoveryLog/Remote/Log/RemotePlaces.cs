@@ -47,9 +47,13 @@ public static class RemotePlaces
     /// <summary>The place of the oldest segment that is there; the start of the log when there is none.</summary>
     public static async ValueTask<RemoteLogEnd> OldestPlaceAsync(this RemoteContext context, StoreObject store, CancellationToken cancellation = default)
     {
-        foreach (var entry in await context.ListAsync(RemoteNames.Segments, null, cancellation, most: 2))
-            if (await HeaderAsync(context, entry.Name, cancellation) is { } header) return Before(header);
+        // What is listed may be collected this moment: then a later listing shows what is left.
+        for (var listed = await OldestAsync(); listed.Count > 0; listed = await OldestAsync())
+            foreach (var entry in listed)
+                if (await HeaderAsync(context, entry.Name, cancellation) is { } header) return Before(header);
         return RemoteLogEnd.Start(store);
+
+        ValueTask<List<ObjectInfo>> OldestAsync() => context.ListAsync(RemoteNames.Segments, null, cancellation, most: 100);
     }
 
     /// <summary>The segments that a listing shows from a place on.</summary>

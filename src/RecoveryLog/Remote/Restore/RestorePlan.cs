@@ -28,6 +28,12 @@ public sealed class RestorePlan
     /// <summary>The end of the remote's log when the plan was made; null when its newest segment is damaged.</summary>
     public RemoteLogEnd? End { get; }
 
+    /// <summary>The newest LSN that is known to be in the remote.</summary>
+    public ulong LastLsn => End?.LastLsn ?? Hints.Header.Lsn;
+
+    /// <summary>The epoch of the newest segment that is known.</summary>
+    public ulong Epoch => End?.Epoch ?? Hints.Header.Epoch;
+
     /// <summary>Extents to fetch, largest first (so that the last ones to end are short).</summary>
     public IReadOnlyList<Extent> Extents { get; }
 
