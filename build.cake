@@ -138,11 +138,16 @@ void TestProject(FilePath project, string filter, Dictionary<string, string> env
 void Dist()
 {
     CleanDirectory("dist");
+    PublishExtension();
+    PublishCli();
+    Pack();
+}
+
+void PublishExtension()
+{
     Must("native/bundle.sh", "dist");
     Must("dotnet", "publish", "src/Extension", "-c", Configuration, "-v", "quiet", "--nologo", "-clp:NoSummary");
     CopyFileToDirectory($"src/Extension/bin/{Configuration}/net9.0/{Runtime}/publish/recovery.so", "dist");
-    PublishCli();
-    Pack();
 }
 
 /// The program `recovery`, as one file beside the native libraries.
@@ -249,6 +254,12 @@ Task("bench").Does(() =>
         arguments.Add("--quick");
     if (HasArgument("only"))
         arguments.Add("--only=" + Argument<string>("only"));
+    // SQLite's own programs run through the extension.
+    if (!HasArgument("only") || new[] { "speedtest1", "kvtest" }.Any(Argument<string>("only").Contains))
+    {
+        Must("tests/sqlite-suite/build-programs.sh");
+        PublishExtension();
+    }
     Must("bench/bin/" + Configuration + "/net10.0/bench", arguments.ToArray());
 });
 

@@ -70,11 +70,13 @@ case $target in
   dist | test | soak | suite | bench)
     need libsqlite3-dev /usr/include/sqlite3ext.h
     ;;&
-  test | suite)
+  test | suite | bench)
     need make make
     need dpkg-dev dpkg-source
     need tcl-dev /usr/include/tcl/tcl.h
     need tcl tclsh
+    ;;&
+  test | soak | suite)
     need python3 python3
     ;;&
   test | soak)
