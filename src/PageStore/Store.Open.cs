@@ -49,7 +49,7 @@ public sealed partial class Store
             var recorder = options.PagesInMemory ? null : new FileRecorder(pagesDirectory);
             pages = recorder is null
                 ? new MemoryPageStore()
-                : RocksPageStore.Open(new RocksPageStoreOptions { Directory = pagesDirectory, Recorder = recorder });
+                : RocksPageStore.Open(new RocksPageStoreOptions { Directory = pagesDirectory, Recorder = recorder, LivePages = () => store?.CountPages() ?? long.MaxValue / 4 });
             store = new Store(options, storeLock, pages);
             start(store, recorder);
             return store;
@@ -223,6 +223,9 @@ public sealed partial class Store
             }
         }
     }
+
+    /// <summary>How many pages all databases have together.</summary>
+    long CountPages() => Databases.Sum(d => (long)d.Current.PageCount);
 
     readonly CancellationTokenSource closing = new();
     readonly Lock collectGate = new();

@@ -322,6 +322,22 @@ public sealed partial class Store : IDisposable
         applier!.Drain();
     }
 
+    /// <summary>
+    /// Gives back all space that can be: brings all pages into files and rewrites these, densest. Takes as long as reading and writing the store
+    /// once, beside which the store is used as always; returns the bytes of the files then.
+    /// </summary>
+    public long Compact(CancellationToken cancellation = default)
+    {
+        Checkpoint();
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, closing.Token);
+        lock (collectGate)
+            if (!pages.Compact(either.Token))
+                throw new OperationCanceledException($"Compacting the store {Directory} was cancelled; nothing is lost, and some of the space is given back.");
+        Checkpoint();
+        var sizes = pages.Statistics();
+        return sizes.GetValueOrDefault("blob_file_bytes") + sizes.GetValueOrDefault("table_bytes");
+    }
+
     /// <summary>Throws what keeps the store from taking writes: opened for reading, fenced, or poisoned by an earlier error.</summary>
     public void ThrowUnlessWritable()
     {
