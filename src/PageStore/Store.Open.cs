@@ -82,6 +82,7 @@ public sealed partial class Store
     void Replay(FileRecorder? recorder)
     {
         RefuseReplica();
+        DeleteRelay();
         var (hints, createAt, epoch) = BeginAfterRestore(LoadHints());
         var applied = pages.Applied;
         var replay = new StoreReplay(this, applied, hintsLsn);
@@ -94,6 +95,8 @@ public sealed partial class Store
                 CreateAt = createAt,
                 Epoch = epoch,
                 MaxLogBytes = options.MaxLocalLogBytes,
+                SegmentBytes = options.SegmentBytes,
+                FirstSegmentBytes = Math.Min(options.SegmentBytes, 1 << 20),
                 Time = options.Time,
                 OnAppended = (in Record record) => live.Apply(record),
             }, ReplayFrom(hints, applied), (in Record record) =>
@@ -122,9 +125,10 @@ public sealed partial class Store
     /// <summary>The first record that a replay needs: what the hints say, or later when the page store went on since.</summary>
     static ulong ReplayFrom(Hints? hints, ulong applied) => hints is null ? 1 : Math.Max(hints.ReplayFrom, Math.Min(hints.Lsn, applied) + 1);
 
-    Hints? LoadHints()
+    Hints? LoadHints() => AdoptHints(LocalHints.LoadNewest(options.Disk, Directory));
+
+    Hints? AdoptHints(Hints? hints)
     {
-        var hints = LocalHints.LoadNewest(options.Disk, Directory);
         hintsLsn = hints?.Lsn ?? 0;
         replayFrom = hints?.ReplayFrom ?? 1;
         if (hints is null) return null;
@@ -234,7 +238,8 @@ public sealed partial class Store
         disposed = true;
         try
         {
-            if (IsReplica) Settle();
+            if (viewedWals is not null) { }
+            else if (IsReplica) Settle();
             else if (poison is null && log.Poison is null && !options.ReadOnly) CloseCleanly();
         }
         catch (RecoveryException)
@@ -265,6 +270,8 @@ public sealed partial class Store
         applier?.Dispose();
         files?.Dispose();
         replicaPlain?.Dispose();
+        viewedWals?.Dispose();
+        CloseRelay();
         pending.Clear();
         log?.Dispose();
         Cache.Dispose();

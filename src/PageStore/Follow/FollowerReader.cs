@@ -5,9 +5,12 @@ public sealed class FollowerReader : IDisposable
 {
     readonly Store store;
     readonly FollowedWals wals;
-    Follower? follower;
+    IReadHost? host;
 
-    internal FollowerReader(Follower follower, Store store, FollowedWals wals) => (this.follower, this.store, this.wals) = (follower, store, wals);
+    internal FollowerReader(IReadHost host, Store store, FollowedWals wals) => (this.host, this.store, this.wals) = (host, store, wals);
+
+    /// <summary>The newest record that was applied.</summary>
+    public ulong Lsn => store.NextLsn - 1;
 
     /// <summary>The databases there are now, by name.</summary>
     public IReadOnlyList<string> Databases => [.. store.Databases.Where(d => d.Current.SizeBytes > 0).Select(d => d.Name)];
@@ -40,5 +43,5 @@ public sealed class FollowerReader : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Interlocked.Exchange(ref follower, null)?.EndRead();
+    public void Dispose() => Interlocked.Exchange(ref host, null)?.EndRead();
 }
