@@ -15,6 +15,9 @@ public sealed class FollowerReader : IDisposable
     /// <summary>The databases there are now, by name.</summary>
     public IReadOnlyList<string> Databases => [.. store.Databases.Where(d => d.Current.SizeBytes > 0).Select(d => d.Name)];
 
+    /// <summary>All of them, those without any commit included.</summary>
+    public IReadOnlyList<string> AllDatabases => [.. store.Databases.Select(d => d.Name)];
+
     /// <summary>Names and values for status reports.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Status() => store.Status();
 

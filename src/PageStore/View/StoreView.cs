@@ -60,13 +60,15 @@ public sealed class StoreView : IFollowedStore, IDisposable
     }
 
     /// <summary>Who has the store open for writing (or follows into it), in words; null when nobody is known to.</summary>
-    public string? Holder
+    public string? Holder => HolderOf(Directory);
+
+    /// <summary>Which other process has a store open for writing (or follows into it), in words; null when none is known to.</summary>
+    public static string? HolderOf(string directory)
     {
-        get
-        {
-            var text = LockFile.ReadText(Path.Combine(Directory, "LOCK"));
-            return text.StartsWith("pid ", StringComparison.Ordinal) && text.IndexOf(' ', 4) is > 4 and var end && System.IO.Directory.Exists("/proc/" + text[4..end]) ? text : null;
-        }
+        // Its lock is not tried: nothing is locked here. Who holds it has said so, and lives.
+        var text = LockFile.ReadText(Path.Combine(directory, "LOCK"));
+        return text.StartsWith("pid ", StringComparison.Ordinal) && text.IndexOf(' ', 4) is > 4 and var end && int.TryParse(text.AsSpan(4, end - 4), out var pid)
+            && pid != Environment.ProcessId && System.IO.Directory.Exists($"/proc/{pid}") ? text : null;
     }
 
     bool TryAdvance()
