@@ -42,18 +42,40 @@ public sealed class ProcessTests
     }
 
     [Fact]
-    public async Task A_reading_process_is_told_who_has_the_store_and_disturbs_nothing()
+    public async Task Shell_python_and_node_read_what_another_process_is_writing()
     {
         using var store = new StoreDirectory();
-        using var holder = Command.Start([], Repository.HostProgram("commits"), Repository.Extension, store.Uri, "10");
-        while (await holder.StandardOutput.ReadLineAsync() is { } line && line != "10") { }
-        var reader = Python(store.Uri + "&mode=ro", "print(db.execute('SELECT count(*) FROM n').fetchone()[0])");
-        Assert.NotEqual(0, reader.ExitCode);
-        Assert.Contains("database is locked", reader.Errors);
-        holder.StandardInput.Close();
-        await holder.WaitForExitAsync();
-        Assert.Equal(0, holder.ExitCode);
-        Assert.Equal("10", Python(store.Uri + "&mode=ro", "print(db.execute('SELECT count(*) FROM n').fetchone()[0])").MustSucceed().Output.Trim());
+        using var writer = Command.Start([], Repository.HostProgram("commits"), Repository.Extension, store.Uri, "1000000");
+        var returned = 0L;
+        while (returned < 10) returned = long.Parse(await writer.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("The writer ended."));
+        var lines = Task.Run(async () =>
+        {
+            while (await writer.StandardOutput.ReadLineAsync() is { } line) Interlocked.Exchange(ref returned, long.Parse(line));
+        });
+        const string Query = "SELECT count(*) || ' ' || max(x) FROM n";
+        var node = $$"""
+            const Database = require('better-sqlite3');
+            new Database(':memory:').loadExtension('{{Repository.Extension}}').close();
+            console.log(new Database('{{store.Path}}/app.db', { readonly: true }).prepare("{{Query}}").pluck().get());
+            """;
+        var environment = new Dictionary<string, string> { ["RECOVERY_VFS_DEFAULT"] = "1", ["NODE_PATH"] = Path.Combine(Path.GetDirectoryName(NodeExample.Script)!, "node_modules") };
+        for (var round = 0; round < 3; round++)
+            foreach (var read in (Func<Outcome>[])[
+                () => Python(store.Uri + "&mode=ro", $"print(db.execute(\"{Query}\").fetchone()[0])"),
+                () => Command.RunWith(environment, "node", "-e", node),
+                () => store.Shell(Query, "&mode=ro")])
+            {
+                var before = Interlocked.Read(ref returned);
+                var found = read().MustSucceed().Output.Trim().Split(' ');
+                Assert.Equal(found[0], found[1]);
+                Assert.InRange(long.Parse(found[0]), before, Interlocked.Read(ref returned) + 1);
+            }
+        Assert.False(writer.HasExited);
+        writer.Kill();
+        await lines;
+        await writer.WaitForExitAsync();
+        Assert.InRange(long.Parse(store.Shell("SELECT count(*) FROM n", "&mode=ro").MustSucceed().Output), returned, returned + 1);
+        Assert.Equal("ok", store.Shell("PRAGMA integrity_check").MustSucceed().Output.Trim());
     }
 
     static Outcome Python(string uri, string code) => Command.Run("/usr/bin/python3", "-c", $"""
