@@ -82,7 +82,7 @@ public sealed class StoreRemoteTests : IDisposable
                 StoreTests.Transaction(random, second, model);
                 second.WaitShipped(second.Lsn.Last);
                 await second.Remote.PublishHintsAsync();
-                await second.Remote.CollectAsync();
+                await second.Remote.CollectAsync(nothing);
                 var other = new SortedDictionary<string, byte[]>(model, StringComparer.Ordinal);
                 var fenced = Assert.Throws<RecoveryException>(() =>
                 {

@@ -37,6 +37,7 @@ internal sealed class VerifyCommand : CliCommand
         if (parsed.GetValue(parallelism) is < 1 or > 256) throw new RecoveryException(RecoveryError.Invalid, "--parallelism is from 1 to 256.");
         await using var remote = RemoteAccess.Open(parsed.GetValue(target));
         var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, null, cancellation);
+        await using var pin = await remote.PinAsync(plan, to, cancellation);
         var directory = Path.Combine(Path.GetFullPath(parsed.GetValue(temporary) ?? Path.GetTempPath()), "recovery-verify-" + Guid.NewGuid().ToString("N"));
         Report report;
         try

@@ -290,20 +290,6 @@ public sealed class RestoreTests
     });
 
     [Fact]
-    public void Attachment_remembers_who_the_writer_is_and_where_it_shipped()
-    {
-        var disk = new PowerLossDisk();
-        disk.CreateDirectory("/store");
-        var made = RemoteAttachment.LoadOrCreate(disk, "/store/remote", new Random(1));
-        Assert.True(made.MayCreate("s3://a"));
-        made.With(disk, "/store/remote", "s3://a");
-        var read = RemoteAttachment.LoadOrCreate(disk.AfterPowerLoss(new Random(3)), "/store/remote", new Random(2));
-        Assert.Equal((made.Author, false, true), (read.Author, read.MayCreate("s3://a"), read.MayCreate("s3://b")));
-        disk.Put("/store/remote", [1, 2, 3]);
-        Assert.Equal(RecoveryError.Corrupt, Assert.Throws<RecoveryException>(() => RemoteAttachment.LoadOrCreate(disk, "/store/remote", new Random(2))).Error);
-    }
-
-    [Fact]
     public void Death_at_any_request_leaves_a_remote_that_goes_on_and_restores()
     {
         long total = long.MaxValue;
