@@ -57,6 +57,8 @@ public sealed partial class StoreRemote : IAsyncDisposable
     /// <summary>What operators watch.</summary>
     public RemoteState State => shipper.State;
 
+    internal Shipper Shipper => shipper;
+
     internal void Start()
     {
         shipper.Start();
@@ -197,8 +199,9 @@ public sealed partial class StoreRemote : IAsyncDisposable
     FileStream OpenPagesFile(string name) =>
         new(Path.Combine(store.Directory, "pages", name), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 0);
 
-    /// <summary>Deletes from the remote what nothing needs any more; says what and why.</summary>
-    public Task<CollectionPlan> CollectAsync(Retention retention, CancellationToken cancellation = default) => collector.CollectAsync(retention, cancellation);
+    /// <summary>Deletes from the remote what nothing needs any more, by the retention given or the store's own; says what and why.</summary>
+    public Task<CollectionPlan> CollectAsync(Retention? retention = null, CancellationToken cancellation = default) =>
+        collector.CollectAsync(retention ?? options.Retention ?? throw new InvalidOperationException("This store was opened without a retention to collect by."), cancellation);
 
     /// <summary>Ships what is left, for a while, and stops.</summary>
     public async ValueTask DisposeAsync()

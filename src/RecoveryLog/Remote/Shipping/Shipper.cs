@@ -280,6 +280,8 @@ public sealed class Shipper : IAsyncDisposable
     {
         Volatile.Write(ref shippedLsn, lsn);
         hold?.Move(lsn + 1);
+        // What only waited for this goes now: at its bound the log would not grow, and so nobody else would come to drop it.
+        log.DropBefore(0);
         waiters.Reached(lsn);
         patient.Reached(lsn);
     }
