@@ -266,30 +266,6 @@ public sealed class RestoreTests
     });
 
     [Fact]
-    public void Verification_names_every_damaged_object_and_counts_the_rest() => loop.Run(async () =>
-    {
-        var machine = NewMachine().Open(mayCreate: true);
-        await LiveAsync(machine, 3);
-        await machine.CloseAsync();
-        var verdict = await new RemoteVerifier(Reader).RunAsync();
-        Assert.Empty(verdict.Problems);
-        int needed = bucket.Names.Count(n => n.StartsWith("hints/") || n.StartsWith("extents/"));
-        Assert.InRange(verdict.Objects, needed + 1, bucket.Names.Count);
-        foreach (string prefix in new[] { "hints/", "extents/", "log/" })
-        {
-            string name = bucket.Names.Last(n => n.StartsWith(prefix));
-            var bytes = (byte[])bucket.Find(name)!.Bytes.Clone();
-            bytes[^1] ^= 1;
-            bucket.Damage(name, bytes);
-            Assert.Contains((await new RemoteVerifier(Reader).RunAsync()).Problems, p => p.Contains(name));
-            bytes[^1] ^= 1;
-            bucket.Damage(name, bytes);
-        }
-        bucket.Delete(bucket.Names.Last(n => n.StartsWith("extents/")));
-        Assert.Contains("missing", Assert.Single((await new RemoteVerifier(Reader).RunAsync()).Problems));
-    });
-
-    [Fact]
     public void Death_at_any_request_leaves_a_remote_that_goes_on_and_restores()
     {
         long total = long.MaxValue;
