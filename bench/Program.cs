@@ -13,7 +13,7 @@ const string Usage = """
       --side    one side only, for profiling: its ratios mean nothing
     """;
 if (args is ["--child", .. var childArguments]) return KilledChild.Run(childArguments);
-if (args is ["--remote-child", .. var remoteArguments]) return RemoteChild.Work(remoteArguments);
+if (args is ["--remote-child", .. var remoteArguments]) return RemoteChild.Do(remoteArguments);
 if (args.Contains("--help"))
 {
     Console.WriteLine(Usage);

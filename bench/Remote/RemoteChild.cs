@@ -20,7 +20,7 @@ internal static class RemoteChild
         return (numbers[0], numbers[1]);
     }
 
-    public static int Work(string[] arguments)
+    public static int Do(string[] arguments)
     {
         SQLitePCL.Batteries_V2.Init();
         Recovery.Register();
