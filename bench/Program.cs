@@ -2,9 +2,28 @@ using RecoveryVfs;
 using RecoveryVfs.Bench;
 
 // RecoveryVfs against the stock VFS of the same SQLite on the same disk, each in turns within one run.
-//   bench [--quick] [--only=NAME[,NAME]] [--dir=DIRECTORY] [--out=FILE] [--rounds=N] [--side=ours|stock]
-// (--side: one side only, for profiling; its ratios mean nothing)
+const string Usage = """
+    usage: bench [--quick] [--only=NAME[,NAME]] [--dir=DIRECTORY] [--out=FILE] [--rounds=N] [--side=ours|stock]
+
+      --quick   small sizes
+      --only    only the cases that have these rows
+      --dir     where the databases are made (default: build/bench)
+      --out     the results as JSON (default: dist/bench.json)
+      --rounds  how often each side is measured; medians are printed
+      --side    one side only, for profiling: its ratios mean nothing
+    """;
 if (args is ["--child", .. var childArguments]) return KilledChild.Run(childArguments);
+if (args is ["--remote-child", .. var remoteArguments]) return RemoteChild.Do(remoteArguments);
+if (args.Contains("--help"))
+{
+    Console.WriteLine(Usage);
+    return 0;
+}
+if (args.FirstOrDefault(a => a != "--quick" && a.Split('=')[0] is not ("--only" or "--dir" or "--out" or "--rounds" or "--side")) is { } unknown)
+{
+    Console.Error.WriteLine($"bench: what is '{unknown}'?\n{Usage}");
+    return 2;
+}
 
 SQLitePCL.Batteries_V2.Init();
 Recovery.Register();
@@ -27,13 +46,36 @@ Case[] cases =
     new UpdateCase(),
     new SizeCase(),
     new OpenCase(),
+    new SpeedTestCase("rollback"),
+    new SpeedTestCase("wal"),
+    new KeyValueCase("rollback"),
+    new KeyValueCase("wal"),
+    new RemoteCommitCase(),
+    new RemoteBytesCase(),
+    new RemoteAmplificationCase(),
+    new RemoteRequestsCase(),
+    new RemoteDurableCase(),
+    new RemoteRestoreCase(),
 ];
+// `--only=remote` means all rows whose names begin so.
+bool IsMeant(Case each) => only is null || each.Names.Any(n => only.Any(o => n == o || n.StartsWith(o + "-", StringComparison.Ordinal)));
+if (only?.FirstOrDefault(o => !cases.Any(c => c.Names.Any(n => n == o || n.StartsWith(o + "-", StringComparison.Ordinal)))) is { } stranger)
+{
+    Console.Error.WriteLine($"bench: no row is called '{stranger}'. There are: {string.Join(", ", cases.SelectMany(c => c.Names))}");
+    return 2;
+}
 foreach (var each in cases)
 {
-    if (only is not null && !only.Any(each.Names.Contains)) continue;
+    if (!IsMeant(each)) continue;
+    if (each is ProgramCase && ProgramCase.Missing is { } missing)
+    {
+        Console.Error.WriteLine($"{each.Names[0]}: left out, {missing} is missing; ./build.sh bench makes it.");
+        continue;
+    }
     Console.Error.WriteLine($"{each.Names[0]} ...");
     using var place = settings.NewPlace(each.Names[0]);
     each.Run(place, report);
 }
+RemoteServer.Stop();
 report.Finish(complete: only is null);
 return 0;

@@ -42,6 +42,6 @@ internal sealed class SizeCase : Case
             connection.Do("COMMIT");
         }
         connection.Do("VACUUM");
-        connection.Do(side.IsOurs ? "PRAGMA recovery_checkpoint" : "PRAGMA wal_checkpoint(TRUNCATE)");
+        connection.Do(side.IsOurs ? "PRAGMA recovery_compact" : "PRAGMA wal_checkpoint(TRUNCATE)");
     }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
+using RecoveryVfs.PageStore;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Cli;
@@ -42,14 +43,20 @@ internal sealed partial class StoreDirectory
         {
             var configured = Options.FromConfig(Path).FirstOrDefault(o => o.Key == "remote").Value;
             if (configured is { Length: > 0 }) return configured == "none" ? null : configured;
-            var mark = System.IO.Path.Combine(Path, "remote");
-            return File.Exists(mark) && File.ReadAllText(mark).Trim() is { Length: > 0 } known ? known : null;
+            return new RemoteMark(Path).Url;
         }
     }
 
+    /// <summary>How the store's own config and the environment would have it opened, with a remote.</summary>
+    public StoreOptions OptionsWith(string remote) =>
+        (new RecoveryOptions().With(Options.FromEnvironment()).With(Options.FromConfig(Path)) with { Remote = remote }).ToStoreOptions(Path);
+
+    /// <summary>The remote to ship to: the one given, the one it has, or that of the environment.</summary>
+    public string ChooseRemote(string? given) => given ?? RemoteUrl ?? RemoteAccess.Default
+        ?? throw new RecoveryException(RecoveryError.NotFound, $"The store {Path} has no remote. Give --remote URL, or set RECOVERY_REMOTE.");
+
     /// <summary>Its identity as a writer; null when it was never one.</summary>
-    public ulong? Author => Mark("author") is { } text
-        && ulong.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var author) ? author : null;
+    public ulong? Author => new RemoteMark(Path).Author;
 
     public bool IsReplica => Mark("replica") is not null;
 

@@ -5,8 +5,9 @@ namespace RecoveryVfs.PageStore;
 // Opening, the work after each round of the applier (hints, dropping log), and closing.
 public sealed partial class Store
 {
-    // At a clean close, less log than this is left to the next open's replay instead of being flushed: both cost milliseconds.
+    // At a clean close, fewer bytes of pages than this are left to the next open's replay instead of being flushed: both cost milliseconds.
     const long ReplayBytesAtClose = 1 << 20;
+    const int SparesAtClose = 1;
     // The log must have grown by this much before what could not be dropped is tried again.
     const long RetryGrowthBytes = 16 << 20;
 
@@ -48,7 +49,7 @@ public sealed partial class Store
             var recorder = options.PagesInMemory ? null : new FileRecorder(pagesDirectory);
             pages = recorder is null
                 ? new MemoryPageStore()
-                : RocksPageStore.Open(new RocksPageStoreOptions { Directory = pagesDirectory, Recorder = recorder });
+                : RocksPageStore.Open(new RocksPageStoreOptions { Directory = pagesDirectory, Recorder = recorder, LivePages = () => store?.CountPages() ?? long.MaxValue / 4 });
             store = new Store(options, storeLock, pages);
             start(store, recorder);
             return store;
@@ -227,6 +228,9 @@ public sealed partial class Store
         }
     }
 
+    /// <summary>How many pages all databases have together.</summary>
+    long CountPages() => Databases.Sum(d => (long)d.Current.PageCount);
+
     readonly CancellationTokenSource closing = new();
     readonly Lock collectGate = new();
     Task? collecting;
@@ -257,8 +261,9 @@ public sealed partial class Store
         applier!.Drain();
         log.Sync(log.LastLsn);
         Remote?.ShipRest(log.LastLsn, ShipRestPatience);
-        if (log.SizeBytes > ReplayBytesAtClose + RetryGrowthBytes && pages.PersistedApplied < pages.Applied) pages.Flush();
+        if (pages.UnflushedBytes > ReplayBytesAtClose && pages.PersistedApplied < pages.Applied) pages.Flush();
         PublishHints();
+        log.TrimSpares(SparesAtClose);
     }
 
     void ReleaseAll()

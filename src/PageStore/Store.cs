@@ -263,11 +263,11 @@ public sealed partial class Store : IDisposable
             for (var page = version.PageCount + 1; page <= basis.PageCount; page++) Cache.Remove(id, page);
         // A bulk load would only push out what others read.
         var insert = overlay.PageBytes <= Cache.BudgetBytes / 4;
-        foreach (var page in overlay.Pages)
+        foreach (var (page, hash) in overlay.Changed)
         {
             var bytes = overlay.InMemory(page);
             if (bytes.IsEmpty) Cache.Remove(id, page);
-            else Cache.Publish(id, page, version.Lsn, bytes, insert);
+            else Cache.Publish(id, page, version.Lsn, hash, bytes, insert);
         }
     }
 
@@ -320,6 +320,22 @@ public sealed partial class Store : IDisposable
         ThrowUnlessWritable();
         Volatile.Write(ref checkpointWanted, true);
         applier!.Drain();
+    }
+
+    /// <summary>
+    /// Gives back all space that can be: brings all pages into files and rewrites these, densest. Takes as long as reading and writing the store
+    /// once, beside which the store is used as always; returns the bytes of the files then.
+    /// </summary>
+    public long Compact(CancellationToken cancellation = default)
+    {
+        Checkpoint();
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, closing.Token);
+        lock (collectGate)
+            if (!pages.Compact(either.Token))
+                throw new OperationCanceledException($"Compacting the store {Directory} was cancelled; nothing is lost, and some of the space is given back.");
+        Checkpoint();
+        var sizes = pages.Statistics();
+        return sizes.GetValueOrDefault("blob_file_bytes") + sizes.GetValueOrDefault("table_bytes");
     }
 
     /// <summary>Throws what keeps the store from taking writes: opened for reading, fenced, or poisoned by an earlier error.</summary>

@@ -18,13 +18,16 @@ public sealed record StoreOptions
     public long PendingBytes { get; init; } = 32L << 20;
 
     /// <summary>Log kept locally before committed pages are brought into files so that it can be recycled.</summary>
-    public long LogBytesBetweenFlushes { get; init; } = 64L << 20;
+    public long LogBytesBetweenFlushes { get; init; } = 32L << 20;
 
     /// <summary>The most the local log may grow to; commits fail beyond it (it grows when pages cannot enter the page store, or a remote is away).</summary>
     public long MaxLocalLogBytes { get; init; } = 4L << 30;
 
     /// <summary>The remote to ship to; null for none.</summary>
     public RemoteOptions? Remote { get; init; }
+
+    /// <summary>Told, on any thread, what an operator must know and no caller waits for: the remote is away, or damaged.</summary>
+    public Action<RecoveryException>? Alarm { get; init; }
 
     /// <summary>Open for reading only; nothing in the directory is changed.</summary>
     public bool ReadOnly { get; init; }

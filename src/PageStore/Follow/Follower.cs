@@ -167,7 +167,7 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
 
     async Task<Promotion> TakeOverAsync(CancellationToken cancellation)
     {
-        var author = StoreRemote.AuthorOf(Directory);
+        var author = new RemoteMark(Directory).AuthorOrNew();
         await using var writable = (options.Open?.Invoke() ?? RemoteUrl.Parse(Url).Open(time: options.Store.Time));
         while (true)
         {
@@ -183,7 +183,7 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
                     $"{context.Store.Location} was taken over at LSN {ours.LastLsn}, but does not show it. Check the object store, then promote again.");
             wals!.Dispose();
             // Whoever opens the store now goes on writing to this remote, and never begins another.
-            await File.WriteAllTextAsync(Path.Combine(Directory, StoreRemote.MarkName), Url + "\n", CancellationToken.None);
+            new RemoteMark(Directory).Add(Url);
             store.CloseAsStore();
             store = null;
             await pin.RemoveAsync();

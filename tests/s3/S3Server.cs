@@ -4,16 +4,8 @@ using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Amazon.Runtime;
 using Amazon.S3;
-using RecoveryVfs.RecoveryLog.Remote;
 
-namespace RecoveryVfs.RecoveryLog.Tests.Remote;
-
-/// <summary>Tests that share one real S3 server.</summary>
-[CollectionDefinition(Name)]
-public sealed class S3Collection : ICollectionFixture<S3Server>
-{
-    public const string Name = "S3";
-}
+namespace RecoveryVfs.TestServers;
 
 /// <summary>Ceph's RADOS Gateway on loopback, started by the scripts in tests/s3; its packages are installed when they are missing.</summary>
 public sealed class S3Server : IDisposable
@@ -38,18 +30,25 @@ public sealed class S3Server : IDisposable
 
     public Uri Endpoint { get; }
 
+    /// <summary>What a program needs in its environment to use the server.</summary>
+    public Dictionary<string, string> Environment => new()
+    {
+        ["AWS_ENDPOINT_URL"] = Endpoint.AbsoluteUri,
+        ["AWS_ACCESS_KEY_ID"] = AccessKey,
+        ["AWS_SECRET_ACCESS_KEY"] = SecretKey,
+        ["AWS_REGION"] = "us-east-1",
+    };
+
     public static AWSCredentials Credentials { get; } = new BasicAWSCredentials(AccessKey, SecretKey);
 
-    /// <summary>A new bucket, and a prefix in it.</summary>
-    public async Task<RemoteUrl> NewRemoteAsync()
+    /// <summary>Makes a bucket; returns its name.</summary>
+    public async Task<string> NewBucketAsync()
     {
         var name = $"bucket-{Interlocked.Increment(ref buckets)}";
         using var client = new AmazonS3Client(Credentials, new AmazonS3Config { ServiceURL = Endpoint.AbsoluteUri, ForcePathStyle = true });
         await client.PutBucketAsync(name);
-        return RemoteUrl.Parse($"s3://{name}/a/prefix?endpoint={Endpoint}", _ => null);
+        return name;
     }
-
-    public async Task<S3ObjectStore> NewStoreAsync() => new(await NewRemoteAsync(), TimeProvider.System, Credentials);
 
     /// <summary>Kills the gateway, as an outage; the objects stay.</summary>
     public void StopGateway() => Run(Script("ceph-rgw.sh"), ["stop", directory]);
@@ -63,7 +62,7 @@ public sealed class S3Server : IDisposable
     }
 
     static string Script(string name, [CallerFilePath] string here = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../s3", name));
+        Path.Combine(Path.GetDirectoryName(here)!, name);
 
     internal static int FreePort()
     {
