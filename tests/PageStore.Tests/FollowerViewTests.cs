@@ -3,16 +3,14 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>A follower's directory is read from its files, as another process would, while it follows, is killed, starts over and is promoted.</summary>
+[Trait(Seeds.Kind, Seeds.Random)]
 public sealed class FollowerViewTests : IDisposable
 {
     static readonly CancellationToken Patience = new CancellationTokenSource(TimeSpan.FromMinutes(3)).Token;
 
     readonly string root = Path.Combine(Path.GetTempPath(), "follower-view-" + Guid.NewGuid().ToString("N"));
-    readonly int seed = Environment.GetEnvironmentVariable("RECOVERY_SEED") is { Length: > 0 } given ? int.Parse(given) : Random.Shared.Next();
     readonly SortedDictionary<string, byte[]> model = new(StringComparer.Ordinal);
-    readonly Random random;
-
-    public FollowerViewTests() => random = new Random(seed);
+    Random random = new();
 
     public void Dispose() => Directory.Delete(root, recursive: true);
 
@@ -44,17 +42,11 @@ public sealed class FollowerViewTests : IDisposable
 
     StoreView View() => StoreView.Open(Options("follower", remote: false));
 
-    async Task Seeded(Func<Task> run)
+    Task Seeded(Func<Task> run, [System.Runtime.CompilerServices.CallerMemberName] string name = "") => Seeds.OnceAsync(seeded =>
     {
-        try
-        {
-            await run();
-        }
-        catch (Exception e)
-        {
-            throw new InvalidOperationException($"RECOVERY_SEED={seed}: {e}", e);
-        }
-    }
+        random = seeded;
+        return run();
+    }, name);
 
     ulong Write(Store writer, int transactions)
     {

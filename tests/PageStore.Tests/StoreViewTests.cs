@@ -3,14 +3,12 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>A store is read from its files alone while it is written: every reader sees all that was committed before, and only whole commits.</summary>
+[Trait(Seeds.Kind, Seeds.Random)]
 public sealed class StoreViewTests : IDisposable
 {
     readonly string root = Path.Combine(Path.GetTempPath(), "view-" + Guid.NewGuid().ToString("N"));
-    readonly int seed = Environment.GetEnvironmentVariable("RECOVERY_SEED") is { Length: > 0 } given ? int.Parse(given) : Random.Shared.Next();
     readonly SortedDictionary<string, byte[]> model = new(StringComparer.Ordinal);
-    readonly Random random;
-
-    public StoreViewTests() => random = new Random(seed);
+    Random random = new();
 
     public void Dispose()
     {
@@ -28,17 +26,11 @@ public sealed class StoreViewTests : IDisposable
         LogBytesBetweenFlushes = 256 << 10,
     };
 
-    void Seeded(Action run)
+    void Seeded(Action run, [System.Runtime.CompilerServices.CallerMemberName] string name = "") => Seeds.Once(seeded =>
     {
-        try
-        {
-            run();
-        }
-        catch (Exception e)
-        {
-            throw new InvalidOperationException($"RECOVERY_SEED={seed}: {e}", e);
-        }
-    }
+        random = seeded;
+        run();
+    }, name);
 
     void Compare(StoreView view)
     {

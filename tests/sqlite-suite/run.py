@@ -78,7 +78,7 @@ class Suite:
         self.options, self.setting = options, setting
         own, self.count_column = SETTINGS[setting]
         self.expected = read_expected(setting)
-        self.fewer = {row['file']: int(row['tests']) for row in read_table(os.path.join(HERE, 'expected', 'fewer.tsv'))}
+        self.fewer = {row['file']: int(row[self.count_column]) for row in read_table(os.path.join(HERE, 'expected', 'fewer.tsv'))}
         self.out = os.path.join(options.out, setting)
         shutil.rmtree(self.out, ignore_errors=True)
         os.makedirs(self.out)
