@@ -234,7 +234,11 @@ public sealed partial class Store
         disposed = true;
         try
         {
-            if (IsReplica) Settle();
+            if (IsReplica)
+            {
+                // From the middle of a group it goes back to where it was settled last.
+                if (!isInGroup) Settle();
+            }
             else if (poison is null && log.Poison is null && !options.ReadOnly) CloseCleanly();
         }
         catch (RecoveryException)
@@ -265,6 +269,7 @@ public sealed partial class Store
         applier?.Dispose();
         files?.Dispose();
         replicaPlain?.Dispose();
+        unsettled?.Dispose();
         pending.Clear();
         log?.Dispose();
         Cache.Dispose();

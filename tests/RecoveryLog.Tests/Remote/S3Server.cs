@@ -38,13 +38,37 @@ public sealed class S3Server : IDisposable
 
     public Uri Endpoint { get; }
 
+    /// <summary>Lets what opens remotes by their URL find the keys, as a user would give them.</summary>
+    public static void SetEnvironment()
+    {
+        Environment.SetEnvironmentVariable("AWS_ACCESS_KEY_ID", AccessKey);
+        Environment.SetEnvironmentVariable("AWS_SECRET_ACCESS_KEY", SecretKey);
+        Environment.SetEnvironmentVariable("AWS_REGION", "us-east-1");
+    }
+
+    /// <summary>A user who may read a bucket and list it, and nothing else.</summary>
+    public async Task<AWSCredentials> NewReaderAsync(string bucket)
+    {
+        var name = $"reader{Interlocked.Increment(ref buckets)}";
+        Run("radosgw-admin", ["-c", Path.Combine(directory, "ceph.conf"), "-n", "client.rgw.a", "user", "create", $"--uid={name}", $"--display-name={name}",
+            $"--access-key={name}key", $"--secret-key={name}secret"]);
+        using var client = NewClient();
+        await client.PutBucketPolicyAsync(bucket, $$"""
+            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam:::user/{{name}}"]},
+             "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": ["arn:aws:s3:::{{bucket}}", "arn:aws:s3:::{{bucket}}/*"]}]}
+            """);
+        return new BasicAWSCredentials(name + "key", name + "secret");
+    }
+
+    AmazonS3Client NewClient() => new(Credentials, new AmazonS3Config { ServiceURL = Endpoint.AbsoluteUri, ForcePathStyle = true });
+
     public static AWSCredentials Credentials { get; } = new BasicAWSCredentials(AccessKey, SecretKey);
 
     /// <summary>A new bucket, and a prefix in it.</summary>
     public async Task<RemoteUrl> NewRemoteAsync()
     {
         var name = $"bucket-{Interlocked.Increment(ref buckets)}";
-        using var client = new AmazonS3Client(Credentials, new AmazonS3Config { ServiceURL = Endpoint.AbsoluteUri, ForcePathStyle = true });
+        using var client = NewClient();
         await client.PutBucketAsync(name);
         return RemoteUrl.Parse($"s3://{name}/a/prefix?endpoint={Endpoint}", _ => null);
     }

@@ -43,7 +43,7 @@ public sealed class RemoteVerifier(RemoteContext context, Action<long>? progress
     {
         using var reader = new RemoteLogReader(context, store, from);
         var listed = await context.ListAsync(RemoteNames.Segments, RemoteNames.Segment(from.NextLsn - 1), cancellation);
-        reader.Expect(listed.Select(l => RemoteNames.TryParseSegment(l.Name, out ulong first) ? first : 0));
+        reader.Expect(listed);
         await CheckAsync(async () =>
         {
             while (await reader.TryReadNextAsync(cancellation) is { } segment)
