@@ -2,9 +2,27 @@ using RecoveryVfs;
 using RecoveryVfs.Bench;
 
 // RecoveryVfs against the stock VFS of the same SQLite on the same disk, each in turns within one run.
-//   bench [--quick] [--only=NAME[,NAME]] [--dir=DIRECTORY] [--out=FILE] [--rounds=N] [--side=ours|stock]
-// (--side: one side only, for profiling; its ratios mean nothing)
+const string Usage = """
+    usage: bench [--quick] [--only=NAME[,NAME]] [--dir=DIRECTORY] [--out=FILE] [--rounds=N] [--side=ours|stock]
+
+      --quick   small sizes
+      --only    only the cases that have these rows
+      --dir     where the databases are made (default: build/bench)
+      --out     the results as JSON (default: dist/bench.json)
+      --rounds  how often each side is measured; medians are printed
+      --side    one side only, for profiling: its ratios mean nothing
+    """;
 if (args is ["--child", .. var childArguments]) return KilledChild.Run(childArguments);
+if (args.Contains("--help"))
+{
+    Console.WriteLine(Usage);
+    return 0;
+}
+if (args.FirstOrDefault(a => a != "--quick" && a.Split('=')[0] is not ("--only" or "--dir" or "--out" or "--rounds" or "--side")) is { } unknown)
+{
+    Console.Error.WriteLine($"bench: what is '{unknown}'?\n{Usage}");
+    return 2;
+}
 
 SQLitePCL.Batteries_V2.Init();
 Recovery.Register();
@@ -28,6 +46,11 @@ Case[] cases =
     new SizeCase(),
     new OpenCase(),
 ];
+if (only?.FirstOrDefault(o => !cases.Any(c => c.Names.Contains(o))) is { } stranger)
+{
+    Console.Error.WriteLine($"bench: no row is called '{stranger}'. There are: {string.Join(", ", cases.SelectMany(c => c.Names))}");
+    return 2;
+}
 foreach (var each in cases)
 {
     if (only is not null && !only.Any(each.Names.Contains)) continue;

@@ -42,6 +42,21 @@ internal sealed class SizeCase : Case
             connection.Do("COMMIT");
         }
         connection.Do("VACUUM");
-        connection.Do(side.IsOurs ? "PRAGMA recovery_checkpoint" : "PRAGMA wal_checkpoint(TRUNCATE)");
+        if (side.IsOurs) Compact(connection);
+        else connection.Do("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+
+    /// <summary>Garbage is collected in the background, in steps: waits until another checkpoint finds nothing more to do.</summary>
+    static void Compact(Connection connection)
+    {
+        var (before, quietRounds) = ("", 0);
+        for (var round = 0; round < 120 && quietRounds < 4; round++)
+        {
+            connection.Do("PRAGMA recovery_checkpoint");
+            Thread.Sleep(500);
+            var bytes = connection.Ask("PRAGMA recovery_status").Split('\n').First(l => l.StartsWith("blob_file_bytes:", StringComparison.Ordinal));
+            quietRounds = bytes == before ? quietRounds + 1 : 0;
+            before = bytes;
+        }
     }
 }

@@ -55,6 +55,7 @@ rocksdb::Options MakeOptions(const rv_options& given) {
 
   options.max_open_files = writes ? MaxOpenFiles() : -1;  // what a reader has open, a writer beside it may delete
   options.max_manifest_file_size = 256 << 10;
+  options.max_file_opening_threads = 2;  // sixteen, by default, cost more than what they do
   options.manifest_preallocation_size = 64 << 10;
   options.skip_stats_update_on_db_open = true;
   options.advise_random_on_open = false;  // pages are read in order too, and then the kernel may read ahead

@@ -356,6 +356,31 @@ int32_t rv_flush(rv_store* store, char** error) {
   });
 }
 
+namespace {
+
+// What is collected has grown old and will stay: it is compressed denser, for three times the processor time of a write
+// and as quick to read as before. What is flushed meanwhile shares it. Should it not work, nothing is lost but the
+// space.
+class DenserPages {
+ public:
+  explicit DenserPages(DB* db) : db_(db), active_(db->GetOptions().blob_compression_type == rocksdb::kLZ4Compression) {
+    Set("kLZ4HCCompression");
+  }
+  ~DenserPages() { Set("kLZ4Compression"); }
+  DenserPages(const DenserPages&) = delete;
+  DenserPages& operator=(const DenserPages&) = delete;
+
+ private:
+  void Set(const char* type) {
+    if (active_) db_->SetOptions({{"blob_compression_type", type}}).PermitUncheckedError();
+  }
+
+  DB* const db_;
+  const bool active_;
+};
+
+}  // namespace
+
 int32_t rv_compact(rv_store* store, int32_t collect, double age_cutoff, const uint8_t* canceled, char** error) {
   static_assert(sizeof(std::atomic<bool>) == 1, "a canceled flag is one byte");
   return Guard(error, [&] {
@@ -367,7 +392,12 @@ int32_t rv_compact(rv_store* store, int32_t collect, double age_cutoff, const ui
     options.blob_garbage_collection_age_cutoff = age_cutoff;
     options.canceled = reinterpret_cast<std::atomic<bool>*>(const_cast<uint8_t*>(canceled));
     Status status = Resumed(store);
-    if (status.ok()) status = store->db->CompactRange(options, nullptr, nullptr);
+    if (status.ok() && collect != 0) {
+      DenserPages denser(store->db.get());
+      status = store->db->CompactRange(options, nullptr, nullptr);
+    } else if (status.ok()) {
+      status = store->db->CompactRange(options, nullptr, nullptr);
+    }
     return Finish(status, error);
   });
 }

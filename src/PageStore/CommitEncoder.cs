@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Numerics;
 using RecoveryVfs.RecoveryLog;
 
@@ -10,7 +11,7 @@ namespace RecoveryVfs.PageStore;
 /// when that is shorter, and the checksum of the database after it.
 /// </summary>
 /// <remarks>
-/// Cost for a page that exists: one read of the previous version (from the page cache as a rule), two hashes, one comparison, and
+/// Cost for a page that exists: one read of the previous version and its hash (from the page cache as a rule), one hash, one comparison, and
 /// no allocation.
 /// </remarks>
 internal static class CommitEncoder
@@ -32,7 +33,7 @@ internal static class CommitEncoder
             encoded.PageSize = content.PageSize;
             encoded.IsWal = isWal;
             encoded.Checksum = content.IsRebase ? 0 : overlay.Basis.Checksum;
-            EncodePages(content, encoded);
+            EncodePages(store, content, encoded);
             return encoded;
         }
         catch
@@ -70,7 +71,7 @@ internal static class CommitEncoder
             if (!content.Holds(page)) content.Write((page - 1L) * pageSize, (zeros ??= new byte[pageSize]).AsSpan(0, (int)Math.Min(pageSize, content.SizeBytes - (page - 1L) * pageSize)));
     }
 
-    static void EncodePages(PageOverlay content, EncodedCommit encoded)
+    static void EncodePages(Store store, PageOverlay content, EncodedCommit encoded)
     {
         var basis = content.Basis;
         var basisPages = content.IsRebase ? 0 : basis.PageCount;
@@ -79,6 +80,8 @@ internal static class CommitEncoder
         var before = (oldPage ??= new byte[65536]).AsSpan(0, pageSize);
         var scratch = (newPage ??= new byte[65536]).AsSpan(0, pageSize);
         var checksum = encoded.Checksum;
+        var cache = store.Cache;
+        content.Changed.Clear();
         var sorted = ArrayPool<uint>.Shared.Rent(Math.Max(1, content.Pages.Count));
         try
         {
@@ -101,9 +104,13 @@ internal static class CommitEncoder
                 {
                     ReadBefore(content, page, before);
                     if (before.SequenceEqual(after)) continue;
-                    checksum ^= PageCommitFormat.HashOf(page, before);
+                    var known = cache.KnownHash(content.Database.Id, page, basis.Lsn);
+                    Debug.Assert(known == 0 || known == PageCommitFormat.HashOf(page, before), "a page's hash in the cache is that of its bytes");
+                    checksum ^= known != 0 ? known : PageCommitFormat.HashOf(page, before);
                 }
-                checksum ^= PageCommitFormat.HashOf(page, after);
+                var hash = PageCommitFormat.HashOf(page, after);
+                checksum ^= hash;
+                content.Changed.Add((page, hash));
                 if (writer.SizeBytes >= PageCommitFormat.PartBytes)
                 {
                     encoded.AddPart(writer.Finish(pageSize, content.SizeBytes, checksum, flags));

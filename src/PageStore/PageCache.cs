@@ -42,6 +42,7 @@ internal sealed unsafe class PageCache : IDisposable
     {
         public ulong Key;
         public ulong Since;
+        public ulong Hash;
         public byte* Data;
         public int Sequence;
         public int Next;
@@ -129,6 +130,20 @@ internal sealed unsafe class PageCache : IDisposable
     }
 
     /// <summary>
+    /// The hash of a page as of a version, when the page came here with it by a commit; else 0. For the writer, whose version is the
+    /// newest and stays so meanwhile: what it has read of the page is what this is the hash of.
+    /// </summary>
+    public ulong KnownHash(uint database, uint page, ulong asOf)
+    {
+        var key = KeyOf(database, page);
+        lock (gate)
+        {
+            var number = Find(key);
+            return number != End && SlotAt(number)->Since <= asOf ? SlotAt(number)->Hash : 0;
+        }
+    }
+
+    /// <summary>
     /// Keeps what a reader at the newest version found below the cache. Whether it still is the newest is asked under the lock, so
     /// that a commit that has begun to publish is never overwritten with what came before it.
     /// </summary>
@@ -137,7 +152,7 @@ internal sealed unsafe class PageCache : IDisposable
         lock (gate)
         {
             if (disposed || !database.IsSettledAt(version)) return;
-            Put(KeyOf(database.Id, page), version.Lsn, bytes, insert: true, Used);
+            Put(KeyOf(database.Id, page), version.Lsn, 0, bytes, insert: true, Used);
         }
     }
 
@@ -151,7 +166,7 @@ internal sealed unsafe class PageCache : IDisposable
         lock (gate)
         {
             if (disposed || !database.IsSettledAt(version)) return false;
-            if (Find(key) == End) Put(key, version.Lsn, bytes, insert: true, marked ? AheadMarked : Ahead);
+            if (Find(key) == End) Put(key, version.Lsn, 0, bytes, insert: true, marked ? AheadMarked : Ahead);
             return true;
         }
     }
@@ -160,11 +175,11 @@ internal sealed unsafe class PageCache : IDisposable
     /// Brings in the pages of a commit: replaces cached versions and, when <paramref name="insert"/>, adds the others.
     /// With <paramref name="insert"/> false a cached older version is dropped instead.
     /// </summary>
-    public void Publish(uint database, uint page, ulong lsn, ReadOnlySpan<byte> bytes, bool insert)
+    public void Publish(uint database, uint page, ulong lsn, ulong hash, ReadOnlySpan<byte> bytes, bool insert)
     {
         lock (gate)
         {
-            if (!disposed) Put(KeyOf(database, page), lsn, bytes, insert, Used);
+            if (!disposed) Put(KeyOf(database, page), lsn, hash, bytes, insert, Used);
         }
     }
 
@@ -178,7 +193,7 @@ internal sealed unsafe class PageCache : IDisposable
         }
     }
 
-    void Put(ulong key, ulong since, ReadOnlySpan<byte> bytes, bool insert, int touched)
+    void Put(ulong key, ulong since, ulong hash, ReadOnlySpan<byte> bytes, bool insert, int touched)
     {
         var number = Find(key);
         if (number != End && (!insert || 512 << chunkClass[number >> SlotsPerChunkShift] != bytes.Length))
@@ -194,6 +209,7 @@ internal sealed unsafe class PageCache : IDisposable
         Interlocked.MemoryBarrier();
         slot->Key = key;
         slot->Since = since;
+        slot->Hash = hash;
         bytes.CopyTo(new Span<byte>(slot->Data, bytes.Length));
         slot->InUse = 1;
         slot->Touched = touched;

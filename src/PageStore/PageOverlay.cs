@@ -74,6 +74,11 @@ public sealed unsafe class PageOverlay : IDisposable
     /// <summary>The pages it holds, in no order.</summary>
     internal IReadOnlyCollection<uint> Pages => pages.Keys;
 
+    /// <summary>
+    /// The pages that differ from the basis, with their hashes: what encoding (or a replay) found out. Valid once it is committed.
+    /// </summary>
+    internal readonly List<(uint Page, ulong Hash)> Changed = [];
+
     /// <summary>Counts changes, so that what was encoded earlier is known to be stale.</summary>
     internal int Changes { get; private set; }
 

@@ -14,6 +14,9 @@ internal sealed class PendingCommit(PendingPart[] parts)
     /// <summary>Set when it is as durable as its writer asked for, and published.</summary>
     public volatile bool Ready;
 
+    /// <summary>Its pages in the index of <see cref="PendingCommits"/>, which guards them.</summary>
+    public PendingPage? Pages;
+
     /// <summary>Bytes of pages it holds in memory or spilled.</summary>
     public long PageBytes
     {
@@ -24,6 +27,20 @@ internal sealed class PendingCommit(PendingPart[] parts)
             return sum;
         }
     }
+}
+
+/// <summary>
+/// One version of a page among the pending ones: in a chain of that page's versions, so that one is found by LSN and the oldest
+/// leaves at once, and in a list of its commit's pages.
+/// </summary>
+internal sealed class PendingPage(ulong key, ulong lsn, PageOverlay overlay, PendingPage? older, PendingPage? nextOfCommit)
+{
+    public readonly ulong Key = key;
+    public readonly ulong Lsn = lsn;
+    public readonly PageOverlay Overlay = overlay;
+    public readonly PendingPage? NextOfCommit = nextOfCommit;
+    public PendingPage? Older = older;
+    public PendingPage? Newer;
 }
 
 /// <summary>One database's share of a <see cref="PendingCommit"/>.</summary>

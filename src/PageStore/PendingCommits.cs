@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 
 namespace RecoveryVfs.PageStore;
 
@@ -11,16 +12,9 @@ internal sealed class PendingCommits(long budgetBytes)
     // A commit of more pages than this is searched by itself instead of being indexed page by page.
     const int IndexedPagesMax = 1024;
 
-    sealed class PageEntry(ulong lsn, PageOverlay overlay, PageEntry? older)
-    {
-        public readonly ulong Lsn = lsn;
-        public readonly PageOverlay Overlay = overlay;
-        public PageEntry? Older = older;
-    }
-
     readonly object gate = new();
     readonly LinkedList<PendingCommit> commits = [];
-    readonly Dictionary<ulong, PageEntry> index = [];
+    readonly Dictionary<ulong, PendingPage> index = [];
     readonly List<(ulong Lsn, PageOverlay Overlay)> large = [];
     // Commits that cut a database: what the page store still holds beyond the cut must not show through.
     readonly List<(ulong Lsn, Database Database, uint PagesLeft)> cuts = [];
@@ -82,7 +76,10 @@ internal sealed class PendingCommits(long budgetBytes)
                 foreach (var page in overlay.Pages)
                 {
                     var key = KeyOf(part.Database.Id, page);
-                    index[key] = new PageEntry(commit.Lsn, overlay, index.GetValueOrDefault(key));
+                    ref var newest = ref CollectionsMarshal.GetValueRefOrAddDefault(index, key, out _);
+                    var entry = new PendingPage(key, commit.Lsn, overlay, newest, commit.Pages);
+                    if (newest is not null) newest.Newer = entry;
+                    newest = commit.Pages = entry;
                 }
             }
         }
@@ -169,35 +166,22 @@ internal sealed class PendingCommits(long budgetBytes)
                 bytes -= commit.PageBytes;
                 foreach (ref readonly var part in commit.Parts.AsSpan())
                 {
-                    if (part.Overlay is not { } overlay) continue;
-                    if (overlay.Pages.Count > IndexedPagesMax) large.RemoveAll(l => ReferenceEquals(l.Overlay, overlay));
-                    else foreach (var page in overlay.Pages) Forget(KeyOf(part.Database.Id, page), last);
+                    if (part.Overlay is { } overlay && overlay.Pages.Count > IndexedPagesMax) large.RemoveAll(l => ReferenceEquals(l.Overlay, overlay));
                 }
+                // Commits leave in order, so what leaves is the oldest of its page.
+                for (var entry = commit.Pages; entry is not null; entry = entry.NextOfCommit)
+                {
+                    Debug.Assert(entry.Older is null, "the oldest version of a page leaves first");
+                    if (entry.Newer is { } newer) newer.Older = null;
+                    else index.Remove(entry.Key);
+                }
+                commit.Pages = null;
             }
             cuts.RemoveAll(c => c.Lsn <= last);
             Monitor.PulseAll(gate);
         }
         foreach (var commit in applied)
             foreach (ref readonly var part in commit.Parts.AsSpan()) part.Overlay?.ReleasePages();
-    }
-
-    void Forget(ulong key, ulong upTo)
-    {
-        if (!index.TryGetValue(key, out var entry)) return;
-        if (entry.Lsn <= upTo)
-        {
-            index.Remove(key);
-            return;
-        }
-        while (entry.Older is { } older)
-        {
-            if (older.Lsn <= upTo)
-            {
-                entry.Older = null;
-                return;
-            }
-            entry = older;
-        }
     }
 
     /// <summary>Frees the pages of everything still pending (the store closes; what is here is in the log).</summary>

@@ -5,8 +5,9 @@ namespace RecoveryVfs.PageStore;
 // Opening, the work after each round of the applier (hints, dropping log), and closing.
 public sealed partial class Store
 {
-    // At a clean close, less log than this is left to the next open's replay instead of being flushed: both cost milliseconds.
+    // At a clean close, fewer bytes of pages than this are left to the next open's replay instead of being flushed: both cost milliseconds.
     const long ReplayBytesAtClose = 1 << 20;
+    const int SparesAtClose = 1;
     // The log must have grown by this much before what could not be dropped is tried again.
     const long RetryGrowthBytes = 16 << 20;
 
@@ -256,8 +257,9 @@ public sealed partial class Store
         applier!.Drain();
         log.Sync(log.LastLsn);
         Remote?.ShipRest(log.LastLsn, ShipRestPatience);
-        if (log.SizeBytes > ReplayBytesAtClose + RetryGrowthBytes && pages.PersistedApplied < pages.Applied) pages.Flush();
+        if (pages.UnflushedBytes > ReplayBytesAtClose && pages.PersistedApplied < pages.Applied) pages.Flush();
         PublishHints();
+        log.TrimSpares(SparesAtClose);
     }
 
     void ReleaseAll()

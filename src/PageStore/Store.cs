@@ -263,11 +263,11 @@ public sealed partial class Store : IDisposable
             for (var page = version.PageCount + 1; page <= basis.PageCount; page++) Cache.Remove(id, page);
         // A bulk load would only push out what others read.
         var insert = overlay.PageBytes <= Cache.BudgetBytes / 4;
-        foreach (var page in overlay.Pages)
+        foreach (var (page, hash) in overlay.Changed)
         {
             var bytes = overlay.InMemory(page);
             if (bytes.IsEmpty) Cache.Remove(id, page);
-            else Cache.Publish(id, page, version.Lsn, bytes, insert);
+            else Cache.Publish(id, page, version.Lsn, hash, bytes, insert);
         }
     }
 

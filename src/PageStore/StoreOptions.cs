@@ -18,7 +18,7 @@ public sealed record StoreOptions
     public long PendingBytes { get; init; } = 32L << 20;
 
     /// <summary>Log kept locally before committed pages are brought into files so that it can be recycled.</summary>
-    public long LogBytesBetweenFlushes { get; init; } = 64L << 20;
+    public long LogBytesBetweenFlushes { get; init; } = 32L << 20;
 
     /// <summary>The most the local log may grow to; commits fail beyond it (it grows when pages cannot enter the page store, or a remote is away).</summary>
     public long MaxLocalLogBytes { get; init; } = 4L << 30;

@@ -75,7 +75,10 @@ internal sealed class StoreReplay(Store store, ulong appliedBefore, ulong hintsL
             else old.Clear();
             old.CopyTo(fresh);
             change.ApplyTo(fresh);
-            part.Checksum ^= PageCommitFormat.HashOf(page, old) ^ PageCommitFormat.HashOf(page, fresh);
+            var known = page <= existing ? store.Cache.KnownHash(database.Id, page, overlay.Basis.Lsn) : 0;
+            var hash = PageCommitFormat.HashOf(page, fresh);
+            part.Checksum ^= (known != 0 ? known : PageCommitFormat.HashOf(page, old)) ^ hash;
+            overlay.Changed.Add((page, hash));
             overlay.Write((page - 1L) * pageSize, fresh);
         }
         if (!commit.IsLastPart) return;

@@ -312,6 +312,14 @@ public sealed partial class LocalLog
         }
     }
 
+    /// <summary>Gives the disk space of spares back but for so many of them: for a store that will be idle.</summary>
+    public void TrimSpares(int keep)
+    {
+        lock (spareLock)
+            while (spares.Count > keep)
+                DeleteQuietly(spares.Pop().Path);
+    }
+
     /// <summary>Under the spare lock.</summary>
     void Recycle(List<LogSegment> dropped)
     {

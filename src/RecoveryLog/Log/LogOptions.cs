@@ -15,8 +15,8 @@ public sealed record LogOptions
     /// <summary>The epoch of a log to be created. An existing log goes on in its own until <see cref="LocalLog.BeginEpoch"/>.</summary>
     public ulong Epoch { get; init; } = 1;
 
-    /// <summary>Size of a segment. 16 MiB: prewriting one takes tens of milliseconds, and a move to the next costs 3 syncs.</summary>
-    public long SegmentBytes { get; init; } = 16 << 20;
+    /// <summary>Size of a segment. 4 MiB: prewriting one takes milliseconds, a move to the next costs 3 syncs, and two of them are what an idle store keeps.</summary>
+    public long SegmentBytes { get; init; } = 4 << 20;
 
     /// <summary>Size of a new log's first segment: small, so that making a store is quick.</summary>
     public long FirstSegmentBytes { get; init; } = 1 << 20;
@@ -27,8 +27,11 @@ public sealed record LogOptions
     /// <summary>The bound on the log's files. At it, appends that need a new segment fail with Full (events excepted).</summary>
     public long MaxLogBytes { get; init; } = long.MaxValue;
 
-    /// <summary>Dropped segments kept for reuse: rewriting a file is cheaper than making one.</summary>
-    public int SpareSegments { get; init; } = 2;
+    /// <summary>
+    /// Dropped segments kept for reuse: rewriting a file is cheaper than making one. As many as gather between two flushes of the page store, so
+    /// that a busy log makes no new ones; see <see cref="LocalLog.TrimSpares"/>.
+    /// </summary>
+    public int SpareSegments { get; init; } = 16;
 
     /// <summary>Prepare the next segment on the thread pool when the current one is half full.</summary>
     public bool PrepareInBackground { get; init; } = true;
