@@ -205,6 +205,24 @@ public abstract class FollowerContract : IDisposable
     });
 
     [Fact]
+    public Task A_follower_whose_place_is_collected_while_it_begins_never_says_that_it_has_caught_up() => Seeded(async () =>
+    {
+        using var writer = OpenWriter(collect: true);
+        var lsn = Write(writer, 20);
+        // Between finding that there are no hints yet, and reading the log from its beginning.
+        var began = 0;
+        await using var objects = RemoteUrl.Parse(Url).Open();
+        await using var follower = await Follower.StartAsync(Following("follower") with { Open = () => new WatchedStore(objects, async name =>
+        {
+            if (!name.StartsWith("log/", StringComparison.Ordinal) || Interlocked.Exchange(ref began, 1) != 0) return;
+            await writer.Remote!.PublishHintsAsync();
+            await writer.Remote.CollectAsync();
+        }) }, Patience);
+        await follower.CaughtUpAsync(Patience);
+        await Compare(follower, lsn);
+    });
+
+    [Fact]
     public Task A_follower_starts_without_its_remote_serves_what_it_has_and_catches_up() => Seeded(async () =>
     {
         using var writer = OpenWriter();

@@ -179,10 +179,11 @@ public sealed partial class Follower
                 if (IsSettleDue) Settle();
                 continue;
             }
-            if (!store!.IsWhole) store.DeclareWhole();
-            Set(s => s with { Phase = FollowerPhase.Following, CaughtUpAt = looked, LagBytes = 0, LagRecords = 0, LastError = null, PinError = pin.Error });
             try
             {
+                if (!await segments.IsEndAsync(stop)) continue;
+                if (!store!.IsWhole) store.DeclareWhole();
+                Set(s => s with { Phase = FollowerPhase.Following, CaughtUpAt = looked, LagBytes = 0, LagRecords = 0, LastError = null, PinError = pin.Error });
                 await segments.WaitAsync(stop);
             }
             catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)

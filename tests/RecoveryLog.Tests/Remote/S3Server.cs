@@ -8,13 +8,6 @@ using RecoveryVfs.RecoveryLog.Remote;
 
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 
-/// <summary>Tests that share one real S3 server.</summary>
-[CollectionDefinition(Name)]
-public sealed class S3Collection : ICollectionFixture<S3Server>
-{
-    public const string Name = "S3";
-}
-
 /// <summary>Ceph's RADOS Gateway on loopback, started by the scripts in tests/s3; its packages are installed when they are missing.</summary>
 public sealed class S3Server : IDisposable
 {

@@ -9,8 +9,8 @@ public sealed class RemoteSegments(RemoteContext context, StoreObject store, Rem
     // A writer that commits all the time ships a segment every few milliseconds: waiting longer than this would show as lag.
     static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(5);
     // A look comes after this share of the time that nothing came: so much is added to how late a segment is seen, at most.
-    const int WaitShare = 10;
-    // Whether the log goes on beyond a segment that is not there. The listing stands in for a look.
+    const int WaitShare = 8;
+    // How often a listing tells whether the log goes on beyond a segment that is not there.
     static readonly TimeSpan HoleInterval = TimeSpan.FromMinutes(1);
     // After so many segments without waiting there are probably many more: a listing tells which.
     const int RunBeforeListing = 4;
@@ -46,18 +46,31 @@ public sealed class RemoteSegments(RemoteContext context, StoreObject store, Rem
         while (true)
         {
             if (await TakeAsync(cancellation) is { } segment) return segment;
-            await WaitAsync(cancellation);
+            if (await IsEndAsync(cancellation)) await WaitAsync(cancellation);
         }
     }
 
-    /// <summary>Waits before the next look. Now and then the look is a listing, which shows a hole, too: that is an error (NotFound).</summary>
+    /// <summary>
+    /// Whether what <see cref="TakeAsync"/> found missing is the end of the log; false when it has come by now. A segment that was collected is missing, too:
+    /// a listing tells, unless one did lately. Throws NotFound when the log goes on beyond a hole.
+    /// </summary>
+    public async ValueTask<bool> IsEndAsync(CancellationToken cancellation) => IsHoleUnlikely(HoleInterval * 2) || !await IsListedAsync(cancellation);
+
+    /// <summary>Waits before the next look. Now and then a listing stands in for a look: it shows a hole, too, and throws as <see cref="IsEndAsync"/> does.</summary>
     public async ValueTask WaitAsync(CancellationToken cancellation)
     {
         await DelayAsync(cancellation);
+        if (!IsHoleUnlikely(HoleInterval) && !await IsListedAsync(cancellation)) await DelayAsync(cancellation);
+    }
+
+    bool IsHoleUnlikely(TimeSpan since) => lookedForHole != 0 && context.Time.GetElapsedTime(lookedForHole) < since;
+
+    async ValueTask<bool> IsListedAsync(CancellationToken cancellation)
+    {
         var now = context.Time.GetTimestamp();
-        if (lookedForHole != 0 && context.Time.GetElapsedTime(lookedForHole, now) < HoleInterval) return;
+        var isThere = await context.IsThereAsync(reader.Position, cancellation);
         lookedForHole = now;
-        if (!await context.IsThereAsync(reader.Position, cancellation)) await DelayAsync(cancellation);
+        return isThere;
     }
 
     Task DelayAsync(CancellationToken cancellation)
