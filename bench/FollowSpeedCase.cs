@@ -15,6 +15,7 @@ internal sealed class FollowSpeedCase(bool s3) : Case
         using var site = new FollowSite(place, FollowSite.NewRemote(place, s3), "durability=async");
         using var writer = site.Write();
         writer.Do("PRAGMA recovery_sync=remote");
+        writer.Do("PRAGMA synchronous=OFF");
         // Both begin here; the second one's process waits until the first has seen everything.
         site.StartReader("away", 0).WaitForExit();
         var count = place.Pick(200_000, 50_000);

@@ -73,6 +73,13 @@ public sealed class S3Server : IDisposable
 
     public void StartGateway() => Run(Script("ceph-rgw.sh"), ["start", directory]);
 
+    /// <summary>The gateway takes requests and does not answer them, until <see cref="ResumeGateway"/>.</summary>
+    public void PauseGateway() => SignalGateway("-STOP");
+
+    public void ResumeGateway() => SignalGateway("-CONT");
+
+    void SignalGateway(string signal) => Run("kill", [signal, File.ReadAllText(Path.Combine(directory, "run/client.rgw.a.pid")).Trim()]);
+
     public void Dispose()
     {
         Run(Script("ceph-stop.sh"), [directory]);
