@@ -12,14 +12,15 @@ public static class RemotePromotion
     /// </summary>
     /// <remarks>
     /// The next segment's name is the lock. If the place is taken, somebody shipped meanwhile: that is read, and the next place is tried. That the place is free
-    /// proves the end only where the log was read up to it without a hole; a place whose segment was collected is free, too, so a listing must show nothing beyond.
+    /// proves the end only if nothing was ever there; a place whose segment was collected is free, too. Collection takes the oldest first and never the newest, so
+    /// at the end of the log the segment before is there. (A listing must show nothing beyond, either, but may be stale.)
     /// </remarks>
     public static async ValueTask<(RemoteLogEnd Before, RemoteLogEnd Ours)> RunAsync(RemoteContext reading, RemoteContext writing, StoreObject store,
         RemoteSegments segments, ulong author, Action<RemoteSegment> apply, CancellationToken cancellation = default)
     {
         var began = reading.Time.GetTimestamp();
         await ReadOnAsync();
-        await reading.ThrowIfHoleAsync(segments.Position, cancellation);
+        await ThrowIfCollectedAsync(reading, segments.Position, cancellation);
         while (true)
         {
             await ReadOnAsync();
@@ -47,5 +48,15 @@ public static class RemotePromotion
         {
             using (segment) apply(segment);
         }
+    }
+
+    static async ValueTask ThrowIfCollectedAsync(RemoteContext context, RemoteLogEnd place, CancellationToken cancellation)
+    {
+        await context.ThrowIfHoleAsync(place, cancellation);
+        if (place.BeforeLsn == 0) return;
+        var name = RemoteNames.Segment(place.BeforeLsn);
+        if (await context.RetryAsync(token => context.Store.HeadAsync(name, token), cancellation) is not null) return;
+        throw new RecoveryException(RecoveryError.NotFound,
+            $"The object {name} is not in {context.Store.Location} any more, so what followed it may have been collected, too: LSN {place.NextLsn} is not known to be the end. Follow again from later hints");
     }
 }
