@@ -51,6 +51,10 @@ Case[] cases =
     new FollowLagCase("async-s3", s3: true, "sync-interval=1000", 0, 1200),
     new FollowSpeedCase(s3: true),
     new FollowIdleCase(),
+    new SpeedTestCase("rollback"),
+    new SpeedTestCase("wal"),
+    new KeyValueCase("rollback"),
+    new KeyValueCase("wal"),
 ];
 if (only?.FirstOrDefault(o => !cases.Any(c => c.Names.Contains(o))) is { } stranger)
 {
@@ -60,6 +64,11 @@ if (only?.FirstOrDefault(o => !cases.Any(c => c.Names.Contains(o))) is { } stran
 foreach (var each in cases)
 {
     if (only is not null && !only.Any(each.Names.Contains)) continue;
+    if (each is ProgramCase && ProgramCase.Missing is { } missing)
+    {
+        Console.Error.WriteLine($"{each.Names[0]}: left out, {missing} is missing; ./build.sh bench makes it.");
+        continue;
+    }
     Console.Error.WriteLine($"{each.Names[0]} ...");
     using var place = settings.NewPlace(each.Names[0]);
     each.Run(place, report);

@@ -42,21 +42,6 @@ internal sealed class SizeCase : Case
             connection.Do("COMMIT");
         }
         connection.Do("VACUUM");
-        if (side.IsOurs) Compact(connection);
-        else connection.Do("PRAGMA wal_checkpoint(TRUNCATE)");
-    }
-
-    /// <summary>Garbage is collected in the background, in steps: waits until another checkpoint finds nothing more to do.</summary>
-    static void Compact(Connection connection)
-    {
-        var (before, quietRounds) = ("", 0);
-        for (var round = 0; round < 120 && quietRounds < 4; round++)
-        {
-            connection.Do("PRAGMA recovery_checkpoint");
-            Thread.Sleep(500);
-            var bytes = connection.Ask("PRAGMA recovery_status").Split('\n').First(l => l.StartsWith("blob_file_bytes:", StringComparison.Ordinal));
-            quietRounds = bytes == before ? quietRounds + 1 : 0;
-            before = bytes;
-        }
+        connection.Do(side.IsOurs ? "PRAGMA recovery_compact" : "PRAGMA wal_checkpoint(TRUNCATE)");
     }
 }

@@ -358,13 +358,13 @@ int32_t rv_flush(rv_store* store, char** error) {
 
 namespace {
 
-// What is collected has grown old and will stay: it is compressed denser, for three times the processor time of a write
-// and as quick to read as before. What is flushed meanwhile shares it. Should it not work, nothing is lost but the
-// space.
+// What is collected has grown old and will stay: it is compressed with zstd, a fifth to a quarter denser, for twice the
+// processor time of a write and some microseconds more for a read. What is flushed meanwhile shares it. Should it not
+// work, nothing is lost but the space.
 class DenserPages {
  public:
   explicit DenserPages(DB* db) : db_(db), active_(db->GetOptions().blob_compression_type == rocksdb::kLZ4Compression) {
-    Set("kLZ4HCCompression");
+    Set("kZSTD");
   }
   ~DenserPages() { Set("kLZ4Compression"); }
   DenserPages(const DenserPages&) = delete;

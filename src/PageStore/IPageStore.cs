@@ -54,6 +54,11 @@ public interface IPageStore : IDisposable
     /// </summary>
     bool CollectGarbage(CancellationToken cancellation);
 
+    /// <summary>
+    /// Rewrites all files: afterwards they hold what is live, as dense as it gets. In the calling thread; the files exist twice meanwhile. False when cancelled.
+    /// </summary>
+    bool Compact(CancellationToken cancellation);
+
     /// <summary>Sizes and counts for status reports, by name.</summary>
     IReadOnlyDictionary<string, long> Statistics();
 }

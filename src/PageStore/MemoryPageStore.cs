@@ -101,6 +101,9 @@ public sealed class MemoryPageStore : IPageStore
     public bool CollectGarbage(CancellationToken cancellation) => false;
 
     /// <inheritdoc/>
+    public bool Compact(CancellationToken cancellation) => true;
+
+    /// <inheritdoc/>
     public IReadOnlyDictionary<string, long> Statistics() => new Dictionary<string, long>
     {
         ["pages"] = Volatile.Read(ref state).Pages.Count,

@@ -310,12 +310,13 @@ internal sealed unsafe class PageCache : IDisposable
     {
         var pageSize = 512 << classNumber;
         var slots = ChunkBytes / pageSize;
+        // Full chunks only: a fault that has to find or make 2 MiB of free memory can take milliseconds; the system joins what is there when it has time.
+        if (pageClass.Chunks.Count > 0) Interop.Memory.AdviseHuge(chunkData[pageClass.Chunks[^1]], ChunkBytes);
         if (!pageClass.Released.TryPop(out var chunk))
         {
             chunk = chunkCount++;
             var headers = (Slot*)NativeMemory.AllocZeroed((nuint)slots, (nuint)sizeof(Slot));
             var data = (byte*)NativeMemory.AlignedAlloc(ChunkBytes, ChunkBytes);
-            Interop.Memory.AdviseHuge(data, ChunkBytes);
             for (var i = 0; i < slots; i++) headers[i].Data = data + (long)i * pageSize;
             chunkClass[chunk] = (byte)classNumber;
             chunkData[chunk] = data;

@@ -25,7 +25,7 @@ public sealed unsafe partial class RocksPageStore
         var rewritten = false;
         if (statistics.RangeDeletions > leftRangeDeletions)
         {
-            if (!Compact(collect: false, cancellation))
+            if (!Rewrite(collect: false, AgeCutoff, cancellation))
                 return false;
             rewritten = true;
             statistics = Stat();
@@ -33,7 +33,15 @@ public sealed unsafe partial class RocksPageStore
         }
         if (!IsWorthCollecting(statistics))
             return rewritten;
-        return Compact(collect: true, cancellation);
+        return Rewrite(collect: true, AgeCutoff, cancellation);
+    }
+
+    /// <inheritdoc/>
+    public bool Compact(CancellationToken cancellation)
+    {
+        // Twice, since RocksDB learns only while it drops keys which blobs they leave behind.
+        if (!Rewrite(collect: false, AgeCutoff, cancellation)) return false;
+        return Rewrite(collect: true, 1.0, cancellation);
     }
 
     bool IsWorthCollecting(in Native.Statistics now)
@@ -46,11 +54,11 @@ public sealed unsafe partial class RocksPageStore
     /// <summary>Below a few hundred pages too many, nothing is gained.</summary>
     const int MinPages = 1024;
 
-    bool Compact(bool collect, CancellationToken cancellation)
+    bool Rewrite(bool collect, double ageCutoff, CancellationToken cancellation)
     {
         byte canceled = 0;
         using var registration = cancellation.UnsafeRegister(static flag => Volatile.Write(ref *(byte*)(nint)flag!, 1), (nint)(&canceled));
-        var code = Native.rv_compact(handle, collect ? 1 : 0, AgeCutoff, &canceled, out var error);
+        var code = Native.rv_compact(handle, collect ? 1 : 0, ageCutoff, &canceled, out var error);
         if (code == Code.Canceled)
         {
             RocksErrors.Take(error);

@@ -49,7 +49,7 @@ public sealed partial class Store
             var recorder = options.PagesInMemory ? null : new FileRecorder(pagesDirectory);
             pages = recorder is null
                 ? new MemoryPageStore()
-                : RocksPageStore.Open(new RocksPageStoreOptions { Directory = pagesDirectory, Recorder = recorder });
+                : RocksPageStore.Open(new RocksPageStoreOptions { Directory = pagesDirectory, Recorder = recorder, LivePages = () => store?.CountPages() ?? long.MaxValue / 4 });
             store = new Store(options, storeLock, pages);
             start(store, recorder);
             return store;
@@ -83,6 +83,7 @@ public sealed partial class Store
     void Replay(FileRecorder? recorder)
     {
         RefuseReplica();
+        DeleteRelay();
         var (hints, createAt, epoch) = BeginAfterRestore(LoadHints());
         var applied = pages.Applied;
         var replay = new StoreReplay(this, applied, hintsLsn);
@@ -95,6 +96,8 @@ public sealed partial class Store
                 CreateAt = createAt,
                 Epoch = epoch,
                 MaxLogBytes = options.MaxLocalLogBytes,
+                SegmentBytes = options.SegmentBytes,
+                FirstSegmentBytes = Math.Min(options.SegmentBytes, 1 << 20),
                 Time = options.Time,
                 OnAppended = (in Record record) => live.Apply(record),
             }, ReplayFrom(hints, applied), (in Record record) =>
@@ -123,9 +126,10 @@ public sealed partial class Store
     /// <summary>The first record that a replay needs: what the hints say, or later when the page store went on since.</summary>
     static ulong ReplayFrom(Hints? hints, ulong applied) => hints is null ? 1 : Math.Max(hints.ReplayFrom, Math.Min(hints.Lsn, applied) + 1);
 
-    Hints? LoadHints()
+    Hints? LoadHints() => AdoptHints(LocalHints.LoadNewest(options.Disk, Directory));
+
+    Hints? AdoptHints(Hints? hints)
     {
-        var hints = LocalHints.LoadNewest(options.Disk, Directory);
         hintsLsn = hints?.Lsn ?? 0;
         replayFrom = hints?.ReplayFrom ?? 1;
         if (hints is null) return null;
@@ -224,6 +228,9 @@ public sealed partial class Store
         }
     }
 
+    /// <summary>How many pages all databases have together.</summary>
+    long CountPages() => Databases.Sum(d => (long)d.Current.PageCount);
+
     readonly CancellationTokenSource closing = new();
     readonly Lock collectGate = new();
     Task? collecting;
@@ -235,7 +242,8 @@ public sealed partial class Store
         disposed = true;
         try
         {
-            if (IsReplica)
+            if (viewedWals is not null) { }
+            else if (IsReplica)
             {
                 // From the middle of a group it goes back to where it was settled last.
                 if (!isInGroup) Settle();
@@ -272,6 +280,8 @@ public sealed partial class Store
         files?.Dispose();
         replicaPlain?.Dispose();
         unsettled?.Dispose();
+        viewedWals?.Dispose();
+        CloseRelay();
         pending.Clear();
         log?.Dispose();
         Cache.Dispose();

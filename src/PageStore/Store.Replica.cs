@@ -93,6 +93,9 @@ public sealed partial class Store
         applier = new Applier(new PageApplier(pages, pending), static _ => { }, pending, static () => { });
     }
 
+    /// <summary>Whose log is followed; zeros when that is not known yet.</summary>
+    internal Guid SourceLogId => replicaLogId;
+
     Guid replicaLogId;
     ulong replicaEpoch;
 
@@ -124,11 +127,13 @@ public sealed partial class Store
         if (record.Kind == RecordKind.PageCommit) pending.WaitForRoom();
         // An error below leaves it so.
         isInGroup = true;
-        if (record.Lsn > unsettled!.Lsn) Announce(record.Lsn);
+        if (record.Lsn > unsettled?.Lsn) Announce(record.Lsn);
+        relay?.AppendCopy(record);
         if (record.Lsn > hintsLsn)
         {
             live.ApplyOfOther(record);
-            replicaPlain!.Take(record, live);
+            replicaPlain?.Take(record, live);
+            viewedWals?.Take(record, live);
         }
         if (record.Lsn > hintsLsn || record.Kind is RecordKind.PageCommit or RecordKind.DatabaseDeleted) replicaReplay!.Take(record);
         replicaLsn = record.Lsn;
@@ -151,6 +156,7 @@ public sealed partial class Store
         if (IsWhole) unsettled!.Remove();
         settledLsn = hints.Lsn;
         UnlinkGone(hints);
+        relay?.DropBefore(hints.ReplayFrom);
     }
 
     /// <summary>Plain files that the followed store has deleted: a replay from these hints on does not need them.</summary>
@@ -175,6 +181,8 @@ public sealed partial class Store
         File.WriteAllText(Path.Combine(Directory, RestoredMark), $"{replicaLsn}\n");
         options.Disk.SyncDirectory(Directory);
         File.Delete(Path.Combine(Directory, ReplicaMark));
+        CloseRelay();
+        DeleteRelay();
         Dispose();
     }
 
@@ -209,6 +217,6 @@ public sealed partial class Store
     {
         if (File.Exists(Path.Combine(Directory, ReplicaMark)))
             throw new RecoveryException(RecoveryError.ReadOnly,
-                $"The store {Directory} follows another one and takes no writes. Read it with mode=ro&follow=URL, or make it a store of its own with `recovery-tail URL --into DIR --promote`.");
+                $"The store {Directory} follows another one and takes no writes. Read it with mode=ro, or make it a store of its own with `recovery-tail URL --into DIR --promote`.");
     }
 }

@@ -33,7 +33,7 @@ public sealed partial class Store : IDisposable
     internal PageCache Cache { get; }
     internal PageBuffers Buffers { get; }
     internal Catalog Catalog { get; }
-    internal string SpillDirectory => Path.Combine(Directory, "spill");
+    internal string SpillDirectory => options.ReadOnly ? Path.GetTempPath() : Path.Combine(Directory, "spill");
 
     /// <summary>The store's directory.</summary>
     public string Directory => options.Directory;
@@ -74,7 +74,7 @@ public sealed partial class Store : IDisposable
         if (!deleted) return;
         commit.Ready = true;
         applier!.Notify();
-        if (durable) MakeDurable(commit.Lsn, true);
+        MakeDurable(commit.Lsn, durable);
     }
 
     /// <summary>Starts a transaction's private pages on top of <paramref name="basis"/>, a pinned or the newest version.</summary>
@@ -320,6 +320,22 @@ public sealed partial class Store : IDisposable
         ThrowUnlessWritable();
         Volatile.Write(ref checkpointWanted, true);
         applier!.Drain();
+    }
+
+    /// <summary>
+    /// Gives back all space that can be: brings all pages into files and rewrites these, densest. Takes as long as reading and writing the store
+    /// once, beside which the store is used as always; returns the bytes of the files then.
+    /// </summary>
+    public long Compact(CancellationToken cancellation = default)
+    {
+        Checkpoint();
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, closing.Token);
+        lock (collectGate)
+            if (!pages.Compact(either.Token))
+                throw new OperationCanceledException($"Compacting the store {Directory} was cancelled; nothing is lost, and some of the space is given back.");
+        Checkpoint();
+        var sizes = pages.Statistics();
+        return sizes.GetValueOrDefault("blob_file_bytes") + sizes.GetValueOrDefault("table_bytes");
     }
 
     /// <summary>Throws what keeps the store from taking writes: opened for reading, fenced, or poisoned by an earlier error.</summary>

@@ -41,6 +41,8 @@ internal static class Pragmas
             case "recovery_checkpoint":
                 store.Checkpoint();
                 return store.Lsn.Durable.ToString(CultureInfo.InvariantCulture);
+            case "recovery_compact":
+                return store.Compact().ToString(CultureInfo.InvariantCulture);
             case "recovery_verify":
                 var problems = store.Verify(value == "store" ? null : file.Open.Database, CancellationToken.None);
                 return problems.Count == 0 ? "ok" : string.Join('\n', problems);

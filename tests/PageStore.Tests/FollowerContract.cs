@@ -12,12 +12,9 @@ public abstract class FollowerContract : IDisposable
     protected static readonly CancellationToken Patience = new CancellationTokenSource(TimeSpan.FromMinutes(6)).Token;
 
     readonly string root = Path.Combine(Path.GetTempPath(), "follower-" + Guid.NewGuid().ToString("N"));
-    readonly int seed = Environment.GetEnvironmentVariable("RECOVERY_SEED") is { Length: > 0 } given ? int.Parse(given) : Random.Shared.Next();
     readonly SortedDictionary<string, byte[]> model = new(StringComparer.Ordinal);
     readonly ConcurrentDictionary<(string Name, ulong Lsn), UInt128> history = [];
-    readonly Random random;
-
-    protected FollowerContract() => random = new Random(seed);
+    Random random = new();
 
     public virtual void Dispose() => Directory.Delete(root, recursive: true);
 
@@ -56,17 +53,11 @@ public abstract class FollowerContract : IDisposable
         PinExpiry = pin ? TimeSpan.FromDays(1) : TimeSpan.Zero,
     };
 
-    protected async Task Seeded(Func<Task> run)
+    protected Task Seeded(Func<Task> run, [System.Runtime.CompilerServices.CallerMemberName] string name = "") => Seeds.OnceAsync(seeded =>
     {
-        try
-        {
-            await run();
-        }
-        catch (Exception e)
-        {
-            throw new InvalidOperationException($"RECOVERY_SEED={seed}: {e}", e);
-        }
-    }
+        random = seeded;
+        return run();
+    }, name);
 
     protected Store OpenWriter(string name = "writer", bool collect = false) => Store.Open(Options(name, collect: collect));
 
@@ -258,7 +249,10 @@ public abstract class FollowerContract : IDisposable
         StopRemote();
         await using var follower = await Follower.StartAsync(options, Patience);
         await follower.WhenAsync(s => s.Phase == FollowerPhase.Interrupted, Patience);
-        Assert.Equal(RecoveryError.Busy, Assert.Throws<RecoveryException>(() => follower.Read()).Error);
+        // Its copy of the log may reach as far as what it had applied: then it is whole by itself.
+        try { follower.Read().Dispose(); }
+        catch (RecoveryException e) { Assert.Equal(RecoveryError.Busy, e.Error); }
+        await ReadAlongAsync(() => follower, new CancellationTokenSource(TimeSpan.FromMilliseconds(200)).Token);
         StartRemote();
         await follower.ReadableAsync(TimeSpan.FromSeconds(5), Patience);
         await Compare(follower, Write(writer, 5));

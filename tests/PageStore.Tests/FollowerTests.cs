@@ -5,6 +5,7 @@ using RecoveryVfs.RecoveryLog.Tests.Remote;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>Followers of a directory.</summary>
+[Trait(Seeds.Kind, Seeds.Random)]
 public sealed class DirectoryFollowerTests : FollowerContract
 {
     string Bucket => Path.Combine(Root, "bucket");
@@ -20,6 +21,7 @@ public sealed class DirectoryFollowerTests : FollowerContract
 
 /// <summary>Followers of Ceph's gateway.</summary>
 [Collection(S3Collection.Name)]
+[Trait(Seeds.Kind, Seeds.Random)]
 public sealed class S3FollowerTests : FollowerContract
 {
     readonly S3Server server;

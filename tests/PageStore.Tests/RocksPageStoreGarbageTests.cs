@@ -106,6 +106,41 @@ public sealed class RocksPageStoreGarbageTests : IDisposable
     }
 
     [Fact]
+    public void A_compacted_store_holds_what_is_live_and_stays_so()
+    {
+        Write();
+        Write(1, 500);
+        using (var snapshot = store.Snapshot())
+        {
+            Write(1, 100);
+            Assert.True(store.Compact(CancellationToken.None));
+            Assert.Equal((int)Pages, store.ScanAll(1, snapshot: snapshot).Count);
+        }
+        Assert.True(store.Compact(CancellationToken.None));
+        Assert.Equal(0, store.Statistics()["blob_garbage_count"]);
+        Assert.Equal((int)Pages, store.Statistics()["blob_count"]);
+        var dense = BlobBytes;
+        CheckPages(Pages);
+        Write(); // pages are written as quickly as before
+        Assert.InRange(store.Statistics()["blob_count"], (int)Pages * 2, (int)Pages * 2);
+        store.Dispose();
+        store = Open();
+        CheckPages(Pages);
+        Assert.True(store.Compact(CancellationToken.None));
+        Assert.InRange(BlobBytes, dense * 95 / 100, dense * 105 / 100);
+    }
+
+    [Fact]
+    public void Compacting_can_be_cancelled_before_it_begins()
+    {
+        Write();
+        using var cancelled = new CancellationTokenSource();
+        cancelled.Cancel();
+        Assert.False(store.Compact(cancelled.Token));
+        CheckPages(Pages);
+    }
+
+    [Fact]
     public async Task Cancelled_it_ends_and_everything_is_as_it_was()
     {
         for (var i = 0; i < 6; i++)

@@ -27,19 +27,8 @@ public sealed class StoreRemoteTests : IDisposable
         return await StoreRestore.RestoreAsync(plan, Options(name, remote: false));
     }
 
-    [Fact]
-    public async Task Every_commit_can_be_restored_and_the_newest_taken_over()
-    {
-        var seed = Environment.GetEnvironmentVariable("RECOVERY_SEED") is { Length: > 0 } given ? int.Parse(given) : Random.Shared.Next();
-        try
-        {
-            await Run(new Random(seed));
-        }
-        catch (Exception e)
-        {
-            throw new InvalidOperationException($"RECOVERY_SEED={seed}: {e.Message}", e);
-        }
-    }
+    [Fact, Trait(Seeds.Kind, Seeds.Random)]
+    public Task Every_commit_can_be_restored_and_the_newest_taken_over() => Seeds.OnceAsync(Run);
 
     async Task Run(Random random)
     {

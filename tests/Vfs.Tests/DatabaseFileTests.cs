@@ -248,6 +248,8 @@ public class DatabaseFileTests
         Assert.True(long.Parse(db.Do("PRAGMA recovery_sync")) > lsn);
         db.Do("PRAGMA recovery_checkpoint");
         Assert.Equal("ok ok auto", db.Do("PRAGMA recovery_verify; PRAGMA recovery_verify(store); PRAGMA recovery_journal"));
+        Assert.True(long.Parse(db.Do("PRAGMA recovery_compact")) > 0);
+        Assert.Equal("1", db.Do("SELECT count(*) FROM t"));
         Assert.Equal("!1", db.Try("PRAGMA recovery_isolation=wrong"));
         Assert.Equal("!1", db.Try("PRAGMA recovery_page_cache=5"));
         Assert.Equal("", db.Do("PRAGMA recovery_unknown; PRAGMA recovery"));

@@ -38,7 +38,9 @@ public sealed partial class Follower
     {
         try
         {
-            Adopt(Store.OpenReplica(options.Store));
+            var opened = OpenStore();
+            if (opened is null) return false;
+            Adopt(opened);
             Set(s => s with { CaughtUpAt = Store.CompleteAt(Directory) });
             return true;
         }
@@ -49,6 +51,28 @@ public sealed partial class Follower
         }
     }
 
+    /// <summary>Opens the replica with its copy of the log; null when it has nothing, not even whose log it follows.</summary>
+    Store? OpenStore()
+    {
+        var opened = Store.OpenReplica(options.Store);
+        try
+        {
+            if ((source?.LogId ?? opened.SourceLogId) is var logId && logId == default)
+            {
+                opened.Dispose();
+                return null;
+            }
+            opened.SetReplicaSource(logId, 0);
+            opened.KeepRelay();
+            return opened;
+        }
+        catch
+        {
+            opened.Dispose();
+            throw;
+        }
+    }
+
     async Task<StoreObject> FetchSourceAsync(CancellationToken cancellation) =>
         await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
         ?? throw new RecoveryException(RecoveryError.NotFound, $"There is no remote at {context.Store.Location}: store.json is missing. Check the URL.");
@@ -56,9 +80,8 @@ public sealed partial class Follower
     async Task BeginAsync(CancellationToken cancellation)
     {
         var place = await FollowerDirectory.BeginAsync(context, source!, options, cancellation);
-        Adopt(Store.OpenReplica(options.Store));
-        store!.SetReplicaSource(source!.LogId, 0);
-        segments = new RemoteSegments(reading, source, place ?? RemoteLogEnd.Start(source), options.Interval);
+        Adopt(OpenStore()!);
+        segments = new RemoteSegments(reading, source!, place ?? RemoteLogEnd.Start(source!), options.Interval);
         Set(s => s with { Phase = FollowerPhase.CatchingUp, CaughtUpAt = place is null ? null : Store.CompleteAt(Directory) });
     }
 
@@ -67,7 +90,7 @@ public sealed partial class Follower
         lock (gate)
         {
             store = opened;
-            wals = new FollowedWals(opened, options.Store.Disk);
+            wals = FollowedWals.Of(opened, options.Store.Disk);
             hasUnsettled = hasHalfApplied = false;
             unsettledBytes = 0;
             settledAt = options.Store.Time.GetTimestamp();
@@ -225,6 +248,7 @@ public sealed partial class Follower
         {
             throw new DivergedException(e);
         }
+        store.WriteOutRelay();
         hasHalfApplied = false;
         store.SetReplicaSource(source!.LogId, segment.Header.Epoch);
         hasUnsettled |= groups > 0;
@@ -262,7 +286,7 @@ public sealed partial class Follower
     async Task ReopenAsync(CancellationToken stop)
     {
         await CloseUnreadAsync(TimeSpan.Zero, stop);
-        Adopt(Store.OpenReplica(options.Store));
+        Adopt(OpenStore()!);
     }
 
     /// <summary>Closes the store as soon as nobody reads it; after some patience, refuses new readers so that there is such a moment.</summary>

@@ -1,0 +1,25 @@
+namespace RecoveryVfs.Dist.Tests;
+
+/// <summary>The NuGet packages of dist/ as the source of a project.</summary>
+internal static class Packages
+{
+    /// <summary>Makes a project directory restore from dist/; <paramref name="environment"/> is for the dotnet commands on it.</summary>
+    public static void Use(string directory, out Dictionary<string, string> environment)
+    {
+        File.WriteAllText(Path.Combine(directory, "nuget.config"), $"""
+            <configuration>
+              <packageSources>
+                <add key="recovery" value="{Repository.Dist}/packages" />
+              </packageSources>
+            </configuration>
+            """);
+        // A package cache of its own: the machine's may hold the same version of an earlier build. The others come from there.
+        var packages = Path.Combine(directory, "packages");
+        var shared = Environment.GetEnvironmentVariable("NUGET_PACKAGES")
+            ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
+        environment = new() { ["NUGET_PACKAGES"] = packages, ["MSBUILDDISABLENODEREUSE"] = "1" };
+        foreach (var other in Directory.GetDirectories(shared).Where(d => !Path.GetFileName(d).StartsWith("recoveryvfs", StringComparison.Ordinal)))
+            if (Path.GetFileName(other) is var name && (name.StartsWith("sqlitepclraw", StringComparison.Ordinal) || name.StartsWith("microsoft.data", StringComparison.Ordinal)))
+                Command.Run("cp", "-r", other, Directory.CreateDirectory(packages).FullName).MustSucceed();
+    }
+}
