@@ -6,13 +6,15 @@ const string Usage = """
     usage: bench [--quick] [--only=NAME[,NAME]] [--dir=DIRECTORY] [--out=FILE] [--rounds=N] [--side=ours|stock]
 
       --quick   small sizes
-      --only    only the cases that have these rows
+      --only    only the cases that have these rows (follow: all about followers)
       --dir     where the databases are made (default: build/bench)
       --out     the results as JSON (default: dist/bench.json)
       --rounds  how often each side is measured; medians are printed
       --side    one side only, for profiling: its ratios mean nothing
     """;
+if (args is ["--child", "follow", var followerDirectory, var followedUrl, var lastRow]) return FollowSite.Read(followerDirectory, followedUrl, int.Parse(lastRow));
 if (args is ["--child", .. var childArguments]) return KilledChild.Run(childArguments);
+if (args is ["--remote-child", .. var remoteArguments]) return RemoteChild.Do(remoteArguments);
 if (args.Contains("--help"))
 {
     Console.WriteLine(Usage);
@@ -45,19 +47,32 @@ Case[] cases =
     new UpdateCase(),
     new SizeCase(),
     new OpenCase(),
+    new FollowLagCase("remote-s3", s3: true, "durability=remote&sync-interval=5", 30, 150),
+    new FollowLagCase("remote-file", s3: false, "durability=remote&sync-interval=5", 30, 150),
+    new FollowLagCase("async-s3", s3: true, "sync-interval=1000", 0, 1200),
+    new FollowSpeedCase(s3: true),
+    new FollowIdleCase(),
     new SpeedTestCase("rollback"),
     new SpeedTestCase("wal"),
     new KeyValueCase("rollback"),
     new KeyValueCase("wal"),
+    new RemoteCommitCase(),
+    new RemoteBytesCase(),
+    new RemoteAmplificationCase(),
+    new RemoteRequestsCase(),
+    new RemoteDurableCase(),
+    new RemoteRestoreCase(),
 ];
-if (only?.FirstOrDefault(o => !cases.Any(c => c.Names.Contains(o))) is { } stranger)
+// `--only=remote` means all rows whose names begin so.
+bool IsMeant(Case each) => only is null || each.Names.Any(n => only.Any(o => n == o || n.StartsWith(o + "-", StringComparison.Ordinal)));
+if (only?.FirstOrDefault(o => !cases.Any(c => c.Names.Any(n => n == o || n.StartsWith(o + "-", StringComparison.Ordinal)))) is { } stranger)
 {
     Console.Error.WriteLine($"bench: no row is called '{stranger}'. There are: {string.Join(", ", cases.SelectMany(c => c.Names))}");
     return 2;
 }
 foreach (var each in cases)
 {
-    if (only is not null && !only.Any(each.Names.Contains)) continue;
+    if (!IsMeant(each)) continue;
     if (each is ProgramCase && ProgramCase.Missing is { } missing)
     {
         Console.Error.WriteLine($"{each.Names[0]}: left out, {missing} is missing; ./build.sh bench makes it.");
@@ -67,5 +82,6 @@ foreach (var each in cases)
     using var place = settings.NewPlace(each.Names[0]);
     each.Run(place, report);
 }
+RemoteServer.Stop();
 report.Finish(complete: only is null);
 return 0;

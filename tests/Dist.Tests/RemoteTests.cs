@@ -1,93 +1,72 @@
+using RecoveryVfs.TestServers;
+
 namespace RecoveryVfs.Dist.Tests;
 
-/// <summary>What concerns remotes, from every language: shipping, status, loss of the machine, following.</summary>
-public sealed class RemoteTests
+/// <summary>
+/// What is shipped to users, with a real S3 server: the loadable extension (ahead-of-time compiled, where a library that counts on reflection would fail) in
+/// Python and the shell, and the program beside it.
+/// </summary>
+[Collection(S3Collection.Name)]
+public sealed class RemoteTests(S3Server server)
 {
+    static string Program => Path.Combine(Repository.Dist, "recovery");
+
+    Outcome Python(string uri, string code, Dictionary<string, string>? environment = null) => Command.RunWith(environment ?? server.Environment, "/usr/bin/python3", "-c", $"""
+        import sqlite3
+        loader = sqlite3.connect(':memory:')
+        loader.enable_load_extension(True)
+        loader.load_extension('{Repository.Extension}')
+        db = sqlite3.connect('{uri}', uri=True, timeout=0, isolation_level=None)
+        {code}
+        """);
+
+    Outcome Recovery(params string[] arguments) => Command.RunWith(server.Environment, Program, arguments);
+
     [Fact]
-    public void Each_language_ships_and_the_next_goes_on_from_the_remote_after_the_machine_is_lost()
+    public async Task A_machine_is_lost_and_restored_from_S3_through_the_extension_alone()
     {
-        using var bucket = new StoreDirectory();
-        var url = $"file://{bucket.Path}";
-        var languages = new (string Name, Func<StoreDirectory, string, string, Outcome> Run)[] { ("shell", Shell), ("python", Python), ("node", Node), ("again", Shell) };
-        for (var turn = 0; turn < languages.Length; turn++)
-        {
-            using var machine = new StoreDirectory();
-            if (turn > 0) Command.Run(Path.Combine(Repository.Dist, "recovery"), "restore", url, machine.Path).MustSucceed();
-            // Prints the rows found, after its own was shipped, and the status of the remote.
-            var lines = languages[turn].Run(machine, url, languages[turn].Name).MustSucceed().Lines;
-            Assert.Equal(string.Join(',', languages.Take(turn + 1).Select(l => l.Name)), lines[0]);
-            Assert.Contains("remote_state: shipping", lines);
-            Assert.Contains("state: ok", lines);
-        }
+        var remote = $"s3://{await server.NewBucketAsync()}/app";
+        using var store = new StoreDirectory();
+        var uri = $"{store.Uri}&remote={remote}";
+        Python(uri + "&durability=remote", "db.execute('CREATE TABLE t(x)'); [db.execute('INSERT INTO t VALUES (?)', (i,)) for i in range(100)]").MustSucceed();
+        // Killed by its end, without a close: what returned is there.
+        Directory.Delete(store.Path, recursive: true);
+        Directory.CreateDirectory(store.Path);
+        var status = Python(uri + "&auto-restore=on",
+            "print(db.execute('SELECT count(*) FROM t').fetchone()[0]); print(db.execute('PRAGMA integrity_check').fetchone()[0]); "
+            + "db.execute('INSERT INTO t VALUES (100)'); db.execute('PRAGMA recovery_sync').fetchone(); print(db.execute('PRAGMA recovery_verify=remote').fetchone()[0]); "
+            + "print(db.execute('PRAGMA recovery_status').fetchone()[0])").MustSucceed();
+        Assert.Equal(["100", "ok", "ok"], status.Lines[..3]);
+        Assert.Contains("remote_healthy: yes", status.Output);
+        Recovery("status", remote).MustSucceed();
+        Recovery("verify", remote).MustSucceed();
+        var plain = Path.Combine(store.Path, "plain.sqlite");
+        Recovery("restore", remote, "--database", "app.db", "-o", plain).MustSucceed();
+        Assert.Equal("101", Command.Run("sqlite3", plain, "SELECT count(*) FROM t").MustSucceed().Output.Trim());
+        var place = Path.Combine(store.Path, "elsewhere");
+        Recovery("restore", remote, place).MustSucceed();
+        Assert.Equal("101", Command.RunWith(server.Environment, "sqlite3", "-batch", "-bail", "-cmd", ".load " + Repository.Extension,
+            "-cmd", $".open 'file:{place}/app.db?vfs=recovery&remote={remote}'", ":memory:", "SELECT count(*) FROM t").MustSucceed().Output.Trim());
     }
 
     [Fact]
-    public async Task A_follower_in_one_language_sees_what_another_commits()
+    public async Task Wrong_credentials_and_a_missing_bucket_look_ill_and_stop_no_commit()
     {
-        using var bucket = new StoreDirectory();
-        using var machine = new StoreDirectory();
-        using var replica = new StoreDirectory();
-        using var writer = Command.Start(new() { ["RECOVERY_REMOTE"] = $"file://{bucket.Path}", ["RECOVERY_SYNC_INTERVAL"] = "20" }, "node", NodeExample.HostProgram("commits.js"),
-            Repository.Extension, machine.Path, "200");
-        while (await writer.StandardOutput.ReadLineAsync() is { } line && line != "200") { }
-        // The writer still has its store open. (sqlite3 tells nothing but what is asked, so poll until the rows have come.)
-        var follower = Command.RunWith(new() { ["RECOVERY_FOLLOW"] = $"file://{bucket.Path}", ["RECOVERY_FOLLOW_INTERVAL"] = "20" }, "/usr/bin/python3", "-c", $"""
-            import sqlite3, time
-            loader = sqlite3.connect(':memory:')
-            loader.enable_load_extension(True)
-            loader.load_extension('{Repository.Extension}')
-            until = time.monotonic() + 60
-            rows = None
-            while rows != 200 and time.monotonic() < until:
-                try:
-                    db = sqlite3.connect('file:{replica.Path}/app.db?vfs=recovery&mode=ro', uri=True)
-                    rows = db.execute('SELECT count(*) FROM n').fetchone()[0]
-                    db.close()
-                except sqlite3.OperationalError as problem:
-                    rows = str(problem)
-            print(rows)
-            db = sqlite3.connect('file:{replica.Path}/app.db?vfs=recovery&mode=ro', uri=True)
-            print(db.execute('PRAGMA integrity_check').fetchone()[0])
-            try:
-                db.execute("INSERT INTO n VALUES(1000, 'mine')")
-            except sqlite3.OperationalError as problem:
-                print(problem)
-            """).MustSucceed();
-        Assert.Equal(["200", "ok", "attempt to write a readonly database"], follower.Lines);
-        writer.StandardInput.Close();
-        await writer.WaitForExitAsync();
-        Assert.Equal(0, writer.ExitCode);
+        using var store = new StoreDirectory();
+        var bucket = await server.NewBucketAsync();
+        const string code = """
+            import time
+            db.execute('CREATE TABLE IF NOT EXISTS t(x)')
+            end = time.time() + 60
+            status = ''
+            while 'remote_state: outage' not in status and time.time() < end: status = db.execute('PRAGMA recovery_status').fetchone()[0]
+            db.execute('INSERT INTO t VALUES (1)')
+            print(status)
+            """;
+        var wrong = Python($"{store.Uri}&remote=s3://{bucket}/app", code, new(server.Environment) { ["AWS_SECRET_ACCESS_KEY"] = "wrong" }).MustSucceed().Output;
+        Assert.Contains("remote_healthy: no", wrong);
+        Assert.Contains("credentials", wrong);
+        var missing = Python($"{store.Uri}&remote=s3://no-such-bucket/app", code).MustSucceed().Output;
+        Assert.Contains("NoSuchBucket", missing);
     }
-
-    const string Create = "CREATE TABLE IF NOT EXISTS t(x)";
-
-    static Outcome Shell(StoreDirectory machine, string url, string name) =>
-        Command.RunWith(new() { ["RECOVERY_REMOTE"] = url }, "sqlite3", "-batch", "-bail", "-cmd", ".load " + Repository.Extension, "-cmd", $".open '{machine.Uri}'", ":memory:",
-            $"{Create}; INSERT INTO t VALUES('{name}'); SELECT group_concat(x) FROM t; PRAGMA recovery_sync; PRAGMA recovery_status");
-
-    static Outcome Python(StoreDirectory machine, string url, string name) =>
-        Command.RunWith(new() { ["RECOVERY_REMOTE"] = url }, "/usr/bin/python3", "-c", $"""
-            import sqlite3
-            loader = sqlite3.connect(':memory:')
-            loader.enable_load_extension(True)
-            loader.load_extension('{Repository.Extension}')
-            db = sqlite3.connect('{machine.Uri}', uri=True, isolation_level=None)
-            db.execute("{Create}")
-            db.execute("INSERT INTO t VALUES('{name}')")
-            print(db.execute('SELECT group_concat(x) FROM t').fetchone()[0])
-            db.execute('PRAGMA recovery_sync').fetchall()
-            print(db.execute('PRAGMA recovery_status').fetchone()[0])
-            """);
-
-    static Outcome Node(StoreDirectory machine, string url, string name) =>
-        Command.RunWith(new() { ["RECOVERY_REMOTE"] = url, ["RECOVERY_VFS_DEFAULT"] = "1", ["NODE_PATH"] = Path.Combine(Path.GetDirectoryName(NodeExample.Script)!, "node_modules") },
-            "node", "-e", $$"""
-            const Database = require('better-sqlite3');
-            new Database(':memory:').loadExtension('{{Repository.Extension}}').close();
-            const db = new Database('{{machine.Path}}/app.db');
-            db.exec("{{Create}}; INSERT INTO t VALUES('{{name}}')");
-            console.log(db.prepare('SELECT group_concat(x) FROM t').pluck().get());
-            db.pragma('recovery_sync');
-            console.log(db.pragma('recovery_status', { simple: true }));
-            """);
 }

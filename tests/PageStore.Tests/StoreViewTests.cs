@@ -257,6 +257,35 @@ public sealed class StoreViewTests : IDisposable
         Assert.Equal(RecoveryError.NotFound, Assert.Throws<RecoveryException>(() => StoreView.Open(Options())).Error);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Damage_in_the_log_is_reported_and_not_taken_for_its_end(bool inNewest) => Seeded(() =>
+    {
+        string[] Segments() => [.. Directory.GetFiles(Path.Combine(Options().Directory, "log"), "*.log").Order(StringComparer.Ordinal)];
+        // With some records behind the one that will be damaged.
+        bool IsNewestShort(Store writer) => writer.Log.LastLsn < Convert.ToUInt64(Path.GetFileNameWithoutExtension(Segments()[^1]), 16) + 5;
+        using (var writer = Store.Open(Options(inMemory: true)))
+            for (var i = 0; i < 200 || IsNewestShort(writer); i++)
+            {
+                StoreTests.Transaction(random, writer, model);
+                writer.Sync();
+            }
+        var segments = Segments();
+        var segment = inNewest ? segments[^1] : segments[random.Next(segments.Length - 1)];
+        using (var file = new FileStream(segment, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite))
+        {
+            // In the first record's body.
+            file.Position = 64 + 28 + 1;
+            var b = file.ReadByte();
+            file.Position--;
+            file.WriteByte((byte)(b ^ 4));
+        }
+        var e = Assert.Throws<RecoveryException>(() => StoreView.Open(Options(inMemory: true)));
+        Assert.Equal(RecoveryError.Corrupt, e.Error);
+        Assert.Contains(segment, e.Message);
+    });
+
     [Fact]
     public void Damage_below_is_reported_and_never_shown() => Seeded(() =>
     {

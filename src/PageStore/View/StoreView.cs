@@ -96,6 +96,11 @@ public sealed class StoreView : IFollowedStore, IDisposable
                 Adopt(ViewedState.Open(options));
                 return;
             }
+            catch (RecoveryException e) when (e.Error == RecoveryError.Busy && current is { IsBroken: false, IsReplica: true })
+            {
+                // Its follower is being made or catches up: what was shown before is as good as ever.
+                return;
+            }
             catch (RecoveryException e) when (IsAnswerable(e))
             {
                 if (!System.IO.Directory.Exists(Directory))
@@ -104,7 +109,6 @@ public sealed class StoreView : IFollowedStore, IDisposable
                 if (tries < TriesMax && quiet < QuietTriesMax) continue;
                 if (FollowerDirectory.IsUnfinished(Directory))
                 {
-                    // Its follower fills it anew: what was shown before is as good as ever.
                     if (current is { IsBroken: false }) return;
                     throw new RecoveryException(RecoveryError.Busy, $"The follower {Directory} starts over from the remote's hints. Try again in a while.", e);
                 }

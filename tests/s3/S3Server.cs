@@ -4,16 +4,8 @@ using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Amazon.Runtime;
 using Amazon.S3;
-using RecoveryVfs.RecoveryLog.Remote;
 
-namespace RecoveryVfs.RecoveryLog.Tests.Remote;
-
-/// <summary>Tests that share one real S3 server.</summary>
-[CollectionDefinition(Name)]
-public sealed class S3Collection : ICollectionFixture<S3Server>
-{
-    public const string Name = "S3";
-}
+namespace RecoveryVfs.TestServers;
 
 /// <summary>Ceph's RADOS Gateway on loopback, started by the scripts in tests/s3; its packages are installed when they are missing.</summary>
 public sealed class S3Server : IDisposable
@@ -38,23 +30,61 @@ public sealed class S3Server : IDisposable
 
     public Uri Endpoint { get; }
 
-    public static AWSCredentials Credentials { get; } = new BasicAWSCredentials(AccessKey, SecretKey);
-
-    /// <summary>A new bucket, and a prefix in it.</summary>
-    public async Task<RemoteUrl> NewRemoteAsync()
+    /// <summary>What a program needs in its environment to use the server.</summary>
+    public Dictionary<string, string> Environment => new()
     {
-        var name = $"bucket-{Interlocked.Increment(ref buckets)}";
-        using var client = new AmazonS3Client(Credentials, new AmazonS3Config { ServiceURL = Endpoint.AbsoluteUri, ForcePathStyle = true });
-        await client.PutBucketAsync(name);
-        return RemoteUrl.Parse($"s3://{name}/a/prefix?endpoint={Endpoint}", _ => null);
+        ["AWS_ENDPOINT_URL"] = Endpoint.AbsoluteUri,
+        ["AWS_ACCESS_KEY_ID"] = AccessKey,
+        ["AWS_SECRET_ACCESS_KEY"] = SecretKey,
+        ["AWS_REGION"] = "us-east-1",
+    };
+
+    /// <summary>Lets what opens remotes by their URL find the keys, as a user would give them.</summary>
+    public static void SetEnvironment()
+    {
+        System.Environment.SetEnvironmentVariable("AWS_ACCESS_KEY_ID", AccessKey);
+        System.Environment.SetEnvironmentVariable("AWS_SECRET_ACCESS_KEY", SecretKey);
+        System.Environment.SetEnvironmentVariable("AWS_REGION", "us-east-1");
     }
 
-    public async Task<S3ObjectStore> NewStoreAsync() => new(await NewRemoteAsync(), TimeProvider.System, Credentials);
+    /// <summary>A user who may read a bucket and list it, and nothing else.</summary>
+    public async Task<AWSCredentials> NewReaderAsync(string bucket)
+    {
+        var name = $"reader{Interlocked.Increment(ref buckets)}";
+        Run("radosgw-admin", ["-c", Path.Combine(directory, "ceph.conf"), "-n", "client.rgw.a", "user", "create", $"--uid={name}", $"--display-name={name}",
+            $"--access-key={name}key", $"--secret-key={name}secret"]);
+        using var client = NewClient();
+        await client.PutBucketPolicyAsync(bucket, $$"""
+            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam:::user/{{name}}"]},
+             "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": ["arn:aws:s3:::{{bucket}}", "arn:aws:s3:::{{bucket}}/*"]}]}
+            """);
+        return new BasicAWSCredentials(name + "key", name + "secret");
+    }
+
+    AmazonS3Client NewClient() => new(Credentials, new AmazonS3Config { ServiceURL = Endpoint.AbsoluteUri, ForcePathStyle = true });
+
+    public static AWSCredentials Credentials { get; } = new BasicAWSCredentials(AccessKey, SecretKey);
+
+    /// <summary>Makes a bucket; returns its name.</summary>
+    public async Task<string> NewBucketAsync()
+    {
+        var name = $"bucket-{Interlocked.Increment(ref buckets)}";
+        using var client = NewClient();
+        await client.PutBucketAsync(name);
+        return name;
+    }
 
     /// <summary>Kills the gateway, as an outage; the objects stay.</summary>
     public void StopGateway() => Run(Script("ceph-rgw.sh"), ["stop", directory]);
 
     public void StartGateway() => Run(Script("ceph-rgw.sh"), ["start", directory]);
+
+    /// <summary>The gateway takes requests and does not answer them, until <see cref="ResumeGateway"/>.</summary>
+    public void PauseGateway() => SignalGateway("-STOP");
+
+    public void ResumeGateway() => SignalGateway("-CONT");
+
+    void SignalGateway(string signal) => Run("kill", [signal, File.ReadAllText(Path.Combine(directory, "run/client.rgw.a.pid")).Trim()]);
 
     public void Dispose()
     {
@@ -63,7 +93,7 @@ public sealed class S3Server : IDisposable
     }
 
     static string Script(string name, [CallerFilePath] string here = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../s3", name));
+        Path.Combine(Path.GetDirectoryName(here)!, name);
 
     internal static int FreePort()
     {
