@@ -98,7 +98,7 @@ public sealed partial class Store
         if (record.Lsn != NextLsn)
             throw new RecoveryException(RecoveryError.Invalid, $"The replica {Directory} needs LSN {NextLsn} next and was given {record.Lsn}.");
         if (record.Kind == RecordKind.PageCommit) pending.WaitForRoom();
-        relay?.AppendCopy(record);
+        AppendToRelay(record);
         if (record.Lsn > hintsLsn)
         {
             live.ApplyOfOther(record);
@@ -123,7 +123,7 @@ public sealed partial class Store
         LocalHints.Publish(options.Disk, Directory, hints);
         settledLsn = hints.Lsn;
         UnlinkGone(hints);
-        relay?.DropBefore(hints.ReplayFrom);
+        SettleRelay();
     }
 
     /// <summary>Plain files that the followed store has deleted: a replay from these hints on does not need them.</summary>
