@@ -20,7 +20,7 @@ internal sealed class ViewedState : IReadHost
     long rebasedAt;
     ManifestMark rebasedFrom;
     int readers;
-    bool retired, broken;
+    bool retired, broken, stuck;
 
     ViewedState(StoreOptions options, LayeredPageStore pages, Store store, LogTail? tail, bool isReplica, Guid logId)
     {
@@ -38,7 +38,7 @@ internal sealed class ViewedState : IReadHost
     /// <summary>The log's identity.</summary>
     public Guid LogId { get; }
 
-    /// <summary>Whether what it shows may be wrong, because something failed half way.</summary>
+    /// <summary>Whether what it shows may be wrong, because something failed.</summary>
     public bool IsBroken => broken;
 
     static string PagesOf(StoreOptions options) => Path.Combine(options.Directory, "pages");
@@ -59,6 +59,7 @@ internal sealed class ViewedState : IReadHost
             var (applied, from) = (pages.Applied, store.NextLsn);
             var tail = OpenTail(options, isReplica, hints, from);
             var opened = new ViewedState(options, pages, store, tail, isReplica, tail?.LogId ?? hints!.LogId);
+            store.SetReplicaSource(opened.LogId, 0);
             opened.ReadToEnd();
             var least = Math.Max(applied, hints?.Lsn ?? 0);
             if (opened.Lsn < least)
@@ -142,17 +143,19 @@ internal sealed class ViewedState : IReadHost
     /// <summary>Takes what the log has got since. False when that cannot be: then open anew.</summary>
     public bool TryAdvance()
     {
-        if (broken) return false;
+        if (broken || stuck) return false;
         if (tail is null) return !Directory.Exists(Path.Combine(LogHome(options, IsReplica), "log")) && IsReplica == Store.HasReplicaMark(options.Directory);
         return TryTake() && (!IsRebaseDue || TryRebase());
     }
 
     bool TryTake()
     {
-        // Until it is done: what throws leaves a part undone.
+        // What throws may have been published before it was found wrong.
         broken = true;
         var taken = tail!.TryAdvance(Take);
-        broken = tail.IsWithinGroup;
+        broken = false;
+        // A group that was taken in part is not shown, but nothing can follow it.
+        stuck = tail.IsWithinGroup;
         return taken;
     }
 
