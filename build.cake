@@ -86,35 +86,36 @@ Task("build").Does(() =>
 
 static readonly FilePath DistProject = "tests/Dist.Tests/Dist.Tests.csproj";
 
+IEnumerable<FilePath> UnitProjects() =>
+    GetFiles("tests/*/*.csproj").Where(file => file.FullPath != MakeAbsolute(DistProject).FullPath).OrderBy(file => file.FullPath);
+
 void UnitTests()
 {
-    var results = Directory("build/test-results");
-    CleanDirectory(results);
-    foreach (var project in GetFiles("tests/*/*.csproj").OrderBy(file => file.FullPath))
-        if (project.FullPath != MakeAbsolute(DistProject).FullPath)
-            TestProject(project, results);
+    CleanDirectory("build/test-results");
+    foreach (var project in UnitProjects())
+        TestProject(project, TestsOfTest());
 }
 
 /// What dist/ holds, used from other languages and from an empty project.
-void DistTests() => TestProject(DistProject, Directory("build/test-results"));
+void DistTests() => TestProject(DistProject, TestsOfTest());
 
-void TestProject(FilePath project, DirectoryPath results)
+/// All but the big ones, or what was asked for.
+string TestsOfTest() => Argument("filter", "") is { Length: > 0 } asked ? asked : "Kind!=Big";
+
+void TestProject(FilePath project, string filter, Dictionary<string, string> environment = null, bool mayBeEmpty = false)
 {
+    var results = Directory("build/test-results");
     var name = project.GetFilenameWithoutExtension().ToString();
-    var arguments = new List<string>
-    {
-        "test", project.FullPath, "-c", Configuration, "--no-build", "--nologo", "--results-directory", results.FullPath,
-        "--logger", $"trx;LogFileName={name}.trx", "--logger", "console;verbosity=normal",
-        "--blame-hang-timeout", "10m", "--blame-hang-dump-type", "none",
-    };
-    var filter = Argument("filter", "");
-    if (filter != "")
-        arguments.AddRange(["--filter", filter]);
-    var code = Run("dotnet", arguments.ToArray());
-    var (projectPassed, projectFailed) = ReadTrx(results.CombineWithFilePath(name + ".trx"));
+    var trx = results.Path.CombineWithFilePath(name + ".trx");
+    if (FileExists(trx))
+        DeleteFile(trx);
+    var code = RunWith(environment, "dotnet", "test", project.FullPath, "-c", Configuration, "--no-build", "--nologo", "--results-directory", results,
+        "--logger", $"trx;LogFileName={name}.trx", "--logger", "console;verbosity=normal", "--filter", filter,
+        "--blame-hang-timeout", "10m", "--blame-hang-dump-type", "none");
+    var (projectPassed, projectFailed) = ReadTrx(trx);
     if (projectFailed == 0 && code != 0)
         projectFailed = 1; // The run broke off: what it had passed still counts, and so does that.
-    if (projectPassed + projectFailed == 0 && filter == "")
+    if (projectPassed + projectFailed == 0 && !mayBeEmpty && !HasArgument("filter"))
     {
         Error("{0} ran no test.", name);
         projectFailed = 1;
@@ -137,11 +138,16 @@ void TestProject(FilePath project, DirectoryPath results)
 void Dist()
 {
     CleanDirectory("dist");
+    PublishExtension();
+    PublishCli();
+    Pack();
+}
+
+void PublishExtension()
+{
     Must("native/bundle.sh", "dist");
     Must("dotnet", "publish", "src/Extension", "-c", Configuration, "-v", "quiet", "--nologo", "-clp:NoSummary");
     CopyFileToDirectory($"src/Extension/bin/{Configuration}/net9.0/{Runtime}/publish/recovery.so", "dist");
-    PublishCli();
-    Pack();
 }
 
 /// The program `recovery`, as one file beside the native libraries.
@@ -205,6 +211,38 @@ Task("test").IsDependentOn("build").Does(() =>
     Part("suite", () => Suite(fast: true));
 });
 
+// ---- soak ---------------------------------------------------------------------------------------------------------------
+
+/// For long: the tests that are too big for `test`, once, then the random tests of every project in rounds, with fresh seeds each, until
+/// the time is up. A failing test names its seed; what ran when a process died stands at the end of build/soak/seeds.log.
+void Soak(int minutes)
+{
+    var seconds = Argument("seconds", Math.Clamp(minutes, 2, 15)); // a random test and round
+    var end = DateTime.UtcNow.AddMinutes(minutes);
+    CleanDirectory("build/soak");
+    var soaking = new Dictionary<string, string>
+    {
+        ["RECOVERY_SOAK_SECONDS"] = seconds.ToString(),
+        ["RECOVERY_SOAK_LOG"] = MakeAbsolute(File("build/soak/seeds.log")).FullPath,
+    };
+    var projects = UnitProjects().Append(DistProject).Where(project => SoakSelected(project)).ToList();
+    foreach (var project in SoakSelected("big") ? UnitProjects().Append(DistProject) : [])
+        TestProject(project, "Kind=Big", mayBeEmpty: true);
+    for (var round = 1; projects.Count > 0 && (round == 1 || DateTime.UtcNow < end); round++)
+    {
+        Console.WriteLine($"== soak: round {round}, {seconds} s a test, {Math.Max(0, (end - DateTime.UtcNow).TotalMinutes):0} minutes left; {passed} passed, {failed} failed so far");
+        foreach (var project in projects)
+            if (round == 1 || DateTime.UtcNow < end)
+                TestProject(project, Argument("filter", "") is { Length: > 0 } asked ? $"Kind=Random&({asked})" : "Kind=Random", soaking, mayBeEmpty: true);
+    }
+}
+
+/// --only names parts of project names (Vfs, PageStore...), and `big`.
+bool SoakSelected(object part) => Argument("only", "") is var only
+    && (only == "" || only.Split(',').Any(one => part.ToString().Contains(one, StringComparison.OrdinalIgnoreCase)));
+
+Task("soak").IsDependentOn("dist").Does(() => Soak(Argument("minutes", 30)));
+
 // ---- bench --------------------------------------------------------------------------------------------------------------
 
 Task("bench").Does(() =>
@@ -216,6 +254,12 @@ Task("bench").Does(() =>
         arguments.Add("--quick");
     if (HasArgument("only"))
         arguments.Add("--only=" + Argument<string>("only"));
+    // SQLite's own programs run through the extension.
+    if (!HasArgument("only") || new[] { "speedtest1", "kvtest" }.Any(Argument<string>("only").Contains))
+    {
+        Must("tests/sqlite-suite/build-programs.sh");
+        PublishExtension();
+    }
     Must("bench/bin/" + Configuration + "/net10.0/bench", arguments.ToArray());
 });
 
@@ -241,10 +285,10 @@ catch (Exception problem)
 {
     Error(problem.Message);
     exitCode = 1;
-    failed += target is "test" or "suite" ? 1 : 0;
+    failed += target is "test" or "suite" or "soak" ? 1 : 0;
 }
 
-if (target is "test" or "suite")
+if (target is "test" or "suite" or "soak")
 {
     Console.WriteLine($"{passed} passed, {failed} failed"); // The last line, for people and machines.
     exitCode = failed > 0 || passed == 0 ? 1 : 0;

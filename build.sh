@@ -12,6 +12,10 @@ usage: ./build.sh TARGET [options]
   test      all tests; ends with "N passed, N failed"
               --only=PART[,PART]   parts: unit dist suite
               --filter=EXPRESSION  of the unit tests, as `dotnet test --filter` takes it
+  soak      random tests with fresh seeds, kills and big databases, for long; ends with "N passed, N failed"
+              --minutes=N          for how long (default 30; the big ones come on top)
+              --only=NAME[,NAME]   of RecoveryLog PageStore Vfs Tail Cli Dist, and big
+              --filter=EXPRESSION  of the random tests, as `dotnet test --filter` takes it
   suite     SQLite's own test suite with this VFS as the default one
               --setting=1|2|3|all  1 isolation=locking journal=plain, 2 defaults, 3 journal_mode=wal (default: all)
               --fast               the subset that `test` runs
@@ -30,7 +34,7 @@ TEXT
 target=${1:-help}
 case $target in
   help | --help | -h) help; exit 0 ;;
-  demo | build | test | suite | bench | dist | format) shift ;;
+  demo | build | test | soak | suite | bench | dist | format) shift ;;
   *) echo "build.sh: no target '$target'" >&2; help >&2; exit 2 ;;
 esac
 
@@ -63,17 +67,19 @@ need liblz4-dev /usr/include/lz4.h
 need zlib1g-dev /usr/include/zlib.h
 need ca-certificates /etc/ssl/certs/ca-certificates.crt
 case $target in
-  dist | test | suite | bench)
+  dist | test | soak | suite | bench)
     need libsqlite3-dev /usr/include/sqlite3ext.h
     ;;&
-  test | suite)
+  test | suite | bench)
     need make make
     need dpkg-dev dpkg-source
     need tcl-dev /usr/include/tcl/tcl.h
     need tcl tclsh
+    ;;&
+  test | soak | suite)
     need python3 python3
     ;;&
-  test)
+  test | soak)
     need sqlite3 sqlite3
     need nodejs node
     need libnode-dev /usr/include/node/node.h

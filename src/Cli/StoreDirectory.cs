@@ -60,6 +60,9 @@ internal sealed partial class StoreDirectory
 
     public bool IsReplica => Mark("replica") is not null;
 
+    /// <summary>Where the directory <c>log</c> is: a replica keeps what it has not settled apart.</summary>
+    string LogHome => IsReplica ? System.IO.Path.Combine(Path, "relay") : Path;
+
     public string SalvageDirectory => System.IO.Path.Combine(Path, "salvage");
 
     string? Mark(string name)
@@ -101,9 +104,8 @@ internal sealed partial class StoreDirectory
             {
                 var hints = LocalHints.LoadNewest(LocalDisk.Instance, Path);
                 start(hints);
-                var directory = System.IO.Path.Combine(Path, "log");
                 if (SegmentFiles().FirstOrDefault() is not { } oldest) return (hints, null);
-                using var log = LocalLog.Open(LocalDisk.Instance, Path, new LogOptions { ReadOnly = true }, oldest.FirstLsn, take);
+                using var log = LocalLog.Open(LocalDisk.Instance, LogHome, new LogOptions { ReadOnly = true }, oldest.FirstLsn, take);
                 return (hints, new LocalLogEnd(log.LogId, log.Epoch, oldest.FirstLsn, log.LastLsn, log.SizeBytes));
             }
             catch (Exception e) when (tries < Tries && e is RecoveryException or IOException && Holder() is not null)
@@ -116,7 +118,7 @@ internal sealed partial class StoreDirectory
     /// <summary>The files of the local log, oldest first.</summary>
     public IReadOnlyList<LocalSegmentFile> SegmentFiles()
     {
-        var directory = new DirectoryInfo(System.IO.Path.Combine(Path, "log"));
+        var directory = new DirectoryInfo(System.IO.Path.Combine(LogHome, "log"));
         if (!directory.Exists) return [];
         return [.. directory.EnumerateFiles("*.log")
             .Where(f => f.Name.Length == 20 && ulong.TryParse(f.Name.AsSpan(0, 16), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out _))

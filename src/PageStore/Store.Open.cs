@@ -83,6 +83,7 @@ public sealed partial class Store
     void Replay(FileRecorder? recorder)
     {
         RefuseReplica();
+        DeleteRelay();
         var (hints, createAt, epoch) = BeginAfterRestore(LoadHints());
         var applied = pages.Applied;
         var replay = new StoreReplay(this, applied, hintsLsn);
@@ -95,6 +96,8 @@ public sealed partial class Store
                 CreateAt = createAt,
                 Epoch = epoch,
                 MaxLogBytes = options.MaxLocalLogBytes,
+                SegmentBytes = options.SegmentBytes,
+                FirstSegmentBytes = Math.Min(options.SegmentBytes, 1 << 20),
                 Time = options.Time,
                 OnAppended = (in Record record) => live.Apply(record),
             }, ReplayFrom(hints, applied), (in Record record) =>
@@ -123,9 +126,10 @@ public sealed partial class Store
     /// <summary>The first record that a replay needs: what the hints say, or later when the page store went on since.</summary>
     static ulong ReplayFrom(Hints? hints, ulong applied) => hints is null ? 1 : Math.Max(hints.ReplayFrom, Math.Min(hints.Lsn, applied) + 1);
 
-    Hints? LoadHints()
+    Hints? LoadHints() => AdoptHints(LocalHints.LoadNewest(options.Disk, Directory));
+
+    Hints? AdoptHints(Hints? hints)
     {
-        var hints = LocalHints.LoadNewest(options.Disk, Directory);
         hintsLsn = hints?.Lsn ?? 0;
         replayFrom = hints?.ReplayFrom ?? 1;
         if (hints is null) return null;
@@ -238,7 +242,8 @@ public sealed partial class Store
         disposed = true;
         try
         {
-            if (IsReplica) Settle();
+            if (viewedWals is not null) { }
+            else if (IsReplica) Settle();
             else if (poison is null && log.Poison is null && !options.ReadOnly) CloseCleanly();
         }
         catch (RecoveryException)
@@ -270,6 +275,8 @@ public sealed partial class Store
         applier?.Dispose();
         files?.Dispose();
         replicaPlain?.Dispose();
+        viewedWals?.Dispose();
+        CloseRelay();
         pending.Clear();
         log?.Dispose();
         Cache.Dispose();

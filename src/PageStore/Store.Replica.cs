@@ -98,10 +98,12 @@ public sealed partial class Store
         if (record.Lsn != NextLsn)
             throw new RecoveryException(RecoveryError.Invalid, $"The replica {Directory} needs LSN {NextLsn} next and was given {record.Lsn}.");
         if (record.Kind == RecordKind.PageCommit) pending.WaitForRoom();
+        relay?.AppendCopy(record);
         if (record.Lsn > hintsLsn)
         {
             live.ApplyOfOther(record);
-            replicaPlain!.Take(record, live);
+            replicaPlain?.Take(record, live);
+            viewedWals?.Take(record, live);
         }
         if (record.Lsn > hintsLsn || record.Kind is RecordKind.PageCommit or RecordKind.DatabaseDeleted) replicaReplay!.Take(record);
         replicaLsn = record.Lsn;
@@ -121,6 +123,7 @@ public sealed partial class Store
         LocalHints.Publish(options.Disk, Directory, hints);
         settledLsn = hints.Lsn;
         UnlinkGone(hints);
+        relay?.DropBefore(hints.ReplayFrom);
     }
 
     /// <summary>Plain files that the followed store has deleted: a replay from these hints on does not need them.</summary>
@@ -142,6 +145,8 @@ public sealed partial class Store
         File.WriteAllText(Path.Combine(Directory, RestoredMark), $"{replicaLsn}\n");
         options.Disk.SyncDirectory(Directory);
         File.Delete(Path.Combine(Directory, ReplicaMark));
+        CloseRelay();
+        DeleteRelay();
         Dispose();
     }
 
@@ -176,6 +181,6 @@ public sealed partial class Store
     {
         if (File.Exists(Path.Combine(Directory, ReplicaMark)))
             throw new RecoveryException(RecoveryError.ReadOnly,
-                $"The store {Directory} follows another one and takes no writes. Read it with mode=ro&follow=URL, or make it a store of its own with `recovery-tail URL --into DIR --promote`.");
+                $"The store {Directory} follows another one and takes no writes. Read it with mode=ro, or make it a store of its own with `recovery-tail URL --into DIR --promote`.");
     }
 }

@@ -33,7 +33,7 @@ public sealed partial class Store : IDisposable
     internal PageCache Cache { get; }
     internal PageBuffers Buffers { get; }
     internal Catalog Catalog { get; }
-    internal string SpillDirectory => Path.Combine(Directory, "spill");
+    internal string SpillDirectory => options.ReadOnly ? Path.GetTempPath() : Path.Combine(Directory, "spill");
 
     /// <summary>The store's directory.</summary>
     public string Directory => options.Directory;
@@ -74,7 +74,7 @@ public sealed partial class Store : IDisposable
         if (!deleted) return;
         commit.Ready = true;
         applier!.Notify();
-        if (durable) MakeDurable(commit.Lsn, true);
+        MakeDurable(commit.Lsn, durable);
     }
 
     /// <summary>Starts a transaction's private pages on top of <paramref name="basis"/>, a pinned or the newest version.</summary>

@@ -27,7 +27,7 @@ internal static class StoreLock
                 var holder = LockFile.ReadText(path);
                 return new RecoveryException(RecoveryError.Busy, holder.StartsWith($"pid {Environment.ProcessId} ", StringComparison.Ordinal)
                     ? $"The store {directory} is open in this process already, through another SQLite library (a provider and an extension?). Use one of them."
-                    : $"The store {directory} is open for writing in another process: {(holder.Length > 0 ? holder : "unknown")}. Close it there first; one process has a store at a time.");
+                    : $"The store {directory} is open for writing in another process: {(holder.Length > 0 ? holder : "unknown")}. One process writes a store at a time: close it there first, or read it with mode=ro.");
             case NoAccess:
                 return new RecoveryException(RecoveryError.CannotOpen,
                     $"No right to write {path}. Give this user write access to the directory.");

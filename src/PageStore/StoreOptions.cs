@@ -38,6 +38,9 @@ public sealed record StoreOptions
     /// <summary>The local disk under the log, the plain files and the hints.</summary>
     public ILogDisk Disk { get; init; } = LocalDisk.Instance;
 
+    /// <summary>Size of a log segment; tests take small ones.</summary>
+    internal long SegmentBytes { get; init; } = 4L << 20;
+
     /// <summary>The source of time.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 }

@@ -58,7 +58,8 @@ internal static class DatabaseOpening
         return stub;
     }
 
-    static string StoreOf(string path, Stub stub, RecoveryOptions options)
+    /// <summary>The store that a path leads to.</summary>
+    public static string StoreOf(string path, Stub stub, RecoveryOptions options)
     {
         var wanted = options.Store is { } store ? Path.TrimEndingDirectorySeparator(Path.GetFullPath(store)) : null;
         if (stub.Store is not { } actual) return wanted ?? Path.Combine(Path.GetDirectoryName(path)!, ".recovery");
@@ -102,8 +103,7 @@ internal static class DatabaseOpening
         if (database is null)
         {
             if (stub.Content == PathContent.Stub)
-                throw new RecoveryException(RecoveryError.CannotOpen,
-                    $"{path} says that it is the database {name} of the store {store.Directory}, but the store does not have it. Delete {path} to start anew, or restore the store.");
+                throw Lost(path, name, store.Directory);
             if (readOnly) throw Missing(path);
             database = store.Store.Create(name);
         }
@@ -119,5 +119,10 @@ internal static class DatabaseOpening
         };
     }
 
-    static RecoveryException Missing(string path) => new(RecoveryError.CannotOpen, $"There is no database at {path}.");
+    /// <summary>The stub knows a database that the store does not.</summary>
+    public static RecoveryException Lost(string path, string name, string store) => new(RecoveryError.CannotOpen,
+        $"{path} says that it is the database {name} of the store {store}, but the store does not have it. Delete {path} to start anew, or restore the store.");
+
+    /// <summary>There is nothing at a path.</summary>
+    public static RecoveryException Missing(string path) => new(RecoveryError.CannotOpen, $"There is no database at {path}.");
 }

@@ -21,6 +21,7 @@ internal static class Files
     {
         var open = OpenDatabases.Attach(path);
         if (open is null && FollowedDatabases.TryOpen(path, ref flags, parameters) is { } followed) return followed;
+        if (open is null && (flags & Sqlite.OpenReadOnly) != 0 && FollowedDatabases.TryView(path, ref flags, parameters) is { } viewed) return viewed;
         var database = open is not null ? NotExclusive(open, flags) : DatabaseOpening.Open(path.ToArray(), flags, parameters);
         try
         {
@@ -114,8 +115,14 @@ internal static class Files
 
     /// <summary>A followed database shows neither journal nor WAL, whatever its writer has; null for any other path.</summary>
     static bool? IsOfFollowed(ReadOnlySpan<byte> path) => FollowedDatabases.IsOpen(path) ? true
-        : path.EndsWith(JournalSuffixBytes) && FollowedDatabases.IsOpen(path[..^JournalSuffix.Length])
-        || path.EndsWith(WalSuffixBytes) && FollowedDatabases.IsOpen(path[..^WalSuffix.Length]) ? false : null;
+        : path.EndsWith(JournalSuffixBytes) && IsAskedByFollowed(path[..^JournalSuffix.Length])
+        || path.EndsWith(WalSuffixBytes) && IsAskedByFollowed(path[..^WalSuffix.Length]) ? false : null;
+
+    /// <summary>
+    /// A database may have handles of both kinds here. A pager asks for journal and WAL right after it took SHARED: what its thread locked last is who asks.
+    /// </summary>
+    static bool IsAskedByFollowed(ReadOnlySpan<byte> path) =>
+        FollowedDatabases.IsOpen(path) && (OpenDatabases.Find(path) is null || VfsFile.LastShared is FollowedFile);
 
     /// <summary>xDelete: SQLite's result code, or null when the name is none of ours.</summary>
     public static int? Delete(ReadOnlySpan<byte> path, bool durable)

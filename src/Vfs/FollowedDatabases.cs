@@ -5,41 +5,29 @@ using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs;
 
-/// <summary>A database of a follower that has handles in this process.</summary>
-internal sealed class FollowedDatabase(byte[] path, string name, Follower follower, SharedFollower? shared)
+/// <summary>A database that is only read here, and has handles in this process: of a follower, or of a store that another process writes.</summary>
+internal sealed class FollowedDatabase(byte[] path, string name, IFollowedStore source, Action release)
 {
     public byte[] Path { get; } = path;
 
     public string Name { get; } = name;
 
-    public Follower Follower { get; } = follower;
+    public IFollowedStore Source { get; } = source;
 
-    /// <summary>The follower's use by connections with <c>follow=</c>; null when the program follows by itself.</summary>
-    public SharedFollower? Shared { get; } = shared;
-}
-
-/// <summary>A follower that connections have started, and that lives as long as they do.</summary>
-internal sealed class SharedFollower(string directory)
-{
-    public readonly Lock Opening = new();
-    public string Directory { get; } = directory;
-    public Follower? Follower;
-
-    /// <summary>Connections; guarded by <see cref="FollowedDatabases"/>.</summary>
-    public int References;
-    public ITimer? Linger;
+    /// <summary>Gives its use of the source back.</summary>
+    public void Release() => release();
 }
 
 /// <summary>
-/// Opens databases of followers: those that <c>follow=URL</c> asks for, and those whose directory this process follows anyway.
+/// Opens databases of followers (those that <c>follow=URL</c> asks for, and those whose directory this process follows anyway), and with
+/// <c>mode=ro</c> databases of stores that this process does not have open: beside whoever writes them.
 /// </summary>
 internal static class FollowedDatabases
 {
     // What a connection waits for the remote's newest state when it starts the follower.
     static readonly TimeSpan CatchUpPatience = TimeSpan.FromMinutes(5);
 
-    static readonly Lock gate = new();
-    static readonly Dictionary<string, SharedFollower> followers = new(StringComparer.Ordinal);
+    static readonly SharedSources followers = new(), views = new();
     static readonly ConcurrentDictionary<byte[], int> byPath = new(PathKeys.Comparer);
     static readonly ConcurrentDictionary<byte[], int>.AlternateLookup<ReadOnlySpan<byte>> byPathBytes = byPath.GetAlternateLookup<ReadOnlySpan<byte>>();
 
@@ -53,25 +41,72 @@ internal static class FollowedDatabases
         if (options.Follow is null && !Follower.Any) return null;
         var path = Encoding.UTF8.GetString(pathBytes);
         var directory = options.Store is { } store ? Path.GetFullPath(store) : Path.Combine(Path.GetDirectoryName(path)!, ".recovery");
-        SharedFollower? shared = null;
-        var follower = options.Follow is null ? Follower.Find(directory) : (shared = Acquire(directory, options)).Follower;
+        var shared = options.Follow is null ? null : followers.Acquire(directory, running => EnsureFollowing((Follower?)running, directory, options));
+        IFollowedStore? follower = shared is null ? Follower.Find(directory) : shared.Source;
         if (follower is null) return null;
+        var name = Path.GetFileName(path);
+        var release = shared is null ? static () => { } : (Action)(() => followers.Release(shared));
+        return Open(pathBytes, name, follower, release, ref flags, parameters, (found, reader) => found is not null ? null : new RecoveryException(RecoveryError.CannotOpen,
+            $"The followed store {directory} has no database {name}. It has: {string.Join(", ", reader.Databases)}."));
+    }
+
+    /// <summary>Opens a database read-only from its store's files, whoever writes them; null when this process has the store open, or there is none.</summary>
+    public static FollowedFile? TryView(ReadOnlySpan<byte> pathBytes, ref int flags, OpenParameters parameters)
+    {
+        var path = Encoding.UTF8.GetString(pathBytes);
+        var stub = Stub.Read(path);
+        if (stub.Content is PathContent.PlainDatabase or PathContent.Foreign) return null;
+        var directory = DatabaseOpening.StoreOf(path, stub, Options.Process.With(parameters.Values));
+        if (!Directory.Exists(directory) || StoreRegistry.IsOpen(directory)) return null;
+        var shared = AcquireView(directory, Options.Process.With(Options.FromConfig(directory)).With(parameters.Values));
+        var name = stub.Database ?? Path.GetFileName(path);
+        return Open(pathBytes, name, shared.Source!, () => views.Release(shared), ref flags, parameters, (found, _) =>
+            found is null && stub.Content == PathContent.Stub ? DatabaseOpening.Lost(path, name, directory)
+            : found is null or { SizeBytes: 0 } && stub.Content == PathContent.Missing ? DatabaseOpening.Missing(path) : null);
+    }
+
+    /// <summary>Answers from a store that this process does not have open, whoever writes it; null when it has.</summary>
+    public static T? View<T>(string directory, RecoveryOptions options, Func<FollowerReader, T> action) where T : class
+    {
+        if (StoreRegistry.IsOpen(directory)) return null;
+        var shared = AcquireView(directory, options);
         try
         {
-            var name = Path.GetFileName(path);
-            using (var reader = follower.Read())
+            using var reader = shared.Source!.Read();
+            return action(reader);
+        }
+        finally
+        {
+            views.Release(shared);
+        }
+    }
+
+    static SharedSource AcquireView(string directory, RecoveryOptions options) => views.Acquire(directory,
+        view => view ?? StoreView.Open((StoreRegistry.Simulated?.Invoke(directory, options) ?? options.ToStoreOptions(directory)) with { Remote = null }));
+
+    static FollowedFile Open(ReadOnlySpan<byte> pathBytes, string name, IFollowedStore source, Action release, ref int flags, OpenParameters parameters,
+        Func<FollowedVersion?, FollowerReader, RecoveryException?> refuse)
+    {
+        try
+        {
+            using (var reader = source.Read())
             using (var found = reader.Pin(name))
-                if (found is null)
-                    throw new RecoveryException(RecoveryError.CannotOpen,
-                        $"The followed store {directory} has no database {name}. It has: {string.Join(", ", reader.Databases)}.");
+                if (refuse(found, reader) is { } refused) throw refused;
             flags = flags & ~(Sqlite.OpenReadWrite | Sqlite.OpenCreate) | Sqlite.OpenReadOnly;
             var key = pathBytes.ToArray();
+            var file = new FollowedFile(new FollowedDatabase(key, name, source, release));
+            if (parameters.IsLockFree)
+            {
+                var last = VfsFile.LastShared;
+                file.Lock(LockLevel.Shared);
+                VfsFile.LastShared = last;
+            }
             byPath.AddOrUpdate(key, 1, static (_, count) => count + 1);
-            return new FollowedFile(new FollowedDatabase(key, name, follower, shared));
+            return file;
         }
         catch
         {
-            if (shared is not null) Release(shared);
+            release();
             throw;
         }
     }
@@ -80,29 +115,7 @@ internal static class FollowedDatabases
     public static void Detach(FollowedDatabase database)
     {
         if (byPath.AddOrUpdate(database.Path, 0, static (_, count) => count - 1) <= 0) byPath.TryRemove(KeyValuePair.Create(database.Path, 0));
-        if (database.Shared is { } shared) Release(shared);
-    }
-
-    static SharedFollower Acquire(string directory, RecoveryOptions options)
-    {
-        SharedFollower? shared;
-        lock (gate)
-        {
-            if (!followers.TryGetValue(directory, out shared)) followers.Add(directory, shared = new SharedFollower(directory));
-            shared.References++;
-            shared.Linger?.Dispose();
-            shared.Linger = null;
-        }
-        try
-        {
-            lock (shared.Opening) shared.Follower = EnsureFollowing(shared.Follower, directory, options);
-            return shared;
-        }
-        catch
-        {
-            Release(shared);
-            throw;
-        }
+        database.Release();
     }
 
     static Follower EnsureFollowing(Follower? running, string directory, RecoveryOptions options)
@@ -132,51 +145,10 @@ internal static class FollowedDatabases
         }).GetAwaiter().GetResult();
     }
 
-    static void Release(SharedFollower shared)
-    {
-        lock (gate)
-        {
-            if (--shared.References > 0 || shared.Follower is null) return;
-            var linger = Options.Process.Linger;
-            if (linger > TimeSpan.Zero)
-            {
-                shared.Linger = Options.Process.Time.CreateTimer(static s => CloseIfIdle((SharedFollower)s!), shared, linger, Timeout.InfiniteTimeSpan);
-                return;
-            }
-        }
-        CloseIfIdle(shared);
-    }
-
-    /// <summary>Stops every follower that no connection uses.</summary>
+    /// <summary>Stops every follower, and closes every view, that no connection uses.</summary>
     public static void CloseIdle()
     {
-        SharedFollower[] all;
-        lock (gate) all = [.. followers.Values];
-        foreach (var shared in all) CloseIfIdle(shared);
-    }
-
-    static void CloseIfIdle(SharedFollower shared)
-    {
-        lock (shared.Opening)
-        {
-            lock (gate)
-            {
-                if (shared.References > 0) return;
-                shared.Linger?.Dispose();
-                shared.Linger = null;
-            }
-            var closing = shared.Follower;
-            shared.Follower = null;
-            if (closing is null) return;
-            try
-            {
-                Task.Run(async () => await closing.DisposeAsync()).GetAwaiter().GetResult();
-            }
-            catch (Exception e)
-            {
-                // Nobody waits for this; the next start goes on from what is on the disk.
-                Failures.Report(e, Sqlite.IoErrClose);
-            }
-        }
+        followers.CloseIdle();
+        views.CloseIdle();
     }
 }

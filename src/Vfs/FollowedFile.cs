@@ -3,8 +3,8 @@ using RecoveryVfs.PageStore;
 namespace RecoveryVfs;
 
 /// <summary>
-/// A read-only handle on a database that a follower keeps up to date. Taking SHARED pins the newest commit, so that each transaction sees one;
-/// the follower goes on meanwhile. Between transactions nothing of the follower is held.
+/// A read-only handle on a database that a follower keeps up to date, or that another process writes. Taking SHARED pins the newest commit, so that each
+/// transaction sees one; the writer goes on meanwhile. Between transactions nothing is held.
 /// </summary>
 /// <remarks>
 /// SQLite is shown a rollback-mode database whatever mode the writer uses, without journal and WAL: <see cref="FollowedVersion"/> reads through the WAL.
@@ -19,7 +19,7 @@ internal sealed class FollowedFile(FollowedDatabase open) : VfsFile
 
     public FollowedDatabase Open => open;
 
-    public Follower Follower => open.Follower;
+    public IFollowedStore Source => open.Source;
 
     public LockLevel Level { get; private set; }
 
@@ -28,7 +28,7 @@ internal sealed class FollowedFile(FollowedDatabase open) : VfsFile
         get
         {
             if (pin is { } pinned) return pinned.SizeBytes;
-            using var brief = Follower.Read();
+            using var brief = Source.Read();
             using var newest = Pin(brief);
             return newest.SizeBytes;
         }
@@ -39,7 +39,7 @@ internal sealed class FollowedFile(FollowedDatabase open) : VfsFile
         if (pin is not { } pinned)
         {
             // The header, before the first transaction.
-            using var brief = Follower.Read();
+            using var brief = Source.Read();
             using var newest = Pin(brief);
             return Found(newest.Read(offset, destination), destination);
         }
@@ -65,7 +65,7 @@ internal sealed class FollowedFile(FollowedDatabase open) : VfsFile
         FollowerReader begun;
         try
         {
-            begun = Follower.Read();
+            begun = Source.Read();
         }
         catch (RecoveryLog.RecoveryException e) when (e.Error == RecoveryLog.RecoveryError.Busy)
         {
@@ -82,6 +82,7 @@ internal sealed class FollowedFile(FollowedDatabase open) : VfsFile
             throw;
         }
         Level = LockLevel.Shared;
+        LastShared = this;
         return Sqlite.Ok;
     }
 
@@ -89,6 +90,7 @@ internal sealed class FollowedFile(FollowedDatabase open) : VfsFile
     {
         if (level >= Level) return Sqlite.Ok;
         Level = LockLevel.None;
+        if (ReferenceEquals(LastShared, this)) LastShared = null;
         pin?.Dispose();
         pin = null;
         reader?.Dispose();

@@ -13,7 +13,8 @@ internal static class FollowedPragmas
     /// <summary>The answer to a pragma; null when it is none of ours.</summary>
     public static string? Answer(FollowedFile file, string pragma, string? value)
     {
-        var follower = file.Follower;
+        if (file.Source is StoreView view) return ViewPragmas.Answer(file, view, pragma, value);
+        var follower = (Follower)file.Source;
         switch (pragma)
         {
             case "recovery_lag":
@@ -24,7 +25,7 @@ internal static class FollowedPragmas
             case "recovery_lsn":
                 return follower.State.Lsn.ToString(CultureInfo.InvariantCulture);
             case "recovery_status":
-                return string.Join('\n', Status(file).Select(v => $"{v.Name}: {v.Value}"));
+                return string.Join('\n', Status(file, follower).Select(v => $"{v.Name}: {v.Value}"));
             case "recovery_verify":
                 using (var reader = follower.Read())
                 {
@@ -61,13 +62,13 @@ internal static class FollowedPragmas
         return follower.State.Lsn.ToString(CultureInfo.InvariantCulture);
     }
 
-    static IEnumerable<(string Name, object? Value)> Status(FollowedFile file)
+    static IEnumerable<(string Name, object? Value)> Status(FollowedFile file, Follower follower)
     {
-        var state = file.Follower.State;
-        yield return ("store", file.Follower.Directory);
+        var state = follower.State;
+        yield return ("store", follower.Directory);
         yield return ("database", file.Open.Name);
         yield return ("state", "follower");
-        yield return ("follows", file.Follower.Url);
+        yield return ("follows", follower.Url);
         yield return ("follower_state", state.Phase.ToString().ToLowerInvariant());
         yield return ("lsn", state.Lsn);
         yield return ("lag_ms", (long)state.Lag.TotalMilliseconds);

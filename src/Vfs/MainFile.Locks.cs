@@ -10,9 +10,6 @@ namespace RecoveryVfs;
 /// </summary>
 internal sealed partial class MainFile
 {
-    // The handle that took SHARED last on this thread, while it has it. See IsThreadPinned.
-    [ThreadStatic] static MainFile? lastShared;
-
     // EXCLUSIVE was reached through RESERVED: the transaction ends with COMMIT_PHASETWO, or is rolled back.
     bool viaReserved;
     // EXCLUSIVE was taken while a WAL may have been in use: nobody gets SHARED until it is released.
@@ -28,7 +25,7 @@ internal sealed partial class MainFile
     /// main file, or delete it when that is empty (pagerOpenWalIfPresent).
     /// </summary>
     public static bool IsThreadPinned(OpenDatabase database) =>
-        lastShared is { } handle && ReferenceEquals(handle.open, database) && handle.pin is not null;
+        LastShared is MainFile handle && ReferenceEquals(handle.open, database) && handle.pin is not null;
 
     public override bool IsReserved
     {
@@ -91,7 +88,7 @@ internal sealed partial class MainFile
         if (countedAsLocking) open.LockingReaders++;
         Level = LockLevel.Shared;
         Repin();
-        lastShared = this;
+        LastShared = this;
     }
 
     public override int Unlock(LockLevel level)
@@ -126,7 +123,7 @@ internal sealed partial class MainFile
         if (countedAsLocking) open.LockingReaders--;
         countedAsLocking = false;
         Unpin();
-        if (ReferenceEquals(lastShared, this)) lastShared = null;
+        if (ReferenceEquals(LastShared, this)) LastShared = null;
     }
 
     /// <summary>

@@ -48,7 +48,8 @@ public static class Recovery
 
     /// <summary>The databases of a store: its directory, or the directory in which its <c>.recovery</c> lies.</summary>
     public static IReadOnlyList<string> Databases(string storeDirectory) =>
-        InStore(storeDirectory, static store => store.Databases.Select(d => d.Name).Order(StringComparer.Ordinal).ToArray());
+        FollowedDatabases.View(StoreAt(storeDirectory), Options.Process.With(Options.FromConfig(StoreAt(storeDirectory))), static reader => reader.AllDatabases)
+        ?? InStore(storeDirectory, static store => store.Databases.Select(d => d.Name).Order(StringComparer.Ordinal).ToArray());
 
     /// <summary>Deletes a database with its journal and WAL, durably, and the stub at its path. Connections that have it open can no longer write.</summary>
     public static void Delete(string databasePath)
@@ -114,18 +115,18 @@ public static class Recovery
         return aside;
     }
 
-    /// <summary>Writes a database as a plain SQLite file that any tool reads. Readers and writers go on meanwhile.</summary>
+    /// <summary>Writes a database as a plain SQLite file that any tool reads. Readers and writers go on meanwhile, in this process and others.</summary>
     public static void Export(string databasePath, string plainFile)
     {
         Register();
         var (from, to) = (Path.GetFullPath(databasePath), Path.GetFullPath(plainFile));
-        if (Stub.Read(from).Content != PathContent.Stub)
+        if (Stub.Read(from) is not { Content: PathContent.Stub, Store: { } store })
             throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {from}.");
         if (File.Exists(to)) throw new RecoveryException(RecoveryError.Invalid, $"{to} exists already. Delete it first, or choose another name.");
         var partial = to + ".partial";
         try
         {
-            if (VfsEntryPoints.Api.Copy(Uri(from), "recovery", Uri(partial), VfsEntryPoints.SystemName) is { } message)
+            if (VfsEntryPoints.Api.Copy(Uri(from) + (StoreView.HolderOf(store) is null ? "" : "?mode=ro"), "recovery", Uri(partial), VfsEntryPoints.SystemName) is { } message)
                 throw new RecoveryException(RecoveryError.IoWrite, $"{from} was not exported to {to}: {message}. {Failures.Last}");
             File.Move(partial, to);
         }
@@ -137,11 +138,16 @@ public static class Recovery
 
     static string Uri(string path) => "file:" + path.Replace("%", "%25").Replace("?", "%3f").Replace("#", "%23");
 
-    static T InStore<T>(string directory, Func<Store, T> action)
+    static string StoreAt(string directory)
     {
         var store = Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
         if (Path.GetFileName(store) != ".recovery" && Directory.Exists(Path.Combine(store, ".recovery"))) store = Path.Combine(store, ".recovery");
-        if (!Directory.Exists(store)) throw new RecoveryException(RecoveryError.NotFound, $"There is no store at {store}.");
+        return Directory.Exists(store) ? store : throw new RecoveryException(RecoveryError.NotFound, $"There is no store at {store}.");
+    }
+
+    static T InStore<T>(string directory, Func<Store, T> action)
+    {
+        var store = StoreAt(directory);
         var open = StoreRegistry.Acquire(store, Options.Process.With(Options.FromConfig(store)));
         try
         {

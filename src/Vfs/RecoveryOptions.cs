@@ -150,6 +150,9 @@ internal sealed record OpenParameters
     public bool PowersafeOverwrite { get; init; } = true;
     public bool NoLock { get; init; }
     public bool Immutable { get; init; }
+
+    /// <summary>Whether SQLite takes no locks: what it reads must not change while it is open.</summary>
+    public bool IsLockFree => NoLock || Immutable;
 }
 
 /// <summary>The names of the options, and how their values are read.</summary>

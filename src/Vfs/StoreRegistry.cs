@@ -99,6 +99,12 @@ internal static class StoreRegistry
         }
     }
 
+    /// <summary>Whether this process has a store open, or is about to.</summary>
+    public static bool IsOpen(string directory)
+    {
+        lock (gate) return stores.TryGetValue(directory, out var store) && (store.IsOpen || store.References > 0);
+    }
+
     /// <summary>One reference less.</summary>
     public static void Release(OpenStore store)
     {

@@ -6,6 +6,9 @@ namespace RecoveryVfs;
 /// </summary>
 internal abstract class VfsFile
 {
+    /// <summary>The main file that took SHARED last on this thread, while it has it: the pager asks by name for its journal and WAL then.</summary>
+    [ThreadStatic] protected internal static VfsFile? LastShared;
+
     /// <summary>The size that this handle sees.</summary>
     public abstract long SizeBytes { get; }
 

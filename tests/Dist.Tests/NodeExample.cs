@@ -1,11 +1,19 @@
 namespace RecoveryVfs.Dist.Tests;
 
-/// <summary>examples/node with better-sqlite3 installed beside it, under build/ so that the source tree stays clean.</summary>
+/// <summary>examples/node with the newest better-sqlite3 installed beside it, under build/ so that the source tree stays clean.</summary>
 internal static class NodeExample
 {
-    static readonly Lazy<string> script = new(Install);
+    static readonly Lazy<string> directory = new(Install);
 
-    public static string Script => script.Value;
+    public static string Script => Path.Combine(directory.Value, "app.js");
+
+    /// <summary>A program of host/, copied to where it finds better-sqlite3.</summary>
+    public static string HostProgram(string name)
+    {
+        var program = Path.Combine(directory.Value, name);
+        File.Copy(Path.Combine(Repository.Root, "tests", "Dist.Tests", "host", name), program, overwrite: true);
+        return program;
+    }
 
     static string Install()
     {
@@ -20,6 +28,6 @@ internal static class NodeExample
             var environment = File.Exists("/usr/include/node/node.h") ? new Dictionary<string, string> { ["npm_config_nodedir"] = "/usr" } : [];
             Command.RunWith(environment, "npm", "install", "--prefix", directory, "--no-audit", "--no-fund").MustSucceed();
         }
-        return Path.Combine(directory, "app.js");
+        return directory;
     }
 }

@@ -4,16 +4,14 @@ using RecoveryVfs.RecoveryLog.Remote;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>Followers of a real remote: equal to their writer at every commit, killed, left behind, promoted.</summary>
+[Trait(Seeds.Kind, Seeds.Random)]
 public sealed class FollowerTests : IDisposable
 {
     static readonly CancellationToken Patience = new CancellationTokenSource(TimeSpan.FromMinutes(3)).Token;
 
     readonly string root = Path.Combine(Path.GetTempPath(), "follower-" + Guid.NewGuid().ToString("N"));
-    readonly int seed = Environment.GetEnvironmentVariable("RECOVERY_SEED") is { Length: > 0 } given ? int.Parse(given) : Random.Shared.Next();
     readonly SortedDictionary<string, byte[]> model = new(StringComparer.Ordinal);
-    readonly Random random;
-
-    public FollowerTests() => random = new Random(seed);
+    Random random = new();
 
     public void Dispose() => Directory.Delete(root, recursive: true);
 
@@ -41,17 +39,11 @@ public sealed class FollowerTests : IDisposable
         PinExpiry = pin ? TimeSpan.FromDays(1) : TimeSpan.Zero,
     };
 
-    async Task Seeded(Func<Task> run)
+    Task Seeded(Func<Task> run, [System.Runtime.CompilerServices.CallerMemberName] string name = "") => Seeds.OnceAsync(seeded =>
     {
-        try
-        {
-            await run();
-        }
-        catch (Exception e)
-        {
-            throw new InvalidOperationException($"RECOVERY_SEED={seed}: {e}", e);
-        }
-    }
+        random = seeded;
+        return run();
+    }, name);
 
     ulong Write(Store writer, int transactions)
     {

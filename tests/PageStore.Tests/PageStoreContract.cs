@@ -253,19 +253,8 @@ public abstract class PageStoreContract : IDisposable
         Assert.NotEmpty(Store.Statistics());
     }
 
-    [Fact]
-    public void A_random_history_reads_back_at_every_snapshot()
-    {
-        var seed = Random.Shared.Next();
-        try
-        {
-            RandomHistory(new Random(seed));
-        }
-        catch (Exception e)
-        {
-            throw new Exception($"seed {seed}: {e.Message}", e);
-        }
-    }
+    [Fact, Trait(Seeds.Kind, Seeds.Random)]
+    public void A_random_history_reads_back_at_every_snapshot() => Seeds.Once(RandomHistory);
 
     void RandomHistory(Random random)
     {

@@ -23,23 +23,8 @@ public sealed class StorePowerLossTests
         PendingBytes = 1 << 20,
     };
 
-    [Fact]
-    public void After_power_loss_the_store_shows_whole_commits_and_all_durable_ones()
-    {
-        var count = int.Parse(Environment.GetEnvironmentVariable("RECOVERY_ROUNDS") ?? "12");
-        for (var i = 0; i < count; i++)
-        {
-            var seed = Environment.GetEnvironmentVariable("RECOVERY_SEED") is { Length: > 0 } given ? int.Parse(given) : Random.Shared.Next();
-            try
-            {
-                Run(new Random(seed));
-            }
-            catch (Exception e)
-            {
-                throw new InvalidOperationException($"RECOVERY_SEED={seed}: {e.Message}", e);
-            }
-        }
-    }
+    [Fact, Trait(Seeds.Kind, Seeds.Random)]
+    public void After_power_loss_the_store_shows_whole_commits_and_all_durable_ones() => Seeds.Run(12, Run);
 
     static void Run(Random random)
     {

@@ -23,19 +23,11 @@ public abstract class StoreRemoteTests(IRemotePlaces places) : IDisposable
 
     Task<RestoreResult> Restore(string name, RestoreTarget target = default) => place.RestoreAsync(Options(name, remote: false), target);
 
-    [Fact]
+    [Fact, Trait(Seeds.Kind, Seeds.Random)]
     public async Task Every_commit_can_be_restored_and_the_newest_taken_over()
     {
-        var seed = Environment.GetEnvironmentVariable("RECOVERY_SEED") is { Length: > 0 } given ? int.Parse(given) : Random.Shared.Next();
         place = await places.NewAsync();
-        try
-        {
-            await Run(new Random(seed));
-        }
-        catch (Exception e)
-        {
-            throw new InvalidOperationException($"RECOVERY_SEED={seed}: {e.Message}", e);
-        }
+        await Seeds.OnceAsync(Run);
     }
 
     async Task Run(Random random)

@@ -11,19 +11,8 @@ public sealed class StoreReplicaTests : IDisposable
 
     StoreOptions Options(string name) => new() { Directory = Path.Combine(root, name), PageCacheBytes = 1 << 20, PendingBytes = 1 << 20 };
 
-    [Fact]
-    public void A_replica_equals_its_writer_and_can_become_a_store()
-    {
-        var seed = Environment.GetEnvironmentVariable("RECOVERY_SEED") is { Length: > 0 } given ? int.Parse(given) : Random.Shared.Next();
-        try
-        {
-            Run(new Random(seed));
-        }
-        catch (Exception e)
-        {
-            throw new InvalidOperationException($"RECOVERY_SEED={seed}: {e.Message}", e);
-        }
-    }
+    [Fact, Trait(Seeds.Kind, Seeds.Random)]
+    public void A_replica_equals_its_writer_and_can_become_a_store() => Seeds.Once(Run);
 
     void Run(Random random)
     {

@@ -92,18 +92,9 @@ public sealed class StoreTests : IDisposable
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void Random_transactions_equal_the_model_across_kills_and_reopenings(bool memory)
-    {
-        var seed = Environment.GetEnvironmentVariable("RECOVERY_SEED") is { } given ? int.Parse(given) : Random.Shared.Next();
-        try
-        {
-            RunModel(new Random(seed), memory, steps: 1500);
-        }
-        catch (Exception e)
-        {
-            throw new InvalidOperationException($"RECOVERY_SEED={seed} memory={memory}: {e.Message}", e);
-        }
-    }
+    [Trait(Seeds.Kind, Seeds.Random)]
+    public void Random_transactions_equal_the_model_across_kills_and_reopenings(bool memory) =>
+        Seeds.Once(random => RunModel(random, memory, steps: 1500));
 
     void RunModel(Random random, bool memory, int steps)
     {

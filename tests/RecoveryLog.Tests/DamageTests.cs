@@ -37,6 +37,7 @@ public sealed class DamageTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void A_flipped_bit_anywhere_is_reported_with_file_offset_and_LSN()
     {
         Seeds.Run(150, random =>
@@ -63,6 +64,7 @@ public sealed class DamageTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void A_flipped_bit_in_a_header_is_reported()
     {
         Seeds.Run(60, random =>
@@ -78,6 +80,7 @@ public sealed class DamageTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void A_cursor_reports_damage_instead_of_data()
     {
         Seeds.Run(30, random =>
@@ -134,6 +137,7 @@ public sealed class DamageTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void Any_bytes_at_all_make_a_log_or_an_error_of_ours()
     {
         Seeds.Run(300, random =>
@@ -159,6 +163,7 @@ public sealed class DamageTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void Record_bytes_that_are_not_a_record_are_no_record()
     {
         Seeds.Run(200, random =>

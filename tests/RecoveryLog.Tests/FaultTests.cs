@@ -8,6 +8,7 @@ public sealed class FaultTests
     [Theory]
     [InlineData(RecoveryError.Full)]
     [InlineData(RecoveryError.IoWrite)]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void A_failed_write_leaves_the_log_at_its_last_good_record(RecoveryError error)
     {
         Seeds.Run(80, random =>
@@ -63,6 +64,7 @@ public sealed class FaultTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void A_failed_sync_poisons_the_log_and_what_was_not_durable_is_gone()
     {
         Seeds.Run(40, random =>
@@ -107,6 +109,7 @@ public sealed class FaultTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void A_failed_sync_when_the_segment_changes_poisons_too()
     {
         Seeds.Run(30, random =>
@@ -131,6 +134,7 @@ public sealed class FaultTests
     [InlineData(DiskCall.SyncData)]
     [InlineData(DiskCall.Rename)]
     [InlineData(DiskCall.SyncDirectory)]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void Any_single_failure_at_any_moment_loses_nothing_durable(DiskCall call)
     {
         Seeds.Run(60, random =>
@@ -171,6 +175,7 @@ public sealed class FaultTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void Reserved_space_is_there_when_the_disk_is_full()
     {
         Seeds.Run(60, random =>

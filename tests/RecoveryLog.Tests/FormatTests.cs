@@ -61,6 +61,7 @@ public sealed class FormatTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void A_delta_makes_the_new_page_of_the_old_one_and_is_idempotent()
     {
         Seeds.Run(2000, random =>
@@ -101,6 +102,7 @@ public sealed class FormatTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void A_commit_part_gives_back_its_pages()
     {
         Seeds.Run(300, random =>
@@ -148,6 +150,7 @@ public sealed class FormatTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void Bytes_that_are_not_a_commit_part_are_reported()
     {
         using var writer = new PageCommitWriter();

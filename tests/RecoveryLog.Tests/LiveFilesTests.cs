@@ -143,6 +143,7 @@ public sealed class LiveFilesTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void Damaged_hints_are_refused_by_name()
     {
         var good = HintsFormat.Write(Full());
@@ -172,6 +173,7 @@ public sealed class LiveFilesTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void Any_body_at_all_is_applied_or_reported()
     {
         Seeds.Run(3000, random =>
@@ -201,6 +203,7 @@ public sealed class LiveFilesTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void Local_hints_survive_power_loss_whole_and_the_newest_counts()
     {
         Seeds.Run(40, random =>

@@ -130,6 +130,7 @@ public sealed class LocalLogTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void Large_records_go_through_and_small_ones_around_them_stay_in_order()
     {
         Seeds.Run(10, random =>

@@ -86,6 +86,7 @@ public sealed class PowerLossTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void Every_prefix_of_what_was_not_synced_leaves_the_durable_records_and_a_prefix_of_groups()
     {
         Seeds.Run(25, random =>
@@ -104,6 +105,7 @@ public sealed class PowerLossTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void Any_mix_of_unsynced_sectors_leaves_the_durable_records_and_a_prefix_of_groups()
     {
         Seeds.Run(40, random =>
@@ -121,6 +123,7 @@ public sealed class PowerLossTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void Crash_after_crash_after_crash()
     {
         Seeds.Run(40, random =>
@@ -149,6 +152,7 @@ public sealed class PowerLossTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void Power_may_fail_before_any_sync_too()
     {
         // A step of the log is several syncs of files and directories: images from between them.
@@ -184,6 +188,7 @@ public sealed class PowerLossTests
     static readonly LogOptions oneSegment = Small with { SegmentBytes = 65536, FirstSegmentBytes = 65536 };
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void Records_of_an_abandoned_group_never_stand_among_new_ones()
     {
         // The abandoned group and what follows have records of the same sizes: only wiping keeps them apart.
@@ -210,6 +215,7 @@ public sealed class PowerLossTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void What_was_cut_never_comes_back_behind_new_records()
     {
         Seeds.Run(20, random =>

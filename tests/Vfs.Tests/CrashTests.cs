@@ -8,27 +8,18 @@ namespace RecoveryVfs.Tests;
 /// The process dies, or the power fails, at any change of the disk while random transfers run through SQLite in every journal mode. What
 /// opens afterwards is whole, has every commit that was promised to survive, and at most the one in flight besides.
 /// </summary>
+[Trait(Seeds.Kind, Seeds.Random)]
 public sealed class CrashTests(ITestOutputHelper output)
 {
-    static readonly double SoakSeconds = double.Parse(Environment.GetEnvironmentVariable("RECOVERY_SOAK_SECONDS") ?? "0", CultureInfo.InvariantCulture);
-
     [Theory]
     [InlineData(1, "delete", 2, ""), InlineData(2, "delete", 0, ""), InlineData(3, "wal", 2, ""), InlineData(4, "wal", 1, "")]
     [InlineData(5, "truncate", 1, "journal=plain"), InlineData(6, "persist", 2, "journal=plain"), InlineData(7, "off", 2, ""), InlineData(8, "wal", 0, "")]
     [InlineData(9, "delete", 3, "journal=plain"), InlineData(10, "memory", 2, "isolation=locking")]
-    public void Every_crash_leaves_whole_commits(int seed, string mode, int synchronous, string options)
+    public void Every_crash_leaves_whole_commits(int first, string mode, int synchronous, string options) => Seeds.RunFor(2, 100 * first, (seed, _) =>
     {
-        if (int.TryParse(Environment.GetEnvironmentVariable("RECOVERY_SEED"), out var given)) seed = given;
-        else if (SoakSeconds > 0) seed = Random.Shared.Next();
-        var end = Environment.TickCount64 + (long)(1000 * Math.Max(2, SoakSeconds));
-        do
-        {
-            output.WriteLine($"RECOVERY_SEED={seed} {mode} {synchronous} {options}");
-            Run(new Random(seed), mode, synchronous, options);
-            seed += 100;
-        }
-        while (Environment.TickCount64 < end);
-    }
+        output.WriteLine($"seed={seed} {mode} {synchronous} {options}");
+        Run(new Random(seed), mode, synchronous, options);
+    });
 
     sealed record Image(PowerLossDisk Disk, int AtLeast, int AtMost);
 
@@ -44,12 +35,17 @@ public sealed class CrashTests(ITestOutputHelper output)
         var promisesPower = synchronous >= (mode == "wal" ? 2 : 1);
         var (committed, inFlight, durable) = (0, 0, 0);
         var images = new List<Image>();
+        var moments = new Random(random.Next());
+        // The store's own threads change the disk, too.
         disk.BeforeChange = () =>
         {
-            if (random.Next(6) != 0) return;
-            images.Add(random.Next(2) == 0
-                ? new Image(disk.Disk.AfterProcessDeath(), committed, committed + inFlight)
-                : new Image(disk.Disk.AfterPowerLoss(random), durable, committed + inFlight));
+            lock (images)
+            {
+                if (moments.Next(6) != 0) return;
+                images.Add(moments.Next(2) == 0
+                    ? new Image(disk.Disk.AfterProcessDeath(), committed, committed + inFlight)
+                    : new Image(disk.Disk.AfterPowerLoss(moments), durable, committed + inFlight));
+            }
         };
         for (var step = 0; step < 25; step++)
         {
@@ -66,10 +62,13 @@ public sealed class CrashTests(ITestOutputHelper output)
                 db.Do("ROLLBACK");
                 continue;
             }
-            inFlight = 1;
+            lock (images) inFlight = 1;
             db.Do("COMMIT");
-            (inFlight, committed) = (0, committed + 1);
-            if (promisesPower) durable = committed;
+            lock (images)
+            {
+                (inFlight, committed) = (0, committed + 1);
+                if (promisesPower) durable = committed;
+            }
             if (random.Next(8) == 0) db.Do(mode == "wal" ? "PRAGMA wal_checkpoint(TRUNCATE)" : "VACUUM");
             if (random.Next(8) != 0) continue;
             db.Dispose();
@@ -78,6 +77,7 @@ public sealed class CrashTests(ITestOutputHelper output)
             if (mode != "wal") db.Do("PRAGMA journal_mode=" + mode);
         }
         disk.BeforeChange = null;
+        store.Close();
         foreach (var image in images) Check(image, options);
     }
 

@@ -8,29 +8,20 @@ namespace RecoveryVfs.Tests;
 /// Random SQL, the same on our VFS and on the system's, several connections each: every statement must answer the same, and
 /// in the end all content be the same. Transactions do not overlap, since that is where we differ on purpose.
 /// </summary>
+[Trait(Seeds.Kind, Seeds.Random)]
 public sealed class OracleTests(ITestOutputHelper output)
 {
-    static readonly double SoakSeconds = double.Parse(Environment.GetEnvironmentVariable("RECOVERY_SOAK_SECONDS") ?? "0", CultureInfo.InvariantCulture);
-
     [Theory]
-    [InlineData(100, "", "delete", 4096), InlineData(101, "", "wal", 512), InlineData(102, "", "truncate", 65536), InlineData(103, "", "persist", 1024)]
-    [InlineData(104, "", "memory", 8192), InlineData(105, "", "off", 2048), InlineData(106, "journal=plain", "delete", 1024), InlineData(107, "isolation=locking", "wal", 4096)]
-    [InlineData(108, "pages=memory", "", 512), InlineData(109, "", "", 1024)]
-    public void Answers_as_stock_SQLite_does(int seed, string options, string mode, int pageSize)
+    [InlineData(1000, "", "delete", 4096), InlineData(1100, "", "wal", 512), InlineData(1200, "", "truncate", 65536), InlineData(1300, "", "persist", 1024)]
+    [InlineData(1400, "", "memory", 8192), InlineData(1500, "", "off", 2048), InlineData(1600, "journal=plain", "delete", 1024), InlineData(1700, "isolation=locking", "wal", 4096)]
+    [InlineData(1800, "pages=memory", "", 512), InlineData(1900, "", "", 1024)]
+    public void Answers_as_stock_SQLite_does(int first, string options, string mode, int pageSize) => Seeds.RunFor(3, first, (seed, end) =>
     {
-        if (int.TryParse(Environment.GetEnvironmentVariable("RECOVERY_SEED"), out var given)) seed = given;
-        else if (SoakSeconds > 0) seed = Random.Shared.Next();
-        var end = Environment.TickCount64 + (long)(1000 * Math.Max(3, SoakSeconds));
-        do
-        {
-            output.WriteLine($"RECOVERY_SEED={seed} {options} {mode} {pageSize}");
-            using var ours = new TestStore(options);
-            using var stock = new TestStore("", vfs: null);
-            new Pair(ours, stock, new Random(seed), mode, pageSize).Run(SoakSeconds > 0 ? 3000 : 400, end);
-            seed += 1000;
-        }
-        while (Environment.TickCount64 < end);
-    }
+        output.WriteLine($"seed={seed} {options} {mode} {pageSize}");
+        using var ours = new TestStore(options);
+        using var stock = new TestStore("", vfs: null);
+        new Pair(ours, stock, new Random(seed), mode, pageSize).Run(Seeds.Soaking ? 3000 : 400, end);
+    });
 
     sealed class Pair(TestStore ours, TestStore stock, Random random, string mode, int pageSize)
     {

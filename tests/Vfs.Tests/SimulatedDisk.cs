@@ -16,6 +16,7 @@ public sealed class SimulatedDisk : ILogDisk, IDisposable
         : null;
 
     readonly string directory;
+    readonly Lock gate = new();
 
     public SimulatedDisk(TestStore store, PowerLossDisk? image = null)
     {
@@ -27,8 +28,15 @@ public sealed class SimulatedDisk : ILogDisk, IDisposable
 
     public PowerLossDisk Disk { get; }
 
-    /// <summary>Called before everything that changes the disk.</summary>
-    public Action? BeforeChange { get; set; }
+    /// <summary>Called before everything that changes the disk, by any thread of the store; no other change comes in between.</summary>
+    public Action? BeforeChange
+    {
+        get;
+        set
+        {
+            lock (gate) field = value;
+        }
+    }
 
     public void Dispose()
     {
@@ -38,14 +46,20 @@ public sealed class SimulatedDisk : ILogDisk, IDisposable
 
     T Changing<T>(Func<T> change)
     {
-        BeforeChange?.Invoke();
-        return change();
+        lock (gate)
+        {
+            BeforeChange?.Invoke();
+            return change();
+        }
     }
 
     void Changing(Action change)
     {
-        BeforeChange?.Invoke();
-        change();
+        lock (gate)
+        {
+            BeforeChange?.Invoke();
+            change();
+        }
     }
 
     public ILogFile Open(string path, LogFileMode mode) => new WatchedFile(this, mode == LogFileMode.Create ? Changing(() => Disk.Open(path, mode)) : Disk.Open(path, mode));
@@ -72,8 +86,11 @@ public sealed class SimulatedDisk : ILogDisk, IDisposable
 
         public void Write(long offset, ReadOnlySpan<byte> source)
         {
-            disk.BeforeChange?.Invoke();
-            file.Write(offset, source);
+            lock (disk.gate)
+            {
+                disk.BeforeChange?.Invoke();
+                file.Write(offset, source);
+            }
         }
 
         public void SyncData() => disk.Changing(file.SyncData);

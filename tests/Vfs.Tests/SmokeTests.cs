@@ -1,7 +1,16 @@
 namespace RecoveryVfs.Tests;
 
-public class SmokeTests
+public class SmokeTests(Xunit.Abstractions.ITestOutputHelper output)
 {
+    [Fact]
+    public void These_tests_run_on_e_sqlite3_3_35_5()
+    {
+        using var store = new TestStore();
+        var version = store.Open().Do("SELECT sqlite_version()");
+        output.WriteLine(version);
+        Assert.Equal("3.35.5", version);
+    }
+
     [Theory]
     [InlineData("delete"), InlineData("truncate"), InlineData("persist"), InlineData("memory"), InlineData("off"), InlineData("wal")]
     public void What_was_committed_is_there_after_reopening(string mode)

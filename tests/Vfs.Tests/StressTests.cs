@@ -7,16 +7,12 @@ namespace RecoveryVfs.Tests;
 
 /// <summary>
 /// Random work on one database: transfers that keep a sum, savepoints, VACUUM, page sizes, journal modes, exclusive locking. Bounded
-/// in time; RECOVERY_SOAK_SECONDS makes it longer, RECOVERY_SEED repeats one run.
+/// in time.
 /// </summary>
+[Trait(Seeds.Kind, Seeds.Random)]
 public sealed class StressTests(ITestOutputHelper output)
 {
     const int Accounts = 60;
-
-    static readonly double SoakSeconds = double.Parse(Environment.GetEnvironmentVariable("RECOVERY_SOAK_SECONDS") ?? "0", CultureInfo.InvariantCulture);
-
-    static int Seed(int otherwise) => int.TryParse(Environment.GetEnvironmentVariable("RECOVERY_SEED"), out var seed) ? seed
-        : SoakSeconds > 0 ? Random.Shared.Next() : otherwise;
 
     static readonly string Setup =
         "PRAGMA page_size=1024; PRAGMA auto_vacuum=2; CREATE TABLE acct(id INTEGER PRIMARY KEY, v INT, pad BLOB, len INT);"
@@ -25,19 +21,12 @@ public sealed class StressTests(ITestOutputHelper output)
 
     [Theory]
     [InlineData(1, "", false), InlineData(2, "", true), InlineData(3, "", true), InlineData(4, "journal=plain", true), InlineData(5, "pages=memory", true)]
-    public void One_thread_with_four_connections_sees_exact_versions(int seed, string options, bool wal)
+    public void One_thread_with_four_connections_sees_exact_versions(int first, string options, bool wal) => Seeds.RunFor(4, first, (seed, end) =>
     {
-        var end = Environment.TickCount64 + (long)(1000 * Math.Max(4, SoakSeconds));
-        do
-        {
-            seed = Seed(seed);
-            output.WriteLine($"RECOVERY_SEED={seed} options={options} wal={wal}");
-            using var store = new TestStore(options);
-            new Connections(store, new Random(seed), wal, output).Run(SoakSeconds > 0 ? 20_000 : 1500, end);
-            seed++;
-        }
-        while (Environment.TickCount64 < end);
-    }
+        output.WriteLine($"seed={seed} options={options} wal={wal}");
+        using var store = new TestStore(options);
+        new Connections(store, new Random(seed), wal, output).Run(Seeds.Soaking ? 20_000 : 1500, end);
+    });
 
     /// <summary>The single-threaded stress: because steps do not overlap, the newest version is known exactly.</summary>
     sealed class Connections(TestStore store, Random random, bool wal, ITestOutputHelper output)
@@ -234,13 +223,11 @@ public sealed class StressTests(ITestOutputHelper output)
     [Theory]
     [InlineData(11, "", true, true), InlineData(12, "", false, true), InlineData(13, "", true, false), InlineData(14, "isolation=locking", true, true)]
     [InlineData(15, "journal=plain", true, true), InlineData(16, "pages=memory", true, true)]
-    public void Threads_with_their_own_connections_never_see_a_broken_sum(int seed, string options, bool wal, bool exclusive)
+    public void Threads_with_their_own_connections_never_see_a_broken_sum(int first, string options, bool wal, bool exclusive) => Seeds.RunFor(4, first, (seed, end) =>
     {
-        seed = Seed(seed);
-        output.WriteLine($"RECOVERY_SEED={seed} options={options} wal={wal} exclusive={exclusive}");
+        output.WriteLine($"seed={seed} options={options} wal={wal} exclusive={exclusive}");
         using var store = new TestStore(options);
         using (var setup = store.Open()) setup.Do(Setup);
-        var end = Environment.TickCount64 + (long)(1000 * Math.Max(4, SoakSeconds));
         var failures = new System.Collections.Concurrent.ConcurrentQueue<string>();
         var workers = Enumerable.Range(0, 5).Select(i => new Worker(store, new Random(seed * 7919 + i), wal, exclusive, end, failures)).ToArray();
         var threads = workers.Select(w => new Thread(w.Run)).ToArray();
@@ -251,7 +238,7 @@ public sealed class StressTests(ITestOutputHelper output)
         store.Close();
         Assert.Equal($"ok ok {1000 * Accounts}", store.Open().Do("PRAGMA integrity_check; PRAGMA recovery_verify; SELECT sum(v) FROM acct"));
         Assert.True(workers.Sum(w => w.Commits) > 0 && workers.Sum(w => w.Reads) > 0);
-    }
+    });
 
     sealed class Worker(TestStore store, Random random, bool wal, bool exclusive, long end, System.Collections.Concurrent.ConcurrentQueue<string> failures)
     {

@@ -16,7 +16,7 @@ namespace RecoveryVfs.PageStore;
 /// </code>
 /// The checksum runs over pairs of 32-bit words, little- or big-endian as the magic's last bit says.
 /// </remarks>
-internal sealed class FollowedWal(ILogFile file, string spillDirectory) : IDisposable
+internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? confirmed = null) : IDisposable
 {
     const int HeaderBytes = 32, FrameHeaderBytes = 24;
     const uint Magic = 0x377f0682;
@@ -28,6 +28,8 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory) : IDispo
     uint salt1, salt2, check1, check2;
     bool bigEndian;
     long committedEnd;
+    // Of a copy that may have more than the log says: how far it is believed.
+    long limit = confirmed ?? long.MaxValue;
     WalFrames? frames;
     ImmutableDictionary<uint, long> pages = ImmutableDictionary<uint, long>.Empty;
 
@@ -39,6 +41,10 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory) : IDispo
     /// <summary>Bytes were written; the file has them. Returns whether the view has changed.</summary>
     public bool Written(long offset, int length, ulong lsn)
     {
+        if (length > 0 && limit != long.MaxValue) limit = offset < HeaderBytes ? offset + length : Math.Max(limit, offset + length);
+        if (confirmed is not null && length > 0 && offset >= HeaderBytes && offset < committedEnd)
+            throw new RecoveryException(RecoveryError.Corrupt,
+                $"The log at LSN {lsn} overwrites a transaction that was found in a copy of a WAL, and that it never had: its writer died before. Read it again.");
         if (offset < HeaderBytes) Begin();
         if (frames is null) return View is null && offset < HeaderBytes;
         if (offset >= committedEnd) ForgetFrom(offset);
@@ -79,7 +85,7 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory) : IDispo
     bool TryTakeFrame(ulong lsn)
     {
         var at = committedEnd + uncommitted.Count * (long)FrameBytes;
-        if (file.SizeBytes < at + FrameBytes || file.Read(at, buffer) < FrameBytes) return false;
+        if (limit < at + FrameBytes || file.SizeBytes < at + FrameBytes || file.Read(at, buffer) < FrameBytes) return false;
         var header = buffer.AsSpan(0, FrameHeaderBytes);
         var page = BinaryPrimitives.ReadUInt32BigEndian(header);
         if (page == 0 || BinaryPrimitives.ReadUInt32BigEndian(header[8..]) != salt1 || BinaryPrimitives.ReadUInt32BigEndian(header[12..]) != salt2) return false;

@@ -9,13 +9,15 @@ internal sealed class FollowedWals : IDisposable
     const string Suffix = "-wal";
 
     readonly Store store;
-    readonly ILogDisk disk;
+    readonly Func<LiveFile, FollowedWal?> open;
     readonly Dictionary<ulong, (string Database, FollowedWal Wal)> wals = [];
     readonly ConcurrentDictionary<string, WalView> views = new(StringComparer.Ordinal);
 
-    public FollowedWals(Store store, ILogDisk disk)
+    /// <param name="store">The replica.</param>
+    /// <param name="open">Opens a WAL that the replica has; null when it is not there.</param>
+    public FollowedWals(Store store, Func<LiveFile, FollowedWal?> open)
     {
-        (this.store, this.disk) = (store, disk);
+        (this.store, this.open) = (store, open);
         foreach (var file in store.Live.Files) Open(file, store.NextLsn - 1);
     }
 
@@ -46,12 +48,17 @@ internal sealed class FollowedWals : IDisposable
         }
     }
 
+    /// <summary>Opens WALs where a replica keeps them.</summary>
+    public static FollowedWals Of(Store store, ILogDisk disk) => new(store, file =>
+    {
+        var path = Path.Combine(store.Directory, "files", file.Fnode.ToString("x16"));
+        return disk.Exists(path) ? new FollowedWal(disk.Open(path, LogFileMode.Read), store.SpillDirectory) : null;
+    });
+
     void Open(LiveFile file, ulong lsn)
     {
         if (file.Class != FileClass.Plain || !file.Name.EndsWith(Suffix, StringComparison.Ordinal)) return;
-        var path = Path.Combine(store.Directory, "files", file.Fnode.ToString("x16"));
-        if (!disk.Exists(path)) return;
-        var wal = new FollowedWal(disk.Open(path, LogFileMode.Read), store.SpillDirectory);
+        if (open(file) is not { } wal) return;
         wals[file.Fnode] = (file.Name[..^Suffix.Length], wal);
         wal.Written(0, 0, lsn);
         Publish(file.Name[..^Suffix.Length], wal);

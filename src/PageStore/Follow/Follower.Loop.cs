@@ -39,6 +39,7 @@ public sealed partial class Follower
         {
             opened = Store.OpenReplica(options.Store);
             opened.SetReplicaSource(source.LogId, 0);
+            opened.KeepRelay();
             if (await context.PlaceOfAsync(source, opened.NextLsn, cancellation) is { } place)
             {
                 Adopt(opened, place);
@@ -64,6 +65,7 @@ public sealed partial class Follower
         var place = await FollowerDirectory.BeginAsync(context, source, options, cancellation);
         var opened = Store.OpenReplica(options.Store);
         opened.SetReplicaSource(source.LogId, 0);
+        opened.KeepRelay();
         Adopt(opened, place ?? RemoteLogEnd.Start(source));
     }
 
@@ -72,7 +74,7 @@ public sealed partial class Follower
         lock (gate)
         {
             store = opened;
-            wals = new FollowedWals(opened, options.Store.Disk);
+            wals = FollowedWals.Of(opened, options.Store.Disk);
             segments = new RemoteSegments(context, source, place, options.Interval);
             hasUnsettled = false;
             unsettledBytes = 0;
@@ -210,7 +212,8 @@ public sealed partial class Follower
         {
             throw new DivergedException(e);
         }
-        store!.SetReplicaSource(source.LogId, segment.Header.Epoch);
+        store!.WriteOutRelay();
+        store.SetReplicaSource(source.LogId, segment.Header.Epoch);
         hasUnsettled |= groups > 0;
         unsettledBytes += segment.Header.BodyBytes;
         Set(s => Measure(s) with

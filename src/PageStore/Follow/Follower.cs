@@ -8,7 +8,7 @@ namespace RecoveryVfs.PageStore;
 /// forward, and neither holds the other up. Every commit is verified. It goes on where it stopped; when the remote does not have that part
 /// of its log any more, or the directory is damaged, it starts over from hints. Thread-safe.
 /// </summary>
-public sealed partial class Follower : IAsyncDisposable
+public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposable
 {
     static readonly Lock registryGate = new();
     static readonly Dictionary<string, Follower> registry = new(StringComparer.Ordinal);
@@ -133,7 +133,7 @@ public sealed partial class Follower : IAsyncDisposable
         }
     }
 
-    internal void EndRead()
+    void IReadHost.EndRead()
     {
         lock (gate)
             if (--readers > 0 || !isClosing && state.Phase != FollowerPhase.StartingOver) return;

@@ -13,12 +13,15 @@ internal static class FollowerDirectory
 
     /// <summary>Whether a replica can be opened there as it is.</summary>
     public static bool IsReplica(string directory) =>
-        Store.HasReplicaMark(directory) && !File.Exists(Path.Combine(directory, UnfinishedMark));
+        Store.HasReplicaMark(directory) && !IsUnfinished(directory);
+
+    /// <summary>Whether it is being made or emptied.</summary>
+    public static bool IsUnfinished(string directory) => File.Exists(Path.Combine(directory, UnfinishedMark));
 
     /// <summary>Refuses a directory that holds something else.</summary>
     public static void CheckUsable(string directory)
     {
-        if (!Directory.Exists(directory) || Store.HasReplicaMark(directory) || File.Exists(Path.Combine(directory, UnfinishedMark))) return;
+        if (!Directory.Exists(directory) || Store.HasReplicaMark(directory) || IsUnfinished(directory)) return;
         if (Directory.Exists(Path.Combine(directory, "log")))
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{directory} is a store with a log of its own, and was left as it is. Give the follower an empty directory; to make this one follow, move it away or delete it first.");

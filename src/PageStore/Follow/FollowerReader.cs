@@ -5,12 +5,18 @@ public sealed class FollowerReader : IDisposable
 {
     readonly Store store;
     readonly FollowedWals wals;
-    Follower? follower;
+    IReadHost? host;
 
-    internal FollowerReader(Follower follower, Store store, FollowedWals wals) => (this.follower, this.store, this.wals) = (follower, store, wals);
+    internal FollowerReader(IReadHost host, Store store, FollowedWals wals) => (this.host, this.store, this.wals) = (host, store, wals);
+
+    /// <summary>The newest record that was applied.</summary>
+    public ulong Lsn => store.NextLsn - 1;
 
     /// <summary>The databases there are now, by name.</summary>
     public IReadOnlyList<string> Databases => [.. store.Databases.Where(d => d.Current.SizeBytes > 0).Select(d => d.Name)];
+
+    /// <summary>All of them, those without any commit included.</summary>
+    public IReadOnlyList<string> AllDatabases => [.. store.Databases.Select(d => d.Name)];
 
     /// <summary>Names and values for status reports.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Status() => store.Status();
@@ -40,5 +46,5 @@ public sealed class FollowerReader : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Interlocked.Exchange(ref follower, null)?.EndRead();
+    public void Dispose() => Interlocked.Exchange(ref host, null)?.EndRead();
 }

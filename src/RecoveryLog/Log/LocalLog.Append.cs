@@ -138,7 +138,7 @@ public sealed partial class LocalLog
         MakeRoom(size);
 
         var lsn = appendedLsn + 1;
-        var time = options.Time.GetUtcNow().ToUnixTimeMilliseconds();
+        var time = copiedTime != 0 ? copiedTime : options.Time.GetUtcNow().ToUnixTimeMilliseconds();
         var undurable = (uint)Math.Min(uint.MaxValue, lsn - DurableLsn);
         if (size > buffer.Length - bufferUsed)
             Flush();

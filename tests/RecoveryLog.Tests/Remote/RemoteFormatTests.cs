@@ -104,6 +104,7 @@ public sealed class RemoteFormatTests
     }
 
     [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
     public void Fuzzed_bytes_are_an_error_never_a_crash_or_a_huge_allocation() => Seeds.Run(3000, random =>
     {
         // Valid trailers, so that the parsing behind them is reached: what a hostile writer could send.

@@ -1,0 +1,71 @@
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.PageStore;
+
+// A follower's copy of the log that it applies: other processes read the directory by it, and a restart goes on from it.
+public sealed partial class Store
+{
+    LocalLog? relay;
+
+    /// <summary>Where a replica keeps its copy of the log (in a directory `log` there).</summary>
+    internal static string RelayOf(string directory) => Path.Combine(directory, "relay");
+
+    /// <summary>
+    /// From here on each record that is applied is kept in a log here, until it is settled. What such a log holds from an earlier time is applied
+    /// first; one that does not fit or is damaged is made anew, for the remote has it all. Called after <see cref="SetReplicaSource"/>, before the first <see cref="Apply"/>.
+    /// </summary>
+    public void KeepRelay()
+    {
+        if (System.IO.Directory.Exists(RelayOf(Directory)))
+        {
+            RecoveryException? ours = null;
+            try
+            {
+                relay = OpenRelay((in Record record) =>
+                {
+                    try
+                    {
+                        Apply(record);
+                    }
+                    catch (RecoveryException e)
+                    {
+                        ours = e;
+                        throw;
+                    }
+                });
+                return;
+            }
+            catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.TooNew && ours is null)
+            {
+                DeleteRelay();
+            }
+        }
+        relay = OpenRelay(static (in Record _) => { });
+    }
+
+    LocalLog OpenRelay(RecordTaken replay) => LocalLog.Open(options.Disk, RelayOf(Directory), new LogOptions
+    {
+        LogId = replicaLogId == default ? null : replicaLogId,
+        CreateAt = NextLsn,
+        Epoch = Math.Max(1, replicaEpoch),
+        SegmentBytes = options.SegmentBytes,
+        FirstSegmentBytes = Math.Min(options.SegmentBytes, 1 << 20),
+        Time = options.Time,
+    }, NextLsn, replay);
+
+    /// <summary>Lets other processes see what was applied so far; called between groups.</summary>
+    public void WriteOutRelay() => relay?.WriteOut(relay.LastLsn);
+
+    void CloseRelay()
+    {
+        relay?.AbandonCopy();
+        relay?.Dispose();
+        relay = null;
+    }
+
+    /// <summary>Whoever reads by it finds it gone, and looks at the directory anew.</summary>
+    void DeleteRelay()
+    {
+        if (System.IO.Directory.Exists(RelayOf(Directory))) System.IO.Directory.Delete(RelayOf(Directory), recursive: true);
+    }
+}
