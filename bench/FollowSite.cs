@@ -1,29 +1,16 @@
 using System.Diagnostics;
-using RecoveryVfs.RecoveryLog.Tests.Remote;
 
 namespace RecoveryVfs.Bench;
 
 /// <summary>A writer in this process, its remote (a directory, or Ceph's gateway on loopback), and followers in processes of their own.</summary>
 internal sealed class FollowSite(Place place, string url, string options) : IDisposable
 {
-    static S3Server? server;
-
     public string Url => url;
 
     public string PathOf(string name) => place.Ours.PathOf(name);
 
-    /// <summary>A new remote of that kind. The gateway is started once, and lives as long as the process.</summary>
-    public static string NewRemote(Place place, bool s3)
-    {
-        if (!s3) return "file://" + place.Ours.PathOf("bucket");
-        if (server is null)
-        {
-            S3Server.SetEnvironment();
-            server = new S3Server();
-            AppDomain.CurrentDomain.ProcessExit += static (_, _) => server.Dispose();
-        }
-        return server.NewRemoteAsync().GetAwaiter().GetResult().ToString();
-    }
+    /// <summary>A new remote: on the S3 server, or a directory on the disk that the databases are on.</summary>
+    public static string NewRemote(Place place, bool s3) => s3 ? RemoteServer.NewUrl() : "file://" + place.Ours.PathOf("bucket");
 
     /// <summary>A connection that writes, with a table whose rows say when they were committed.</summary>
     public Connection Write(string directory = "writer")

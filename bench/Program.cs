@@ -14,6 +14,7 @@ const string Usage = """
     """;
 if (args is ["--child", "follow", var followerDirectory, var followedUrl, var lastRow]) return FollowSite.Read(followerDirectory, followedUrl, int.Parse(lastRow));
 if (args is ["--child", .. var childArguments]) return KilledChild.Run(childArguments);
+if (args is ["--remote-child", .. var remoteArguments]) return RemoteChild.Do(remoteArguments);
 if (args.Contains("--help"))
 {
     Console.WriteLine(Usage);
@@ -55,15 +56,23 @@ Case[] cases =
     new SpeedTestCase("wal"),
     new KeyValueCase("rollback"),
     new KeyValueCase("wal"),
+    new RemoteCommitCase(),
+    new RemoteBytesCase(),
+    new RemoteAmplificationCase(),
+    new RemoteRequestsCase(),
+    new RemoteDurableCase(),
+    new RemoteRestoreCase(),
 ];
-if (only?.FirstOrDefault(o => !cases.Any(c => c.Names.Contains(o))) is { } stranger)
+// `--only=remote` means all rows whose names begin so.
+bool IsMeant(Case each) => only is null || each.Names.Any(n => only.Any(o => n == o || n.StartsWith(o + "-", StringComparison.Ordinal)));
+if (only?.FirstOrDefault(o => !cases.Any(c => c.Names.Any(n => n == o || n.StartsWith(o + "-", StringComparison.Ordinal)))) is { } stranger)
 {
     Console.Error.WriteLine($"bench: no row is called '{stranger}'. There are: {string.Join(", ", cases.SelectMany(c => c.Names))}");
     return 2;
 }
 foreach (var each in cases)
 {
-    if (only is not null && !only.Any(each.Names.Contains)) continue;
+    if (!IsMeant(each)) continue;
     if (each is ProgramCase && ProgramCase.Missing is { } missing)
     {
         Console.Error.WriteLine($"{each.Names[0]}: left out, {missing} is missing; ./build.sh bench makes it.");
@@ -73,5 +82,6 @@ foreach (var each in cases)
     using var place = settings.NewPlace(each.Names[0]);
     each.Run(place, report);
 }
+RemoteServer.Stop();
 report.Finish(complete: only is null);
 return 0;

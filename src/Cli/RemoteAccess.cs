@@ -92,5 +92,14 @@ internal sealed class RemoteAccess : IAsyncDisposable
             return RemoteSegmentFormat.ReadHeader(start.AsSpan(0, got), name);
         }, cancellation);
 
+    /// <summary>Keeps what a restore reads from collection, for as long as it takes; says so when that cannot be.</summary>
+    public async Task<RestorePin> PinAsync(RestorePlan plan, Output to, CancellationToken cancellation)
+    {
+        var pin = await RestorePin.TakeAsync(() => RecoveryLog.Remote.RemoteUrl.Parse(Url).Open(), plan, Context, cancellation);
+        if (pin.Problem is { } problem)
+            to.Note($"No pin could be put: {problem}. Should this take longer than the writer's grace for readers (1 h), what it reads may be collected meanwhile.");
+        return pin;
+    }
+
     public ValueTask DisposeAsync() => Context.Store.DisposeAsync();
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
+using RecoveryVfs.PageStore;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Cli;
@@ -42,16 +43,25 @@ internal sealed partial class StoreDirectory
         {
             var configured = Options.FromConfig(Path).FirstOrDefault(o => o.Key == "remote").Value;
             if (configured is { Length: > 0 }) return configured == "none" ? null : configured;
-            var mark = System.IO.Path.Combine(Path, "remote");
-            return File.Exists(mark) && File.ReadAllText(mark).Trim() is { Length: > 0 } known ? known : null;
+            return new RemoteMark(Path).Url;
         }
     }
 
+    /// <summary>How the store's own config and the environment would have it opened, with a remote.</summary>
+    public StoreOptions OptionsWith(string remote) =>
+        (new RecoveryOptions().With(Options.FromEnvironment()).With(Options.FromConfig(Path)) with { Remote = remote }).ToStoreOptions(Path);
+
+    /// <summary>The remote to ship to: the one given, the one it has, or that of the environment.</summary>
+    public string ChooseRemote(string? given) => given ?? RemoteUrl ?? RemoteAccess.Default
+        ?? throw new RecoveryException(RecoveryError.NotFound, $"The store {Path} has no remote. Give --remote URL, or set RECOVERY_REMOTE.");
+
     /// <summary>Its identity as a writer; null when it was never one.</summary>
-    public ulong? Author => Mark("author") is { } text
-        && ulong.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var author) ? author : null;
+    public ulong? Author => new RemoteMark(Path).Author;
 
     public bool IsReplica => Mark("replica") is not null;
+
+    /// <summary>Where the directory <c>log</c> is: a replica keeps what it has not settled apart.</summary>
+    string LogHome => IsReplica ? System.IO.Path.Combine(Path, "relay") : Path;
 
     public string SalvageDirectory => System.IO.Path.Combine(Path, "salvage");
 
@@ -94,9 +104,8 @@ internal sealed partial class StoreDirectory
             {
                 var hints = LocalHints.LoadNewest(LocalDisk.Instance, Path);
                 start(hints);
-                var directory = System.IO.Path.Combine(Path, "log");
                 if (SegmentFiles().FirstOrDefault() is not { } oldest) return (hints, null);
-                using var log = LocalLog.Open(LocalDisk.Instance, Path, new LogOptions { ReadOnly = true }, oldest.FirstLsn, take);
+                using var log = LocalLog.Open(LocalDisk.Instance, LogHome, new LogOptions { ReadOnly = true }, oldest.FirstLsn, take);
                 return (hints, new LocalLogEnd(log.LogId, log.Epoch, oldest.FirstLsn, log.LastLsn, log.SizeBytes));
             }
             catch (Exception e) when (tries < Tries && e is RecoveryException or IOException && Holder() is not null)
@@ -109,7 +118,7 @@ internal sealed partial class StoreDirectory
     /// <summary>The files of the local log, oldest first.</summary>
     public IReadOnlyList<LocalSegmentFile> SegmentFiles()
     {
-        var directory = new DirectoryInfo(System.IO.Path.Combine(Path, "log"));
+        var directory = new DirectoryInfo(System.IO.Path.Combine(LogHome, "log"));
         if (!directory.Exists) return [];
         return [.. directory.EnumerateFiles("*.log")
             .Where(f => f.Name.Length == 20 && ulong.TryParse(f.Name.AsSpan(0, 16), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out _))

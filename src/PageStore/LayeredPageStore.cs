@@ -189,6 +189,9 @@ internal sealed partial class LayeredPageStore : IPageStore
     public bool CollectGarbage(CancellationToken cancellation) => false;
 
     /// <inheritdoc/>
+    public bool Compact(CancellationToken cancellation) => false;
+
+    /// <inheritdoc/>
     public IReadOnlyDictionary<string, long> Statistics()
     {
         var now = Volatile.Read(ref state);

@@ -45,7 +45,7 @@ public sealed partial class Store
 
     LocalLog OpenRelay(RecordTaken replay) => LocalLog.Open(options.Disk, RelayOf(Directory), new LogOptions
     {
-        LogId = replicaLogId,
+        LogId = replicaLogId == default ? null : replicaLogId,
         CreateAt = NextLsn,
         Epoch = Math.Max(1, replicaEpoch),
         SegmentBytes = options.SegmentBytes,

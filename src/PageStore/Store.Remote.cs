@@ -15,8 +15,15 @@ public sealed partial class Store
         if (options.Remote is null) return;
         if (options.PagesInMemory)
             throw new RecoveryException(RecoveryError.Invalid, $"The store {Directory} keeps its pages in memory: it cannot have a remote. Use pages=rocksdb.");
-        Remote = new StoreRemote(this, options.Remote, options.Time);
+        Remote = new StoreRemote(this, options.Remote, options);
         Remote.Start();
+    }
+
+    /// <summary>Brings all pages into files, in the background, and drops the log that nothing holds.</summary>
+    internal void CheckpointSoon()
+    {
+        Volatile.Write(ref checkpointWanted, true);
+        applier?.Notify();
     }
 
     /// <summary>While it lasts, RocksDB deletes no file.</summary>

@@ -26,6 +26,9 @@ public sealed record StoreOptions
     /// <summary>The remote to ship to; null for none.</summary>
     public RemoteOptions? Remote { get; init; }
 
+    /// <summary>Told, on any thread, what an operator must know and no caller waits for: the remote is away, or damaged.</summary>
+    public Action<RecoveryException>? Alarm { get; init; }
+
     /// <summary>Open for reading only; nothing in the directory is changed.</summary>
     public bool ReadOnly { get; init; }
 

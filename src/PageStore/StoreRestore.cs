@@ -53,10 +53,11 @@ public static class StoreRestore
         if (options.Remote is not { } remote || Directory.Exists(options.Directory)) return;
         Task.Run(async () =>
         {
-            await using var objects = remote.Open?.Invoke(remote) ?? RemoteUrl.Parse(remote.Url).Open(readOnly: true, time: options.Time);
+            await using var objects = remote.OpenStore(options.Time, readOnly: true);
             var context = new RemoteContext { Store = objects, Time = options.Time };
             if (await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default) is null) return;
             var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest);
+            await using var pin = await RestorePin.TakeAsync(() => remote.OpenStore(options.Time), plan, context);
             await RestoreAsync(plan, options with { Remote = null });
         }).GetAwaiter().GetResult();
     }
@@ -64,11 +65,7 @@ public static class StoreRestore
     static async Task<RestoreResult> RestoreIntoAsync(
         RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation)
     {
-        var hints = plan.Hints.Hints;
-        await PlaceFilesAsync(plan, options, parallelism, progressed, cancellation);
-        Store.BeginReplica(options, hints);
-        using var store = Store.OpenReplica(options);
-        store.SetReplicaSource(hints.LogId, plan.Epoch);
+        using var store = await BeginAsync(plan, options, parallelism, progressed, cancellation);
         var (lsn, timeMs) = await plan.ReplayAsync((in Record record) =>
         {
             if (record.Lsn >= store.NextLsn) store.Apply(record);
@@ -78,6 +75,17 @@ public static class StoreRestore
         var databases = store.Databases.Select(d => d.Name).ToList();
         store.CloseAsStore();
         return new RestoreResult(lsn, timeMs, databases, 0);
+    }
+
+    /// <summary>Makes a replica that stands at a plan's hints, and needs the log after them.</summary>
+    internal static async Task<Store> BeginAsync(RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation)
+    {
+        var hints = plan.Hints.Hints;
+        await PlaceFilesAsync(plan, options, parallelism, progressed, cancellation);
+        Store.BeginReplica(options, hints);
+        var store = Store.OpenReplica(options);
+        store.SetReplicaSource(hints.LogId, plan.Epoch);
+        return store;
     }
 
     /// <summary>Fetches the files that a plan's hints list into the page store's directory.</summary>

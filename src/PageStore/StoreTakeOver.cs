@@ -18,8 +18,8 @@ internal static class StoreTakeOver
     static async Task<RemoteLogEnd?> RunAsync(StoreOptions options, Hints hints)
     {
         var remote = options.Remote!;
-        var author = StoreRemote.AuthorOf(options.Directory);
-        await using var objects = remote.Open?.Invoke(remote) ?? RemoteUrl.Parse(remote.Url).Open(time: options.Time);
+        var author = new RemoteMark(options.Directory).AuthorOrNew();
+        await using var objects = remote.OpenStore(options.Time);
         var context = new RemoteContext { Store = objects, Time = options.Time };
         var store = await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default);
         if (store is null) return null;

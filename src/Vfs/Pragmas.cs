@@ -41,6 +41,8 @@ internal static class Pragmas
             case "recovery_checkpoint":
                 store.Checkpoint();
                 return store.Lsn.Durable.ToString(CultureInfo.InvariantCulture);
+            case "recovery_verify" when value == "remote":
+                return VerifyRemote(store);
             case "recovery_compact":
                 return store.Compact().ToString(CultureInfo.InvariantCulture);
             case "recovery_verify":
@@ -75,6 +77,13 @@ internal static class Pragmas
             default:
                 return null;
         }
+    }
+
+    static string VerifyRemote(PageStore.Store store)
+    {
+        var remote = store.Remote
+            ?? throw new RecoveryException(RecoveryError.Invalid, $"The store {store.Directory} has no remote to verify. Set remote=URL.");
+        return remote.VerifyAsync().GetAwaiter().GetResult().Problem ?? "ok";
     }
 
     static void TryWriteOut(PageStore.Store store)

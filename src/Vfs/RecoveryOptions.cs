@@ -76,6 +76,18 @@ public sealed record RecoveryOptions
     /// <summary><c>retention</c>: how far back every commit stays restorable, in hours.</summary>
     public TimeSpan Retention { get; init; } = TimeSpan.FromDays(1);
 
+    /// <summary>
+    /// <c>verify-interval</c>: how often the remote is restored aside and compared with the live databases, in hours; 0 never. Off unless asked for: it
+    /// downloads everything that lives, which may cost money, and needs as much disk for the while.
+    /// </summary>
+    public TimeSpan VerifyInterval { get; init; }
+
+    /// <summary>
+    /// <c>restart-remote</c>: <c>on</c> lets commits go on when the local log has reached its bound while the remote is away, by giving up the unshipped
+    /// log and shipping fresh hints later; <c>off</c> fails them.
+    /// </summary>
+    public bool RestartRemote { get; init; }
+
     /// <summary><c>auto-restore</c>: <c>on</c> restores a store whose local directory is gone from its remote before it opens.</summary>
     public bool AutoRestore { get; init; }
 
@@ -106,8 +118,17 @@ public sealed record RecoveryOptions
         MaxLocalLogBytes = MaxLocalLogBytes,
         PagesInMemory = PagesInMemory,
         Remote = RemoteOf(directory) is { } url
-            ? new RemoteOptions { Url = url, SyncInterval = SyncInterval, HintsBytes = HintsBytes, Retention = new() { Keep = Retention } }
+            ? new RemoteOptions
+            {
+                Url = url,
+                SyncInterval = SyncInterval,
+                HintsBytes = HintsBytes,
+                Retention = new() { Keep = Retention },
+                VerifyInterval = VerifyInterval,
+                MayRestart = RestartRemote,
+            }
             : null,
+        Alarm = static e => Failures.Report(Sqlite.Warning, e.Message),
         Time = Time,
     };
 
@@ -116,8 +137,7 @@ public sealed record RecoveryOptions
     {
         if (Remote == "none") return null;
         if (Remote is not null) return Remote;
-        var path = Path.Combine(directory, "remote");
-        return File.Exists(path) && File.ReadAllText(path).Trim() is { Length: > 0 } known ? known : null;
+        return new RemoteMark(directory).Url;
     }
 }
 
@@ -144,7 +164,7 @@ internal static class Options
     /// <summary>Every name, as in a URI.</summary>
     public static readonly string[] Names =
         ["store", "isolation", "journal", "page-cache", "overlay-budget", "pending-budget", "max-local-log", "pages",
-         "remote", "durability", "sync-interval", "hints-bytes", "retention", "auto-restore", "follow", "follow-interval", "linger", "lock-timeout"];
+         "remote", "durability", "sync-interval", "hints-bytes", "retention", "verify-interval", "restart-remote", "auto-restore", "follow", "follow-interval", "linger", "lock-timeout"];
 
     /// <summary>The options with one of them set from text.</summary>
     public static RecoveryOptions With(this RecoveryOptions options, string name, string value) => name switch
@@ -161,6 +181,8 @@ internal static class Options
         "sync-interval" => options with { SyncInterval = ParseMilliseconds(name, value) },
         "hints-bytes" => options with { HintsBytes = ParseBytes(name, value) },
         "retention" => options with { Retention = ParseHours(name, value) },
+        "verify-interval" => options with { VerifyInterval = ParseHours(name, value) },
+        "restart-remote" => options with { RestartRemote = ParseSwitch(name, value) },
         "auto-restore" => options with { AutoRestore = ParseSwitch(name, value) },
         "follow" => options with { Follow = value },
         "follow-interval" => options with { FollowInterval = ParseMilliseconds(name, value) },

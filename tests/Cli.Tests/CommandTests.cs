@@ -125,8 +125,12 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
             var sync = Recover.Run("sync", "--wait", place, "--remote", "file://" + shipped.Place("r")).MustEndWith(5).Errors;
             Assert.Contains(pid, sync);
             Assert.Contains("PRAGMA recovery_sync", sync);
-            Assert.Contains(pid, Recover.Run("export", Path.Combine(place, "a.db"), "-o", shipped.Place("x")).MustEndWith(5).Errors);
+            var copy = shipped.Place("copy.db");
+            Recover.Run("export", Path.Combine(place, "a.db"), "-o", copy).MustEndWith(0);
+            Assert.Equal(1, Shipped.RowsOfPlain(copy));
             Shipped.Execute(connection, "INSERT INTO t VALUES (2)");
+            Recover.Run("export", Path.Combine(place, "a.db"), "-o", copy, "--force").MustEndWith(0);
+            Assert.Equal(2, Shipped.RowsOfPlain(copy));
         }
         Shipped.Close();
     }

@@ -18,8 +18,9 @@ internal static class Packages
         var shared = Environment.GetEnvironmentVariable("NUGET_PACKAGES")
             ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
         environment = new() { ["NUGET_PACKAGES"] = packages, ["MSBUILDDISABLENODEREUSE"] = "1" };
-        foreach (var other in Directory.GetDirectories(shared).Where(d => !Path.GetFileName(d).StartsWith("recoveryvfs", StringComparison.Ordinal)))
-            if (Path.GetFileName(other) is var name && (name.StartsWith("sqlitepclraw", StringComparison.Ordinal) || name.StartsWith("microsoft.data", StringComparison.Ordinal)))
-                Command.Run("cp", "-r", other, Directory.CreateDirectory(packages).FullName).MustSucceed();
+        foreach (var other in Directory.GetDirectories(shared).Where(d => IsNeeded(Path.GetFileName(d))))
+            Command.Run("cp", "-r", other, Directory.CreateDirectory(packages).FullName).MustSucceed();
     }
+
+    static bool IsNeeded(string package) => ((string[])["sqlitepclraw", "microsoft.data", "opentelemetry", "microsoft.extensions"]).Any(p => package.StartsWith(p, StringComparison.Ordinal));
 }

@@ -42,18 +42,65 @@ public sealed class ProcessTests
     }
 
     [Fact]
-    public async Task A_reading_process_is_told_who_has_the_store_and_disturbs_nothing()
+    public async Task A_reading_process_sees_what_a_writing_one_has_committed_and_disturbs_nothing()
     {
         using var store = new StoreDirectory();
         using var holder = Command.Start([], Repository.HostProgram("commits"), Repository.Extension, store.Uri, "10");
         while (await holder.StandardOutput.ReadLineAsync() is { } line && line != "10") { }
-        var reader = Python(store.Uri + "&mode=ro", "print(db.execute('SELECT count(*) FROM n').fetchone()[0])");
-        Assert.NotEqual(0, reader.ExitCode);
-        Assert.Contains("database is locked", reader.Errors);
+        var lines = Python(store.Uri + "&mode=ro", """
+            print(db.execute('SELECT count(*) FROM n').fetchone()[0])
+            print(db.execute('PRAGMA recovery_status').fetchone()[0])
+            try: db.execute('INSERT INTO n(filler) VALUES (1)')
+            except sqlite3.OperationalError as e: print(e)
+            """).MustSucceed().Lines;
+        Assert.Equal("10", lines[0]);
+        Assert.Contains(lines, l => l.StartsWith($"writer: pid {holder.Id} ", StringComparison.Ordinal));
+        Assert.Contains("readonly", lines[^1]);
         holder.StandardInput.Close();
         await holder.WaitForExitAsync();
         Assert.Equal(0, holder.ExitCode);
         Assert.Equal("10", Python(store.Uri + "&mode=ro", "print(db.execute('SELECT count(*) FROM n').fetchone()[0])").MustSucceed().Output.Trim());
+    }
+
+    [Fact]
+    public async Task A_reading_process_goes_on_beside_a_busy_writer_that_is_killed_and_comes_back()
+    {
+        using var store = new StoreDirectory();
+        using var reader = Command.Start([], "/usr/bin/python3", "-u", "-c", $"""
+            import sqlite3, sys
+            loader = sqlite3.connect(':memory:')
+            loader.enable_load_extension(True)
+            loader.load_extension('{Repository.Extension}')
+            db = None
+            for line in sys.stdin:
+                db = db or sqlite3.connect('{store.Uri}&mode=ro', uri=True)
+                print(*db.execute("SELECT max(x), count(*) FROM n").fetchone(), db.execute("PRAGMA integrity_check").fetchone()[0])
+            """);
+        for (var round = 0; round < 3; round++)
+        {
+            using var writer = Command.Start([], Repository.HostProgram("commits"), Repository.Extension, store.Uri, "1000000");
+            for (var look = 0; look < 10; look++)
+            {
+                var returned = "";
+                for (var i = 0; i < 30; i++) returned = await writer.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("The writer ended.");
+                await Ask(returned);
+            }
+            writer.Kill();
+            await writer.WaitForExitAsync();
+            var last = "0";
+            while (await writer.StandardOutput.ReadLineAsync() is { } line) last = line;
+            await Ask(last);
+        }
+
+        async Task Ask(string returned)
+        {
+            await reader.StandardInput.WriteLineAsync("?");
+            await reader.StandardInput.FlushAsync();
+            var found = (await reader.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException(await reader.StandardError.ReadToEndAsync())).Split(' ');
+            Assert.True(long.Parse(found[0]) >= long.Parse(returned), $"{returned} had returned, and {found[0]} was found");
+            Assert.Equal(found[0], found[1]);
+            Assert.Equal("ok", found[2]);
+        }
     }
 
     static Outcome Python(string uri, string code) => Command.Run("/usr/bin/python3", "-c", $"""

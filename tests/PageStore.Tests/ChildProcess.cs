@@ -10,6 +10,9 @@ public static class ChildProcess
             case [nameof(KilledWriter), var directory]:
                 KilledWriter.Run(directory);
                 return 0;
+            case [nameof(KilledRemoteWriter), var directory, var url]:
+                KilledRemoteWriter.Run(directory, url);
+                return 0;
             default:
                 Console.Error.WriteLine($"Unknown: {string.Join(' ', args)}");
                 return 2;

@@ -169,7 +169,19 @@ public sealed class FollowerViewTests : IDisposable
             Write(writer, 20);
             await writer.Remote!.PublishHintsAsync();
         }
+        await writer.Remote!.CollectAsync();
         lsn = writer.Lsn.Last;
+        using var stop = new CancellationTokenSource();
+        var reading = Task.Run(() =>
+        {
+            for (var before = 0UL; !stop.IsCancellationRequested; )
+            {
+                using var reader = view.Read();
+                Assert.True(reader.Lsn >= before, $"LSN {reader.Lsn} after {before}");
+                before = reader.Lsn;
+                Assert.Empty(reader.Verify(null));
+            }
+        });
         follower = await Follower.StartAsync(Following, Patience);
         try
         {
@@ -179,6 +191,8 @@ public sealed class FollowerViewTests : IDisposable
         }
         finally
         {
+            stop.Cancel();
+            await reading;
             await follower.DisposeAsync();
         }
     });

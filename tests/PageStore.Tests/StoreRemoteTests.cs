@@ -1,34 +1,34 @@
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>A store ships to a remote, the machine is lost, and another one gets everything back, at any commit.</summary>
-public sealed class StoreRemoteTests : IDisposable
+public abstract class StoreRemoteTests(IRemotePlaces places) : IDisposable
 {
     readonly string root = Path.Combine(Path.GetTempPath(), "remote-" + Guid.NewGuid().ToString("N"));
 
     public void Dispose() => Directory.Delete(root, recursive: true);
 
-    string Url => "file://" + Path.Combine(root, "bucket");
+    RemotePlace place = null!;
 
     StoreOptions Options(string name, bool remote = true, long hintsBytes = 1 << 20, Retention? retention = null) => new()
     {
         Directory = Path.Combine(root, name),
         PageCacheBytes = 1 << 20,
         PendingBytes = 1 << 20,
-        Remote = remote ? new RemoteOptions { Url = Url, SyncInterval = TimeSpan.FromMilliseconds(20), HintsBytes = hintsBytes, Retention = retention ?? new() } : null,
+        Remote = remote ? place.Options with { HintsBytes = hintsBytes, Retention = retention ?? new() } : null,
     };
 
-    async Task<RestoreResult> Restore(string name, RestoreTarget target = default)
-    {
-        await using var objects = RemoteUrl.Parse(Url).Open(readOnly: true);
-        var plan = await RestorePlanner.PlanAsync(new RemoteContext { Store = objects }, target);
-        return await StoreRestore.RestoreAsync(plan, Options(name, remote: false));
-    }
+    Task<RestoreResult> Restore(string name, RestoreTarget target = default) => place.RestoreAsync(Options(name, remote: false), target);
 
     [Fact, Trait(Seeds.Kind, Seeds.Random)]
-    public Task Every_commit_can_be_restored_and_the_newest_taken_over() => Seeds.OnceAsync(Run);
+    public async Task Every_commit_can_be_restored_and_the_newest_taken_over()
+    {
+        place = await places.NewAsync();
+        await Seeds.OnceAsync(Run);
+    }
 
     async Task Run(Random random)
     {
@@ -71,7 +71,7 @@ public sealed class StoreRemoteTests : IDisposable
                 StoreTests.Transaction(random, second, model);
                 second.WaitShipped(second.Lsn.Last);
                 await second.Remote.PublishHintsAsync();
-                await second.Remote.CollectAsync();
+                await second.Remote.CollectAsync(nothing);
                 var other = new SortedDictionary<string, byte[]>(model, StringComparer.Ordinal);
                 var fenced = Assert.Throws<RecoveryException>(() =>
                 {
@@ -92,3 +92,8 @@ public sealed class StoreRemoteTests : IDisposable
         }
     }
 }
+
+public sealed class DirectoryStoreRemoteTests(DirectoryPlaces places) : StoreRemoteTests(places), IClassFixture<DirectoryPlaces>;
+
+[Collection(S3Collection.Name)]
+public sealed class S3StoreRemoteTests(S3Server server) : StoreRemoteTests(new BucketPlaces(server));

@@ -17,7 +17,7 @@ internal sealed class ExportCommand : CliCommand
         file = With(new Argument<string?>("FILE") { Description = "The file to write; or give -o.", Arity = ArgumentArity.ZeroOrOne });
         output = With(new Option<string?>("--output", "-o") { HelpName = "FILE", Description = "The file to write." });
         force = With(new Option<bool>("--force") { Description = "Overwrite FILE." });
-        About = "The store must not be open in another process; there, `VACUUM INTO` or SQLite's backup does the same, and `recovery restore -o` works from the remote.";
+        About = "As of its newest commit. A store in use by another process can be exported from, too.";
         Examples = ["recovery export /data/a.db -o /tmp/a.db"];
     }
 
@@ -32,8 +32,6 @@ internal sealed class ExportCommand : CliCommand
         var stub = Stub.Read(from);
         if (stub.Content != PathContent.Stub) throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {from}.");
         var store = StoreDirectory.Find(stub.Store!);
-        if (store.Holder() is { } holder)
-            throw new RecoveryException(RecoveryError.Busy, $"The store {store.Path} is open in {holder}. Use `VACUUM INTO '{into}'` there, or stop it first.");
         using (var staging = new Staging(Path.GetDirectoryName(into)!, Path.GetFileName(into)))
             PlainFile.Export(staging, store.Path, stub.Database!, into, IntegrityCheck.None);
         to.Result(new Report(from, into, new FileInfo(into).Length), r => to.Line($"Wrote {r.Database} to {r.File} ({Text.Bytes(r.SizeBytes)})."));

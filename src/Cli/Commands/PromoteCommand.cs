@@ -32,6 +32,7 @@ internal sealed class PromoteCommand : CliCommand
         Report report;
         using (var store = Store.OpenReplica(new StoreOptions { Directory = directory.Path }))
         {
+            store.KeepRelay();
             if ((parsed.GetValue(from) ?? RemoteAccess.Default) is { } url) await CatchUpAsync(store, url, cancellation);
             report = new Report(directory.Path, store.NextLsn - 1, [.. store.Databases.Select(d => d.Name)]);
             store.CloseAsStore();

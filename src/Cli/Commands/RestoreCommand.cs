@@ -40,6 +40,8 @@ internal sealed class RestoreCommand : CliCommand
             --integrity-check: of a file, SQLite's own quick_check or integrity_check (default: full). Of a store, both quick and full read every page
             and compare with the checksums that its writer logged (default: none).
 
+            A pin (`recovery snapshot --list`) keeps what is read from collection meanwhile, if the credentials allow to put one.
+
             The restored newest state takes the remote over when it is first opened with that remote: whoever wrote there before is fenced. An earlier
             state (--lsn, --timestamp) needs a remote of its own.
             """;
@@ -73,6 +75,7 @@ internal sealed class RestoreCommand : CliCommand
         foreach (var note in plan.Notes) to.Note(note);
         if (into is not null) CheckStubs(into, plan.Hints.Hints.Databases.Select(d => d.Name));
         if (parsed.GetValue(dryRun)) return DryRun(to, remote, plan, store, file);
+        await using var pin = await remote.PinAsync(plan, to, cancellation);
         var report = file is null
             ? await ToStoreAsync(parsed, to, remote, plan, into!, cancellation)
             : await ToFileAsync(parsed, remote, plan, file, cancellation);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RecoveryVfs.PageStore;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote;
 
@@ -17,7 +18,7 @@ internal sealed class StatusCommand : CliCommand
 
             State: ok; shipping (the remote lacks the newest records; see lag); no-remote; replica; restored (not opened since it was restored).
             These need attention, and the exit code is then 1: unreachable (the remote), not-restorable (no hints were published yet),
-            fenced (another writer has the remote), behind (the remote has more of this writer than the store: an old copy).
+            damaged (the newest verification found the remote so), fenced (another writer has the remote), behind (the remote has more of this writer than the store: an old copy).
             """;
         Examples = ["recovery status /data", "recovery status s3://bucket/app --json", "recovery status /data --json | jq .lag_records"];
     }
@@ -29,7 +30,10 @@ internal sealed class StatusCommand : CliCommand
     }
 
     sealed record StoreReport(string State, string Store, string? OpenIn, Guid? LogId, ulong Lsn, DateTimeOffset? Time, ulong? HintsLsn, long LogBytes, int Databases,
-        int Salvaged, ulong? LagRecords, double? LagSeconds, string? RemoteUrl, string? RemoteError, RemoteReport? Remote);
+        int Salvaged, ulong? LagRecords, double? LagSeconds, VerificationReport? Verification, string? RemoteUrl, string? RemoteError, RemoteReport? Remote);
+
+    /// <summary>What the store's own verification (verify-interval) found.</summary>
+    sealed record VerificationReport(string Result, DateTimeOffset At, DateTimeOffset? ProvedAt, double? ProvedAgeSeconds, ulong ProvedLsn, string? Problem);
 
     sealed record RemoteOnly(string State, RemoteReport Remote);
 
@@ -48,7 +52,7 @@ internal sealed class StatusCommand : CliCommand
         return CodeOf(report.State);
     }
 
-    static int CodeOf(string state) => state is "unreachable" or "not-restorable" or "fenced" or "behind" ? ExitCode.Failure : ExitCode.Ok;
+    static int CodeOf(string state) => state is "unreachable" or "not-restorable" or "damaged" or "fenced" or "behind" ? ExitCode.Failure : ExitCode.Ok;
 
     async Task<int> OfStoreAsync(StoreDirectory store, Output to, CancellationToken cancellation)
     {
@@ -74,14 +78,19 @@ internal sealed class StatusCommand : CliCommand
         }
         ulong? lag = remote is null ? null : lsn > remote.LastLsn ? lsn - remote.LastLsn : 0;
         var oldest = times.FirstOrDefault(t => t.Lsn > remote?.LastLsn);
-        var report = new StoreReport(StateOf(store, end is not null, lsn, url, remote, lag), store.Path, store.Holder(), end?.LogId ?? hints?.LogId, lsn, reading.LastTime, hints?.Lsn,
+        var verification = VerificationOf(store, url);
+        var report = new StoreReport(StateOf(store, end is not null, lsn, url, remote, lag, verification), store.Path, store.Holder(), end?.LogId ?? hints?.LogId, lsn, reading.LastTime, hints?.Lsn,
             end?.SizeBytes ?? 0, reading.Databases.Count(), SalvagedLog.List(store.SalvageDirectory).Count, lag,
-            lag is null ? null : lag == 0 || oldest.Lsn == 0 ? 0 : Math.Max(0, (DateTimeOffset.UtcNow - oldest.Time).TotalSeconds), url, error, remote);
+            lag is null ? null : lag == 0 || oldest.Lsn == 0 ? 0 : Math.Max(0, (DateTimeOffset.UtcNow - oldest.Time).TotalSeconds), verification, url, error, remote);
         to.Result(report, r => Show(to, r));
         return CodeOf(report.State);
     }
 
-    static string StateOf(StoreDirectory store, bool hasLog, ulong lsn, string? url, RemoteReport? remote, ulong? lag)
+    static VerificationReport? VerificationOf(StoreDirectory store, string? url) =>
+        RemoteVerification.Load(store.Path) is { } v && v.Remote == url
+            ? new(v.Result, v.At, v.ProvedAt, v.ProvedAt is { } at ? (DateTimeOffset.UtcNow - at).TotalSeconds : null, v.ProvedLsn, v.Problem) : null;
+
+    static string StateOf(StoreDirectory store, bool hasLog, ulong lsn, string? url, RemoteReport? remote, ulong? lag, VerificationReport? verification)
     {
         if (store.IsReplica) return "replica";
         if (url is null) return hasLog ? "no-remote" : "restored";
@@ -89,7 +98,8 @@ internal sealed class StatusCommand : CliCommand
         if (!hasLog) return "restored";
         if (remote.Epoch > 0 && remote.AuthorId != store.Author) return "fenced";
         if (remote.LastLsn > lsn) return "behind";
-        if (remote.HintsLsn is null) return "not-restorable";
+        if (remote.HintsLsn is null || new RemoteMark(store.Path).IsRestarting) return "not-restorable";
+        if (verification?.Result == "damaged") return "damaged";
         return lag == 0 ? "ok" : "shipping";
     }
 
@@ -100,9 +110,14 @@ internal sealed class StatusCommand : CliCommand
             ("lsn", r.Time is { } time ? $"{r.Lsn} ({Text.Time(time)})" : r.Lsn), ("local hints", r.HintsLsn), ("local log", Text.Bytes(r.LogBytes)), ("databases", r.Databases),
             ("salvaged", r.Salvaged == 0 ? null : $"{r.Salvaged} (see `recovery salvage`)"),
             ("lag", r.LagRecords is { } lag ? $"{Text.Count((long)lag, "record")}, {Text.Duration(TimeSpan.FromSeconds(r.LagSeconds ?? 0))}" : null),
-            ("remote", r.RemoteUrl ?? "none"), ("remote error", r.RemoteError));
+            ("verified", Verified(r)), ("remote", r.RemoteUrl ?? "none"), ("remote error", r.RemoteError));
         if (r.Remote is not null) Show(to, r.Remote, isNamed: true);
     }
+
+    static string? Verified(StoreReport r) => r.RemoteUrl is null ? null
+        : r.Verification is not { } v ? "never (see verify-interval, or run `recovery verify`)"
+        : (v.Problem is null ? "" : $"{v.Result} at {Text.Time(v.At)}: {v.Problem} Before: ")
+            + (v.ProvedAt is null ? "never" : $"LSN {v.ProvedLsn}, {Text.Duration(TimeSpan.FromSeconds(v.ProvedAgeSeconds ?? 0))} ago");
 
     static void Show(Output to, RemoteReport r, bool isNamed = false) => to.Pairs(
         ("remote", isNamed ? null : r.Url), ("remote log", r.LogId), ("remote lsn", r.LastTime is { } time ? $"{r.LastLsn} ({Text.Time(time)})" : r.LastLsn),

@@ -37,6 +37,7 @@ internal sealed class VerifyCommand : CliCommand
         if (parsed.GetValue(parallelism) is < 1 or > 256) throw new RecoveryException(RecoveryError.Invalid, "--parallelism is from 1 to 256.");
         await using var remote = RemoteAccess.Open(parsed.GetValue(target));
         var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, null, cancellation);
+        await using var pin = await remote.PinAsync(plan, to, cancellation);
         var directory = Path.Combine(Path.GetFullPath(parsed.GetValue(temporary) ?? Path.GetTempPath()), "recovery-verify-" + Guid.NewGuid().ToString("N"));
         Report report;
         try
@@ -81,19 +82,28 @@ internal sealed class VerifyCommand : CliCommand
         Directory.Delete(Path.Combine(directory, "store"), recursive: true);
         var known = plan.Extents.Select(e => e.Name).ToHashSet();
         var others = new Dictionary<string, Extent>();
-        var oldest = plan;
-        var hints = 0;
+        var (oldest, hints, records) = (plan, 0, 0L);
+        var pins = (await Pin.ListAsync(remote.Context, cancellation)).Values.Where(p => !p.Onward).Select(p => p.Lsn).ToList();
+        var newer = ulong.MaxValue;
         foreach (var (lsn, _) in await remote.ListHintsAsync(cancellation))
         {
             // A fenced writer may have left newer ones, which never counted: the plan passed them over.
             if (lsn > plan.Hints.Header.Lsn) continue;
             hints++;
-            oldest = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, lsn, cancellation);
-            foreach (var extent in oldest.Extents)
+            var each = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, lsn, cancellation);
+            foreach (var extent in each.Extents)
                 if (!known.Contains(extent.Name)) others[extent.Name] = extent;
+            // Of hints that a pin keeps, the log may have been collected beyond the pinned state: that state is what is promised.
+            var pinned = pins.Where(p => lsn <= p && p < newer).ToList();
+            foreach (var pin in pinned)
+            {
+                var state = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.At(pin), lsn, cancellation);
+                await state.ReplayAsync((in Record _) => records++, null, cancellation);
+            }
+            if (pinned.Count == 0) oldest = each;
+            newer = lsn;
         }
         var bytes = await FetchAsync(remote, [.. others.Values], directory, parallelism, cancellation);
-        var records = 0L;
         using (var progress = new Progress("reading the log", oldest.Segments.Sum(s => s.SizeBytes)))
         {
             try

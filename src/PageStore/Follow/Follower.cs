@@ -199,7 +199,7 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
 
     async Task<Promotion> TakeOverAsync(CancellationToken cancellation)
     {
-        var author = StoreRemote.AuthorOf(Directory);
+        var author = new RemoteMark(Directory).AuthorOrNew();
         DateTimeOffset? lastTime = null;
         try
         {
@@ -217,7 +217,7 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
             store!.DeclareWhole();
             wals!.Dispose();
             // Whoever opens the store now goes on writing to this remote, and never begins another.
-            await File.WriteAllTextAsync(Path.Combine(Directory, StoreRemote.MarkName), Url + "\n", CancellationToken.None);
+            new RemoteMark(Directory).Add(Url);
             store.CloseAsStore();
             store = null;
             await pin.RemoveAsync();

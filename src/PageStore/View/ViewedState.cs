@@ -115,10 +115,16 @@ internal sealed class ViewedState : IReadHost
     {
         if (broken) return false;
         if (tail is null) return !Directory.Exists(Path.Combine(options.Directory, "log")) && IsReplica == Store.HasReplicaMark(options.Directory);
+        return TryTake() && (!IsRebaseDue || TryRebase());
+    }
+
+    bool TryTake()
+    {
+        // Until it is done: what throws leaves a part undone.
         broken = true;
-        if (!tail.TryAdvance(Take)) return false;
-        broken = false;
-        return !IsRebaseDue || TryRebase();
+        var taken = tail!.TryAdvance(Take);
+        broken = tail.IsWithinGroup;
+        return taken;
     }
 
     bool IsRebaseDue => !options.PagesInMemory
@@ -132,11 +138,10 @@ internal sealed class ViewedState : IReadHost
         rebasedAt = options.Time.GetTimestamp();
         if (OpenFiles(options) is not { } newer) return true;
         var isTaken = false;
-        broken = true;
         try
         {
             // The log has every commit that these files hold.
-            if (!tail!.TryAdvance(Take)) return false;
+            if (!TryTake()) return false;
             store.DrainPending();
             if (newer.Applied > pages.Applied) return false;
             pages.Rebase(newer);
@@ -146,7 +151,6 @@ internal sealed class ViewedState : IReadHost
         {
             if (!isTaken) newer.Dispose();
         }
-        broken = false;
         return true;
     }
 

@@ -29,6 +29,9 @@ public sealed class LogTail
     /// <summary>The next record to be taken.</summary>
     public ulong NextLsn { get; private set; }
 
+    /// <summary>Whether only a part of a group was taken: the log changed under the reading, and whoever took it is in no state that ever was.</summary>
+    public bool IsWithinGroup { get; private set; }
+
     /// <summary>The identity of the log.</summary>
     public Guid LogId => header.LogId;
 
@@ -174,11 +177,12 @@ public sealed class LogTail
     {
         while (NextLsn < end)
         {
-            // Half a group was taken if this happens: the state of who takes is of no use.
             if (!reader.TryReadAt(offset, out var record, out var size) || record.Lsn != NextLsn) return false;
+            IsWithinGroup = true;
             take(record);
             Pass(reader, size);
         }
+        IsWithinGroup = false;
         return true;
     }
 

@@ -1,5 +1,6 @@
 using System.Text;
 using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.TestServers;
 using RecoveryVfs.RecoveryLog.Remote.Simulation;
 
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.TestServers;
 using Xunit.Abstractions;
 
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;

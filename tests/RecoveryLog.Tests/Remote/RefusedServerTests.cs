@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Amazon.Runtime;
 using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.TestServers;
 using RecoveryVfs.RecoveryLog.Remote.Simulation;
 
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;

@@ -266,44 +266,6 @@ public sealed class RestoreTests
     });
 
     [Fact]
-    public void Verification_names_every_damaged_object_and_counts_the_rest() => loop.Run(async () =>
-    {
-        var machine = NewMachine().Open(mayCreate: true);
-        await LiveAsync(machine, 3);
-        await machine.CloseAsync();
-        var verdict = await new RemoteVerifier(Reader).RunAsync();
-        Assert.Empty(verdict.Problems);
-        int needed = bucket.Names.Count(n => n.StartsWith("hints/") || n.StartsWith("extents/"));
-        Assert.InRange(verdict.Objects, needed + 1, bucket.Names.Count);
-        foreach (string prefix in new[] { "hints/", "extents/", "log/" })
-        {
-            string name = bucket.Names.Last(n => n.StartsWith(prefix));
-            var bytes = (byte[])bucket.Find(name)!.Bytes.Clone();
-            bytes[^1] ^= 1;
-            bucket.Damage(name, bytes);
-            Assert.Contains((await new RemoteVerifier(Reader).RunAsync()).Problems, p => p.Contains(name));
-            bytes[^1] ^= 1;
-            bucket.Damage(name, bytes);
-        }
-        bucket.Delete(bucket.Names.Last(n => n.StartsWith("extents/")));
-        Assert.Contains("missing", Assert.Single((await new RemoteVerifier(Reader).RunAsync()).Problems));
-    });
-
-    [Fact]
-    public void Attachment_remembers_who_the_writer_is_and_where_it_shipped()
-    {
-        var disk = new PowerLossDisk();
-        disk.CreateDirectory("/store");
-        var made = RemoteAttachment.LoadOrCreate(disk, "/store/remote", new Random(1));
-        Assert.True(made.MayCreate("s3://a"));
-        made.With(disk, "/store/remote", "s3://a");
-        var read = RemoteAttachment.LoadOrCreate(disk.AfterPowerLoss(new Random(3)), "/store/remote", new Random(2));
-        Assert.Equal((made.Author, false, true), (read.Author, read.MayCreate("s3://a"), read.MayCreate("s3://b")));
-        disk.Put("/store/remote", [1, 2, 3]);
-        Assert.Equal(RecoveryError.Corrupt, Assert.Throws<RecoveryException>(() => RemoteAttachment.LoadOrCreate(disk, "/store/remote", new Random(2))).Error);
-    }
-
-    [Fact]
     public void Death_at_any_request_leaves_a_remote_that_goes_on_and_restores()
     {
         long total = long.MaxValue;

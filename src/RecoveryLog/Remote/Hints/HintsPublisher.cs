@@ -10,6 +10,12 @@ public sealed class HintsPublisher(RemoteContext context, Shipper shipper)
     readonly Dictionary<ulong, KnownExtent> known = [];
     bool remembered;
 
+    /// <summary>After a start: looks which hints the remote has, so that none are published only because this process knows of none.</summary>
+    public async Task RecallAsync(CancellationToken cancellation = default)
+    {
+        using (await Gate.EnterAsync()) await RememberAsync((await shipper.ConnectedAsync(cancellation)).Store, cancellation);
+    }
+
     /// <summary>Keeps publication and collection apart.</summary>
     internal AsyncGate Gate { get; } = new();
 
@@ -32,6 +38,9 @@ public sealed class HintsPublisher(RemoteContext context, Shipper shipper)
             var remote = await shipper.ConnectedAsync(cancellation);
             // Hints name only what the remote's log has: they never promise more than it keeps.
             await shipper.WaitShippedAsync(hints.Lsn, cancellation);
+            if (hints.ReplayFrom <= shipper.GapLsn)
+                throw new RecoveryException(RecoveryError.Busy,
+                    $"Shipping to {context.Store.Location} started afresh while hints of LSN {hints.Lsn} were being made: what they would replay was never shipped. Publish hints again");
             await RememberAsync(remote.Store, cancellation);
             var files = hints.Files.Where(IsNeeded).ToList();
             var needed = await ShipExtentsAsync(files.Where(IsExtent).ToList(), remote.Epoch, open, cancellation);
@@ -92,10 +101,14 @@ public sealed class HintsPublisher(RemoteContext context, Shipper shipper)
         {
             foreach (var file in hints.Hints.Files)
                 if (hints.Extents.TryGetValue(file.Fnode, out var extent)) known[file.Fnode] = new KnownExtent(extent, file.Crc32C);
-            shipper.State.HintsFound(hints.Header.Lsn, newest[0].Modified);
+            var since = await context.ListAsync(RemoteNames.Segments, RemoteNames.Segment(hints.Header.Lsn), cancellation);
+            shipper.State.HintsFound(hints.Header.Lsn, newest[0].Modified, since.Sum(s => s.SizeBytes) * LogCompression);
         }
         remembered = true;
     }
+
+    /// <summary>About how many bytes of log a byte of a segment holds: what a restore would replay is only known compressed.</summary>
+    const int LogCompression = 2;
 
     void Forget(IReadOnlyList<Extent> needed)
     {

@@ -75,7 +75,7 @@ public static class RemoteTenure
             }
             if (store is null)
                 throw new RecoveryException(RecoveryError.NotFound,
-                    $"There is no remote at {context.Store.Location}, though this store has shipped to one. Check the URL; to begin a new remote there, say so (new-remote)");
+                    $"There is no remote at {context.Store.Location}, though this store has shipped to one. Check the URL; to begin a new remote there, say so: recovery sync --new-remote DIR");
             if (store.LogId != local.LogId)
                 throw new RecoveryException(RecoveryError.Invalid,
                     $"{context.Store.Location} holds another log ({store.LogId}; this store's is {local.LogId}). Give this store a prefix of its own, or restore that one into an empty directory");

@@ -25,10 +25,16 @@ static class S3Failure
 
     public static string Describe(Exception e, TimeSpan stall) => e switch
     {
-        AmazonServiceException { StatusCode: not 0 } a => $"{(int)a.StatusCode} {a.ErrorCode}: {a.Message}",
+        AmazonServiceException { StatusCode: not 0 } a => $"{(int)a.StatusCode} {a.ErrorCode}{(string.IsNullOrWhiteSpace(a.Message) ? "" : ": " + OneLine(a.Message))}",
         OperationCanceledException => $"nothing moved for {stall.TotalSeconds:0} s",
-        _ => e.InnerException is { } inner && e is not AmazonServiceException { ErrorCode.Length: > 0 } ? $"{e.Message} ({inner.Message})" : e.Message,
+        _ when e.InnerException is { } inner && e is not AmazonServiceException { ErrorCode.Length: > 0 } && !e.Message.Contains(inner.Message, StringComparison.Ordinal)
+            && !inner.Message.Contains(e.Message, StringComparison.Ordinal) => $"{OneLine(e.Message)} ({OneLine(inner.Message)})",
+        _ => OneLine(e.InnerException?.Message is { } longer && longer.Contains(e.Message, StringComparison.Ordinal) ? longer : e.Message),
     };
+
+    /// <summary>The SDK's messages may have paragraphs, and end in any number of dots.</summary>
+    static string OneLine(string text) =>
+        string.Join("; ", text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Where(l => l.Trim('.').Length > 0)).TrimEnd('.', ' ');
 
     static ObjectStoreError OfAnswer(AmazonServiceException e) => e.StatusCode switch
     {

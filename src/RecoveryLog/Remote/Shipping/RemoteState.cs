@@ -59,9 +59,55 @@ public sealed class RemoteState
     public (ulong Lsn, DateTimeOffset At)? Hints { get { lock (gate) return hints; } }
 
     /// <summary>Whether shipping started afresh, so that hints are needed at once.</summary>
-    public bool NeedsHints { get { lock (gate) return needsHints || hints is null; } internal set { lock (gate) needsHints = value; } }
+    public bool NeedsHints { get { lock (gate) return needsHints || hints is null; } set { lock (gate) needsHints = value; } }
 
     bool needsHints;
+
+    /// <summary>Why the newest publication of hints failed; null when it did not.</summary>
+    public string? HintsError { get { lock (gate) return hintsError; } }
+
+    /// <summary>The newest proof that the remote can be restored, or its failure; null when there was none yet.</summary>
+    public RemoteVerification? Verification { get { lock (gate) return verification; } }
+
+    /// <summary>Whether commits are shipped, can be restored, and nothing says that they could not.</summary>
+    public bool IsHealthy
+    {
+        get { lock (gate) return phase == ShipperPhase.Shipping && !NeedsHints && hintsError is null && verification?.IsDamage is not true; }
+    }
+
+    /// <summary>
+    /// Told, on any thread, when trouble begins: the remote cannot be reached, this writer lost the log, hints cannot be published, the remote does not
+    /// verify.
+    /// </summary>
+    public event Action<RecoveryException>? Troubled;
+
+    string? hintsError;
+    RemoteVerification? verification;
+
+    /// <summary>Notes how the newest publication of hints ended: null when well.</summary>
+    public void NoteHints(RecoveryException? error)
+    {
+        bool isNew;
+        lock (gate)
+        {
+            isNew = error is not null && hintsError is null;
+            hintsError = error?.Message;
+        }
+        if (isNew) Troubled?.Invoke(error!);
+    }
+
+    /// <summary>Takes over what an earlier process noted.</summary>
+    public void RecallVerification(RemoteVerification known)
+    {
+        lock (gate) verification ??= known;
+    }
+
+    /// <summary>Notes a verification.</summary>
+    public void NoteVerification(RemoteVerification result)
+    {
+        lock (gate) verification = result;
+        if (result.Problem is { } problem) Troubled?.Invoke(new RecoveryException(result.IsDamage ? RecoveryError.Corrupt : RecoveryError.Remote, problem));
+    }
 
     /// <summary>Bytes of log, before compression, that were shipped since the newest hints: what a restore would replay.</summary>
     public long BytesSinceHints { get { lock (gate) return shippedRawBytes - hintsRawBytes; } }
@@ -86,12 +132,24 @@ public sealed class RemoteState
             // The first failure may be a hiccup; the second in a row is an outage.
             if (failures > 1) phase = ShipperPhase.Outage;
         }
+        if (failures == 2) Troubled?.Invoke(e);
     }
 
     internal void Lost(RecoveryException why)
     {
         lock (gate) (phase, lastError) = (why.Error == RecoveryError.Fenced ? ShipperPhase.Fenced : ShipperPhase.Failed, why);
         Volatile.Write(ref final, why);
+        Troubled?.Invoke(why);
+    }
+
+    /// <summary>The newest LSN that was let go, unshipped, when the local log reached its bound during an outage; null when none was.</summary>
+    public ulong? LetGoLsn { get { lock (gate) return letGo; } }
+
+    ulong? letGo;
+
+    internal void QueueLetGo(ulong lsn)
+    {
+        lock (gate) (letGo, needsHints) = (lsn, true);
     }
 
     internal void Stopped()
@@ -106,12 +164,18 @@ public sealed class RemoteState
 
     internal void HintsPublished(ulong lsn, DateTimeOffset at)
     {
-        lock (gate) (hints, hintsRawBytes, needsHints) = ((lsn, at), shippedRawBytes, false);
+        lock (gate) (hints, hintsRawBytes, needsHints, letGo) = ((lsn, at), shippedRawBytes, false, null);
     }
 
-    internal void HintsFound(ulong lsn, DateTimeOffset at)
+    /// <summary>Hints of an earlier life, and about how much log was shipped since.</summary>
+    internal void HintsFound(ulong lsn, DateTimeOffset at, long rawBytesSince)
     {
-        lock (gate) hints ??= (lsn, at);
+        lock (gate)
+        {
+            if (hints is not null) return;
+            hints = (lsn, at);
+            shippedRawBytes += rawBytesSince;
+        }
     }
 
     internal void Salvaged(ulong from, ulong to)

@@ -13,27 +13,30 @@ namespace RecoveryVfs.RecoveryLog.Remote;
 /// </remarks>
 public sealed class Shipper : IAsyncDisposable
 {
+    const string Name = "the shipper to the remote";
+
     readonly RemoteContext context;
     readonly ShipperOptions options;
     readonly LocalLog log;
-    readonly LogHold hold;
     readonly ShippedWaiters waiters = new(), patient = new();
     readonly CancellationTokenSource stopping = new();
     readonly Lock wakeGate = new();
     TaskCompletionSource wake = NewWake();
     TaskCompletionSource<RemoteLog> connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    // Null after the queue was let go, until there is a remote again.
+    LogHold? hold;
     LogCursor? cursor;
     SegmentBuilder? builder;
     PackedSegment? unsettled;
     RemoteLog? remote;
-    ulong shippedLsn, salvagedLsn;
+    ulong shippedLsn, salvagedLsn, gapLsn;
     Task? loop;
 
     /// <summary>Holds the local log from its oldest record on; ships nothing before <see cref="Start"/>.</summary>
     public Shipper(RemoteContext context, LocalLog log, ShipperOptions options)
     {
         (this.context, this.log, this.options) = (context, log, options);
-        hold = log.Hold("the shipper to the remote", log.FirstLsn);
+        hold = log.Hold(Name, log.FirstLsn);
         State = new RemoteState(context, log, () => ShippedLsn);
     }
 
@@ -42,6 +45,9 @@ public sealed class Shipper : IAsyncDisposable
 
     /// <summary>The newest LSN that the remote is known to have; 0 before it was reached.</summary>
     public ulong ShippedLsn => Volatile.Read(ref shippedLsn);
+
+    /// <summary>The last LSN of the newest gap that this writer left in the remote's log; 0 when it left none.</summary>
+    internal ulong GapLsn => Volatile.Read(ref gapLsn);
 
     /// <summary>Begins to ship.</summary>
     public void Start() => loop ??= options.Start(RunAsync);
@@ -97,7 +103,7 @@ public sealed class Shipper : IAsyncDisposable
         unsettled?.Dispose();
         builder?.Dispose();
         cursor?.Dispose();
-        hold.Dispose();
+        hold?.Dispose();
         stopping.Dispose();
         State.Stopped();
     }
@@ -108,8 +114,9 @@ public sealed class Shipper : IAsyncDisposable
         {
             remote = await ForeverAsync(ConnectAsync);
             Shipped(remote.End.LastLsn);
-            cursor = log.ReadFrom(remote.End.NextLsn, LogReach.Written, "the shipper to the remote");
             builder = new SegmentBuilder(context.OpenSpool, Math.Max(options.SegmentBytes * 2, SegmentBuilder.DefaultMemoryBytes));
+            if (hold is null) await RegainAsync();
+            else cursor = log.ReadFrom(remote.End.NextLsn, LogReach.Written, Name);
             connected.TrySetResult(remote);
             for (; ; )
             {
@@ -138,7 +145,8 @@ public sealed class Shipper : IAsyncDisposable
         var impatient = context with { Tries = 1 };
         var found = await RemoteTenure.ResumeAsync(impatient, log, options.Author, options.MayCreate ? log.FirstLsn : null, cancellation);
         options.Connected?.Invoke();
-        return found.End.NextLsn >= log.FirstLsn ? found : await RestartAsync(found, cancellation);
+        // Without a hold the log may lose more meanwhile: that gap is closed when there is one again.
+        return found.End.NextLsn >= log.FirstLsn || hold is null ? found : await RestartAsync(found, cancellation);
     }
 
     /// <summary>The log between the remote's end and what is still here is lost: says so, or leaves a gap.</summary>
@@ -147,12 +155,51 @@ public sealed class Shipper : IAsyncDisposable
         if (!options.MayRestart)
             throw new RecoveryException(RecoveryError.NotFound,
                 $"The remote {context.Store.Location} ends at LSN {found.End.LastLsn}, and the local log begins at {log.FirstLsn}: what lies between was dropped before it was shipped. "
-                + "Ship to a new prefix, or allow shipping to start afresh from new hints (restart-remote), which leaves a gap in history");
-        using var gap = SegmentBuilder.Gap(log.LogId, log.Epoch, options.Author, found.End.NextLsn, log.FirstLsn,
-            context.Time.GetUtcNow().ToUnixTimeMilliseconds(), found.End.Hash);
+                + "Ship to a new prefix, or start afresh from new hints, which leaves a gap in history: option restart-remote=on, or `recovery sync --restart DIR`");
+        using var gap = GapAfter(found);
         await found.AppendAsync(gap, cancellation);
-        State.NeedsHints = true;
         return found;
+    }
+
+    /// <summary>What stands for the records that are gone. From before it is sent until hints come after it, nothing newer can be restored.</summary>
+    PackedSegment GapAfter(RemoteLog found)
+    {
+        State.NeedsHints = true;
+        options.Restarting?.Invoke();
+        Volatile.Write(ref gapLsn, log.FirstLsn - 1);
+        return SegmentBuilder.Gap(log.LogId, log.Epoch, options.Author, found.End.NextLsn, log.FirstLsn,
+            context.Time.GetUtcNow().ToUnixTimeMilliseconds(), found.End.Hash);
+    }
+
+    /// <summary>
+    /// While the remote is away and the local log, which is the queue, has reached its bound: lets it go, if that is allowed, so that commits go on.
+    /// </summary>
+    void LetQueueGoWhenFull()
+    {
+        if (!options.MayRestart || hold is null || log.SizeBytes < options.QueueBytesMax) return;
+        hold.Dispose();
+        hold = null;
+        cursor?.Dispose();
+        cursor = null;
+        State.QueueLetGo(log.LastLsn);
+        options.QueueLetGo?.Invoke();
+    }
+
+    /// <summary>After the queue was let go, and with a remote again: holds what is left of the log, and goes on from there.</summary>
+    async ValueTask RegainAsync()
+    {
+        while (hold is null)
+        {
+            try { hold = log.Hold(Name, log.FirstLsn); }
+            // Dropped between the two looks.
+            catch (RecoveryException e) when (e.Error == RecoveryError.NotFound) { continue; }
+            if (remote!.End.NextLsn >= log.FirstLsn) break;
+            using var gap = GapAfter(remote);
+            await ForeverAsync(token => remote.AppendAsync(gap, token));
+        }
+        builder!.Clear();
+        cursor = log.ReadFrom(remote!.End.NextLsn, LogReach.Written, Name);
+        Shipped(remote.End.LastLsn);
     }
 
     /// <summary>Sleeps while there is nothing to ship: the idle store.</summary>
@@ -208,9 +255,10 @@ public sealed class Shipper : IAsyncDisposable
             State.Sending(unsettled);
             ulong reached = await ForeverAsync(token => remote.AppendAsync(unsettled, token));
             unsettled.Dispose();
-            if (reached != unsettled.Header.LastLsn) Reread(reached);
+            if (hold is null) await RegainAsync();
+            else if (reached != unsettled.Header.LastLsn) Reread(reached);
             unsettled = null;
-            Shipped(reached);
+            Shipped(remote.End.LastLsn);
         }
     }
 
@@ -225,13 +273,15 @@ public sealed class Shipper : IAsyncDisposable
     {
         builder!.Clear();
         cursor!.Dispose();
-        cursor = log.ReadFrom(reached + 1, LogReach.Written, "the shipper to the remote");
+        cursor = log.ReadFrom(reached + 1, LogReach.Written, Name);
     }
 
     void Shipped(ulong lsn)
     {
         Volatile.Write(ref shippedLsn, lsn);
-        hold.Move(lsn + 1);
+        hold?.Move(lsn + 1);
+        // What only waited for this goes now: at its bound the log would not grow, and so nobody else would come to drop it.
+        log.DropBefore(0);
         waiters.Reached(lsn);
         patient.Reached(lsn);
     }
@@ -250,7 +300,16 @@ public sealed class Shipper : IAsyncDisposable
             // Wrong credentials, a full or missing bucket: somebody may mend that, so it is tried on as well.
             catch (ObjectStoreException e) { State.Failed(e.ToRecoveryException(), failures); }
             catch (RecoveryException e) when (e.InnerException is ObjectStoreException) { State.Failed(e, failures); }
-            await Task.Delay(context.Backoff.After(failures, context.Random), context.Time, stopping.Token);
+            await RestAsync(context.Backoff.After(failures, context.Random));
+        }
+    }
+
+    async ValueTask RestAsync(TimeSpan rest)
+    {
+        for (; rest > TimeSpan.Zero; rest -= Slice)
+        {
+            LetQueueGoWhenFull();
+            await Task.Delay(rest < Slice ? rest : Slice, context.Time, stopping.Token);
         }
     }
 

@@ -21,8 +21,7 @@ public sealed record ShipperOptions
     public bool MayCreate { get; init; }
 
     /// <summary>
-    /// Called when the remote is there and is ours, before anything is shipped to it: the time to note, durably, that it is not new any more
-    /// (<see cref="RemoteAttachment"/>).
+    /// Called when the remote is there and is ours, before anything is shipped to it: the time to note, durably, that it is not new any more.
     /// </summary>
     public Action? Connected { get; init; }
 
@@ -31,6 +30,15 @@ public sealed record ShipperOptions
     /// up): go on from newer hints, leaving a gap in history, instead of stopping with an error.
     /// </summary>
     public bool MayRestart { get; init; }
+
+    /// <summary>With <see cref="MayRestart"/>: the size of the local log at which, during an outage, what was not shipped is let go.</summary>
+    public long QueueBytesMax { get; init; } = long.MaxValue;
+
+    /// <summary>Called when that happened: the log can be dropped now.</summary>
+    public Action? QueueLetGo { get; init; }
+
+    /// <summary>Called before a gap is sent: the time to note, durably, that nothing newer can be restored until hints are published.</summary>
+    public Action? Restarting { get; init; }
 
     /// <summary>Whether to find out at start what the object store is worth. Off only for stores already probed by this process.</summary>
     public bool Probe { get; init; } = true;

@@ -4,9 +4,8 @@ using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Amazon.Runtime;
 using Amazon.S3;
-using RecoveryVfs.RecoveryLog.Remote;
 
-namespace RecoveryVfs.RecoveryLog.Tests.Remote;
+namespace RecoveryVfs.TestServers;
 
 /// <summary>Ceph's RADOS Gateway on loopback, started by the scripts in tests/s3; its packages are installed when they are missing.</summary>
 public sealed class S3Server : IDisposable
@@ -31,12 +30,21 @@ public sealed class S3Server : IDisposable
 
     public Uri Endpoint { get; }
 
+    /// <summary>What a program needs in its environment to use the server.</summary>
+    public Dictionary<string, string> Environment => new()
+    {
+        ["AWS_ENDPOINT_URL"] = Endpoint.AbsoluteUri,
+        ["AWS_ACCESS_KEY_ID"] = AccessKey,
+        ["AWS_SECRET_ACCESS_KEY"] = SecretKey,
+        ["AWS_REGION"] = "us-east-1",
+    };
+
     /// <summary>Lets what opens remotes by their URL find the keys, as a user would give them.</summary>
     public static void SetEnvironment()
     {
-        Environment.SetEnvironmentVariable("AWS_ACCESS_KEY_ID", AccessKey);
-        Environment.SetEnvironmentVariable("AWS_SECRET_ACCESS_KEY", SecretKey);
-        Environment.SetEnvironmentVariable("AWS_REGION", "us-east-1");
+        System.Environment.SetEnvironmentVariable("AWS_ACCESS_KEY_ID", AccessKey);
+        System.Environment.SetEnvironmentVariable("AWS_SECRET_ACCESS_KEY", SecretKey);
+        System.Environment.SetEnvironmentVariable("AWS_REGION", "us-east-1");
     }
 
     /// <summary>A user who may read a bucket and list it, and nothing else.</summary>
@@ -57,16 +65,14 @@ public sealed class S3Server : IDisposable
 
     public static AWSCredentials Credentials { get; } = new BasicAWSCredentials(AccessKey, SecretKey);
 
-    /// <summary>A new bucket, and a prefix in it.</summary>
-    public async Task<RemoteUrl> NewRemoteAsync()
+    /// <summary>Makes a bucket; returns its name.</summary>
+    public async Task<string> NewBucketAsync()
     {
         var name = $"bucket-{Interlocked.Increment(ref buckets)}";
         using var client = NewClient();
         await client.PutBucketAsync(name);
-        return RemoteUrl.Parse($"s3://{name}/a/prefix?endpoint={Endpoint}", _ => null);
+        return name;
     }
-
-    public async Task<S3ObjectStore> NewStoreAsync() => new(await NewRemoteAsync(), TimeProvider.System, Credentials);
 
     /// <summary>Kills the gateway, as an outage; the objects stay.</summary>
     public void StopGateway() => Run(Script("ceph-rgw.sh"), ["stop", directory]);
@@ -87,7 +93,7 @@ public sealed class S3Server : IDisposable
     }
 
     static string Script(string name, [CallerFilePath] string here = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../s3", name));
+        Path.Combine(Path.GetDirectoryName(here)!, name);
 
     internal static int FreePort()
     {

@@ -1,4 +1,4 @@
-namespace RecoveryVfs.RecoveryLog.Tests.Remote;
+namespace RecoveryVfs.TestServers;
 
 /// <summary>Tests that share one real S3 server.</summary>
 [CollectionDefinition(Name)]

@@ -1,0 +1,41 @@
+using System.Diagnostics;
+
+namespace RecoveryVfs.Bench;
+
+/// <summary>A database from its remote to a store that answers, against `litestream restore`; and the memory that shipping and restoring take.</summary>
+internal sealed class RemoteRestoreCase : Case
+{
+    const string PageCache = "64M";
+    const double CacheMegabytes = 64, MegabytesMax = 256;
+
+    public override IReadOnlyList<string> Names => ["remote-restore", "remote-memory: shipping", "remote-memory: restoring"];
+
+    public override void Run(Place place, Report report)
+    {
+        var megabytes = place.Pick(600, 150);
+        var url = RemoteServer.NewUrl();
+        var shipping = RemoteChild.Run("ship", place.Ours.Directory, url, megabytes);
+        report.AddCost("remote-memory: shipping", $"MB over the caches, {megabytes} MB (stock: the goal)", shipping.PeakMegabytes - CacheMegabytes, MegabytesMax, 1.0);
+        Build(place.Stock, megabytes);
+        var litestream = Litestream.Prepare(place.Stock.PathOf("litestream"), place.Stock.PathOf("a.db"), RemoteServer.IsS3 ? new Uri(url).Host : "");
+        litestream?.Replicate(() => litestream.HasSnapshot(place.Stock.PathOf("a.db")));
+        var rounds = place.Rounds(5, 3);
+        var (ours, theirs, peak) = (new double[rounds], new double[rounds], 0.0);
+        for (var round = 0; round < rounds; round++)
+        {
+            var restored = RemoteChild.Run("restore", place.Ours.PathOf($"restored-{round}"), url, megabytes);
+            (ours[round], peak) = (restored.Seconds, Math.Max(peak, restored.PeakMegabytes));
+            if (litestream is not null) theirs[round] = litestream.Restore(place.Stock.PathOf("a.db"), place.Stock.PathOf("restored.db"));
+            Directory.Delete(place.Ours.PathOf($"restored-{round}"), recursive: true);
+        }
+        if (litestream is not null)
+            report.AddCost("remote-restore", $"s, {megabytes} MB (stock: litestream restore)", Interleaved.Median(ours), Interleaved.Median(theirs), 2.0);
+        report.AddCost("remote-memory: restoring", $"MB, {megabytes} MB (stock: the goal)", peak, MegabytesMax, 1.0);
+    }
+
+    public static void Build(Side side, int megabytes)
+    {
+        Table.Build(side, Table.RowsFor(megabytes), PageCache);
+        side.Settle();
+    }
+}

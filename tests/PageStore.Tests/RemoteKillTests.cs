@@ -1,0 +1,99 @@
+using System.Diagnostics;
+using System.Globalization;
+using RecoveryVfs.TestServers;
+using Xunit.Abstractions;
+
+namespace RecoveryVfs.PageStore.Tests;
+
+/// <summary>
+/// A writer with a remote is killed at random; then either its directory is opened again, or its machine is lost and an empty directory restored. Nothing that
+/// was acknowledged is missing, and every byte is what the commits left. RECOVERY_SOAK_SECONDS goes on for so long.
+/// </summary>
+[Trait("Kind", "Random")]
+public abstract class RemoteKillTests(ITestOutputHelper output) : IDisposable
+{
+    static readonly double SoakSeconds = double.Parse(Environment.GetEnvironmentVariable("RECOVERY_SOAK_SECONDS") ?? "0", CultureInfo.InvariantCulture);
+
+    // Enough for a few of each kind without a soak.
+    const int Rounds = 8, LinesMax = 500;
+
+    readonly string root = Directory.CreateTempSubdirectory("recovery-killed-").FullName;
+
+    public void Dispose() => Directory.Delete(root, recursive: true);
+
+    protected abstract Task<RemotePlace> NewPlaceAsync();
+
+    /// <summary>What the writer's process needs to reach the remote.</summary>
+    protected virtual Dictionary<string, string> ChildEnvironment => [];
+
+    [Fact]
+    public async Task Whatever_was_acknowledged_comes_back_byte_for_byte()
+    {
+        var seed = Environment.GetEnvironmentVariable("RECOVERY_SEED") is { Length: > 0 } given ? int.Parse(given, CultureInfo.InvariantCulture) : Random.Shared.Next();
+        output.WriteLine($"RECOVERY_SEED={seed}");
+        var random = new Random(seed);
+        var place = await NewPlaceAsync();
+        var directory = Path.Combine(root, "0");
+        var (returned, shipped, restores) = (0L, 0L, 0);
+        var end = Stopwatch.GetTimestamp() + (long)(SoakSeconds * Stopwatch.Frequency);
+        for (var round = 1; round <= Rounds || Stopwatch.GetTimestamp() < end; round++)
+        {
+            (returned, shipped) = await WriteAndKillAsync(directory, place.Url, random.Next(1, LinesMax), returned, shipped);
+            // Before the first answer of the remote, there may be none.
+            if (shipped == 0 || random.Next(2) == 0)
+            {
+                using var store = Store.Open(KilledRemoteWriter.OptionsFor(directory, place.Url) with { Remote = place.Options });
+                var found = KilledRemoteWriter.Check(store);
+                Assert.InRange(found, returned, returned + 1);
+                returned = found;
+                continue;
+            }
+            Directory.Delete(directory, recursive: true);
+            directory = Path.Combine(root, $"{round}");
+            await place.RestoreAsync(KilledRemoteWriter.OptionsFor(directory, null));
+            restores++;
+            using (var restored = Store.Open(KilledRemoteWriter.OptionsFor(directory, place.Url) with { Remote = place.Options }))
+            {
+                var found = KilledRemoteWriter.Check(restored);
+                Assert.InRange(found, shipped, returned + 1);
+                returned = shipped = found;
+            }
+        }
+        output.WriteLine($"{returned} commits, {restores} restores");
+    }
+
+    async Task<(long Returned, long Shipped)> WriteAndKillAsync(string directory, string url, int lines, long returned, long shipped)
+    {
+        var start = new ProcessStartInfo(Environment.ProcessPath!, ["exec", typeof(KilledRemoteWriter).Assembly.Location, nameof(KilledRemoteWriter), directory, url])
+        {
+            RedirectStandardOutput = true,
+        };
+        if (Path.GetFileNameWithoutExtension(start.FileName) != "dotnet") start.FileName = "dotnet";
+        foreach (var (name, value) in ChildEnvironment) start.Environment[name] = value;
+        using var writer = Process.Start(start)!;
+        var read = 0;
+        // What is in the pipe when it dies was said before.
+        while (await writer.StandardOutput.ReadLineAsync() is { } line)
+        {
+            var number = long.Parse(line.AsSpan(line.IndexOf(' ') + 1), CultureInfo.InvariantCulture);
+            if (line.StartsWith("remote", StringComparison.Ordinal)) shipped = number; else returned = number;
+            if (++read == lines) writer.Kill();
+        }
+        await writer.WaitForExitAsync();
+        Assert.True(read >= lines, $"The writer ended by itself after {read} lines.");
+        return (returned, shipped);
+    }
+}
+
+public sealed class DirectoryKillTests(DirectoryPlaces places, ITestOutputHelper output) : RemoteKillTests(output), IClassFixture<DirectoryPlaces>
+{
+    protected override Task<RemotePlace> NewPlaceAsync() => places.NewAsync();
+}
+
+[Collection(S3Collection.Name)]
+public sealed class S3KillTests(S3Server server, ITestOutputHelper output) : RemoteKillTests(output)
+{
+    protected override Task<RemotePlace> NewPlaceAsync() => new BucketPlaces(server).NewAsync();
+
+    protected override Dictionary<string, string> ChildEnvironment => server.Environment;
+}
