@@ -6,12 +6,13 @@ const string Usage = """
     usage: bench [--quick] [--only=NAME[,NAME]] [--dir=DIRECTORY] [--out=FILE] [--rounds=N] [--side=ours|stock]
 
       --quick   small sizes
-      --only    only the cases that have these rows
+      --only    only the cases that have these rows (follow: all about followers)
       --dir     where the databases are made (default: build/bench)
       --out     the results as JSON (default: dist/bench.json)
       --rounds  how often each side is measured; medians are printed
       --side    one side only, for profiling: its ratios mean nothing
     """;
+if (args is ["--child", "follow", var followerDirectory, var followedUrl, var lastRow]) return FollowSite.Read(followerDirectory, followedUrl, int.Parse(lastRow));
 if (args is ["--child", .. var childArguments]) return KilledChild.Run(childArguments);
 if (args is ["--remote-child", .. var remoteArguments]) return RemoteChild.Do(remoteArguments);
 if (args.Contains("--help"))
@@ -46,6 +47,11 @@ Case[] cases =
     new UpdateCase(),
     new SizeCase(),
     new OpenCase(),
+    new FollowLagCase("remote-s3", s3: true, "durability=remote&sync-interval=5", 30, 150),
+    new FollowLagCase("remote-file", s3: false, "durability=remote&sync-interval=5", 30, 150),
+    new FollowLagCase("async-s3", s3: true, "sync-interval=1000", 0, 1200),
+    new FollowSpeedCase(s3: true),
+    new FollowIdleCase(),
     new SpeedTestCase("rollback"),
     new SpeedTestCase("wal"),
     new KeyValueCase("rollback"),

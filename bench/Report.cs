@@ -21,6 +21,9 @@ internal sealed class Report(string path, bool quick)
     public void AddBounded(string name, string unit, double ours, double stock, double allowance) =>
         Add(new Row(name, $"{unit} (bound: stock + {allowance.ToString(CultureInfo.InvariantCulture)})", ours, stock, (stock + allowance) / ours), 1.0);
 
+    /// <summary>A row without a stock side: ours may cost so much.</summary>
+    public void AddLimited(string name, string unit, double ours, double limit) => Add(new Row(name, $"{unit} (limit, not stock)", ours, limit, limit / ours), 1.0);
+
     void Add(Row row, double? goal)
     {
         row = row with { Ours = Round(row.Ours), Stock = Round(row.Stock), Ratio = Round(row.Ratio) };

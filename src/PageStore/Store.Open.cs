@@ -243,7 +243,11 @@ public sealed partial class Store
         try
         {
             if (viewedWals is not null) { }
-            else if (IsReplica) Settle();
+            else if (IsReplica)
+            {
+                // From the middle of a group it goes back to where it was settled last.
+                if (!isInGroup) Settle();
+            }
             else if (poison is null && log.Poison is null && !options.ReadOnly) CloseCleanly();
         }
         catch (RecoveryException)
@@ -275,6 +279,7 @@ public sealed partial class Store
         applier?.Dispose();
         files?.Dispose();
         replicaPlain?.Dispose();
+        unsettled?.Dispose();
         viewedWals?.Dispose();
         CloseRelay();
         pending.Clear();

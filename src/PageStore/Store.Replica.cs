@@ -13,13 +13,21 @@ public sealed partial class Store
 
     StoreReplay? replicaReplay;
     PlainReplay? replicaPlain;
-    ulong replicaLsn;
+    UnsettledMark? unsettled;
+    ulong replicaLsn, wholeAt;
+    bool isInGroup;
 
     /// <summary>Whether this store only applies another one's log.</summary>
     public bool IsReplica => replicaReplay is not null;
 
     /// <summary>The next record that a replica needs.</summary>
     public ulong NextLsn => replicaLsn + 1;
+
+    /// <summary>
+    /// Whether what a replica holds is one state of its log. After a crash its files may hold parts of later records; it is whole again when those
+    /// were applied once more.
+    /// </summary>
+    public bool IsWhole => replicaLsn >= wholeAt;
 
     /// <summary>
     /// Opens a replica: an empty directory (which then needs the log from LSN 1 on), one that <see cref="BeginReplica"/> made of hints, or one that
@@ -38,8 +46,16 @@ public sealed partial class Store
 
     internal static bool HasReplicaMark(string directory) => File.Exists(Path.Combine(directory, ReplicaMark));
 
-    internal static void WriteReplicaMark(string directory) => File.WriteAllText(Path.Combine(directory, ReplicaMark),
-        "This directory follows another store. `recovery promote` makes it a store of its own.\n");
+    internal static void WriteReplicaMark(string directory)
+    {
+        if (HasReplicaMark(directory)) return;
+        File.WriteAllText(Path.Combine(directory, ReplicaMark), "This directory follows another store. `recovery promote` makes it a store of its own.\n");
+    }
+
+    /// <summary>When the replica in a directory last had everything that there was: its mark's time says so.</summary>
+    internal static DateTimeOffset CompleteAt(string directory) => File.GetLastWriteTimeUtc(Path.Combine(directory, ReplicaMark));
+
+    internal static void SetCompleteAt(string directory, DateTimeOffset time) => File.SetLastWriteTimeUtc(Path.Combine(directory, ReplicaMark), time.UtcDateTime);
 
     /// <summary>Which files and databases live at the last record applied.</summary>
     internal LiveFiles Live => live;
@@ -71,9 +87,14 @@ public sealed partial class Store
         replicaPlain = new PlainReplay(options.Disk, Path.Combine(Directory, "files"));
         replicaLogId = hints?.LogId ?? default;
         replicaEpoch = hints?.Epoch ?? 0;
+        unsettled = new UnsettledMark(options.Disk, Directory);
+        wholeAt = Math.Max(Math.Max(unsettled.Lsn, pages.Applied), hintsLsn);
         recorder?.AttachReplica(live);
         applier = new Applier(new PageApplier(pages, pending), static _ => { }, pending, static () => { });
     }
+
+    /// <summary>Whose log is followed; zeros when that is not known yet.</summary>
+    internal Guid SourceLogId => replicaLogId;
 
     Guid replicaLogId;
     ulong replicaEpoch;
@@ -88,6 +109,12 @@ public sealed partial class Store
         replicaEpoch = epoch;
     }
 
+    /// <summary>Says up to which LSN records are about to be applied: should that break off, the replica is not whole before it has them again.</summary>
+    public void Announce(ulong lsn) => unsettled!.Raise(lsn);
+
+    /// <summary>The caller knows that there was never anything after the last record applied: so nothing of it can be here.</summary>
+    public void DeclareWhole() => wholeAt = 0;
+
     /// <summary>
     /// Applies the next record of the followed log; called by one thread. A group is published to readers with its last record. Waits when the page
     /// store lags.
@@ -98,7 +125,9 @@ public sealed partial class Store
         if (record.Lsn != NextLsn)
             throw new RecoveryException(RecoveryError.Invalid, $"The replica {Directory} needs LSN {NextLsn} next and was given {record.Lsn}.");
         if (record.Kind == RecordKind.PageCommit) pending.WaitForRoom();
-        AppendToRelay(record);
+        // An error below leaves it so.
+        isInGroup = true;
+        if (record.Lsn > unsettled?.Lsn) Announce(record.Lsn);
         if (record.Lsn > hintsLsn)
         {
             live.ApplyOfOther(record);
@@ -107,6 +136,7 @@ public sealed partial class Store
         }
         if (record.Lsn > hintsLsn || record.Kind is RecordKind.PageCommit or RecordKind.DatabaseDeleted) replicaReplay!.Take(record);
         replicaLsn = record.Lsn;
+        isInGroup = record.Continues;
     }
 
     /// <summary>
@@ -115,12 +145,14 @@ public sealed partial class Store
     /// </summary>
     public void Settle()
     {
+        if (isInGroup) throw new InvalidOperationException($"The replica {Directory} stands in the middle of a group, at LSN {replicaLsn}.");
         if (replicaLsn <= hintsLsn && pages.PersistedApplied == pages.Applied && pending.Count == 0) return;
         applier!.Drain();
         pages.Flush();
         replicaPlain!.SyncAll();
         var hints = live.Snapshot(replicaLogId, replicaEpoch, _ => replicaLsn + 1);
         LocalHints.Publish(options.Disk, Directory, hints);
+        if (IsWhole) unsettled!.Remove();
         settledLsn = hints.Lsn;
         UnlinkGone(hints);
         SettleRelay();
@@ -141,6 +173,9 @@ public sealed partial class Store
     /// </summary>
     public void CloseAsStore()
     {
+        if (!IsWhole)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"The replica {Directory} was killed while it applied its remote's log, stands at LSN {replicaLsn}, and is whole again only at LSN {wholeAt}. Bring it there first: give the remote's URL.");
         Settle();
         File.WriteAllText(Path.Combine(Directory, RestoredMark), $"{replicaLsn}\n");
         options.Disk.SyncDirectory(Directory);

@@ -18,11 +18,33 @@ static class Following
         }, stop);
         using var health = arguments.Listen is { } address ? HealthServer.Start(address, follower) : null;
         if (arguments.Promote) return await PromoteAsync(follower, directory, lines, stop);
-        await follower.CaughtUpAsync(stop);
-        lines.WriteLine($"caught up at LSN {follower.State.Lsn} in {directory}");
+        if (arguments.Once)
+        {
+            await CatchUpAsync(follower, stop);
+            lines.WriteLine($"caught up at LSN {follower.State.Lsn} in {directory}");
+            return ExitCodes.Done;
+        }
+        var reporting = ReportAsync(follower, errors, stop);
+        await follower.ReadableAsync(AnswerPatience, stop);
+        lines.WriteLine(follower.State is { Phase: FollowerPhase.Interrupted or FollowerPhase.Connecting } state
+            ? $"at LSN {state.Lsn} in {directory}, {state.Lag.TotalSeconds:0} s behind at most: the remote cannot be reached"
+            : $"caught up at LSN {follower.State.Lsn} in {directory}");
         if (arguments.Exec.Count > 0) return await Companion.RunAsync(arguments.Exec, stop);
-        if (!arguments.Once) await ReportAsync(follower, errors, stop);
+        await reporting;
         return ExitCodes.Done;
+    }
+
+    // A remote that does not answer for so long is taken to be away: what is there must do.
+    static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(5);
+
+    /// <summary>Waits until it has everything; an error that passes is one here, too.</summary>
+    static async Task CatchUpAsync(Follower follower, CancellationToken stop)
+    {
+        var caughtUp = follower.CaughtUpAsync(stop);
+        var interrupted = follower.WhenAsync(s => s.Phase == FollowerPhase.Interrupted, stop);
+        if (await Task.WhenAny(caughtUp, interrupted) == interrupted && interrupted.IsCompletedSuccessfully && follower.State.LastError is { } error)
+            throw new RecoveryException(error.Error, error.Message, error);
+        await caughtUp;
     }
 
     /// <summary>The store of a directory: <c>.recovery</c> in it, unless that is what was named.</summary>

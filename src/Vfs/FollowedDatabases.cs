@@ -26,6 +26,8 @@ internal static class FollowedDatabases
 {
     // What a connection waits for the remote's newest state when it starts the follower.
     static readonly TimeSpan CatchUpPatience = TimeSpan.FromMinutes(5);
+    // A remote that does not answer for so long is taken to be away: the connection reads what the follower had.
+    static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(5);
 
     static readonly SharedSources followers = new(), views = new();
     static readonly ConcurrentDictionary<byte[], int> byPath = new(PathKeys.Comparer);
@@ -134,7 +136,7 @@ internal static class FollowedDatabases
             try
             {
                 using var patience = new CancellationTokenSource(CatchUpPatience);
-                await started.CaughtUpAsync(patience.Token);
+                await started.ReadableAsync(AnswerPatience, patience.Token);
                 return started;
             }
             catch

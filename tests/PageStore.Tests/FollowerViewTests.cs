@@ -203,9 +203,11 @@ public sealed class FollowerViewTests : IDisposable
         {
             for (var i = 0; i < transactions; i++) StoreTests.Transaction(random, writer, model);
             writer.WriteOut();
+            using (var copied = writer.Log.ReadFrom(replica.NextLsn, LogReach.Written))
+                while (copied.TryRead(out var record)) replica.Relay(record);
+            replica.WriteOutRelay();
             using var cursor = writer.Log.ReadFrom(replica.NextLsn, LogReach.Written);
             while (cursor.TryRead(out var record)) replica.Apply(record);
-            replica.WriteOutRelay();
         }
         Follow(20);
         using var view = View();

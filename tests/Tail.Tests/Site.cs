@@ -27,7 +27,9 @@ public sealed class Site : IDisposable
     public SqliteConnection Reader(string name = "a.db") =>
         Open($"file:{PathOf("follower/" + name)}?vfs=recovery&mode=ro&follow={Url}&follow-interval=20");
 
-    public SqliteConnection Open(string uri)
+    public SqliteConnection Open(string uri) => OpenUri(uri);
+
+    public static SqliteConnection OpenUri(string uri)
     {
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = uri, Pooling = false }.ToString());
         connection.Open();

@@ -39,13 +39,37 @@ public sealed class S3Server : IDisposable
         ["AWS_REGION"] = "us-east-1",
     };
 
+    /// <summary>Lets what opens remotes by their URL find the keys, as a user would give them.</summary>
+    public static void SetEnvironment()
+    {
+        System.Environment.SetEnvironmentVariable("AWS_ACCESS_KEY_ID", AccessKey);
+        System.Environment.SetEnvironmentVariable("AWS_SECRET_ACCESS_KEY", SecretKey);
+        System.Environment.SetEnvironmentVariable("AWS_REGION", "us-east-1");
+    }
+
+    /// <summary>A user who may read a bucket and list it, and nothing else.</summary>
+    public async Task<AWSCredentials> NewReaderAsync(string bucket)
+    {
+        var name = $"reader{Interlocked.Increment(ref buckets)}";
+        Run("radosgw-admin", ["-c", Path.Combine(directory, "ceph.conf"), "-n", "client.rgw.a", "user", "create", $"--uid={name}", $"--display-name={name}",
+            $"--access-key={name}key", $"--secret-key={name}secret"]);
+        using var client = NewClient();
+        await client.PutBucketPolicyAsync(bucket, $$"""
+            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam:::user/{{name}}"]},
+             "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": ["arn:aws:s3:::{{bucket}}", "arn:aws:s3:::{{bucket}}/*"]}]}
+            """);
+        return new BasicAWSCredentials(name + "key", name + "secret");
+    }
+
+    AmazonS3Client NewClient() => new(Credentials, new AmazonS3Config { ServiceURL = Endpoint.AbsoluteUri, ForcePathStyle = true });
+
     public static AWSCredentials Credentials { get; } = new BasicAWSCredentials(AccessKey, SecretKey);
 
     /// <summary>Makes a bucket; returns its name.</summary>
     public async Task<string> NewBucketAsync()
     {
         var name = $"bucket-{Interlocked.Increment(ref buckets)}";
-        using var client = new AmazonS3Client(Credentials, new AmazonS3Config { ServiceURL = Endpoint.AbsoluteUri, ForcePathStyle = true });
+        using var client = NewClient();
         await client.PutBucketAsync(name);
         return name;
     }
@@ -54,6 +78,13 @@ public sealed class S3Server : IDisposable
     public void StopGateway() => Run(Script("ceph-rgw.sh"), ["stop", directory]);
 
     public void StartGateway() => Run(Script("ceph-rgw.sh"), ["start", directory]);
+
+    /// <summary>The gateway takes requests and does not answer them, until <see cref="ResumeGateway"/>.</summary>
+    public void PauseGateway() => SignalGateway("-STOP");
+
+    public void ResumeGateway() => SignalGateway("-CONT");
+
+    void SignalGateway(string signal) => Run("kill", [signal, File.ReadAllText(Path.Combine(directory, "run/client.rgw.a.pid")).Trim()]);
 
     public void Dispose()
     {

@@ -6,8 +6,11 @@ namespace RecoveryVfs.PageStore;
 // Opening, following, and what is done when that fails.
 public sealed partial class Follower
 {
+    // Readers that were there when the follower must close its store may end for so long before new ones are refused.
+    static readonly TimeSpan ReadersPatience = TimeSpan.FromSeconds(30);
+
     long unsettledBytes, settledAt;
-    bool hasUnsettled;
+    bool hasUnsettled, hasHalfApplied;
     ulong divergedLsn;
 
     /// <summary>The log cannot be followed from here: only newer hints help.</summary>
@@ -22,66 +25,91 @@ public sealed partial class Follower
         public RecoveryException Cause { get; } = cause;
     }
 
+    /// <summary>Opens what the directory has; only a directory that has nothing needs the remote for that.</summary>
     async Task OpenAsync(CancellationToken cancellation)
     {
-        source = await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
-            ?? throw new RecoveryException(RecoveryError.NotFound, $"There is no remote at {context.Store.Location}: store.json is missing. Check the URL.");
         FollowerDirectory.CheckUsable(Directory);
-        if (FollowerDirectory.IsReplica(Directory) && await TryResumeAsync(cancellation)) return;
+        if (FollowerDirectory.IsReplica(Directory) && TryResume()) return;
+        source = await FetchSourceAsync(cancellation);
         await BeginAsync(cancellation);
     }
 
-    /// <summary>Goes on with what the directory has; false when that cannot be: then it is to start over.</summary>
-    async Task<bool> TryResumeAsync(CancellationToken cancellation)
+    bool TryResume()
     {
-        Store? opened = null;
         try
         {
-            opened = Store.OpenReplica(options.Store);
-            opened.SetReplicaSource(source.LogId, 0);
-            opened.KeepRelay();
-            if (await context.PlaceOfAsync(source, opened.NextLsn, cancellation) is { } place)
-            {
-                Adopt(opened, place);
-                return true;
-            }
+            var opened = OpenStore();
+            if (opened is null) return false;
+            Adopt(opened);
+            Set(s => s with { CaughtUpAt = Store.CompleteAt(Directory) });
+            return true;
         }
         catch (RecoveryException e) when (e.Error == RecoveryError.Corrupt)
         {
-            Set(s => s with { LastError = e });
+            Set(s => s with { LastError = e, StartedOver = s.StartedOver + 1 });
+            return false;
+        }
+    }
+
+    /// <summary>Opens the replica with its copy of the log; null when it has nothing, not even whose log it follows.</summary>
+    Store? OpenStore()
+    {
+        var opened = Store.OpenReplica(options.Store);
+        try
+        {
+            if ((source?.LogId ?? opened.SourceLogId) is var logId && logId == default)
+            {
+                opened.Dispose();
+                return null;
+            }
+            opened.SetReplicaSource(logId, 0);
+            opened.KeepRelay();
+            return opened;
         }
         catch
         {
-            opened?.Dispose();
+            opened.Dispose();
             throw;
         }
-        opened?.Dispose();
-        Set(s => s with { StartedOver = s.StartedOver + 1 });
-        return false;
     }
+
+    async Task<StoreObject> FetchSourceAsync(CancellationToken cancellation) =>
+        await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
+        ?? throw new RecoveryException(RecoveryError.NotFound, $"There is no remote at {context.Store.Location}: store.json is missing. Check the URL.");
 
     async Task BeginAsync(CancellationToken cancellation)
     {
-        var place = await FollowerDirectory.BeginAsync(context, source, options, cancellation);
-        var opened = Store.OpenReplica(options.Store);
-        opened.SetReplicaSource(source.LogId, 0);
-        opened.KeepRelay();
-        Adopt(opened, place ?? RemoteLogEnd.Start(source));
+        var place = await FollowerDirectory.BeginAsync(context, source!, options, cancellation);
+        Adopt(OpenStore()!);
+        segments = new RemoteSegments(reading, source!, place ?? RemoteLogEnd.Start(source!), options.Interval);
+        Set(s => s with { Phase = FollowerPhase.CatchingUp, CaughtUpAt = place is null ? null : Store.CompleteAt(Directory) });
     }
 
-    void Adopt(Store opened, RemoteLogEnd place)
+    void Adopt(Store opened)
     {
         lock (gate)
         {
             store = opened;
             wals = FollowedWals.Of(opened, options.Store.Disk);
-            segments = new RemoteSegments(context, source, place, options.Interval);
-            hasUnsettled = false;
+            hasUnsettled = hasHalfApplied = false;
             unsettledBytes = 0;
             settledAt = options.Store.Time.GetTimestamp();
-            state = state with { Lsn = opened.NextLsn - 1, Phase = FollowerPhase.CatchingUp, CaughtUpAt = null };
+            state = state with { Lsn = opened.NextLsn - 1 };
         }
         Signal();
+    }
+
+    /// <summary>Finds the place in the remote's log where the store goes on.</summary>
+    async Task ConnectAsync(CancellationToken cancellation)
+    {
+        source = await FetchSourceAsync(cancellation);
+        store!.SetReplicaSource(source.LogId, 0);
+        if (await reading.PlaceOfAsync(source, store.NextLsn, cancellation) is not { } place)
+            throw new BrokenPathException(new RecoveryException(RecoveryError.NotFound,
+                $"LSN {store.NextLsn}, where {Directory} goes on, is not in {context.Store.Location} any more: it was collected. The follower needs later hints."));
+        segments?.Dispose();
+        segments = new RemoteSegments(reading, source, place, options.Interval);
+        Set(s => s with { Phase = FollowerPhase.CatchingUp });
     }
 
     async Task RunAsync()
@@ -101,7 +129,7 @@ public sealed partial class Follower
             {
                 // Twice at the same place is not damage here, but there, or a defect.
                 divergedLsn = state.Lsn;
-                if (!await StartOverAsync(e.Cause, stop)) return;
+                if (!await StartOverAsync(e.Cause, TimeSpan.Zero, stop)) return;
             }
             catch (Exception e)
             {
@@ -114,8 +142,9 @@ public sealed partial class Follower
                 Set(s => s with { Phase = FollowerPhase.Interrupted, LastError = error });
                 try
                 {
-                    if (e is BrokenPathException && await HasNewerHintsAsync(stop) && !await StartOverAsync(error, stop)) return;
-                    await Task.Delay(context.Backoff.After(++failures, context.Random), context.Time, stop);
+                    if (e is BrokenPathException && await HasNewerHintsAsync(stop) && !await StartOverAsync(error, ReadersPatience, stop)) return;
+                    await Task.Delay(reading.Backoff.After(++failures, context.Random), context.Time, stop);
+                    if (hasHalfApplied) await ReopenAsync(stop);
                 }
                 catch (OperationCanceledException)
                 {
@@ -124,6 +153,11 @@ public sealed partial class Follower
                 catch (RecoveryException again) when (again.Error == RecoveryError.Remote)
                 {
                     // The outage goes on.
+                }
+                catch (RecoveryException again)
+                {
+                    Set(s => s with { Phase = FollowerPhase.Failed, LastError = again });
+                    return;
                 }
             }
         }
@@ -137,12 +171,16 @@ public sealed partial class Follower
         _ => new RecoveryException(RecoveryError.IoRead, $"The follower met an unexpected error: {e.Message} Start it again; report this if it comes back.", e),
     };
 
-    static bool IsFinal(Exception e, RecoveryException error) => e is not BrokenPathException && error.Error is not (RecoveryError.Remote or RecoveryError.Full);
+    /// <summary>A remote that is not there may be back later: its directory may be a disk that is not mounted.</summary>
+    bool IsFinal(Exception e, RecoveryException error) =>
+        e is not BrokenPathException && error.Error is not (RecoveryError.Remote or RecoveryError.Full) && !(error.Error == RecoveryError.NotFound && segments is null);
 
     /// <summary>Reads and applies until something fails or it is stopped.</summary>
     async Task FollowAsync(Action succeeded, CancellationToken stop)
     {
-        await ListAsync(stop);
+        if (segments is null || segments.Position.NextLsn != store!.NextLsn) await ConnectAsync(stop);
+        await segments!.ListAsync(stop);
+        Set(Measure);
         while (true)
         {
             await pin.RenewAsync(state.Lsn, stop);
@@ -150,7 +188,7 @@ public sealed partial class Follower
             var looked = options.Store.Time.GetUtcNow();
             try
             {
-                segment = await segments!.TakeAsync(stop);
+                segment = await segments.TakeAsync(stop);
                 if (segment is null && hasUnsettled && IsSettleDue) Settle();
             }
             catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.TooNew)
@@ -158,28 +196,24 @@ public sealed partial class Follower
                 throw new BrokenPathException(e);
             }
             succeeded();
-            if (segment is null)
+            if (segment is not null)
             {
-                Set(s => s with { Phase = FollowerPhase.Following, CaughtUpAt = looked, LagBytes = 0, LagRecords = 0, LastError = null, PinError = pin.Error });
-                try
-                {
-                    await segments.WaitAsync(stop);
-                }
-                catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)
-                {
-                    throw new BrokenPathException(e);
-                }
+                using (segment) Apply(segment);
+                if (IsSettleDue) Settle();
                 continue;
             }
-            using (segment) Apply(segment);
-            if (IsSettleDue) Settle();
+            try
+            {
+                if (!await segments.IsEndAsync(stop)) continue;
+                if (!store!.IsWhole) store.DeclareWhole();
+                Set(s => s with { Phase = FollowerPhase.Following, CaughtUpAt = looked, LagBytes = 0, LagRecords = 0, LastError = null, PinError = pin.Error });
+                await segments.WaitAsync(stop);
+            }
+            catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)
+            {
+                throw new BrokenPathException(e);
+            }
         }
-    }
-
-    async Task ListAsync(CancellationToken cancellation)
-    {
-        await segments!.ListAsync(cancellation);
-        Set(Measure);
     }
 
     FollowerState Measure(FollowerState s) => s with
@@ -196,12 +230,17 @@ public sealed partial class Follower
                 $"LSNs {segment.Header.FirstLsn} to {segment.Header.LastLsn} were never shipped ({segment.Name}): the follower needs hints published after them."));
         var groups = 0L;
         var timeMs = 0L;
+        hasHalfApplied = true;
         try
         {
+            using (var copied = segment.OpenRecords())
+                while (copied.TryRead(out var record)) store!.Relay(record);
+            store!.WriteOutRelay();
+            store.Announce(segment.Header.LastLsn);
             using var records = segment.OpenRecords();
             while (records.TryRead(out var record))
             {
-                if (record.Lsn < store!.NextLsn) continue;
+                if (record.Lsn < store.NextLsn) continue;
                 store.Apply(record);
                 wals!.Take(record);
                 timeMs = record.UnixTimeMs;
@@ -212,8 +251,8 @@ public sealed partial class Follower
         {
             throw new DivergedException(e);
         }
-        store!.WriteOutRelay();
-        store.SetReplicaSource(source.LogId, segment.Header.Epoch);
+        hasHalfApplied = false;
+        store.SetReplicaSource(source!.LogId, segment.Header.Epoch);
         hasUnsettled |= groups > 0;
         unsettledBytes += segment.Header.BodyBytes;
         Set(s => Measure(s) with
@@ -230,35 +269,61 @@ public sealed partial class Follower
     void Settle()
     {
         store!.Settle();
+        NoteComplete();
         hasUnsettled = false;
         unsettledBytes = 0;
         settledAt = options.Store.Time.GetTimestamp();
     }
 
+    /// <summary>So that a later start which finds no remote can tell how old what it has is.</summary>
+    void NoteComplete()
+    {
+        if (state.CaughtUpAt is { } at) Store.SetCompleteAt(Directory, at);
+    }
+
     async Task<bool> HasNewerHintsAsync(CancellationToken cancellation) =>
-        await context.HintsUpToAsync(source, ulong.MaxValue, cancellation) is { } hints && hints.Header.Start.NextLsn > segments!.Position.NextLsn;
+        await reading.HintsUpToAsync(source!, ulong.MaxValue, cancellation) is { } hints && hints.Header.Start.NextLsn > store!.NextLsn;
+
+    /// <summary>An error left the store in the middle of a group: opens it again as it was settled last.</summary>
+    async Task ReopenAsync(CancellationToken stop)
+    {
+        await CloseUnreadAsync(TimeSpan.Zero, stop);
+        Adopt(OpenStore()!);
+    }
+
+    /// <summary>Closes the store as soon as nobody reads it; after some patience, refuses new readers so that there is such a moment.</summary>
+    async Task CloseUnreadAsync(TimeSpan patience, CancellationToken stop)
+    {
+        var began = options.Store.Time.GetTimestamp();
+        while (true)
+        {
+            var signal = Volatile.Read(ref moved).Task;
+            var left = patience - options.Store.Time.GetElapsedTime(began);
+            lock (gate)
+            {
+                refusesReaders = left <= TimeSpan.Zero;
+                if (readers == 0)
+                {
+                    CloseStore();
+                    refusesReaders = false;
+                    return;
+                }
+            }
+            if (left <= TimeSpan.Zero) await signal.WaitAsync(stop);
+            else await Task.WhenAny(signal, Task.Delay(left, options.Store.Time, stop));
+            stop.ThrowIfCancellationRequested();
+        }
+    }
 
     /// <summary>
     /// Empties the directory and begins again from the newest hints, as soon as nobody reads; readers keep what they have until then. False when it was
     /// stopped or failed for good.
     /// </summary>
-    async Task<bool> StartOverAsync(RecoveryException why, CancellationToken stop)
+    async Task<bool> StartOverAsync(RecoveryException why, TimeSpan patience, CancellationToken stop)
     {
         Set(s => s with { Phase = FollowerPhase.StartingOver, LastError = why, StartedOver = s.StartedOver + 1 });
-        while (true)
-        {
-            var signal = Volatile.Read(ref moved).Task;
-            lock (gate)
-            {
-                if (readers == 0)
-                {
-                    CloseStore();
-                    break;
-                }
-            }
-            try { await signal.WaitAsync(stop); }
-            catch (OperationCanceledException) { return false; }
-        }
+        try { await CloseUnreadAsync(patience, stop); }
+        catch (OperationCanceledException) { return false; }
         for (var failures = 1; ; failures++)
         {
             try

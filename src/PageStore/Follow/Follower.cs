@@ -13,20 +13,25 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
     static readonly Lock registryGate = new();
     static readonly Dictionary<string, Follower> registry = new(StringComparer.Ordinal);
 
+    // How long the end of an outage may go unnoticed.
+    static readonly TimeSpan OutageLook = TimeSpan.FromSeconds(5);
+    // A look that takes longer than this shows as lag.
+    static readonly TimeSpan LookPatience = TimeSpan.FromSeconds(2);
+
     static int running;
 
     readonly FollowerOptions options;
-    readonly RemoteContext context;
+    readonly RemoteContext context, reading;
     readonly FollowerPin pin;
     readonly CancellationTokenSource stopping = new();
     readonly Lock gate = new();
-    StoreObject source = null!;
+    StoreObject? source;
     Store? store;
     FollowedWals? wals;
     RemoteSegments? segments;
     Task? loop;
     int readers;
-    bool isClosing;
+    bool isClosing, refusesReaders;
     volatile FollowerState state = new();
     TaskCompletionSource moved = NewSignal();
 
@@ -34,6 +39,8 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
     {
         this.options = options;
         context = options.NewContext(readOnly: true);
+        // While it follows, the loop is patient, and says so; a single step is not.
+        reading = context with { Tries = 3, Backoff = context.Backoff with { Longest = OutageLook } };
         pin = new FollowerPin(options);
     }
 
@@ -61,8 +68,9 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
     static string KeyOf(string directory) => Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
 
     /// <summary>
-    /// Starts a follower: opens the replica, or makes it from the remote's newest hints, and begins to follow. Throws when the remote does not exist or
-    /// cannot be reached, or when the directory holds something else. One follower a directory.
+    /// Starts a follower: opens the replica, or makes it from the remote's newest hints, and begins to follow. A replica serves what it has, whether the
+    /// remote can be reached or not (see its phase); a new one throws when the remote does not exist or cannot be reached. Throws when the directory holds
+    /// something else. One follower a directory.
     /// </summary>
     public static async Task<Follower> StartAsync(FollowerOptions options, CancellationToken cancellation = default)
     {
@@ -93,6 +101,26 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
         return WhenAsync(s => s.CaughtUpAt >= since, cancellation);
     }
 
+    /// <summary>
+    /// Completes when it can be read: it has caught up as <see cref="CaughtUpAsync"/> says, or what it has must do, since the remote cannot be reached, or
+    /// does not answer for <paramref name="patience"/>. Throws when it gave up.
+    /// </summary>
+    public async Task ReadableAsync(TimeSpan patience, CancellationToken cancellation = default)
+    {
+        var since = options.Store.Time.GetUtcNow();
+        bool IsReadable(FollowerState s) => s.CaughtUpAt >= since || s.Phase == FollowerPhase.Interrupted && store is { IsWhole: true };
+        using var patient = new CancellationTokenSource(patience, options.Store.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patient.Token, cancellation);
+        try
+        {
+            await WhenAsync(IsReadable, either.Token);
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            if (state.Phase != FollowerPhase.Connecting || store is not { IsWhole: true }) await WhenAsync(IsReadable, cancellation);
+        }
+    }
+
     /// <summary>Completes when it has applied a record, and all before it. Throws when it gave up.</summary>
     public Task WaitForAsync(ulong lsn, CancellationToken cancellation = default) => WhenAsync(s => s.Lsn >= lsn, cancellation);
 
@@ -118,13 +146,17 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
     }
 
     /// <summary>
-    /// One more reader: until it is disposed, the replica stays open. Throws Busy while the follower starts over.
+    /// One more reader: until it is disposed, the replica stays open. Throws Busy while the follower starts over, and after a crash until it
+    /// is one state of the log again.
     /// </summary>
     public FollowerReader Read()
     {
         lock (gate)
         {
-            if (store is null || isClosing)
+            if (store is { IsWhole: false })
+                throw new RecoveryException(RecoveryError.Busy,
+                    $"The follower {Directory} was stopped in the middle of something, and is whole again when it has read on in {Url}{(state.LastError is { } why ? ": " + why.Message : "")}. Try again in a while.");
+            if (store is null || isClosing || refusesReaders)
                 throw new RecoveryException(RecoveryError.Busy, state.Phase is FollowerPhase.Stopped or FollowerPhase.Failed
                     ? $"The follower {Directory} was stopped{(state.LastError is { } e ? ": " + e.Message : "")}. Start it again."
                     : $"The follower {Directory} starts over from the remote's hints. Try again in a while.");
@@ -136,7 +168,7 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
     void IReadHost.EndRead()
     {
         lock (gate)
-            if (--readers > 0 || !isClosing && state.Phase != FollowerPhase.StartingOver) return;
+            if (--readers > 0 || !isClosing && state.Phase is not (FollowerPhase.StartingOver or FollowerPhase.Interrupted)) return;
         Signal();
     }
 
@@ -168,27 +200,42 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
     async Task<Promotion> TakeOverAsync(CancellationToken cancellation)
     {
         var author = new RemoteMark(Directory).AuthorOrNew();
-        await using var writable = (options.Open?.Invoke() ?? RemoteUrl.Parse(Url).Open(time: options.Store.Time));
-        while (true)
+        DateTimeOffset? lastTime = null;
+        try
         {
-            while (await segments!.TryNextAsync(cancellation) is { } segment)
-                using (segment) Apply(segment);
-            var end = segments.Position;
-            var lastTime = state.LsnTime;
-            if (await RemoteTenure.TakeOverAsync(context with { Store = writable }, source, end, author, cancellation) is not { } ours) continue;
-            // Our own record, as everybody else will read it.
-            using (var epoch = await segments.TakeAsync(cancellation)) if (epoch is not null) Apply(epoch);
-            if (store!.NextLsn != ours.NextLsn || segments.Position != ours)
-                throw new RecoveryException(RecoveryError.Remote,
-                    $"{context.Store.Location} was taken over at LSN {ours.LastLsn}, but does not show it. Check the object store, then promote again.");
+            if (store is null)
+                throw new RecoveryException(RecoveryError.Busy, "It was starting over from the remote's hints. Start it again, let it catch up, and promote it then.");
+            // Afresh: what the stopped loop had asked for was cancelled with it.
+            await ConnectAsync(cancellation);
+            await segments!.ListAsync(cancellation);
+            await using var writable = options.Open?.Invoke() ?? RemoteUrl.Parse(Url).Open(time: options.Store.Time);
+            var (before, ours) = await RemotePromotion.RunAsync(reading, reading with { Store = writable }, source!, segments, author, segment =>
+            {
+                if (segment.Header.Author != author) lastTime = DateTimeOffset.FromUnixTimeMilliseconds(segment.Header.LastTimeMs);
+                Apply(segment);
+            }, cancellation);
+            store!.DeclareWhole();
             wals!.Dispose();
             // Whoever opens the store now goes on writing to this remote, and never begins another.
             new RemoteMark(Directory).Add(Url);
             store.CloseAsStore();
             store = null;
             await pin.RemoveAsync();
-            return new Promotion(end.LastLsn, ours.Epoch, end.Author, lastTime);
+            return new Promotion(before.LastLsn, ours.Epoch, before.Author, lastTime ?? state.LsnTime);
         }
+        catch (Exception e) when (e is RecoveryException or BrokenPathException or DivergedException)
+        {
+            var cause = ErrorOf(e);
+            throw new RecoveryException(cause.Error, $"{Directory} was not promoted: nobody could tell whether it has everything. {cause.Message.TrimEnd('.')}. {LastKnown()}", cause);
+        }
+    }
+
+    string LastKnown()
+    {
+        var lsn = Math.Max(state.Lsn, segments?.ListedLsn ?? 0);
+        var time = state.LsnTime is { } at && lsn == state.Lsn ? $", of {at:yyyy-MM-dd HH:mm:ss.fff'Z'}" : "";
+        var complete = state.CaughtUpAt is { } seen ? $"; that was all there was at {seen.UtcDateTime:yyyy-MM-dd HH:mm:ss'Z'}" : "";
+        return $"It stands at LSN {state.Lsn}; the old writer was last known to have LSN {lsn}{time}{(lsn == state.Lsn ? complete : "")}.";
     }
 
     /// <summary>Stops following; the directory stays a follower's. Waits for readers to end.</summary>
@@ -208,6 +255,7 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
             registry.Remove(KeyOf(Directory));
             running = registry.Count;
         }
+        if (store is not null) NoteComplete();
         CloseStore();
         await context.Store.DisposeAsync();
         if (state.Phase != FollowerPhase.Failed) Set(s => s with { Phase = FollowerPhase.Stopped });
@@ -247,10 +295,12 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
 
     static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>What readers see lacks nothing that was written before it was last complete, or before the newest that it has.</summary>
     FollowerState WithLag(FollowerState now)
     {
-        if (now.Phase == FollowerPhase.Following || now.LsnTime is not { } at) return now;
-        var lag = options.Store.Time.GetUtcNow() - at;
-        return now with { Lag = lag > TimeSpan.Zero ? lag : TimeSpan.Zero };
+        var clock = options.Store.Time.GetUtcNow();
+        if (now.Phase == FollowerPhase.Following && clock - now.CaughtUpAt <= options.Interval * 2 + LookPatience) return now;
+        var asOf = now.LsnTime is { } at && !(now.CaughtUpAt > at) ? at : now.CaughtUpAt;
+        return asOf is { } since && clock > since ? now with { Lag = clock - since } : now;
     }
 }

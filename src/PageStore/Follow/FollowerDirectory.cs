@@ -66,6 +66,7 @@ internal static class FollowerDirectory
             }
             Store.BeginReplica(options.Store, plan.Hints.Hints);
             Store.WriteReplicaMark(options.Store.Directory);
+            Store.SetCompleteAt(options.Store.Directory, DateTimeOffset.FromUnixTimeMilliseconds(plan.Hints.Header.TimeMs));
             return plan.Hints.Header.Start;
         }
     }

@@ -43,13 +43,15 @@ public sealed record FollowerOptions
 /// <summary>What a follower is doing.</summary>
 public enum FollowerPhase
 {
+    /// <summary>It was started with what its directory has, and has not reached the remote yet.</summary>
+    Connecting,
     /// <summary>It reads what came while it was not there.</summary>
     CatchingUp,
     /// <summary>It was at the end of the log when it last looked.</summary>
     Following,
     /// <summary>The remote cannot be reached, or cannot be read; it tries on, and serves what it has.</summary>
     Interrupted,
-    /// <summary>It has to start over from hints, and does so as soon as nobody reads.</summary>
+    /// <summary>It has to start over from hints, and does so as soon as nobody reads; it does not wait for new readers for ever.</summary>
     StartingOver,
     /// <summary>It gave up; the last error says why.</summary>
     Failed,
@@ -75,10 +77,13 @@ public sealed record FollowerState
     /// <summary>Bytes of the remote that are known and were not applied yet.</summary>
     public long LagBytes { get; init; }
 
-    /// <summary>How far what readers see lies behind: zero when everything was applied when it last looked.</summary>
+    /// <summary>
+    /// How far what readers see lies behind, at most: zero when everything was applied when it last looked, and that was just now; else the time since
+    /// it was known to be complete.
+    /// </summary>
     public TimeSpan Lag { get; init; }
 
-    /// <summary>When it last was at the end of the log.</summary>
+    /// <summary>When it last was at the end of the log, before it was started too.</summary>
     public DateTimeOffset? CaughtUpAt { get; init; }
 
     /// <summary>Record groups applied since it was started.</summary>

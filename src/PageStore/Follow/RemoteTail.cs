@@ -153,7 +153,7 @@ public sealed class RemoteTail(RemoteContext context, RemoteTailOptions options)
             .Where(s => RemoteNames.TryParseSegment(s.Name, out var first) && first < place.NextLsn).ToList();
         if (between.Sum(s => s.SizeBytes) > ScanBytesMax) return;
         using var reader = new RemoteLogReader(context, store, from);
-        reader.Expect(between.Select(s => RemoteNames.TryParseSegment(s.Name, out var first) ? first : 0));
+        reader.Expect(between);
         while (reader.Position.NextLsn < place.NextLsn && await reader.TryReadNextAsync(cancellation) is { } segment)
         {
             using (segment)

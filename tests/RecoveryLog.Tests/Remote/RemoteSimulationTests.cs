@@ -6,7 +6,7 @@ namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 
 /// <summary>
 /// Whole histories, drawn from a seed: writers that commit, flush, publish, collect, die and lose power; successors that take over while
-/// the old writer goes on; restores of any state at any time; and an object store that does what object stores do. One thread, no real time: a seed that fails
+/// the old writer goes on; followers that are killed, left behind and promoted; restores of any state at any time; and an object store that does what object stores do. One thread, no real time: a seed that fails
 /// fails again.
 /// </summary>
 public sealed class RemoteSimulationTests(ITestOutputHelper output)
@@ -15,8 +15,8 @@ public sealed class RemoteSimulationTests(ITestOutputHelper output)
     [Trait(Seeds.Kind, Seeds.Random)]
     public void Every_restore_equals_a_prefix_of_the_log_and_has_what_was_acknowledged()
     {
-        long histories = 0, restores = 0, takeovers = 0, fenced = 0, collected = 0, published = 0;
-        Seeds.Run(1000, random =>
+        long histories = 0, restores = 0, takeovers = 0, fenced = 0, collected = 0, published = 0, promotions = 0, compared = 0, startedOver = 0;
+        Seeds.Run(2000, random =>
         {
             histories++;
             var history = new RemoteHistory(random);
@@ -26,13 +26,17 @@ public sealed class RemoteSimulationTests(ITestOutputHelper output)
             fenced += history.Fenced;
             collected += history.Collected;
             published += history.Published;
+            promotions += history.Promotions;
+            compared += history.Compared;
+            startedOver += history.StartedOver;
         });
-        output.WriteLine($"{histories} histories: {restores} restores compared, {takeovers} take-overs, {fenced} writers fenced, {published} hints, {collected} objects collected");
+        output.WriteLine($"{histories} histories: {restores} restores compared, {takeovers} take-overs, {fenced} writers fenced, {published} hints, {collected} objects collected, "
+            + $"{compared} followers compared, {startedOver} started over, {promotions} promoted");
     }
 }
 
 /// <summary>One history.</summary>
-sealed class RemoteHistory
+sealed partial class RemoteHistory
 {
     static readonly string Scratch = Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
 
@@ -40,6 +44,8 @@ sealed class RemoteHistory
     readonly SimulationLoop loop = new();
     readonly SimulatedBucket bucket;
     readonly SimulatedFaults faults;
+    /// <summary>Collection waits for no reader: there are no restores then.</summary>
+    readonly bool isHasty;
     /// <summary>Every segment that ever came to be, collected or not: what really is in the log.</summary>
     readonly SortedDictionary<ulong, byte[]> shadow = [];
     readonly List<ToyMachine> zombies = [];
@@ -57,6 +63,7 @@ sealed class RemoteHistory
     {
         this.random = random;
         bucket = new SimulatedBucket(loop.Time) { OnCreated = Created };
+        isHasty = random.Next(3) == 0;
         faults = random.Next(4) == 0 ? SimulatedFaults.None : SimulatedFaults.Draw(random);
     }
 
@@ -77,8 +84,8 @@ sealed class RemoteHistory
             {
                 Keep = TimeSpan.FromSeconds(random.Next(1, 600)),
                 KeepHints = random.Next(1, 4),
-                // Longer than a restore may take here, storms included.
-                ReaderGrace = TimeSpan.FromMinutes(60),
+                // Longer than a restore may take here, storms included; or no time at all, so that followers are left behind.
+                ReaderGrace = isHasty ? TimeSpan.Zero : TimeSpan.FromMinutes(60),
             },
         }.Open(mayCreate: true);
         for (int steps = random.Next(5, 60); steps > 0; steps--)
@@ -93,28 +100,30 @@ sealed class RemoteHistory
     {
         if (writer is null)
         {
-            if (random.Next(3) > 0) await TakeOverAsync();
+            if (followers.Count > 0 && random.Next(3) == 0) await PromoteAsync();
+            else if (random.Next(3) > 0) await TakeOverAsync();
             else await RestoreAsync();
             return;
         }
-        switch (random.Next(16))
+        switch (random.Next(24))
         {
             case <= 4: for (int n = random.Next(1, 8); n > 0; n--) Commit(writer); break;
             case 5: writer.WriteJournal(); break;
             case 6: writer.Flush(); break;
-            case 7: Go(PublishAsync(writer)); break;
+            case 7: Go(isHasty ? TurnOverAsync(writer) : PublishAsync(writer)); break;
             case 8: Go(CollectAsync(writer)); break;
             case 9: Go(WaitAsync(writer, writer.Commit(random.Next(1, 4)))); break;
             case 10: await RestoreAsync(); break;
-            case 11: Go(RestoreAsync()); break;
+            case 11: if (!isHasty) Go(RestoreAsync()); break;
             case 12: Crash(); break;
             case 13: if (random.Next(2) == 0) Depose(); break;
             case 14: if (zombies.Count > 0) Zombie(zombies[random.Next(zombies.Count)]); break;
             case 15: writerStore.DieAt = writerStore.Requests + random.Next(1, 20); writerStore.DieAfterDoing = random.Next(2) == 0; break;
+            case >= 16: await StepFollowersAsync(); break;
         }
         if (writer is not null && writer.Shipper.State.Final is { } final)
         {
-            if (final.Error == RecoveryError.Fenced) { Fenced++; Assert.True(zombies.Count > 0 || deposed || TakeOvers > 0, final.Message); writer = null; }
+            if (final.Error == RecoveryError.Fenced) { Fenced++; Assert.True(zombies.Count > 0 || deposed || TakeOvers + Promotions > 0, final.Message); writer = null; }
             else if (writerStore.DieAt is not null) Crash();
             else throw new Exception("the writer failed", final);
         }
@@ -146,6 +155,18 @@ sealed class RemoteHistory
         var published = await machine.PublishAsync(hints);
         this.hints.Add((published.Header.Lsn, loop.Time.GetUtcNow()));
         Published++;
+    }
+
+    /// <summary>Everything before now is history, and goes.</summary>
+    async Task TurnOverAsync(ToyMachine machine)
+    {
+        for (var i = 0; i < 4; i++)
+        {
+            machine.Flush();
+            await PublishAsync(machine);
+        }
+        await Pass(1200);
+        await CollectAsync(machine);
     }
 
     async Task CollectAsync(ToyMachine machine) => Collected += (await machine.Collector.CollectAsync(machine.Retention)).Deletions.Count();
@@ -197,6 +218,7 @@ sealed class RemoteHistory
     /// <summary>Restores some state, and compares it with what the log says it was.</summary>
     async Task RestoreAsync()
     {
+        if (isHasty) return;
         var context = new RemoteContext { Store = NewStore(), Time = loop.Time, Random = random, OpenSpool = () => new MemoryStream() };
         // Those that every listing shows by now.
         ulong hintsBefore = hints.Where(h => h.At < loop.Time.GetUtcNow() - faults.StaleBy).Select(h => h.Lsn).DefaultIfEmpty().Max();
@@ -231,13 +253,14 @@ sealed class RemoteHistory
         // A stale listing.
         || e.Error == RecoveryError.Remote && e.Message.Contains("again later")
         || e.Error == RecoveryError.Busy
-        || e.Error == RecoveryError.Fenced && (zombies.Count > 0 || TakeOvers > 0);
+        || e.Error == RecoveryError.Fenced && (zombies.Count > 0 || TakeOvers + Promotions > 0);
 
     static bool IsDeath(Exception? e) => e is not null && (e is SimulatedDeath || IsDeath(e.InnerException));
 
     async Task EndAsync()
     {
         foreach (var machine in zombies) ((SimulatedObjectStore)machine.Store).Faults = SimulatedFaults.None;
+        await EndFollowersAsync();
         if (writer is not null && writerStore.DieAt is null)
         {
             writerStore.Faults = SimulatedFaults.None;
@@ -285,7 +308,9 @@ sealed class RemoteHistory
 
     void Created(string name, byte[] bytes)
     {
-        if (RemoteNames.TryParseSegment(name, out ulong first)) shadow.Add(first, bytes);
+        if (!RemoteNames.TryParseSegment(name, out ulong first)) return;
+        shadow.Add(first, bytes);
+        created.Add((RemoteSegmentFormat.ReadHeader(bytes, name).LastLsn, loop.Time.GetUtcNow()));
     }
 
     ulong LastLsn()

@@ -188,12 +188,20 @@ sealed class ToyMachine
         plan = await RestorePlanner.PlanAsync(context, RestoreTarget.At(end.LastLsn));
         var restored = await ToyRestore.RunAsync(plan, scratch);
         var machine = new ToyMachine(new PowerLossDisk(), store, time, random, author) { Start = start, Epoch = end.Epoch };
-        machine.Adopt(restored, plan.Hints.Hints);
+        machine.Adopt(restored);
         machine.Open(mayCreate: false, createAt: end.NextLsn);
         return machine;
     }
 
-    void Adopt(ToyRestore restored, Hints hints)
+    /// <summary>A follower that has read to the end and taken over goes on as the writer.</summary>
+    public static ToyMachine Promoted(ToyRestore state, RemoteLogEnd ours, IObjectStore store, TimeProvider time, Random random, Func<Func<Task>, Task> start)
+    {
+        var machine = new ToyMachine(new PowerLossDisk(), store, time, random, ours.Author) { Start = start, Epoch = ours.Epoch };
+        machine.Adopt(state);
+        return machine.Open(mayCreate: false, createAt: ours.NextLsn);
+    }
+
+    void Adopt(ToyRestore restored)
     {
         live.Load(restored.Files.Snapshot(LogId, Epoch, l => l + 1));
         // The restored pages become a first table, as a store's open would flush them.
@@ -220,36 +228,62 @@ sealed class ToyMachine
     }
 }
 
-/// <summary>What a restore gave.</summary>
+/// <summary>What a restore gave, or a follower has.</summary>
 sealed class ToyRestore
 {
-    public ToyState State { get; } = new();
+    ulong pagesFrom, filesFrom;
+
+    public ToyState State { get; private init; } = new();
     public LiveFiles Files { get; } = new();
     public ulong Lsn { get; private set; }
     public List<(ulong Lsn, byte Flags)> Replayed { get; } = [];
 
-    public static async Task<ToyRestore> RunAsync(RestorePlan plan, string scratch)
+    /// <summary>What a plan's hints give.</summary>
+    public static async Task<ToyRestore> BeginAsync(RestorePlan plan, string scratch)
     {
         var directory = Path.Combine(scratch, Guid.NewGuid().ToString("n"));
         try
         {
-            var restored = new ToyRestore();
             var paths = await plan.FetchFilesAsync(directory);
             var hints = plan.Hints.Hints;
+            var restored = new ToyRestore { pagesFrom = hints.ReplayFrom, filesFrom = hints.Lsn + 1, Lsn = hints.ReplayFrom - 1 };
             restored.Files.Load(hints);
             foreach (var file in hints.Files)
             {
                 if (file.Class == FileClass.RocksTable) restored.State.LoadTable(File.ReadAllBytes(paths[file.Fnode]));
                 if (file.Class == FileClass.Plain) restored.State.Plain[file.Fnode] = (file.Name, File.ReadAllBytes(paths[file.Fnode]));
             }
-            (restored.Lsn, _) = await plan.ReplayAsync((in Record r) =>
-            {
-                if (r.Lsn > hints.Lsn) restored.Files.Apply(r);
-                restored.State.Apply(r, hints.ReplayFrom, hints.Lsn + 1);
-                restored.Replayed.Add((r.Lsn, r.Flags));
-            });
             return restored;
         }
         finally { if (Directory.Exists(directory)) Directory.Delete(directory, true); }
+    }
+
+    public static async Task<ToyRestore> RunAsync(RestorePlan plan, string scratch)
+    {
+        var restored = await BeginAsync(plan, scratch);
+        (restored.Lsn, _) = await plan.ReplayAsync((in Record r) =>
+        {
+            restored.Apply(r);
+            restored.Replayed.Add((r.Lsn, r.Flags));
+        });
+        return restored;
+    }
+
+    /// <summary>Whether pages and files are of one LSN: not before the hints' own.</summary>
+    public bool IsWhole => Lsn + 1 >= filesFrom;
+
+    public void Apply(in Record record)
+    {
+        if (record.Lsn >= filesFrom) Files.Apply(record);
+        State.Apply(record, pagesFrom, filesFrom);
+        Lsn = record.Lsn;
+    }
+
+    /// <summary>What is on the disk when a process settles here and dies.</summary>
+    public ToyRestore Copy()
+    {
+        var copy = new ToyRestore { State = State.Copy(), pagesFrom = pagesFrom, filesFrom = Math.Max(filesFrom, Lsn + 1), Lsn = Lsn };
+        copy.Files.Load(Files.Snapshot(ToyMachine.LogId, 1, l => l + 1));
+        return copy;
     }
 }

@@ -11,6 +11,14 @@ sealed class ToyState
     public SortedDictionary<byte, ulong> Pages { get; } = [];
     public Dictionary<ulong, (string Name, byte[] Bytes)> Plain { get; } = [];
 
+    public ToyState Copy()
+    {
+        var copy = new ToyState();
+        foreach (var (key, value) in Pages) copy.Pages[key] = value;
+        foreach (var (fnode, file) in Plain) copy.Plain[fnode] = file;
+        return copy;
+    }
+
     /// <summary>A commit's body: key, value, and some bytes that only make it longer.</summary>
     public static byte[] Commit(byte key, ulong value, int padding)
     {

@@ -76,6 +76,17 @@ public static class RemotePlaces
             $"The object {name} is not in {context.Store.Location}, which goes on with {later[0].Name}: what stood between was collected. Start from a later state");
     }
 
+    /// <summary>
+    /// Whether the segment of a place is there, by a listing, which shows a hole as well: then throws NotFound, as <see cref="ThrowIfHoleAsync"/> does.
+    /// </summary>
+    public static async ValueTask<bool> IsThereAsync(this RemoteContext context, RemoteLogEnd place, CancellationToken cancellation = default)
+    {
+        var listed = await context.SegmentsFromAsync(place, cancellation, most: 1);
+        if (listed.Count == 0) return false;
+        if (listed[0].Name != RemoteNames.Segment(place.NextLsn)) await context.ThrowIfHoleAsync(place, cancellation);
+        return true;
+    }
+
     /// <summary>The newest hints up to an LSN that verify; null when there are none.</summary>
     public static async ValueTask<RemoteHints?> HintsUpToAsync(
         this RemoteContext context, StoreObject store, ulong lsn, CancellationToken cancellation = default)

@@ -9,16 +9,24 @@ public sealed class RemoteLogReader(RemoteContext context, StoreObject store, Re
     /// <summary>Segments fetched ahead when a listing shows that they are there: small ones cost a round trip each.</summary>
     public const int Ahead = 8;
 
-    readonly Queue<(ulong FirstLsn, Task<RemoteSegment?> Fetch)> ahead = new();
-    readonly Queue<ulong> listed = new();
+    /// <summary>Bytes fetched ahead, at most: they are held in memory. One segment is always fetched.</summary>
+    public const long AheadBytes = 32 << 20;
+
+    readonly Queue<(ulong FirstLsn, long SizeBytes, Task<RemoteSegment?> Fetch)> ahead = new();
+    readonly Queue<(ulong FirstLsn, long SizeBytes)> listed = new();
+    long aheadBytes;
 
     /// <summary>Where the next segment must follow.</summary>
     public RemoteLogEnd Position { get; private set; } = start;
 
+    /// <summary>Segments that are expected and were not read yet.</summary>
+    public int ExpectedCount => ahead.Count + listed.Count;
+
     /// <summary>Tells which segments are there, so that they are fetched several at a time. Wrong or stale lists only cost time.</summary>
-    public void Expect(IEnumerable<ulong> firstLsns)
+    public void Expect(IEnumerable<ObjectInfo> segments)
     {
-        foreach (ulong lsn in firstLsns) if (lsn >= Position.NextLsn) listed.Enqueue(lsn);
+        foreach (var segment in segments)
+            if (RemoteNames.TryParseSegment(segment.Name, out ulong lsn) && lsn >= Position.NextLsn) listed.Enqueue((lsn, segment.SizeBytes));
     }
 
     /// <summary>
@@ -32,6 +40,7 @@ public sealed class RemoteLogReader(RemoteContext context, StoreObject store, Re
         while (ahead.TryPeek(out var first) && first.FirstLsn <= Position.NextLsn)
         {
             ahead.Dequeue();
+            aheadBytes -= first.SizeBytes;
             var fetched = await first.Fetch;
             if (first.FirstLsn == Position.NextLsn) segment = fetched; else fetched?.Dispose();
         }
@@ -51,15 +60,20 @@ public sealed class RemoteLogReader(RemoteContext context, StoreObject store, Re
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var (_, fetch) in ahead)
+        foreach (var (_, _, fetch) in ahead)
             fetch.ContinueWith(static done => { if (done.IsCompletedSuccessfully) done.Result?.Dispose(); else _ = done.Exception; }, TaskScheduler.Default);
         ahead.Clear();
     }
 
     void FetchAhead(CancellationToken cancellation)
     {
-        while (ahead.Count < Ahead && listed.TryDequeue(out ulong lsn))
-            if (lsn >= Position.NextLsn) ahead.Enqueue((lsn, FetchAsync(lsn, cancellation).AsTask()));
+        while (ahead.Count < Ahead && listed.TryPeek(out var next) && (ahead.Count == 0 || aheadBytes + next.SizeBytes <= AheadBytes))
+        {
+            listed.Dequeue();
+            if (next.FirstLsn < Position.NextLsn) continue;
+            ahead.Enqueue((next.FirstLsn, next.SizeBytes, FetchAsync(next.FirstLsn, cancellation).AsTask()));
+            aheadBytes += next.SizeBytes;
+        }
     }
 
     ValueTask<RemoteSegment?> FetchAsync(ulong firstLsn, CancellationToken cancellation) =>

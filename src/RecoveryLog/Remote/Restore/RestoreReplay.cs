@@ -10,7 +10,7 @@ sealed class RestoreReplay(RemoteContext context, RestorePlan plan, RecordTaken 
     public async Task<(ulong Lsn, long TimeMs)> RunAsync(CancellationToken cancellation)
     {
         using var reader = new RemoteLogReader(context, plan.Store, hints.Start);
-        reader.Expect(plan.Segments.Select(s => RemoteNames.TryParseSegment(s.Name, out ulong first) ? first : 0));
+        reader.Expect(plan.Segments);
         for (bool more = true; more && !(plan.Target.Lsn < reader.Position.NextLsn);)
         {
             using var segment = await NextAsync(reader, cancellation);
