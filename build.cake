@@ -150,8 +150,14 @@ void PublishExtension()
     CopyFileToDirectory($"src/Extension/bin/{Configuration}/net9.0/{Runtime}/publish/recovery.so", "dist");
 }
 
-/// The program `recovery`, as one file beside the native libraries.
-void PublishCli() => Must("dotnet", "publish", "src/Cli", "-c", Configuration, "-r", Runtime, "--self-contained", "false", "-p:PublishSingleFile=true",
+/// The programs, each as one file beside the native libraries.
+void PublishCli()
+{
+    foreach (var program in new[] { "src/Cli", "src/Tail" })
+        Publish(program);
+}
+
+void Publish(string program) => Must("dotnet", "publish", program, "-c", Configuration, "-r", Runtime, "--self-contained", "false", "-p:PublishSingleFile=true",
     "-p:DebugType=none", "-o", "dist", "-v", "quiet", "--nologo", "-clp:NoSummary");
 
 /// The native library and what it needs go into the package of the layer that calls it.
@@ -160,7 +166,7 @@ void Pack()
     var bundle = MakeAbsolute(Directory("build/bundle"));
     CleanDirectory(bundle);
     Must("native/bundle.sh", bundle.FullPath);
-    foreach (var project in new[] { "RecoveryLog", "PageStore", "Vfs" })
+    foreach (var project in new[] { "RecoveryLog", "PageStore", "Vfs", "Hosting" })
         Must("dotnet", "pack", $"src/{project}", "-c", Configuration, "-o", "dist/packages", "-v", "quiet", "--nologo", "-clp:NoSummary",
             $"-p:NativeBundle={bundle.FullPath}");
 }

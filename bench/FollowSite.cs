@@ -9,7 +9,7 @@ internal sealed class FollowSite(Place place, string url, string options) : IDis
 
     public string PathOf(string name) => place.Ours.PathOf(name);
 
-    /// <summary>A new remote of that kind.</summary>
+    /// <summary>A new remote: on the S3 server, or a directory on the disk that the databases are on.</summary>
     public static string NewRemote(Place place, bool s3) => s3 ? RemoteServer.NewUrl() : "file://" + place.Ours.PathOf("bucket");
 
     /// <summary>A connection that writes, with a table whose rows say when they were committed.</summary>

@@ -1,6 +1,5 @@
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote;
-using RecoveryVfs.RecoveryLog.Tests.Remote;
 using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.PageStore.Tests;
@@ -32,7 +31,7 @@ public sealed class S3FollowerTests : FollowerContract
     {
         S3Server.SetEnvironment();
         this.server = server;
-        url = server.NewRemoteAsync().GetAwaiter().GetResult();
+        url = RemoteUrl.Parse($"s3://{server.NewBucketAsync().GetAwaiter().GetResult()}/a/prefix?endpoint={server.Endpoint}");
     }
 
     protected override string Url => url.ToString();

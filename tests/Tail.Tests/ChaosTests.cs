@@ -3,7 +3,6 @@ using System.Diagnostics;
 using System.Globalization;
 using RecoveryVfs.PageStore;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Tests.Remote;
 using RecoveryVfs.TestServers;
 using Xunit.Abstractions;
 
@@ -40,7 +39,7 @@ public sealed class ChaosTests : IDisposable
     {
         (this.server, this.output) = (server, output);
         S3Server.SetEnvironment();
-        url = server.NewRemoteAsync().GetAwaiter().GetResult().ToString();
+        url = $"s3://{server.NewBucketAsync().GetAwaiter().GetResult()}/a/prefix?endpoint={server.Endpoint}";
     }
 
     public void Dispose()

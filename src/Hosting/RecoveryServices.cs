@@ -1,0 +1,32 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using RecoveryVfs.PageStore;
+
+namespace RecoveryVfs.Hosting;
+
+/// <summary>Registers what RecoveryVfs runs in a host.</summary>
+public static class RecoveryServices
+{
+    /// <summary>
+    /// Keeps a follower while the host runs: <c>services.AddRecoveryFollower("s3://bucket/app", "/replica")</c>. Its databases are read with
+    /// <c>file:/replica/app.db?vfs=recovery&amp;mode=ro</c>; its state comes with <see cref="FollowerService"/>, for several by the key that is their directory.
+    /// </summary>
+    public static IServiceCollection AddRecoveryFollower(this IServiceCollection services, string url, string directory) =>
+        services.AddRecoveryFollower(new FollowerOptions { Url = url, Store = new StoreOptions { Directory = StoreOf(directory) } }, directory);
+
+    /// <summary>The same with all options; the key defaults to the store's directory.</summary>
+    public static IServiceCollection AddRecoveryFollower(this IServiceCollection services, FollowerOptions options, string? key = null)
+    {
+        key ??= options.Store.Directory;
+        services.AddKeyedSingleton(key, (provider, _) => ActivatorUtilities.CreateInstance<FollowerService>(provider, options));
+        services.AddSingleton(provider => provider.GetRequiredKeyedService<FollowerService>(key));
+        services.AddSingleton<IHostedService>(provider => provider.GetRequiredKeyedService<FollowerService>(key));
+        return services;
+    }
+
+    static string StoreOf(string directory)
+    {
+        var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
+        return Path.GetFileName(full) == ".recovery" ? full : Path.Combine(full, ".recovery");
+    }
+}
