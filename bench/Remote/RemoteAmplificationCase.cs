@@ -10,13 +10,16 @@ internal sealed class RemoteAmplificationCase : Case
 {
     const int PageBytes = 4096;
 
+    // A twelfth of the default, for a twelfth of an hour: as many hints as an hour has, with what flushes and collections made in between.
+    const string HintsBytes = "&hints-bytes=21M";
+
     public override IReadOnlyList<string> Names => ["remote-amplification", "remote-amplification: log", "remote-amplification: extents", "remote-amplification: rest"];
 
     public override void Run(Place place, Report report)
     {
         var side = new RemoteSide(place.Ours.Directory, RemoteServer.NewUrl());
-        var rows = side.Fill(place.Pick(200, 50));
-        using var connection = side.Open(synchronous: "OFF");
+        var rows = side.Fill(place.Pick(200, 50), HintsBytes);
+        using var connection = side.Open(more: HintsBytes, synchronous: "OFF");
         connection.Do("CREATE INDEX i ON t(substr(v, 1, 12))");
         connection.Do("PRAGMA recovery_sync");
         using var update = connection.Prepare("UPDATE t SET v=? WHERE id=?");
