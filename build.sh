@@ -23,7 +23,7 @@ usage: ./build.sh TARGET [options]
               -j N                 files at a time (default: one a core)
   bench     speed against stock SQLite; a table, and dist/bench.json
               --quick              small sizes, two minutes
-              --only=NAME[,NAME]   only these rows
+              --only=NAME[,NAME]   only these rows, or those whose names begin so (remote)
   dist      what a user installs, under dist/: extension, libraries, NuGet packages
   format    formats C# and C++; --check only looks
 

@@ -189,7 +189,7 @@ internal sealed partial class LayeredPageStore : IPageStore
     public bool CollectGarbage(CancellationToken cancellation) => false;
 
     /// <inheritdoc/>
-    public bool Compact(CancellationToken cancellation) => false;
+    public bool Compact(CancellationToken cancellation) => true; // The files are the writing process's.
 
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, long> Statistics()

@@ -24,7 +24,7 @@ internal sealed class SpillFile : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new RecoveryException(RecoveryError.CannotOpen,
-                $"A large transaction could not spill to {path}: {e.Message} Check space and rights there, or raise overlay-bytes.", e);
+                $"Pages could not be spilled to {path}: {e.Message} Check space and rights there, or raise overlay-bytes.", e);
         }
     }
 
@@ -49,7 +49,7 @@ internal sealed class SpillFile : IDisposable
         catch (IOException e)
         {
             throw new RecoveryException(RecoveryError.Full,
-                $"A large transaction could not spill to {path}: {e.Message} The transaction fails; free space and try again.", e);
+                $"Pages could not be spilled to {path}: {e.Message} The transaction fails; free space there and try again.", e);
         }
     }
 

@@ -267,6 +267,8 @@ public sealed partial class Store
         Remote?.ShipRest(log.LastLsn, ShipRestPatience);
         if (pages.UnflushedBytes > ReplayBytesAtClose && pages.PersistedApplied < pages.Applied) pages.Flush();
         PublishHints();
+        // Flushing and hints changed files, which the log says too: a closed store lags behind nothing.
+        Remote?.ShipRest(log.LastLsn, ShipRestPatience / 5);
         log.TrimSpares(SparesAtClose);
     }
 

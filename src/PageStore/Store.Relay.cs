@@ -6,6 +6,7 @@ namespace RecoveryVfs.PageStore;
 public sealed partial class Store
 {
     LocalLog? relay;
+    bool relayGivenUp;
 
     /// <summary>Where a replica keeps its copy of the log (in a directory `log` there).</summary>
     internal static string RelayOf(string directory) => Path.Combine(directory, "relay");
@@ -53,8 +54,68 @@ public sealed partial class Store
         Time = options.Time,
     }, NextLsn, replay);
 
+    void AppendToRelay(in Record record)
+    {
+        if (relay is null) return;
+        try
+        {
+            relay.AppendCopy(record);
+        }
+        catch (RecoveryException e) when (IsOfDisk(e))
+        {
+            GiveUpRelay();
+        }
+    }
+
     /// <summary>Lets other processes see what was applied so far; called between groups.</summary>
-    public void WriteOutRelay() => relay?.WriteOut(relay.LastLsn);
+    public void WriteOutRelay()
+    {
+        if (relay is null) return;
+        try
+        {
+            relay.WriteOut(relay.LastLsn);
+        }
+        catch (RecoveryException e) when (IsOfDisk(e))
+        {
+            GiveUpRelay();
+        }
+    }
+
+    static bool IsOfDisk(RecoveryException e) => e.Error is RecoveryError.Full or RecoveryError.IoWrite;
+
+    /// <summary>
+    /// A full disk must not stop the following: without a relay, other processes go on with what they have. The next settlement begins another.
+    /// </summary>
+    void GiveUpRelay()
+    {
+        CloseRelay();
+        relayGivenUp = true;
+        try
+        {
+            DeleteRelay();
+        }
+        catch (IOException)
+        {
+            // What is left of it ends before the records that were not kept, and is made anew.
+        }
+    }
+
+    /// <summary>Everything is in files, and no log is needed before them.</summary>
+    void SettleRelay()
+    {
+        relay?.DropBefore(NextLsn);
+        if (!relayGivenUp) return;
+        try
+        {
+            DeleteRelay();
+            relay = OpenRelay(static (in Record _) => { });
+            relayGivenUp = false;
+        }
+        catch (Exception e) when (e is IOException || e is RecoveryException { Error: RecoveryError.Full or RecoveryError.IoWrite })
+        {
+            // The next one tries again.
+        }
+    }
 
     void CloseRelay()
     {

@@ -128,7 +128,7 @@ public sealed partial class Store
         // An error below leaves it so.
         isInGroup = true;
         if (record.Lsn > unsettled?.Lsn) Announce(record.Lsn);
-        relay?.AppendCopy(record);
+        AppendToRelay(record);
         if (record.Lsn > hintsLsn)
         {
             live.ApplyOfOther(record);
@@ -156,7 +156,7 @@ public sealed partial class Store
         if (IsWhole) unsettled!.Remove();
         settledLsn = hints.Lsn;
         UnlinkGone(hints);
-        relay?.DropBefore(hints.ReplayFrom);
+        SettleRelay();
     }
 
     /// <summary>Plain files that the followed store has deleted: a replay from these hints on does not need them.</summary>

@@ -32,6 +32,9 @@ public sealed partial class StoreRemote
         }
     }
 
+    // They share a directory.
+    readonly SemaphoreSlim oneVerification = new(1);
+
     static readonly TimeSpan LongestWait = TimeSpan.FromDays(1);
 
     /// <summary>
@@ -43,6 +46,7 @@ public sealed partial class StoreRemote
         using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellation, stopping.Token);
         RecoveryException? problem = null;
         var proved = 0UL;
+        await oneVerification.WaitAsync(both.Token);
         try
         {
             proved = await ProveAsync(both.Token);
@@ -51,6 +55,10 @@ public sealed partial class StoreRemote
         {
             shipper.ThrowIfLost();
             problem = e as RecoveryException ?? new RecoveryException(RecoveryError.IoRead, $"The remote {Url} could not be verified: {e.Message}", e);
+        }
+        finally
+        {
+            oneVerification.Release();
         }
         var now = context.Time.GetUtcNow();
         var before = State.Verification;

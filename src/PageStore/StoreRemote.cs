@@ -165,6 +165,8 @@ public sealed partial class StoreRemote : IAsyncDisposable
         try
         {
             if (onlyIfNeeded && !State.NeedsHints) return;
+            // Files are held only when the remote can be reached: an outage of hours must not keep every file that RocksDB is done with.
+            await shipper.WaitShippedAsync(store.Lsn.Last, cancellation);
             using var held = store.HoldFiles();
             var (hints, timeMs) = store.SnapshotForRemote();
             await publisher.PublishAsync(hints, timeMs, file => OpenPagesFile(file.Name), cancellation);
@@ -214,6 +216,7 @@ public sealed partial class StoreRemote : IAsyncDisposable
         await context.Store.DisposeAsync();
         stopping.Dispose();
         oneAtATime.Dispose();
+        oneVerification.Dispose();
     }
 
     /// <summary>Before the store closes: waits until the remote has everything, but not for a remote that cannot be reached.</summary>

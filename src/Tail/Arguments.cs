@@ -103,8 +103,8 @@ sealed record Arguments
 
         Following (--into DIR): the databases lie in DIR/.recovery. It begins with the newest hints
         of the remote, goes on where it stopped when it is started again, and verifies every commit.
-        Nobody can write to it. Read it from a .NET program with
-        file:DIR/app.db?vfs=recovery&mode=ro&follow=URL, which does the following itself.
+        Nobody can write to it. Any process reads it meanwhile with file:DIR/app.db?vfs=recovery&mode=ro;
+        with &follow=URL besides, a process does the following itself.
           --once            catch up and stop
           --promote         catch up, fence the old writer, and make DIR a store that is written to:
                             open file:DIR/app.db?vfs=recovery&remote=URL then. Refuses when it cannot

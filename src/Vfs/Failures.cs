@@ -11,9 +11,13 @@ namespace RecoveryVfs;
 internal static class Failures
 {
     [ThreadStatic] static string? last;
+    [ThreadStatic] static int lastErrno;
 
     /// <summary>What the last failure on this thread said; empty when there was none.</summary>
     public static string Last => last ?? "";
+
+    /// <summary>What sqlite3_system_errno() says of it: the nearest of Linux's numbers, 0 when there was no failure.</summary>
+    public static int LastErrno => lastErrno;
 
     /// <summary>
     /// The code of an error on a file: SQLITE_FULL or one of SQLITE_IOERR_*, nothing else. Only those put the pager into its error
@@ -54,6 +58,14 @@ internal static class Failures
     public static int Report(int code, string message)
     {
         last = message;
+        lastErrno = (code & 0xff) switch
+        {
+            Sqlite.CantOpen => 2, // ENOENT
+            Sqlite.Busy => 11, // EAGAIN
+            Sqlite.Full => 28, // ENOSPC
+            Sqlite.ReadOnly => 30, // EROFS
+            _ => 5, // EIO
+        };
         VfsEntryPoints.Api?.Log(code, "RecoveryVfs: " + message);
         return code;
     }

@@ -18,8 +18,7 @@ public sealed class MetricsTests
         collector.Prefixes.Add(address);
         collector.Start();
         var collecting = CollectAsync(collector);
-        var outcome = project.Run(new() { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = address, ["OTEL_DOTNET_EXPERIMENTAL_OTLP_RETRY"] = "disabled" },
-            store.Path, $"file://{remote.Path}/r");
+        var outcome = project.Run(new() { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = address }, store.Path, $"file://{remote.Path}/r");
         Assert.Equal("sent", outcome.Lines[^1]);
         collector.Stop();
         // Protocol buffers keep names as they are.

@@ -63,6 +63,43 @@ public sealed class ProcessTests
     }
 
     [Fact]
+    public async Task Shell_python_and_node_read_what_another_process_is_writing()
+    {
+        using var store = new StoreDirectory();
+        using var writer = Command.Start([], Repository.HostProgram("commits"), Repository.Extension, store.Uri, "1000000");
+        var returned = 0L;
+        while (returned < 10) returned = long.Parse(await writer.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("The writer ended."));
+        var lines = Task.Run(async () =>
+        {
+            while (await writer.StandardOutput.ReadLineAsync() is { } line) Interlocked.Exchange(ref returned, long.Parse(line));
+        });
+        const string Query = "SELECT count(*) || ' ' || max(x) FROM n";
+        var node = $$"""
+            const Database = require('better-sqlite3');
+            new Database(':memory:').loadExtension('{{Repository.Extension}}').close();
+            console.log(new Database('{{store.Path}}/app.db', { readonly: true }).prepare("{{Query}}").pluck().get());
+            """;
+        var environment = new Dictionary<string, string> { ["RECOVERY_VFS_DEFAULT"] = "1", ["NODE_PATH"] = Path.Combine(Path.GetDirectoryName(NodeExample.Script)!, "node_modules") };
+        for (var round = 0; round < 3; round++)
+            foreach (var read in (Func<Outcome>[])[
+                () => Python(store.Uri + "&mode=ro", $"print(db.execute(\"{Query}\").fetchone()[0])"),
+                () => Command.RunWith(environment, "node", "-e", node),
+                () => store.Shell(Query, "&mode=ro")])
+            {
+                var before = Interlocked.Read(ref returned);
+                var found = read().MustSucceed().Output.Trim().Split(' ');
+                Assert.Equal(found[0], found[1]);
+                Assert.InRange(long.Parse(found[0]), before, Interlocked.Read(ref returned) + 1);
+            }
+        Assert.False(writer.HasExited);
+        writer.Kill();
+        await lines;
+        await writer.WaitForExitAsync();
+        Assert.InRange(long.Parse(store.Shell("SELECT count(*) FROM n", "&mode=ro").MustSucceed().Output), returned, returned + 1);
+        Assert.Equal("ok", store.Shell("PRAGMA integrity_check").MustSucceed().Output.Trim());
+    }
+
+    [Fact]
     public async Task A_reading_process_goes_on_beside_a_busy_writer_that_is_killed_and_comes_back()
     {
         using var store = new StoreDirectory();

@@ -3,16 +3,14 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>A follower's directory is read from its files, as another process would, while it follows, is killed, starts over and is promoted.</summary>
+[Trait(Seeds.Kind, Seeds.Random)]
 public sealed class FollowerViewTests : IDisposable
 {
     static readonly CancellationToken Patience = new CancellationTokenSource(TimeSpan.FromMinutes(3)).Token;
 
     readonly string root = Path.Combine(Path.GetTempPath(), "follower-view-" + Guid.NewGuid().ToString("N"));
-    readonly int seed = Environment.GetEnvironmentVariable("RECOVERY_SEED") is { Length: > 0 } given ? int.Parse(given) : Random.Shared.Next();
     readonly SortedDictionary<string, byte[]> model = new(StringComparer.Ordinal);
-    readonly Random random;
-
-    public FollowerViewTests() => random = new Random(seed);
+    Random random = new();
 
     public void Dispose() => Directory.Delete(root, recursive: true);
 
@@ -44,17 +42,11 @@ public sealed class FollowerViewTests : IDisposable
 
     StoreView View() => StoreView.Open(Options("follower", remote: false));
 
-    async Task Seeded(Func<Task> run)
+    Task Seeded(Func<Task> run, [System.Runtime.CompilerServices.CallerMemberName] string name = "") => Seeds.OnceAsync(seeded =>
     {
-        try
-        {
-            await run();
-        }
-        catch (Exception e)
-        {
-            throw new InvalidOperationException($"RECOVERY_SEED={seed}: {e}", e);
-        }
-    }
+        random = seeded;
+        return run();
+    }, name);
 
     ulong Write(Store writer, int transactions)
     {
@@ -196,4 +188,80 @@ public sealed class FollowerViewTests : IDisposable
             await follower.DisposeAsync();
         }
     });
+
+    [Fact]
+    public Task A_follower_goes_on_without_room_for_its_copy_of_the_log_and_is_seen_again_later() => Seeded(() =>
+    {
+        var disk = new FullRelayDisk();
+        var options = Options("follower", remote: false) with { Disk = disk };
+        using var writer = Store.Open(Options("writer", remote: false));
+        using var keep = writer.Log.Hold("test", 1);
+        using var replica = Store.OpenReplica(options);
+        replica.SetReplicaSource(writer.Log.LogId, 0);
+        replica.KeepRelay();
+        void Follow(int transactions)
+        {
+            for (var i = 0; i < transactions; i++) StoreTests.Transaction(random, writer, model);
+            writer.WriteOut();
+            using var cursor = writer.Log.ReadFrom(replica.NextLsn, LogReach.Written);
+            while (cursor.TryRead(out var record)) replica.Apply(record);
+            replica.WriteOutRelay();
+        }
+        Follow(20);
+        using var view = View();
+        Compare(view, replica.NextLsn - 1);
+        var before = view.Lsn;
+        disk.IsFull = true;
+        Follow(60);
+        StoreTests.Compare(replica, model);
+        using (var reader = view.Read()) Assert.Equal(before, reader.Lsn);
+        replica.Settle();
+        Follow(5);
+        disk.IsFull = false;
+        replica.Settle();
+        Compare(view, replica.NextLsn - 1);
+        Follow(20);
+        Compare(view, replica.NextLsn - 1);
+        return Task.CompletedTask;
+    });
+
+    /// <summary>The real disk, with no room for a replica's copy of the log.</summary>
+    sealed class FullRelayDisk : ILogDisk
+    {
+        public bool IsFull;
+
+        void ThrowIfFull(string path)
+        {
+            if (IsFull && path.Contains("/relay/", StringComparison.Ordinal)) throw new RecoveryException(RecoveryError.Full, $"No room for {path}.");
+        }
+
+        public ILogFile Open(string path, LogFileMode mode)
+        {
+            if (mode == LogFileMode.Create) ThrowIfFull(path);
+            return new FullFile(this, LocalDisk.Instance.Open(path, mode));
+        }
+
+        public bool Exists(string path) => LocalDisk.Instance.Exists(path);
+        public IReadOnlyList<string> List(string directory) => LocalDisk.Instance.List(directory);
+        public void CreateDirectory(string path) => LocalDisk.Instance.CreateDirectory(path);
+        public void Rename(string from, string to) => LocalDisk.Instance.Rename(from, to);
+        public void Delete(string path) => LocalDisk.Instance.Delete(path);
+        public void SyncDirectory(string path) => LocalDisk.Instance.SyncDirectory(path);
+
+        sealed class FullFile(FullRelayDisk disk, ILogFile file) : ILogFile
+        {
+            public string Path { get => file.Path; set => file.Path = value; }
+            public long SizeBytes => file.SizeBytes;
+            public int Read(long offset, Span<byte> destination) => file.Read(offset, destination);
+            public void SyncData() => file.SyncData();
+            public void Truncate(long sizeBytes) => file.Truncate(sizeBytes);
+            public void Dispose() => file.Dispose();
+
+            public void Write(long offset, ReadOnlySpan<byte> source)
+            {
+                disk.ThrowIfFull(file.Path);
+                file.Write(offset, source);
+            }
+        }
+    }
 }

@@ -9,7 +9,7 @@ namespace RecoveryVfs.PageStore.Tests;
 /// A writer with a remote is killed at random; then either its directory is opened again, or its machine is lost and an empty directory restored. Nothing that
 /// was acknowledged is missing, and every byte is what the commits left. RECOVERY_SOAK_SECONDS goes on for so long.
 /// </summary>
-[Trait("Kind", "Random")]
+[Trait(Seeds.Kind, Seeds.Random)]
 public abstract class RemoteKillTests(ITestOutputHelper output) : IDisposable
 {
     static readonly double SoakSeconds = double.Parse(Environment.GetEnvironmentVariable("RECOVERY_SOAK_SECONDS") ?? "0", CultureInfo.InvariantCulture);
@@ -27,11 +27,10 @@ public abstract class RemoteKillTests(ITestOutputHelper output) : IDisposable
     protected virtual Dictionary<string, string> ChildEnvironment => [];
 
     [Fact]
-    public async Task Whatever_was_acknowledged_comes_back_byte_for_byte()
+    public Task Whatever_was_acknowledged_comes_back_byte_for_byte() => Seeds.OnceAsync(RunAsync);
+
+    async Task RunAsync(Random random)
     {
-        var seed = Environment.GetEnvironmentVariable("RECOVERY_SEED") is { Length: > 0 } given ? int.Parse(given, CultureInfo.InvariantCulture) : Random.Shared.Next();
-        output.WriteLine($"RECOVERY_SEED={seed}");
-        var random = new Random(seed);
         var place = await NewPlaceAsync();
         var directory = Path.Combine(root, "0");
         var (returned, shipped, restores) = (0L, 0L, 0);

@@ -3,14 +3,12 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>A store is read from its files alone while it is written: every reader sees all that was committed before, and only whole commits.</summary>
+[Trait(Seeds.Kind, Seeds.Random)]
 public sealed class StoreViewTests : IDisposable
 {
     readonly string root = Path.Combine(Path.GetTempPath(), "view-" + Guid.NewGuid().ToString("N"));
-    readonly int seed = Environment.GetEnvironmentVariable("RECOVERY_SEED") is { Length: > 0 } given ? int.Parse(given) : Random.Shared.Next();
     readonly SortedDictionary<string, byte[]> model = new(StringComparer.Ordinal);
-    readonly Random random;
-
-    public StoreViewTests() => random = new Random(seed);
+    Random random = new();
 
     public void Dispose()
     {
@@ -28,17 +26,11 @@ public sealed class StoreViewTests : IDisposable
         LogBytesBetweenFlushes = 256 << 10,
     };
 
-    void Seeded(Action run)
+    void Seeded(Action run, [System.Runtime.CompilerServices.CallerMemberName] string name = "") => Seeds.Once(seeded =>
     {
-        try
-        {
-            run();
-        }
-        catch (Exception e)
-        {
-            throw new InvalidOperationException($"RECOVERY_SEED={seed}: {e}", e);
-        }
-    }
+        random = seeded;
+        run();
+    }, name);
 
     void Compare(StoreView view)
     {
@@ -264,6 +256,35 @@ public sealed class StoreViewTests : IDisposable
         Directory.CreateDirectory(Options().Directory);
         Assert.Equal(RecoveryError.NotFound, Assert.Throws<RecoveryException>(() => StoreView.Open(Options())).Error);
     }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Damage_in_the_log_is_reported_and_not_taken_for_its_end(bool inNewest) => Seeded(() =>
+    {
+        string[] Segments() => [.. Directory.GetFiles(Path.Combine(Options().Directory, "log"), "*.log").Order(StringComparer.Ordinal)];
+        // With some records behind the one that will be damaged.
+        bool IsNewestShort(Store writer) => writer.Log.LastLsn < Convert.ToUInt64(Path.GetFileNameWithoutExtension(Segments()[^1]), 16) + 5;
+        using (var writer = Store.Open(Options(inMemory: true)))
+            for (var i = 0; i < 200 || IsNewestShort(writer); i++)
+            {
+                StoreTests.Transaction(random, writer, model);
+                writer.Sync();
+            }
+        var segments = Segments();
+        var segment = inNewest ? segments[^1] : segments[random.Next(segments.Length - 1)];
+        using (var file = new FileStream(segment, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite))
+        {
+            // In the first record's body.
+            file.Position = 64 + 28 + 1;
+            var b = file.ReadByte();
+            file.Position--;
+            file.WriteByte((byte)(b ^ 4));
+        }
+        var e = Assert.Throws<RecoveryException>(() => StoreView.Open(Options(inMemory: true)));
+        Assert.Equal(RecoveryError.Corrupt, e.Error);
+        Assert.Contains(segment, e.Message);
+    });
 
     [Fact]
     public void Damage_below_is_reported_and_never_shown() => Seeded(() =>

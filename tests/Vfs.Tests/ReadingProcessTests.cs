@@ -11,8 +11,6 @@ namespace RecoveryVfs.Tests;
 /// </summary>
 public sealed class ReadingProcessTests(ITestOutputHelper output) : IDisposable
 {
-    static readonly double SoakSeconds = double.Parse(Environment.GetEnvironmentVariable("RECOVERY_SOAK_SECONDS") ?? "0", CultureInfo.InvariantCulture);
-
     readonly TestStore store = new();
 
     public void Dispose() => store.Dispose();
@@ -32,16 +30,17 @@ public sealed class ReadingProcessTests(ITestOutputHelper output) : IDisposable
     [Theory]
     [InlineData("")]
     [InlineData("journal=plain&overlay-budget=32768")]
-    public void Each_transaction_sees_a_whole_commit_and_all_that_returned_before(string options)
+    [Trait(Seeds.Kind, Seeds.Random)]
+    public void Each_transaction_sees_a_whole_commit_and_all_that_returned_before(string options) => Seeds.RunFor(8, Random.Shared.Next(), (seed, end) => ReadBeside(seed, options, end));
+
+    void ReadBeside(int seed, string options, long end)
     {
-        var seed = int.TryParse(Environment.GetEnvironmentVariable("RECOVERY_SEED"), out var given) ? given : Random.Shared.Next();
-        output.WriteLine($"RECOVERY_SEED={seed}");
+        output.WriteLine($"seed={seed}");
         var random = new Random(seed);
         using var counted = RandomWriter.Counter(store.PathOf("counter"));
         using var counter = counted.CreateViewAccessor();
         var seen = 0L;
         var reads = 0;
-        var end = Environment.TickCount64 + (long)(1000 * Math.Max(8, SoakSeconds));
         SqliteConnection? kept = null;
         for (var round = 0; Environment.TickCount64 < end; round++)
         {
@@ -55,7 +54,7 @@ public sealed class ReadingProcessTests(ITestOutputHelper output) : IDisposable
             }
             catch (Exception e)
             {
-                throw new InvalidOperationException($"RECOVERY_SEED={seed}, round {round}, read {reads}, saw {seen}: {e.Message} [{Recovery.LastError}]", e);
+                throw new InvalidOperationException($"round {round}, read {reads}, saw {seen}: {e.Message} [{Recovery.LastError}]", e);
             }
             finally
             {

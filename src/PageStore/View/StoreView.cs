@@ -96,18 +96,16 @@ public sealed class StoreView : IFollowedStore, IDisposable
                 Adopt(ViewedState.Open(options));
                 return;
             }
-            catch (RecoveryException e) when (IsAnswerable(e))
+            catch (RecoveryException e) when (IsAnswerable(e) || e.Error == RecoveryError.Busy)
             {
                 if (!System.IO.Directory.Exists(Directory))
                     throw new RecoveryException(RecoveryError.NotFound, $"There is no store at {Directory}.", e);
                 quiet = Mark() == before ? quiet + 1 : 0;
                 if (tries < TriesMax && quiet < QuietTriesMax) continue;
-                if (FollowerDirectory.IsUnfinished(Directory))
-                {
-                    // Its follower fills it anew: what was shown before is as good as ever.
-                    if (current is { IsBroken: false }) return;
-                    throw new RecoveryException(RecoveryError.Busy, $"The follower {Directory} starts over from the remote's hints. Try again in a while.", e);
-                }
+                var startsOver = FollowerDirectory.IsUnfinished(Directory);
+                // While a follower is made anew or catches up, what was shown before is as good as ever.
+                if ((startsOver || e.Error == RecoveryError.Busy) && current is { IsBroken: false }) return;
+                if (startsOver) throw new RecoveryException(RecoveryError.Busy, $"The follower {Directory} starts over from the remote's hints. Try again in a while.", e);
                 throw;
             }
         }

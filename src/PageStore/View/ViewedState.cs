@@ -20,12 +20,12 @@ internal sealed class ViewedState : IReadHost
     long rebasedAt;
     ManifestMark rebasedFrom;
     int readers;
-    bool retired, broken;
+    bool retired, broken, stuck;
 
-    ViewedState(StoreOptions options, LayeredPageStore pages, Store store, LogTail? tail, bool isReplica)
+    ViewedState(StoreOptions options, LayeredPageStore pages, Store store, LogTail? tail, bool isReplica, Guid logId)
     {
         (this.options, this.pages, this.store, this.tail) = (options, pages, store, tail);
-        IsReplica = isReplica;
+        (IsReplica, LogId) = (isReplica, logId);
         rebasedAt = options.Time.GetTimestamp();
     }
 
@@ -36,9 +36,9 @@ internal sealed class ViewedState : IReadHost
     public ulong Lsn => store.NextLsn - 1;
 
     /// <summary>The log's identity.</summary>
-    public Guid LogId => tail?.LogId ?? default;
+    public Guid LogId { get; }
 
-    /// <summary>Whether what it shows may be wrong, because something failed half way.</summary>
+    /// <summary>Whether what it shows may be wrong, because something failed.</summary>
     public bool IsBroken => broken;
 
     static string PagesOf(StoreOptions options) => Path.Combine(options.Directory, "pages");
@@ -58,8 +58,9 @@ internal sealed class ViewedState : IReadHost
             store = Store.OpenView(options, hints, pages);
             var (applied, from) = (pages.Applied, store.NextLsn);
             var tail = OpenTail(options, isReplica, hints, from);
-            var opened = new ViewedState(options, pages, store, tail, isReplica);
-            if (tail is not null && !tail.TryAdvance(opened.Take)) throw Moved(options, opened.Lsn + 1);
+            var opened = new ViewedState(options, pages, store, tail, isReplica, tail?.LogId ?? hints!.LogId);
+            store.SetReplicaSource(opened.LogId, 0);
+            opened.ReadToEnd();
             var least = Math.Max(applied, hints?.Lsn ?? 0);
             if (opened.Lsn < least)
                 throw isReplica
@@ -93,12 +94,41 @@ internal sealed class ViewedState : IReadHost
 
     static LogTail? OpenTail(StoreOptions options, bool isReplica, Hints? hints, ulong from)
     {
-        var directory = isReplica ? Store.RelayOf(options.Directory) : options.Directory;
+        var directory = LogHome(options, isReplica);
         if (LogTail.TryOpen(options.Disk, directory, from) is { } tail)
             return hints is null || hints.LogId == tail.LogId ? tail : throw Moved(options, from);
         // A restored directory begins its log when it is opened for writing; a replica of before it kept one has none.
-        if (hints is null || hints.ReplayFrom <= hints.Lsn || Directory.Exists(Path.Combine(directory, "log"))) throw Moved(options, from);
-        return null;
+        if (hints is not null && hints.ReplayFrom > hints.Lsn && !Directory.Exists(Path.Combine(directory, "log"))) return null;
+        throw isReplica
+            ? new RecoveryException(RecoveryError.Busy, $"The follower {options.Directory} has only begun. Try again in a while.")
+            : Moved(options, from);
+    }
+
+    static string LogHome(StoreOptions options, bool isReplica) => isReplica ? Store.RelayOf(options.Directory) : options.Directory;
+
+    /// <summary>
+    /// Reads the log for the first time. Where a record does not verify the log ends, for a tail; whether it may end there is asked once, as when a store is
+    /// opened for writing.
+    /// </summary>
+    void ReadToEnd()
+    {
+        if (tail is null) return;
+        while (true)
+        {
+            if (!tail.TryAdvance(Take)) throw Moved(options, Lsn + 1);
+            var end = tail.NextLsn;
+            try
+            {
+                LocalLog.Open(options.Disk, LogHome(options, IsReplica), new LogOptions { ReadOnly = true, LogId = tail.LogId }, end).Dispose();
+                return;
+            }
+            catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.NotFound)
+            {
+                // A writer may have been at work there.
+                if (!tail.TryAdvance(Take)) throw Moved(options, Lsn + 1);
+                if (tail.NextLsn == end) throw;
+            }
+        }
     }
 
     static RecoveryException Moved(StoreOptions options, ulong lsn) => new(RecoveryError.NotFound,
@@ -113,22 +143,24 @@ internal sealed class ViewedState : IReadHost
     /// <summary>Takes what the log has got since. False when that cannot be: then open anew.</summary>
     public bool TryAdvance()
     {
-        if (broken) return false;
-        if (tail is null) return !Directory.Exists(Path.Combine(options.Directory, "log")) && IsReplica == Store.HasReplicaMark(options.Directory);
+        if (broken || stuck) return false;
+        if (tail is null) return !Directory.Exists(Path.Combine(LogHome(options, IsReplica), "log")) && IsReplica == Store.HasReplicaMark(options.Directory);
         return TryTake() && (!IsRebaseDue || TryRebase());
     }
 
     bool TryTake()
     {
-        // Until it is done: what throws leaves a part undone.
+        // What throws may have been published before it was found wrong.
         broken = true;
         var taken = tail!.TryAdvance(Take);
-        broken = tail.IsWithinGroup;
+        broken = false;
+        // A group that was taken in part is not shown, but nothing can follow it.
+        stuck = tail.IsWithinGroup;
         return taken;
     }
 
     bool IsRebaseDue => !options.PagesInMemory
-        && (pages.AboveBytes > options.OverlayBytes || pages.AboveBytes > 0 && options.Time.GetElapsedTime(rebasedAt) > StaleMax)
+        && (pages.AboveBytes > options.OverlayBytes || options.Time.GetElapsedTime(rebasedAt) > StaleMax)
         && ManifestMark.Of(PagesOf(options)) is var mark && mark != rebasedFrom && pages.IsStale(PagesOf(options));
 
     /// <summary>Takes the writer's newer files in place of what is kept above the old ones.</summary>

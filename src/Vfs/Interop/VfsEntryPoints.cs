@@ -153,6 +153,6 @@ internal static unsafe class VfsEntryPoints
     static int GetLastError(NativeVfs* vfs, int size, byte* buffer)
     {
         if (size > 0 && buffer != null) Failures.CopyLast(new Span<byte>(buffer, size));
-        return 0;
+        return Failures.LastErrno;
     }
 }
