@@ -12,7 +12,7 @@ public sealed partial class Store
     internal static string RelayOf(string directory) => Path.Combine(directory, "relay");
 
     /// <summary>
-    /// From here on each record that is applied is kept in a log here, until it is settled. What such a log holds from an earlier time is applied
+    /// From here on what <see cref="Relay"/> is given is kept in a log here, until it is settled. What such a log holds from an earlier time is applied
     /// first; one that does not fit or is damaged is made anew, for the remote has it all. Called after <see cref="SetReplicaSource"/>, before the first <see cref="Apply"/>.
     /// </summary>
     public void KeepRelay()
@@ -54,9 +54,13 @@ public sealed partial class Store
         Time = options.Time,
     }, NextLsn, replay);
 
-    void AppendToRelay(in Record record)
+    /// <summary>
+    /// Keeps a record that is to be applied. A run of whole groups is kept and written out before the first of it is applied: nobody finds more in the
+    /// files here than in the log beside them.
+    /// </summary>
+    public void Relay(in Record record)
     {
-        if (relay is null) return;
+        if (relay is null || record.Lsn <= relay.LastLsn) return;
         try
         {
             relay.AppendCopy(record);
@@ -67,7 +71,7 @@ public sealed partial class Store
         }
     }
 
-    /// <summary>Lets other processes see what was applied so far; called between groups.</summary>
+    /// <summary>Lets other processes see what was kept so far; called between groups.</summary>
     public void WriteOutRelay()
     {
         if (relay is null) return;

@@ -128,7 +128,6 @@ public sealed partial class Store
         // An error below leaves it so.
         isInGroup = true;
         if (record.Lsn > unsettled?.Lsn) Announce(record.Lsn);
-        AppendToRelay(record);
         if (record.Lsn > hintsLsn)
         {
             live.ApplyOfOther(record);

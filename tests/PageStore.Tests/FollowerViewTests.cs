@@ -203,9 +203,11 @@ public sealed class FollowerViewTests : IDisposable
         {
             for (var i = 0; i < transactions; i++) StoreTests.Transaction(random, writer, model);
             writer.WriteOut();
+            using (var copied = writer.Log.ReadFrom(replica.NextLsn, LogReach.Written))
+                while (copied.TryRead(out var record)) replica.Relay(record);
+            replica.WriteOutRelay();
             using var cursor = writer.Log.ReadFrom(replica.NextLsn, LogReach.Written);
             while (cursor.TryRead(out var record)) replica.Apply(record);
-            replica.WriteOutRelay();
         }
         Follow(20);
         using var view = View();
@@ -223,6 +225,43 @@ public sealed class FollowerViewTests : IDisposable
         Follow(20);
         Compare(view, replica.NextLsn - 1);
         return Task.CompletedTask;
+    });
+
+    [Fact]
+    public Task Files_that_are_ahead_of_any_log_are_not_read_before_they_are_whole_again() => Seeded(() =>
+    {
+        using var writer = Store.Open(Options("writer", remote: false));
+        using var keep = writer.Log.Hold("test", 1);
+        var options = Options("follower", remote: false);
+        using (var replica = Store.OpenReplica(options))
+        {
+            replica.SetReplicaSource(writer.Log.LogId, 0);
+            for (var i = 0; i < 10; i++) StoreTests.Transaction(random, writer, model);
+            Follow(replica);
+            replica.Settle();
+            using (var view = View()) Compare(view, replica.NextLsn - 1);
+            for (var i = 0; i < 10; i++) StoreTests.Transaction(random, writer, model);
+            Follow(replica);
+            StoreTests.CopyStore(replica, options.Directory + "-killed");
+        }
+        Directory.Delete(options.Directory, recursive: true);
+        Directory.Move(options.Directory + "-killed", options.Directory);
+        Assert.Equal(RecoveryError.Busy, Assert.Throws<RecoveryException>(View).Error);
+        using (var replica = Store.OpenReplica(options))
+        {
+            Follow(replica);
+            replica.Settle();
+            using var view = View();
+            Compare(view, replica.NextLsn - 1);
+        }
+        return Task.CompletedTask;
+
+        void Follow(Store replica)
+        {
+            writer.WriteOut();
+            using var cursor = writer.Log.ReadFrom(replica.NextLsn, LogReach.Written);
+            while (cursor.TryRead(out var record)) replica.Apply(record);
+        }
     });
 
     /// <summary>The real disk, with no room for a replica's copy of the log.</summary>

@@ -138,7 +138,7 @@ public sealed class StoreViewTests : IDisposable
     {
         using var writer = Store.Open(Options() with { SegmentBytes = 1 << 20 });
         StoreTests.Transaction(random, writer, model);
-        using var view = StoreView.Open(Options());
+        using var view = StoreView.Open(Options() with { OverlayBytes = 16 << 10 });
         for (var i = 0; i < 1500; i++)
         {
             StoreTests.Transaction(random, writer, model);

@@ -4,7 +4,7 @@ using Microsoft.Data.Sqlite;
 namespace RecoveryVfs.Tail.Tests;
 
 /// <summary>A directory with a writer, its remote and a follower in it.</summary>
-public sealed class Site : IDisposable
+public sealed class Site(string? remote = null) : IDisposable
 {
     static Site()
     {
@@ -16,16 +16,16 @@ public sealed class Site : IDisposable
 
     public string PathOf(string name) => Path.Combine(directory, name);
 
-    public string Url => "file://" + PathOf("bucket");
+    public string Url => remote ?? "file://" + PathOf("bucket");
 
     public SqliteConnection Writer(string name = "a.db")
     {
         Directory.CreateDirectory(PathOf("writer"));
-        return Open($"file:{PathOf("writer/" + name)}?vfs=recovery&remote={Url}&sync-interval=5&linger=0");
+        return Open($"file:{PathOf("writer/" + name)}?vfs=recovery&remote={Uri.EscapeDataString(Url)}&sync-interval=5&linger=0");
     }
 
     public SqliteConnection Reader(string name = "a.db") =>
-        Open($"file:{PathOf("follower/" + name)}?vfs=recovery&mode=ro&follow={Url}&follow-interval=20");
+        Open($"file:{PathOf("follower/" + name)}?vfs=recovery&mode=ro&follow={Uri.EscapeDataString(Url)}&follow-interval=20");
 
     public SqliteConnection Open(string uri) => OpenUri(uri);
 

@@ -233,7 +233,10 @@ public sealed partial class Follower
         hasHalfApplied = true;
         try
         {
-            store!.Announce(segment.Header.LastLsn);
+            using (var copied = segment.OpenRecords())
+                while (copied.TryRead(out var record)) store!.Relay(record);
+            store!.WriteOutRelay();
+            store.Announce(segment.Header.LastLsn);
             using var records = segment.OpenRecords();
             while (records.TryRead(out var record))
             {
@@ -248,7 +251,6 @@ public sealed partial class Follower
         {
             throw new DivergedException(e);
         }
-        store.WriteOutRelay();
         hasHalfApplied = false;
         store.SetReplicaSource(source!.LogId, segment.Header.Epoch);
         hasUnsettled |= groups > 0;

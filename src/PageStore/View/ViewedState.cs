@@ -50,6 +50,7 @@ internal sealed class ViewedState : IReadHost
     {
         // In this order: pages are never older than the hints say, and the log reaches at least as far as either.
         var isReplica = Store.HasReplicaMark(options.Directory);
+        using var unsettled = new UnsettledMark(options.Disk, options.Directory);
         var hints = LocalHints.LoadNewest(options.Disk, options.Directory);
         var pages = new LayeredPageStore(OpenFiles(options), Path.GetTempPath());
         Store? store = null;
@@ -57,14 +58,14 @@ internal sealed class ViewedState : IReadHost
         {
             store = Store.OpenView(options, hints, pages);
             var (applied, from) = (pages.Applied, store.NextLsn);
-            var tail = OpenTail(options, isReplica, hints, from);
+            var tail = OpenTail(options, isReplica, isReplica && unsettled.Lsn > 0, hints, from);
             var opened = new ViewedState(options, pages, store, tail, isReplica, tail?.LogId ?? hints!.LogId);
             store.SetReplicaSource(opened.LogId, 0);
             opened.ReadToEnd();
-            var least = Math.Max(applied, hints?.Lsn ?? 0);
+            var least = Math.Max(Math.Max(applied, hints?.Lsn ?? 0), isReplica ? unsettled.Lsn : 0);
             if (opened.Lsn < least)
                 throw isReplica
-                    ? new RecoveryException(RecoveryError.Busy, $"The follower {options.Directory} has not caught up with what it was made from (LSN {opened.Lsn} of {least}). Try again in a while.")
+                    ? new RecoveryException(RecoveryError.Busy, $"The follower {options.Directory} has not come back to where its files are whole (LSN {opened.Lsn}{(least == ulong.MaxValue ? "" : $" of {least}")}). Try again in a while.")
                     : new RecoveryException(RecoveryError.Corrupt, $"The files in {options.Directory} hold commits up to LSN {least}, but the log ends at {opened.Lsn}. Files of different times were mixed; restore the store.");
             store.ViewedWals!.ThrowUnlessWhole(store.Live);
             opened.wals = new FollowedWals(store, store.ViewedWals.Open);
@@ -92,13 +93,13 @@ internal sealed class ViewedState : IReadHost
         }
     }
 
-    static LogTail? OpenTail(StoreOptions options, bool isReplica, Hints? hints, ulong from)
+    static LogTail? OpenTail(StoreOptions options, bool isReplica, bool isUnsettled, Hints? hints, ulong from)
     {
         var directory = LogHome(options, isReplica);
         if (LogTail.TryOpen(options.Disk, directory, from) is { } tail)
             return hints is null || hints.LogId == tail.LogId ? tail : throw Moved(options, from);
         // A restored directory begins its log when it is opened for writing; a replica of before it kept one has none.
-        if (hints is not null && hints.ReplayFrom > hints.Lsn && !Directory.Exists(Path.Combine(directory, "log"))) return null;
+        if (hints is not null && !isUnsettled && hints.ReplayFrom > hints.Lsn && !Directory.Exists(Path.Combine(directory, "log"))) return null;
         throw isReplica
             ? new RecoveryException(RecoveryError.Busy, $"The follower {options.Directory} has only begun. Try again in a while.")
             : Moved(options, from);
