@@ -13,7 +13,7 @@ internal sealed class FollowLagCase(string name, bool s3, string options, int me
         using var writer = site.Write();
         writer.Do("PRAGMA recovery_sync=remote");
         var count = place.Pick(600, 200);
-        var reader = site.StartReader("follower", count);
+        var (reader, _) = site.StartReader("follower", count);
         using var insert = writer.Prepare("INSERT INTO t(at, v) VALUES(?, ?)");
         var text = new Text(3);
         for (var i = 0; i < count; i++)

@@ -21,13 +21,13 @@ internal sealed class FollowSite(Place place, string url, string options) : IDis
         return connection;
     }
 
-    /// <summary>Starts a process that follows and reads, until it has seen the row of that number.</summary>
-    public Process StartReader(string name, int last)
+    /// <summary>Starts a process that follows and reads, until it has seen the row of that number; gives the seconds until it had caught up.</summary>
+    public (Process Reader, double Seconds) StartReader(string name, int last)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!, ["--child", "follow", PathOf(name), url, $"{last}"]) { RedirectStandardOutput = true };
         var reader = Process.Start(start)!;
-        if (reader.StandardOutput.ReadLine() != "ready") throw new InvalidOperationException("The following process failed.");
-        return reader;
+        return reader.StandardOutput.ReadLine() is { } ready && double.TryParse(ready, out var seconds)
+            ? (reader, seconds) : throw new InvalidOperationException("The following process failed.");
     }
 
     /// <summary>What such a process found: how late it saw each row, in milliseconds.</summary>
@@ -47,10 +47,11 @@ internal sealed class FollowSite(Place place, string url, string options) : IDis
         SQLitePCL.Batteries_V2.Init();
         Recovery.Register();
         Directory.CreateDirectory(directory);
+        var began = Stopwatch.GetTimestamp();
         using var connection = new Connection($"file:{directory}/a.db?vfs=recovery&mode=ro&follow={Uri.EscapeDataString(url)}");
         using var select = connection.Prepare("SELECT id, at FROM t WHERE id > ? ORDER BY id");
         var seen = connection.Do("SELECT coalesce(max(id), 0) FROM t");
-        Console.WriteLine("ready");
+        Console.WriteLine(Stopwatch.GetElapsedTime(began).TotalSeconds);
         var lags = new List<double>();
         while (seen < last)
         {

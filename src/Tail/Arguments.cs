@@ -109,8 +109,9 @@ sealed record Arguments
           --promote         catch up, fence the old writer, and make DIR a store that is written to:
                             open file:DIR/app.db?vfs=recovery&remote=URL then. Refuses when it cannot
                             be sure to have everything that is in the remote.
-          --exec CMD        run CMD beside it once it has caught up; signals go to it, and its
-                            exit code is ours (or: -- PROGRAM ARGUMENTS...)
+          --exec CMD        run CMD beside it once it has caught up (or has found the remote away,
+                            and serves what it had); signals go to it, and its exit code is ours
+                            (or: -- PROGRAM ARGUMENTS...)
           --listen ADDRESS  answer GET /health, /ready and /metrics there, as 127.0.0.1:9090
 
         Exit codes: 0 done, or stopped by a signal; 1 failed; 2 wrong arguments; 3 nothing there
