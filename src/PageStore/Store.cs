@@ -28,6 +28,7 @@ public sealed partial class Store : IDisposable
     RecoveryException? poison;
     bool disposed;
     long commits, commitPages;
+    int commitsAtDisk;
 
     internal LocalLog Log => log;
     internal PageCache Cache { get; }
@@ -172,12 +173,23 @@ public sealed partial class Store : IDisposable
             }
             pending.Enqueue(commit);
         }
-        MakeDurable(commit.Lsn, durable);
-        Publish(commit);
+        if (durable) Interlocked.Increment(ref commitsAtDisk);
+        try
+        {
+            MakeDurable(commit.Lsn, durable);
+            Publish(commit);
+        }
+        finally
+        {
+            if (durable) Interlocked.Decrement(ref commitsAtDisk);
+        }
         foreach (var overlay in overlays) Finish(overlay);
         applier!.Notify();
         return commit.Lsn;
     }
+
+    /// <summary>Whether a commit waits for the disk now, or has come back and needs a processor to end.</summary>
+    public bool IsCommitAtDisk => Volatile.Read(ref commitsAtDisk) != 0;
 
     static void Finish(PageOverlay overlay)
     {
