@@ -1,8 +1,106 @@
-// What RocksDB does when the process exits, in a host that forks. A child made by fork() has RocksDB's static objects
+// What happens when the process exits with stores open, or still lingering: its static objects are destroyed while
+// threads use them. So before that RocksDB's background work is stopped, calls that are inside are waited for, and no
+// other begins. The stores stay as they are: the recovery log has what they lack.
+//
+// And what RocksDB does then in a host that forks. A child made by fork() has RocksDB's static objects
 // but none of its threads, and their destructors wait for those threads forever (pthread_cond_destroy waits for whoever
 // waits on the condition). So two functions are replaced: this library comes before librocksdb in the loader's search,
 // and RocksDB calls them through the dynamic linker. A test forks and exits with a store open.
-#include <rocksdb/status.h>
+#include "at_exit.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <mutex>
+#include <set>
+
+#include "recovery_native.h"
+#include "rocksdb/convenience.h"
+
+namespace recovery {
+
+namespace {
+
+constexpr auto kPatience = std::chrono::seconds(2);
+// Of the few pieces of work whose ends are looked at: flushes and compactions make what they need at their first.
+constexpr int kRegistrationsMax = 8;
+
+struct Stores {
+  std::mutex mutex;
+  std::set<rocksdb::DB*> open;
+};
+
+// Never destroyed.
+Stores& AllStores() {
+  static Stores* const stores = new Stores();
+  return *stores;
+}
+
+std::atomic<int64_t> inside{0};
+std::atomic<bool> exiting{false};
+pthread_t exiting_thread;  // valid once exiting
+std::atomic<pid_t> process{0};
+std::atomic<int> registrations{0};
+std::atomic<void (*)()> first{nullptr};
+
+void AtExit() {
+  // A forked child has none of the threads, and what they held is held for ever.
+  if (getpid() != process) return;
+  if (auto call = first.exchange(nullptr)) call();
+  if (exiting.load()) return;
+  exiting_thread = pthread_self();
+  exiting = true;
+  {
+    std::lock_guard<std::mutex> lock(AllStores().mutex);
+    for (rocksdb::DB* db : AllStores().open) rocksdb::CancelAllBackgroundWork(db, true);
+  }
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (inside.load() > 0 && std::chrono::steady_clock::now() < end) usleep(100);
+}
+
+void Register() {
+  if (registrations.fetch_add(1) >= kRegistrationsMax) return;
+  process = getpid();
+  std::atexit(AtExit);
+}
+
+}  // namespace
+
+Inside::Inside() {
+  inside.fetch_add(1);
+  if (!exiting.load()) return;
+  refused_ = pthread_equal(exiting_thread, pthread_self()) != 0;
+  if (refused_) return;
+  inside.fetch_sub(1);
+  while (true) pause();
+}
+
+Inside::~Inside() { inside.fetch_sub(1); }
+
+void StopAtExit(rocksdb::DB* db) {
+  {
+    std::lock_guard<std::mutex> lock(AllStores().mutex);
+    AllStores().open.insert(db);
+  }
+  Register();
+}
+
+void Forget(rocksdb::DB* db) {
+  std::lock_guard<std::mutex> lock(AllStores().mutex);
+  AllStores().open.erase(db);
+}
+
+void StopBeforeWhatCameSince() { Register(); }
+
+}  // namespace recovery
+
+void rv_before_exit(void (*call)(void)) {
+  recovery::first = call;
+  recovery::Register();
+}
 
 namespace rocksdb {
 

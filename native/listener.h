@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "at_exit.h"
 #include "rocksdb/listener.h"
 
 namespace recovery {
@@ -19,7 +20,10 @@ class Listener : public rocksdb::EventListener {
   void OnFlushCompleted(DB*, const rocksdb::FlushJobInfo&) override {
     flushes_++;
     changed_.notify_all();
+    StopBeforeWhatCameSince();
   }
+
+  void OnCompactionCompleted(DB*, const rocksdb::CompactionJobInfo&) override { StopBeforeWhatCameSince(); }
 
   void OnBackgroundError(rocksdb::BackgroundErrorReason, Status* error) override {
     if (error->IsNoSpace() && error->severity() == Status::Severity::kSoftError) {

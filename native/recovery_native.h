@@ -90,6 +90,11 @@ typedef struct rv_snapshot rv_snapshot;
 
 RV_API int32_t rv_interface(void);  // RV_INTERFACE
 RV_API void rv_free(char* message);
+
+// Stores need not be closed before the process exits: what they do in the background is stopped then, and no call into
+// this library returns any more. Before that this is called, once, on the thread that exits, unless that is in a forked
+// child.
+RV_API void rv_before_exit(void (*call)(void));
 RV_API int32_t rv_open(const rv_options* options, rv_store** store, char** error);
 RV_API void rv_close(rv_store* store);  // without a flush: what was not flushed is gone
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <thread>
 
+#include "at_exit.h"
 #include "listener.h"
 #include "options.h"
 #include "recorded_files.h"
@@ -75,6 +76,8 @@ int32_t Finish(const Status& status, char** error) {
 // No C++ exception may cross into C#.
 template <typename Call>
 int32_t Guard(char** error, Call call) {
+  const recovery::Inside inside;
+  if (inside.refused()) return Fail(RV_OTHER, "The process is exiting", error);
   try {
     return call();
   } catch (const std::exception& e) {
@@ -220,12 +223,16 @@ int32_t rv_open(const rv_options* given, rv_store** result, char** error) {
     store->db.reset(db);
     if (status.ok()) status = CheckBlobFiles(store.get(), !writes);
     if (!status.ok()) return Finish(status, error);
+    recovery::StopAtExit(store->db.get());
     *result = store.release();
     return RV_OK;
   });
 }
 
 void rv_close(rv_store* store) {
+  const recovery::Inside inside;
+  if (inside.refused()) return;
+  recovery::Forget(store->db.get());
   if (store->resuming.valid()) {
     rocksdb::CancelAllBackgroundWork(store->db.get(), false);
     store->resuming.wait();
@@ -269,10 +276,15 @@ int32_t rv_scan(rv_store* store, rv_snapshot* snapshot, uint32_t database, uint3
 }
 
 rv_snapshot* rv_snapshot_take(rv_store* store) {
+  const recovery::Inside inside;
+  if (inside.refused()) return nullptr;
   return reinterpret_cast<rv_snapshot*>(const_cast<rocksdb::Snapshot*>(store->db->GetSnapshot()));
 }
 
-void rv_snapshot_release(rv_store* store, rv_snapshot* snapshot) { store->db->ReleaseSnapshot(AsSnapshot(snapshot)); }
+void rv_snapshot_release(rv_store* store, rv_snapshot* snapshot) {
+  const recovery::Inside inside;
+  if (!inside.refused()) store->db->ReleaseSnapshot(AsSnapshot(snapshot));
+}
 
 int32_t rv_applied(rv_store* store, rv_snapshot* snapshot, uint64_t* applied, char** error) {
   return Guard(error, [&] {
@@ -409,6 +421,8 @@ int32_t rv_hold_files(rv_store* store, int32_t hold, char** error) {
 }
 
 int64_t rv_unflushed_bytes(rv_store* store) {
+  const recovery::Inside inside;
+  if (inside.refused()) return 0;
   using Properties = DB::Properties;
   // An empty memtable has some bytes too, which are nobody's.
   if (Property(store, Properties::kNumEntriesActiveMemTable) + Property(store, Properties::kNumEntriesImmMemTables) ==

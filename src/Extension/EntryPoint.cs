@@ -7,6 +7,19 @@ namespace RecoveryVfs.Extension;
 /// <summary>What the face in C (entry.c) calls when the first file is opened through it.</summary>
 internal static unsafe class EntryPoint
 {
+    [UnmanagedCallersOnly]
+    static void CloseIdleStores()
+    {
+        try
+        {
+            Recovery.CloseIdleStores();
+        }
+        catch (Exception)
+        {
+            // Nothing may be thrown into the host's exit; what is not closed is replayed by the next open.
+        }
+    }
+
     /// <summary>Makes the VFS for the SQLite whose functions <paramref name="routines"/> lists; null, with the reason in its log, when that fails.</summary>
     [UnmanagedCallersOnly(EntryPoint = "recovery_start", CallConvs = [typeof(CallConvCdecl)])]
     static NativeVfs* Start(nint routines, int fileBytes)
@@ -18,6 +31,8 @@ internal static unsafe class EntryPoint
             var vfs = VfsEntryPoints.Prepare(api);
             if (vfs->FileSizeBytes > fileBytes)
                 throw new InvalidOperationException($"The VFS needs {vfs->FileSizeBytes} bytes a file, and entry.c says {fileBytes}.");
+            // The host knows nothing of stores that linger: they are closed, and what they have not shipped yet is shipped, before it exits.
+            PageStore.RocksPageStore.BeforeExit(&CloseIdleStores);
             return vfs;
         }
         catch (Exception e)

@@ -37,6 +37,12 @@ public sealed unsafe partial class RocksPageStore
         }
     }
 
+    /// <summary>
+    /// Has a function called when the process exits, on the thread that does, before stores that are still open stop: for hosts that
+    /// are not .NET, which have no ProcessExit. Not called in children made by fork(), nor in a process that is killed.
+    /// </summary>
+    public static void BeforeExit(delegate* unmanaged<void> call) => Native.rv_before_exit(call);
+
     /// <summary>Whether there is something newer in the files than what a <see cref="RocksMode.ReadOnly"/> store shows: open another one to see it.</summary>
     public bool IsStale => ManifestMark.Of(options.Directory) != mark;
 

@@ -51,6 +51,9 @@ internal static unsafe partial class Native
     internal static partial void rv_free(nint message);
 
     [LibraryImport(Library)]
+    internal static partial void rv_before_exit(delegate* unmanaged<void> call);
+
+    [LibraryImport(Library)]
     internal static partial nint rv_files_create(
         delegate* unmanaged<nint, int, byte*, byte*, byte*, long, long, uint, int> callback, nint context, int faults);
 
