@@ -70,18 +70,24 @@ if (only?.FirstOrDefault(o => !cases.Any(c => c.Names.Any(n => n == o || n.Start
     Console.Error.WriteLine($"bench: no row is called '{stranger}'. There are: {string.Join(", ", cases.SelectMany(c => c.Names))}");
     return 2;
 }
-foreach (var each in cases)
+try
 {
-    if (!IsMeant(each)) continue;
-    if (each is ProgramCase && ProgramCase.Missing is { } missing)
+    foreach (var each in cases)
     {
-        Console.Error.WriteLine($"{each.Names[0]}: left out, {missing} is missing; ./build.sh bench makes it.");
-        continue;
+        if (!IsMeant(each)) continue;
+        if (each is ProgramCase && ProgramCase.Missing is { } missing)
+        {
+            Console.Error.WriteLine($"{each.Names[0]}: left out, {missing} is missing; ./build.sh bench makes it.");
+            continue;
+        }
+        Console.Error.WriteLine($"{each.Names[0]} ...");
+        using var place = settings.NewPlace(each.Names[0]);
+        each.Run(place, report);
     }
-    Console.Error.WriteLine($"{each.Names[0]} ...");
-    using var place = settings.NewPlace(each.Names[0]);
-    each.Run(place, report);
 }
-RemoteServer.Stop();
+finally
+{
+    RemoteServer.Stop();
+}
 report.Finish(complete: only is null);
 return 0;

@@ -269,12 +269,20 @@ internal static class Options
     {
         var path = Path.Combine(directory, "config");
         if (!File.Exists(path)) yield break;
+        var number = 0;
         foreach (var line in File.ReadLines(path))
         {
-            var text = line.Split('#')[0];
+            number++;
+            var text = line.Split('#')[0].Trim();
+            if (text.Length == 0) continue;
             var at = text.IndexOf('=');
-            if (at < 0) continue;
-            yield return KeyValuePair.Create(text[..at].Trim(), text[(at + 1)..].Trim());
+            var name = at < 0 ? text : text[..at].Trim();
+            // A misspelled `remote` would leave a store that nothing is shipped from.
+            if (at < 0 || !Names.Contains(name))
+                throw new RecoveryException(RecoveryError.Invalid, at < 0
+                    ? $"Line {number} of {path} is not `name = value`: {text}"
+                    : $"Line {number} of {path}: there is no option '{name}'. There are: {string.Join(", ", Names)}.");
+            yield return KeyValuePair.Create(name, text[(at + 1)..].Trim());
         }
     }
 }

@@ -147,6 +147,20 @@ public class DatabaseFileTests
         Assert.Equal("snapshot", store.Open(options: "isolation=snapshot").Do("PRAGMA recovery_isolation"));
     }
 
+    [Theory]
+    [InlineData("isolation = locking\n\nremot = s3://bucket/app\n", "Line 3", "'remot'")]
+    [InlineData("remote s3://bucket/app\n", "Line 1", "name = value")]
+    public void A_mistake_in_the_config_file_is_an_error_that_names_its_line(string config, string line, string what)
+    {
+        using var store = new TestStore();
+        Directory.CreateDirectory(store.PathOf(".recovery"));
+        File.WriteAllText(store.PathOf(".recovery/config"), config);
+        Assert.ThrowsAny<Exception>(() => store.Open().Do("CREATE TABLE t(x)"));
+        Assert.Contains(line, Recovery.LastError);
+        Assert.Contains(what, Recovery.LastError);
+        Assert.Contains(store.PathOf(".recovery/config"), Recovery.LastError);
+    }
+
     [Fact]
     public void Listing_deleting_and_renaming()
     {
