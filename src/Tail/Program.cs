@@ -7,10 +7,17 @@ using RecoveryVfs.RecoveryLog.Remote;
 namespace RecoveryVfs.Tail;
 
 /// <summary>The program <c>recovery-tail</c>.</summary>
-static class Program
+static partial class Program
 {
+    const int ArenaMax = -8;
+
+    [LibraryImport("libc")]
+    private static partial int mallopt(int parameter, int value);
+
     static async Task<int> Main(string[] args)
     {
+        // Pages come and go on many threads, and in an arena for each of them malloc would keep several times what is in use.
+        _ = mallopt(ArenaMax, 2);
         using var stop = new CancellationTokenSource();
         void OnSignal(PosixSignalContext context)
         {

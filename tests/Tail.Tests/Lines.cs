@@ -154,6 +154,6 @@ public sealed class Lines : IDisposable
         Assert.Equal((0, ""), (process.ExitCode, process.StandardError.ReadToEnd()));
     }
 
-    static Process Start(params string[] arguments) => Process.Start(new ProcessStartInfo("dotnet",
-        [Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+    static Process Start(params string[] arguments) => Process.Start(new ProcessStartInfo("env", // a shell lets what it runs in the background ignore SIGINT
+        ["--default-signal=INT", "dotnet", Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
 }
