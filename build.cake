@@ -13,6 +13,9 @@ const string Runtime = "linux-x64";
 
 int passed = 0, failed = 0;
 
+/// What failed, said again at the end, where it is found.
+var failures = new List<string>();
+
 /// Runs a command with its output streaming through; returns its exit code.
 int Run(string command, params string[] arguments) => RunWith(null, command, arguments);
 
@@ -53,6 +56,7 @@ void Part(string name, Action body)
     catch (Exception problem)
     {
         Error("{0}: {1}", name, problem.Message);
+        failures.Add($"{name}: {problem.Message}");
         Count(name, 0, 1);
     }
     Console.WriteLine($"== {name}: {(DateTime.UtcNow - started).TotalSeconds:0} s");
@@ -114,10 +118,13 @@ void TestProject(FilePath project, string filter, Dictionary<string, string> env
         "--blame-hang-timeout", "10m", "--blame-hang-dump-type", "none");
     var (projectPassed, projectFailed) = ReadTrx(trx);
     if (projectFailed == 0 && code != 0)
-        projectFailed = 1; // The run broke off: what it had passed still counts, and so does that.
+    {
+        failures.Add($"{name}: the run broke off with exit code {code}."); // What it had passed still counts.
+        projectFailed = 1;
+    }
     if (projectPassed + projectFailed == 0 && !mayBeEmpty && !HasArgument("filter"))
     {
-        Error("{0} ran no test.", name);
+        failures.Add($"{name}: no test ran.");
         projectFailed = 1;
     }
     Count(name, projectPassed, projectFailed);
@@ -127,7 +134,12 @@ void TestProject(FilePath project, string filter, Dictionary<string, string> env
 {
     if (!FileExists(file))
         return (0, 0);
-    var counters = XDocument.Load(file.FullPath).Descendants().First(element => element.Name.LocalName == "Counters");
+    var all = XDocument.Load(file.FullPath).Descendants().ToList();
+    foreach (var result in all.Where(element => element.Name.LocalName == "UnitTestResult" && (string)element.Attribute("outcome") is not ("Passed" or "NotExecuted")))
+        failures.Add((string)result.Attribute("testName") + "\n" + string.Concat(result.Descendants()
+            .Where(element => element.Name.LocalName is "Message" or "StackTrace")
+            .SelectMany(element => element.Value.Split('\n').Take(20)).Select(line => $"    {line}\n")).TrimEnd());
+    var counters = all.First(element => element.Name.LocalName == "Counters");
     int Value(string name) => (int)counters.Attribute(name);
     return (Value("passed"), Value("failed") + Value("error") + Value("timeout") + Value("aborted"));
 }
@@ -296,6 +308,8 @@ catch (Exception problem)
 
 if (target is "test" or "suite" or "soak")
 {
+    foreach (var failure in failures)
+        Console.WriteLine("failed: " + failure);
     Console.WriteLine($"{passed} passed, {failed} failed"); // The last line, for people and machines.
     exitCode = failed > 0 || passed == 0 ? 1 : 0;
 }

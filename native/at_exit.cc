@@ -25,8 +25,6 @@ namespace recovery {
 namespace {
 
 constexpr auto kPatience = std::chrono::seconds(2);
-// Of the few pieces of work whose ends are looked at: flushes and compactions make what they need at their first.
-constexpr int kRegistrationsMax = 8;
 
 struct Stores {
   std::mutex mutex;
@@ -39,12 +37,13 @@ Stores& AllStores() {
   return *stores;
 }
 
+// Changed by every call; pages that the page cache has need none.
 std::atomic<int64_t> inside{0};
 std::atomic<bool> exiting{false};
 pthread_t exiting_thread;  // valid once exiting
 std::atomic<pid_t> process{0};
-std::atomic<int> registrations{0};
 std::atomic<void (*)()> first{nullptr};
+std::once_flag open_registered, flush_registered, compaction_registered;
 
 void AtExit() {
   // A forked child has none of the threads, and what they held is held for ever.
@@ -62,7 +61,6 @@ void AtExit() {
 }
 
 void Register() {
-  if (registrations.fetch_add(1) >= kRegistrationsMax) return;
   process = getpid();
   std::atexit(AtExit);
 }
@@ -85,7 +83,7 @@ void StopAtExit(rocksdb::DB* db) {
     std::lock_guard<std::mutex> lock(AllStores().mutex);
     AllStores().open.insert(db);
   }
-  Register();
+  std::call_once(open_registered, Register);
 }
 
 void Forget(rocksdb::DB* db) {
@@ -93,7 +91,8 @@ void Forget(rocksdb::DB* db) {
   AllStores().open.erase(db);
 }
 
-void StopBeforeWhatCameSince() { Register(); }
+void StopBeforeWhatTheFlushMade() { std::call_once(flush_registered, Register); }
+void StopBeforeWhatTheCompactionMade() { std::call_once(compaction_registered, Register); }
 
 }  // namespace recovery
 

@@ -24,8 +24,9 @@ class Inside {
 void StopAtExit(rocksdb::DB* db);
 void Forget(rocksdb::DB* db);
 
-// Called by RocksDB's threads at the end of a piece of work: what RocksDB makes at its first use is destroyed before
-// what was made earlier, so the stop is put before that once more.
-void StopBeforeWhatCameSince();
+// Called at the end of every flush and compaction. RocksDB makes static objects at the first of each, and they are
+// destroyed before those that are older; so each first one puts the stop before them once more.
+void StopBeforeWhatTheFlushMade();
+void StopBeforeWhatTheCompactionMade();
 
 }  // namespace recovery

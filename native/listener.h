@@ -20,10 +20,10 @@ class Listener : public rocksdb::EventListener {
   void OnFlushCompleted(DB*, const rocksdb::FlushJobInfo&) override {
     flushes_++;
     changed_.notify_all();
-    StopBeforeWhatCameSince();
+    StopBeforeWhatTheFlushMade();
   }
 
-  void OnCompactionCompleted(DB*, const rocksdb::CompactionJobInfo&) override { StopBeforeWhatCameSince(); }
+  void OnCompactionCompleted(DB*, const rocksdb::CompactionJobInfo&) override { StopBeforeWhatTheCompactionMade(); }
 
   void OnBackgroundError(rocksdb::BackgroundErrorReason, Status* error) override {
     if (error->IsNoSpace() && error->severity() == Status::Severity::kSoftError) {

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "at_exit.h"
+#include "calls.h"
 #include "listener.h"
 #include "options.h"
 #include "recorded_files.h"
@@ -15,6 +16,9 @@
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 
+using recovery::Fail;
+using recovery::Finish;
+using recovery::Guard;
 using rocksdb::DB;
 using rocksdb::Slice;
 using rocksdb::Status;
@@ -47,42 +51,6 @@ uint32_t PageOf(const Slice& key) {
   uint32_t page = 0;
   for (int i = 4; i < 8; i++) page = page << 8 | static_cast<uint8_t>(key[i]);
   return page;
-}
-
-int32_t CodeOf(const Status& status, const std::string& message) {
-  auto says = [&](const char* text) { return message.find(text) != std::string::npos; };
-  if (status.IsCorruption()) return RV_CORRUPT;
-  if (status.IsNoSpace()) return RV_NO_SPACE;
-  if (status.IsBusy() || says("While lock file") || says("lock hold by current process")) return RV_BUSY;
-  if (status.IsManualCompactionPaused()) return RV_CANCELED;
-  if (status.IsInvalidArgument() || status.IsNotSupported()) return says("read only") ? RV_READ_ONLY : RV_INVALID;
-  if (status.IsPathNotFound()) return RV_MISSING_FILE;
-  if (says("Too many open files") || says("Permission denied")) return RV_OPEN_FILES;
-  if (says("Read-only file system")) return RV_READ_ONLY;
-  return status.IsIOError() ? RV_IO : RV_OTHER;
-}
-
-int32_t Fail(int32_t code, const std::string& message, char** error) {
-  if (error != nullptr) *error = strdup(message.c_str());
-  return code;
-}
-
-int32_t Finish(const Status& status, char** error) {
-  if (status.ok()) return RV_OK;
-  std::string message = status.ToString();
-  return Fail(CodeOf(status, message), message, error);
-}
-
-// No C++ exception may cross into C#.
-template <typename Call>
-int32_t Guard(char** error, Call call) {
-  const recovery::Inside inside;
-  if (inside.refused()) return Fail(RV_OTHER, "The process is exiting", error);
-  try {
-    return call();
-  } catch (const std::exception& e) {
-    return Fail(RV_OTHER, e.what(), error);
-  }
 }
 
 const rocksdb::Snapshot* AsSnapshot(rv_snapshot* snapshot) {

@@ -49,7 +49,7 @@ public sealed partial class Store
             var recorder = options.PagesInMemory ? null : new FileRecorder(pagesDirectory);
             pages = recorder is null
                 ? new MemoryPageStore()
-                : RocksPageStore.Open(new RocksPageStoreOptions { Directory = pagesDirectory, Recorder = recorder, LivePages = () => store?.CountPages() ?? long.MaxValue / 4 });
+                : RocksPageStore.Open(new RocksPageStoreOptions { Directory = pagesDirectory, Recorder = recorder, LivePages = () => store!.CountPages() });
             store = new Store(options, storeLock, pages);
             start(store, recorder);
             return store;

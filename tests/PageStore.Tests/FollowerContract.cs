@@ -143,7 +143,7 @@ public abstract class FollowerContract : IDisposable
                 if (random.Next(8) == 0) await writer.Remote!.PublishHintsAsync();
                 if (random.Next(6) != 0) continue;
                 if (random.Next(2) == 0) await follower.DisposeAsync();
-                else await Kill(follower);
+                else await Killed.KillAsync(follower);
                 if (random.Next(2) == 0) Write(writer, random.Next(5));
                 follower = await Follower.StartAsync(Following("follower"), Patience);
                 await follower.CaughtUpAsync(Patience);
@@ -156,15 +156,6 @@ public abstract class FollowerContract : IDisposable
             await follower.DisposeAsync();
         }
     });
-
-    async Task Kill(Follower follower)
-    {
-        var directory = follower.Directory;
-        StoreTests.CopyStore(follower.Replica!, directory + "-copy");
-        await follower.DisposeAsync();
-        Directory.Delete(directory, recursive: true);
-        Directory.Move(directory + "-copy", directory);
-    }
 
     [Theory]
     [InlineData(true)]
@@ -245,7 +236,7 @@ public abstract class FollowerContract : IDisposable
         var options = Following("follower") with { SettleInterval = TimeSpan.FromHours(1) };
         var first = await Follower.StartAsync(options, Patience);
         await Compare(first, Write(writer, 20));
-        await Kill(first);
+        await Killed.KillAsync(first);
         StopRemote();
         await using var follower = await Follower.StartAsync(options, Patience);
         await follower.WhenAsync(s => s.Phase == FollowerPhase.Interrupted, Patience);

@@ -97,7 +97,7 @@ public sealed class FollowerViewTests : IDisposable
                     await follower.DisposeAsync();
                     Compare(view, lsn);
                 }
-                else await Kill(follower);
+                else await Killed.KillAsync(follower);
                 follower = await Follower.StartAsync(Following, Patience);
                 Assert.Equal(0, follower.State.StartedOver);
                 Compare(view, lsn);
@@ -118,15 +118,6 @@ public sealed class FollowerViewTests : IDisposable
         }
     });
 
-    async Task Kill(Follower follower)
-    {
-        var directory = follower.Directory;
-        StoreTests.CopyStore(follower.Replica!, directory + "-copy");
-        await follower.DisposeAsync();
-        Directory.Delete(directory, recursive: true);
-        Directory.Move(directory + "-copy", directory);
-    }
-
     [Fact]
     public Task A_killed_follower_goes_on_from_what_it_had_and_asks_for_nothing_twice() => Seeded(async () =>
     {
@@ -135,7 +126,7 @@ public sealed class FollowerViewTests : IDisposable
         var follower = await Follower.StartAsync(Following with { SettleInterval = TimeSpan.FromHours(1) }, Patience);
         lsn = Write(writer, 20);
         await follower.WaitForAsync(lsn, Patience);
-        await Kill(follower);
+        await Killed.KillAsync(follower);
         using (var replica = Store.OpenReplica(Options("follower", remote: false)))
         {
             Assert.True(replica.NextLsn <= lsn);
@@ -242,10 +233,9 @@ public sealed class FollowerViewTests : IDisposable
             using (var view = View()) Compare(view, replica.NextLsn - 1);
             for (var i = 0; i < 10; i++) StoreTests.Transaction(random, writer, model);
             Follow(replica);
-            StoreTests.CopyStore(replica, options.Directory + "-killed");
+            Killed.Copy(replica, options.Directory + "-copy");
         }
-        Directory.Delete(options.Directory, recursive: true);
-        Directory.Move(options.Directory + "-killed", options.Directory);
+        Killed.Replace(options.Directory);
         Assert.Equal(RecoveryError.Busy, Assert.Throws<RecoveryException>(View).Error);
         using (var replica = Store.OpenReplica(options))
         {

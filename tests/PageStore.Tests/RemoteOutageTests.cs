@@ -144,6 +144,8 @@ public abstract class RemoteOutageTests(IRemotePlaces places) : IDisposable
         var disk = new FillableDisk();
         using var store = Store.Open(Options(place.Options) with { Disk = disk });
         Commit(store);
+        // The first hints have pages flushed, and so need room.
+        store.SyncRemote();
         place.IsAway = true;
         for (var i = 0; i < 20; i++) Commit(store);
         disk.IsFull = true;

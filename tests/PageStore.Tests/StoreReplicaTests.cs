@@ -40,7 +40,7 @@ public sealed class StoreReplicaTests : IDisposable
                     if (random.Next(3) == 0) replica.Settle();
                     if (random.Next(4) != 0) continue;
                     if (random.Next(2) == 0) replica.Dispose();
-                    else Kill(ref replica);
+                    else Killed.Kill(replica);
                     replica = Store.OpenReplica(Options("replica"));
                     Follow(writer, replica);
                     StoreTests.Compare(replica, model);
@@ -85,14 +85,5 @@ public sealed class StoreReplicaTests : IDisposable
     {
         using var cursor = writer.Log.ReadFrom(replica.NextLsn, LogReach.Written);
         while (cursor.TryRead(out var record)) replica.Apply(record);
-    }
-
-    void Kill(ref Store replica)
-    {
-        var directory = replica.Directory;
-        StoreTests.CopyStore(replica, directory + "-copy");
-        replica.Dispose();
-        Directory.Delete(directory, recursive: true);
-        Directory.Move(directory + "-copy", directory);
     }
 }

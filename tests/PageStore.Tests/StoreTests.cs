@@ -74,10 +74,9 @@ public sealed class StoreTests : IDisposable
             file.Truncate(0);
             file.Write(3, "world"u8);
             store.WriteOut();
-            CopyStore(store, directory + "-copy");
+            Killed.Copy(store, directory + "-copy");
         }
-        Directory.Delete(directory, recursive: true);
-        Directory.Move(directory + "-copy", directory);
+        Killed.Replace(directory);
         using (var store = Store.Open(Options()))
         {
             using var file = store.OpenFile("a.db-wal", create: false)!;
@@ -133,10 +132,7 @@ public sealed class StoreTests : IDisposable
                     case 18 when random.Next(8) == 0 && !memory:
                         Unpin(pins);
                         store.WriteOut();
-                        CopyStore(store, directory + "-copy");
-                        store.Dispose();
-                        Directory.Delete(directory, recursive: true);
-                        Directory.Move(directory + "-copy", directory);
+                        Killed.Kill(store);
                         store = Store.Open(Options(memory));
                         Compare(store, model);
                         break;
@@ -261,41 +257,5 @@ public sealed class StoreTests : IDisposable
         if (offset + bytes.Length > content.Length) Array.Resize(ref content, offset + bytes.Length);
         bytes.CopyTo(content, offset);
         return content;
-    }
-
-    /// <summary>
-    /// What a kill would leave. RocksDB works in the background, so the order matters: what the MANIFEST names is complete and kept,
-    /// and the log is copied last, so that it has everything that the pages have.
-    /// </summary>
-    internal static void CopyStore(Store store, string to)
-    {
-        using var files = store.HoldFiles();
-        using var log = store.IsReplica ? null : store.Log.Hold("a copy", store.Log.FirstLsn);
-        static bool IsFirst(string path) =>
-            Path.GetFileName(path) is var name && (name == "CURRENT" || name.StartsWith("hints-", StringComparison.Ordinal) || name.StartsWith("MANIFEST", StringComparison.Ordinal));
-        static bool IsLog(string path) => path.Contains("/log/", StringComparison.Ordinal);
-        // Each listing is made when its turn comes: what the MANIFEST names is on disk by the time the MANIFEST has been copied.
-        CopyFiles(store.Directory, to, IsFirst);
-        CopyFiles(store.Directory, to, path => !IsFirst(path) && !IsLog(path));
-        CopyFiles(store.Directory, to, IsLog);
-    }
-
-    static void CopyFiles(string from, string to, Func<string, bool> which)
-    {
-        foreach (var source in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories).Where(f => Path.GetFileName(f) != "LOCK" && which(f)).Order(StringComparer.Ordinal).ToArray())
-        {
-            var target = Path.Combine(to, Path.GetRelativePath(from, source));
-            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-            try
-            {
-                using var input = new FileStream(source, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-                using var output = new FileStream(target, FileMode.Create);
-                input.CopyTo(output);
-            }
-            catch (FileNotFoundException)
-            {
-                // Deleted while we looked.
-            }
-        }
     }
 }
