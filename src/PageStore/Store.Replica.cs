@@ -180,6 +180,7 @@ public sealed partial class Store
         File.WriteAllText(Path.Combine(Directory, RestoredMark), $"{replicaLsn}\n");
         options.Disk.SyncDirectory(Directory);
         File.Delete(Path.Combine(Directory, ReplicaMark));
+        FollowerDirectory.ForgetCaughtUp(Directory);
         CloseRelay();
         DeleteRelay();
         Dispose();

@@ -1,41 +1,44 @@
+using System.Diagnostics;
 using System.Globalization;
 using RecoveryVfs.PageStore;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs;
 
-/// <summary>The PRAGMAs of a followed database.</summary>
+/// <summary>The PRAGMAs of a database that somebody else writes: followed in this process, or read from the files of another.</summary>
 internal static class FollowedPragmas
 {
     // As long as a statement may block on it: a busy timeout is not ours to see.
     static readonly TimeSpan WaitPatience = TimeSpan.FromSeconds(30);
 
+    // Another process's log cannot be waited for, only looked at.
+    static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(5);
+
     /// <summary>The answer to a pragma; null when it is none of ours.</summary>
     public static string? Answer(FollowedFile file, string pragma, string? value)
     {
-        if (file.Source is StoreView view) return ViewPragmas.Answer(file, view, pragma, value);
-        var follower = (Follower)file.Source;
+        var source = file.Source;
         switch (pragma)
         {
-            case "recovery_lag":
-                // In milliseconds: how old what readers see is; 0 when it was all there was at the last look.
-                return ((long)follower.State.Lag.TotalMilliseconds).ToString(CultureInfo.InvariantCulture);
-            case "recovery_wait_lsn":
-                return Wait(follower, value);
             case "recovery_lsn":
-                return follower.State.Lsn.ToString(CultureInfo.InvariantCulture);
+                using (var reader = source.Read()) return Text(reader.Lsn);
+            case "recovery_wait_lsn":
+                return Text(Wait(source, value));
+            case "recovery_lag":
+                // In milliseconds: how old what readers see may be. What was committed beside a reading process before a transaction began is seen by it.
+                return source is Follower { State.Lag: var lag } ? Text((ulong)lag.TotalMilliseconds) : Text((ulong)((StoreView)source).Lag.TotalMilliseconds);
             case "recovery_status":
-                return string.Join('\n', Status(file, follower).Select(v => $"{v.Name}: {v.Value}"));
+                return string.Join('\n', (source is Follower follower ? StatusOf(file, follower) : StatusOf(file, (StoreView)source)).Select(v => $"{v.Name}: {v.Value}"));
             case "recovery_verify":
-                using (var reader = follower.Read())
+                using (var reader = source.Read())
                 {
-                    var problems = reader.Verify(value == "all" ? null : file.Open.Name);
+                    var problems = reader.Verify(value is "all" or "store" ? null : file.Open.Name);
                     return problems.Count == 0 ? "ok" : string.Join('\n', problems);
                 }
             case "recovery_databases":
-                using (var reader = follower.Read()) return string.Join('\n', reader.Databases);
+                using (var reader = source.Read()) return string.Join('\n', source is Follower ? reader.Databases : reader.AllDatabases);
             case "recovery_store":
-                return follower.Directory;
+                return source.Directory;
             case "recovery_database":
                 return file.Open.Name;
             case "recovery_last_error":
@@ -45,24 +48,46 @@ internal static class FollowedPragmas
         }
     }
 
-    static string Wait(Follower follower, string? value)
+    static ulong Wait(IFollowedStore source, string? value)
     {
         if (!ulong.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var lsn))
             throw new RecoveryException(RecoveryError.Invalid, "recovery_wait_lsn wants an LSN: PRAGMA recovery_wait_lsn=N, with N from the writer's PRAGMA recovery_lsn.");
+        return source is Follower follower ? Wait(follower, lsn) : Wait((StoreView)source, lsn);
+    }
+
+    static ulong Wait(Follower follower, ulong lsn)
+    {
         try
         {
             using var patience = new CancellationTokenSource(WaitPatience);
             Task.Run(() => follower.WaitForAsync(lsn, patience.Token)).GetAwaiter().GetResult();
+            return follower.State.Lsn;
         }
         catch (OperationCanceledException)
         {
-            throw new RecoveryException(RecoveryError.Busy,
-                $"The follower {follower.Directory} stands at LSN {follower.State.Lsn} and did not reach {lsn} in {WaitPatience.TotalSeconds:0} s. See PRAGMA recovery_status.");
+            throw TooLate($"The follower {follower.Directory}", follower.State.Lsn, lsn, "See PRAGMA recovery_status.");
         }
-        return follower.State.Lsn.ToString(CultureInfo.InvariantCulture);
     }
 
-    static IEnumerable<(string Name, object? Value)> Status(FollowedFile file, Follower follower)
+    static ulong Wait(StoreView view, ulong lsn)
+    {
+        var started = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            using (var reader = view.Read())
+            {
+                if (reader.Lsn >= lsn) return reader.Lsn;
+                if (Stopwatch.GetElapsedTime(started) > WaitPatience)
+                    throw TooLate($"The store {view.Directory}", reader.Lsn, lsn, $"Its writer: {view.Holder ?? "none"}.");
+            }
+            Thread.Sleep(LookInterval);
+        }
+    }
+
+    static RecoveryException TooLate(string who, ulong at, ulong lsn, string hint) =>
+        new(RecoveryError.Busy, $"{who} stands at LSN {at} and did not reach {lsn} in {WaitPatience.TotalSeconds:0} s. {hint}");
+
+    static IEnumerable<(string Name, object? Value)> StatusOf(FollowedFile file, Follower follower)
     {
         var state = follower.State;
         yield return ("store", follower.Directory);
@@ -78,4 +103,20 @@ internal static class FollowedPragmas
         if (state.LastError is { } error) yield return ("follower_error", error.Message);
         if (state.PinError is { } pin) yield return ("pin_error", pin);
     }
+
+    static IEnumerable<(string Name, object? Value)> StatusOf(FollowedFile file, StoreView view)
+    {
+        using var reader = view.Read();
+        yield return ("store", view.Directory);
+        yield return ("database", file.Open.Name);
+        yield return ("state", "read-only");
+        yield return (view.IsReplica ? "follower" : "writer", view.Holder ?? "none");
+        if (view.IsReplica) yield return ("lag_ms", (long)view.Lag.TotalMilliseconds);
+        yield return ("openings", view.Openings);
+        foreach (var (name, value) in reader.Status())
+            if (name is "lsn" or "databases" or "log_id" || name.StartsWith("page_cache", StringComparison.Ordinal) || name.Contains("pending_bytes", StringComparison.Ordinal)
+                || name.EndsWith("files", StringComparison.Ordinal) || name == "files_lsn") yield return (name, value);
+    }
+
+    static string Text(ulong number) => number.ToString(CultureInfo.InvariantCulture);
 }

@@ -25,6 +25,40 @@ public sealed class ReadingFromElsewhere : IDisposable
             throw new InvalidOperationException($"recovery-tail did not say '{line}': {tail.StandardError.ReadToEnd()}");
     }
 
+    [Fact]
+    public void How_old_what_is_read_may_be_is_told_from_the_followers_looks()
+    {
+        using var writer = site.Writer();
+        writer.Do("CREATE TABLE t(x)");
+        site.Wait(writer);
+        var tail = Tail();
+        try
+        {
+            Await(tail, "caught up");
+            using var reader = site.Open($"file:{site.PathOf("follower/a.db")}?vfs=recovery&mode=ro&linger=0");
+            long Lag() => long.Parse(reader.Do("PRAGMA recovery_lag"));
+            // Far from any look's interval, and from the time that this test takes without looks.
+            const long Fresh = 1500, Old = 3000;
+            bool Becomes(Func<long, bool> wanted) => SpinWait.SpinUntil(() => wanted(Lag()), TimeSpan.FromSeconds(60));
+            var caughtUp = Stopwatch.StartNew();
+            Assert.True(SpinWait.SpinUntil(() => caughtUp.ElapsedMilliseconds > Old, TimeSpan.FromSeconds(60)));
+            Assert.True(Becomes(lag => lag < Fresh));
+            tail.Kill();
+            tail.WaitForExit();
+            Assert.True(Becomes(lag => lag > Old));
+            Assert.Contains("lag_ms: ", reader.Do("PRAGMA recovery_status"));
+            tail.Dispose();
+            tail = Tail();
+            Await(tail, "caught up");
+            Assert.True(Becomes(lag => lag < Fresh));
+        }
+        finally
+        {
+            if (!tail.HasExited) tail.Kill();
+            tail.Dispose();
+        }
+    }
+
     [Theory]
     [InlineData("delete")]
     [InlineData("wal")]

@@ -38,6 +38,7 @@ public sealed partial class Follower
     {
         try
         {
+            FollowerDirectory.ForgetCaughtUp(Directory);
             var opened = OpenStore();
             if (opened is null) return false;
             Adopt(opened);
@@ -207,6 +208,7 @@ public sealed partial class Follower
                 if (!await segments.IsEndAsync(stop)) continue;
                 if (!store!.IsWhole) store.DeclareWhole();
                 Set(s => s with { Phase = FollowerPhase.Following, CaughtUpAt = looked, LagBytes = 0, LagRecords = 0, LastError = null, PinError = pin.Error });
+                FollowerDirectory.NoteCaughtUp(Directory, looked);
                 await segments.WaitAsync(stop);
             }
             catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)

@@ -9,6 +9,9 @@ internal static class FollowerDirectory
     // Present while a directory is made or emptied.
     const string UnfinishedMark = "starting-over";
 
+    // Its time is when the follower that runs last had everything. Nothing after a crash goes by it: what it was true of may be lost.
+    const string CaughtUpMark = "caught-up";
+
     static readonly string[] Kept = ["LOCK", "author", "config", FollowerPin.FileName, UnfinishedMark];
 
     /// <summary>Whether a replica can be opened there as it is.</summary>
@@ -17,6 +20,31 @@ internal static class FollowerDirectory
 
     /// <summary>Whether it is being made or emptied.</summary>
     public static bool IsUnfinished(string directory) => File.Exists(Path.Combine(directory, UnfinishedMark));
+
+    /// <summary>Tells other processes that read the directory when it last lacked nothing.</summary>
+    public static void NoteCaughtUp(string directory, DateTimeOffset at)
+    {
+        var mark = Path.Combine(directory, CaughtUpMark);
+        try
+        {
+            if (!File.Exists(mark)) File.WriteAllText(mark, "Its time is when this follower last had everything that the remote has.\n");
+            File.SetLastWriteTimeUtc(mark, at.UtcDateTime);
+        }
+        catch (IOException)
+        {
+            // On a full disk they see an older time.
+        }
+    }
+
+    /// <summary>A follower that has begun knows nothing yet.</summary>
+    public static void ForgetCaughtUp(string directory) => File.Delete(Path.Combine(directory, CaughtUpMark));
+
+    /// <summary>When the directory last lacked nothing, as far as that shows.</summary>
+    public static DateTimeOffset CaughtUpAt(string directory, bool isFollowed)
+    {
+        var mark = new FileInfo(Path.Combine(directory, CaughtUpMark));
+        return isFollowed && mark.Exists ? mark.LastWriteTimeUtc : Store.CompleteAt(directory);
+    }
 
     /// <summary>Refuses a directory that holds something else.</summary>
     public static void CheckUsable(string directory)

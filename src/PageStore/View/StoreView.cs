@@ -59,6 +59,20 @@ public sealed class StoreView : IFollowedStore, IDisposable
         get { lock (gate) return current!.IsReplica; }
     }
 
+    /// <summary>
+    /// How old what readers see may be: zero beside a writer; in a follower's directory the time since that was last known to lack nothing, which grows and shrinks
+    /// with each of its looks.
+    /// </summary>
+    public TimeSpan Lag
+    {
+        get
+        {
+            if (!IsReplica) return TimeSpan.Zero;
+            var lag = options.Time.GetUtcNow() - FollowerDirectory.CaughtUpAt(Directory, isFollowed: Holder is not null || Follower.Find(Directory) is not null);
+            return lag > TimeSpan.Zero ? lag : TimeSpan.Zero;
+        }
+    }
+
     /// <summary>Who has the store open for writing (or follows into it), in words; null when nobody is known to.</summary>
     public string? Holder => HolderOf(Directory);
 

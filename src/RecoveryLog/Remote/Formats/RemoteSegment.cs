@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Security.Cryptography;
 
 namespace RecoveryVfs.RecoveryLog.Remote;
@@ -9,14 +10,15 @@ public sealed class RemoteSegment : IDisposable
     public const int MemoryBytes = 16 << 20;
 
     readonly RemoteSegmentHeader header;
-    readonly byte[]? bytes;
+    readonly bool isRented;
     readonly Stream? spool;
     readonly long sizeBytes;
+    byte[]? bytes;
 
-    RemoteSegment(string name, RemoteSegmentHeader header, ObjectHash hash, byte[]? bytes, Stream? spool, long sizeBytes)
+    RemoteSegment(string name, RemoteSegmentHeader header, ObjectHash hash, byte[]? bytes, bool isRented, Stream? spool, long sizeBytes)
     {
         (Name, this.header, Hash) = (name, header, hash);
-        (this.bytes, this.spool, this.sizeBytes) = (bytes, spool, sizeBytes);
+        (this.bytes, this.isRented, this.spool, this.sizeBytes) = (bytes, isRented, spool, sizeBytes);
     }
 
     /// <summary>The object's name.</summary>
@@ -41,12 +43,16 @@ public sealed class RemoteSegment : IDisposable
         if (!Header.IsCompressed && length != Header.BodyBytes)
             throw RemoteSegmentFormat.Damaged(Name, "its size is not what its header says");
         if (bytes is not null) return new SegmentRecords(Header, Name, new MemoryContentStream(bytes.AsMemory(body, (int)length)));
-        var view = new SharedFileView(spool!) { Position = body };
+        var view = new SharedFileView(spool ?? throw new ObjectDisposedException(nameof(RemoteSegment))) { Position = body };
         return new SegmentRecords(Header, Name, new BoundedReadStream(view, length, _ => { }));
     }
 
     /// <inheritdoc/>
-    public void Dispose() => spool?.Dispose();
+    public void Dispose()
+    {
+        spool?.Dispose();
+        if (Interlocked.Exchange(ref bytes, null) is { } returned && isRented) ArrayPool<byte>.Shared.Return(returned);
+    }
 
     /// <summary>
     /// Takes a whole object's bytes. Throws Corrupt when the trailer does not match, when the header makes no sense or does not belong under the
@@ -57,7 +63,7 @@ public sealed class RemoteSegment : IDisposable
         if (bytes.Length < RemoteSegmentFormat.HeaderBytes + RemoteSegmentFormat.TrailerBytes)
             throw RemoteSegmentFormat.Damaged(name, "it is too short for a segment");
         var hash = ObjectHash.Of(bytes.AsSpan(0, bytes.Length - ObjectHash.Bytes));
-        return new RemoteSegment(name, Check(name, bytes, hash, bytes.AsSpan(^ObjectHash.Bytes..)), hash, bytes, null, bytes.Length);
+        return new RemoteSegment(name, Check(name, bytes, hash, bytes.AsSpan(^ObjectHash.Bytes..)), hash, bytes, isRented: false, null, bytes.Length);
     }
 
     /// <summary>Fetches a segment, or returns null when there is none of that name. Large ones go to what <paramref name="openSpool"/> makes.</summary>
@@ -67,7 +73,7 @@ public sealed class RemoteSegment : IDisposable
         var fetch = new Fetch(openSpool);
         try
         {
-            if (await store.CopyWholeAsync(name, fetch.TakeAsync, Resumes, cancellation) < 0) return null;
+            if (await store.CopyWholeAsync(name, fetch.TakeAsync, Resumes, cancellation, fetch.Begin) < 0) return null;
             return fetch.Finish(name);
         }
         finally { fetch.Dispose(); }
@@ -85,52 +91,49 @@ public sealed class RemoteSegment : IDisposable
         return header;
     }
 
-    /// <summary>Gathers the object's bytes, in memory while they are few, and hashes all but the last 32 as they pass.</summary>
+    /// <summary>Gathers the object's bytes, in memory when they are few, and hashes all but the last 32 as they pass.</summary>
     sealed class Fetch(Func<Stream>? openSpool) : IDisposable
     {
         readonly IncrementalHash sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        MemoryStream? memory = new();
+        readonly byte[] start = new byte[RemoteSegmentFormat.HeaderBytes], trailer = new byte[ObjectHash.Bytes];
+        byte[]? memory;
         Stream? spool;
-        long total;
-        bool taken;
+        long total, done;
+
+        public void Begin(long sizeBytes)
+        {
+            total = sizeBytes;
+            if (total > MemoryBytes && openSpool is not null) spool = openSpool();
+            else memory = ArrayPool<byte>.Shared.Rent(checked((int)total));
+        }
 
         public ValueTask TakeAsync(ReadOnlyMemory<byte> part)
         {
-            if (memory is not null && memory.Length + part.Length > MemoryBytes && openSpool is not null)
-            {
-                spool = openSpool();
-                memory.WriteTo(spool);
-                memory = null;
-            }
-            (memory ?? spool!).Write(part.Span);
-            total += part.Length;
+            var bytes = part.Span;
+            if (memory is not null) bytes.CopyTo(memory.AsSpan((int)done));
+            else spool!.Write(bytes);
+            if (done < start.Length) bytes[..(int)Math.Min(bytes.Length, start.Length - done)].CopyTo(start.AsSpan((int)done));
+            var hashed = (int)Math.Clamp(total - trailer.Length - done, 0, bytes.Length);
+            sha.AppendData(bytes[..hashed]);
+            bytes[hashed..].CopyTo(trailer.AsSpan((int)Math.Max(0, done - (total - trailer.Length))));
+            done += bytes.Length;
             return ValueTask.CompletedTask;
         }
 
         public RemoteSegment Finish(string name)
         {
-            if (memory is not null) return Parse(name, memory.ToArray());
-            byte[] start = new byte[RemoteSegmentFormat.HeaderBytes], buffer = new byte[128 << 10];
-            spool!.Position = 0;
-            long left = total - ObjectHash.Bytes;
-            for (bool first = true; left > 0; first = false)
-            {
-                int got = spool.ReadAtLeast(buffer.AsSpan(0, (int)Math.Min(buffer.Length, left)), 1);
-                if (first) buffer.AsSpan(0, start.Length).CopyTo(start);
-                sha.AppendData(buffer, 0, got);
-                left -= got;
-            }
-            spool.ReadExactly(buffer, 0, ObjectHash.Bytes);
+            if (total < start.Length + trailer.Length) throw RemoteSegmentFormat.Damaged(name, "it is too short for a segment");
             var hash = ObjectHash.Take(sha);
-            var segment = new RemoteSegment(name, Check(name, start, hash, buffer.AsSpan(0, ObjectHash.Bytes)), hash, null, spool, total);
-            taken = true;
+            var segment = new RemoteSegment(name, Check(name, start, hash, trailer), hash, memory, isRented: true, spool, total);
+            (memory, spool) = (null, null);
             return segment;
         }
 
         public void Dispose()
         {
             sha.Dispose();
-            if (!taken) spool?.Dispose();
+            spool?.Dispose();
+            if (memory is not null) ArrayPool<byte>.Shared.Return(memory);
         }
     }
 }

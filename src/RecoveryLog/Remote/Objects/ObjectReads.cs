@@ -27,11 +27,11 @@ public static class ObjectReads
     /// <summary>
     /// Copies an object, from the first byte, into <paramref name="destination"/>, and returns its size, or -1 when there is none.
     /// A connection that breaks is taken up again at the byte it broke at, for at most <paramref name="resumes"/> times in a row
-    /// without progress.
+    /// without progress. <paramref name="begin"/> is told the size before the first byte comes.
     /// </summary>
     public static async ValueTask<long> CopyWholeAsync(
         this IObjectStore store, string name, Func<ReadOnlyMemory<byte>, ValueTask> destination, int resumes,
-        CancellationToken cancellation = default)
+        CancellationToken cancellation = default, Action<long>? begin = null)
     {
         byte[] buffer = System.Buffers.ArrayPool<byte>.Shared.Rent(CopyBufferBytes);
         try
@@ -44,7 +44,8 @@ public static class ObjectReads
                 if (download is null) return total < 0 ? -1 : throw Changed(store, name);
                 await using (download)
                 {
-                    if (total >= 0 && download.ObjectBytes != total) throw Changed(store, name);
+                    if (total < 0) begin?.Invoke(download.ObjectBytes);
+                    else if (download.ObjectBytes != total) throw Changed(store, name);
                     total = download.ObjectBytes;
                     while (done < total)
                     {
