@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "scan_reads.h"
+
 // See crc32c.cc.
 namespace rocksdb::crc32c {
 extern uint32_t Extend(uint32_t crc, const char* data, size_t length);
@@ -240,14 +242,14 @@ IOStatus RecordedFileSystem::NewRandomAccessFile(const std::string& path, const 
   Pinned pinned;
   if (FindPinned(path, &pinned)) {
     result->reset(new PinnedRandomAccessFile(std::move(pinned.file)));
-    return IOStatus::OK();
+  } else {
+    IOStatus status = faults_.Check(RV_FAULT_OPEN, path);
+    if (status.ok()) status = target()->NewRandomAccessFile(path, options, result, dbg);
+    if (!status.ok()) return status;
+    if (wrap_reads_) result->reset(new FaultyRandomAccessFile(std::move(*result), this, path));
   }
-  IOStatus status = faults_.Check(RV_FAULT_OPEN, path);
-  if (status.ok()) status = target()->NewRandomAccessFile(path, options, result, dbg);
-  if (status.ok() && wrap_reads_) {
-    result->reset(new FaultyRandomAccessFile(std::move(*result), this, path));
-  }
-  return status;
+  if (EndsWith(path, ".blob")) *result = ForScans(std::move(*result));
+  return IOStatus::OK();
 }
 
 IOStatus RecordedFileSystem::NewSequentialFile(const std::string& path, const FileOptions& options,

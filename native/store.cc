@@ -15,6 +15,7 @@
 #include "rocksdb/convenience.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
+#include "scan_reads.h"
 
 using recovery::Fail;
 using recovery::Finish;
@@ -232,8 +233,10 @@ int32_t rv_scan(rv_store* store, rv_snapshot* snapshot, uint32_t database, uint3
     rocksdb::ReadOptions options;
     options.snapshot = AsSnapshot(snapshot);
     options.iterate_upper_bound = &end_slice;
+    recovery::ScanReads reads(uint64_t{last} - first + 1);
     std::unique_ptr<rocksdb::Iterator> pages(store->db->NewIterator(options));
     for (pages->Seek(Key(database, first).slice()); pages->Valid(); pages->Next()) {
+      reads.Advance();
       const Slice value = pages->value();
       if (callback(context, PageOf(pages->key()), reinterpret_cast<const uint8_t*>(value.data()),
                    static_cast<int32_t>(value.size())) != 0)
