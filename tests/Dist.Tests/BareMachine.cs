@@ -17,7 +17,8 @@ internal sealed class BareMachine : IDisposable
     {
         foreach (var file in Directory.EnumerateFiles(Repository.Dist).Where(f => Path.GetFileName(f) is "recovery" or "recovery-tail" || Path.GetFileName(f).StartsWith("lib", StringComparison.Ordinal)))
             File.Copy(file, Path.Combine(programs.Path, Path.GetFileName(file)));
-        this.environment = ["-i", "PATH=/usr/bin:/bin", "DOTNET_ROOT=/nonexistent", .. (environment ?? []).Select(v => $"{v.Key}={v.Value}")];
+        // A directory that is there and holds no .NET: a program that needs one looks nowhere else then, and fails.
+        this.environment = ["-i", "PATH=/usr/bin:/bin", "DOTNET_ROOT=" + programs.Path, .. (environment ?? []).Select(v => $"{v.Key}={v.Value}")];
     }
 
     /// <summary>The commands of <c>recovery</c> that gave a result as JSON.</summary>
