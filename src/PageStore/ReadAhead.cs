@@ -5,7 +5,8 @@ namespace RecoveryVfs.PageStore;
 /// <summary>
 /// Brings pages into the page cache before they are asked for, when a database is read in page order. Pages come in chunks, each by one
 /// pass over the page store's files, which costs less than as many single reads; a thread of its own claims chunks ahead of the
-/// reader, and a reader that has caught up with it claims the next one itself, so that two cores share the work.
+/// reader, and a reader that has caught up with it claims the next one itself, so that two cores share the work. How far ahead grows with
+/// how far the reader has come: most runs are a row's few overflow pages, and end at once.
 /// </summary>
 /// <remarks>
 /// Nobody waits here for anybody: a page that is not there yet is simply read by itself. What is brought in is the newest version, taken by
@@ -16,6 +17,8 @@ internal sealed class ReadAhead(Store store) : IDisposable
     const int StreamsMax = 8;
     const int ChunkBytes = 256 << 10;
     const int ChunksAheadMax = 6;
+    // What the second page of a run brings, and how much more the end of that.
+    const uint FirstWindow = 4, FirstGrowth = 4;
     // A table's pages are mostly, not always, next to one another: those of its index's inner levels lie between.
     const uint GapMax = 4;
     // A stream whose chunks bring nothing (a writer changes the database all the time, or the cache is too small) is given up.
@@ -27,7 +30,7 @@ internal sealed class ReadAhead(Store store) : IDisposable
         public Database? Database;
         public uint Next;               // the first page that nobody has claimed; before the stream has begun, the page that would begin it
         public uint Position;           // where the reader was seen last
-        public int ChunksAhead;         // 0: one page was read, and nobody knows yet whether its neighbours will be
+        public uint Window;             // how many pages ahead of the reader; 0: one page was read, and nobody knows yet whether its neighbours will be
         public int Fruitless;
         public long Seen;
         public bool Queued;
@@ -47,7 +50,7 @@ internal sealed class ReadAhead(Store store) : IDisposable
         return all;
     }
 
-    static uint PagesInChunk(int pageSize) => (uint)Math.Clamp(ChunkBytes / pageSize, 4, 128);
+    static uint PagesInChunk(int pageSize) => (uint)Math.Clamp(ChunkBytes / Math.Max(pageSize, 512), 4, 128);
 
     /// <summary>
     /// A page was not in the cache. True when it may be now: it continues a stream, and this thread has brought a chunk in.
@@ -56,6 +59,7 @@ internal sealed class ReadAhead(Store store) : IDisposable
     {
         Stream stream;
         uint first, count;
+        bool isFirst;
         lock (gate)
         {
             if (Find(database, page) is not { } found)
@@ -66,16 +70,19 @@ internal sealed class ReadAhead(Store store) : IDisposable
             stream = found;
             stream.Seen = ++clock;
             stream.Position = page;
-            if (stream.ChunksAhead == 0)
+            isFirst = stream.Window == 0;
+            if (isFirst)
             {
                 // The second page in order: the stream begins here.
                 stream.Next = page;
-                stream.ChunksAhead = 1;
+                stream.Window = FirstWindow;
             }
+            else if (stream.Window == FirstWindow) stream.Window *= FirstGrowth;
             if (!TryClaim(stream, out first, out count)) return false;
-            Enqueue(stream);
+            if (!isFirst) Enqueue(stream);
         }
-        BringIn(stream, first, count);
+        // The first chunk has no mark: only a reader that comes to its end goes on.
+        BringIn(stream, first, count, marks: !isFirst);
         return true;
     }
 
@@ -84,10 +91,10 @@ internal sealed class ReadAhead(Store store) : IDisposable
     {
         lock (gate)
         {
-            if (Find(database, page) is not { ChunksAhead: > 0 } stream) return;
+            if (Find(database, page) is not { Window: > 0 } stream) return;
             stream.Seen = ++clock;
             stream.Position = page;
-            stream.ChunksAhead = Math.Min(stream.ChunksAhead * 2, ChunksAheadMax);
+            stream.Window = Math.Min(stream.Window * 2, ChunksAheadMax * PagesInChunk(database.Current.PageSize));
             Enqueue(stream);
         }
     }
@@ -102,12 +109,12 @@ internal sealed class ReadAhead(Store store) : IDisposable
 
     Stream? Find(Database database, uint page)
     {
-        var chunk = PagesInChunk(database.Current.PageSize is var size and > 0 ? size : 4096);
+        var chunk = PagesInChunk(database.Current.PageSize);
         foreach (var stream in streams)
         {
             if (!ReferenceEquals(stream.Database, database) || page > stream.Next + GapMax) continue;
             // Within what was claimed for it, or just after.
-            if (page >= (stream.ChunksAhead == 0 ? stream.Next : stream.Position - Math.Min(stream.Position, chunk))) return stream;
+            if (page >= (stream.Window == 0 ? stream.Next : stream.Position - Math.Min(stream.Position, chunk))) return stream;
         }
         return null;
     }
@@ -129,7 +136,7 @@ internal sealed class ReadAhead(Store store) : IDisposable
         oldest.Database = database;
         oldest.Position = page;
         oldest.Next = page + 1;
-        oldest.ChunksAhead = 0;
+        oldest.Window = 0;
         oldest.Fruitless = 0;
         oldest.Seen = ++clock;
     }
@@ -140,12 +147,11 @@ internal sealed class ReadAhead(Store store) : IDisposable
         first = count = 0;
         if (stopping || stream.Database is not { IsDeleted: false } database) return false;
         var version = database.Current;
-        if (version.PageSize == 0 || stream.ChunksAhead == 0) return false;
-        var chunk = PagesInChunk(version.PageSize);
-        var ahead = (uint)Math.Min(stream.ChunksAhead * chunk, store.Cache.BudgetBytes / 8 / version.PageSize);
+        if (version.PageSize == 0 || stream.Window == 0) return false;
+        var ahead = (uint)Math.Min(stream.Window, store.Cache.BudgetBytes / 8 / version.PageSize);
         if (stream.Next > version.PageCount || stream.Next > stream.Position + ahead) return false;
         first = stream.Next;
-        count = Math.Min(chunk, version.PageCount - first + 1);
+        count = Math.Min(Math.Min(PagesInChunk(version.PageSize), stream.Window), version.PageCount - first + 1);
         stream.Next = first + count;
         return true;
     }
@@ -188,7 +194,7 @@ internal sealed class ReadAhead(Store store) : IDisposable
             }
             try
             {
-                BringIn(stream, first, count);
+                BringIn(stream, first, count, marks: true);
             }
             catch (Exception e) when (e is RecoveryLog.RecoveryException or ObjectDisposedException)
             {
@@ -203,10 +209,10 @@ internal sealed class ReadAhead(Store store) : IDisposable
         lock (gate) stream.Database = null;
     }
 
-    void BringIn(Stream stream, uint first, uint count)
+    void BringIn(Stream stream, uint first, uint count, bool marks)
     {
         if (stream.Database is not { } database) return;
-        var taken = store.BringIn(database, first, count);
+        var taken = store.BringIn(database, first, count, marks);
         if (taken > 0) stream.Fruitless = 0;
         else if (++stream.Fruitless >= FruitlessMax) GiveUp(stream);
     }

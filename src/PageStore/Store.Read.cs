@@ -58,14 +58,14 @@ public sealed partial class Store
     /// Why what it finds is the newest version: it notes which pages are pending before it looks into the page store. A commit of
     /// this version or before that is not pending then has been applied before; a later one makes the cache refuse.
     /// </remarks>
-    internal int BringIn(Database database, uint first, uint count)
+    internal int BringIn(Database database, uint first, uint count, bool marks)
     {
         var version = database.Current;
         var pageSize = version.PageSize;
         if (first + count - 1 > version.PageCount || !database.IsSettledAt(version)) return 0;
         var isPending = new bool[count];
         pending.MarkPending(database, first, isPending);
-        var (taken, marked) = (0, false);
+        var (taken, marked) = (0, !marks);
         pages.Scan(database.Id, first, first + count - 1, null, (page, bytes) =>
         {
             if (bytes.Length != pageSize || isPending[page - first]) return true;

@@ -49,6 +49,7 @@ internal sealed class OpenStore(string directory)
                 }
                 catch (RecoveryException e) when (e.Error == RecoveryError.Busy && Stopwatch.GetElapsedTime(started) < options.LockTimeout)
                 {
+                    // Another process's lock cannot be waited for with a time limit, only tried.
                     Thread.Sleep(20);
                 }
             }

@@ -183,7 +183,7 @@ public sealed class FollowerViewTests : IDisposable
     [Fact]
     public Task A_follower_goes_on_without_room_for_its_copy_of_the_log_and_is_seen_again_later() => Seeded(() =>
     {
-        var disk = new FullRelayDisk();
+        var disk = new TroubledDisk { Fills = path => path.Contains("/relay/", StringComparison.Ordinal) };
         var options = Options("follower", remote: false) with { Disk = disk };
         using var writer = Store.Open(Options("writer", remote: false));
         using var keep = writer.Log.Hold("test", 1);
@@ -253,44 +253,4 @@ public sealed class FollowerViewTests : IDisposable
             while (cursor.TryRead(out var record)) replica.Apply(record);
         }
     });
-
-    /// <summary>The real disk, with no room for a replica's copy of the log.</summary>
-    sealed class FullRelayDisk : ILogDisk
-    {
-        public bool IsFull;
-
-        void ThrowIfFull(string path)
-        {
-            if (IsFull && path.Contains("/relay/", StringComparison.Ordinal)) throw new RecoveryException(RecoveryError.Full, $"No room for {path}.");
-        }
-
-        public ILogFile Open(string path, LogFileMode mode)
-        {
-            if (mode == LogFileMode.Create) ThrowIfFull(path);
-            return new FullFile(this, LocalDisk.Instance.Open(path, mode));
-        }
-
-        public bool Exists(string path) => LocalDisk.Instance.Exists(path);
-        public IReadOnlyList<string> List(string directory) => LocalDisk.Instance.List(directory);
-        public void CreateDirectory(string path) => LocalDisk.Instance.CreateDirectory(path);
-        public void Rename(string from, string to) => LocalDisk.Instance.Rename(from, to);
-        public void Delete(string path) => LocalDisk.Instance.Delete(path);
-        public void SyncDirectory(string path) => LocalDisk.Instance.SyncDirectory(path);
-
-        sealed class FullFile(FullRelayDisk disk, ILogFile file) : ILogFile
-        {
-            public string Path { get => file.Path; set => file.Path = value; }
-            public long SizeBytes => file.SizeBytes;
-            public int Read(long offset, Span<byte> destination) => file.Read(offset, destination);
-            public void SyncData() => file.SyncData();
-            public void Truncate(long sizeBytes) => file.Truncate(sizeBytes);
-            public void Dispose() => file.Dispose();
-
-            public void Write(long offset, ReadOnlySpan<byte> source)
-            {
-                disk.ThrowIfFull(file.Path);
-                file.Write(offset, source);
-            }
-        }
-    }
 }

@@ -57,6 +57,32 @@ public sealed class ReadAheadTests
         Assert.InRange(Status(reopened, "pages_read_ahead"), Pages / 2, Pages);
     }
 
+    [Fact]
+    public void Runs_of_a_few_pages_bring_in_no_more_than_a_few()
+    {
+        const int Pages = 20_000, Runs = 500, Length = 3;
+        var seed = Environment.TickCount;
+        var random = new Random(seed);
+        using var directory = new TempDirectory();
+        using (var store = Store.Open(Options(directory, 1 << 20)))
+        {
+            Write(store, store.Create("a.db"), Enumerable.Range(1, Pages).Select(p => (uint)p), 1);
+            store.Checkpoint();
+        }
+        using var reopened = Store.Open(Options(directory, 1 << 20));
+        var database = reopened.Find("a.db")!;
+        var version = database.Pin();
+        var bytes = new byte[PageSize];
+        for (var run = 0; run < Runs; run++)
+        {
+            // Far from one another, as rows with overflow pages are that are read by their keys.
+            var first = (uint)random.Next(1, Pages / 10) * 10;
+            for (var page = first; page < first + Length; page++) database.Read(version, (page - 1L) * PageSize, bytes);
+        }
+        database.Unpin(version);
+        Assert.True(Status(reopened, "pages_read_ahead") is > 0 and <= Runs * 4L, $"{Status(reopened, "pages_read_ahead")} pages for {Runs} runs of {Length}; seed {seed}");
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(64)]

@@ -141,7 +141,7 @@ public abstract class RemoteOutageTests(IRemotePlaces places) : IDisposable
     public async Task A_full_local_disk_stops_neither_shipping_nor_what_was_acknowledged()
     {
         var place = await places.NewAsync();
-        var disk = new FillableDisk();
+        var disk = new TroubledDisk();
         using var store = Store.Open(Options(place.Options) with { Disk = disk });
         Commit(store);
         // The first hints have pages flushed, and so need room.

@@ -220,7 +220,7 @@ public sealed class StoreViewTests : IDisposable
     [Fact]
     public void A_commit_whose_sync_failed_is_taken_back()
     {
-        var disk = new FailingSyncs();
+        var disk = new TroubledDisk(new PowerLossDisk());
         var options = Options(inMemory: true) with { Disk = disk };
         ulong seen;
         using (var writer = Store.Open(options))
@@ -233,7 +233,7 @@ public sealed class StoreViewTests : IDisposable
             var database = writer.Create("never.db");
             using var overlay = writer.BeginOverlay(database, database.Current);
             overlay.Write(0, new byte[1024]);
-            disk.DuringFailure = () =>
+            disk.DuringFailedSync = () =>
             {
                 // Its sync is under way: it can be seen already.
                 using var reader = view.Read();
@@ -324,41 +324,4 @@ public sealed class StoreViewTests : IDisposable
         }
         Assert.NotEmpty(problems);
     });
-}
-
-/// <summary>A disk in memory whose next sync can be made to fail.</summary>
-sealed class FailingSyncs : ILogDisk
-{
-    readonly PowerLossDisk disk = new();
-
-    public Action? DuringFailure;
-
-    public ILogFile Open(string path, LogFileMode mode) => new FailingFile(this, disk.Open(path, mode));
-    public bool Exists(string path) => disk.Exists(path);
-    public IReadOnlyList<string> List(string directory) => disk.List(directory);
-    public void CreateDirectory(string path) => disk.CreateDirectory(path);
-    public void Rename(string from, string to) => disk.Rename(from, to);
-    public void Delete(string path) => disk.Delete(path);
-    public void SyncDirectory(string path) => disk.SyncDirectory(path);
-
-    sealed class FailingFile(FailingSyncs owner, ILogFile file) : ILogFile
-    {
-        public string Path { get => file.Path; set => file.Path = value; }
-        public long SizeBytes => file.SizeBytes;
-        public int Read(long offset, Span<byte> destination) => file.Read(offset, destination);
-        public void Write(long offset, ReadOnlySpan<byte> source) => file.Write(offset, source);
-        public void Truncate(long sizeBytes) => file.Truncate(sizeBytes);
-        public void Dispose() => file.Dispose();
-
-        public void SyncData()
-        {
-            if (Interlocked.Exchange(ref owner.DuringFailure, null) is not { } during)
-            {
-                file.SyncData();
-                return;
-            }
-            during();
-            throw new RecoveryException(RecoveryError.IoSync, "made to fail");
-        }
-    }
 }

@@ -180,7 +180,7 @@ public sealed class FaultTests
     {
         Seeds.Run(60, random =>
         {
-            var disk = new FullDisk();
+            var disk = new TroubledDisk(new PowerLossDisk());
             using var log = Open(disk);
             var reservations = new List<(LogReservation Reservation, List<byte[]> Bodies)>();
             for (var i = random.Next(1, 5); i > 0; i--)
@@ -223,48 +223,5 @@ public sealed class FaultTests
             disk.IsFull = false;
             log.Append(RecordKind.Noted, new byte[3000]);
         });
-    }
-
-    /// <summary>A disk on which, once it is full, no file can be made or grow.</summary>
-    sealed class FullDisk : ILogDisk
-    {
-        readonly PowerLossDisk disk = new();
-        public bool IsFull;
-
-        public ILogFile Open(string path, LogFileMode mode)
-        {
-            if (IsFull && mode == LogFileMode.Create)
-                throw new RecoveryException(RecoveryError.Full, "full");
-            return new FullFile(this, disk.Open(path, mode));
-        }
-
-        public bool Exists(string path) => disk.Exists(path);
-        public IReadOnlyList<string> List(string directory) => disk.List(directory);
-        public void CreateDirectory(string path) => disk.CreateDirectory(path);
-        public void Rename(string from, string to) => disk.Rename(from, to);
-        public void Delete(string path) => disk.Delete(path);
-        public void SyncDirectory(string path) => disk.SyncDirectory(path);
-
-        sealed class FullFile(FullDisk owner, ILogFile file) : ILogFile
-        {
-            public string Path
-            {
-                get => file.Path;
-                set => file.Path = value;
-            }
-
-            public long SizeBytes => file.SizeBytes;
-            public int Read(long offset, Span<byte> destination) => file.Read(offset, destination);
-            public void SyncData() => file.SyncData();
-            public void Truncate(long sizeBytes) => file.Truncate(sizeBytes);
-            public void Dispose() => file.Dispose();
-
-            public void Write(long offset, ReadOnlySpan<byte> source)
-            {
-                if (owner.IsFull && offset + source.Length > file.SizeBytes)
-                    throw new RecoveryException(RecoveryError.Full, "full");
-                file.Write(offset, source);
-            }
-        }
     }
 }
