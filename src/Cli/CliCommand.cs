@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Microsoft.Data.Sqlite;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote;
 
@@ -52,11 +51,6 @@ internal abstract class CliCommand : Command
         catch (OperationCanceledException)
         {
             output.Error("Stopped. What was begun was removed.");
-            return ExitCode.Failure;
-        }
-        catch (SqliteException e)
-        {
-            output.Error($"{e.Message} {Recovery.LastError}".TrimEnd());
             return ExitCode.Failure;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

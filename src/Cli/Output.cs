@@ -1,24 +1,15 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
-using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 
 namespace RecoveryVfs.Cli;
 
 /// <summary>Where results go: tables for people or JSON for machines to standard output; everything else to standard error.</summary>
 internal sealed class Output(bool json, TextWriter results, TextWriter messages)
 {
-    static readonly JsonSerializerOptions Format = new()
+    /// <summary>The result: as JSON in its format in <see cref="Results"/>, or as <paramref name="forPeople"/> prints it.</summary>
+    public void Result<T>(T value, JsonTypeInfo<T> format, Action<T> forPeople)
     {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        WriteIndented = true,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
-    };
-
-    /// <summary>The result: as JSON, or as <paramref name="forPeople"/> prints it.</summary>
-    public void Result<T>(T value, Action<T> forPeople)
-    {
-        if (json) results.WriteLine(JsonSerializer.Serialize(value, Format));
+        if (json) results.WriteLine(JsonSerializer.Serialize(value, format));
         else forPeople(value);
     }
 

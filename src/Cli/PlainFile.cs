@@ -1,4 +1,3 @@
-using Microsoft.Data.Sqlite;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Cli;
@@ -45,14 +44,12 @@ internal static class PlainFile
     static void Check(string path, string database, IntegrityCheck check)
     {
         if (check == IntegrityCheck.None) return;
-        using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false }.ToString());
-        connection.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = check == IntegrityCheck.Quick ? "PRAGMA quick_check" : "PRAGMA integrity_check";
-        var answer = Convert.ToString(command.ExecuteScalar());
+        using var connection = new Connection(path);
+        var pragma = check == IntegrityCheck.Quick ? "quick_check" : "integrity_check";
+        var answer = connection.Ask("PRAGMA " + pragma);
         if (answer != "ok")
             throw new RecoveryException(RecoveryError.Corrupt,
-                $"The restored database {database} fails SQLite's {command.CommandText[7..]}: {answer}. The pages are those that were committed, so it was so in the "
+                $"The restored database {database} fails SQLite's {pragma}: {answer}. The pages are those that were committed, so it was so in the "
                 + "store, too. Restore an earlier state, or take it as it is with --integrity-check none.");
     }
 }

@@ -17,7 +17,7 @@ internal sealed class DatabasesCommand : CliCommand
         Examples = ["recovery databases /data", "recovery databases s3://bucket/app --json"];
     }
 
-    sealed record Report(string Target, ulong Lsn, IReadOnlyList<LoggedDatabase> Databases);
+    internal sealed record Report(string Target, ulong Lsn, IReadOnlyList<LoggedDatabase> Databases);
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -40,7 +40,7 @@ internal sealed class DatabasesCommand : CliCommand
             (lsn, _) = await plan.ReplayAsync(reading.Take, progress.Add, cancellation);
             where = remote.Url;
         }
-        to.Result(new Report(where, lsn, [.. reading.Databases]), r => to.Table(["DATABASE", "SIZE>", "PAGE>", "LSN>", "LAST COMMIT", "CHECKSUM"],
+        to.Result(new Report(where, lsn, [.. reading.Databases]), Results.Json.Databases, r => to.Table(["DATABASE", "SIZE>", "PAGE>", "LSN>", "LAST COMMIT", "CHECKSUM"],
             r.Databases.Select(d => new[]
             {
                 d.Name, d.SizeBytes is { } size ? Text.Bytes(size) : "-", d.PageSize?.ToString(CultureInfo.InvariantCulture) ?? "-",

@@ -15,7 +15,7 @@ internal sealed class DeleteCommand : CliCommand
         Examples = ["recovery delete /data/a.db"];
     }
 
-    sealed record Report(string Deleted);
+    internal sealed record Report(string Deleted);
 
     protected override Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -25,7 +25,7 @@ internal sealed class DeleteCommand : CliCommand
         Recovery.Register();
         Recovery.Delete(path);
         Recovery.CloseIdleStores();
-        to.Result(new Report(path), r => to.Line($"Deleted {r.Deleted}."));
+        to.Result(new Report(path), Results.Json.Delete, r => to.Line($"Deleted {r.Deleted}."));
         return Task.FromResult(ExitCode.Ok);
     }
 }

@@ -3,7 +3,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using Microsoft.Data.Sqlite;
 
 namespace RecoveryVfs.Cli.Commands;
 
@@ -24,7 +23,7 @@ internal sealed class DemoCommand : CliCommand
         Examples = ["recovery demo"];
     }
 
-    sealed record Report(long Acknowledged, long Found, long Restored, bool Whole);
+    internal sealed record Report(long Acknowledged, long Found, long Restored, bool Whole);
 
     protected override Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -67,39 +66,23 @@ internal sealed class DemoCommand : CliCommand
         var (restored, after) = Look(directory, null);
         to.Note($"Opened what was restored: {restored:N0} commits, " + (before == after ? "byte for byte the same." : "BUT NOT THE SAME."));
         var whole = (found == acknowledged || found == acknowledged + 1) && restored == found && before == after;
-        to.Result(new Report(acknowledged, found, restored, whole), r =>
+        to.Result(new Report(acknowledged, found, restored, whole), Results.Json.Demo, r =>
             to.Line(r.Whole ? $"demo: ok ({r.Acknowledged:N0} acknowledged, {r.Found:N0} found after the kill, {r.Restored:N0} restored)" : "demo: FAILED"));
         return whole ? ExitCode.Ok : ExitCode.Failure;
     }
 
-    static SqliteConnection Open(string directory)
-    {
-        var connection = new SqliteConnection($"Data Source=file:{Data(directory)}/app.db?vfs=recovery&remote={Remote(directory)};Pooling=False");
-        connection.Open();
-        return connection;
-    }
-
-    static object? Ask(SqliteConnection connection, string sql)
-    {
-        using var command = connection.CreateCommand();
-        command.CommandText = sql;
-        return command.ExecuteScalar();
-    }
+    static Connection Open(string directory) => new($"file:{Data(directory)}/app.db?vfs=recovery&remote={Remote(directory)}");
 
     /// <summary>In the process that dies: says the number of each commit once it has returned.</summary>
     static void WriteUntilKilled(string directory)
     {
         using var connection = Open(directory);
-        Ask(connection, "CREATE TABLE account(id INTEGER PRIMARY KEY, owner TEXT, balance INTEGER)");
-        using var insert = connection.CreateCommand();
-        insert.CommandText = "INSERT INTO account(owner, balance) VALUES ($owner, $balance)";
-        var owner = insert.Parameters.Add("$owner", SqliteType.Text);
-        var balance = insert.Parameters.Add("$balance", SqliteType.Integer);
+        connection.Ask("CREATE TABLE account(id INTEGER PRIMARY KEY, owner TEXT, balance INTEGER)");
         using var commits = new StreamWriter(Console.OpenStandardOutput()) { AutoFlush = true };
         for (var number = 1L; ; number++)
         {
-            (owner.Value, balance.Value) = ($"owner {number} of {number * 7919 % 1000}", number * 37 % 10007);
-            insert.ExecuteNonQuery();
+            connection.Ask(string.Create(CultureInfo.InvariantCulture,
+                $"INSERT INTO account(owner, balance) VALUES ('owner {number} of {number * 7919 % 1000}', {number * 37 % 10007})"));
             commits.WriteLine(number.ToString(CultureInfo.InvariantCulture));
         }
     }
@@ -123,14 +106,15 @@ internal sealed class DemoCommand : CliCommand
     static (long Commits, string Hash) Look(string directory, string? pragma)
     {
         using var connection = Open(directory);
-        if (pragma is not null) Ask(connection, pragma);
-        if (Ask(connection, "PRAGMA integrity_check") as string != "ok") return (-1, "");
+        if (pragma is not null) connection.Ask(pragma);
+        if (connection.Ask("PRAGMA integrity_check") != "ok") return (-1, "");
         using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        using var command = connection.CreateCommand();
-        command.CommandText = "SELECT id || '|' || owner || '|' || balance FROM account ORDER BY id";
-        using var rows = command.ExecuteReader();
         var count = 0L;
-        for (; rows.Read(); count++) sha.AppendData(Encoding.UTF8.GetBytes(rows.GetString(0)));
+        foreach (var row in connection.Rows("SELECT id || '|' || owner || '|' || balance FROM account ORDER BY id"))
+        {
+            sha.AppendData(Encoding.UTF8.GetBytes(row!));
+            count++;
+        }
         return (count, Convert.ToHexString(sha.GetHashAndReset()));
     }
 

@@ -21,7 +21,7 @@ internal sealed class ExportCommand : CliCommand
         Examples = ["recovery export /data/a.db -o /tmp/a.db"];
     }
 
-    sealed record Report(string Database, string File, long SizeBytes);
+    internal sealed record Report(string Database, string File, long SizeBytes);
 
     protected override Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -34,7 +34,7 @@ internal sealed class ExportCommand : CliCommand
         var store = StoreDirectory.Find(stub.Store!);
         using (var staging = new Staging(Path.GetDirectoryName(into)!, Path.GetFileName(into)))
             PlainFile.Export(staging, store.Path, stub.Database!, into, IntegrityCheck.None);
-        to.Result(new Report(from, into, new FileInfo(into).Length), r => to.Line($"Wrote {r.Database} to {r.File} ({Text.Bytes(r.SizeBytes)})."));
+        to.Result(new Report(from, into, new FileInfo(into).Length), Results.Json.Export, r => to.Line($"Wrote {r.Database} to {r.File} ({Text.Bytes(r.SizeBytes)})."));
         return Task.FromResult(ExitCode.Ok);
     }
 }

@@ -31,7 +31,7 @@ internal sealed class GcCommand : CliCommand
         Examples = ["recovery gc /data", "recovery gc /data --keep 7d", "recovery gc --dry-run s3://bucket/app --all"];
     }
 
-    sealed record Report(string Remote, bool DryRun, ulong OldestHintsLsn, int Deleted, long DeletedBytes, int Kept, long KeptBytes, IReadOnlyList<CollectionItem> Items);
+    internal sealed record Report(string Remote, bool DryRun, ulong OldestHintsLsn, int Deleted, long DeletedBytes, int Kept, long KeptBytes, IReadOnlyList<CollectionItem> Items);
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -46,7 +46,7 @@ internal sealed class GcCommand : CliCommand
             : await CollectAsync(parsed, StoreDirectory.Find(name!), cancellation);
         var (gone, kept) = (plan.Deletions.ToList(), plan.Items.Where(i => !i.Delete).ToList());
         var shown = parsed.GetValue(all) ? plan.Items : gone;
-        to.Result(new Report(url, isDry, plan.OldestHintsLsn, gone.Count, gone.Sum(i => i.SizeBytes), kept.Count, kept.Sum(i => i.SizeBytes), shown), r =>
+        to.Result(new Report(url, isDry, plan.OldestHintsLsn, gone.Count, gone.Sum(i => i.SizeBytes), kept.Count, kept.Sum(i => i.SizeBytes), shown), Results.Json.Gc, r =>
         {
             if (r.Items.Count > 0)
                 to.Table(["", "OBJECT", "SIZE>", "WHY"], r.Items.Select(i => new[] { !i.Delete ? "keep" : isDry ? "delete" : "deleted", i.Name, Text.Bytes(i.SizeBytes), i.Why }));

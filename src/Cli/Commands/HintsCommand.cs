@@ -15,7 +15,7 @@ internal sealed class HintsCommand : CliCommand
         Examples = ["recovery hints s3://bucket/app"];
     }
 
-    sealed record Entry(ulong Lsn, DateTimeOffset Time, DateTimeOffset Published, ulong ReplayFrom, ulong Epoch, int Databases, int Extents, long ExtentBytes,
+    internal sealed record Entry(ulong Lsn, DateTimeOffset Time, DateTimeOffset Published, ulong ReplayFrom, ulong Epoch, int Databases, int Extents, long ExtentBytes,
         long SizeBytes, long LogAfterBytes, string Name);
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
@@ -31,7 +31,7 @@ internal sealed class HintsCommand : CliCommand
                 hints.Hints.Databases.Count, hints.Extents.Count, hints.Extents.Values.Sum(e => e.SizeBytes), entry.SizeBytes,
                 segments.Where(s => s.FirstLsn >= hints.Header.Start.NextLsn).Sum(s => s.Object.SizeBytes), entry.Name));
         }
-        to.Result(found, all => to.Table(["LSN>", "TIME", "PUBLISHED", "EPOCH>", "DATABASES>", "EXTENTS>", "BYTES>", "LOG AFTER>"], all.Select(h => new[]
+        to.Result(found, Results.Json.Hints, all => to.Table(["LSN>", "TIME", "PUBLISHED", "EPOCH>", "DATABASES>", "EXTENTS>", "BYTES>", "LOG AFTER>"], all.Select(h => new[]
         {
             h.Lsn.ToString(CultureInfo.InvariantCulture), Text.Time(h.Time), Text.Time(h.Published), h.Epoch.ToString(CultureInfo.InvariantCulture),
             h.Databases.ToString(CultureInfo.InvariantCulture), h.Extents.ToString(CultureInfo.InvariantCulture), Text.Bytes(h.ExtentBytes + h.SizeBytes), Text.Bytes(h.LogAfterBytes),

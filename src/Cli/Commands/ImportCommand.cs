@@ -17,7 +17,7 @@ internal sealed class ImportCommand : CliCommand
         Examples = ["recovery import old/app.db /data/app.db", "recovery import /data/app.db"];
     }
 
-    sealed record Report(string From, string Database);
+    internal sealed record Report(string From, string Database);
 
     protected override Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -28,7 +28,7 @@ internal sealed class ImportCommand : CliCommand
         SQLitePCL.Batteries_V2.Init();
         Recovery.Import(from, into);
         Recovery.CloseIdleStores();
-        to.Result(new Report(from, into), r => to.Line($"Imported {r.From} as {r.Database}; open it with file:{r.Database}?vfs=recovery"));
+        to.Result(new Report(from, into), Results.Json.Import, r => to.Line($"Imported {r.From} as {r.Database}; open it with file:{r.Database}?vfs=recovery"));
         return Task.FromResult(ExitCode.Ok);
     }
 }

@@ -29,7 +29,7 @@ internal sealed class LogCommand : CliCommand
         Examples = ["recovery log s3://bucket/app", "recovery log /data --commits -n 50 --database a.db"];
     }
 
-    sealed record Segment(ulong FirstLsn, ulong? LastLsn, DateTimeOffset? FirstTime, DateTimeOffset? LastTime, ulong? Epoch, string? Author, long SizeBytes, long? LogBytes, string Name);
+    internal sealed record Segment(ulong FirstLsn, ulong? LastLsn, DateTimeOffset? FirstTime, DateTimeOffset? LastTime, ulong? Epoch, string? Author, long SizeBytes, long? LogBytes, string Name);
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -43,7 +43,7 @@ internal sealed class LogCommand : CliCommand
             return ExitCode.Ok;
         }
         var segments = isLocal ? LocalSegments(parsed, StoreDirectory.Find(name!)) : await RemoteSegmentsAsync(parsed, name, cancellation);
-        to.Result(segments, s => to.Table(["FIRST LSN>", "LAST LSN>", "FROM", "TO", "EPOCH>", "SIZE>", "LOG>", "NAME"], s.Select(e => new[]
+        to.Result(segments, Results.Json.Segments, s => to.Table(["FIRST LSN>", "LAST LSN>", "FROM", "TO", "EPOCH>", "SIZE>", "LOG>", "NAME"], s.Select(e => new[]
         {
             e.FirstLsn.ToString(CultureInfo.InvariantCulture), e.LastLsn?.ToString(CultureInfo.InvariantCulture) ?? "-",
             e.FirstTime is { } first ? Text.Time(first) : "-", e.LastTime is { } end ? Text.Time(end) : "-",
@@ -53,7 +53,7 @@ internal sealed class LogCommand : CliCommand
     }
 
     static void Show(Output to, List<LoggedCommit> found) =>
-        to.Result(found, commits => to.Table(["LSN>", "TIME", "DATABASE", "PAGES>", "BYTES>", "SIZE>"], commits.SelectMany(c => c.Databases.Select((d, i) => new[]
+        to.Result(found, Results.Json.Commits, commits => to.Table(["LSN>", "TIME", "DATABASE", "PAGES>", "BYTES>", "SIZE>"], commits.SelectMany(c => c.Databases.Select((d, i) => new[]
         {
             i == 0 ? c.Lsn.ToString(CultureInfo.InvariantCulture) : "", i == 0 ? Text.Time(c.Time) : "", d.Database,
             d.Pages.ToString(CultureInfo.InvariantCulture), d.Bytes.ToString(CultureInfo.InvariantCulture), Text.Bytes(d.SizeBytes),

@@ -22,7 +22,7 @@ internal sealed class PromoteCommand : CliCommand
         Examples = ["recovery promote /replica --remote s3://bucket/app"];
     }
 
-    sealed record Report(string Store, ulong Lsn, IReadOnlyList<string> Databases);
+    internal sealed record Report(string Store, ulong Lsn, IReadOnlyList<string> Databases);
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -42,7 +42,7 @@ internal sealed class PromoteCommand : CliCommand
             var path = Path.Combine(directory.Databases, Path.GetFileName(name));
             if (Stub.Read(path).Content is PathContent.Missing or PathContent.Empty) Stub.Write(path, directory.Path, name);
         }
-        to.Result(report, r => to.Line($"{r.Store} is a store of its own, at LSN {r.Lsn}."));
+        to.Result(report, Results.Json.Promote, r => to.Line($"{r.Store} is a store of its own, at LSN {r.Lsn}."));
         return ExitCode.Ok;
     }
 

@@ -53,10 +53,10 @@ internal sealed class RestoreCommand : CliCommand
         ];
     }
 
-    sealed record Report(string Remote, string? Store, string? File, ulong Lsn, DateTimeOffset? Time, ulong HintsLsn,
+    internal sealed record Report(string Remote, string? Store, string? File, ulong Lsn, DateTimeOffset? Time, ulong HintsLsn,
         IReadOnlyList<string> Databases, long FetchedBytes, int Extents, int Segments, bool DryRun);
 
-    sealed record Skipped(string Reason, bool Restored = false);
+    internal sealed record Skipped(string Reason, bool Restored = false);
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -79,7 +79,7 @@ internal sealed class RestoreCommand : CliCommand
         var report = file is null
             ? await ToStoreAsync(parsed, to, remote, plan, into!, cancellation)
             : await ToFileAsync(parsed, remote, plan, file, cancellation);
-        to.Result(report, r =>
+        to.Result(report, Results.Json.Restore, r =>
         {
             to.Line($"Restored LSN {r.Lsn} ({Text.Time(r.Time!.Value)}) to {r.File ?? r.Store}");
             to.Line($"{(r.File is null ? "Databases" : "Database")}: {(r.Databases.Count == 0 ? "none" : string.Join(", ", r.Databases))}; fetched {Text.Bytes(r.FetchedBytes)}");
@@ -117,7 +117,7 @@ internal sealed class RestoreCommand : CliCommand
 
     static int Skip(Output to, string reason)
     {
-        to.Result(new Skipped(reason), s => to.Line(s.Reason));
+        to.Result(new Skipped(reason), Results.Json.RestoreSkipped, s => to.Line(s.Reason));
         return ExitCode.Ok;
     }
 
@@ -135,7 +135,7 @@ internal sealed class RestoreCommand : CliCommand
         var lsn = Math.Min(plan.Target.Lsn ?? end.LastLsn, end.LastLsn);
         var report = new Report(remote.Url, store, file, lsn, null, plan.Hints.Header.Lsn,
             [.. plan.Hints.Hints.Databases.Select(d => d.Name)], plan.FetchBytes, plan.Extents.Count, plan.Segments.Count, true);
-        to.Result(report, r =>
+        to.Result(report, Results.Json.Restore, r =>
         {
             to.Line($"Would restore {plan.Target} to {r.File ?? r.Store}");
             to.Line($"  from hints of LSN {r.HintsLsn} ({Text.Time(Text.FromMs(plan.Hints.Header.TimeMs))}); the remote ends at LSN {end.LastLsn.ToString(CultureInfo.InvariantCulture)}");

@@ -28,9 +28,9 @@ internal sealed class SalvageCommand : CliCommand
         Examples = ["recovery salvage /data", "recovery salvage /data --extract a.db -o /tmp/a-salvaged.db"];
     }
 
-    sealed record Entry(string Directory, ulong Epoch, ulong FirstLsn, ulong LastLsn, DateTimeOffset? LastTime, int Commits, IReadOnlyList<string> Databases);
+    internal sealed record Entry(string Directory, ulong Epoch, ulong FirstLsn, ulong LastLsn, DateTimeOffset? LastTime, int Commits, IReadOnlyList<string> Databases);
 
-    sealed record Extracted(string Database, string File, ulong Lsn, ulong SharedLsn);
+    internal sealed record Extracted(string Database, string File, ulong Lsn, ulong SharedLsn);
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -38,7 +38,7 @@ internal sealed class SalvageCommand : CliCommand
         var salvaged = SalvagedLog.List(store.SalvageDirectory);
         if (parsed.GetValue(extract) is { } name) return await ExtractAsync(parsed, to, store, salvaged, name, cancellation);
         var entries = salvaged.Select(s => Look(store, s)).ToList();
-        to.Result(entries, all =>
+        to.Result(entries, Results.Json.Salvage, all =>
         {
             if (all.Count == 0) to.Line($"Nothing was salvaged in {store.Path}.");
             else to.Table(["FIRST LSN>", "LAST LSN>", "EPOCH>", "COMMITS>", "LAST COMMIT", "DATABASES"], all.Select(e => new[]
@@ -87,7 +87,7 @@ internal sealed class SalvageCommand : CliCommand
         if (!databases.Contains(name))
             throw new RecoveryException(RecoveryError.NotFound, $"There is no database {name} in what was salvaged; there are: {string.Join(", ", databases)}.");
         PlainFile.Export(staging, directory, name, file, IntegrityCheck.Full);
-        to.Result(new Extracted(name, file, last, fork), e =>
+        to.Result(new Extracted(name, file, last, fork), Results.Json.SalvageExtracted, e =>
             to.Line($"Wrote {e.Database} as of LSN {e.Lsn} to {e.File}: the remote's LSN {e.SharedLsn}, and what was salvaged after it."));
         return ExitCode.Ok;
     }

@@ -30,7 +30,7 @@ internal sealed class SnapshotCommand : CliCommand
         ];
     }
 
-    sealed record Entry(string Name, ulong Lsn, bool Onward, DateTimeOffset? Expires, string? Note);
+    internal sealed record Entry(string Name, ulong Lsn, bool Onward, DateTimeOffset? Expires, string? Note);
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -46,7 +46,7 @@ internal sealed class SnapshotCommand : CliCommand
         if (isList)
         {
             var all = (await Pin.ListAsync(remote.Context, cancellation)).OrderBy(p => p.Value.Lsn).Select(p => ToEntry(p.Key, p.Value)).ToList();
-            to.Result(all, pins => to.Table(["NAME", "LSN>", "KEEPS", "EXPIRES", "NOTE"], pins.Select(p => new[]
+            to.Result(all, Results.Json.Snapshots, pins => to.Table(["NAME", "LSN>", "KEEPS", "EXPIRES", "NOTE"], pins.Select(p => new[]
             {
                 p.Name, p.Lsn.ToString(CultureInfo.InvariantCulture), p.Onward ? "from there on" : "this state", p.Expires is { } end ? Text.Time(end) : "never", p.Note ?? "",
             })));
@@ -65,7 +65,7 @@ internal sealed class SnapshotCommand : CliCommand
         if (!(await Pin.ListAsync(remote.Context, cancellation)).TryGetValue(name, out var pin))
             throw new RecoveryException(RecoveryError.NotFound, $"There is no snapshot {name} in {remote.Url}.");
         await Pin.RemoveAsync(remote.Context, name, cancellation);
-        to.Result(ToEntry(name, pin), e => to.Line($"Removed the snapshot {e.Name} of LSN {e.Lsn}."));
+        to.Result(ToEntry(name, pin), Results.Json.Snapshot, e => to.Line($"Removed the snapshot {e.Name} of LSN {e.Lsn}."));
         return ExitCode.Ok;
     }
 
@@ -76,7 +76,7 @@ internal sealed class SnapshotCommand : CliCommand
         var plan = await RestorePlanner.PlanAsync(remote.Context, target, null, cancellation);
         var pin = Pin.At(target.Lsn ?? plan.End?.LastLsn ?? throw Damaged(remote), expires: Expiry(parsed.GetValue(expires)), note: parsed.GetValue(note));
         await Pin.PutAsync(remote.Context, name, pin, cancellation);
-        to.Result(ToEntry(name, pin), e => to.Line($"The snapshot {e.Name} keeps LSN {e.Lsn} of {remote.Url} {(e.Expires is { } end ? "until " + Text.Time(end) : "for good")}."));
+        to.Result(ToEntry(name, pin), Results.Json.Snapshot, e => to.Line($"The snapshot {e.Name} keeps LSN {e.Lsn} of {remote.Url} {(e.Expires is { } end ? "until " + Text.Time(end) : "for good")}."));
         return ExitCode.Ok;
     }
 

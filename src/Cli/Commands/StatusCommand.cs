@@ -23,19 +23,19 @@ internal sealed class StatusCommand : CliCommand
         Examples = ["recovery status /data", "recovery status s3://bucket/app --json", "recovery status /data --json | jq .lag_records"];
     }
 
-    sealed record RemoteReport(string Url, Guid LogId, ulong FirstLsn, ulong LastLsn, DateTimeOffset? LastTime, ulong Epoch, string? Author, ulong? HintsLsn,
+    internal sealed record RemoteReport(string Url, Guid LogId, ulong FirstLsn, ulong LastLsn, DateTimeOffset? LastTime, ulong Epoch, string? Author, ulong? HintsLsn,
         DateTimeOffset? HintsPublished, int Hints, int Segments, long SegmentBytes, int Extents, long ExtentBytes, int Pins)
     {
         internal ulong AuthorId { get; init; }
     }
 
-    sealed record StoreReport(string State, string Store, string? OpenIn, Guid? LogId, ulong Lsn, DateTimeOffset? Time, ulong? HintsLsn, long LogBytes, int Databases,
+    internal sealed record StoreReport(string State, string Store, string? OpenIn, Guid? LogId, ulong Lsn, DateTimeOffset? Time, ulong? HintsLsn, long LogBytes, int Databases,
         int Salvaged, ulong? LagRecords, double? LagSeconds, VerificationReport? Verification, string? RemoteUrl, string? RemoteError, RemoteReport? Remote);
 
     /// <summary>What the store's own verification (verify-interval) found.</summary>
-    sealed record VerificationReport(string Result, DateTimeOffset At, DateTimeOffset? ProvedAt, double? ProvedAgeSeconds, ulong ProvedLsn, string? Problem);
+    internal sealed record VerificationReport(string Result, DateTimeOffset At, DateTimeOffset? ProvedAt, double? ProvedAgeSeconds, ulong ProvedLsn, string? Problem);
 
-    sealed record RemoteOnly(string State, RemoteReport Remote);
+    internal sealed record RemoteOnly(string State, RemoteReport Remote);
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -44,7 +44,7 @@ internal sealed class StatusCommand : CliCommand
         if (name is not null && !RemoteAccess.IsUrl(name)) return await OfStoreAsync(StoreDirectory.Find(name), to, cancellation);
         var remote = await LookAsync(name, cancellation);
         var report = new RemoteOnly(remote.HintsLsn is null ? "not-restorable" : "ok", remote);
-        to.Result(report, r =>
+        to.Result(report, Results.Json.StatusOfRemote, r =>
         {
             to.Pairs(("state", r.State));
             Show(to, r.Remote);
@@ -82,7 +82,7 @@ internal sealed class StatusCommand : CliCommand
         var report = new StoreReport(StateOf(store, end is not null, lsn, url, remote, lag, verification), store.Path, store.Holder(), end?.LogId ?? hints?.LogId, lsn, reading.LastTime, hints?.Lsn,
             end?.SizeBytes ?? 0, reading.Databases.Count(), SalvagedLog.List(store.SalvageDirectory).Count, lag,
             lag is null ? null : lag == 0 || oldest.Lsn == 0 ? 0 : Math.Max(0, (DateTimeOffset.UtcNow - oldest.Time).TotalSeconds), verification, url, error, remote);
-        to.Result(report, r => Show(to, r));
+        to.Result(report, Results.Json.StatusOfStore, r => Show(to, r));
         return CodeOf(report.State);
     }
 

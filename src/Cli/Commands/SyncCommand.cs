@@ -27,7 +27,7 @@ internal sealed class SyncCommand : CliCommand
         Examples = ["recovery sync --wait /data", "sqlite3 'file:/data/a.db?vfs=recovery' 'PRAGMA recovery_sync'     # in use; with the extension loaded"];
     }
 
-    sealed record Report(string Store, string Remote, ulong Lsn, ulong ShippedLsn, bool Restorable);
+    internal sealed record Report(string Store, string Remote, ulong Lsn, ulong ShippedLsn, bool Restorable);
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -61,7 +61,7 @@ internal sealed class SyncCommand : CliCommand
             throw new RecoveryException(RecoveryError.Remote,
                 $"{url} has everything up to LSN {shipping.State.ShippedLsn} of {lsn}: {why} What is left stays in the local log; try again later.");
         }
-        to.Result(report, r => to.Line($"{r.Remote} has everything up to LSN {r.ShippedLsn}."));
+        to.Result(report, Results.Json.Sync, r => to.Line($"{r.Remote} has everything up to LSN {r.ShippedLsn}."));
         return ExitCode.Ok;
     }
 }

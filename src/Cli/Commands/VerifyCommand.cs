@@ -29,7 +29,7 @@ internal sealed class VerifyCommand : CliCommand
         Examples = ["recovery verify s3://bucket/app", "recovery verify file:///backup/app --sample"];
     }
 
-    sealed record Report(string Remote, bool Sampled, ulong Lsn, DateTimeOffset Time, int Hints, int Extents, long ExtentBytes, int Segments, long Records,
+    internal sealed record Report(string Remote, bool Sampled, ulong Lsn, DateTimeOffset Time, int Hints, int Extents, long ExtentBytes, int Segments, long Records,
         IReadOnlyList<RestoredDatabase>? Databases);
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
@@ -50,7 +50,7 @@ internal sealed class VerifyCommand : CliCommand
         {
             if (Directory.Exists(directory)) Directory.Delete(directory, recursive: true);
         }
-        to.Result(report, r =>
+        to.Result(report, Results.Json.Verify, r =>
         {
             to.Line($"{(r.Sampled ? "A sample verifies" : "Everything verifies")}: LSN {r.Lsn} ({Text.Time(r.Time)}) can be restored from {r.Remote}");
             to.Line($"Checked {Text.Count(r.Hints, "set")} of hints, {Text.Count(r.Extents, "extent")} ({Text.Bytes(r.ExtentBytes)}), {Text.Count(r.Segments, "segment")} with {Text.Count(r.Records, "record")}");

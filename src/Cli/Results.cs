@@ -1,0 +1,43 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using RecoveryVfs.Cli.Commands;
+
+namespace RecoveryVfs.Cli;
+
+/// <summary>
+/// Every result that --json prints, and how. What writes them is generated when this is compiled: a native program has no reflection to fall back on, and a
+/// result that is missing here does not compile.
+/// </summary>
+[JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata)]
+[JsonSerializable(typeof(DatabasesCommand.Report), TypeInfoPropertyName = "Databases")]
+[JsonSerializable(typeof(DeleteCommand.Report), TypeInfoPropertyName = "Delete")]
+[JsonSerializable(typeof(DemoCommand.Report), TypeInfoPropertyName = "Demo")]
+[JsonSerializable(typeof(ExportCommand.Report), TypeInfoPropertyName = "Export")]
+[JsonSerializable(typeof(GcCommand.Report), TypeInfoPropertyName = "Gc")]
+[JsonSerializable(typeof(HintsCommand.Entry), TypeInfoPropertyName = "HintsEntry")]
+[JsonSerializable(typeof(List<HintsCommand.Entry>), TypeInfoPropertyName = "Hints")]
+[JsonSerializable(typeof(ImportCommand.Report), TypeInfoPropertyName = "Import")]
+[JsonSerializable(typeof(List<LoggedCommit>), TypeInfoPropertyName = "Commits")]
+[JsonSerializable(typeof(List<LogCommand.Segment>), TypeInfoPropertyName = "Segments")]
+[JsonSerializable(typeof(PromoteCommand.Report), TypeInfoPropertyName = "Promote")]
+[JsonSerializable(typeof(RestoreCommand.Report), TypeInfoPropertyName = "Restore")]
+[JsonSerializable(typeof(RestoreCommand.Skipped), TypeInfoPropertyName = "RestoreSkipped")]
+[JsonSerializable(typeof(SalvageCommand.Entry), TypeInfoPropertyName = "SalvageEntry")]
+[JsonSerializable(typeof(List<SalvageCommand.Entry>), TypeInfoPropertyName = "Salvage")]
+[JsonSerializable(typeof(SalvageCommand.Extracted), TypeInfoPropertyName = "SalvageExtracted")]
+[JsonSerializable(typeof(SnapshotCommand.Entry), TypeInfoPropertyName = "Snapshot")]
+[JsonSerializable(typeof(List<SnapshotCommand.Entry>), TypeInfoPropertyName = "Snapshots")]
+[JsonSerializable(typeof(StatusCommand.StoreReport), TypeInfoPropertyName = "StatusOfStore")]
+[JsonSerializable(typeof(StatusCommand.RemoteOnly), TypeInfoPropertyName = "StatusOfRemote")]
+[JsonSerializable(typeof(SyncCommand.Report), TypeInfoPropertyName = "Sync")]
+[JsonSerializable(typeof(VerifyCommand.Report), TypeInfoPropertyName = "Verify")]
+internal sealed partial class Results : JsonSerializerContext
+{
+    public static Results Json { get; } = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    });
+}
