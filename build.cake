@@ -277,11 +277,18 @@ Task("bench").Does(() =>
         arguments.Add("--quick");
     if (HasArgument("only"))
         arguments.Add("--only=" + Argument<string>("only"));
+    bool Wants(params string[] rows) => !HasArgument("only") || rows.Any(Argument<string>("only").Contains);
     // SQLite's own programs run through the extension.
-    if (!HasArgument("only") || new[] { "speedtest1", "kvtest" }.Any(Argument<string>("only").Contains))
+    if (Wants("speedtest1", "kvtest"))
     {
         Must("tests/sqlite-suite/build-programs.sh");
         PublishExtension();
+    }
+    // Restoring is measured as users restore.
+    if (Wants("remote-restore", "remote-memory") || Argument("only", "") == "remote")
+    {
+        Must("native/bundle.sh", "dist");
+        PublishProgram("Cli", "recovery", "libe_sqlite3.so");
     }
     Must("bench/bin/" + Configuration + "/net10.0/bench", arguments.ToArray());
 });
