@@ -50,6 +50,8 @@ rocksdb::Options MakeOptions(const rv_options& given) {
 
   options.write_buffer_size = static_cast<size_t>(given.write_buffer_bytes);
   options.max_write_buffer_number = 2;
+  options.memtable_prefix_bloom_size_ratio = 0.002;  // 64 bits a page: a read of one that is not there goes no further
+  options.memtable_whole_key_filtering = true;
   options.max_background_jobs = 2;
   options.avoid_flush_during_shutdown = true;  // the recovery log has it; closing must be quick and change nothing
 
