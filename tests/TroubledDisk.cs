@@ -13,6 +13,9 @@ internal sealed class TroubledDisk(ILogDisk? under = null) : ILogDisk
     /// <summary>Which files have no room while it is full.</summary>
     public Func<string, bool> Fills = _ => true;
 
+    /// <summary>Whether writing into what a file has already needs room too.</summary>
+    public bool CopiesOnWrite;
+
     /// <summary>The next sync does this, and fails.</summary>
     public Action? DuringFailedSync;
 
@@ -44,7 +47,7 @@ internal sealed class TroubledDisk(ILogDisk? under = null) : ILogDisk
 
         public void Write(long offset, ReadOnlySpan<byte> source)
         {
-            if (offset + source.Length > file.SizeBytes) owner.ThrowIfFull(Path);
+            if (owner.CopiesOnWrite || offset + source.Length > file.SizeBytes) owner.ThrowIfFull(Path);
             file.Write(offset, source);
         }
 

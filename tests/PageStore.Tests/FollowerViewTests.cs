@@ -183,7 +183,7 @@ public sealed class FollowerViewTests : IDisposable
     [Fact]
     public Task A_follower_goes_on_without_room_for_its_copy_of_the_log_and_is_seen_again_later() => Seeded(() =>
     {
-        var disk = new TroubledDisk { Fills = path => path.Contains("/relay/", StringComparison.Ordinal) };
+        var disk = new TroubledDisk { CopiesOnWrite = true, Fills = path => path.Contains("/relay/", StringComparison.Ordinal) };
         var options = Options("follower", remote: false) with { Disk = disk };
         using var writer = Store.Open(Options("writer", remote: false));
         using var keep = writer.Log.Hold("test", 1);
