@@ -14,7 +14,7 @@ internal sealed class TroubledDisk(ILogDisk? under = null) : ILogDisk
     public Func<string, bool> Fills = _ => true;
 
     /// <summary>Whether writing into what a file has already needs room too.</summary>
-    public bool CopiesOnWrite;
+    public bool CopiesOnWrite { get; init; }
 
     /// <summary>The next sync does this, and fails.</summary>
     public Action? DuringFailedSync;

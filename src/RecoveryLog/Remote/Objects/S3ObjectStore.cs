@@ -102,9 +102,17 @@ public sealed class S3ObjectStore : IObjectStore
         try
         {
             var request = new GetObjectRequest { BucketName = url.Bucket, Key = keyPrefix + name };
-            if (lengthBytes is { } length) request.ByteRange = new ByteRange(offsetBytes, offsetBytes + length - 1);
-            else if (offsetBytes > 0) request.ByteRange = new ByteRange($"bytes={offsetBytes}-");
-            var response = await client.GetObjectAsync(request, stall.Token);
+            // A range even for the whole of it: without one the SDK computes the MD5 of all that comes, in managed code, which costs more than
+            // everything else about a restore. What is read here has its own SHA-256.
+            request.ByteRange = lengthBytes is { } length ? new ByteRange(offsetBytes, offsetBytes + length - 1) : new ByteRange($"bytes={offsetBytes}-");
+            GetObjectResponse response;
+            try { response = await client.GetObjectAsync(request, stall.Token); }
+            catch (AmazonServiceException e) when (e.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable && offsetBytes == 0 && lengthBytes is null)
+            {
+                // Nothing is in it.
+                request.ByteRange = null;
+                response = await client.GetObjectAsync(request, stall.Token);
+            }
             long total = response.ContentRange is { } range && long.TryParse(range[(range.LastIndexOf('/') + 1)..], out long all)
                 ? all : response.ContentLength;
             var body = new BoundedReadStream(new S3DownloadStream(response, stall), response.ContentLength, n => Counters.Received(name, n));
