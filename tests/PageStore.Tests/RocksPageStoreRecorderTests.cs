@@ -94,8 +94,18 @@ public sealed partial class RocksPageStoreRecorderTests : IDisposable
         using var store = Open(new ShadowFiles(temp["pages"]));
         history.WriteTo(store, 100);
         store.Flush();
-        string[] before = Directory.GetFiles(temp["pages"], "*.blob");
-        using (store.HoldFiles())
+        string[] before = [];
+        var held = store.HoldFiles();
+        // What a compaction has replaced before may still be on its way out.
+        Assert.True(SpinWait.SpinUntil(() =>
+        {
+            before = Directory.GetFiles(temp["pages"], "*.blob");
+            if (before.Length == store.Statistics()["blob_files"]) return true;
+            held.Dispose();
+            held = store.HoldFiles();
+            return false;
+        }, TimeSpan.FromSeconds(60)));
+        using (held)
         {
             for (ulong lsn = 200; lsn <= 800; lsn += 100)
             {
