@@ -18,6 +18,7 @@ internal sealed class FollowLagCase(string name, bool s3, string options, int me
         var text = new Text(3);
         for (var i = 0; i < count; i++)
         {
+            // Commits come singly and at any moment of a follower's pause between two looks.
             Thread.Sleep(text.Next(100));
             insert.Bind(1, Stopwatch.GetTimestamp()).Bind(2, text.Take(100)).First();
         }

@@ -62,6 +62,7 @@ internal sealed class FollowSite(Place place, string url, string options) : IDis
                 lags.Add(Stopwatch.GetElapsedTime(SQLitePCL.raw.sqlite3_column_int64(select.Raw, 1)).TotalMilliseconds);
             }
             SQLitePCL.raw.sqlite3_reset(select.Raw);
+            // How finely lag is seen; without it the reader would take the core that the follower needs.
             Thread.Sleep(1);
         }
         foreach (var lag in lags) Console.WriteLine(lag);

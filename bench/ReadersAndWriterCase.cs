@@ -52,6 +52,7 @@ internal sealed class ReadersAndWriterCase : Case
         foreach (var thread in threads) thread.Start();
         start.SignalAndWait();
         var started = Stopwatch.GetTimestamp();
+        // The time over which the threads are counted.
         Thread.Sleep(duration);
         Volatile.Write(ref over, 1);
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;

@@ -38,6 +38,7 @@ internal sealed class Litestream
     public void Replicate(Func<bool> isThere)
     {
         using var process = Start("replicate", "-config", configuration);
+        // Another program's progress can only be asked for.
         while (!isThere() && !process.HasExited) Thread.Sleep(100);
         // It ships what is left when it is asked to end.
         using (var kill = Process.Start("kill", ["-INT", $"{process.Id}"])) kill.WaitForExit();

@@ -42,7 +42,7 @@ internal static class RemoteChild
         using (var connection = new Connection($"file:{directory}/a.db?vfs=recovery"))
         {
             connection.Do("PRAGMA recovery_sync");
-            // Until nothing more is about to be published.
+            // Until nothing more is about to be published; only the status tells.
             while (RemoteSide.Status(connection, "remote_bytes_since_hints") > 64 << 20) Thread.Sleep(100);
         }
         Recovery.CloseIdleStores();

@@ -83,6 +83,7 @@ internal sealed class RemoteDurableCase : Case
         var random = new Random(1);
         var waits = Enumerable.Range(0, place.Pick(100, 15)).Select(_ =>
         {
+            // At any moment of the shipper's interval.
             Thread.Sleep(random.Next(400));
             connection.Do("INSERT INTO t DEFAULT VALUES");
             var started = Stopwatch.GetTimestamp();

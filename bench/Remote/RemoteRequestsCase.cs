@@ -43,10 +43,12 @@ internal sealed class RemoteRequestsCase : Case
             var started = Stopwatch.GetTimestamp();
             foreach (var each in connections) each.Do("INSERT INTO t(at) VALUES(datetime('now'))");
             var left = TimeSpan.FromSeconds(1) - Stopwatch.GetElapsedTime(started);
+            // Once a second is the load that is measured.
             if (left > TimeSpan.Zero) Thread.Sleep(left);
         }
         return RemoteSide.Requests(connections[0]) - before;
     }
 
+    /// <summary>The time over which an idle store's requests are counted.</summary>
     static void Pass(int seconds) => Thread.Sleep(TimeSpan.FromSeconds(seconds));
 }
