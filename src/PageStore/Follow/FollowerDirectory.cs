@@ -30,9 +30,9 @@ internal static class FollowerDirectory
             if (!File.Exists(mark)) File.WriteAllText(mark, "Its time is when this follower last had everything that the remote has.\n");
             File.SetLastWriteTimeUtc(mark, at.UtcDateTime);
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // On a full disk they see an older time.
+            // On a full disk, or one that may no longer be written, they see an older time; the following itself goes on.
         }
     }
 
