@@ -20,7 +20,7 @@ public sealed class PlainFile : IDisposable
     public string Name => node.Name;
 
     /// <summary>The size in bytes.</summary>
-    public long SizeBytes => Volatile.Read(ref node.Size);
+    public long SizeBytes => node.ShownSize;
 
     /// <summary>Reads; returns bytes read (fewer only at the end of the file).</summary>
     public int Read(long offset, Span<byte> destination) => files.Read(node, offset, destination);

@@ -14,6 +14,15 @@ internal sealed class PlainNode(ulong fnode, string name, long size)
     public bool Deleted;
     public bool Dirty;
     public ulong LastLsn;
+
+    /// <summary>A WAL, by its name.</summary>
+    public readonly bool IsWal = name.EndsWith("-wal", StringComparison.Ordinal);
+    /// <summary>What it held before it was begun anew. A WAL keeps its size then, for all that SQLite knows (journal_size_limit cuts it); the rest reads as zeros.</summary>
+    public long FormerSize;
+    /// <summary>Where the page of the commit frame goes whose header was written last.</summary>
+    public long CommitPageAt = -1;
+
+    public long ShownSize => Math.Max(Volatile.Read(ref Size), Volatile.Read(ref FormerSize));
 }
 
 /// <summary>
@@ -21,6 +30,24 @@ internal sealed class PlainNode(ulong fnode, string name, long size)
 /// their own: what a crash takes from them is in the log after the hints, and the hints are only published once they are synced.
 /// Thread-safe.
 /// </summary>
+/// <remarks>
+/// <para>
+/// The other way round a file can have what a crash took from the log. SQLite goes by the file, everybody else (a restore, a follower) by the log, so what they read
+/// must not differ. What was appended is cut off by the next open, which knows the log's size of the file. What overwrites is the danger: it takes away what the
+/// log still says, and no cut brings that back. Therefore:
+/// </para>
+/// <list type="bullet">
+/// <item>A file that is started over, be it cut to nothing or a WAL's header written again, becomes a new file. The old one stays until the log durably says
+/// that it is gone, and so does what it held (the frames of a checkpoint that synchronous=OFF never synced).</item>
+/// <item>A file is only cut once the log durably says so.</item>
+/// <item>A WAL's frames are overwritten where a transaction was rolled back, or changes a page that it has spilled. All of them are uncommitted, and no
+/// loss, unless a commit frame completes them: that one is durable in the log before it is written.</item>
+/// </list>
+/// <para>
+/// Rollback journals (journal=plain) are overwritten freely: a transaction's pages enter the log after its journal's end, so whichever journal
+/// is there puts back what is there.
+/// </para>
+/// </remarks>
 internal sealed class PlainFiles : IDisposable
 {
     readonly ILogDisk disk;
@@ -73,13 +100,17 @@ internal sealed class PlainFiles : IDisposable
 
     public int Read(PlainNode node, long offset, Span<byte> destination)
     {
-        var wanted = (int)Math.Clamp(Volatile.Read(ref node.Size) - offset, 0, destination.Length);
+        var wanted = (int)Math.Clamp(node.ShownSize - offset, 0, destination.Length);
+        var there = (int)Math.Clamp(Volatile.Read(ref node.Size) - offset, 0, wanted);
         while (true)
         {
             var handle = node.Handle!;
             try
             {
-                return handle.Read(offset, destination[..wanted]);
+                var got = there == 0 ? 0 : handle.Read(offset, destination[..there]);
+                if (got < there) return got;
+                destination[there..wanted].Clear();
+                return wanted;
             }
             catch (ObjectDisposedException) when (!ReferenceEquals(handle, node.Handle))
             {
@@ -92,29 +123,76 @@ internal sealed class PlainFiles : IDisposable
     {
         lock (node.Gate)
         {
-            // The file first: a record is only appended for a write that took place.
-            node.Handle!.Write(offset, source);
-            if (!node.Deleted) node.LastLsn = FileRecords.AppendWritten(log, node.Fnode, offset, source);
+            if (node.IsWal && offset == 0 && node.Size > 0 && !node.Deleted)
+            {
+                Volatile.Write(ref node.FormerSize, node.ShownSize);
+                StartAnew(node);
+                Volatile.Write(ref node.Size, 0);
+            }
+            if (node.IsWal && offset < node.Size && !node.Deleted && CanCompleteCommit(node, offset, source))
+            {
+                WriteLogFirst(node, offset, source);
+            }
+            else
+            {
+                // The file first: a record is only appended for a write that took place.
+                node.Handle!.Write(offset, source);
+                if (!node.Deleted) node.LastLsn = FileRecords.AppendWritten(log, node.Fnode, offset, source);
+            }
             if (offset + source.Length > node.Size) Volatile.Write(ref node.Size, offset + source.Length);
         }
         MarkDirty(node);
+    }
+
+    void WriteLogFirst(PlainNode node, long offset, ReadOnlySpan<byte> source)
+    {
+        node.LastLsn = FileRecords.AppendWritten(log, node.Fnode, offset, source);
+        log.Sync(node.LastLsn);
+        try
+        {
+            node.Handle!.Write(offset, source);
+        }
+        catch (RecoveryException)
+        {
+            // SQLite rolls back, and so must the log.
+            var there = new byte[source.Length];
+            var got = node.Handle!.Read(offset, there);
+            node.LastLsn = FileRecords.AppendWritten(log, node.Fnode, offset, there.AsSpan(0, got));
+            throw;
+        }
+    }
+
+    /// <summary>Whether a WAL may have one more valid commit after this write: it is the header of a commit frame, or the page behind one.</summary>
+    static bool CanCompleteCommit(PlainNode node, long offset, ReadOnlySpan<byte> source)
+    {
+        const int frameHeaderBytes = 24;
+        var isPage = offset == node.CommitPageAt;
+        var isHeader = source.Length == frameHeaderBytes && source[4..8].IndexOfAnyExcept((byte)0) >= 0;
+        node.CommitPageAt = isHeader ? offset + frameHeaderBytes : -1;
+        return isHeader || isPage;
     }
 
     public void Truncate(PlainNode node, long sizeBytes)
     {
         lock (node.Gate)
         {
+            if (sizeBytes < node.FormerSize) Volatile.Write(ref node.FormerSize, sizeBytes);
             if (sizeBytes >= node.Size) return;
             if (sizeBytes == 0 && !node.Deleted)
             {
                 StartAnew(node);
+                Volatile.Write(ref node.Size, 0);
             }
             else
             {
+                if (!node.Deleted)
+                {
+                    node.LastLsn = log.Append(RecordKind.FileTruncated, FileRecords.Truncated(node.Fnode, sizeBytes));
+                    log.Sync(node.LastLsn);
+                }
+                Volatile.Write(ref node.Size, sizeBytes);
                 node.Handle!.Truncate(sizeBytes);
-                if (!node.Deleted) node.LastLsn = log.Append(RecordKind.FileTruncated, FileRecords.Truncated(node.Fnode, sizeBytes));
             }
-            Volatile.Write(ref node.Size, sizeBytes);
         }
         MarkDirty(node);
     }

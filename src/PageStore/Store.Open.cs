@@ -178,7 +178,6 @@ public sealed partial class Store
     void PublishHints()
     {
         var hints = Snapshot();
-        if (options.PagesInMemory) return;
         log.Sync(hints.Lsn);
         files.SyncAll();
         if (hints.Lsn != hintsLsn) LocalHints.Publish(options.Disk, Directory, hints);
@@ -192,7 +191,8 @@ public sealed partial class Store
         lock (orderGate)
         {
             // With nothing pending, the page store's files hold every commit there is; the newest record may be of another kind.
-            var persisted = pages.PersistedApplied;
+            // Pages that are nowhere but in memory need the whole log.
+            var persisted = options.PagesInMemory ? 0 : pages.PersistedApplied;
             var all = pending.Count == 0 && persisted == pages.Applied;
             // After that look: the files that hold what is persisted are among the events enqueued by now.
             log.AppendEvents();

@@ -21,6 +21,9 @@ public sealed class CrashTests(ITestOutputHelper output)
         Run(new Random(seed), mode, synchronous, options);
     });
 
+    const string Schema = "CREATE TABLE a(id INTEGER PRIMARY KEY, v INT, pad BLOB); CREATE TABLE ver(n INT); CREATE INDEX i ON a(v);"
+        + "INSERT INTO ver VALUES(0); WITH c(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM c WHERE i<19) INSERT INTO a SELECT i,100,zeroblob(80) FROM c; PRAGMA recovery_sync";
+
     sealed record Image(PowerLossDisk Disk, int AtLeast, int AtMost);
 
     static void Run(Random random, string mode, int synchronous, string options)
@@ -28,9 +31,8 @@ public sealed class CrashTests(ITestOutputHelper output)
         using var store = new TestStore(options);
         using var disk = new SimulatedDisk(store);
         var db = store.Open();
-        db.Do($"PRAGMA page_size=512; PRAGMA journal_mode={mode}; CREATE TABLE a(id INTEGER PRIMARY KEY, v INT, pad BLOB); CREATE TABLE ver(n INT); CREATE INDEX i ON a(v);"
-            + "INSERT INTO ver VALUES(0); WITH c(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM c WHERE i<19) INSERT INTO a SELECT i,100,zeroblob(80) FROM c; PRAGMA recovery_sync");
-        db.Do($"PRAGMA synchronous={synchronous}; PRAGMA cache_size=4; PRAGMA wal_autocheckpoint=12");
+        db.Do($"PRAGMA page_size=512; PRAGMA journal_mode={mode}; {Schema}");
+        db.Do($"PRAGMA synchronous={synchronous}; PRAGMA cache_size=4; PRAGMA wal_autocheckpoint=12; PRAGMA journal_size_limit=3000");
         // NORMAL promises durability in rollback modes, FULL in WAL mode too.
         var promisesPower = synchronous >= (mode == "wal" ? 2 : 1);
         var (committed, inFlight, durable) = (0, 0, 0);
@@ -69,6 +71,8 @@ public sealed class CrashTests(ITestOutputHelper output)
                 (inFlight, committed) = (0, committed + 1);
                 if (promisesPower) durable = committed;
             }
+            // Hints: what the log said before is not repeated on the plain files from here on.
+            if (random.Next(4) == 0) db.Do("PRAGMA recovery_checkpoint");
             if (random.Next(8) == 0) db.Do(mode == "wal" ? "PRAGMA wal_checkpoint(TRUNCATE)" : "VACUUM");
             if (random.Next(8) != 0) continue;
             db.Dispose();
@@ -81,6 +85,40 @@ public sealed class CrashTests(ITestOutputHelper output)
         foreach (var image in images) Check(image, options);
     }
 
+    /// <summary>The moments at which a plain file loses bytes that the log, from its last hints on, would not bring back.</summary>
+    [Theory]
+    [InlineData("", "PRAGMA journal_mode=wal; PRAGMA synchronous=1; UPDATE a SET v=v; BEGIN; UPDATE a SET v=v+1, pad=randomblob(400); ROLLBACK", "UPDATE ver SET n=n+1")]
+    [InlineData("", "PRAGMA journal_mode=wal; PRAGMA synchronous=2; UPDATE a SET v=v; BEGIN; UPDATE a SET v=v+1, pad=randomblob(400); ROLLBACK", "UPDATE ver SET n=n+1")]
+    [InlineData("", "PRAGMA journal_mode=wal; PRAGMA synchronous=1; UPDATE a SET v=v; BEGIN; SAVEPOINT s; UPDATE a SET v=v+1, pad=randomblob(400); ROLLBACK TO s; COMMIT", "BEGIN; UPDATE a SET pad=randomblob(400) WHERE id<7; UPDATE a SET pad=randomblob(400) WHERE id<7; UPDATE ver SET n=n+1; COMMIT")]
+    [InlineData("", "PRAGMA journal_mode=wal; PRAGMA synchronous=0; UPDATE a SET pad=randomblob(400); PRAGMA wal_checkpoint", "UPDATE ver SET n=n+1")]
+    [InlineData("", "PRAGMA journal_mode=wal; PRAGMA synchronous=0; UPDATE a SET pad=randomblob(400)", "PRAGMA wal_checkpoint; BEGIN; UPDATE a SET pad=randomblob(300) WHERE id<9; UPDATE ver SET n=n+1; COMMIT")]
+    [InlineData("journal=plain", "PRAGMA journal_mode=persist; UPDATE a SET pad=randomblob(400)", "PRAGMA journal_size_limit=1000; UPDATE ver SET n=n+1")]
+    [InlineData("journal=plain", "PRAGMA journal_mode=truncate; UPDATE a SET pad=randomblob(400)", "UPDATE ver SET n=n+1")]
+    public void A_crash_while_plain_files_are_overwritten_leaves_what_the_log_says(string options, string before, string during) => Seeds.RunFor(1, 1100, (seed, _) =>
+    {
+        output.WriteLine($"seed={seed}");
+        using var store = new TestStore(options);
+        using var disk = new SimulatedDisk(store);
+        var db = store.Open();
+        db.Do("PRAGMA page_size=512; " + Schema + "; PRAGMA cache_size=4; PRAGMA wal_autocheckpoint=0; PRAGMA cache_spill=1");
+        db.Do(before + "; PRAGMA recovery_checkpoint");
+        var random = new Random(seed);
+        var images = new List<Image>();
+        disk.BeforeChange = () =>
+        {
+            lock (images)
+            {
+                images.Add(new Image(disk.Disk.AfterProcessDeath(), 0, 1));
+                for (var i = 0; i < 6; i++) images.Add(new Image(disk.Disk.AfterPowerLoss(random), 0, 1));
+            }
+        };
+        db.Do(during);
+        disk.BeforeChange = null;
+        store.Close();
+        Assert.True(images.Count >= 4);
+        foreach (var image in images) Check(image, options);
+    });
+
     static void Check(Image image, string options)
     {
         using var copy = new TestStore(options);
@@ -89,7 +127,22 @@ public sealed class CrashTests(ITestOutputHelper output)
         var state = db.Do("PRAGMA integrity_check; SELECT sum(v), count(*) FROM a; SELECT sum(v) FROM a INDEXED BY i WHERE v>-1000000; PRAGMA recovery_verify");
         Assert.Equal("ok 2000 20 2000 ok", state);
         Assert.InRange(int.Parse(db.Do("SELECT n FROM ver"), CultureInfo.InvariantCulture), image.AtLeast, image.AtMost);
-        db.Do("UPDATE ver SET n=n+1; PRAGMA wal_checkpoint");
+        db.Do("UPDATE ver SET n=n+1; UPDATE a SET v=v+n-n FROM ver WHERE id<3");
+        const string content = "SELECT n FROM ver; SELECT id, v, pad FROM a";
+        Assert.Equal(db.Do(content), InTheLog(disk.Disk, options, content));
+        db.Do("PRAGMA wal_checkpoint");
         copy.Close();
+    }
+
+    /// <summary>What somebody reads who has nothing but the log, as a restore or a follower has it.</summary>
+    static string InTheLog(PowerLossDisk disk, string options, string sql)
+    {
+        using var elsewhere = new TestStore(options);
+        var log = disk.AfterProcessDeath();
+        foreach (var file in log.Files.Where(f => f.Contains("/files/", StringComparison.Ordinal) || f.Contains("/hints-", StringComparison.Ordinal)).ToArray()) log.Delete(file);
+        using var _ = new SimulatedDisk(elsewhere, log);
+        var content = elsewhere.Open().Do(sql);
+        elsewhere.Close();
+        return content;
     }
 }

@@ -80,8 +80,9 @@ internal sealed class MemoryFile(byte[] content)
             Array.Resize(ref durable, size);
         foreach (var (sector, versions) in pending)
         {
+            // A sector may have been written and then cut off.
             var start = (int)sector * SectorBytes;
-            versions[^1].Bytes.AsSpan(0, Math.Min(SectorBytes, size - start)).CopyTo(durable.AsSpan(start));
+            if (start < size) versions[^1].Bytes.AsSpan(0, Math.Min(SectorBytes, size - start)).CopyTo(durable.AsSpan(start));
         }
         ForgetPending();
     }
