@@ -39,7 +39,7 @@ public sealed record StoreOptions
     public ILogDisk Disk { get; init; } = LocalDisk.Instance;
 
     /// <summary>Size of a log segment; tests take small ones.</summary>
-    internal long SegmentBytes { get; init; } = 4L << 20;
+    internal long SegmentBytes { get; init; } = 16L << 20;
 
     /// <summary>The source of time.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;

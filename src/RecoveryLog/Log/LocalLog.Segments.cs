@@ -67,6 +67,8 @@ public sealed partial class LocalLog
         }
     }
 
+    long NextBytes => options.SegmentBytesAfter(current.FileBytes);
+
     void Grow(long atLeast)
     {
         var target = (atLeast + GrowthBytes - 1) / GrowthBytes * GrowthBytes;
@@ -80,7 +82,7 @@ public sealed partial class LocalLog
     void Roll(long minimumBytes, ulong? epoch = null)
     {
         ThrowUnlessWritable();
-        var bytes = Math.Max(options.SegmentBytes, (minimumBytes + 4095) & ~4095L);
+        var bytes = Math.Max(NextBytes, (minimumBytes + 4095) & ~4095L);
         CheckBound(bytes);
         if (bufferUsed > 0)
             FlushBuffer();
@@ -157,6 +159,7 @@ public sealed partial class LocalLog
         attemptedEnd = end;
         capacity = current.FileBytes;
         prepareAt = options.PrepareInBackground ? Math.Max(end, capacity / 2) : long.MaxValue;
+        syncAheadAt = end + SyncAheadBytes;
         mustRoll = false;
         lock (writtenLock)
             writtenEnd = end;
@@ -237,7 +240,7 @@ public sealed partial class LocalLog
         lock (spareLock)
         {
             if (spares.Count == 0 && !Volatile.Read(ref disposed) && !options.ReadOnly && Poison is null)
-                spares.Push(MakeSpare(options.SegmentBytes, () => Volatile.Read(ref disposed)));
+                spares.Push(MakeSpare(NextBytes, () => Volatile.Read(ref disposed)));
         }
     }
 
@@ -326,7 +329,7 @@ public sealed partial class LocalLog
         var recycled = new List<(string Path, long Bytes)>();
         foreach (var segment in dropped)
         {
-            if (segment.FileBytes != options.SegmentBytes || spares.Count + recycled.Count >= options.SpareSegments)
+            if (segment.FileBytes != NextBytes || spares.Count + recycled.Count >= options.SpareSegments)
             {
                 disk.Delete(segment.Path);
                 continue;

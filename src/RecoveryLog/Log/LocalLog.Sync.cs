@@ -34,10 +34,15 @@ public sealed partial class LocalLog
         if (DurableLsn >= lsn)
             return;
         WriteOut(lsn);
+        SyncWritten(lsn);
+    }
+
+    void SyncWritten(ulong unlessDurable)
+    {
         RecoveryException? failure = null;
         lock (syncGate)
         {
-            if (DurableLsn >= lsn)
+            if (DurableLsn >= unlessDurable)
                 return;
             if (Poison is { } cause)
                 throw Poisoned(RecoveryError.IoSync, cause);
@@ -60,6 +65,36 @@ public sealed partial class LocalLog
             throw failure;
         }
         durableWaiters.Advance(DurableLsn);
+    }
+
+    /// <summary>
+    /// Under the append lock: when much has been written that nobody waits for, has it synced on another thread, so that who does wait, or needs the next
+    /// segment, waits for the rest only.
+    /// </summary>
+    void SyncAhead()
+    {
+        if (!options.PrepareInBackground || bufferOffset < syncAheadAt)
+            return;
+        syncAheadAt = bufferOffset + SyncAheadBytes;
+        if (Interlocked.Exchange(ref syncingAhead, 1) == 0)
+            ThreadPool.UnsafeQueueUserWorkItem(static log => log.SyncAheadQuietly(), this, preferLocal: false);
+    }
+
+    void SyncAheadQuietly()
+    {
+        try
+        {
+            // A group that is being written counts for nothing yet, but its bytes go to the disk.
+            SyncWritten(ulong.MaxValue);
+        }
+        catch (Exception e) when (e is RecoveryException or ObjectDisposedException)
+        {
+            // The log is poisoned; whoever needs it next is told.
+        }
+        finally
+        {
+            Volatile.Write(ref syncingAhead, 0);
+        }
     }
 
     /// <summary>Under the sync gate, so that no two syncs of one file overlap: the kernel reports an error to one of them only.</summary>
@@ -120,6 +155,7 @@ public sealed partial class LocalLog
         WritePart(bufferOffset, buffer.AsSpan(0, bufferUsed));
         bufferOffset += bufferUsed;
         bufferUsed = 0;
+        SyncAhead();
     }
 
     /// <summary>With an empty buffer: what is written is all of the log, less a group that is not complete.</summary>

@@ -16,7 +16,7 @@ namespace RecoveryVfs.RecoveryLog;
 /// </remarks>
 public sealed partial class LocalLog : IDisposable
 {
-    const long GrowthBytes = 1 << 20;
+    const long GrowthBytes = 1 << 20, SyncAheadBytes = 1 << 20;
 
     readonly ILogDisk disk;
     readonly string directory;
@@ -33,6 +33,7 @@ public sealed partial class LocalLog : IDisposable
     long attemptedEnd;       // no byte of the file at or beyond it was ever handed to a write of ours
     long capacity;           // the prewritten size of the current segment
     long prepareAt;          // when the end passes it, the next segment is prepared
+    long syncAheadAt;        // when what was written passes it, it is synced without anybody waiting
     long reserved;           // the sum of all reservations
     bool mustRoll;           // what lies beyond the end could not be wiped: the next append needs a new segment
     ulong appendedLsn;       // like lastLsn, but counting the records of an incomplete group
@@ -44,6 +45,7 @@ public sealed partial class LocalLog : IDisposable
     ulong lastLsn, writtenLsn, durableLsn;
     long writtenEnd;         // with writtenLsn, under the written lock
     long durableEnd;         // under the sync gate
+    int syncingAhead;        // 1 while that is queued or under way
     RecoveryException? poison;
     bool disposed;
 

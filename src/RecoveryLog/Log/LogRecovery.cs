@@ -43,6 +43,10 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
                 NoteSpare(path, name.AsSpan(6));
         }
         Segments.Sort(static (a, b) => a.FirstLsn.CompareTo(b.FirstLsn));
+        var wanted = Segments.Count > 0 ? options.SegmentBytesAfter(Segments[^1].FileBytes) : options.SegmentBytes;
+        var useless = Spares.Where((spare, i) => spare.Bytes != wanted || i >= options.SpareSegments).ToArray();
+        Litter.AddRange(useless.Select(spare => spare.Path));
+        Spares.RemoveAll(useless.Contains);
     }
 
     void NoteSpare(string path, ReadOnlySpan<char> number)
@@ -53,8 +57,8 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
         if (options.ReadOnly)
             return;
         using var spare = disk.Open(path, LogFileMode.Read);
-        if (digits.Length == number.Length && spare.SizeBytes == options.SegmentBytes && Spares.Count < options.SpareSegments)
-            Spares.Add((path, options.SegmentBytes));
+        if (digits.Length == number.Length)
+            Spares.Add((path, spare.SizeBytes));
         else
             Litter.Add(path);
     }
