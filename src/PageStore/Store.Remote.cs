@@ -51,11 +51,14 @@ public sealed partial class Store
         });
     }
 
-    /// <summary>Waits until the remote has everything that is in the log now, without forcing a request. Does nothing without a remote but sync.</summary>
-    public void SyncRemote()
+    /// <summary>
+    /// Waits until everything that is in the log now can be restored from the remote, without forcing a request; see <see cref="StoreRemote.WaitRestorable"/>. Without a remote
+    /// it only syncs.
+    /// </summary>
+    public void SyncRemote(TimeSpan? patience = null)
     {
         Sync();
-        Remote?.WhenShippedAsync(log.LastLsn).GetAwaiter().GetResult();
+        Remote?.WaitRestorable(log.LastLsn, patience ?? StoreRemote.OutagePatience);
     }
 
     /// <summary>Returns when the remote has a commit (durability=remote).</summary>

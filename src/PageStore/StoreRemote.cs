@@ -10,6 +10,11 @@ namespace RecoveryVfs.PageStore;
 public sealed partial class StoreRemote : IAsyncDisposable
 {
     static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
+    static readonly TimeSpan PatienceLook = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>How long an outage may last before who waits for the remote is told, unless he says otherwise.</summary>
+    internal static readonly TimeSpan OutagePatience = TimeSpan.FromSeconds(30);
+
     static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(10);
 
     readonly Store store;
@@ -82,6 +87,27 @@ public sealed partial class StoreRemote : IAsyncDisposable
     {
         await shipper.WhenShippedAsync(lsn, cancellation);
         if (State.NeedsHints) await UntilRestorableAsync(cancellation);
+    }
+
+    /// <summary>
+    /// Blocks until everything up to an LSN can be restored, letting the interval's own request bring it; but not through an outage that lasts
+    /// longer than <paramref name="patience"/>, and not when the remote says no, which only somebody's hand can change. Shipping goes on all the same.
+    /// </summary>
+    public void WaitRestorable(ulong lsn, TimeSpan patience)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
+        var shipped = WhenShippedAsync(lsn, limit.Token);
+        while (!((IAsyncResult)shipped).AsyncWaitHandle.WaitOne(PatienceLook))
+        {
+            if (State.Hindrance is not { } hindrance) continue;
+            var refused = State.Phase == ShipperPhase.Outage && hindrance.Why.InnerException is ObjectStoreException { IsTransient: false };
+            if (!refused && context.Time.GetUtcNow() - hindrance.Since < patience) continue;
+            limit.Cancel();
+            throw new RecoveryException(RecoveryError.Remote,
+                $"{Url} has everything up to LSN {State.ShippedLsn} of {lsn}: {hindrance.Why.Message.TrimEnd('.')}. What is left stays in the local log, and is shipped once that is "
+                + "mended (PRAGMA recovery_status).", hindrance.Why);
+        }
+        shipped.GetAwaiter().GetResult();
     }
 
     /// <summary>Throws when this writer has lost the log for good.</summary>

@@ -29,7 +29,7 @@ internal static class Pragmas
             case "recovery_durable_lsn":
                 return store.Lsn.Durable.ToString(CultureInfo.InvariantCulture);
             case "recovery_sync":
-                store.SyncRemote();
+                store.SyncRemote(Patience(value));
                 return store.Lsn.Durable.ToString(CultureInfo.InvariantCulture);
             case "recovery_remote":
                 return store.Remote?.Url ?? "none";
@@ -78,6 +78,11 @@ internal static class Pragmas
                 return null;
         }
     }
+
+    /// <summary>The value of <c>recovery_sync=SECONDS</c>; null for the usual (<c>=remote</c> says the same as nothing).</summary>
+    static TimeSpan? Patience(string? value) => value is null or "remote" ? null
+        : uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) ? TimeSpan.FromSeconds(seconds)
+        : throw new RecoveryException(RecoveryError.Invalid, $"recovery_sync={value}: give the seconds that an outage of the remote may last, or nothing (30).");
 
     static string VerifyRemote(PageStore.Store store)
     {

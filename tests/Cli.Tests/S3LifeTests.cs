@@ -69,6 +69,8 @@ public sealed class S3LifeTests : RemoteLifeTests
             var status = Shipped.Scalar(db, "PRAGMA recovery_status");
             Assert.Contains("remote_healthy: no", status);
             Assert.Contains("NoSuchBucket", status);
+            // Waiting would not bring a bucket.
+            Assert.Contains("NoSuchBucket", Assert.ThrowsAny<Exception>(() => Shipped.Execute(db, "PRAGMA recovery_sync")).Message);
             Shipped.Execute(db, "INSERT INTO t VALUES (1)");
         }
         Shipped.Close();
@@ -85,6 +87,10 @@ public sealed class S3LifeTests : RemoteLifeTests
             server.StopGateway();
             for (var i = 0; i < 50; i++) Shipped.Execute(db, "INSERT INTO t DEFAULT VALUES");
             Assert.True(SpinWait.SpinUntil(() => Shipped.Scalar(db, "PRAGMA recovery_status").Contains("remote_state: outage"), TimeSpan.FromSeconds(60)));
+            var outage = Assert.ThrowsAny<Exception>(() => Shipped.Execute(db, "PRAGMA recovery_sync=1")).Message;
+            Assert.Contains("can be reached", outage);
+            Assert.Contains("is shipped once", outage);
+            Assert.Contains("give the seconds", Assert.ThrowsAny<Exception>(() => Shipped.Execute(db, "PRAGMA recovery_sync=soon")).Message);
             server.StartGateway();
             Shipped.Execute(db, "PRAGMA recovery_sync");
             Assert.Contains("remote_healthy: yes", Shipped.Scalar(db, "PRAGMA recovery_status"));

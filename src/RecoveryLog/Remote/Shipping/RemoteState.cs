@@ -64,7 +64,20 @@ public sealed class RemoteState
     bool needsHints;
 
     /// <summary>Why the newest publication of hints failed; null when it did not.</summary>
-    public string? HintsError { get { lock (gate) return hintsError; } }
+    public string? HintsError { get { lock (gate) return hintsError?.Message; } }
+
+    /// <summary>What keeps commits from being restorable, and since when, if anything does that may pass or be mended.</summary>
+    public (RecoveryException Why, DateTimeOffset Since)? Hindrance
+    {
+        get
+        {
+            lock (gate)
+            {
+                if (outageSince is { } outage) return (lastError!, outage);
+                return hintsError is null ? null : (hintsError, hintsErrorSince);
+            }
+        }
+    }
 
     /// <summary>The newest proof that the remote can be restored, or its failure; null when there was none yet.</summary>
     public RemoteVerification? Verification { get { lock (gate) return verification; } }
@@ -81,7 +94,8 @@ public sealed class RemoteState
     /// </summary>
     public event Action<RecoveryException>? Troubled;
 
-    string? hintsError;
+    RecoveryException? hintsError;
+    DateTimeOffset hintsErrorSince;
     RemoteVerification? verification;
 
     /// <summary>Notes how the newest publication of hints ended: null when well.</summary>
@@ -91,7 +105,8 @@ public sealed class RemoteState
         lock (gate)
         {
             isNew = error is not null && hintsError is null;
-            hintsError = error?.Message;
+            if (isNew) hintsErrorSince = context.Time.GetUtcNow();
+            hintsError = error;
         }
         if (isNew) Troubled?.Invoke(error!);
     }
