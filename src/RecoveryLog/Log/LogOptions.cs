@@ -37,7 +37,7 @@ public sealed record LogOptions
     /// Dropped segments kept for reuse: rewriting a file is cheaper than making one. As many as gather between two flushes of the page store, so
     /// that a busy log makes no new ones; see <see cref="LocalLog.TrimSpares"/>.
     /// </summary>
-    public int SpareSegments { get; init; } = 5;
+    public int SpareSegments { get; init; } = 8;
 
     /// <summary>Prepare the next segment on the thread pool when the current one is half full.</summary>
     public bool PrepareInBackground { get; init; } = true;
