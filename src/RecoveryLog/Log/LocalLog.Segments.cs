@@ -209,8 +209,9 @@ public sealed partial class LocalLog
                     if (giveUp?.Invoke() == true)
                         throw new OperationCanceledException();
                     WriteZeros(made, at, Math.Min(bytes, at + GrowthBytes));
+                    // Bit by bit: a commit's sync must not stand in line behind all of it.
+                    made.SyncData();
                 }
-                made.SyncData();
             }
             disk.Rename(unfinished, path);
             return (path, bytes);

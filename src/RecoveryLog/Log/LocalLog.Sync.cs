@@ -73,7 +73,7 @@ public sealed partial class LocalLog
     /// </summary>
     void SyncAhead()
     {
-        if (!options.PrepareInBackground || bufferOffset < syncAheadAt)
+        if (!options.PrepareInBackground || bufferOffset < syncAheadAt || bufferOffset - Volatile.Read(ref durableEnd) < SyncAheadBytes)
             return;
         syncAheadAt = bufferOffset + SyncAheadBytes;
         if (Interlocked.Exchange(ref syncingAhead, 1) == 0)

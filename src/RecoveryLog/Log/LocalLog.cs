@@ -33,7 +33,7 @@ public sealed partial class LocalLog : IDisposable
     long attemptedEnd;       // no byte of the file at or beyond it was ever handed to a write of ours
     long capacity;           // the prewritten size of the current segment
     long prepareAt;          // when the end passes it, the next segment is prepared
-    long syncAheadAt;        // when what was written passes it, it is synced without anybody waiting
+    long syncAheadAt;        // until the end passes it, nothing is synced that nobody waits for
     long reserved;           // the sum of all reservations
     bool mustRoll;           // what lies beyond the end could not be wiped: the next append needs a new segment
     ulong appendedLsn;       // like lastLsn, but counting the records of an incomplete group
