@@ -31,6 +31,10 @@ internal sealed class Applier : IDisposable
         this.makeDurable = makeDurable;
         this.pending = pending;
         this.afterRound = afterRound;
+        Retry = () =>
+        {
+            lock (gate) Monitor.PulseAll(gate);
+        };
         thread = new Thread(Run) { IsBackground = true, Name = "recovery-applier" };
         thread.Start();
     }
@@ -52,6 +56,9 @@ internal sealed class Applier : IDisposable
     }
 
     bool hasWork;
+
+    /// <summary>Does not wait any longer after a failure. A delegate, since each commit hands it on.</summary>
+    public Action Retry { get; }
 
     /// <summary>Waits until every commit that is ready now has entered the page store and the after-round work was done once more.</summary>
     public void Drain()

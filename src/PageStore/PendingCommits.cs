@@ -21,6 +21,7 @@ internal sealed class PendingCommits(long budgetBytes)
     long bytes;
     int count;
     Exception? failure;
+    int outcomes;   // of the applier's rounds, so far
 
     public long BudgetBytes => budgetBytes;
     public long Bytes => Volatile.Read(ref bytes);
@@ -28,15 +29,22 @@ internal sealed class PendingCommits(long budgetBytes)
 
     static ulong KeyOf(uint database, uint page) => ((ulong)database << 32) | page;
 
-    /// <summary>Blocks while more is pending than the budget allows; throws what keeps the applier from going on.</summary>
-    public void WaitForRoom()
+    /// <summary>
+    /// Blocks while more is pending than the budget allows; throws what keeps the applier from going on. An earlier failure may be over (somebody made room): then
+    /// <paramref name="retry"/> has it try again, and what comes of that counts.
+    /// </summary>
+    public void WaitForRoom(Action retry)
     {
         if (Bytes <= budgetBytes) return;
+        int before;
+        bool hasFailed;
+        lock (gate) (before, hasFailed) = (outcomes, failure is not null);
+        if (hasFailed) retry();
         lock (gate)
         {
             while (bytes > budgetBytes)
             {
-                if (failure is not null) throw failure;
+                if (failure is not null && outcomes != before) throw failure;
                 Monitor.Wait(gate);
             }
         }
@@ -48,6 +56,7 @@ internal sealed class PendingCommits(long budgetBytes)
         lock (gate)
         {
             failure = error;
+            outcomes++;
             Monitor.PulseAll(gate);
         }
     }

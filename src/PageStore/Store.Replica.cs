@@ -124,7 +124,7 @@ public sealed partial class Store
         ObjectDisposedException.ThrowIf(disposed, this);
         if (record.Lsn != NextLsn)
             throw new RecoveryException(RecoveryError.Invalid, $"The replica {Directory} needs LSN {NextLsn} next and was given {record.Lsn}.");
-        if (record.Kind == RecordKind.PageCommit) pending.WaitForRoom();
+        if (record.Kind == RecordKind.PageCommit) pending.WaitForRoom(applier!.Retry);
         // An error below leaves it so.
         isInGroup = true;
         if (record.Lsn > unsettled?.Lsn) Announce(record.Lsn);

@@ -92,7 +92,7 @@ public sealed partial class Store : IDisposable
     public void Prepare(ReadOnlySpan<PageOverlay> overlays)
     {
         ThrowUnlessWritable();
-        pending.WaitForRoom();
+        pending.WaitForRoom(applier!.Retry);
         foreach (var overlay in overlays) Encode(overlay);
     }
 

@@ -56,6 +56,36 @@ public sealed class StoreTests : IDisposable
     }
 
     [Fact]
+    public void A_writer_goes_on_as_soon_as_there_is_room_again()
+    {
+        var disk = new TroubledDisk { Fills = path => path.Contains("/hints-", StringComparison.Ordinal) };
+        using var store = Store.Open(Options() with { Disk = disk, LogBytesBetweenFlushes = 1 << 20 });
+        var database = store.Create("a.db");
+        var random = new Random(1);
+        var bytes = new byte[1 << 18];
+        void Commit()
+        {
+            random.NextBytes(bytes);
+            using var overlay = store.BeginOverlay(database, database.Current);
+            overlay.Write(0, bytes);
+            store.Commit([overlay], durable: false);
+        }
+        for (var round = 0; round < 3; round++)
+        {
+            disk.IsFull = true;
+            var full = Assert.Throws<RecoveryException>(() =>
+            {
+                for (var i = 0; i < 1000; i++) Commit();
+            });
+            Assert.Equal(RecoveryError.Full, full.Error);
+            Assert.Contains("hints-", full.Message);
+            disk.IsFull = false;
+            Commit();
+        }
+        Assert.Empty(store.Verify(null, default));
+    }
+
+    [Fact]
     public void A_second_opening_names_the_holder()
     {
         using var store = Store.Open(Options());
