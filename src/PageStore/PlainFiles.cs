@@ -16,7 +16,7 @@ internal sealed class PlainNode(ulong fnode, string name, long size)
     public ulong LastLsn;
 
     /// <summary>A WAL, by its name.</summary>
-    public readonly bool IsWal = name.EndsWith("-wal", StringComparison.Ordinal);
+    public readonly bool IsWal = Wal.IsName(name);
     /// <summary>What it held before it was begun anew. A WAL keeps its size then, for all that SQLite knows (journal_size_limit cuts it); the rest reads as zeros.</summary>
     public long FormerSize;
     /// <summary>Where the page of the commit frame goes whose header was written last.</summary>
@@ -165,10 +165,9 @@ internal sealed class PlainFiles : IDisposable
     /// <summary>Whether a WAL may have one more valid commit after this write: it is the header of a commit frame, or the page behind one.</summary>
     static bool CanCompleteCommit(PlainNode node, long offset, ReadOnlySpan<byte> source)
     {
-        const int frameHeaderBytes = 24;
         var isPage = offset == node.CommitPageAt;
-        var isHeader = source.Length == frameHeaderBytes && source[4..8].IndexOfAnyExcept((byte)0) >= 0;
-        node.CommitPageAt = isHeader ? offset + frameHeaderBytes : -1;
+        var isHeader = source.Length == Wal.FrameHeaderBytes && source[4..8].IndexOfAnyExcept((byte)0) >= 0;
+        node.CommitPageAt = isHeader ? offset + Wal.FrameHeaderBytes : -1;
         return isHeader || isPage;
     }
 

@@ -18,7 +18,6 @@ namespace RecoveryVfs.PageStore;
 /// </remarks>
 internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? confirmed = null) : IDisposable
 {
-    const int HeaderBytes = 32, FrameHeaderBytes = 24;
     const uint Magic = 0x377f0682;
 
     readonly record struct Frame(uint Page, long At, uint Check1, uint Check2);
@@ -36,21 +35,21 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? co
     /// <summary>The newest commit; null when the WAL holds none.</summary>
     public WalView? View { get; private set; }
 
-    int FrameBytes => FrameHeaderBytes + frames!.PageSize;
+    int FrameBytes => Wal.FrameHeaderBytes + frames!.PageSize;
 
     /// <summary>Bytes were written; the file has them. Returns whether the view has changed.</summary>
     public bool Written(long offset, int length, ulong lsn)
     {
-        if (length > 0 && limit != long.MaxValue) limit = offset < HeaderBytes ? offset + length : Math.Max(limit, offset + length);
-        if (confirmed is not null && length > 0 && offset >= HeaderBytes && offset < committedEnd)
+        if (length > 0 && limit != long.MaxValue) limit = offset < Wal.HeaderBytes ? offset + length : Math.Max(limit, offset + length);
+        if (confirmed is not null && length > 0 && offset >= Wal.HeaderBytes && offset < committedEnd)
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"The log at LSN {lsn} overwrites a transaction that was found in a copy of a WAL, and that it never had: its writer died before. Read it again.");
-        if (offset < HeaderBytes) Begin();
-        if (frames is null) return View is null && offset < HeaderBytes;
+        if (offset < Wal.HeaderBytes) Begin();
+        if (frames is null) return View is null && offset < Wal.HeaderBytes;
         if (offset >= committedEnd) ForgetFrom(offset);
         var before = View;
         while (TryTakeFrame(lsn)) { }
-        return offset < HeaderBytes || !ReferenceEquals(before, View);
+        return offset < Wal.HeaderBytes || !ReferenceEquals(before, View);
     }
 
     /// <summary>A new header begins a new life of the WAL; what was committed before is in the main file by then.</summary>
@@ -60,8 +59,8 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? co
         View = null;
         uncommitted.Clear();
         pages = ImmutableDictionary<uint, long>.Empty;
-        Span<byte> header = stackalloc byte[HeaderBytes];
-        if (file.Read(0, header) < HeaderBytes) return;
+        Span<byte> header = stackalloc byte[Wal.HeaderBytes];
+        if (file.Read(0, header) < Wal.HeaderBytes) return;
         var magic = BinaryPrimitives.ReadUInt32BigEndian(header);
         var pageSize = BinaryPrimitives.ReadInt32BigEndian(header[8..]);
         if ((magic & ~1u) != Magic || pageSize is < 512 or > 65536 || (pageSize & (pageSize - 1)) != 0) return;
@@ -71,7 +70,7 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? co
         (salt1, salt2) = (BinaryPrimitives.ReadUInt32BigEndian(header[16..]), BinaryPrimitives.ReadUInt32BigEndian(header[20..]));
         frames = new WalFrames(new SpillFile(spillDirectory), pageSize);
         View = new WalView(frames, pages, 0, 0);
-        committedEnd = HeaderBytes;
+        committedEnd = Wal.HeaderBytes;
         buffer = new byte[FrameBytes];
     }
 
@@ -86,14 +85,14 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? co
     {
         var at = committedEnd + uncommitted.Count * (long)FrameBytes;
         if (limit < at + FrameBytes || file.SizeBytes < at + FrameBytes || file.Read(at, buffer) < FrameBytes) return false;
-        var header = buffer.AsSpan(0, FrameHeaderBytes);
+        var header = buffer.AsSpan(0, Wal.FrameHeaderBytes);
         var page = BinaryPrimitives.ReadUInt32BigEndian(header);
         if (page == 0 || BinaryPrimitives.ReadUInt32BigEndian(header[8..]) != salt1 || BinaryPrimitives.ReadUInt32BigEndian(header[12..]) != salt2) return false;
         var (c1, c2) = uncommitted.Count > 0 ? (uncommitted[^1].Check1, uncommitted[^1].Check2) : (check1, check2);
         (c1, c2) = Checksum(header[..8], c1, c2);
-        (c1, c2) = Checksum(buffer.AsSpan(FrameHeaderBytes), c1, c2);
+        (c1, c2) = Checksum(buffer.AsSpan(Wal.FrameHeaderBytes), c1, c2);
         if (c1 != BinaryPrimitives.ReadUInt32BigEndian(header[16..]) || c2 != BinaryPrimitives.ReadUInt32BigEndian(header[20..])) return false;
-        uncommitted.Add(new Frame(page, frames!.Append(buffer.AsSpan(FrameHeaderBytes)), c1, c2));
+        uncommitted.Add(new Frame(page, frames!.Append(buffer.AsSpan(Wal.FrameHeaderBytes)), c1, c2));
         var sizePages = BinaryPrimitives.ReadUInt32BigEndian(header[4..]);
         if (sizePages > 0) Commit(sizePages, lsn);
         return true;

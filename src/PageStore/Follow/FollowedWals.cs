@@ -6,7 +6,6 @@ namespace RecoveryVfs.PageStore;
 /// <summary>The WALs of a follower's databases: what is committed in them, for readers. Records are taken by one thread, views by any.</summary>
 internal sealed class FollowedWals : IDisposable
 {
-    const string Suffix = "-wal";
 
     readonly Store store;
     readonly Func<LiveFile, FollowedWal?> open;
@@ -57,11 +56,11 @@ internal sealed class FollowedWals : IDisposable
 
     void Open(LiveFile file, ulong lsn)
     {
-        if (file.Class != FileClass.Plain || !file.Name.EndsWith(Suffix, StringComparison.Ordinal)) return;
+        if (file.Class != FileClass.Plain || !Wal.IsName(file.Name)) return;
         if (open(file) is not { } wal) return;
-        wals[file.Fnode] = (file.Name[..^Suffix.Length], wal);
+        wals[file.Fnode] = (Wal.DatabaseOf(file.Name), wal);
         wal.Written(0, 0, lsn);
-        Publish(file.Name[..^Suffix.Length], wal);
+        Publish(Wal.DatabaseOf(file.Name), wal);
     }
 
     void Publish(string database, FollowedWal wal)

@@ -5,7 +5,6 @@ namespace RecoveryVfs.PageStore;
 /// <summary>Makes commits of records: gathers a group's parts by database, names databases, finds the transactions in WALs.</summary>
 internal sealed class TailRecords(LiveFiles live, bool withPages)
 {
-    const string WalSuffix = "-wal";
 
     sealed class Gathered(uint database)
     {
@@ -97,18 +96,18 @@ internal sealed class TailRecords(LiveFiles live, bool withPages)
         group.Clear();
     }
 
-    bool HasWal(string name) => live.Files.Any(f => f.Class == FileClass.Plain && f.SizeBytes > 0 && f.Name == name + WalSuffix);
+    bool HasWal(string name) => live.Files.Any(f => f.Class == FileClass.Plain && f.SizeBytes > 0 && f.Name == name + Wal.Suffix);
 
     void TakeWrite(in Record record, ulong epoch, List<TailedCommit> found)
     {
         var write = FileRecords.ReadWritten(record.Body);
         if (!wals.TryGetValue(write.Fnode, out var wal))
         {
-            if (live.Find(write.Fnode) is not { Class: FileClass.Plain } file || !file.Name.EndsWith(WalSuffix, StringComparison.Ordinal)) return;
+            if (live.Find(write.Fnode) is not { Class: FileClass.Plain } file || !Wal.IsName(file.Name)) return;
             wals.Add(write.Fnode, wal = new WalWrites(withPages));
         }
         if (!wal.Take(write, record.Body.Length, out var commit)) return;
-        var name = live.Find(write.Fnode)!.Name[..^WalSuffix.Length];
+        var name = Wal.DatabaseOf(live.Find(write.Fnode)!.Name);
         found.Add(Event(record, epoch, TailedKind.WalCommit, IdOf(name), name) with
         {
             Pages = commit.Pages,

@@ -10,8 +10,6 @@ namespace RecoveryVfs.PageStore;
 /// </summary>
 internal sealed class WalWrites(bool withPages)
 {
-    const int HeaderBytes = 32, FrameHeaderBytes = 24;
-
     readonly SortedDictionary<long, TailedPage> frames = [];
     long headerAt = -1, bytes;
     uint page, sizePages;
@@ -21,9 +19,9 @@ internal sealed class WalWrites(bool withPages)
     {
         commit = default;
         bytes += recordBytes;
-        if (write.Offset == 0 && write.Bytes.Length == HeaderBytes) Forget();
-        else if (write.Offset >= HeaderBytes && write.Bytes.Length == FrameHeaderBytes) TakeHeader(write);
-        else if (write.Offset == headerAt + FrameHeaderBytes && headerAt >= 0 && IsPageSize(write.Bytes.Length)) return TakePage(write, out commit);
+        if (write.Offset == 0 && write.Bytes.Length == Wal.HeaderBytes) Forget();
+        else if (write.Offset >= Wal.HeaderBytes && write.Bytes.Length == Wal.FrameHeaderBytes) TakeHeader(write);
+        else if (write.Offset == headerAt + Wal.FrameHeaderBytes && headerAt >= 0 && IsPageSize(write.Bytes.Length)) return TakePage(write, out commit);
         return false;
     }
 

@@ -14,7 +14,6 @@ namespace RecoveryVfs.PageStore;
 /// </remarks>
 internal sealed class ViewedWals : IDisposable
 {
-    const string Suffix = "-wal";
 
     sealed class Copy(ILogFile file, bool isWhole, long confirmed)
     {
@@ -45,7 +44,7 @@ internal sealed class ViewedWals : IDisposable
         }
     }
 
-    static bool IsWal(LiveFile file) => file.Class == FileClass.Plain && file.Name.EndsWith(Suffix, StringComparison.Ordinal);
+    static bool IsWal(LiveFile file) => file.Class == FileClass.Plain && Wal.IsName(file.Name);
 
     string PathOf(ulong fnode) => Path.Combine(directory, fnode.ToString("x16"));
 
