@@ -80,6 +80,7 @@ internal static class FollowedPragmas
                 if (Stopwatch.GetElapsedTime(started) > WaitPatience)
                     throw TooLate($"The store {view.Directory}", reader.Lsn, lsn, $"Its writer: {view.Holder ?? "none"}.");
             }
+            // The writer knows nothing of its readers, so nobody would wake this one.
             Thread.Sleep(LookInterval);
         }
     }
