@@ -77,6 +77,45 @@ public sealed class LocalLogTests
     }
 
     [Fact]
+    public void Segments_grow_with_the_log_and_their_spares_survive_reopening()
+    {
+        var disk = new PowerLossDisk();
+        var options = Small with { SegmentBytes = 32768, FirstSegmentBytes = 4096 };
+        long[] Sizes(string name) => [.. disk.Files.Where(f => f.Contains(name, StringComparison.Ordinal)).Select(f => disk.Contents(f).LongLength)];
+        ulong last;
+        using (var log = Open(disk, options))
+        {
+            for (var i = 0; i < 90; i++) log.Append(RecordKind.PageCommit, new byte[900]);
+            Assert.Equal([4096, 16384, 32768, 32768], Sizes(".log"));
+            log.DropBefore(log.LastLsn);
+            log.Sync(log.LastLsn);
+            Assert.Equal([32768], Sizes("spare-"));
+            last = log.LastLsn;
+        }
+        using (Open(disk, options, last)) Assert.Equal([32768], Sizes("spare-"));
+        // One of another size would never be used.
+        using (Open(disk, options with { SegmentBytes = 16384 }, last)) Assert.Empty(Sizes("spare-"));
+    }
+
+    [Fact]
+    public void Much_that_nobody_waits_for_is_synced_all_the_same()
+    {
+        var disk = new PowerLossDisk();
+        var options = Small with { SegmentBytes = 16 << 20, FirstSegmentBytes = 16 << 20, PrepareInBackground = true };
+        using var log = Open(disk, options);
+        for (var i = 0; i < 100; i++) log.Append(RecordKind.PageCommit, new byte[30_000]);
+        Assert.True(SpinWait.SpinUntil(() => log.DurableLsn > 0, TimeSpan.FromSeconds(30)));
+
+        disk.Fail(DiskCall.SyncData, 1, RecoveryError.IoSync, ".log");
+        var refused = Assert.Throws<RecoveryException>(() =>
+        {
+            for (var i = 0; i < 100_000; i++) log.Append(RecordKind.PageCommit, new byte[30_000]);
+        });
+        Assert.Contains("Injected: SyncData", refused.Message);
+        Assert.Contains("Reopen", refused.Message);
+    }
+
+    [Fact]
     public void A_group_is_there_whole_or_not_at_all()
     {
         var disk = new PowerLossDisk();

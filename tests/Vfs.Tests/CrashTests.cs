@@ -119,6 +119,28 @@ public sealed class CrashTests(ITestOutputHelper output)
         foreach (var image in images) Check(image, options);
     });
 
+    /// <summary>A frame that overwrites is in the log before it is written; when the write fails, the log has to take it back.</summary>
+    [Theory]
+    [InlineData(1), InlineData(2)]
+    public void A_commit_that_could_not_be_written_over_a_rolled_back_one_is_not_in_the_log(int write)
+    {
+        using var store = new TestStore();
+        using var disk = new SimulatedDisk(store);
+        var db = store.Open();
+        db.Do("PRAGMA page_size=512; " + Schema + "; PRAGMA journal_mode=wal; PRAGMA cache_size=4; PRAGMA wal_autocheckpoint=0; UPDATE a SET v=v;"
+            + "BEGIN; UPDATE a SET pad=randomblob(400); ROLLBACK");
+        disk.Disk.Fail(DiskCall.Write, write, RecoveryError.IoWrite, "/files/");
+        Assert.StartsWith("!", db.Try("UPDATE ver SET n=n+1"));
+        const string content = "SELECT n FROM ver; SELECT id, v, pad FROM a; PRAGMA integrity_check";
+        db.Do("PRAGMA recovery_lsn");
+        Assert.StartsWith("0 ", InTheLog(disk.Disk, "", content));
+        Assert.Equal(db.Do(content), InTheLog(disk.Disk, "", content));
+        db.Do("UPDATE ver SET n=n+1");
+        Assert.StartsWith("1 ", InTheLog(disk.Disk, "", content));
+        Assert.Equal(db.Do(content), InTheLog(disk.Disk, "", content));
+        store.Close();
+    }
+
     static void Check(Image image, string options)
     {
         using var copy = new TestStore(options);

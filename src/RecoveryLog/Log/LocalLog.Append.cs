@@ -213,6 +213,7 @@ public sealed partial class LocalLog
             options.OnAppended!(new Record(r.Lsn, r.Kind, r.Flags, r.Time, r.Undurable, groupBodies.WrittenSpan.Slice(r.BodyStart, r.BodyLength)));
         if (End >= prepareAt)
             PrepareInBackground();
+        SyncAhead();
         return appendedLsn;
     }
 

@@ -84,7 +84,6 @@ public sealed partial class LocalLog
     {
         try
         {
-            // A group that is being written counts for nothing yet, but its bytes go to the disk.
             SyncWritten(ulong.MaxValue);
         }
         catch (Exception e) when (e is RecoveryException or ObjectDisposedException)
@@ -155,7 +154,6 @@ public sealed partial class LocalLog
         WritePart(bufferOffset, buffer.AsSpan(0, bufferUsed));
         bufferOffset += bufferUsed;
         bufferUsed = 0;
-        SyncAhead();
     }
 
     /// <summary>With an empty buffer: what is written is all of the log, less a group that is not complete.</summary>
