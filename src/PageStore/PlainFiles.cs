@@ -54,18 +54,25 @@ internal sealed class PlainFiles : IDisposable
     readonly string directory;
     readonly LocalLog log;
     readonly Func<ulong> newFnode;
+    readonly Action beforeWrite;
     readonly Lock gate = new();
     readonly Dictionary<string, PlainNode> byName = new(StringComparer.Ordinal);
     readonly Lock unlinkGate = new();
     readonly Queue<(ulong Fnode, ulong Lsn)> unlinks = new();
     readonly HashSet<PlainNode> dirty = [];
 
-    public PlainFiles(ILogDisk disk, string directory, LocalLog log, Func<ulong> newFnode)
+    /// <param name="disk">Where the files are.</param>
+    /// <param name="directory">Their directory.</param>
+    /// <param name="log">Where every change is recorded.</param>
+    /// <param name="newFnode">Numbers new files.</param>
+    /// <param name="beforeWrite">Called before something is written, with no lock held: may wait for room in the log.</param>
+    public PlainFiles(ILogDisk disk, string directory, LocalLog log, Func<ulong> newFnode, Action beforeWrite)
     {
         this.disk = disk;
         this.directory = directory;
         this.log = log;
         this.newFnode = newFnode;
+        this.beforeWrite = beforeWrite;
     }
 
     string PathOf(ulong fnode) => Path.Combine(directory, fnode.ToString("x16"));
@@ -121,6 +128,7 @@ internal sealed class PlainFiles : IDisposable
 
     public void Write(PlainNode node, long offset, ReadOnlySpan<byte> source)
     {
+        beforeWrite();
         lock (node.Gate)
         {
             if (node.IsWal && offset == 0 && node.Size > 0 && !node.Deleted)

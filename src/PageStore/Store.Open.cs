@@ -8,8 +8,6 @@ public sealed partial class Store
     // At a clean close, fewer bytes of pages than this are left to the next open's replay instead of being flushed: both cost milliseconds.
     const long ReplayBytesAtClose = 1 << 20;
     const int SparesAtClose = 1;
-    // The log must have grown by this much before what could not be dropped is tried again.
-    const long RetryGrowthBytes = 16 << 20;
 
     readonly LiveFiles live = new();
     bool checkpointWanted;
@@ -18,7 +16,7 @@ public sealed partial class Store
 
     Store(StoreOptions options, IDisposable? storeLock, IPageStore pages)
     {
-        this.options = options;
+        this.options = options = options.WithinLogBound();
         this.storeLock = storeLock;
         this.pages = pages;
         pending = new PendingCommits(options.PendingBytes);
@@ -115,7 +113,7 @@ public sealed partial class Store
         if (applied > log.LastLsn)
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"The pages in {Directory} hold commits up to LSN {applied}, but the log ends at {log.LastLsn}. Files of different times were mixed; restore the store.");
-        files = new PlainFiles(options.Disk, Path.Combine(Directory, "files"), log, live.NewFnode);
+        files = new PlainFiles(options.Disk, Path.Combine(Directory, "files"), log, live.NewFnode, KeepLogShort);
         files.Adopt(live.Files.Where(f => f.Class == FileClass.Plain).Select(f => (f.Fnode, f.Name, f.SizeBytes)));
         recorder?.Attach(log, live.NewFnode, live);
         applier = new Applier(new PageApplier(pages, pending), log.Sync, pending, AfterRound);
@@ -157,12 +155,43 @@ public sealed partial class Store
     {
         files.UnlinkDeleted();
         var wanted = Volatile.Read(ref checkpointWanted);
-        var size = log.SizeBytes;
-        if (!wanted && (size < options.LogBytesBetweenFlushes || size < sizeAtCheckpoint + RetryGrowthBytes)) return;
+        if (!wanted && !IsLogLong) return;
         CheckpointNow();
         CollectGarbageInBackground();
         if (wanted) Volatile.Write(ref checkpointWanted, false);
-        sizeAtCheckpoint = log.SizeBytes;
+        Volatile.Write(ref sizeAtCheckpoint, log.SizeBytes);
+    }
+
+    /// <summary>Whether a checkpoint would drop log. What the last one could not drop is tried again when as much again as half of what calls for one has come.</summary>
+    bool IsLogLong
+    {
+        get
+        {
+            var size = log.SizeBytes;
+            return size >= options.LogBytesBetweenFlushes && size >= Volatile.Read(ref sizeAtCheckpoint) + (options.LogBytesBetweenFlushes / 2);
+        }
+    }
+
+    /// <summary>
+    /// Before something is written, and with no lock held: has a long log shortened in the background, and waits for that when half of the bound is
+    /// reached. Writers that are faster than the page store's disk are slowed so, and not refused.
+    /// </summary>
+    void KeepLogShort()
+    {
+        if (!IsLogLong) return;
+        if (log.SizeBytes < options.MaxLocalLogBytes / 2)
+        {
+            applier!.Notify();
+            return;
+        }
+        try
+        {
+            applier!.Drain();
+        }
+        catch (RecoveryException)
+        {
+            // Pages cannot enter the page store: the log takes what it may, and then says so.
+        }
     }
 
     void CheckpointNow()

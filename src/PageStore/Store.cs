@@ -93,6 +93,7 @@ public sealed partial class Store : IDisposable
     {
         ThrowUnlessWritable();
         pending.WaitForRoom(applier!.Retry);
+        KeepLogShort();
         foreach (var overlay in overlays) Encode(overlay);
     }
 
@@ -132,7 +133,9 @@ public sealed partial class Store : IDisposable
         var parts = (int)(overlay.PageBytes / PageCommitFormat.PartBytes) + 2;
         var wanted = LocalLog.SpaceFor(overlay.PageBytes + overlay.Pages.Count * 11L + parts * (long)PageCommitFormat.HeaderBytes, parts);
         // In steps, so that a checkpoint of many pages does not come here for each of them.
-        if (overlay.Reservation is null || overlay.Reservation.Bytes < wanted) SetReservation(overlay, wanted + (wanted / 2));
+        if (overlay.Reservation is not null && overlay.Reservation.Bytes >= wanted) return;
+        KeepLogShort();
+        SetReservation(overlay, wanted + (wanted / 2));
     }
 
     internal static void DropEncoded(PageOverlay overlay)

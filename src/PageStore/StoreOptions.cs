@@ -43,4 +43,12 @@ public sealed record StoreOptions
 
     /// <summary>The source of time.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>With a small bound of the log, what fills it and what empties it go by smaller steps.</summary>
+    internal StoreOptions WithinLogBound() => this with
+    {
+        LogBytesBetweenFlushes = Math.Min(LogBytesBetweenFlushes, MaxLocalLogBytes / 4),
+        PendingBytes = Math.Min(PendingBytes, MaxLocalLogBytes / 4),
+        SegmentBytes = Math.Min(SegmentBytes, Math.Max(MaxLocalLogBytes / 16, 64 << 10)),
+    };
 }

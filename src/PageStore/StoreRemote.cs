@@ -97,7 +97,7 @@ public sealed partial class StoreRemote : IAsyncDisposable
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
         var shipped = WhenShippedAsync(lsn, limit.Token);
-        while (!((IAsyncResult)shipped).AsyncWaitHandle.WaitOne(PatienceLook))
+        while (Task.WaitAny([shipped], PatienceLook) < 0)
         {
             if (State.Hindrance is not { } hindrance) continue;
             var refused = State.Phase == ShipperPhase.Outage && hindrance.Why.InnerException is ObjectStoreException { IsTransient: false };

@@ -142,8 +142,9 @@ public sealed class StoreViewTests : IDisposable
         for (var i = 0; i < 1500; i++)
         {
             StoreTests.Transaction(random, writer, model);
+            var written = writer.Log.WrittenLsn;
             using var reader = view.Read();
-            Assert.Equal(writer.Log.WrittenLsn, reader.Lsn);
+            Assert.InRange(reader.Lsn, written, writer.Log.WrittenLsn);
             if (i % 150 == 149) writer.Checkpoint();
             if (i % 100 != 0) continue;
             Compare(reader);
@@ -294,13 +295,12 @@ public sealed class StoreViewTests : IDisposable
             for (var i = 0; i < 60; i++) StoreTests.Transaction(random, writer, model);
             writer.Checkpoint();
         }
-        var blob = Directory.EnumerateFiles(Path.Combine(Options().Directory, "pages"), "*.blob").MaxBy(f => new FileInfo(f).Length)!;
-        using (var file = new FileStream(blob, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite))
+        // Everywhere: some of what is there may be garbage.
+        foreach (var blob in Directory.EnumerateFiles(Path.Combine(Options().Directory, "pages"), "*.blob"))
         {
-            file.Position = file.Length / 2;
-            var b = file.ReadByte();
-            file.Position--;
-            file.WriteByte((byte)(b ^ 0x10));
+            var bytes = File.ReadAllBytes(blob);
+            for (var at = 300; at < bytes.Length; at += 300) bytes[at] ^= 0x10;
+            File.WriteAllBytes(blob, bytes);
         }
         var problems = new List<string>();
         try

@@ -57,6 +57,25 @@ public class FailureTests
         Assert.Equal("1", Rows(store));
     }
 
+    [Theory]
+    [InlineData("delete", "8M"), InlineData("wal", "8M"), InlineData("wal; PRAGMA wal_autocheckpoint=0", "8M")]
+    [InlineData("delete", "40M"), InlineData("wal", "40M")]
+    public void A_small_bound_of_the_log_slows_small_commits_and_fails_none(string mode, string bound)
+    {
+        using var store = new TestStore("max-local-log=" + bound);
+        var db = store.Open();
+        db.Do($"PRAGMA synchronous=off; PRAGMA journal_mode={mode}; CREATE TABLE t(id INTEGER PRIMARY KEY, x)");
+        const int Commits = 1_500, Rows = 200;
+        for (var i = 0; i < Commits; i++)
+        {
+            var answer = db.Try($"INSERT OR REPLACE INTO t VALUES({i % Rows}, randomblob(60000))");
+            Assert.True(answer.Length == 0, $"commit {i}: {answer} {Recovery.LastError}");
+        }
+        Assert.Equal($"{Rows} ok", db.Do("SELECT count(*) FROM t; PRAGMA integrity_check"));
+        var log = new DirectoryInfo(store.PathOf(".recovery")).GetFiles("*.log", SearchOption.AllDirectories).Sum(f => f.Length);
+        Assert.True(log <= int.Parse(bound[..^1]) << 20, $"{log} bytes of log");
+    }
+
     [Fact]
     public void A_damaged_page_is_an_error_not_data()
     {

@@ -81,6 +81,7 @@ public sealed partial class LocalLog
         appendedLsn = lastLsn = writtenLsn = durableLsn = last;
         StartAt(end);
         durableEnd = end;
+        CountBytes();
     }
 
     void TakeOverSpares(LogRecovery recovery)

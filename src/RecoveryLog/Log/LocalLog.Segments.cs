@@ -4,6 +4,7 @@ namespace RecoveryVfs.RecoveryLog;
 public sealed partial class LocalLog
 {
     readonly Lock spareLock = new();
+    long sizeBytes;                                                  // of all segments; changes under segmentsLock
     List<LogSegment> segments = [];                                  // under segmentsLock; the last is the current one
     readonly List<LogHold> holds = [];                               // under segmentsLock
     readonly Stack<(string Path, long Bytes)> spares = new();        // under spareLock
@@ -75,7 +76,11 @@ public sealed partial class LocalLog
         CheckBound(target - capacity);
         WriteZeros(file, capacity, target);
         capacity = target;
-        current.FileBytes = target;
+        lock (segmentsLock)
+        {
+            current.FileBytes = target;
+            CountBytes();
+        }
     }
 
     /// <summary>Under the append lock: syncs the current segment and goes on in a new one with at least so many bytes.</summary>
@@ -146,6 +151,7 @@ public sealed partial class LocalLog
                 segments.RemoveAt(segments.Count - 1);
             current.LastLsn = next.FirstLsn - 1;
             segments.Add(next);
+            CountBytes();
         }
         current = next;
         StartAt(SegmentFormat.HeaderBytes);
@@ -310,6 +316,7 @@ public sealed partial class LocalLog
                     dropped.Add(segments[0]);
                     segments.RemoveAt(0);
                 }
+                CountBytes();
             }
             if (dropped.Count > 0)
                 Recycle(dropped);
@@ -345,12 +352,12 @@ public sealed partial class LocalLog
             spares.Push(spare);
     }
 
-    long SumOfSegments()
+    void CountBytes()
     {
         long sum = 0;
         foreach (var segment in segments)
             sum += segment.FileBytes;
-        return sum;
+        Volatile.Write(ref sizeBytes, sum);
     }
 
     void CheckBound(long more)
@@ -359,7 +366,7 @@ public sealed partial class LocalLog
             return;
         lock (segmentsLock)
         {
-            var size = SumOfSegments();
+            var size = sizeBytes;
             if (size + more <= options.MaxLogBytes)
                 return;
             LogHold? oldest = null;

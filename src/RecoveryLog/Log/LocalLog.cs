@@ -86,14 +86,7 @@ public sealed partial class LocalLog : IDisposable
     }
 
     /// <summary>Bytes of the segment files, spares not counted.</summary>
-    public long SizeBytes
-    {
-        get
-        {
-            lock (segmentsLock)
-                return SumOfSegments();
-        }
-    }
+    public long SizeBytes => Volatile.Read(ref sizeBytes);
 
     /// <summary>Why the log takes no more records, or null when it does.</summary>
     public RecoveryException? Poison => Volatile.Read(ref poison);
