@@ -15,7 +15,7 @@ internal sealed class RemoteAmplificationCase : Case
 
     public override void Run(Place place, Report report)
     {
-        var side = new RemoteSide(place.Ours.PathOf("store"), RemoteServer.NewDirectoryUrl());
+        var side = new RemoteSide(place.Ours.PathOf("store"), new Uri(place.Ours.PathOf("remote")).AbsoluteUri);
         var more = place.Quick ? QuickHintsBytes : "";
         var rows = side.Fill(place.Pick(200, 16), more);
         using var connection = side.Open(more: more, synchronous: "OFF");

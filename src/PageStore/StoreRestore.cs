@@ -82,7 +82,7 @@ public static class StoreRestore
     {
         var hints = plan.Hints.Hints;
         await PlaceFilesAsync(plan, options, parallelism, progressed, cancellation);
-        Store.BeginReplica(options, hints);
+        if (!plan.IsFromBeginning) Store.BeginReplica(options, hints);
         var store = Store.OpenReplica(options);
         store.SetReplicaSource(hints.LogId, plan.Epoch);
         return store;

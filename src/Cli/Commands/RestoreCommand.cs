@@ -138,9 +138,10 @@ internal sealed class RestoreCommand : CliCommand
         to.Result(report, Results.Json.Restore, r =>
         {
             to.Line($"Would restore {plan.Target} to {r.File ?? r.Store}");
-            to.Line($"  from hints of LSN {r.HintsLsn} ({Text.Time(Text.FromMs(plan.Hints.Header.TimeMs))}); the remote ends at LSN {end.LastLsn.ToString(CultureInfo.InvariantCulture)}");
+            var from = plan.IsFromBeginning ? "the beginning of the log" : $"hints of LSN {r.HintsLsn} ({Text.Time(Text.FromMs(plan.Hints.Header.TimeMs))})";
+            to.Line($"  from {from}; the remote ends at LSN {end.LastLsn.ToString(CultureInfo.InvariantCulture)}");
             to.Line($"  fetching {Text.Count(r.Extents, "extent")} and {Text.Count(r.Segments, "segment")}, {Text.Bytes(r.FetchedBytes)}");
-            to.Line($"  databases at those hints: {(r.Databases.Count == 0 ? "none" : string.Join(", ", r.Databases))}");
+            if (!plan.IsFromBeginning) to.Line($"  databases at those hints: {(r.Databases.Count == 0 ? "none" : string.Join(", ", r.Databases))}");
         });
         return ExitCode.Ok;
     }

@@ -23,7 +23,7 @@ internal sealed class VerifyCommand : CliCommand
         parallelism = With(new Option<int>("--parallelism") { HelpName = "N", Description = "Objects fetched at a time (default 8).", DefaultValueFactory = _ => 8 });
         About = """
             Restores the newest state into a temporary directory, reads every page back and compares with the checksums that the writer logged; then
-            fetches the extents of all older hints, and follows the log from the oldest hints to its end. Needs as much disk as a restore.
+            fetches the extents of all older hints, and follows the log from there, or from its beginning, to its end. Needs as much disk as a restore.
             The checksums printed are those of `PRAGMA recovery_verify` and `recovery databases` at the same LSN.
             """;
         Examples = ["recovery verify s3://bucket/app", "recovery verify file:///backup/app --sample"];
@@ -102,6 +102,14 @@ internal sealed class VerifyCommand : CliCommand
             }
             if (pinned.Count == 0) oldest = each;
             newer = lsn;
+        }
+        try
+        {
+            oldest = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, 0, cancellation);
+        }
+        catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)
+        {
+            // The log's beginning was collected.
         }
         var bytes = await FetchAsync(remote, [.. others.Values], directory, parallelism, cancellation);
         using (var progress = new Progress("reading the log", oldest.Segments.Sum(s => s.SizeBytes)))

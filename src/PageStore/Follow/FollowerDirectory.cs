@@ -76,11 +76,10 @@ internal static class FollowerDirectory
 
     static async Task<RemoteLogEnd?> FillAsync(RemoteContext context, StoreObject store, FollowerOptions options, CancellationToken cancellation)
     {
-        if (store.FirstLsn == 1 && await context.HintsUpToAsync(store, ulong.MaxValue, cancellation) is null
-            && await context.PlaceOfAsync(store, 1, cancellation) is not null) return null;
         while (true)
         {
             var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest, cancellation: cancellation);
+            if (plan.IsFromBeginning) return null;
             try
             {
                 await StoreRestore.PlaceFilesAsync(plan, options.Store, options.Parallelism, static _ => { }, cancellation);

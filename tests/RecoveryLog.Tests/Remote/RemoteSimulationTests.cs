@@ -223,17 +223,19 @@ sealed partial class RemoteHistory
         // Those that every listing shows by now.
         ulong hintsBefore = hints.Where(h => h.At < loop.Time.GetUtcNow() - faults.StaleBy).Select(h => h.Lsn).DefaultIfEmpty().Max();
         ulong atLeast = acknowledged, end = shadow.Count == 0 ? 0 : LastLsn();
-        var target = random.Next(3) switch
+        var target = random.Next(4) switch
         {
             0 => RestoreTarget.Newest,
             1 => RestoreTarget.At((ulong)random.NextInt64((long)hintsBefore, (long)Math.Max(hintsBefore, end) + 1)),
+            // Before the hints that retention keeps it may be gone.
+            2 => RestoreTarget.At((ulong)random.NextInt64(1, (long)Math.Max(1, end) + 1)),
             _ => RestoreTarget.At(loop.Time.GetUtcNow() - TimeSpan.FromSeconds(random.Next(30))),
         };
         ToyRestore restored;
         var began = loop.Time.GetUtcNow();
         try { restored = await ToyRestore.RunAsync(await RestorePlanner.PlanAsync(context, target), Scratch); }
         catch (RecoveryException e) when (!IsFair(e)) { throw new Exception($"restoring {target}, begun {began:T}, ended {loop.Time.GetUtcNow():T}, newest hints {hintsBefore}, end {end}", e); }
-        catch (RecoveryException e) when (IsFair(e) && (e.Error != RecoveryError.NotFound || hintsBefore == 0 || target.TimeMs is not null)) { return; }
+        catch (RecoveryException e) when (IsFair(e) && (e.Error != RecoveryError.NotFound || hintsBefore == 0 || target.TimeMs is not null || target.Lsn < hintsBefore)) { return; }
         Restores++;
         var expected = new ToyState();
         Replay((in Record r) => expected.Apply(r), restored.Lsn);

@@ -89,13 +89,61 @@ public sealed class RestoreTests
         Assert.Contains("store.json", e.Message);
         var machine = NewMachine().Open(mayCreate: true);
         await machine.Shipper.WaitShippedAsync(machine.Commit());
-        e = await Assert.ThrowsAsync<RecoveryException>(() => RestoreAsync(RestoreTarget.Newest));
-        Assert.Equal(RecoveryError.NotFound, e.Error);
-        Assert.Contains("not an empty database", e.Message);
         await machine.PublishAsync();
         e = await Assert.ThrowsAsync<RecoveryException>(() => RestoreAsync(RestoreTarget.At(99)));
         Assert.Equal(RecoveryError.NotFound, e.Error);
         Assert.Contains("ends at 1", e.Message);
+        await machine.Shipper.WaitShippedAsync(machine.Commit());
+        bucket.Delete(bucket.Names.Single(n => n.StartsWith(RemoteNames.Hints, StringComparison.Ordinal)));
+        bucket.Delete(RemoteNames.Segment(1));
+        e = await Assert.ThrowsAsync<RecoveryException>(() => RestoreAsync(RestoreTarget.Newest));
+        Assert.Equal(RecoveryError.NotFound, e.Error);
+        Assert.Contains("not an empty database", e.Message);
+        await machine.CloseAsync();
+    });
+
+    [Fact]
+    public void Every_commit_before_the_first_hints_is_reachable_as_long_as_retention_says() => loop.Run(async () =>
+    {
+        var machine = NewMachine().Open(mayCreate: true);
+        var began = loop.Time.GetUtcNow();
+        await Pass(60);
+        var states = new SortedDictionary<ulong, string>();
+        for (int i = 0; i < 5; i++)
+        {
+            states[machine.Commit()] = machine.State.Describe();
+            await machine.Shipper.WaitShippedAsync(machine.Log.LastLsn);
+        }
+        async Task CheckAsync()
+        {
+            foreach (var (lsn, state) in states)
+            {
+                var restored = await RestoreAsync(RestoreTarget.At(lsn));
+                Assert.Equal((lsn, state), (restored.Lsn, restored.State.Describe()));
+            }
+        }
+        Assert.Equal(states.Last().Value, (await RestoreAsync(RestoreTarget.Newest)).State.Describe());
+        await CheckAsync();
+        machine.Flush();
+        machine.Commit();
+        await machine.PublishAsync();
+        await CheckAsync();
+        var e = await Assert.ThrowsAsync<RecoveryException>(() => RestoreAsync(RestoreTarget.At(began)));
+        Assert.Equal(RecoveryError.NotFound, e.Error);
+        Assert.Contains("there was nothing yet", e.Message);
+        Assert.Equal(machine.State.Describe(), (await RestoreAsync(RestoreTarget.Newest, hints: 0)).State.Describe());
+
+        var retention = new Retention { Keep = TimeSpan.FromMinutes(15), KeepHints = 1, ReaderGrace = TimeSpan.FromMinutes(5) };
+        await Pass(600);
+        machine.Commit();
+        await machine.PublishAsync();
+        await machine.Collector.CollectAsync(retention);
+        await CheckAsync();
+        await LiveAsync(machine, 6, pause: 600);
+        Assert.Contains((await machine.Collector.CollectAsync(retention)).Deletions, d => d.Name != RemoteNames.Segment(1) && d.Name.StartsWith(RemoteNames.Segments, StringComparison.Ordinal));
+        e = await Assert.ThrowsAsync<RecoveryException>(() => RestoreAsync(RestoreTarget.At(states.First().Key)));
+        Assert.Equal(RecoveryError.NotFound, e.Error);
+        Assert.Contains("any more", e.Message);
         await machine.CloseAsync();
     });
 

@@ -28,7 +28,7 @@ public sealed class CollectionPlan
     /// <summary>What goes.</summary>
     public IEnumerable<CollectionItem> Deletions => items.Where(i => i.Delete);
 
-    /// <summary>The oldest hints that stay.</summary>
+    /// <summary>The oldest hints that stay; 0 when the log stays from its beginning.</summary>
     public ulong OldestHintsLsn { get; private set; }
 
     /// <summary>
@@ -57,6 +57,9 @@ public sealed class CollectionPlan
             return plan;
         }
         var now = hints.Max(h => h.Published);
+        // States before the first hints are restored from the log's beginning, which is no object: its name is empty.
+        if (RemoteHints.Beginning(store) is not null && segments.Count > 0 && segments[0].Name == RemoteNames.Segment(store.FirstLsn))
+            hints.Add((0, "", segments[0].Modified, 0));
         var needs = new Needs();
         await plan.JudgeHintsAsync(context, store, cache, hints, retention, now, pins, needs, cancellation);
         plan.JudgeExtents(extents, needs, epoch, now - retention.ReaderGrace, isKnown);
@@ -98,13 +101,14 @@ public sealed class CollectionPlan
         {
             if (!reasons.TryGetValue(lsn, out string? why))
             {
-                items.Add(new(name, size, true, $"hints of LSN {lsn}, published {published:u}, are out of retention"));
+                if (name.Length > 0) items.Add(new(name, size, true, $"hints of LSN {lsn}, published {published:u}, are out of retention"));
                 continue;
             }
-            items.Add(new(name, size, false, why));
+            if (name.Length > 0) items.Add(new(name, size, false, why));
             if (lsn < oldest) continue;
             // A listing may still show what was deleted.
-            if (await FetchAsync(context, store, cache, name, cancellation) is { } kept) needs.Add(kept, ulong.MaxValue, $"needed by hints of LSN {lsn}");
+            if (await FetchAsync(context, store, cache, name, cancellation) is { } kept)
+                needs.Add(kept, ulong.MaxValue, name.Length > 0 ? $"needed by hints of LSN {lsn}" : "needed for states before the first hints");
         }
         OldestHintsLsn = oldest;
     }
@@ -118,11 +122,11 @@ public sealed class CollectionPlan
         ulong oldest = ulong.MaxValue;
         int settled = 0;
         bool coversHorizon = false;
-        foreach (var (lsn, _, published, _) in hints)
+        foreach (var (lsn, name, published, _) in hints)
         {
             string? why = null;
             // Those published within the grace do not count: when a reader chose, others were the newest.
-            bool isSettled = published <= now - retention.ReaderGrace;
+            bool isSettled = name.Length > 0 && published <= now - retention.ReaderGrace;
             if (isSettled) settled++;
             if (published > horizon) why = "within retention";
             else if (!coversHorizon) why = "states at the end of retention start from here";
@@ -171,12 +175,19 @@ public sealed class CollectionPlan
         for (int i = 0; i < items.Count; i++)
         {
             var item = items[i];
-            if (!item.Delete || item.SizeBytes > TakeOverBytesMax || !RemoteNames.TryParseSegment(item.Name, out _)) continue;
-            using var segment = await context.RetryAsync(token => RemoteSegment.FetchAsync(context.Store, item.Name, context.OpenSpool, token), cancellation);
-            if (segment is null) continue;
-            using var records = segment.OpenRecords();
-            if (records.TryRead(out var record) && record.Kind == RecordKind.EpochBegan) items[i] = item with { Delete = false, Why = "fences the writer before it" };
+            if (item.Delete && await TryReadTakeOverAsync(context, item.Name, item.SizeBytes, cancellation) is not null)
+                items[i] = item with { Delete = false, Why = "fences the writer before it" };
         }
+    }
+
+    /// <summary>The header of a segment that only says that an epoch began; null of any other.</summary>
+    internal static async ValueTask<RemoteSegmentHeader?> TryReadTakeOverAsync(RemoteContext context, string name, long sizeBytes, CancellationToken cancellation)
+    {
+        if (sizeBytes > TakeOverBytesMax || !RemoteNames.TryParseSegment(name, out _)) return null;
+        using var segment = await context.RetryAsync(token => RemoteSegment.FetchAsync(context.Store, name, context.OpenSpool, token), cancellation);
+        if (segment is null) return null;
+        using var records = segment.OpenRecords();
+        return records.TryRead(out var record) && record.Kind == RecordKind.EpochBegan ? segment.Header : null;
     }
 
     /// <summary>More than a segment with only EpochBegan in it takes: larger ones need no look.</summary>
@@ -190,6 +201,7 @@ public sealed class CollectionPlan
     static async ValueTask<RemoteHints?> FetchAsync(
         RemoteContext context, StoreObject store, HintsCache cache, string name, CancellationToken cancellation)
     {
+        if (name.Length == 0) return RemoteHints.Beginning(store);
         if (cache.Find(name) is { } known) return known;
         RemoteHints? hints;
         try { hints = await RemoteHintsReads.FetchAsync(context, name, store.LogId, cancellation); }

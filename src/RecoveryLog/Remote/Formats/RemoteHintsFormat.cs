@@ -36,7 +36,19 @@ public readonly record struct RemoteHintsHeader
 /// <param name="Header">The fixed part.</param>
 /// <param name="Extents">Where the bytes of sealed files are, by fnode.</param>
 /// <param name="Hints">Files and databases; small and plain files with their bytes, extents with their SHA-256.</param>
-public sealed record RemoteHints(RemoteHintsHeader Header, IReadOnlyDictionary<ulong, Extent> Extents, Hints Hints);
+public sealed record RemoteHints(RemoteHintsHeader Header, IReadOnlyDictionary<ulong, Extent> Extents, Hints Hints)
+{
+    /// <summary>
+    /// What needs no hints to be known: before a log's first record there was nothing. Null when the remote's log starts later. No object says so, and no epoch.
+    /// </summary>
+    public static RemoteHints? Beginning(StoreObject store) => store.FirstLsn != 1 ? null : new(
+        new RemoteHintsHeader { LogId = store.LogId, Epoch = 0, Author = 0, Lsn = 0, ReplayFrom = 1, TimeMs = 0, Start = RemoteLogEnd.Start(store) },
+        new Dictionary<ulong, Extent>(),
+        new Hints { LogId = store.LogId, Epoch = 0, Lsn = 0, ReplayFrom = 1, NextFnode = 1, NextDatabaseId = 1, Files = [], Databases = [] });
+
+    /// <summary>Whether these are <see cref="Beginning"/>.</summary>
+    public bool IsBeginning => Header.Epoch == 0;
+}
 
 /// <summary>Remote hints, little-endian: the object <c>hints/&lt;~LSN, 16 hex&gt;</c>.</summary>
 /// <remarks>

@@ -25,6 +25,9 @@ public sealed class RestorePlan
     /// <summary>Where the restore starts.</summary>
     public RemoteHints Hints { get; }
 
+    /// <summary>Whether it starts from nothing, and replays the log from its first record on.</summary>
+    public bool IsFromBeginning => Hints.IsBeginning;
+
     /// <summary>The end of the remote's log when the plan was made; null when its newest segment is damaged.</summary>
     public RemoteLogEnd? End { get; }
 

@@ -5,7 +5,8 @@ public static class RestorePlanner
 {
     /// <summary>
     /// Plans a restore. Throws NotFound when there is no remote, no hints, or no such state; Corrupt when something that is needed is damaged or
-    /// missing, naming the object, what it holds, and the nearest state that verifies. <paramref name="hintsLsn"/> starts from certain hints.
+    /// missing, naming the object, what it holds, and the nearest state that verifies. <paramref name="hintsLsn"/> starts from certain hints; 0 is the
+    /// beginning of the log, where what comes before the first hints is restored from.
     /// </summary>
     public static async Task<RestorePlan> PlanAsync(
         RemoteContext context, RestoreTarget target, ulong? hintsLsn = null, CancellationToken cancellation = default)
@@ -16,15 +17,16 @@ public static class RestorePlanner
         if (target.Lsn > end?.LastLsn)
             throw new RecoveryException(RecoveryError.NotFound, $"LSN {target.Lsn} is not in {context.Store.Location}, which ends at {end?.LastLsn}. Restore that instead");
         var listed = await RemoteHintsReads.ListAsync(context, cancellation);
-        if (listed.Count == 0)
-            throw new RecoveryException(RecoveryError.NotFound,
-                $"The remote {context.Store.Location} has no hints, so nothing can be restored from it: its writer has not published any yet, or they were deleted. This is not an empty database");
         var notes = new List<string>();
         int at = hintsLsn is { } wanted ? listed.FindIndex(h => h.Lsn == wanted) : await ChooseAsync(context, listed, target, cancellation);
-        if (at < 0) throw NoHints(context, listed, target, hintsLsn);
         for (; ; at++)
         {
-            if (at == listed.Count) throw NoHints(context, listed, target, hintsLsn);
+            if (at < 0 || at == listed.Count)
+            {
+                if (hintsLsn is null or 0 && await TryBeginningAsync(context, store, cancellation) is { } beginning)
+                    return await FinishAsync(context, store, target, beginning, end, notes, cancellation);
+                throw NoHints(context, listed, target, hintsLsn);
+            }
             var hints = await FetchAsync(context, store, listed, at, cancellation);
             if (hints is null) continue;
             if (target.TimeMs < hints.Header.TimeMs) continue;
@@ -54,7 +56,7 @@ public static class RestorePlanner
     static async ValueTask<int> ChooseAsync(
         RemoteContext context, List<(ulong Lsn, string Name, DateTimeOffset Published, long SizeBytes)> listed, RestoreTarget target, CancellationToken cancellation)
     {
-        if (target.TimeMs is not { } time) return target.Lsn is { } lsn ? listed.FindIndex(h => h.Lsn <= lsn) : 0;
+        if (target.TimeMs is not { } time) return listed.FindIndex(h => !(h.Lsn > target.Lsn));
         int low = 0, high = listed.Count;
         while (low < high)
         {
@@ -62,6 +64,22 @@ public static class RestorePlanner
             if (await TimeOfAsync(context, listed[middle].Name, cancellation) is { } t && t <= time) high = middle; else low = middle + 1;
         }
         return low < listed.Count ? low : -1;
+    }
+
+    /// <summary>The log's beginning, as long as the log is there from its first record on.</summary>
+    static async ValueTask<RemoteHints?> TryBeginningAsync(RemoteContext context, StoreObject store, CancellationToken cancellation)
+    {
+        if (RemoteHints.Beginning(store) is not { } beginning) return null;
+        ulong next = store.FirstLsn;
+        foreach (var segment in await context.ListAsync(RemoteNames.Segments, null, cancellation))
+        {
+            if (segment.Name != RemoteNames.Segment(next)) return null;
+            // Collection goes by age, but leaves segments in which nothing but an epoch began: what follows one may be gone.
+            if (await CollectionPlan.TryReadTakeOverAsync(context, segment.Name, segment.SizeBytes, cancellation) is { } header) next = header.NextLsn;
+            // A listing may still show what was deleted.
+            else return await context.RetryAsync(token => context.Store.HeadAsync(segment.Name, token), cancellation) is null ? null : beginning;
+        }
+        return next > store.FirstLsn ? beginning : null;
     }
 
     static async ValueTask<long?> TimeOfAsync(RemoteContext context, string name, CancellationToken cancellation) =>
@@ -110,7 +128,9 @@ public static class RestorePlanner
 
     static RecoveryException NoHints(RemoteContext context,
         List<(ulong Lsn, string Name, DateTimeOffset Published, long SizeBytes)> listed, RestoreTarget target, ulong? hintsLsn) =>
-        new(RecoveryError.NotFound, hintsLsn is { } lsn
+        new(RecoveryError.NotFound, listed.Count == 0
+            ? $"The remote {context.Store.Location} has no hints, and not all of its log, so nothing can be restored from it: its writer has not published any yet, or they were deleted. This is not an empty database"
+            : hintsLsn is { } lsn
             ? $"{context.Store.Location} has no hints of LSN {lsn}; it has those of {string.Join(", ", listed.Take(10).Select(h => h.Lsn))}"
             : $"{target} cannot be restored from {context.Store.Location} any more: its oldest hints are of LSN {listed[^1].Lsn} (published {listed[^1].Published:u}). Restore that or a later state");
 
@@ -149,6 +169,8 @@ public static class RestorePlanner
             if (await FindMissingAsync(context, older, cancellation) is not null) continue;
             return $"The hints of LSN {lsn} verify: restore from them (--hints {lsn}), which reaches the same states by replaying more of the log";
         }
-        return "No older hints verify";
+        return await TryBeginningAsync(context, store, cancellation) is not null
+            ? "The log is there from its beginning: restore from that (--hints 0), which reaches the same states by replaying all of it"
+            : "No older hints verify";
     }
 }

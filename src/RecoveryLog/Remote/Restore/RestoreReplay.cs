@@ -32,7 +32,7 @@ sealed class RestoreReplay(RemoteContext context, RestorePlan plan, RecordTaken 
             if (!(plan.End?.NextLsn > reader.Position.NextLsn)
                 && (await context.ListAsync(RemoteNames.Segments, name, cancellation, most: 1)).Count == 0) return null;
             segment = await ReadAsync(reader, name, cancellation) ?? throw await RestorePlanner.ExplainSegmentAsync(context, plan.Store, name,
-                reader.Position, new RecoveryException(RecoveryError.Corrupt, $"The object {name} is missing"), cancellation);
+                reader.Position, Missing(name), cancellation);
         }
         if (!segment.Header.IsGap) return segment;
         var header = segment.Header;
@@ -43,6 +43,9 @@ sealed class RestoreReplay(RemoteContext context, RestorePlan plan, RecordTaken 
                 + $"Restore LSN {header.FirstLsn - 1} or earlier, or a state from the hints published after LSN {header.LastLsn}");
         return null;
     }
+
+    /// <summary>Only from hints on, the log is promised to be there: its beginning may have been collected since the plan was made.</summary>
+    RecoveryException Missing(string name) => new(plan.IsFromBeginning ? RecoveryError.NotFound : RecoveryError.Corrupt, $"The object {name} is missing");
 
     async ValueTask<RemoteSegment?> ReadAsync(RemoteLogReader reader, string name, CancellationToken cancellation)
     {
@@ -89,6 +92,8 @@ sealed class RestoreReplay(RemoteContext context, RestorePlan plan, RecordTaken 
 
     void CheckReached(RemoteLogEnd position)
     {
+        if (plan.IsFromBeginning && reached == 0)
+            throw new RecoveryException(RecoveryError.NotFound, $"{plan.Target} is before the log in {context.Store.Location} begins (`recovery log` shows it): there was nothing yet. Restore a later state");
         if (reached < hints.Lsn || position.LastLsn < hints.Lsn)
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"The hints {RemoteNames.HintsAt(hints.Lsn)} are of LSN {hints.Lsn}, but the log in {context.Store.Location} ends at {position.LastLsn}: segments are missing. Restore from older hints");
