@@ -110,6 +110,27 @@ public abstract class RemoteLifeTests : IDisposable
     }
 
     [Fact]
+    public void Sync_waits_for_the_process_that_has_the_store_open_and_says_when_it_does_not_ship()
+    {
+        var remote = NewRemote();
+        using (var db = Open("open", remote))
+        {
+            Shipped.Execute(db, Table);
+            for (var round = 1; round <= 3; round++)
+            {
+                Insert(db, 5);
+                var lsn = ulong.Parse(Shipped.Scalar(db, "PRAGMA recovery_lsn"), CultureInfo.InvariantCulture);
+                var waited = Run("sync", "--wait", Place("open"), "--json").MustEndWith(0).Json;
+                Assert.InRange(lsn, 1ul, waited.GetProperty("shipped_lsn").GetUInt64());
+                Run("restore", remote, "-o", Place($"at-{round}.db"), "--lsn", lsn.ToString(CultureInfo.InvariantCulture)).MustEndWith(0);
+                Assert.Equal(5 * round, Shipped.RowsOfPlain(Place($"at-{round}.db")));
+            }
+            Assert.Contains("ships to", Run("sync", "--wait", "--restart", Place("open")).MustEndWith(5).Errors);
+        }
+        Shipped.Close();
+    }
+
+    [Fact]
     public void Two_writers_one_is_fenced_and_what_it_had_is_extracted()
     {
         var remote = NewRemote();

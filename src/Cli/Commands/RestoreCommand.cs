@@ -25,7 +25,7 @@ internal sealed class RestoreCommand : CliCommand
         database = With(new Option<string?>("--database") { HelpName = "NAME", Description = "The database for -o (needed when the store has several)." });
         timestamp = With(new Option<string?>("--timestamp") { HelpName = "TIME", Description = "The state at a time, as 2026-01-31T15:04:05Z." });
         lsn = With(new Option<ulong?>("--lsn") { HelpName = "N", Description = "The state after the commit with this LSN (see `recovery log --commits`)." });
-        hints = With(new Option<ulong?>("--hints") { HelpName = "N", Description = "Start from these hints (see `recovery hints`), not from the newest that fit." });
+        hints = With(new Option<ulong?>("--hints") { HelpName = "N", Description = "Start from these hints (see `recovery hints`; 0: from the beginning of the log), not from the newest that fit." });
         ifDbNotExists = With(new Option<bool>("--if-db-not-exists") { Description = "When the store (or FILE) is there already, do nothing and succeed." });
         ifReplicaExists = With(new Option<bool>("--if-replica-exists") { Description = "When there is no remote yet, do nothing and succeed." });
         parallelism = With(new Option<int>("--parallelism") { HelpName = "N", Description = "Objects fetched at a time (default 8).", DefaultValueFactory = _ => 8 });

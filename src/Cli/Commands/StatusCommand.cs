@@ -122,7 +122,7 @@ internal sealed class StatusCommand : CliCommand
     static void Show(Output to, RemoteReport r, bool isNamed = false) => to.Pairs(
         ("remote", isNamed ? null : r.Url), ("remote log", r.LogId), ("remote lsn", r.LastTime is { } time ? $"{r.LastLsn} ({Text.Time(time)})" : r.LastLsn),
         ("writer", r.Author is null ? "none yet" : $"{r.Author}, epoch {r.Epoch}"),
-        ("hints", r.HintsLsn is { } lsn ? $"{r.Hints}, newest of LSN {lsn} ({Text.Time(r.HintsPublished!.Value)})" : "none: nothing can be restored yet"),
+        ("hints", r.HintsLsn is { } lsn ? $"{r.Hints}, newest of LSN {lsn} ({Text.Time(r.HintsPublished!.Value)})" : "none published yet"),
         ("segments", $"{r.Segments}, {Text.Bytes(r.SegmentBytes)}"), ("extents", $"{r.Extents}, {Text.Bytes(r.ExtentBytes)}"), ("pins", r.Pins));
 
     static async Task<RemoteReport> LookAsync(string? url, CancellationToken cancellation)

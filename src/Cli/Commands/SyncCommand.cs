@@ -1,10 +1,12 @@
 using System.CommandLine;
+using System.Diagnostics;
 using RecoveryVfs.PageStore;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote;
 
 namespace RecoveryVfs.Cli.Commands;
 
-/// <summary>Ships what a closed store has not shipped yet.</summary>
+/// <summary>Ships what a closed store has not shipped yet; waits for the process that has an open one to do so.</summary>
 internal sealed class SyncCommand : CliCommand
 {
     readonly Argument<string> target;
@@ -21,10 +23,11 @@ internal sealed class SyncCommand : CliCommand
         newRemote = With(new Option<bool>("--new-remote") { Description = "The remote was emptied or deleted on purpose: begin it anew." });
         restart = With(new Option<bool>("--restart") { Description = "Go on from fresh hints where the local log no longer has what the remote lacks; leaves a gap in history." });
         About = """
-            A store that a process has open ships by itself: there, `PRAGMA recovery_sync` waits until the remote has everything.
-            This opens a store that nobody has open, for example after the application was stopped while the remote was away.
+            A store that a process has open ships by itself: this looks at the remote until it has what is in the store's log now, as
+            `PRAGMA recovery_sync` does in that process. A store that nobody has open, for example after the application was stopped while the remote
+            was away, is opened and ships from here.
             """;
-        Examples = ["recovery sync --wait /data", "sqlite3 'file:/data/a.db?vfs=recovery' 'PRAGMA recovery_sync'     # in use; with the extension loaded"];
+        Examples = ["recovery sync --wait /data", "recovery sync --wait --timeout 30s /data && poweroff"];
     }
 
     internal sealed record Report(string Store, string Remote, ulong Lsn, ulong ShippedLsn, bool Restorable);
@@ -34,8 +37,42 @@ internal sealed class SyncCommand : CliCommand
         var directory = StoreDirectory.Find(parsed.GetValue(target)!);
         var url = directory.ChooseRemote(parsed.GetValue(remote));
         var patience = parsed.GetValue(wait) ? Text.ParseDuration(parsed.GetValue(timeout)!) : TimeSpan.FromSeconds(5);
-        if (directory.Holder() is { } holder)
-            throw new RecoveryException(RecoveryError.Busy, $"The store {directory.Path} is open in {holder}, which ships by itself. Wait with `PRAGMA recovery_sync` there.");
+        var report = await WaitForHolderAsync(parsed, directory, url, patience, cancellation) ?? await ShipAsync(parsed, directory, url, patience, cancellation);
+        to.Result(report, Results.Json.Sync, r => to.Line($"{r.Remote} has everything up to LSN {r.ShippedLsn}."));
+        return ExitCode.Ok;
+    }
+
+    /// <summary>Waits for the process that has the store open; null when there is none, or none any more.</summary>
+    async Task<Report?> WaitForHolderAsync(ParseResult parsed, StoreDirectory directory, string url, TimeSpan patience, CancellationToken cancellation)
+    {
+        if (directory.Holder() is not { } holder) return null;
+        if (directory.RemoteUrl != url || parsed.GetValue(newRemote) || parsed.GetValue(restart))
+            throw new RecoveryException(RecoveryError.Busy,
+                $"The store {directory.Path} is open in {holder}, which ships to {directory.RemoteUrl ?? "no remote"}. End that process first, or open the store there with that remote.");
+        var lsn = directory.ReadLog(static _ => { }, static (in Record _) => { }).End?.LastLsn ?? 0;
+        var started = Stopwatch.GetTimestamp();
+        await using var remote = RemoteAccess.Open(url);
+        var store = await remote.StoreAsync(cancellation);
+        while (true)
+        {
+            var (end, last) = await remote.Context.FindEndAsync(store, cancellation);
+            last?.Dispose();
+            if (end.Epoch > 0 && end.Author != directory.Author)
+                throw new RecoveryException(RecoveryError.Fenced, $"Another writer has taken {url} over: what {holder} has not shipped never will be (see `recovery status`, `recovery salvage`).");
+            if (end.LastLsn >= lsn) return new Report(directory.Path, url, lsn, end.LastLsn, (await remote.ListHintsAsync(cancellation)).Count > 0);
+            if (directory.Holder() is null) return null;
+            if (Stopwatch.GetElapsedTime(started) >= patience)
+                throw new RecoveryException(RecoveryError.Remote,
+                    $"{url} has everything up to LSN {end.LastLsn} of {lsn}, and {holder} did not ship the rest in time. `PRAGMA recovery_status` there says why (remote_error).");
+            await Task.Delay(LookInterval, cancellation);
+        }
+    }
+
+    /// <summary>The remote is all that tells of what another process ships.</summary>
+    static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(250);
+
+    async Task<Report> ShipAsync(ParseResult parsed, StoreDirectory directory, string url, TimeSpan patience, CancellationToken cancellation)
+    {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         limit.CancelAfter(patience);
         var options = directory.OptionsWith(url);
@@ -49,19 +86,16 @@ internal sealed class SyncCommand : CliCommand
         };
         using var store = Store.Open(options with { Remote = shipped });
         var (lsn, shipping) = (store.Lsn.Last, store.Remote!);
-        var report = new Report(directory.Path, url, lsn, 0, false);
         try
         {
             await Task.Run(() => shipping.WaitShipped(lsn), limit.Token).WaitAsync(limit.Token);
-            report = report with { ShippedLsn = shipping.State.ShippedLsn, Restorable = shipping.State.Hints is not null };
+            return new Report(directory.Path, url, lsn, shipping.State.ShippedLsn, shipping.State.Hints is not null);
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
         {
-            var why = shipping.State.LastError is { } error ? error.Message : "It was not done in time.";
             throw new RecoveryException(RecoveryError.Remote,
-                $"{url} has everything up to LSN {shipping.State.ShippedLsn} of {lsn}: {why} What is left stays in the local log; try again later.");
+                $"{url} has everything up to LSN {shipping.State.ShippedLsn} of {lsn}: {shipping.State.LastError?.Message ?? "It was not done in time."} "
+                + "What is left stays in the local log; try again later.");
         }
-        to.Result(report, Results.Json.Sync, r => to.Line($"{r.Remote} has everything up to LSN {r.ShippedLsn}."));
-        return ExitCode.Ok;
     }
 }
