@@ -173,13 +173,16 @@ public sealed partial class Store
     }
 
     /// <summary>
-    /// Before something is written, and with no lock held: has a long log shortened in the background, and waits for that when half of the bound is
-    /// reached. Writers that are faster than the page store's disk are slowed so, and not refused.
+    /// Before something is written, and with no lock held. Commits of pages keep the log short by themselves; this is for a WAL that grows on and on, and for
+    /// writers that are faster than the page store's disk: when half of the bound is reached they are slowed, not refused.
     /// </summary>
     void KeepLogShort()
     {
+        var size = log.SizeBytes;
+        var mustWait = size >= options.MaxLocalLogBytes / 2;
+        if (!mustWait && size < options.LogBytesBetweenFlushes * 4) return;
         if (!IsLogLong) return;
-        if (log.SizeBytes < options.MaxLocalLogBytes / 2)
+        if (!mustWait)
         {
             applier!.Notify();
             return;
