@@ -91,15 +91,18 @@ public sealed partial class StoreRemote : IAsyncDisposable
 
     /// <summary>
     /// Blocks until everything up to an LSN can be restored, letting the interval's own request bring it; but not through an outage that lasts
-    /// longer than <paramref name="patience"/>, and not when the remote says no, which only somebody's hand can change. Shipping goes on all the same.
+    /// longer than <paramref name="patience"/>, and not when the remote says no, which only somebody's hand can change: it is asked once more before that is
+    /// believed. Shipping goes on all the same.
     /// </summary>
     public void WaitRestorable(ulong lsn, TimeSpan patience)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
         var shipped = WhenShippedAsync(lsn, limit.Token);
+        var (began, known) = (context.Time.GetTimestamp(), State.Failures);
+        shipper.TryAgain();
         while (Task.WaitAny([shipped], PatienceLook) < 0)
         {
-            if (State.Hindrance is not { } hindrance) continue;
+            if (State.Hindrance is not { } hindrance || (State.Failures == known && context.Time.GetElapsedTime(began) < patience)) continue;
             var refused = State.Phase == ShipperPhase.Outage && hindrance.Why.InnerException is ObjectStoreException { IsTransient: false };
             if (!refused && context.Time.GetUtcNow() - hindrance.Since < patience) continue;
             limit.Cancel();

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Amazon.S3;
 using Amazon.S3.Model;
 using Microsoft.Data.Sqlite;
@@ -60,7 +61,7 @@ public sealed class S3LifeTests : RemoteLifeTests
     }
 
     [Fact]
-    public void An_application_whose_bucket_is_missing_goes_on_locally_and_looks_ill()
+    public async Task An_application_whose_bucket_is_missing_goes_on_locally_and_looks_ill()
     {
         using (var db = Open("data", "s3://no-such-bucket/x"))
         {
@@ -72,6 +73,20 @@ public sealed class S3LifeTests : RemoteLifeTests
             // Waiting would not bring a bucket.
             Assert.Contains("NoSuchBucket", Assert.ThrowsAny<Exception>(() => Shipped.Execute(db, "PRAGMA recovery_sync")).Message);
             Shipped.Execute(db, "INSERT INTO t VALUES (1)");
+        }
+        Shipped.Close();
+        // The trouble is over: the next who asks need not wait for the next try, nor hear of the last one.
+        var bucket = "late-" + Guid.NewGuid().ToString("N");
+        using (var db = Open("late", $"s3://{bucket}/x"))
+        {
+            Shipped.Execute(db, "CREATE TABLE t(x)");
+            string Failed() => Regex.Match(Shipped.Scalar(db, "PRAGMA recovery_status"), "remote_requests_failed: ([0-9]+)").Groups[1].Value;
+            // Until it rests for some seconds between its tries.
+            for (var before = ""; before != Failed(); await Task.Delay(2000)) before = Failed();
+            Assert.Contains("remote_state: outage", Shipped.Scalar(db, "PRAGMA recovery_status"));
+            await server.NewBucketAsync(bucket);
+            Shipped.Execute(db, "PRAGMA recovery_sync");
+            Assert.Contains("remote_healthy: yes", Shipped.Scalar(db, "PRAGMA recovery_status"));
         }
         Shipped.Close();
         Assert.Contains("NoSuchBucket", Run("sync", "--wait", "--timeout", "2s", Place("data"), "--remote", "s3://no-such-bucket/x").MustEndWith(1).Errors);

@@ -66,9 +66,9 @@ public sealed class S3Server : IDisposable
     public static AWSCredentials Credentials { get; } = new BasicAWSCredentials(AccessKey, SecretKey);
 
     /// <summary>Makes a bucket; returns its name.</summary>
-    public async Task<string> NewBucketAsync()
+    public async Task<string> NewBucketAsync(string? name = null)
     {
-        var name = $"bucket-{Interlocked.Increment(ref buckets)}";
+        name ??= $"bucket-{Interlocked.Increment(ref buckets)}";
         using var client = NewClient();
         await client.PutBucketAsync(name);
         return name;

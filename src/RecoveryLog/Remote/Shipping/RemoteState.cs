@@ -98,6 +98,11 @@ public sealed class RemoteState
     DateTimeOffset hintsErrorSince;
     RemoteVerification? verification;
 
+    /// <summary>How often shipping or publishing hints has failed: tells a new failure from one that is known.</summary>
+    public long Failures { get { lock (gate) return failed; } }
+
+    long failed;
+
     /// <summary>Notes how the newest publication of hints ended: null when well.</summary>
     public void NoteHints(RecoveryException? error)
     {
@@ -106,6 +111,7 @@ public sealed class RemoteState
         {
             isNew = error is not null && hintsError is null;
             if (isNew) hintsErrorSince = context.Time.GetUtcNow();
+            if (error is not null) failed++;
             hintsError = error;
         }
         if (isNew) Troubled?.Invoke(error!);
@@ -143,6 +149,7 @@ public sealed class RemoteState
         lock (gate)
         {
             lastError = e;
+            failed++;
             outageSince ??= context.Time.GetUtcNow();
             // The first failure may be a hiccup; the second in a row is an outage.
             if (failures > 1) phase = ShipperPhase.Outage;

@@ -310,8 +310,14 @@ public sealed class Shipper : IAsyncDisposable
         {
             LetQueueGoWhenFull();
             await Task.Delay(rest < Slice ? rest : Slice, context.Time, stopping.Token);
+            if (Interlocked.Exchange(ref tryAgain, 0) != 0) return;
         }
     }
+
+    /// <summary>Does not rest any longer after a failure: somebody asks who may know that the trouble is over. Once a second at most.</summary>
+    public void TryAgain() => Volatile.Write(ref tryAgain, 1);
+
+    int tryAgain;
 
     void Lose(RecoveryException why)
     {
