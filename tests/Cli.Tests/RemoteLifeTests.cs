@@ -128,6 +128,12 @@ public abstract class RemoteLifeTests : IDisposable
             Assert.Contains("ships to", Run("sync", "--wait", "--restart", Place("open")).MustEndWith(5).Errors);
         }
         Shipped.Close();
+        using (var db = Shipped.Open(Place("open"), "a.db", "&sync-interval=600000"))
+        {
+            Insert(db, 1);
+            Assert.Contains("did not ship", Run("sync", "--wait", "--timeout", "1s", Place("open")).MustEndWith(1).Errors);
+        }
+        Shipped.Close();
     }
 
     [Fact]
@@ -141,6 +147,7 @@ public abstract class RemoteLifeTests : IDisposable
             Shipped.Execute(db, "PRAGMA recovery_sync");
             Run("restore", remote, Place("new")).MustEndWith(0);
             Run("sync", "--wait", Place("new"), "--remote", remote).MustEndWith(0);
+            Assert.Contains("taken", Run("sync", "--wait", Place("old")).MustEndWith(5).Errors);
             var error = Assert.Throws<SqliteException>(() =>
             {
                 for (var i = 0; i < 1000; i++) Insert(db, 1);

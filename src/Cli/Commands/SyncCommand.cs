@@ -35,40 +35,57 @@ internal sealed class SyncCommand : CliCommand
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
         var directory = StoreDirectory.Find(parsed.GetValue(target)!);
-        var url = directory.ChooseRemote(parsed.GetValue(remote));
         var patience = parsed.GetValue(wait) ? Text.ParseDuration(parsed.GetValue(timeout)!) : TimeSpan.FromSeconds(5);
+        if (parsed.GetValue(remote) is null && RemoteAccess.Default is null) await UntilRemoteIsKnownAsync(directory, patience, cancellation);
+        var url = directory.ChooseRemote(parsed.GetValue(remote));
         var report = await WaitForHolderAsync(parsed, directory, url, patience, cancellation) ?? await ShipAsync(parsed, directory, url, patience, cancellation);
         to.Result(report, Results.Json.Sync, r => to.Line($"{r.Remote} has everything up to LSN {r.ShippedLsn}."));
         return ExitCode.Ok;
+    }
+
+    /// <summary>A store that was opened just now says where it ships to once it got there; until then, only that it ships.</summary>
+    static async Task UntilRemoteIsKnownAsync(StoreDirectory directory, TimeSpan patience, CancellationToken cancellation)
+    {
+        var started = Stopwatch.GetTimestamp();
+        while (directory.RemoteUrl is null && directory.Author is not null && directory.Holder() is not null && Stopwatch.GetElapsedTime(started) < patience)
+            await Task.Delay(LookInterval, cancellation);
     }
 
     /// <summary>Waits for the process that has the store open; null when there is none, or none any more.</summary>
     async Task<Report?> WaitForHolderAsync(ParseResult parsed, StoreDirectory directory, string url, TimeSpan patience, CancellationToken cancellation)
     {
         if (directory.Holder() is not { } holder) return null;
-        if (directory.RemoteUrl != url || parsed.GetValue(newRemote) || parsed.GetValue(restart))
+        // Before it has reached its remote for the first time, a store only knows who it is there.
+        var shipsThere = directory.RemoteUrl is { } known ? known == url : directory.Author is not null;
+        if (!shipsThere || parsed.GetValue(newRemote) || parsed.GetValue(restart))
             throw new RecoveryException(RecoveryError.Busy,
                 $"The store {directory.Path} is open in {holder}, which ships to {directory.RemoteUrl ?? "no remote"}. End that process first, or open the store there with that remote.");
         var lsn = directory.ReadLog(static _ => { }, static (in Record _) => { }).End?.LastLsn ?? 0;
         var started = Stopwatch.GetTimestamp();
         await using var remote = RemoteAccess.Open(url);
-        var store = await remote.StoreAsync(cancellation);
         while (true)
         {
-            var (end, last) = await remote.Context.FindEndAsync(store, cancellation);
-            last?.Dispose();
+            var end = await remote.TryStoreAsync(cancellation) is { } store ? await EndAsync(remote, store, cancellation) : default;
             if (end.Epoch > 0 && end.Author != directory.Author)
                 throw new RecoveryException(RecoveryError.Fenced, $"Another writer has taken {url} over: what {holder} has not shipped never will be (see `recovery status`, `recovery salvage`).");
-            if (end.LastLsn >= lsn) return new Report(directory.Path, url, lsn, end.LastLsn, (await remote.ListHintsAsync(cancellation)).Count > 0);
+            if (end.NextLsn > lsn && !new RemoteMark(directory.Path).IsRestarting)
+                return new Report(directory.Path, url, lsn, end.LastLsn, (await remote.ListHintsAsync(cancellation)).Count > 0);
             if (directory.Holder() is null) return null;
             if (Stopwatch.GetElapsedTime(started) >= patience)
                 throw new RecoveryException(RecoveryError.Remote,
-                    $"{url} has everything up to LSN {end.LastLsn} of {lsn}, and {holder} did not ship the rest in time. `PRAGMA recovery_status` there says why (remote_error).");
+                    $"{url} has everything up to LSN {(end.NextLsn == 0 ? 0 : end.LastLsn)} of {lsn}, and {holder} did not ship the rest in time. `PRAGMA recovery_status` there says why (remote_error).");
             await Task.Delay(LookInterval, cancellation);
         }
     }
 
-    /// <summary>The remote is all that tells of what another process ships.</summary>
+    static async Task<RemoteLogEnd> EndAsync(RemoteAccess remote, StoreObject store, CancellationToken cancellation)
+    {
+        var (end, last) = await remote.Context.FindEndAsync(store, cancellation);
+        last?.Dispose();
+        return end;
+    }
+
+    /// <summary>The store's directory and its remote are all that tells of what another process ships.</summary>
     static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(250);
 
     async Task<Report> ShipAsync(ParseResult parsed, StoreDirectory directory, string url, TimeSpan patience, CancellationToken cancellation)
