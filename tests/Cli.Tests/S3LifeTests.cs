@@ -81,8 +81,14 @@ public sealed class S3LifeTests : RemoteLifeTests
         {
             Shipped.Execute(db, "CREATE TABLE t(x)");
             string Failed() => Regex.Match(Shipped.Scalar(db, "PRAGMA recovery_status"), "remote_requests_failed: ([0-9]+)").Groups[1].Value;
-            // Until it rests for some seconds between its tries.
-            for (var before = ""; before != Failed(); await Task.Delay(2000)) before = Failed();
+            var (before, looks) = ("", 0);
+            while (before != Failed())
+            {
+                Assert.True(++looks < 30, "it never rests");
+                before = Failed();
+                // Only that nothing is tried for a while shows that it rests longer and longer between its tries.
+                await Task.Delay(2000);
+            }
             Assert.Contains("remote_state: outage", Shipped.Scalar(db, "PRAGMA recovery_status"));
             await server.NewBucketAsync(bucket);
             Shipped.Execute(db, "PRAGMA recovery_sync");
