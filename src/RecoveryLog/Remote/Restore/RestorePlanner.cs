@@ -157,7 +157,7 @@ public static class RestorePlanner
             break;
         }
         return new RecoveryException(cause.Error,
-            $"{cause.Message}. It holds LSNs {before.NextLsn} to {to}. The nearest state before it is LSN {before.LastLsn} (--lsn {before.LastLsn}){after}", cause);
+            $"{cause.Message}. It holds LSNs {before.NextLsn} to {to}. {(before.LastLsn == 0 ? "There is no state before it" : $"The nearest state before it is LSN {before.LastLsn} (--lsn {before.LastLsn})")}{after}", cause);
     }
 
     /// <summary>The newest hints before an LSN that verify, with everything that they need, in words.</summary>
