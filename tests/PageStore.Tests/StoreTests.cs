@@ -86,6 +86,17 @@ public sealed class StoreTests : IDisposable
     }
 
     [Fact]
+    public void A_plain_file_that_is_only_ever_written_does_not_keep_the_log()
+    {
+        using var store = Store.Open(Options() with { SegmentBytes = 64 << 10, LogBytesBetweenFlushes = 256 << 10 });
+        using var file = store.OpenFile("a.db-wal", create: true)!;
+        var bytes = new byte[16 << 10];
+        for (var i = 0; i < 600; i++) file.Write(i * (long)bytes.Length, bytes);
+        // In the background: the bound, far above, is what writers would wait for.
+        Assert.True(SpinWait.SpinUntil(() => store.Log.SizeBytes < 2 << 20, TimeSpan.FromSeconds(30)), $"{store.Log.SizeBytes} bytes of log");
+    }
+
+    [Fact]
     public void A_second_opening_names_the_holder()
     {
         using var store = Store.Open(Options());
