@@ -56,7 +56,7 @@ internal static class Files
     {
         if (DatabaseOf(path, WalSuffixBytes) is not { } database) return OpenOfClosed(path, flags);
         var readOnly = (flags & Sqlite.OpenReadOnly) != 0;
-        lock (database.WalGate)
+        lock (database.CompanionGate)
         {
             var create = (flags & Sqlite.OpenCreate) != 0 && !readOnly;
             if (database.Store.Store.OpenFile(database.Database.Name + WalSuffix, create) is not { } file) return null;
@@ -74,9 +74,12 @@ internal static class Files
         if (!database.JournalExists && !create) return null;
         if (!database.JournalExists && !database.PlainJournal) return new PrivateJournal(database.Store.Directory);
         var readOnly = (flags & Sqlite.OpenReadOnly) != 0;
-        if (database.Store.Store.OpenFile(database.Database.Name + JournalSuffix, create && !readOnly) is not { } file) return null;
-        database.JournalExists = true;
-        return new RecordedFile(file, readOnly, static () => { });
+        lock (database.CompanionGate)
+        {
+            if (database.Store.Store.OpenFile(database.Database.Name + JournalSuffix, create && !readOnly) is not { } file) return null;
+            database.JournalExists = true;
+            return new RecordedFile(file, readOnly, static () => { });
+        }
     }
 
     static bool IsOrphanJournal(ReadOnlySpan<byte> path) =>
@@ -158,9 +161,12 @@ internal static class Files
     {
         // A private journal is gone already; SQLite fails the commit unless its deletion succeeds.
         if (!database.JournalExists) return database.PlainJournal ? Sqlite.IoErrDeleteNoEntry : Sqlite.Ok;
-        var deleted = database.Store.Store.DeleteFile(database.Database.Name + JournalSuffix, durable);
-        database.JournalExists = false;
-        return deleted ? Sqlite.Ok : Sqlite.IoErrDeleteNoEntry;
+        lock (database.CompanionGate)
+        {
+            var deleted = database.Store.Store.DeleteFile(database.Database.Name + JournalSuffix, durable);
+            database.JournalExists = false;
+            return deleted ? Sqlite.Ok : Sqlite.IoErrDeleteNoEntry;
+        }
     }
 
     /// <summary>
@@ -169,7 +175,7 @@ internal static class Files
     /// </summary>
     static int DeleteWal(OpenDatabase database, bool durable)
     {
-        lock (database.WalGate)
+        lock (database.CompanionGate)
         {
             if (database.IsWalOpen) return Failures.Report(Sqlite.Busy, $"The WAL of {database.Path} is in use and was not deleted.");
             if (database.Failure is { } failure) return Failures.Report(Sqlite.IoErrDelete, failure);

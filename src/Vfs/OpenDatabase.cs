@@ -59,8 +59,11 @@ internal sealed class OpenDatabase(OpenStore store, Database database, string pa
     /// <summary>The wal-index, while somebody has it mapped.</summary>
     public SharedMemory? SharedMemory;
 
-    /// <summary>Keeps opening and deleting the WAL apart.</summary>
-    public readonly Lock WalGate = new();
+    /// <summary>
+    /// Keeps opening and deleting the journal or the WAL apart: whoever looks whether a journal is hot must not find that it exists
+    /// after another connection deleted it, or every connection fails to open it from then on.
+    /// </summary>
+    public readonly Lock CompanionGate = new();
 
     int walHandles;
 

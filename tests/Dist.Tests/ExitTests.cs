@@ -38,6 +38,20 @@ public sealed class ExitTests
         });
     }
 
+    [Theory]
+    [InlineData("delete"), InlineData("wal")]
+    public void A_host_exits_as_it_wanted_while_its_threads_commit(string mode)
+    {
+        using var store = new StoreDirectory();
+        string[] program = [Repository.HostProgram("killed"), Repository.Extension, store.Path, "page-cache=1M&pending-budget=256K", mode];
+        for (var turn = 0; turn < 5; turn++)
+        {
+            var outcome = Command.Run(program[0], [.. program[1..], $"{turn}", $"{20 * turn}"]);
+            Assert.Equal((7, ""), (outcome.ExitCode, outcome.Errors));
+        }
+        Command.Run(program[0], [.. program[1..], "check"]).MustSucceed();
+    }
+
     [Fact]
     public void What_was_committed_just_before_the_exit_is_shipped_when_the_connections_were_closed()
     {

@@ -240,6 +240,28 @@ public sealed class StressTests(ITestOutputHelper output)
         Assert.True(workers.Sum(w => w.Commits) > 0 && workers.Sum(w => w.Reads) > 0);
     });
 
+    /// <summary>As connections in journal modes DELETE and TRUNCATE side by side do it: one looks whether the journal is hot while the other deletes it.</summary>
+    [Fact]
+    public async Task A_journal_that_is_deleted_while_others_look_at_it_is_gone()
+    {
+        using var store = new TestStore("journal=plain");
+        store.Open().Do("CREATE TABLE t(x)");
+        var journal = System.Text.Encoding.UTF8.GetBytes(store.PathOf("a.db") + Files.JournalSuffix);
+        using var done = new CancellationTokenSource();
+        var looking = Task.Run(() =>
+        {
+            while (!done.IsCancellationRequested) Files.OpenCompanion(journal, Sqlite.OpenReadOnly)?.Close();
+        });
+        for (var (turn, end) = (0, Environment.TickCount64 + 2000); Environment.TickCount64 < end; turn++)
+        {
+            Files.OpenCompanion(journal, Sqlite.OpenReadWrite | Sqlite.OpenCreate)!.Close();
+            Assert.Equal(Sqlite.Ok, Files.Delete(journal, durable: false));
+            Assert.False(Files.Exists(journal), $"The journal was there after its deletion, in turn {turn}.");
+        }
+        await done.CancelAsync();
+        await looking;
+    }
+
     sealed class Worker(TestStore store, Random random, bool wal, bool exclusive, long end, System.Collections.Concurrent.ConcurrentQueue<string> failures)
     {
         static readonly string[] Modes5 = ["delete", "truncate", "persist", "wal", "wal"];

@@ -2,6 +2,7 @@
 ** tore anything.
 ** usage: killed EXTENSION DIRECTORY OPTIONS MODE SEED       OPTIONS as in a URI ("journal=plain&..."), MODE a journal mode
 **        killed EXTENSION DIRECTORY OPTIONS MODE check      only looks
+**        killed EXTENSION DIRECTORY OPTIONS MODE SEED N     exits with 7 by itself, in the middle of everything, after the reader's N-th look
 **
 ** Writers, each with a connection of its own; after a COMMIT returned, "WRITER NUMBER" is printed:
 **   0, 1  transfers between accounts of a.db, a few pages each
@@ -28,9 +29,22 @@ static unsigned below(Client *c, unsigned n){
   return (c->random>>8) % n;
 }
 
+/* What a message of SQLite does not say stands in its log. */
+static void logLine(void *unused, int code, const char *text){
+  (void)unused;
+  if( code!=SQLITE_SCHEMA && (code&0xff)!=SQLITE_BUSY && (code&0xff)!=SQLITE_NOTICE ) fprintf(stderr, "log (%d): %s\n", code, text);
+}
+
+/* Ends the process for one thread; others wait, for a process must not exit twice at once. */
+static void end(int code){
+  static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&once);
+  exit(code);
+}
+
 static void die(sqlite3 *db, const char *what){
   fprintf(stderr, "%s: %s (%d)\n", what, sqlite3_errmsg(db), sqlite3_extended_errcode(db));
-  exit(1);
+  end(1);
 }
 
 static void openDatabase(Client *c){
@@ -78,7 +92,7 @@ static void expect(Client *c, const char *sql, const char *wanted){
   ask(c, sql, answer, sizeof answer);
   if( strcmp(answer, wanted)==0 ) return;
   fprintf(stderr, "%s: %s instead of %s\n", sql, answer, wanted);
-  exit(1);
+  end(1);
 }
 
 #define SUMS "SELECT (SELECT sum(v) FROM account), (SELECT count(*) FROM account WHERE length(pad)!=len), (SELECT sum(v) FROM account INDEXED BY byv WHERE v>-1000000)," \
@@ -146,7 +160,7 @@ static void *writeForever(void *argument){
     ask(c, sql, line, sizeof line - 1);
     strcat(line, "\n");
     must(c, "COMMIT");
-    if( write(1, line, strlen(line))<0 ) exit(1);
+    if( write(1, line, strlen(line))<0 ) end(1);
     if( c->id==2 && below(c, 20)==0 ) try(c, "VACUUM");
     if( below(c, 40)==0 ) try(c, "PRAGMA wal_checkpoint(%s)", below(c, 2) ? "TRUNCATE" : "PASSIVE");
     if( below(c, 60)==0 ){
@@ -171,6 +185,7 @@ int main(int argc, char **argv){
   options = argv[3];
   mode = argv[4];
   seed = (unsigned)atoi(argv[5]);
+  sqlite3_config(SQLITE_CONFIG_LOG, logLine, (void*)0);
   sqlite3_open(":memory:", &loader);
   sqlite3_db_config(loader, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1, (int*)0);
   if( sqlite3_load_extension(loader, argv[1], 0, 0) ) return 2;
@@ -195,5 +210,6 @@ int main(int argc, char **argv){
     clients[i].random = seed*7919u + i*104729u;
     pthread_create(&threads[i], 0, writeForever, &clients[i]);
   }
-  for(;;) checkSums(&reader);
+  for(i=argc>6 ? atoi(argv[6]) : -1; i!=0; i--) checkSums(&reader);
+  end(7);
 }
