@@ -19,6 +19,9 @@ internal sealed class TroubledDisk(ILogDisk? under = null) : ILogDisk
     /// <summary>The next sync does this, and fails.</summary>
     public Action? DuringFailedSync;
 
+    /// <summary>The next sync does this first.</summary>
+    public Action? DuringSync;
+
     void ThrowIfFull(string path)
     {
         if (IsFull && Fills(path)) throw new RecoveryException(RecoveryError.Full, $"No space is left for {path} (a test says so). Make room.");
@@ -53,6 +56,7 @@ internal sealed class TroubledDisk(ILogDisk? under = null) : ILogDisk
 
         public void SyncData()
         {
+            Interlocked.Exchange(ref owner.DuringSync, null)?.Invoke();
             if (Interlocked.Exchange(ref owner.DuringFailedSync, null) is not { } during)
             {
                 file.SyncData();

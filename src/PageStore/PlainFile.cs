@@ -23,13 +23,13 @@ public sealed class PlainFile : IDisposable
     public long SizeBytes => node.ShownSize;
 
     /// <summary>Reads; returns bytes read (fewer only at the end of the file).</summary>
-    public int Read(long offset, Span<byte> destination) => files.Read(node, offset, destination);
+    public int Read(long offset, Span<byte> destination) => node.Read(offset, destination);
 
     /// <summary>Writes and records the write.</summary>
     public void Write(long offset, ReadOnlySpan<byte> source) => files.Write(node, offset, source);
 
     /// <summary>Cuts, and records it. Cutting to 0 gives the file a new identity, so that its old bytes leave the hints.</summary>
-    public void Truncate(long sizeBytes) => files.Truncate(node, sizeBytes);
+    public void Truncate(long sizeBytes) => node.Truncate(sizeBytes);
 
     /// <summary>Makes everything written to it (and everything before it in the log) durable.</summary>
     public void Sync() => files.Sync(node);

@@ -2,29 +2,6 @@ using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.PageStore;
 
-/// <summary>One plain file: its identity, and what open handles share.</summary>
-internal sealed class PlainNode(ulong fnode, string name, long size)
-{
-    public readonly Lock Gate = new();
-    public readonly string Name = name;
-    public ulong Fnode = fnode;
-    public long Size = size;
-    public ILogFile? Handle;
-    public int References;
-    public bool Deleted;
-    public bool Dirty;
-    public ulong LastLsn;
-
-    /// <summary>A WAL, by its name.</summary>
-    public readonly bool IsWal = Wal.IsName(name);
-    /// <summary>What it held before it was begun anew. A WAL keeps its size then, for all that SQLite knows (journal_size_limit cuts it); the rest reads as zeros.</summary>
-    public long FormerSize;
-    /// <summary>Where the page of the commit frame goes whose header was written last.</summary>
-    public long CommitPageAt = -1;
-
-    public long ShownSize => Math.Max(Volatile.Read(ref Size), Volatile.Read(ref FormerSize));
-}
-
 /// <summary>
 /// The journals and WALs of a store: files named by fnode under `files/`, every change recorded in the log. They need no sync of
 /// their own: what a crash takes from them is in the log after the hints, and the hints are only published once they are synced.
@@ -34,7 +11,7 @@ internal sealed class PlainNode(ulong fnode, string name, long size)
 /// <para>
 /// The other way round a file can have what a crash took from the log. SQLite goes by the file, everybody else (a restore, a follower) by the log, so what they read
 /// must not differ. What was appended is cut off by the next open, which knows the log's size of the file. What overwrites is the danger: it takes away what the
-/// log still says, and no cut brings that back. Therefore:
+/// log still says, and no cut brings that back. (What a WAL's file does not have yet, see <see cref="PlainNode"/>, a crash takes from memory, and the log decides alone.) Therefore:
 /// </para>
 /// <list type="bullet">
 /// <item>A file that is started over, be it cut to nothing or a WAL's header written again, becomes a new file. The old one stays until the log durably says
@@ -59,21 +36,31 @@ internal sealed class PlainFiles : IDisposable
     readonly Dictionary<string, PlainNode> byName = new(StringComparer.Ordinal);
     readonly Lock unlinkGate = new();
     readonly Queue<(ulong Fnode, ulong Lsn)> unlinks = new();
+    readonly Lock dirtyGate = new();
     readonly HashSet<PlainNode> dirty = [];
+    readonly long tailBudget;
+    long tailBytes;
 
     /// <param name="disk">Where the files are.</param>
     /// <param name="directory">Their directory.</param>
     /// <param name="log">Where every change is recorded.</param>
     /// <param name="newFnode">Numbers new files.</param>
     /// <param name="beforeWrite">Called before something is written, with no lock held: may wait for room in the log.</param>
-    public PlainFiles(ILogDisk disk, string directory, LocalLog log, Func<ulong> newFnode, Action beforeWrite)
+    /// <param name="tailBudget">Bound on the memory of all WALs' ends.</param>
+    public PlainFiles(ILogDisk disk, string directory, LocalLog log, Func<ulong> newFnode, Action beforeWrite, long tailBudget)
     {
         this.disk = disk;
         this.directory = directory;
         this.log = log;
         this.newFnode = newFnode;
         this.beforeWrite = beforeWrite;
+        this.tailBudget = tailBudget;
     }
+
+    internal LocalLog Log => log;
+
+    /// <summary>What one WAL's end may take, so that a large transaction leaves room for others.</summary>
+    internal long TailBytesMax => tailBudget / 2;
 
     string PathOf(ulong fnode) => Path.Combine(directory, fnode.ToString("x16"));
 
@@ -84,9 +71,9 @@ internal sealed class PlainFiles : IDisposable
             if (!byName.TryGetValue(name, out var node))
             {
                 if (!create) return null;
-                node = new PlainNode(newFnode(), name, 0);
+                node = new PlainNode(this, newFnode(), name, 0);
                 node.Handle = disk.Open(PathOf(node.Fnode), LogFileMode.Create);
-                node.LastLsn = log.Append(RecordKind.FileCreated, FileRecords.Created(node.Fnode, FileClass.Plain, name));
+                node.Created(log.Append(RecordKind.FileCreated, FileRecords.Created(node.Fnode, FileClass.Plain, name)));
                 byName.Add(name, node);
             }
             node.Handle ??= disk.Open(PathOf(node.Fnode), LogFileMode.Write);
@@ -105,126 +92,53 @@ internal sealed class PlainFiles : IDisposable
         get { lock (gate) return [.. byName.Keys]; }
     }
 
-    public int Read(PlainNode node, long offset, Span<byte> destination)
-    {
-        var wanted = (int)Math.Clamp(node.ShownSize - offset, 0, destination.Length);
-        var there = (int)Math.Clamp(Volatile.Read(ref node.Size) - offset, 0, wanted);
-        while (true)
-        {
-            var handle = node.Handle!;
-            try
-            {
-                var got = there == 0 ? 0 : handle.Read(offset, destination[..there]);
-                if (got < there) return got;
-                destination[there..wanted].Clear();
-                return wanted;
-            }
-            catch (ObjectDisposedException) when (!ReferenceEquals(handle, node.Handle))
-            {
-                // Another connection has just started the file anew.
-            }
-        }
-    }
-
     public void Write(PlainNode node, long offset, ReadOnlySpan<byte> source)
     {
         beforeWrite();
-        lock (node.Gate)
-        {
-            if (node.IsWal && offset == 0 && node.Size > 0 && !node.Deleted)
-            {
-                Volatile.Write(ref node.FormerSize, node.ShownSize);
-                StartAnew(node);
-                Volatile.Write(ref node.Size, 0);
-            }
-            if (node.IsWal && offset < node.Size && !node.Deleted && CanCompleteCommit(node, offset, source))
-            {
-                WriteLogFirst(node, offset, source);
-            }
-            else
-            {
-                // The file first: a record is only appended for a write that took place.
-                node.Handle!.Write(offset, source);
-                if (!node.Deleted) node.LastLsn = FileRecords.AppendWritten(log, node.Fnode, offset, source);
-            }
-            if (offset + source.Length > node.Size) Volatile.Write(ref node.Size, offset + source.Length);
-        }
-        MarkDirty(node);
+        if (Volatile.Read(ref tailBytes) > tailBudget) ReleaseTails();
+        node.Write(offset, source);
     }
 
-    void WriteLogFirst(PlainNode node, long offset, ReadOnlySpan<byte> source)
-    {
-        node.LastLsn = FileRecords.AppendWritten(log, node.Fnode, offset, source);
-        log.Sync(node.LastLsn);
-        try
-        {
-            node.Handle!.Write(offset, source);
-        }
-        catch (RecoveryException)
-        {
-            // SQLite rolls back, and so must the log.
-            var there = new byte[source.Length];
-            var got = node.Handle!.Read(offset, there);
-            node.LastLsn = FileRecords.AppendWritten(log, node.Fnode, offset, there.AsSpan(0, got));
-            throw;
-        }
-    }
-
-    /// <summary>Whether a WAL may have one more valid commit after this write: it is the header of a commit frame, or the page behind one.</summary>
-    static bool CanCompleteCommit(PlainNode node, long offset, ReadOnlySpan<byte> source)
-    {
-        var isPage = offset == node.CommitPageAt;
-        var isHeader = source.Length == Wal.FrameHeaderBytes && source[4..8].IndexOfAnyExcept((byte)0) >= 0;
-        node.CommitPageAt = isHeader ? offset + Wal.FrameHeaderBytes : -1;
-        return isHeader || isPage;
-    }
-
-    public void Truncate(PlainNode node, long sizeBytes)
-    {
-        lock (node.Gate)
-        {
-            if (sizeBytes < node.FormerSize) Volatile.Write(ref node.FormerSize, sizeBytes);
-            if (sizeBytes >= node.Size) return;
-            if (sizeBytes == 0 && !node.Deleted)
-            {
-                StartAnew(node);
-                Volatile.Write(ref node.Size, 0);
-            }
-            else
-            {
-                if (!node.Deleted)
-                {
-                    node.LastLsn = log.Append(RecordKind.FileTruncated, FileRecords.Truncated(node.Fnode, sizeBytes));
-                    log.Sync(node.LastLsn);
-                }
-                Volatile.Write(ref node.Size, sizeBytes);
-                node.Handle!.Truncate(sizeBytes);
-            }
-        }
-        MarkDirty(node);
-    }
-
-    void StartAnew(PlainNode node)
+    /// <summary>Gives a file that is started over another identity, and a new file to be; the old one stays, see <see cref="UnlinkAfter"/>.</summary>
+    internal (ILogFile Handle, ulong Fnode, ulong Lsn) Replace(PlainNode node)
     {
         var fnode = newFnode();
         var handle = disk.Open(PathOf(fnode), LogFileMode.Create);
-        var old = node.Fnode;
-        using (var group = log.BeginGroup())
-        {
-            group.Add(RecordKind.FileDeleted, FileRecords.Deleted(old));
-            node.LastLsn = group.Complete(RecordKind.FileCreated, FileRecords.Created(fnode, FileClass.Plain, node.Name));
-        }
-        var oldHandle = node.Handle;
-        node.Handle = handle;
-        node.Fnode = fnode;
-        oldHandle?.Dispose();
-        lock (unlinkGate) unlinks.Enqueue((old, node.LastLsn));
+        using var group = log.BeginGroup();
+        group.Add(RecordKind.FileDeleted, FileRecords.Deleted(node.Fnode));
+        return (handle, fnode, group.Complete(RecordKind.FileCreated, FileRecords.Created(fnode, FileClass.Plain, node.Name)));
     }
 
-    void MarkDirty(PlainNode node)
+    /// <summary>Unlinks a file once its deletion, at this LSN, is durable.</summary>
+    internal void UnlinkAfter(ulong fnode, ulong lsn)
     {
-        if (node.Dirty) return;
-        lock (gate)
+        lock (unlinkGate) unlinks.Enqueue((fnode, lsn));
+    }
+
+    /// <summary>The end of a WAL whose file ends there now.</summary>
+    internal WalTail NewTail(long size)
+    {
+        var tail = new WalTail(change => Interlocked.Add(ref tailBytes, change));
+        tail.Begin(size);
+        return tail;
+    }
+
+    /// <summary>Memory that the ends of WALs take. Exceeds its bound by what the writes under way add.</summary>
+    public long TailBytes => Interlocked.Read(ref tailBytes);
+
+    /// <summary>All WALs are written out: rare, and then each has much.</summary>
+    void ReleaseTails()
+    {
+        PlainNode[] nodes;
+        lock (gate) nodes = [.. byName.Values];
+        foreach (var node in nodes) node.Release();
+    }
+
+    /// <summary>With the node's gate held, before it is changed: whoever takes it from the set waits at that gate, and so finds the change.</summary>
+    internal void MarkDirty(PlainNode node)
+    {
+        if (node.Dirty || node.Deleted) return;
+        lock (dirtyGate)
         {
             node.Dirty = true;
             dirty.Add(node);
@@ -233,8 +147,7 @@ internal sealed class PlainFiles : IDisposable
 
     public void Sync(PlainNode node)
     {
-        ulong lsn;
-        lock (node.Gate) lsn = node.LastLsn;
+        var lsn = node.LastLsn;
         if (!node.Deleted) log.Sync(lsn);
     }
 
@@ -249,9 +162,10 @@ internal sealed class PlainFiles : IDisposable
                 lsn = log.Append(RecordKind.FileDeleted, FileRecords.Deleted(node.Fnode));
                 node.Deleted = true;
                 byName.Remove(name);
-                dirty.Remove(node);
-                lock (unlinkGate) unlinks.Enqueue((node.Fnode, lsn));
-                if (node.References == 0) CloseHandle(node);
+                lock (dirtyGate) dirty.Remove(node);
+                node.Dirty = false;
+                UnlinkAfter(node.Fnode, lsn);
+                if (node.References == 0) node.CloseHandle();
             }
         }
         if (durable) log.Sync(lsn);
@@ -261,13 +175,7 @@ internal sealed class PlainFiles : IDisposable
     public void Close(PlainNode node)
     {
         lock (gate)
-            if (--node.References == 0 && !dirty.Contains(node)) CloseHandle(node);
-    }
-
-    static void CloseHandle(PlainNode node)
-    {
-        node.Handle?.Dispose();
-        node.Handle = null;
+            if (--node.References == 0 && !node.Dirty) node.CloseHandle();
     }
 
     /// <summary>
@@ -276,31 +184,61 @@ internal sealed class PlainFiles : IDisposable
     /// </summary>
     public void SyncAll()
     {
-        PlainNode[] nodes;
-        lock (gate)
+        var nodes = TakeDirty();
+        try
         {
-            nodes = [.. dirty];
-            dirty.Clear();
-            foreach (var node in nodes) node.Dirty = false;
+            foreach (var node in nodes) SyncWhole(node);
         }
-        foreach (var node in nodes)
+        catch
         {
-            lock (gate)
-            {
-                if (node.Deleted || node.Handle is null) continue;
-                node.References++;
-            }
-            try
-            {
-                node.Handle!.SyncData();
-            }
-            finally
-            {
-                Close(node);
-            }
+            foreach (var node in nodes) MarkDirty(node);
+            throw;
+        }
+        finally
+        {
+            foreach (var node in nodes) Close(node);
         }
         disk.SyncDirectory(directory);
         UnlinkDeleted();
+    }
+
+    /// <summary>What was changed, each opened once more.</summary>
+    PlainNode[] TakeDirty()
+    {
+        lock (gate)
+        {
+            PlainNode[] nodes;
+            lock (dirtyGate)
+            {
+                nodes = [.. dirty];
+                dirty.Clear();
+                foreach (var node in nodes) node.Dirty = false;
+            }
+            foreach (var node in nodes) node.References++;
+            return nodes;
+        }
+    }
+
+    void SyncWhole(PlainNode node)
+    {
+        ILogFile handle;
+        lock (node.Gate)
+        {
+            if (node.Deleted) return;
+            // The hints are of before: a replay from them would not put back what was overwritten since.
+            log.Sync(node.LastLsn);
+            node.WriteOut();
+            handle = node.Handle!;
+        }
+        try
+        {
+            handle.SyncData();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It was started over just now. What it held needs no sync once the log durably says so.
+            log.Sync(node.LastLsn);
+        }
     }
 
     /// <summary>
@@ -319,7 +257,7 @@ internal sealed class PlainFiles : IDisposable
                     node.Gate.Enter();
                     taken++;
                 }
-                return action(ReadWhole);
+                return action((fnode, sizeBytes) => ReadWhole(nodes.First(n => n.Fnode == fnode), sizeBytes));
             }
             finally
             {
@@ -328,13 +266,15 @@ internal sealed class PlainFiles : IDisposable
         }
     }
 
-    ReadOnlyMemory<byte> ReadWhole(ulong fnode, long sizeBytes)
+    ReadOnlyMemory<byte> ReadWhole(PlainNode node, long sizeBytes)
     {
         var bytes = new byte[sizeBytes];
-        using var handle = disk.Open(PathOf(fnode), LogFileMode.Read);
-        var got = handle.Read(0, bytes);
+        var wasClosed = node.Handle is null;
+        node.Handle ??= disk.Open(PathOf(node.Fnode), LogFileMode.Write);
+        var got = node.Read(0, bytes);
+        if (wasClosed) node.CloseHandle();
         if (got < sizeBytes)
-            throw new RecoveryException(RecoveryError.Corrupt, $"{PathOf(fnode)} has {got} bytes where {sizeBytes} were written. Something else changes the store's files.");
+            throw new RecoveryException(RecoveryError.Corrupt, $"{PathOf(node.Fnode)} has {got} bytes where {sizeBytes} were written. Something else changes the store's files.");
         return bytes;
     }
 
@@ -372,7 +312,7 @@ internal sealed class PlainFiles : IDisposable
                 throw new RecoveryException(RecoveryError.Corrupt,
                     $"The plain file {name} ({path}) holds {Math.Max(length, 0)} bytes where the log says {size}. Restore the store from its remote, "
                     + "or from a backup of the directory.");
-            byName.Add(name, new PlainNode(fnode, name, size));
+            byName.Add(name, new PlainNode(this, fnode, name, size));
         }
         foreach (var file in disk.List(directory))
             if (!known.Contains(file)) disk.Delete(Path.Combine(directory, file));
@@ -381,6 +321,6 @@ internal sealed class PlainFiles : IDisposable
     public void Dispose()
     {
         lock (gate)
-            foreach (var node in byName.Values) CloseHandle(node);
+            foreach (var node in byName.Values) node.CloseHandle();
     }
 }

@@ -37,9 +37,10 @@ internal sealed class PlainReplay(ILogDisk disk, string directory) : IDisposable
         }
     }
 
-    /// <summary>Brings what was repeated to the disk.</summary>
+    /// <summary>Brings what was repeated to the disk: hints that come after say that it is there.</summary>
     public void SyncAll()
     {
+        if (open.Count == 0) return;
         foreach (var file in open.Values) file.SyncData();
         disk.SyncDirectory(directory);
     }

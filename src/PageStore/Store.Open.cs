@@ -107,13 +107,14 @@ public sealed partial class Store
                 }
                 if (record.Lsn > hintsLsn || record.Kind is RecordKind.PageCommit or RecordKind.DatabaseDeleted) replay.Take(record);
             });
+            plain.SyncAll();
             plain.Dispose();
             replayApplier = null;
         }
         if (applied > log.LastLsn)
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"The pages in {Directory} hold commits up to LSN {applied}, but the log ends at {log.LastLsn}. Files of different times were mixed; restore the store.");
-        files = new PlainFiles(options.Disk, Path.Combine(Directory, "files"), log, live.NewFnode, KeepLogShort);
+        files = new PlainFiles(options.Disk, Path.Combine(Directory, "files"), log, live.NewFnode, KeepLogShort, options.WalBufferBytes);
         files.Adopt(live.Files.Where(f => f.Class == FileClass.Plain).Select(f => (f.Fnode, f.Name, f.SizeBytes)));
         recorder?.Attach(log, live.NewFnode, live);
         applier = new Applier(new PageApplier(pages, pending), log.Sync, pending, AfterRound);

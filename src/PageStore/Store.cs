@@ -419,6 +419,8 @@ public sealed partial class Store : IDisposable
         Row("overlay_bytes_max", Buffers.BudgetBytes);
         Row("pending_bytes", pending.Bytes);
         Row("pending_bytes_max", pending.BudgetBytes);
+        Row("wal_buffer_bytes", files?.TailBytes ?? 0);
+        Row("wal_buffer_bytes_max", options.WalBufferBytes);
         if (Remote is null) Row("remote", "none");
         else foreach (var (name, value) in Remote.Status()) Row(name, value);
         foreach (var (name, value) in pages.Statistics()) Row(name, value);

@@ -68,6 +68,8 @@ internal static class Pragmas
                 return Fixed(pragma, value, file.Open.Store.Options.OverlayBytes);
             case "recovery_pending_budget":
                 return Fixed(pragma, value, file.Open.Store.Options.PendingBytes);
+            case "recovery_wal_buffer":
+                return Fixed(pragma, value, file.Open.Store.Options.WalBufferBytes);
             case "recovery_max_local_log":
                 return Fixed(pragma, value, file.Open.Store.Options.MaxLocalLogBytes);
             case "recovery_linger":

@@ -58,6 +58,9 @@ public sealed record RecoveryOptions
     /// <summary><c>pending-budget</c>: bytes of committed pages that may wait to enter the page store.</summary>
     public long PendingBytes { get; init; } = 32L << 20;
 
+    /// <summary><c>wal-buffer</c>: bytes of WALs kept in memory, and in the log, before they are written to the WALs' own files; 0 writes each frame at once.</summary>
+    public long WalBufferBytes { get; init; } = 16L << 20;
+
     /// <summary><c>max-local-log</c>: the most bytes that the local log may grow to; commits fail beyond it.</summary>
     public long MaxLocalLogBytes { get; init; } = 4L << 30;
 
@@ -115,6 +118,7 @@ public sealed record RecoveryOptions
         PageCacheBytes = PageCacheBytes,
         OverlayBytes = OverlayBytes,
         PendingBytes = PendingBytes,
+        WalBufferBytes = WalBufferBytes,
         MaxLocalLogBytes = MaxLocalLogBytes,
         PagesInMemory = PagesInMemory,
         Remote = RemoteOf(directory) is { } url
@@ -163,7 +167,7 @@ internal static class Options
 
     /// <summary>Every name, as in a URI.</summary>
     public static readonly string[] Names =
-        ["store", "isolation", "journal", "page-cache", "overlay-budget", "pending-budget", "max-local-log", "pages",
+        ["store", "isolation", "journal", "page-cache", "overlay-budget", "pending-budget", "wal-buffer", "max-local-log", "pages",
          "remote", "durability", "sync-interval", "hints-bytes", "retention", "verify-interval", "restart-remote", "auto-restore", "follow", "follow-interval", "linger", "lock-timeout"];
 
     /// <summary>The options with one of them set from text.</summary>
@@ -175,6 +179,7 @@ internal static class Options
         "page-cache" => options with { PageCacheBytes = ParseBytes(name, value) },
         "overlay-budget" => options with { OverlayBytes = ParseBytes(name, value) },
         "pending-budget" => options with { PendingBytes = ParseBytes(name, value) },
+        "wal-buffer" => options with { WalBufferBytes = ParseBytes(name, value) },
         "max-local-log" => options with { MaxLocalLogBytes = ParseBytes(name, value) },
         "remote" => options with { Remote = value },
         "durability" => options with { Durability = ParseDurability(value) },

@@ -5,8 +5,8 @@ namespace RecoveryVfs.PageStore;
 
 /// <summary>
 /// Watches the writes to one SQLite WAL go by and tells where a transaction ends. SQLite writes a frame as its 24-byte header and then its
-/// page; the header of a transaction's last frame holds the database's size in pages, all others zero. Nothing before the first
-/// write seen is needed, and nothing is verified: the log has done that.
+/// page, which come as one record, or as two where they overwrite; the header of a transaction's last frame holds the database's size in pages, all others zero. Nothing
+/// before the first write seen is needed, and nothing is verified: the log has done that.
 /// </summary>
 internal sealed class WalWrites(bool withPages)
 {
@@ -20,8 +20,13 @@ internal sealed class WalWrites(bool withPages)
         commit = default;
         bytes += recordBytes;
         if (write.Offset == 0 && write.Bytes.Length == Wal.HeaderBytes) Forget();
-        else if (write.Offset >= Wal.HeaderBytes && write.Bytes.Length == Wal.FrameHeaderBytes) TakeHeader(write);
-        else if (write.Offset == headerAt + Wal.FrameHeaderBytes && headerAt >= 0 && IsPageSize(write.Bytes.Length)) return TakePage(write, out commit);
+        else if (write.Offset >= Wal.HeaderBytes && write.Bytes.Length == Wal.FrameHeaderBytes) TakeHeader(write.Offset, write.Bytes);
+        else if (write.Offset >= Wal.HeaderBytes && Wal.IsPageSize(write.Bytes.Length - Wal.FrameHeaderBytes))
+        {
+            TakeHeader(write.Offset, write.Bytes);
+            return TakePage(write.Bytes[Wal.FrameHeaderBytes..], out commit);
+        }
+        else if (write.Offset == headerAt + Wal.FrameHeaderBytes && headerAt >= 0 && Wal.IsPageSize(write.Bytes.Length)) return TakePage(write.Bytes, out commit);
         return false;
     }
 
@@ -33,24 +38,22 @@ internal sealed class WalWrites(bool withPages)
         bytes = 0;
     }
 
-    void TakeHeader(in FileWrite write)
+    void TakeHeader(long offset, ReadOnlySpan<byte> header)
     {
-        headerAt = write.Offset;
-        page = BinaryPrimitives.ReadUInt32BigEndian(write.Bytes);
-        sizePages = BinaryPrimitives.ReadUInt32BigEndian(write.Bytes[4..]);
+        headerAt = offset;
+        page = BinaryPrimitives.ReadUInt32BigEndian(header);
+        sizePages = BinaryPrimitives.ReadUInt32BigEndian(header[4..]);
     }
 
-    bool TakePage(in FileWrite write, out (IReadOnlyList<TailedPage> Pages, int PageSize, long SizeBytes, long Bytes) commit)
+    bool TakePage(ReadOnlySpan<byte> content, out (IReadOnlyList<TailedPage> Pages, int PageSize, long SizeBytes, long Bytes) commit)
     {
         commit = default;
         // What an earlier transaction, rolled back, left at or after this place is overwritten.
         foreach (var later in frames.Keys.Where(k => k >= headerAt).ToArray()) frames.Remove(later);
-        frames[headerAt] = new TailedPage(page, PageForm.Whole, write.Bytes.Length, withPages ? write.Bytes.ToArray() : default);
+        frames[headerAt] = new TailedPage(page, PageForm.Whole, content.Length, withPages ? content.ToArray() : default);
         if (sizePages == 0) return false;
-        commit = ([.. frames.Values], write.Bytes.Length, sizePages * (long)write.Bytes.Length, bytes);
+        commit = ([.. frames.Values], content.Length, sizePages * (long)content.Length, bytes);
         Forget();
         return true;
     }
-
-    static bool IsPageSize(int length) => length is >= 512 and <= 65536 && (length & (length - 1)) == 0;
 }
