@@ -9,7 +9,7 @@ internal enum DiskOperation { Open, Read, Write, Sync, Truncate, Rename, Delete,
 internal static class DiskErrors
 {
     internal const int ENOENT = 2, EINTR = 4, EIO = 5, EACCES = 13, EPERM = 1, EEXIST = 17, ENFILE = 23, EMFILE = 24, ENOSPC = 28,
-        EROFS = 30, EDQUOT = 122;
+        EROFS = 30, ENOSYS = 38, EOPNOTSUPP = 95, EDQUOT = 122;
 
     internal static RecoveryException From(DiskOperation operation, string path, int errno)
     {

@@ -64,4 +64,23 @@ public interface ILogFile : IDisposable
 
     /// <summary>Sets the size; what is added reads as zeros.</summary>
     void Truncate(long sizeBytes);
+
+    /// <summary>
+    /// Takes disk space for bytes beyond the end, which read as zeros. May cost less than writing them, and the first sync of what is written there later more.
+    /// </summary>
+    void Allocate(long from, long to) => this.WriteZeros(from, to);
+}
+
+/// <summary>What every file can do.</summary>
+internal static class LogFiles
+{
+    static readonly byte[] zeros = new byte[64 << 10];
+
+    public static ReadOnlySpan<byte> Zeros(int count) => zeros.AsSpan(0, count);
+
+    public static void WriteZeros(this ILogFile file, long from, long to)
+    {
+        for (; from < to; from += zeros.Length)
+            file.Write(from, zeros.AsSpan(0, (int)Math.Min(zeros.Length, to - from)));
+    }
 }

@@ -164,5 +164,22 @@ internal sealed class LocalFile(SafeFileHandle handle, string path) : ILogFile
             throw DiskErrors.From(DiskOperation.Truncate, Path, Marshal.GetLastPInvokeError());
     }
 
+    public void Allocate(long from, long to)
+    {
+        while (Posix.Allocate(handle, 0, from, to - from) != 0)
+        {
+            switch (Marshal.GetLastPInvokeError())
+            {
+                case DiskErrors.EINTR:
+                    break;
+                case DiskErrors.EOPNOTSUPP or DiskErrors.ENOSYS:
+                    this.WriteZeros(from, to);
+                    return;
+                case var errno:
+                    throw DiskErrors.From(DiskOperation.Write, Path, errno);
+            }
+        }
+    }
+
     public void Dispose() => handle.Dispose();
 }

@@ -172,7 +172,7 @@ public sealed partial class LocalLog
         var start = bufferOffset;
         var at = start + RecordFormat.HeaderBytes;
         at = WritePart(WritePart(WritePart(at, a), b), c);
-        WritePart(at, Zeros.AsSpan(0, (int)(start + size - at)));
+        WritePart(at, LogFiles.Zeros((int)(start + size - at)));
         WritePart(start, header);
         bufferOffset = start + size;
     }
@@ -265,7 +265,7 @@ public sealed partial class LocalLog
             return;
         try
         {
-            WriteZeros(file, from, attemptedEnd);
+            file.WriteZeros(from, attemptedEnd);
         }
         catch (RecoveryException)
         {
@@ -328,13 +328,4 @@ public sealed partial class LocalLog
     }
 
     bool drainingEvents;
-
-    static readonly byte[] Zeros = new byte[64 << 10];
-
-    static void WriteZeros(ILogFile file, long from, long to)
-    {
-        Debug.Assert(from <= to);
-        for (; from < to; from += Zeros.Length)
-            file.Write(from, Zeros.AsSpan(0, (int)Math.Min(Zeros.Length, to - from)));
-    }
 }

@@ -50,6 +50,9 @@ public sealed partial class LocalLog
         TakeOverSpares(recovery);
         var header = new SegmentHeader(options.LogId ?? Guid.NewGuid(), options.Epoch, 1, at);
         var path = Path.Combine(directory, SegmentFormat.FileName(at));
+        lock (spareLock)
+            if (spares.Count == 0)
+                spares.Push(MakeSpare(options.FirstSegmentBytes, WriteAhead));
         var (made, spare) = OpenSpare(options.FirstSegmentBytes, header, out var fileBytes);
         file = made!;
         disk.Rename(spare, path);
@@ -100,7 +103,7 @@ public sealed partial class LocalLog
     /// </summary>
     void Repair(LogRecovery recovery)
     {
-        WriteZeros(file, recovery.End, recovery.LeftoverEnd);
+        file.WriteZeros(recovery.End, recovery.LeftoverEnd);
         RewriteFrom(OffsetAfter(recovery.KnownDurable), recovery.End);
         if (recovery.LeftoverEnd > SegmentFormat.HeaderBytes)
             file.SyncData();

@@ -74,7 +74,7 @@ public sealed partial class LocalLog
     {
         var target = (atLeast + GrowthBytes - 1) / GrowthBytes * GrowthBytes;
         CheckBound(target - capacity);
-        WriteZeros(file, capacity, target);
+        file.Allocate(capacity, target);
         capacity = target;
         lock (segmentsLock)
         {
@@ -171,14 +171,17 @@ public sealed partial class LocalLog
             writtenEnd = end;
     }
 
-    /// <summary>Takes a spare (or makes one), writes the header into it and syncs it. It still has the spare's name.</summary>
+    /// <summary>
+    /// Takes a spare, writes the header into it and syncs it. It still has the spare's name. Who writes faster than spares are prepared gets one whose blocks are taken, but
+    /// not written: that costs a thousandth, and the syncs on it somewhat more, of which he does few.
+    /// </summary>
     (ILogFile? File, string Path) OpenSpare(long bytes, SegmentHeader header, out long fileBytes)
     {
         string path;
         lock (spareLock)
         {
             if (!spares.TryPeek(out var spare) || spare.Bytes < bytes)
-                spare = MakeSpare(bytes);
+                spare = MakeSpare(bytes, static (made, bytes) => made.Allocate(0, bytes));
             else
                 spares.Pop();
             (path, fileBytes) = spare;
@@ -201,8 +204,8 @@ public sealed partial class LocalLog
         }
     }
 
-    /// <summary>Under the spare lock: makes a zero-filled file with its blocks written and synced; it gets its name only then.</summary>
-    (string Path, long Bytes) MakeSpare(long bytes, Func<bool>? giveUp = null)
+    /// <summary>Under the spare lock: makes a file of zeros, its blocks taken and synced; it gets its name only then.</summary>
+    (string Path, long Bytes) MakeSpare(long bytes, Action<ILogFile, long> fill)
     {
         var path = Path.Combine(directory, $"spare-{nextSpare++}");
         var unfinished = path + ".new";
@@ -210,14 +213,8 @@ public sealed partial class LocalLog
         {
             using (var made = disk.Open(unfinished, LogFileMode.Create))
             {
-                for (long at = 0; at < bytes; at += GrowthBytes)
-                {
-                    if (giveUp?.Invoke() == true)
-                        throw new OperationCanceledException();
-                    WriteZeros(made, at, Math.Min(bytes, at + GrowthBytes));
-                    // Bit by bit: a commit's sync must not stand in line behind all of it.
-                    made.SyncData();
-                }
+                fill(made, bytes);
+                made.SyncData();
             }
             disk.Rename(unfinished, path);
             return (path, bytes);
@@ -226,6 +223,18 @@ public sealed partial class LocalLog
         {
             DeleteQuietly(unfinished);
             throw;
+        }
+    }
+
+    /// <summary>Bit by bit: a commit's sync must not stand in line behind all of it.</summary>
+    void WriteAhead(ILogFile made, long bytes)
+    {
+        for (long at = 0; at < bytes; at += GrowthBytes)
+        {
+            if (Volatile.Read(ref disposed))
+                throw new OperationCanceledException();
+            made.WriteZeros(at, Math.Min(bytes, at + GrowthBytes));
+            made.SyncData();
         }
     }
 
@@ -247,7 +256,7 @@ public sealed partial class LocalLog
         lock (spareLock)
         {
             if (spares.Count == 0 && !Volatile.Read(ref disposed) && !options.ReadOnly && Poison is null)
-                spares.Push(MakeSpare(NextBytes, () => Volatile.Read(ref disposed)));
+                spares.Push(MakeSpare(NextBytes, WriteAhead));
         }
     }
 

@@ -125,7 +125,7 @@ public sealed partial class LocalLog
             try
             {
                 if (!disposed)
-                    WriteZeros(file, durableEnd, Math.Max(durableEnd, attemptedEnd));
+                    file.WriteZeros(durableEnd, Math.Max(durableEnd, attemptedEnd));
             }
             catch (RecoveryException)
             {
