@@ -89,7 +89,7 @@ internal static class CommitEncoder
             Array.Sort(sorted, 0, count);
             var writer = partWriter ??= new PageCommitWriter();
             var flags = content.IsRebase ? PageCommitFlags.Rebase : (byte)0;
-            writer.Begin(content.Database.Id);
+            writer.Begin(content.Database.Id, content.PageBytes);
             for (var i = 0; i < count && sorted[i] <= pageCount; i++)
             {
                 var page = sorted[i];
@@ -113,8 +113,8 @@ internal static class CommitEncoder
                 content.Changed.Add((page, hash));
                 if (writer.SizeBytes >= PageCommitFormat.PartBytes)
                 {
-                    encoded.AddPart(writer.Finish(pageSize, content.SizeBytes, checksum, flags));
-                    writer.Begin(content.Database.Id);
+                    AddPart(writer, flags);
+                    writer.Begin(content.Database.Id, content.PageBytes);
                 }
                 writer.AddPage(page, after, existed ? before : default);
             }
@@ -124,11 +124,17 @@ internal static class CommitEncoder
                 checksum ^= PageCommitFormat.HashOf(page, before);
             }
             encoded.Checksum = checksum;
-            encoded.AddPart(writer.Finish(pageSize, content.SizeBytes, checksum, (byte)(flags | PageCommitFlags.LastPart)));
+            AddPart(writer, (byte)(flags | PageCommitFlags.LastPart));
         }
         finally
         {
             ArrayPool<uint>.Shared.Return(sorted);
+        }
+
+        void AddPart(PageCommitWriter writer, byte flags)
+        {
+            var length = writer.Finish(pageSize, content.SizeBytes, checksum, flags).Length;
+            encoded.AddPart(writer.Detach(), length);
         }
     }
 

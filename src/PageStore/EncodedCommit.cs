@@ -11,10 +11,10 @@ internal sealed class EncodedCommit : IDisposable
     const int MemoryBytesMax = 4 << 20;
 
     readonly Store store;
-    readonly List<(long Offset, int Length)> parts = [];
-    byte[] bytes = ArrayPool<byte>.Shared.Rent(4 << 10);
+    // In a pooled buffer, or where in the spill file.
+    readonly List<(byte[]? Buffer, long Offset, int Length)> parts = [];
     SpillFile? spill;
-    int length;
+    long inMemory;
 
     public EncodedCommit(Store store, PageOverlay content, int changes)
     {
@@ -40,35 +40,28 @@ internal sealed class EncodedCommit : IDisposable
     /// <summary>Bytes of all bodies together.</summary>
     public long TotalBytes { get; private set; }
 
-    /// <summary>Keeps the body of one more part (copied); what exceeds the memory bound goes to the spill file.</summary>
-    public void AddPart(ReadOnlySpan<byte> body)
+    /// <summary>Keeps the body of one more part, taking over its pooled buffer; what exceeds the memory bound goes to the spill file.</summary>
+    public void AddPart(byte[] buffer, int length)
     {
-        TotalBytes += body.Length;
-        if (length + body.Length > MemoryBytesMax)
+        TotalBytes += length;
+        if (inMemory + length <= MemoryBytesMax)
         {
-            spill ??= new SpillFile(store.SpillDirectory);
-            parts.Add((~spill.Append(body), body.Length));
+            inMemory += length;
+            parts.Add((buffer, 0, length));
             return;
         }
-        if (bytes.Length - length < body.Length)
-        {
-            var larger = ArrayPool<byte>.Shared.Rent(Math.Max(bytes.Length * 2, length + body.Length));
-            bytes.AsSpan(0, length).CopyTo(larger);
-            ArrayPool<byte>.Shared.Return(bytes);
-            bytes = larger;
-        }
-        body.CopyTo(bytes.AsSpan(length));
-        parts.Add((length, body.Length));
-        length += body.Length;
+        spill ??= new SpillFile(store.SpillDirectory);
+        parts.Add((null, spill.Append(buffer.AsSpan(0, length)), length));
+        ArrayPool<byte>.Shared.Return(buffer);
     }
 
     /// <summary>The body of one part; <paramref name="scratch"/> is used when it was spilled.</summary>
     public ReadOnlySpan<byte> Part(int number, ref byte[]? scratch)
     {
-        var (offset, size) = parts[number];
-        if (offset >= 0) return bytes.AsSpan((int)offset, size);
+        var (buffer, offset, size) = parts[number];
+        if (buffer is not null) return buffer.AsSpan(0, size);
         if (scratch is null || scratch.Length < size) scratch = new byte[size];
-        spill!.ReadAt(~offset, scratch.AsSpan(0, size));
+        spill!.ReadAt(offset, scratch.AsSpan(0, size));
         return scratch.AsSpan(0, size);
     }
 
@@ -82,8 +75,9 @@ internal sealed class EncodedCommit : IDisposable
     /// <summary>Frees the bodies, not the content.</summary>
     public void Dispose()
     {
-        if (bytes.Length > 0) ArrayPool<byte>.Shared.Return(bytes);
-        bytes = [];
+        foreach (var (buffer, _, _) in parts)
+            if (buffer is not null) ArrayPool<byte>.Shared.Return(buffer);
+        parts.Clear();
         spill?.Dispose();
         spill = null;
     }

@@ -8,8 +8,8 @@ namespace RecoveryVfs.PageStore;
 /// </summary>
 internal sealed unsafe class PageBuffers(long budgetBytes) : IDisposable
 {
-    const int MaxKeptPerSize = 1024;
-    const long MaxKeptBytes = 4 << 20;
+    // Two checkpoints of 1,000 pages: one is written while the one before is being brought into the page store.
+    const long MaxKeptBytes = 8 << 20;
 
     readonly Lock gate = new();
     readonly Dictionary<int, Stack<nint>> free = [];
@@ -47,12 +47,9 @@ internal sealed unsafe class PageBuffers(long budgetBytes) : IDisposable
             if (!disposed && keptBytes + size <= MaxKeptBytes)
             {
                 if (!free.TryGetValue(size, out var stack)) free[size] = stack = new Stack<nint>();
-                if (stack.Count < MaxKeptPerSize)
-                {
-                    stack.Push((nint)buffer);
-                    keptBytes += size;
-                    return;
-                }
+                stack.Push((nint)buffer);
+                keptBytes += size;
+                return;
             }
         }
         NativeMemory.Free(buffer);

@@ -5,11 +5,13 @@ namespace RecoveryVfs.RecoveryLog;
 
 /// <summary>
 /// Encodes one part of a commit at a time: <see cref="Begin"/>, <see cref="AddPage"/> in the order of page numbers, <see cref="Finish"/>. Reusable; its buffer is pooled, and
-/// kept between parts, so that encoding allocates nothing. One thread at a time.
+/// kept between parts unless it is detached, so that encoding allocates nothing. One thread at a time.
 /// </summary>
 public sealed class PageCommitWriter : IDisposable
 {
-    byte[] buffer = ArrayPool<byte>.Shared.Rent(64 << 10);
+    const int BufferBytes = 64 << 10;
+
+    byte[] buffer = [];
     int used;
     uint database, count, previousPage;
 
@@ -19,9 +21,10 @@ public sealed class PageCommitWriter : IDisposable
     /// <summary>Pages in the part so far.</summary>
     public uint Count => count;
 
-    /// <summary>Starts a part, dropping an unfinished one.</summary>
-    public void Begin(uint database)
+    /// <summary>Starts a part, dropping an unfinished one. <paramref name="expectedBytes"/> saves growing.</summary>
+    public void Begin(uint database, long expectedBytes = 0)
     {
+        if (buffer.Length == 0) buffer = ArrayPool<byte>.Shared.Rent((int)Math.Clamp(expectedBytes, BufferBytes, PageCommitFormat.PartBytes + BufferBytes));
         this.database = database;
         count = previousPage = 0;
         used = PageCommitFormat.HeaderBytes;
@@ -65,6 +68,14 @@ public sealed class PageCommitWriter : IDisposable
         return buffer.AsSpan(0, used);
     }
 
+    /// <summary>Hands the buffer over that the finished body lies in, from its first byte on; whoever takes it gives it back to the pool.</summary>
+    public byte[] Detach()
+    {
+        var detached = buffer;
+        buffer = [];
+        return detached;
+    }
+
     void Reserve(int more)
     {
         if (used + more <= buffer.Length)
@@ -78,7 +89,7 @@ public sealed class PageCommitWriter : IDisposable
     /// <summary>Gives the buffer back.</summary>
     public void Dispose()
     {
-        ArrayPool<byte>.Shared.Return(buffer);
+        if (buffer.Length > 0) ArrayPool<byte>.Shared.Return(buffer);
         buffer = [];
     }
 }
