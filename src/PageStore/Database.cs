@@ -40,6 +40,9 @@ public sealed class Database
     /// <summary>The version that the page store shows without a snapshot. Touched by the applier only.</summary>
     internal DatabaseVersion Applied { get; set; }
 
+    /// <summary>How it comes to be in the page cache as a whole, if it does. Touched by the read-ahead only.</summary>
+    internal Warming Warming;
+
     /// <summary>Whether <paramref name="version"/> is the newest and no commit has begun to replace it.</summary>
     internal bool IsSettledAt(DatabaseVersion version) => !publishing && ReferenceEquals(Current, version);
 

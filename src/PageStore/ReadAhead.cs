@@ -2,11 +2,23 @@ using System.Diagnostics;
 
 namespace RecoveryVfs.PageStore;
 
+/// <summary>How far a database has come in being brought into the page cache as a whole.</summary>
+internal struct Warming
+{
+    public uint Misses;
+    public ReadAhead.Stream? Stream;
+    public bool HasEnded;
+}
+
 /// <summary>
 /// Brings pages into the page cache before they are asked for, when a database is read in page order. Pages come in chunks, each by one
 /// pass over the page store's files, which costs less than as many single reads; a thread of its own claims chunks ahead of the
 /// reader, and a reader that has caught up with it claims the next one itself, so that two cores share the work. How far ahead grows with
 /// how far the reader has come: most runs are a row's few overflow pages, and end at once.
+/// <para>
+/// A database that is read all over, and fits into memory that the cache has free, is brought in as a whole (<see cref="Warming"/>): a page in a chunk costs a third of what
+/// one costs that is read by itself, and none of it is waited for. Each miss that is not part of a run pays for two chunks, so it goes on only as long as it is of use.
+/// </para>
 /// </summary>
 /// <remarks>
 /// Nobody waits here for anybody: a page that is not there yet is simply read by itself. What is brought in is the newest version, taken by
@@ -21,13 +33,16 @@ internal sealed class ReadAhead(Store store) : IDisposable
     const uint FirstWindow = 4, FirstGrowth = 4;
     // A table's pages are mostly, not always, next to one another: those of its index's inner levels lie between.
     const uint GapMax = 4;
+    // A database is warmed once it was jumped about in so often (once for every 64 of its pages, and more often than opening it takes).
+    const uint WarmingShare = 64, WarmingMissesMin = 32;
     // A stream whose chunks bring nothing (a writer changes the database all the time, or the cache is too small) is given up.
     const int FruitlessMax = 4;
 
-    /// <summary>One reader's way through a database, as far as it shows.</summary>
-    sealed class Stream
+    /// <summary>One reader's way through a database, as far as it shows; or the way of a warming, which each miss allows to go on.</summary>
+    internal sealed class Stream
     {
         public Database? Database;
+        public bool IsWarming;
         public uint Next;               // the first page that nobody has claimed; before the stream has begun, the page that would begin it
         public uint Position;           // where the reader was seen last
         public uint Window;             // how many pages ahead of the reader; 0: one page was read, and nobody knows yet whether its neighbours will be
@@ -64,6 +79,7 @@ internal sealed class ReadAhead(Store store) : IDisposable
         {
             if (Find(database, page) is not { } found)
             {
+                Warm(database);
                 Begin(database, page);
                 return false;
             }
@@ -84,6 +100,24 @@ internal sealed class ReadAhead(Store store) : IDisposable
         // The first chunk has no mark: only a reader that comes to its end goes on.
         BringIn(stream, first, count, marks: !isFirst);
         return true;
+    }
+
+    /// <summary>Under the gate: one more page of a database was missed that nothing led to.</summary>
+    void Warm(Database database)
+    {
+        ref var warming = ref database.Warming;
+        if (warming.HasEnded) return;
+        var version = database.Current;
+        if (++warming.Misses <= Math.Max(WarmingMissesMin, version.PageCount / WarmingShare)) return;
+        if (warming.Stream is null)
+        {
+            if (version.SizeBytes > store.Cache.FreeBytes) return;
+            warming.Stream = new Stream { Database = database, IsWarming = true, Next = 1, Window = 1 };
+        }
+        if (warming.Stream.Next > version.PageCount) warming.HasEnded = true;
+        // Two chunks from here.
+        warming.Stream.Position = warming.Stream.Next + PagesInChunk(version.PageSize);
+        Enqueue(warming.Stream);
     }
 
     /// <summary>A reader has reached a page that was marked when its chunk was brought in: time to go on.</summary>
@@ -151,7 +185,7 @@ internal sealed class ReadAhead(Store store) : IDisposable
         var ahead = (uint)Math.Min(stream.Window, store.Cache.BudgetBytes / 8 / version.PageSize);
         if (stream.Next > version.PageCount || stream.Next > stream.Position + ahead) return false;
         first = stream.Next;
-        count = Math.Min(Math.Min(PagesInChunk(version.PageSize), stream.Window), version.PageCount - first + 1);
+        count = Math.Min(Math.Min(PagesInChunk(version.PageSize), stream.IsWarming ? uint.MaxValue : stream.Window), version.PageCount - first + 1);
         stream.Next = first + count;
         return true;
     }
@@ -212,7 +246,16 @@ internal sealed class ReadAhead(Store store) : IDisposable
     void BringIn(Stream stream, uint first, uint count, bool marks)
     {
         if (stream.Database is not { } database) return;
-        var taken = store.BringIn(database, first, count, marks);
+        if (stream.IsWarming)
+        {
+            var next = store.BringIn(database, first, count, Store.BringingIn.Warming).Next;
+            // A commit came between, or the cache is full.
+            if (next < first + count)
+                lock (gate)
+                    (stream.Next, database.Warming.HasEnded) = (next, store.Cache.FreeBytes == 0);
+            return;
+        }
+        var taken = store.BringIn(database, first, count, marks ? Store.BringingIn.AheadMarked : Store.BringingIn.Ahead).Taken;
         if (taken > 0) stream.Fruitless = 0;
         else if (++stream.Fruitless >= FruitlessMax) GiveUp(stream);
     }

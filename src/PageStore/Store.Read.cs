@@ -6,7 +6,7 @@ namespace RecoveryVfs.PageStore;
 public sealed partial class Store
 {
     readonly ReadAhead ahead;
-    long cacheMisses, pagesAhead;
+    long cacheMisses, pagesAhead, pagesWarmed;
 
     [ThreadStatic] static byte[]? pageScratch;
 
@@ -50,31 +50,46 @@ public sealed partial class Store
         if (database.IsSettledAt(pinned)) Cache.Insert(database, pinned, page, bytes);
     }
 
+    /// <summary>How pages that nobody has asked for yet are brought into the cache.</summary>
+    internal enum BringingIn
+    {
+        /// <summary>To be read soon.</summary>
+        Ahead,
+        /// <summary>The same; the first is marked.</summary>
+        AheadMarked,
+        /// <summary>Perhaps to be read one day: only into memory that is free.</summary>
+        Warming,
+    }
+
     /// <summary>
-    /// Reads pages of the newest version into the cache, the first of them marked; returns how many the cache took. Pages that are pending are left out: whoever
+    /// Reads pages of the newest version into the cache; returns how many the cache took, and up to which page it was asked. Pages that are pending are left out: whoever
     /// needs them finds them there.
     /// </summary>
     /// <remarks>
     /// Why what it finds is the newest version: it notes which pages are pending before it looks into the page store. A commit of
     /// this version or before that is not pending then has been applied before; a later one makes the cache refuse.
     /// </remarks>
-    internal int BringIn(Database database, uint first, uint count, bool marks)
+    internal (int Taken, uint Next) BringIn(Database database, uint first, uint count, BringingIn how)
     {
         var version = database.Current;
         var pageSize = version.PageSize;
-        if (first + count - 1 > version.PageCount || !database.IsSettledAt(version)) return 0;
+        if (first + count - 1 > version.PageCount || !database.IsSettledAt(version)) return (0, first);
         var isPending = new bool[count];
         pending.MarkPending(database, first, isPending);
-        var (taken, marked) = (0, !marks);
+        var (taken, next, marked) = (0, first + count, how != BringingIn.AheadMarked);
         pages.Scan(database.Id, first, first + count - 1, null, (page, bytes) =>
         {
             if (bytes.Length != pageSize || isPending[page - first]) return true;
-            if (!Cache.InsertAhead(database, version, page, bytes, !marked)) return false;
+            if (how == BringingIn.Warming ? !Cache.InsertWarm(database, version, page, bytes) : !Cache.InsertAhead(database, version, page, bytes, !marked))
+            {
+                next = page;
+                return false;
+            }
             marked = true;
             taken++;
             return true;
         });
-        Interlocked.Add(ref pagesAhead, taken);
-        return taken;
+        Interlocked.Add(ref how == BringingIn.Warming ? ref pagesWarmed : ref pagesAhead, taken);
+        return (taken, next);
     }
 }

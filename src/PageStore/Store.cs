@@ -411,6 +411,7 @@ public sealed partial class Store : IDisposable
         Row("commit_pages", Interlocked.Read(ref commitPages));
         Row("cache_misses", Interlocked.Read(ref cacheMisses));
         Row("pages_read_ahead", Interlocked.Read(ref pagesAhead));
+        Row("pages_warmed", Interlocked.Read(ref pagesWarmed));
         Row("log_bytes", log?.SizeBytes ?? 0);
         Row("log_bytes_max", options.MaxLocalLogBytes);
         Row("page_cache_bytes", Cache.ResidentBytes);

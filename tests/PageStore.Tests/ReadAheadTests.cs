@@ -83,6 +83,59 @@ public sealed class ReadAheadTests
         Assert.True(Status(reopened, "pages_read_ahead") is > 0 and <= Runs * 4L, $"{Status(reopened, "pages_read_ahead")} pages for {Runs} runs of {Length}; seed {seed}");
     }
 
+    /// <summary>A store with one database of so many pages, in files, and opened anew.</summary>
+    static Store Filled(TempDirectory directory, int pages, long cacheBytes)
+    {
+        using (var store = Store.Open(Options(directory, cacheBytes)))
+        {
+            Write(store, store.Create("a.db"), Enumerable.Range(1, pages).Select(p => (uint)p), 1);
+            store.Checkpoint();
+        }
+        return Store.Open(Options(directory, cacheBytes));
+    }
+
+    static void ReadAtRandom(Database database, int pages, int count, Random random)
+    {
+        var version = database.Pin();
+        var (expected, actual) = (new byte[PageSize], new byte[PageSize]);
+        for (var i = 0; i < count; i++)
+        {
+            var page = (uint)random.Next(1, pages + 1);
+            Fill(expected, page, 1);
+            Assert.Equal(PageSize, database.Read(version, (page - 1L) * PageSize, actual));
+            Assert.Equal(expected, actual);
+        }
+        database.Unpin(version);
+    }
+
+    [Fact]
+    public void A_database_that_fits_and_is_read_all_over_comes_into_the_cache_as_a_whole()
+    {
+        const int Pages = 6000;
+        using var directory = new TempDirectory();
+        using var store = Filled(directory, Pages, 64 << 20);
+        var random = new Random(1);
+        var database = store.Find("a.db")!;
+        ReadAtRandom(database, Pages, 20, random);
+        Assert.Equal(0, Status(store, "pages_warmed"));
+        for (var end = Environment.TickCount64 + 60_000; Status(store, "pages_warmed") < Pages * 9 / 10 && Environment.TickCount64 < end;) ReadAtRandom(database, Pages, 10, random);
+        Assert.InRange(Status(store, "pages_warmed"), Pages * 9 / 10, Pages);
+        // The last chunk may be under way.
+        var misses = Status(store, "cache_misses");
+        ReadAtRandom(database, Pages, 2000, random);
+        Assert.InRange(Status(store, "cache_misses") - misses, 0, 100);
+    }
+
+    [Fact]
+    public void A_database_that_does_not_fit_into_free_memory_is_not_brought_in_as_a_whole()
+    {
+        const int Pages = 6000;
+        using var directory = new TempDirectory();
+        using var store = Filled(directory, Pages, 16 << 20);
+        ReadAtRandom(store.Find("a.db")!, Pages, 3000, new Random(1));
+        Assert.Equal(0, Status(store, "pages_warmed"));
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(64)]
