@@ -34,6 +34,15 @@ public sealed class PlainFile : IDisposable
     /// <summary>Makes everything written to it (and everything before it in the log) durable.</summary>
     public void Sync() => files.Sync(node);
 
+    /// <summary>
+    /// Sees to it that a commit in a WAL is in the log: before others see it, and before it returns. Costs next to nothing when it is, which is the rule; throws
+    /// when the log does not take it.
+    /// </summary>
+    public void LogCommit() => (node as WalNode)?.LogCommit();
+
+    /// <summary>Whether <see cref="LogCommit"/> has something to do.</summary>
+    public bool HasUnloggedCommit => node is WalNode { HasUnloggedCommit: true };
+
     /// <summary>Closes this handle.</summary>
     public void Dispose()
     {

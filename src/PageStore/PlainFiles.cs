@@ -71,7 +71,7 @@ internal sealed class PlainFiles : IDisposable
             if (!byName.TryGetValue(name, out var node))
             {
                 if (!create) return null;
-                node = new PlainNode(this, newFnode(), name, 0);
+                node = NewNode(newFnode(), name, 0);
                 node.Handle = disk.Open(PathOf(node.Fnode), LogFileMode.Create);
                 node.Created(log.Append(RecordKind.FileCreated, FileRecords.Created(node.Fnode, FileClass.Plain, name)));
                 byName.Add(name, node);
@@ -81,6 +81,8 @@ internal sealed class PlainFiles : IDisposable
             return new PlainFile(this, node);
         }
     }
+
+    PlainNode NewNode(ulong fnode, string name, long size) => Wal.IsName(name) ? new WalNode(this, fnode, name, size) : new PlainNode(this, fnode, name, size);
 
     public bool Exists(string name)
     {
@@ -147,6 +149,7 @@ internal sealed class PlainFiles : IDisposable
 
     public void Sync(PlainNode node)
     {
+        (node as WalNode)?.LogCommit();
         var lsn = node.LastLsn;
         if (!node.Deleted) log.Sync(lsn);
     }
@@ -175,7 +178,11 @@ internal sealed class PlainFiles : IDisposable
     public void Close(PlainNode node)
     {
         lock (gate)
-            if (--node.References == 0 && !node.Dirty) node.CloseHandle();
+        {
+            if (--node.References > 0) return;
+            node.Abandon();
+            if (!node.Dirty) node.CloseHandle();
+        }
     }
 
     /// <summary>
@@ -312,7 +319,7 @@ internal sealed class PlainFiles : IDisposable
                 throw new RecoveryException(RecoveryError.Corrupt,
                     $"The plain file {name} ({path}) holds {Math.Max(length, 0)} bytes where the log says {size}. Restore the store from its remote, "
                     + "or from a backup of the directory.");
-            byName.Add(name, new PlainNode(this, fnode, name, size));
+            byName.Add(name, NewNode(fnode, name, size));
         }
         foreach (var file in disk.List(directory))
             if (!known.Contains(file)) disk.Delete(Path.Combine(directory, file));

@@ -4,35 +4,32 @@ namespace RecoveryVfs.PageStore;
 
 /// <summary>
 /// One plain file: its identity, what its open handles share, and how it is read and written. See <see cref="PlainFiles"/> for what must hold between it and
-/// the log.
+/// the log. A WAL is a <see cref="WalNode"/>.
 /// </summary>
-/// <remarks>
-/// A WAL's end is in memory first (<see cref="WalTail"/>): what SQLite appends goes there and into the log, a frame as one record, and reaches the file only
-/// before hints are published or when there is much of it. A WAL that begins anew before that never reaches it. So a commit costs one write of a file, the log's.
-/// </remarks>
-internal sealed class PlainNode(PlainFiles files, ulong fnode, string name, long size)
+internal class PlainNode(PlainFiles files, ulong fnode, string name, long size)
 {
     public readonly Lock Gate = new();
     public readonly string Name = name;
-    public ulong Fnode = fnode;
+    public ulong Fnode { get; private set; } = fnode;
     public ILogFile? Handle;
     public int References;
     public bool Deleted;
     public bool Dirty;
 
-    readonly WalTail? tail = Wal.IsName(name) ? files.NewTail(size) : null;
     long size = size;
     ulong lastLsn;
-    // What a WAL held before it was begun anew. It keeps its size then, for all that SQLite knows (journal_size_limit cuts it); the rest reads as zeros.
-    long formerSize;
-    // Where a frame's header lies that waits for its page to be recorded with it; it is all that the log does not know. -1: none waits.
-    long waitingAt = -1;
-    // Where the page of the commit frame goes whose header was written last.
-    long commitPageAt = -1;
-    // Where a frame must begin, for the last thing appended was a page (or the WAL's own header).
-    long frameAt = -1;
 
-    public long ShownSize => Math.Max(Volatile.Read(ref size), Volatile.Read(ref formerSize));
+    protected PlainFiles Files => files;
+
+    /// <summary>The bytes that count. Changed under the gate.</summary>
+    protected long Size
+    {
+        get => Volatile.Read(ref size);
+        set => Volatile.Write(ref size, value);
+    }
+
+    /// <summary>The size that SQLite is told.</summary>
+    public virtual long ShownSize => Size;
 
     /// <summary>The newest record of it.</summary>
     public ulong LastLsn
@@ -49,11 +46,11 @@ internal sealed class PlainNode(PlainFiles files, ulong fnode, string name, long
         {
             var handle = Handle!;
             var wanted = (int)Math.Clamp(ShownSize - offset, 0, destination.Length);
-            var there = (int)Math.Clamp(Volatile.Read(ref size) - offset, 0, wanted);
+            var there = (int)Math.Clamp(Size - offset, 0, wanted);
             destination[there..wanted].Clear();
             try
             {
-                var onDisk = tail?.Read(offset, destination[..there]) ?? there;
+                var onDisk = ReadMemory(offset, destination[..there]);
                 var got = onDisk == 0 ? 0 : handle.Read(offset, destination[..onDisk]);
                 return got < onDisk ? got : wanted;
             }
@@ -64,112 +61,31 @@ internal sealed class PlainNode(PlainFiles files, ulong fnode, string name, long
         }
     }
 
+    /// <summary>Copies what memory has of it; returns how many of the first bytes are the file's.</summary>
+    protected virtual int ReadMemory(long offset, Span<byte> destination) => destination.Length;
+
     public void Write(long offset, ReadOnlySpan<byte> source)
     {
         lock (Gate)
         {
             files.MarkDirty(this);
-            if (tail is null) WriteThrough(offset, source);
-            else WriteWal(tail, offset, source);
+            Change(offset, source);
         }
     }
 
-    void WriteWal(WalTail tail, long offset, ReadOnlySpan<byte> source)
-    {
-        if (offset == 0 && size > 0 && !Deleted)
-        {
-            Volatile.Write(ref formerSize, ShownSize);
-            StartAnew();
-        }
-        // A header whose page never came: SQLite has given that frame up.
-        if (waitingAt >= 0 && offset != size) CutWaiting(tail);
-        var completesCommit = CanCompleteCommit(offset, source);
-        if (offset != size) frameAt = -1;
-        if (offset == size) Append(tail, offset, source);
-        else if (offset >= tail.Start && offset + source.Length <= size) OverwriteTail(tail, offset, source);
-        else
-        {
-            WriteOut();
-            if (completesCommit && offset < size && !Deleted) WriteLogFirst(offset, source);
-            else WriteThrough(offset, source);
-            tail.Begin(size);
-        }
-    }
+    protected virtual void Change(long offset, ReadOnlySpan<byte> source) => WriteFile(offset, source);
 
-    void CutWaiting(WalTail tail)
+    /// <summary>The file first: a record is only appended for a write that took place.</summary>
+    protected void WriteFile(long offset, ReadOnlySpan<byte> source)
     {
-        Volatile.Write(ref size, waitingAt);
-        tail.Cut(waitingAt);
-        waitingAt = -1;
-    }
-
-    void Append(WalTail tail, long offset, ReadOnlySpan<byte> source)
-    {
-        if (tail.UsedBytes > 0 && tail.UsedBytes + source.Length > files.TailBytesMax && waitingAt < 0) WriteOut();
-        tail.Append(source);
-        Volatile.Write(ref size, offset + source.Length);
-        if (waitingAt < 0) waitingAt = offset;
-        if (source.Length == Wal.FrameHeaderBytes && offset == frameAt) return;
-        frameAt = Wal.IsPageSize(source.Length) || size == Wal.HeaderBytes ? size : -1;
-        try
-        {
-            if (!Deleted) lastLsn = FileRecords.AppendWritten(files.Log, Fnode, waitingAt, tail.Slice(waitingAt, size - waitingAt));
-            waitingAt = -1;
-        }
-        catch
-        {
-            // What the log does not have was not written.
-            CutWaiting(tail);
-            throw;
-        }
-    }
-
-    void OverwriteTail(WalTail tail, long offset, ReadOnlySpan<byte> source)
-    {
-        if (Deleted)
-        {
-            tail.Overwrite(offset, source);
-            return;
-        }
-        // The log first, which may refuse.
-        lastLsn = FileRecords.AppendWritten(files.Log, Fnode, offset, source);
-        tail.Overwrite(offset, source);
-    }
-
-    void WriteThrough(long offset, ReadOnlySpan<byte> source)
-    {
-        // The file first: a record is only appended for a write that took place.
         Handle!.Write(offset, source);
+        Record(offset, source);
+        Size = Math.Max(Size, offset + source.Length);
+    }
+
+    protected void Record(long offset, ReadOnlySpan<byte> source)
+    {
         if (!Deleted) lastLsn = FileRecords.AppendWritten(files.Log, Fnode, offset, source);
-        if (offset + source.Length > size) Volatile.Write(ref size, offset + source.Length);
-    }
-
-    void WriteLogFirst(long offset, ReadOnlySpan<byte> source)
-    {
-        lastLsn = FileRecords.AppendWritten(files.Log, Fnode, offset, source);
-        files.Log.Sync(lastLsn);
-        try
-        {
-            Handle!.Write(offset, source);
-        }
-        catch (RecoveryException)
-        {
-            // SQLite rolls back, and so must the log.
-            var there = new byte[source.Length];
-            var got = Handle!.Read(offset, there);
-            lastLsn = FileRecords.AppendWritten(files.Log, Fnode, offset, there.AsSpan(0, got));
-            throw;
-        }
-        if (offset + source.Length > size) Volatile.Write(ref size, offset + source.Length);
-    }
-
-    /// <summary>Whether a WAL may have one more valid commit after this write: it is the header of a commit frame, or the page behind one.</summary>
-    bool CanCompleteCommit(long offset, ReadOnlySpan<byte> source)
-    {
-        var isPage = offset == commitPageAt;
-        var isHeader = source.Length == Wal.FrameHeaderBytes && source[4..8].IndexOfAnyExcept((byte)0) >= 0;
-        commitPageAt = isHeader ? offset + Wal.FrameHeaderBytes : -1;
-        return isHeader || isPage;
     }
 
     public void Truncate(long sizeBytes)
@@ -177,66 +93,51 @@ internal sealed class PlainNode(PlainFiles files, ulong fnode, string name, long
         lock (Gate)
         {
             files.MarkDirty(this);
-            if (waitingAt >= 0) CutWaiting(tail!);
-            if (sizeBytes < formerSize) Volatile.Write(ref formerSize, sizeBytes);
-            if (sizeBytes >= size) return;
-            if (sizeBytes == 0 && !Deleted)
-            {
-                StartAnew();
-                return;
-            }
-            if (!Deleted)
-            {
-                lastLsn = files.Log.Append(RecordKind.FileTruncated, FileRecords.Truncated(Fnode, sizeBytes));
-                files.Log.Sync(lastLsn);
-            }
-            var inFile = tail?.Start ?? size;
-            Volatile.Write(ref size, sizeBytes);
-            tail?.Cut(sizeBytes);
-            if (sizeBytes < inFile) Handle!.Truncate(sizeBytes);
+            Cut(sizeBytes);
         }
     }
 
-    void StartAnew()
+    protected virtual void Cut(long sizeBytes)
+    {
+        if (sizeBytes >= Size) return;
+        if (sizeBytes == 0 && !Deleted)
+        {
+            StartAnew();
+            return;
+        }
+        if (!Deleted)
+        {
+            lastLsn = files.Log.Append(RecordKind.FileTruncated, FileRecords.Truncated(Fnode, sizeBytes));
+            files.Log.Sync(lastLsn);
+        }
+        Size = sizeBytes;
+        CutFile(sizeBytes);
+    }
+
+    protected virtual void CutFile(long sizeBytes) => Handle!.Truncate(sizeBytes);
+
+    protected virtual void StartAnew()
     {
         var (handle, old) = (Handle, Fnode);
         (Handle, Fnode, lastLsn) = files.Replace(this);
         handle?.Dispose();
-        waitingAt = -1;
-        Volatile.Write(ref size, 0);
-        tail?.Begin(0);
+        Size = 0;
         files.UnlinkAfter(old, lastLsn);
     }
 
-    /// <summary>With the gate held: brings to the file what only memory has of it.</summary>
-    public void WriteOut()
-    {
-        if (tail is not { UsedBytes: > 0 }) return;
-        var bytes = tail.UsedBytes - (waitingAt < 0 ? 0 : size - waitingAt);
-        if (bytes == 0) return;
-        Handle!.Write(tail.Start, tail.Slice(tail.Start, bytes));
-        var waiting = waitingAt < 0 ? [] : tail.Slice(waitingAt, size - waitingAt).ToArray();
-        tail.Begin(tail.Start + bytes);
-        tail.Append(waiting);
-    }
+    /// <summary>With the gate held: brings to the file what it lacks of what the log has.</summary>
+    public virtual void WriteOut() { }
 
-    /// <summary>Brings everything to the file, and gives the memory back.</summary>
-    public void Release()
-    {
-        lock (Gate)
-        {
-            if (Handle is null) return;
-            WriteOut();
-            if (tail is { UsedBytes: 0 }) tail.Release();
-        }
-    }
+    /// <summary>Brings to the file what it can, and gives memory back.</summary>
+    public virtual void Release() { }
 
-    /// <summary>Nobody reads it any more.</summary>
-    public void CloseHandle()
+    /// <summary>Nobody has it open: what only they knew of is given up.</summary>
+    public virtual void Abandon() { }
+
+    /// <summary>Nobody has it open, and its file has everything, or nobody will want it.</summary>
+    public virtual void CloseHandle()
     {
         Handle?.Dispose();
         Handle = null;
-        tail?.Begin(size);
-        tail?.Release();
     }
 }

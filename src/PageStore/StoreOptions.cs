@@ -17,8 +17,8 @@ public sealed record StoreOptions
     /// <summary>Committed pages waiting in memory to enter the page store; writers wait beyond it.</summary>
     public long PendingBytes { get; init; } = 32L << 20;
 
-    /// <summary>The ends of WALs, in memory and in the log, that their files do not have yet; beyond it all are written out.</summary>
-    public long WalBufferBytes { get; init; } = 16L << 20;
+    /// <summary>Memory for the ends of all WALs: what is not committed yet, and what the log has and their files do not yet. One takes at most half.</summary>
+    public long WalBufferBytes { get; init; } = 64L << 20;
 
     /// <summary>Log kept locally before committed pages are brought into files so that it can be recycled.</summary>
     public long LogBytesBetweenFlushes { get; init; } = 32L << 20;

@@ -9,7 +9,8 @@ namespace RecoveryVfs.PageStore;
 /// </summary>
 internal sealed unsafe class WalTail(Action<long> resized)
 {
-    const long CapacityBytesMin = 16 << 10;
+    // It grows by doubling. A WAL that begins anew after a large transaction keeps as much as one has that is checkpointed every 1,000 pages of 8 KiB.
+    const long CapacityBytesMin = 16 << 10, CapacityBytesKept = 8 << 20;
 
     readonly Lock gate = new();
     // Invariant: bytes has room for capacity bytes, of which the first used are those from start on. All four change under the gate.
@@ -72,20 +73,31 @@ internal sealed unsafe class WalTail(Action<long> resized)
         }
     }
 
-    /// <summary>Begins anew, empty, at a place of the file. The memory is kept for what comes next.</summary>
+    /// <summary>Begins anew, empty, at a place of the file. Memory is kept for what comes next.</summary>
     public void Begin(long at)
-    {
-        lock (gate) (start, used) = (at, 0);
-    }
-
-    /// <summary>Gives the memory back, of an empty one.</summary>
-    public void Release()
     {
         lock (gate)
         {
-            Debug.Assert(used == 0, "nothing is lost");
-            Resize(0);
+            (start, used) = (at, 0);
+            if (capacity > CapacityBytesKept) Resize(CapacityBytesKept);
         }
+    }
+
+    /// <summary>The file has so many of the first bytes now.</summary>
+    public void DropFirst(long count)
+    {
+        lock (gate)
+        {
+            Debug.Assert(count <= used, "what is dropped is here");
+            Buffer.MemoryCopy(bytes + count, bytes, capacity, used - count);
+            (start, used) = (start + count, used - count);
+        }
+    }
+
+    /// <summary>Gives memory back that is not in use.</summary>
+    public void Trim()
+    {
+        lock (gate) Resize(used);
     }
 
     void Resize(long wanted)

@@ -60,7 +60,7 @@ internal static class Files
         {
             var create = (flags & Sqlite.OpenCreate) != 0 && !readOnly;
             if (database.Store.Store.OpenFile(database.Database.Name + WalSuffix, create) is not { } file) return null;
-            database.WalOpened();
+            database.WalOpened(file);
             return new RecordedFile(file, readOnly, database.WalClosed);
         }
     }

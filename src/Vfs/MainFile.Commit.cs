@@ -50,7 +50,7 @@ internal enum Publishing
 /// is neither overwritten nor deleted: it still has everything, and the next open reads it from its start.
 /// </para>
 /// <para>
-/// A WAL commit has written its frames to the WAL, and synced it when asked to; COMMIT_PHASETWO then hands what the log has
+/// A WAL commit has written its frames to the WAL, which records them with its last write (WalNode), and synced it when asked to; COMMIT_PHASETWO then hands what the log has
 /// buffered to the operating system, so that kill -9 takes nothing that returned.
 /// </para>
 /// </remarks>
@@ -191,7 +191,11 @@ internal sealed partial class MainFile
         try
         {
             if (overlay is not null) Publish(IsSynced);
-            else if (open.WalExists && !readOnly) Store.WriteOut();
+            else if (open.WalExists && !readOnly)
+            {
+                LogWalCommit();
+                Store.WriteOut();
+            }
             else return Sqlite.Ok;
             WaitForRemote();
             return Sqlite.Ok;
@@ -200,6 +204,19 @@ internal sealed partial class MainFile
         {
             DropOverlay();
             return Failures.Report(e, Sqlite.IoErrWrite);
+        }
+    }
+
+    void LogWalCommit()
+    {
+        try
+        {
+            open.Wal?.LogCommit();
+        }
+        catch (Exception e)
+        {
+            open.Failure = $"A commit in the WAL of {open.Path} could not be recorded, though it was seen already: {e.Message} Close all connections to it and open it again; it is not there then.";
+            throw;
         }
     }
 

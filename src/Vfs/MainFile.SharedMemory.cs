@@ -33,6 +33,20 @@ internal sealed partial class MainFile
     public override int LockSharedMemory(int offset, int count, int flags) =>
         mapped is null ? Sqlite.IoErrShmLock : mapped.Lock(offset, count, flags, ref sharedSlots, ref exclusiveSlots);
 
+    /// <remarks>The only moment between a commit's last write to the WAL and its being seen (walIndexWriteHdr). Readers come by as well.</remarks>
+    public override void BeforeOthersSee()
+    {
+        if (open.Wal is not { HasUnloggedCommit: true } wal) return;
+        try
+        {
+            wal.LogCommit();
+        }
+        catch (Exception)
+        {
+            // Nothing can be answered here: COMMIT_PHASETWO tries again.
+        }
+    }
+
     /// <remarks>Whether SQLite wants the memory deleted does not matter: it goes with its last user.</remarks>
     public override int UnmapSharedMemory()
     {

@@ -76,8 +76,12 @@ internal sealed class OpenDatabase(OpenStore store, Database database, string pa
     /// <summary>Whether a handle on the WAL is open.</summary>
     public bool IsWalOpen => Volatile.Read(ref walHandles) > 0;
 
-    public void WalOpened()
+    /// <summary>The WAL, by one of its handles; they are all the same.</summary>
+    public volatile PlainFile? Wal;
+
+    public void WalOpened(PlainFile file)
     {
+        Wal = file;
         WalExists = true;
         Interlocked.Increment(ref walHandles);
     }

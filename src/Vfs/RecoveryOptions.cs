@@ -58,8 +58,8 @@ public sealed record RecoveryOptions
     /// <summary><c>pending-budget</c>: bytes of committed pages that may wait to enter the page store.</summary>
     public long PendingBytes { get; init; } = 32L << 20;
 
-    /// <summary><c>wal-buffer</c>: bytes of WALs kept in memory, and in the log, before they are written to the WALs' own files; 0 writes each frame at once.</summary>
-    public long WalBufferBytes { get; init; } = 16L << 20;
+    /// <summary><c>wal-buffer</c>: memory for the ends of all WALs: what is not committed yet, and what the log has and their files do not yet. One takes at most half.</summary>
+    public long WalBufferBytes { get; init; } = 64L << 20;
 
     /// <summary><c>max-local-log</c>: the most bytes that the local log may grow to; commits fail beyond it.</summary>
     public long MaxLocalLogBytes { get; init; } = 4L << 30;

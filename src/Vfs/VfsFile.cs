@@ -41,6 +41,9 @@ internal abstract class VfsFile
 
     public virtual int LockSharedMemory(int offset, int count, int flags) => Sqlite.IoErrShmLock;
 
+    /// <summary>SQLite is about to show the others, in shared memory, what it has done.</summary>
+    public virtual void BeforeOthersSee() { }
+
     public virtual int UnmapSharedMemory() => Sqlite.Ok;
 
     /// <summary>Zeros what a read did not find and says so.</summary>

@@ -93,11 +93,15 @@ public sealed class CrashTests(ITestOutputHelper output)
     /// <summary>The moments at which a plain file loses bytes that the log, from its last hints on, would not bring back.</summary>
     [Theory]
     [InlineData("", "PRAGMA journal_mode=wal; PRAGMA synchronous=1; UPDATE a SET v=v; BEGIN; UPDATE a SET v=v+1, pad=randomblob(400); ROLLBACK", "UPDATE ver SET n=n+1")]
+    [InlineData("wal-buffer=0", "PRAGMA journal_mode=wal; PRAGMA synchronous=1; UPDATE a SET v=v; BEGIN; UPDATE a SET v=v+1, pad=randomblob(400); ROLLBACK", "UPDATE ver SET n=n+1")]
     [InlineData("", "PRAGMA journal_mode=wal; PRAGMA synchronous=2; UPDATE a SET v=v; BEGIN; UPDATE a SET v=v+1, pad=randomblob(400); ROLLBACK", "UPDATE ver SET n=n+1")]
+    [InlineData("wal-buffer=0", "PRAGMA journal_mode=wal; PRAGMA synchronous=2; UPDATE a SET v=v; BEGIN; UPDATE a SET v=v+1, pad=randomblob(400); ROLLBACK", "UPDATE ver SET n=n+1")]
     [InlineData("", "PRAGMA journal_mode=wal; PRAGMA synchronous=1; UPDATE a SET v=v; BEGIN; SAVEPOINT s; UPDATE a SET v=v+1, pad=randomblob(400); ROLLBACK TO s; COMMIT", "BEGIN; UPDATE a SET pad=randomblob(400) WHERE id<7; UPDATE a SET pad=randomblob(400) WHERE id<7; UPDATE ver SET n=n+1; COMMIT")]
+    [InlineData("wal-buffer=0", "PRAGMA journal_mode=wal; PRAGMA synchronous=1; UPDATE a SET v=v; BEGIN; SAVEPOINT s; UPDATE a SET v=v+1, pad=randomblob(400); ROLLBACK TO s; COMMIT", "BEGIN; UPDATE a SET pad=randomblob(400) WHERE id<7; UPDATE a SET pad=randomblob(400) WHERE id<7; UPDATE ver SET n=n+1; COMMIT")]
     [InlineData("", "PRAGMA journal_mode=wal; PRAGMA synchronous=0; UPDATE a SET pad=randomblob(400); PRAGMA wal_checkpoint", "UPDATE ver SET n=n+1")]
+    [InlineData("wal-buffer=0", "PRAGMA journal_mode=wal; PRAGMA synchronous=0; UPDATE a SET pad=randomblob(400); PRAGMA wal_checkpoint", "UPDATE ver SET n=n+1")]
     [InlineData("", "PRAGMA journal_mode=wal; PRAGMA synchronous=0; UPDATE a SET pad=randomblob(400)", "PRAGMA wal_checkpoint; BEGIN; UPDATE a SET pad=randomblob(300) WHERE id<9; UPDATE ver SET n=n+1; COMMIT")]
-    [InlineData("wal-buffer=0", "PRAGMA journal_mode=wal; PRAGMA synchronous=1; UPDATE a SET v=v", "BEGIN; UPDATE a SET v=v+1, pad=randomblob(400); ROLLBACK; UPDATE ver SET n=n+1")]
+    [InlineData("wal-buffer=0", "PRAGMA journal_mode=wal; PRAGMA synchronous=0; UPDATE a SET pad=randomblob(400)", "PRAGMA wal_checkpoint; BEGIN; UPDATE a SET pad=randomblob(300) WHERE id<9; UPDATE ver SET n=n+1; COMMIT")]
     [InlineData("journal=plain", "PRAGMA journal_mode=persist; UPDATE a SET pad=randomblob(400)", "PRAGMA journal_size_limit=1000; UPDATE ver SET n=n+1")]
     [InlineData("journal=plain", "PRAGMA journal_mode=truncate; UPDATE a SET pad=randomblob(400)", "UPDATE ver SET n=n+1")]
     public void A_crash_while_plain_files_are_overwritten_leaves_what_the_log_says(string options, string before, string during) => Seeds.RunFor(1, 1100, (seed, _) =>
@@ -130,11 +134,11 @@ public sealed class CrashTests(ITestOutputHelper output)
     [InlineData(1), InlineData(2)]
     public void A_commit_that_could_not_be_written_over_a_rolled_back_one_is_not_in_the_log(int write)
     {
-        using var store = new TestStore();
+        using var store = new TestStore("wal-buffer=0");
         using var disk = new SimulatedDisk(store);
         var db = store.Open();
         db.Do("PRAGMA page_size=512; " + Schema + "; PRAGMA journal_mode=wal; PRAGMA cache_size=4; PRAGMA wal_autocheckpoint=0; UPDATE a SET v=v;"
-            + "BEGIN; UPDATE a SET pad=randomblob(400); ROLLBACK; PRAGMA recovery_checkpoint");
+            + "BEGIN; UPDATE a SET pad=randomblob(400); ROLLBACK");
         disk.Disk.Fail(DiskCall.Write, write, RecoveryError.IoWrite, "/files/");
         Assert.StartsWith("!", db.Try("UPDATE ver SET n=n+1"));
         const string content = "SELECT n FROM ver; SELECT id, v, pad FROM a; PRAGMA integrity_check";

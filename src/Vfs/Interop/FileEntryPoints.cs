@@ -231,7 +231,11 @@ internal static unsafe class FileEntryPoints
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    static void ShmBarrier(NativeFile* file) => Interlocked.MemoryBarrier();
+    static void ShmBarrier(NativeFile* file)
+    {
+        if (!ForkGuard.IsChild) FileOf(file).BeforeOthersSee();
+        Interlocked.MemoryBarrier();
+    }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     static int ShmUnmap(NativeFile* file, int delete)
