@@ -52,6 +52,7 @@ public sealed record StoreOptions
     {
         LogBytesBetweenFlushes = Math.Min(LogBytesBetweenFlushes, MaxLocalLogBytes / 4),
         PendingBytes = Math.Min(PendingBytes, MaxLocalLogBytes / 4),
+        WalBufferBytes = Math.Min(WalBufferBytes, MaxLocalLogBytes / 4),
         SegmentBytes = Math.Min(SegmentBytes, Math.Max(MaxLocalLogBytes / 16, 64 << 10)),
     };
 }
