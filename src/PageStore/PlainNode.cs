@@ -83,9 +83,12 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size)
         Size = Math.Max(Size, offset + source.Length);
     }
 
-    protected void Record(long offset, ReadOnlySpan<byte> source)
+    /// <param name="offset">Where it was written.</param>
+    /// <param name="source">What.</param>
+    /// <param name="writeOut">The operating system has to have the record before it counts.</param>
+    protected void Record(long offset, ReadOnlySpan<byte> source, bool writeOut = false)
     {
-        if (!Deleted) lastLsn = FileRecords.AppendWritten(files.Log, Fnode, offset, source);
+        if (!Deleted) lastLsn = FileRecords.AppendWritten(files.Log, Fnode, offset, source, writeOut);
     }
 
     public void Truncate(long sizeBytes)

@@ -18,7 +18,8 @@ namespace RecoveryVfs.PageStore;
 /// <para>
 /// When a transaction commits is seen in its writes: the header of its last frame says so, and its page follows. If a page of the transaction was written twice, SQLite then
 /// computes all checksums anew and writes the headers once more, that of the commit frame last; only then is it a commit. Each of these writes may fail, and SQLite
-/// rolls back. Should it ever come differently, <see cref="LogCommit"/> is called before others see the commit, and before it returns.
+/// rolls back: so the log's own file has the commit by then, or the log does not have it at all. Should it ever come differently, <see cref="LogCommit"/> is called before
+/// others see the commit, and before it returns.
 /// </para>
 /// </remarks>
 internal sealed class WalNode : PlainNode
@@ -109,7 +110,7 @@ internal sealed class WalNode : PlainNode
     void LogUnlessRewritten(long end)
     {
         if (isRewritten) Volatile.Write(ref commitEnd, end);
-        else Log(end);
+        else Log(end, isCommit: true);
     }
 
     void Overwrite(long offset, ReadOnlySpan<byte> source, bool isCommitPage)
@@ -119,7 +120,7 @@ internal sealed class WalNode : PlainNode
         else if (offset >= tail.Start && end <= Math.Min(recorded, Size))
         {
             // The log first, which may refuse.
-            Record(offset, source);
+            Record(offset, source, writeOut: isCommitPage || isCommitHeader);
             tail.Overwrite(offset, source);
         }
         else
@@ -144,7 +145,7 @@ internal sealed class WalNode : PlainNode
         tail.Overwrite(offset, source);
         try
         {
-            if (isLastHeader) Log(commitEnd);
+            if (isLastHeader) Log(commitEnd, isCommit: true);
             else LogUnlessRewritten(offset + source.Length);
         }
         catch
@@ -157,7 +158,7 @@ internal sealed class WalNode : PlainNode
     /// <summary>What overwrites a part of the file may complete a commit there, which the log must have first.</summary>
     void WriteLogFirst(long offset, ReadOnlySpan<byte> source)
     {
-        Record(offset, source);
+        Record(offset, source, writeOut: true);
         Files.Log.Sync(LastLsn);
         try
         {
@@ -175,13 +176,13 @@ internal sealed class WalNode : PlainNode
     }
 
     /// <summary>Records what is in memory up to <paramref name="end"/>, a frame a record.</summary>
-    void Log(long end)
+    void Log(long end, bool isCommit = false)
     {
         if (recorded < end) Files.MarkDirty(this);
         while (recorded < end)
         {
             var count = Math.Min(end - recorded, frameBytes > 0 ? frameBytes : end - recorded);
-            Record(recorded, tail.Slice(recorded, count));
+            Record(recorded, tail.Slice(recorded, count), writeOut: isCommit && recorded + count == end);
             recorded += count;
         }
         if (end < commitEnd) return;
@@ -200,7 +201,7 @@ internal sealed class WalNode : PlainNode
     {
         if (!HasUnloggedCommit) return;
         lock (Gate)
-            if (commitEnd >= 0) Log(commitEnd);
+            if (commitEnd >= 0) Log(commitEnd, isCommit: true);
     }
 
     protected override void Cut(long sizeBytes)

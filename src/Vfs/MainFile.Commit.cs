@@ -50,8 +50,8 @@ internal enum Publishing
 /// is neither overwritten nor deleted: it still has everything, and the next open reads it from its start.
 /// </para>
 /// <para>
-/// A WAL commit has written its frames to the WAL, which records them with its last write (WalNode), and synced it when asked to; COMMIT_PHASETWO then hands what the log has
-/// buffered to the operating system, so that kill -9 takes nothing that returned.
+/// A WAL commit has written its frames to the WAL, which records them with its last write and hands them to the operating system (WalNode), so that kill -9 takes nothing
+/// that returned; and synced it when asked to. COMMIT_PHASETWO does the same for what was recorded otherwise.
 /// </para>
 /// </remarks>
 internal sealed partial class MainFile

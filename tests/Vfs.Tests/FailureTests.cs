@@ -57,6 +57,46 @@ public class FailureTests
         Assert.Equal("1", Rows(store));
     }
 
+    /// <summary>At any write of the log: SQLite rolled back, so neither others, nor the next open, nor what a kill leaves may have it.</summary>
+    [Theory]
+    [InlineData("UPDATE ver SET n=n+1", RecoveryError.IoWrite, "wal-buffer=0"), InlineData("UPDATE ver SET n=n+1", RecoveryError.Full, "")]
+    [InlineData(SpilledTwice, RecoveryError.IoWrite, ""), InlineData(SpilledTwice, RecoveryError.IoWrite, "wal-buffer=0")]
+    [InlineData(SpilledTwice, RecoveryError.Full, ""), InlineData(SpilledTwice, RecoveryError.Full, "wal-buffer=6000")]
+    public void A_commit_in_WAL_mode_that_could_not_be_written_is_not_there(string transaction, RecoveryError error, string options)
+    {
+        var failures = 0;
+        for (var round = 2; round < 18; round++)
+        {
+            var (nth, synchronous) = (round / 2, round % 2 + 1);
+            using var store = new TestStore(options);
+            using var disk = new SimulatedDisk(store);
+            var (db, other) = (store.Open(), store.Open());
+            db.Do($"PRAGMA page_size=512; PRAGMA journal_mode=wal; PRAGMA synchronous={synchronous}; PRAGMA cache_size=4; PRAGMA wal_autocheckpoint=0;"
+                + "CREATE TABLE ver(n INT); INSERT INTO ver VALUES(0); CREATE TABLE t(x); WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<40) INSERT INTO t SELECT zeroblob(400) FROM c");
+            other.Do("SELECT n FROM ver");
+            disk.Disk.Fail(DiskCall.Write, nth, error);
+            var answer = db.Try(transaction);
+            var hasFailed = answer.StartsWith('!');
+            if (SQLitePCL.raw.sqlite3_get_autocommit(db.Handle) == 0) db.Try("ROLLBACK");
+            disk.Disk.ClearFaults();
+            if (hasFailed) failures++;
+            var expected = hasFailed ? "0 0" : "1 40";
+            const string Read = "SELECT n FROM ver; SELECT sum(substr(x,1,1)!=x'00') FROM t";
+            if (transaction != SpilledTwice) expected = expected[..1] + " 0";
+            Assert.Equal($"{nth} {synchronous} {expected}", $"{nth} {synchronous} {other.Do(Read)}");
+            var killed = disk.Disk.AfterProcessDeath();
+            store.Close();
+            Assert.Equal($"{nth} {synchronous} {expected} ok", $"{nth} {synchronous} {store.Open().Do(Read + "; PRAGMA integrity_check")}");
+            using var after = new TestStore(options);
+            using var image = new SimulatedDisk(after, killed);
+            Assert.Equal($"{nth} {synchronous} {expected} ok", $"{nth} {synchronous} {after.Open().Do(Read + "; PRAGMA integrity_check")}");
+        }
+        Assert.True(failures > 0, "no write failed");
+    }
+
+    // Pages of it are written twice, so that SQLite computes the checksums of all frames anew when it commits.
+    const string SpilledTwice = "BEGIN; UPDATE t SET x=randomblob(400); UPDATE t SET x=x'01'||randomblob(399); UPDATE ver SET n=n+1; COMMIT";
+
     [Theory]
     [InlineData("delete", "8M"), InlineData("wal", "8M"), InlineData("wal; PRAGMA wal_autocheckpoint=0", "8M")]
     [InlineData("delete", "40M"), InlineData("wal", "40M")]

@@ -45,13 +45,13 @@ public static class FileRecords
     /// <summary>fnode u64, offset u64; the bytes follow as the record's next span.</summary>
     public static byte[] Written(ulong fnode, long offset) => Pair(fnode, offset);
 
-    /// <summary>Appends a FileWritten record without allocating.</summary>
-    public static ulong AppendWritten(LocalLog log, ulong fnode, long offset, ReadOnlySpan<byte> bytes)
+    /// <summary>Appends a FileWritten record without allocating; <paramref name="writeOut"/> as in <see cref="LocalLog.Append"/>.</summary>
+    public static ulong AppendWritten(LocalLog log, ulong fnode, long offset, ReadOnlySpan<byte> bytes, bool writeOut = false)
     {
         Span<byte> start = stackalloc byte[16];
         BinaryPrimitives.WriteUInt64LittleEndian(start, fnode);
         BinaryPrimitives.WriteInt64LittleEndian(start[8..], offset);
-        return log.Append(RecordKind.FileWritten, start, bytes);
+        return log.Append(RecordKind.FileWritten, start, bytes, writeOut: writeOut);
     }
 
     /// <summary>Reads a FileWritten record.</summary>
