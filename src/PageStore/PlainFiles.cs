@@ -149,7 +149,12 @@ internal sealed class PlainFiles : IDisposable
 
     public void Sync(PlainNode node)
     {
-        (node as WalNode)?.LogCommit();
+        if (node is WalNode wal)
+        {
+            // SQLite wants the header of a WAL that begins anew to be durable before its frames, which the order of the log sees to.
+            if (wal.IsHeaderOnly) return;
+            wal.LogCommit();
+        }
         var lsn = node.LastLsn;
         if (!node.Deleted) log.Sync(lsn);
     }

@@ -50,6 +50,9 @@ internal sealed class WalNode : PlainNode
 
     public override long ShownSize => Math.Max(Size, Volatile.Read(ref formerSize));
 
+    /// <summary>There is no frame in it.</summary>
+    public bool IsHeaderOnly => Size <= Wal.HeaderBytes;
+
     protected override int ReadMemory(long offset, Span<byte> destination) => tail.Read(offset, destination);
 
     protected override void Change(long offset, ReadOnlySpan<byte> source)

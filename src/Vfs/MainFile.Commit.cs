@@ -43,8 +43,8 @@ internal enum Publishing
 /// </para>
 /// <para>
 /// A checkpoint: xSync(wal); CKPT_START; xWrite..; CKPT_DONE; when all was copied xTruncate and xSync; then the wal-index says that
-/// readers may use the main file. Its writes must be visible by then, and durable before the WAL is overwritten, which SQLite only
-/// does after xSync (never with synchronous=OFF). So they are committed without waiting at CKPT_DONE, and xSync makes the log durable.
+/// readers may use the main file. Its writes must be visible by then, so they are committed without waiting at CKPT_DONE. Nor has xSync to wait: the frames are
+/// durable, and the log has the checkpoint before it has that the WAL begins anew, which is another file (PlainNode.StartAnew).
 /// SQLite ignores the answer to CKPT_DONE; space is reserved with each write, and should it fail all the same, everything on
 /// the main file fails until the last handle is closed. The xTruncate that ends a complete checkpoint is part of that, so the WAL
 /// is neither overwritten nor deleted: it still has everything, and the next open reads it from its start.
@@ -179,6 +179,7 @@ internal sealed partial class MainFile
         if (readOnly) return Sqlite.Ok;
         if (open.Failure is { } failure) return Failures.Report(Sqlite.IoErrFsync, failure);
         IsSynced = true;
+        if (overlay is null && isCheckpointed) return Sqlite.Ok;
         if (overlay is null) Store.Sync();
         else if (!isPrepared) Publish(durable: true);
         return Sqlite.Ok;

@@ -71,6 +71,16 @@ def arguments():
     return parser.parse_args()
 
 
+def scratch(otherwise):
+    """Where the tests' directories go: into memory, when there is room (or where SUITE_TMP says). This suite says nothing about disks."""
+    memory = '/dev/shm'
+    if 'SUITE_TMP' in os.environ:
+        return os.environ['SUITE_TMP']
+    if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 << 30:
+        return memory
+    return otherwise
+
+
 class Suite:
     """One setting's run over a list of files."""
 
@@ -82,6 +92,7 @@ class Suite:
         self.out = os.path.join(options.out, setting)
         shutil.rmtree(self.out, ignore_errors=True)
         os.makedirs(self.out)
+        self.scratch = scratch(self.out)
         self.environment = dict(os.environ, FILE_BRIDGE_TCL=os.path.join(HERE, 'file_bridge.tcl'), VFS_SINGLE_PROCESS='1', **own)
         self.environment.update(pair.split('=', 1) for pair in options.environment)
         if options.extension:
@@ -117,7 +128,7 @@ class Suite:
     def run_file(self, row):
         name = row['file']
         started = time.time()
-        directory = tempfile.mkdtemp(prefix='suite.', dir=os.environ.get('SUITE_TMP') or self.out)
+        directory = tempfile.mkdtemp(prefix='suite.', dir=self.scratch)
         report, output = directory + '.opens', os.path.join(self.out, re.sub('[/ ]', '_', name) + '.txt')
         environment = dict(self.environment, SQLITE_DEFAULT_VFS_REPORT=report)
         if name.endswith('.test'):
