@@ -12,8 +12,8 @@ namespace RecoveryVfs.Dist.Tests;
 [Trait(Seeds.Kind, Seeds.Random)]
 public sealed class KillTests(ITestOutputHelper output)
 {
-    /// <summary>Small bounds, so that overlays spill and pages enter RocksDB all the time.</summary>
-    const string Small = "overlay-budget=256K&pending-budget=256K&page-cache=1M";
+    /// <summary>Small bounds, so that overlays spill, WALs are written out and pages enter RocksDB all the time.</summary>
+    const string Small = "overlay-budget=256K&pending-budget=256K&page-cache=1M&wal-buffer=64K";
 
     [Theory]
     [InlineData(1, "delete", ""), InlineData(2, "wal", ""), InlineData(3, "truncate", "journal=plain&" + Small), InlineData(4, "persist", "isolation=locking")]

@@ -25,6 +25,13 @@ public sealed class PlainFileTests
     }
 
     /// <summary>As SQLite writes a frame: its header, then its page.</summary>
+    static byte[] UncommittedFrame()
+    {
+        var frame = Filled(2, FrameBytes);
+        frame.AsSpan(4, 4).Clear();
+        return frame;
+    }
+
     static void WriteFrame(PlainFile file, long offset, byte[] frame)
     {
         file.Write(offset, frame.AsSpan(0, Wal.FrameHeaderBytes));
@@ -101,8 +108,7 @@ public sealed class PlainFileTests
         using var store = Store.Open(Options(disk));
         using var file = store.OpenFile("a.db-wal", create: true)!;
         file.Write(0, Filled(1, Wal.HeaderBytes));
-        var frame = Filled(2, FrameBytes);
-        frame.AsSpan(4, 4).Clear();
+        var frame = UncommittedFrame();
         for (var i = 0; i < 10; i++) WriteFrame(file, Wal.HeaderBytes + (i * FrameBytes), frame);
         var before = store.Lsn.Last;
         for (var turn = 0; turn < 100; turn++)
@@ -130,8 +136,7 @@ public sealed class PlainFileTests
         using var store = Store.Open(Options(disk));
         using var file = store.OpenFile("a.db-wal", create: true)!;
         file.Write(0, Filled(1, Wal.HeaderBytes));
-        var frame = Filled(2, FrameBytes);
-        frame.AsSpan(4, 4).Clear();
+        var frame = UncommittedFrame();
         WriteFrame(file, Wal.HeaderBytes, frame);
         file.Write(Wal.HeaderBytes + Wal.FrameHeaderBytes, Filled(3, PageBytes));
         frame[7] = 2;

@@ -65,7 +65,7 @@ def arguments():
     parser.add_argument('--record', action='store_true',
                         help="with stock SQLite: write what it does into files.tsv, and in setting 3 into expected/3.tsv")
     parser.add_argument('-j', '--jobs', type=int, default=os.cpu_count())
-    parser.add_argument('--timeout', type=int, default=300, help='seconds a file may take')
+    parser.add_argument('--timeout', type=int, default=600, help='seconds a file may take')
     parser.add_argument('--environment', action='append', default=[], metavar='NAME=VALUE')
     parser.add_argument('--out', default=os.path.join(BUILD, 'results'), help='where results and failing output go')
     return parser.parse_args()
