@@ -201,6 +201,7 @@ public sealed partial class Store
     void CheckpointNow()
     {
         if (pages.PersistedApplied < pages.Applied) pages.Flush();
+        log.EndLongSegment();
         PublishHints();
     }
 

@@ -107,7 +107,7 @@ public sealed partial class Store : IDisposable
         var encoded = CommitEncoder.Encode(this, overlay);
         try
         {
-            SetReservation(overlay, LocalLog.SpaceFor(encoded.TotalBytes, encoded.PartCount));
+            MakeReservation(overlay, LocalLog.SpaceFor(encoded.TotalBytes, encoded.PartCount));
         }
         catch
         {
@@ -135,7 +135,28 @@ public sealed partial class Store : IDisposable
         // In steps, so that a checkpoint of many pages does not come here for each of them.
         if (overlay.Reservation is not null && overlay.Reservation.Bytes >= wanted) return;
         KeepLogShort();
-        SetReservation(overlay, wanted + (wanted / 2));
+        MakeReservation(overlay, wanted + (wanted / 2));
+    }
+
+    /// <summary>With no lock held. When the log has no room, what the page store can take over of it makes some.</summary>
+    void MakeReservation(PageOverlay overlay, long bytes)
+    {
+        try
+        {
+            SetReservation(overlay, bytes);
+        }
+        catch (RecoveryException e) when (e.Error == RecoveryError.Full && log.SizeBytes > options.MaxLocalLogBytes / 8)
+        {
+            try
+            {
+                Checkpoint();
+            }
+            catch (RecoveryException)
+            {
+                // The log says what it lacks.
+            }
+            SetReservation(overlay, bytes);
+        }
     }
 
     internal static void DropEncoded(PageOverlay overlay)

@@ -228,6 +228,34 @@ public sealed class LocalLogTests
     }
 
     [Fact]
+    public void A_segment_that_a_large_group_made_long_is_ended_so_that_it_can_be_dropped()
+    {
+        var disk = new PowerLossDisk();
+        using var log = Open(disk, Small with { MaxLogBytes = 20 * 8192 });
+        log.Append(RecordKind.Noted, new byte[100]);
+        log.EndLongSegment();
+        Assert.Equal(1ul, log.FirstLsn);
+        Assert.Single(disk.Files, f => f.EndsWith(".log"));
+        using (var reservation = log.Reserve(12 * 8192))
+        using (var group = log.BeginGroup(reservation))
+        {
+            for (var i = 0; i < 11; i++) group.Add(RecordKind.Noted, new byte[8192]);
+            group.Complete(RecordKind.Noted, new byte[100]);
+        }
+        log.DropBefore(log.LastLsn + 1);
+        Assert.True(log.SizeBytes > 11 * 8192);
+        Throws(RecoveryError.Full, () => log.Reserve(12 * 8192));
+        log.EndLongSegment();
+        log.DropBefore(log.LastLsn + 1);
+        Assert.Equal(8192, log.SizeBytes);
+        log.Reserve(12 * 8192).Dispose();
+        var last = log.Append(RecordKind.Noted, new byte[100]);
+        log.Sync(last);
+        Assert.Equal(14ul, last);
+        Assert.Equal(last, Replayed(disk, replayFrom: last)[^1].Lsn);
+    }
+
+    [Fact]
     public void A_hold_keeps_segments_until_it_moves()
     {
         var disk = new PowerLossDisk();

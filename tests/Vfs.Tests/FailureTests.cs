@@ -116,6 +116,22 @@ public class FailureTests
         Assert.True(log <= int.Parse(bound[..^1]) << 20, $"{log} bytes of log");
     }
 
+    /// <summary>The segment of the one before is the current one, and longer than half of the bound.</summary>
+    [Theory, InlineData("delete", ""), InlineData("wal", ""), InlineData("delete", "journal=plain")]
+    public void A_large_transaction_gets_the_room_of_the_one_before(string mode, string options)
+    {
+        using var store = new TestStore("max-local-log=16M&" + options);
+        var db = store.Open();
+        db.Do($"PRAGMA journal_mode={mode}; CREATE TABLE t(x)");
+        for (var i = 0; i < 5; i++)
+        {
+            var answer = db.Try("WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<2000) INSERT INTO t SELECT randomblob(4900) FROM c");
+            Assert.True(answer.Length == 0, $"transaction {i}: {answer} {Recovery.LastError}");
+        }
+        store.Close();
+        Assert.Equal("10000 ok ok", store.Open().Do("SELECT count(*) FROM t; PRAGMA integrity_check; PRAGMA recovery_verify"));
+    }
+
     [Fact]
     public void A_damaged_page_is_an_error_not_data()
     {

@@ -128,6 +128,29 @@ public sealed partial class LocalLog
         durableWaiters.Advance(DurableLsn);
     }
 
+    /// <summary>
+    /// Ends the current segment if a large group made it longer than segments are, and there is room for the next. It would stay otherwise, as the current one always
+    /// does, until it is filled.
+    /// </summary>
+    public void EndLongSegment()
+    {
+        lock (appendLock)
+        {
+            if (groupOpen)
+                throw new InvalidOperationException("This thread is appending a record group; complete or dispose it first.");
+            if (End <= options.SegmentBytes)
+                return;
+            try
+            {
+                Roll(SegmentFormat.HeaderBytes + reserved);
+            }
+            catch (RecoveryException e) when (e.Error == RecoveryError.Full)
+            {
+                // It stays, then.
+            }
+        }
+    }
+
     /// <summary>When it is not known whether the new segment's name is durable, going on could leave a hole: poison.</summary>
     void NameDurably()
     {
