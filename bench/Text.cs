@@ -12,14 +12,21 @@ internal sealed class Text
     {
         random = new Random(seed);
         var words = Enumerable.Range(0, 5000).Select(_ => Word()).ToArray();
-        var text = new StringBuilder(poolBytes + 32);
-        while (text.Length < poolBytes)
+        // Straight into the bytes: what this leaves behind would count as memory of what is measured.
+        pool = new byte[poolBytes];
+        for (var used = 0; used < poolBytes;)
         {
             // Zipf's law, roughly: the rank grows exponentially with a uniform number.
             var rank = (int)Math.Exp(random.NextDouble() * Math.Log(words.Length)) - 1;
-            text.Append(words[rank]).Append(random.Next(10) == 0 ? ". " : " ");
+            used += Put(words[rank], used);
+            used += Put(random.Next(10) == 0 ? ". " : " ", used);
         }
-        pool = Encoding.ASCII.GetBytes(text.ToString(0, poolBytes));
+    }
+
+    int Put(string word, int at)
+    {
+        var room = Math.Min(word.Length, pool.Length - at);
+        return Encoding.ASCII.GetBytes(word.AsSpan(0, room), pool.AsSpan(at));
     }
 
     string Word() => string.Concat(Enumerable.Range(0, random.Next(2, 10)).Select(_ => (char)('a' + random.Next(26))));

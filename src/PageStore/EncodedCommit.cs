@@ -55,12 +55,16 @@ internal sealed class EncodedCommit : IDisposable
         ArrayPool<byte>.Shared.Return(buffer);
     }
 
-    /// <summary>The body of one part; <paramref name="scratch"/> is used when it was spilled.</summary>
+    /// <summary>The body of one part; a pooled <paramref name="scratch"/>, which the caller gives back, is used when it was spilled.</summary>
     public ReadOnlySpan<byte> Part(int number, ref byte[]? scratch)
     {
         var (buffer, offset, size) = parts[number];
         if (buffer is not null) return buffer.AsSpan(0, size);
-        if (scratch is null || scratch.Length < size) scratch = new byte[size];
+        if (scratch is null || scratch.Length < size)
+        {
+            if (scratch is not null) ArrayPool<byte>.Shared.Return(scratch);
+            scratch = ArrayPool<byte>.Shared.Rent(size);
+        }
         spill!.ReadAt(offset, scratch.AsSpan(0, size));
         return scratch.AsSpan(0, size);
     }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using RecoveryVfs.RecoveryLog;
 
@@ -242,16 +243,23 @@ public sealed partial class Store : IDisposable
             overlay.Reservation = null;
         }
         SetReservation(overlays[0], bytes);
-        using var group = log.BeginGroup(overlays[0].Reservation, bytes);
-        for (var i = 0; i < overlays.Length; i++)
+        try
         {
-            var encoded = overlays[i].Encoded!;
-            for (var part = 0; part < encoded.PartCount; part++)
+            using var group = log.BeginGroup(overlays[0].Reservation, bytes);
+            for (var i = 0; i < overlays.Length; i++)
             {
-                var body = encoded.Part(part, ref scratch);
-                if (i == overlays.Length - 1 && part == encoded.PartCount - 1) return group.Complete(RecordKind.PageCommit, body, writeOut: true);
-                group.Add(RecordKind.PageCommit, body);
+                var encoded = overlays[i].Encoded!;
+                for (var part = 0; part < encoded.PartCount; part++)
+                {
+                    var body = encoded.Part(part, ref scratch);
+                    if (i == overlays.Length - 1 && part == encoded.PartCount - 1) return group.Complete(RecordKind.PageCommit, body, writeOut: true);
+                    group.Add(RecordKind.PageCommit, body);
+                }
             }
+        }
+        finally
+        {
+            if (scratch is not null) ArrayPool<byte>.Shared.Return(scratch);
         }
         throw new InvalidOperationException("A commit has at least one part.");
     }

@@ -55,14 +55,15 @@ public sealed class SegmentBuilder : IDisposable
     {
         Debug.Assert(record.Lsn != 0 && (IsEmpty || record.Lsn == LastLsn + 1), "records come without gaps");
         if (IsEmpty) (FirstLsn, FirstTimeMs, LastTimeMs, previousTimeMs) = (record.Lsn, record.UnixTimeMs, record.UnixTimeMs, 0);
-        var to = gathered.GetSpan(RemoteSegmentFormat.MaxRecordHeaderBytes + record.Body.Length);
+        int sizeMax = RemoteSegmentFormat.MaxRecordHeaderBytes + record.Body.Length;
+        if (openSpool is not null && gathered.WrittenCount > 0 && gathered.WrittenCount + sizeMax > memoryBytes) Spool();
+        var to = gathered.GetSpan(sizeMax);
         int size = RemoteSegmentFormat.WriteRecordHeader(to, record, previousTimeMs);
         record.Body.CopyTo(to[size..]);
         gathered.Advance(size + record.Body.Length);
         bodyBytes += size + record.Body.Length;
         (LastLsn, previousTimeMs, IsComplete) = (record.Lsn, record.UnixTimeMs, !record.Continues);
         (FirstTimeMs, LastTimeMs) = (Math.Min(FirstTimeMs, record.UnixTimeMs), Math.Max(LastTimeMs, record.UnixTimeMs));
-        if (gathered.WrittenCount > memoryBytes && openSpool is not null) Spool();
     }
 
     /// <summary>Ends the segment and empties the builder for the next one.</summary>

@@ -43,6 +43,8 @@ public sealed class S3ObjectStore : IObjectStore
             ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
             // Time-outs are by progress, not by request: a slow link must get a large extent through.
             Timeout = Timeout.InfiniteTimeSpan,
+            // The SDK's 8 KB make eight times the reads, each with a task and its signature's strings.
+            BufferSize = 64 << 10,
         };
         if (url.Endpoint is not null)
         {
