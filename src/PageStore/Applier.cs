@@ -18,7 +18,8 @@ internal sealed class Applier : IDisposable
     readonly Action afterRound;
     readonly Thread thread;
     readonly object gate = new();
-    long wantedRounds, doneRounds;
+    // Rounds are numbered by the Drain that asked for them; one that failed is tried again.
+    long wantedRounds, doneRounds, failedRounds;
     bool urgent, stopping;
 
     /// <param name="apply">Does the work.</param>
@@ -60,7 +61,9 @@ internal sealed class Applier : IDisposable
     /// <summary>Does not wait any longer after a failure. A delegate, since each commit hands it on.</summary>
     public Action Retry { get; }
 
-    /// <summary>Waits until every commit that is ready now has entered the page store and the after-round work was done once more.</summary>
+    /// <summary>
+    /// Waits until every commit that is ready now has entered the page store and the after-round work was done once more. Throws when that failed, but not for a failure of before.
+    /// </summary>
     public void Drain()
     {
         lock (gate)
@@ -69,7 +72,7 @@ internal sealed class Applier : IDisposable
             Monitor.PulseAll(gate);
             while (doneRounds < target && !stopping)
             {
-                if (pending.Failure is { } failure) throw failure;
+                if (failedRounds >= target && pending.Failure is { } failure) throw failure;
                 Monitor.Wait(gate, RetryAfter);
             }
         }
@@ -107,6 +110,7 @@ internal sealed class Applier : IDisposable
                 lock (gate)
                 {
                     hasWork = true;
+                    failedRounds = target;
                     Monitor.PulseAll(gate);
                     if (!stopping) Monitor.Wait(gate, RetryAfter);
                 }

@@ -152,9 +152,9 @@ public sealed partial class Store : IDisposable
             {
                 Checkpoint();
             }
-            catch (RecoveryException)
+            catch (RecoveryException why)
             {
-                // The log says what it lacks.
+                throw new RecoveryException(RecoveryError.Full, $"{e.Message} A checkpoint failed: {why.Message}", why);
             }
             SetReservation(overlay, bytes);
         }
