@@ -194,12 +194,15 @@ public abstract class FollowerContract : IDisposable
         // Between finding that there are no hints yet, and reading the log from its beginning.
         var began = 0;
         await using var objects = RemoteUrl.Parse(Url).Open();
-        await using var follower = await Follower.StartAsync(Following("follower") with { Open = () => new WatchedStore(objects, async name =>
+        await using var follower = await Follower.StartAsync(Following("follower") with
+        {
+            Open = () => new WatchedStore(objects, async name =>
         {
             if (!name.StartsWith("log/", StringComparison.Ordinal) || Interlocked.Exchange(ref began, 1) != 0) return;
             await writer.Remote!.PublishHintsAsync();
             await writer.Remote.CollectAsync();
-        }) }, Patience);
+        })
+        }, Patience);
         await follower.CaughtUpAsync(Patience);
         await Compare(follower, lsn);
     });

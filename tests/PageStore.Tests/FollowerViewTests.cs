@@ -157,7 +157,7 @@ public sealed class FollowerViewTests : IDisposable
         using var stop = new CancellationTokenSource();
         var reading = Task.Run(() =>
         {
-            for (var before = 0UL; !stop.IsCancellationRequested; )
+            for (var before = 0UL; !stop.IsCancellationRequested;)
             {
                 using var reader = view.Read();
                 Assert.True(reader.Lsn >= before, $"LSN {reader.Lsn} after {before}");

@@ -155,5 +155,6 @@ public sealed class Lines : IDisposable
     }
 
     static Process Start(params string[] arguments) => Process.Start(new ProcessStartInfo("env", // a shell lets what it runs in the background ignore SIGINT
-        ["--default-signal=INT", "dotnet", Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        ["--default-signal=INT", "dotnet", Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), .. arguments])
+    { RedirectStandardOutput = true, RedirectStandardError = true })!;
 }

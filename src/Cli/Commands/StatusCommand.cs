@@ -138,6 +138,7 @@ internal sealed class StatusCommand : CliCommand
         var pins = await remote.Context.ListAsync(RemoteNames.Pins, null, cancellation);
         return new RemoteReport(remote.Url, store.LogId, store.FirstLsn, end.LastLsn, lastTime is { } ms ? Text.FromMs(ms) : null, end.Epoch,
             end.Epoch == 0 ? null : end.Author.ToString("x16"), hints.Count > 0 ? hints[0].Lsn : null, hints.Count > 0 ? hints[0].Object.Modified : null, hints.Count,
-            segments.Count, segments.Sum(s => s.Object.SizeBytes), extents.Count, extents.Sum(e => e.SizeBytes), pins.Count) { AuthorId = end.Author };
+            segments.Count, segments.Sum(s => s.Object.SizeBytes), extents.Count, extents.Sum(e => e.SizeBytes), pins.Count)
+        { AuthorId = end.Author };
     }
 }

@@ -116,7 +116,7 @@ public sealed partial class Follower
     async Task RunAsync()
     {
         var stop = stopping.Token;
-        for (var failures = 0; ; )
+        for (var failures = 0; ;)
         {
             try
             {

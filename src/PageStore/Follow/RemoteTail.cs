@@ -99,7 +99,7 @@ public sealed class RemoteTail(RemoteContext context, RemoteTailOptions options)
 
     async ValueTask<RemoteSegment?> NextAsync(RemoteSegments reader, CancellationToken cancellation)
     {
-        for (var failures = 0; ; )
+        for (var failures = 0; ;)
         {
             try
             {

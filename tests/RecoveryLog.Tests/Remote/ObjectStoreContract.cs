@@ -1,7 +1,7 @@
 using System.Text;
 using RecoveryVfs.RecoveryLog.Remote;
-using RecoveryVfs.TestServers;
 using RecoveryVfs.RecoveryLog.Remote.Simulation;
+using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 

@@ -3,8 +3,8 @@ using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Amazon.Runtime;
 using RecoveryVfs.RecoveryLog.Remote;
-using RecoveryVfs.TestServers;
 using RecoveryVfs.RecoveryLog.Remote.Simulation;
+using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 

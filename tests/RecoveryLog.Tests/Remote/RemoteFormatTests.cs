@@ -175,7 +175,12 @@ public sealed class RemoteFormatTests
         };
         return RemoteHintsFormat.Write(new RemoteHintsHeader
         {
-            LogId = Log, Epoch = 1, Author = 3, Lsn = 50, ReplayFrom = 40, TimeMs = random.Next(),
+            LogId = Log,
+            Epoch = 1,
+            Author = 3,
+            Lsn = 50,
+            ReplayFrom = 40,
+            TimeMs = random.Next(),
             Start = new RemoteLogEnd(35, ObjectHash.Of([4]), 1, 3, 20),
         }, [extent], hints);
     }

@@ -54,8 +54,11 @@ static class S3Failure
     static bool IsConnectFailure(Exception? e)
     {
         for (; e is not null; e = e.InnerException)
-            if (e is SocketException { SocketErrorCode: SocketError.ConnectionRefused or SocketError.HostNotFound or SocketError.TryAgain
-                    or SocketError.HostUnreachable or SocketError.NetworkUnreachable })
+            if (e is SocketException
+                {
+                    SocketErrorCode: SocketError.ConnectionRefused or SocketError.HostNotFound or SocketError.TryAgain
+                    or SocketError.HostUnreachable or SocketError.NetworkUnreachable
+                })
                 return true;
         return false;
     }
