@@ -116,6 +116,24 @@ public class FailureTests
         Assert.True(log <= int.Parse(bound[..^1]) << 20, $"{log} bytes of log");
     }
 
+    /// <summary>The order of the log does what the syncs of the main file and of a WAL's header are for.</summary>
+    [Fact]
+    public void A_checkpoint_and_the_WAL_that_begins_anew_cost_one_sync()
+    {
+        using var store = new TestStore();
+        using var disk = new SimulatedDisk(store);
+        var db = store.Open();
+        db.Do("PRAGMA journal_mode=wal; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; " + Setup + "; PRAGMA wal_checkpoint");
+        db.Do("INSERT INTO t VALUES(2)");
+        var before = disk.Disk.Count(DiskCall.SyncData);
+        db.Do("INSERT INTO t VALUES(3)");
+        Assert.Equal(before, disk.Disk.Count(DiskCall.SyncData));
+        db.Do("PRAGMA wal_checkpoint");
+        Assert.Equal(before + 1, disk.Disk.Count(DiskCall.SyncData));
+        db.Do("INSERT INTO t VALUES(4)");
+        Assert.Equal(before + 1, disk.Disk.Count(DiskCall.SyncData));
+    }
+
     /// <summary>The segment of the one before is the current one, and longer than half of the bound.</summary>
     [Theory, InlineData("delete", ""), InlineData("wal", ""), InlineData("delete", "journal=plain")]
     public void A_large_transaction_gets_the_room_of_the_one_before(string mode, string options)
