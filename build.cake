@@ -91,7 +91,7 @@ Task("build").Does(() =>
 static readonly FilePath DistProject = "tests/Dist.Tests/Dist.Tests.csproj";
 
 IEnumerable<FilePath> UnitProjects() =>
-    GetFiles("tests/*/*.csproj").Where(file => file.FullPath != MakeAbsolute(DistProject).FullPath).OrderBy(file => file.FullPath);
+    GetFiles("tests/*.Tests/*.csproj").Where(file => file.FullPath != MakeAbsolute(DistProject).FullPath).OrderBy(file => file.FullPath);
 
 void UnitTests()
 {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
-using RecoveryVfs.PageStore;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog.Objects;
 
 namespace RecoveryVfs.Bench;
 

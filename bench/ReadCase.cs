@@ -1,3 +1,5 @@
+using RecoveryVfs.PageStore.Reading;
+
 namespace RecoveryVfs.Bench;
 
 /// <summary>Random reads by key, each a transaction of its own: with everything cached, and just after opening.</summary>

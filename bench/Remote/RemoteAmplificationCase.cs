@@ -1,3 +1,5 @@
+using RecoveryVfs.RecoveryLog.Remote.Write;
+
 namespace RecoveryVfs.Bench;
 
 /// <summary>

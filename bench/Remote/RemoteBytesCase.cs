@@ -1,3 +1,5 @@
+using RecoveryVfs.RecoveryLog.Remote.Write;
+
 namespace RecoveryVfs.Bench;
 
 /// <summary>Bytes shipped for updates of one row each, all objects counted: gathered by the interval, and each waited for.</summary>

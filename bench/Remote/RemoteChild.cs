@@ -1,7 +1,10 @@
 using System.Diagnostics;
 using System.Globalization;
-using RecoveryVfs.PageStore;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.PageStore.Replicas;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.Bench;
 

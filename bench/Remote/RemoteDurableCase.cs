@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Objects;
 
 namespace RecoveryVfs.Bench;
 

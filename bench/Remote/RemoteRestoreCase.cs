@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using RecoveryVfs.PageStore.Reading;
 
 namespace RecoveryVfs.Bench;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.Bench;
 

@@ -1,5 +1,6 @@
 // .NET with Microsoft.Data.Sqlite: register once, then connect with vfs=recovery.
 // usage: dotnet run DIRECTORY
+
 using Microsoft.Data.Sqlite;
 using RecoveryVfs;
 

@@ -1,13 +1,17 @@
 // A host that keeps a follower of a remote, reads it with SQL, and sees each commit with its pages as it comes.
 // usage: dotnet run REMOTE DIRECTORY [COMMITS TO SHOW]
+
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using RecoveryVfs;
 using RecoveryVfs.Hosting;
-using RecoveryVfs.PageStore;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Tails;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote.Write;
 
 var (remote, directory, count) = (args[0], Path.GetFullPath(args[1]), args.Length > 2 ? int.Parse(args[2]) : int.MaxValue);
 SQLitePCL.Batteries_V2.Init();

@@ -1,5 +1,6 @@
 // What operators watch, sent to an OpenTelemetry collector: lag, health, requests and bytes of each store's remote.
 // usage: dotnet run DIRECTORY REMOTE     OTEL_EXPORTER_OTLP_ENDPOINT says where the collector is (http://localhost:4318)
+
 using Microsoft.Data.Sqlite;
 using OpenTelemetry;
 using OpenTelemetry.Exporter;

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Objects;
 
 namespace RecoveryVfs.Cli;
 

@@ -1,4 +1,6 @@
-using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.Cli;
 

@@ -1,3 +1,5 @@
+using RecoveryVfs.Opening;
+using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Cli;

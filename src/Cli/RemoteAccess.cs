@@ -1,5 +1,10 @@
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.Cli;
 
@@ -39,7 +44,7 @@ internal sealed class RemoteAccess : IAsyncDisposable
             : IsUrl(target) ? target
             : StoreDirectory.Find(target).RemoteUrl ?? Default
                 ?? throw new RecoveryException(RecoveryError.NotFound, $"The store in {target} has no remote. Give the remote's URL instead, or set RECOVERY_REMOTE.");
-        return new RemoteAccess(url, RecoveryLog.Remote.RemoteUrl.Parse(url).Open(readOnly));
+        return new RemoteAccess(url, RemoteUrl.Parse(url).Open(readOnly));
     }
 
     /// <summary>What the remote says of itself; an error when there is none.</summary>
@@ -95,7 +100,7 @@ internal sealed class RemoteAccess : IAsyncDisposable
     /// <summary>Keeps what a restore reads from collection, for as long as it takes; says so when that cannot be.</summary>
     public async Task<RestorePin> PinAsync(RestorePlan plan, Output to, CancellationToken cancellation)
     {
-        var pin = await RestorePin.TakeAsync(() => RecoveryLog.Remote.RemoteUrl.Parse(Url).Open(), plan, Context, cancellation);
+        var pin = await RestorePin.TakeAsync(() => RemoteUrl.Parse(Url).Open(), plan, Context, cancellation);
         if (pin.Problem is { } problem)
             to.Note($"No pin could be put: {problem}. Should this take longer than the writer's grace for readers (1 h), what it reads may be collected meanwhile.");
         return pin;

@@ -1,6 +1,8 @@
-using RecoveryVfs.PageStore;
+using RecoveryVfs.PageStore.Replicas;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.Cli;
 

@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using RecoveryVfs.Cli.Commands;
+using RecoveryVfs.RecoveryLog.Live;
 
 namespace RecoveryVfs.Cli;
 

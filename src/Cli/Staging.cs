@@ -1,4 +1,5 @@
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.Cli;
 

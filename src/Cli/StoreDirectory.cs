@@ -1,8 +1,15 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
-using RecoveryVfs.PageStore;
+using RecoveryVfs.Opening;
+using RecoveryVfs.PageStore.Shipping;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Log;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.Cli;
 

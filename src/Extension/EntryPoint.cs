@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using RecoveryVfs.Interop;
+using RecoveryVfs.PageStore.Rocks;
 
 namespace RecoveryVfs.Extension;
 
@@ -32,7 +33,7 @@ internal static unsafe class EntryPoint
             if (vfs->FileSizeBytes > fileBytes)
                 throw new InvalidOperationException($"The VFS needs {vfs->FileSizeBytes} bytes a file, and entry.c says {fileBytes}.");
             // The host knows nothing of stores that linger: they are closed, and what they have not shipped yet is shipped, before it exits.
-            PageStore.RocksPageStore.BeforeExit(&CloseIdleStores);
+            RocksPageStore.BeforeExit(&CloseIdleStores);
             return vfs;
         }
         catch (Exception e)

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using RecoveryVfs.PageStore;
+using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Hosting;

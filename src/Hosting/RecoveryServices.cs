@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using RecoveryVfs.PageStore;
+using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.Stores;
 
 namespace RecoveryVfs.Hosting;
 

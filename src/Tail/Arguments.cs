@@ -1,7 +1,7 @@
 using System.Globalization;
-using RecoveryVfs.PageStore;
+using RecoveryVfs.PageStore.Tails;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Objects;
 
 namespace RecoveryVfs.Tail;
 

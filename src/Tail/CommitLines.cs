@@ -3,7 +3,8 @@ using System.Globalization;
 using System.IO.Enumeration;
 using System.Text;
 using System.Text.Json;
-using RecoveryVfs.PageStore;
+using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Tails;
 
 namespace RecoveryVfs.Tail;
 

@@ -1,4 +1,5 @@
-using RecoveryVfs.PageStore;
+using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Tail;

@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
-using RecoveryVfs.PageStore;
+using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.Tail;
 

@@ -1,8 +1,10 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
-using RecoveryVfs.PageStore;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Tails;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.Tail;
 

@@ -1,6 +1,11 @@
 using System.Text;
+using RecoveryVfs.Followed;
+using RecoveryVfs.Handles;
 using RecoveryVfs.Interop;
-using RecoveryVfs.PageStore;
+using RecoveryVfs.Opening;
+using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Views;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs;

@@ -1,7 +1,9 @@
 using System.Collections;
 using System.Globalization;
-using RecoveryVfs.PageStore;
+using RecoveryVfs.PageStore.Shipping;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
 
 namespace RecoveryVfs;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Microsoft.Data.Sqlite;
-using RecoveryVfs.PageStore;
+using RecoveryVfs.PageStore.Stores;
 
 namespace RecoveryVfs.Cli.Tests;
 

@@ -1,3 +1,4 @@
+
 namespace RecoveryVfs.Dist.Tests;
 
 /// <summary>Several processes, of several languages, and one store.</summary>

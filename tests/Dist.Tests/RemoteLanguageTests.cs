@@ -1,3 +1,4 @@
+
 namespace RecoveryVfs.Dist.Tests;
 
 /// <summary>What concerns remotes, from every language: shipping, status, loss of the machine, following.</summary>

@@ -1,4 +1,5 @@
-using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.PageStore.Rocks;
+using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Tests;
 

@@ -1,5 +1,6 @@
+using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.PageStore.Tests;

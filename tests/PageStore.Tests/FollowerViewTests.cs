@@ -1,4 +1,10 @@
+using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.Shipping;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Views;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Log;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
 
 namespace RecoveryVfs.PageStore.Tests;
 
@@ -27,7 +33,7 @@ public sealed class FollowerViewTests : IDisposable
         {
             Url = Url,
             SyncInterval = TimeSpan.FromMilliseconds(5),
-            Retention = collect ? new RecoveryLog.Remote.Retention { Keep = TimeSpan.Zero, KeepHints = 1, ReaderGrace = TimeSpan.Zero } : new RecoveryLog.Remote.Retention(),
+            Retention = collect ? new Retention { Keep = TimeSpan.Zero, KeepHints = 1, ReaderGrace = TimeSpan.Zero } : new Retention(),
         },
     };
 

@@ -1,3 +1,4 @@
+using RecoveryVfs.PageStore.Pages;
 using static RecoveryVfs.PageStore.Tests.PageStoreTestExtensions;
 
 namespace RecoveryVfs.PageStore.Tests;

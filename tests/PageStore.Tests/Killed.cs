@@ -1,3 +1,7 @@
+using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog.Live;
+
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>Directories as a kill would leave them.</summary>

@@ -1,5 +1,8 @@
 using System.Globalization;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Shipping;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
 
 namespace RecoveryVfs.PageStore.Tests;
 

@@ -1,3 +1,5 @@
+using RecoveryVfs.PageStore.Rocks;
+
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>A process that writes until it is killed, and says what it knows to be persisted.</summary>

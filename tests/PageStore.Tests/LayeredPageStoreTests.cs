@@ -1,3 +1,5 @@
+using RecoveryVfs.PageStore.Pages;
+using RecoveryVfs.PageStore.Rocks;
 using static RecoveryVfs.PageStore.Tests.PageStoreTestExtensions;
 
 namespace RecoveryVfs.PageStore.Tests;

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using RecoveryVfs.PageStore.Pages;
 
 namespace RecoveryVfs.PageStore.Tests;
 

@@ -1,4 +1,9 @@
+using RecoveryVfs.PageStore.Files;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.Simulation;
 
 namespace RecoveryVfs.PageStore.Tests;
 

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
 
 namespace RecoveryVfs.PageStore.Tests;
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.TestServers;
 using Xunit.Abstractions;
 

@@ -1,5 +1,7 @@
+using RecoveryVfs.PageStore.Shipping;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Remote.Write;
 using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.PageStore.Tests;

@@ -1,6 +1,9 @@
 using System.Diagnostics.Metrics;
+using RecoveryVfs.PageStore.Shipping;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Remote.State;
+using RecoveryVfs.RecoveryLog.Remote.Write;
 using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.PageStore.Tests;

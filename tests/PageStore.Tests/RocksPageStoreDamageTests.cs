@@ -1,3 +1,4 @@
+using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.PageStore.Tests;

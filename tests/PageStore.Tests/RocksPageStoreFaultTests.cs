@@ -1,4 +1,6 @@
 using RecoveryVfs.PageStore.Interop;
+using RecoveryVfs.PageStore.Rocks;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.PageStore.Tests;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.PageStore.Tests;

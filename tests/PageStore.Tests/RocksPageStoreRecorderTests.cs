@@ -1,4 +1,6 @@
 using System.Runtime.InteropServices;
+using RecoveryVfs.PageStore.Rocks;
+using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Tests;
 

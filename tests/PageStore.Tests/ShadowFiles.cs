@@ -1,4 +1,6 @@
 using System.Numerics;
+using RecoveryVfs.PageStore.Rocks;
+using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Tests;
 

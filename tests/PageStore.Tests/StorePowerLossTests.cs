@@ -1,4 +1,8 @@
-using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.PageStore.Commits;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
+using RecoveryVfs.Simulation;
 
 namespace RecoveryVfs.PageStore.Tests;
 

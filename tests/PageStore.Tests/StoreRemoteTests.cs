@@ -1,5 +1,8 @@
+using RecoveryVfs.PageStore.Replicas;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
+using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.PageStore.Tests;

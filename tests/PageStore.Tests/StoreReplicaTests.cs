@@ -1,4 +1,6 @@
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Log;
 
 namespace RecoveryVfs.PageStore.Tests;
 

@@ -1,4 +1,8 @@
+using RecoveryVfs.PageStore.Commits;
+using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
 
 namespace RecoveryVfs.PageStore.Tests;
 

@@ -1,4 +1,9 @@
+using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Views;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
+using RecoveryVfs.Simulation;
 
 namespace RecoveryVfs.PageStore.Tests;
 

@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Objects;
 
 namespace RecoveryVfs.PageStore.Tests;
 

@@ -1,4 +1,8 @@
 using System.Collections.Concurrent;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Log;
+using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.Simulation;
 using static RecoveryVfs.RecoveryLog.Tests.LogTesting;
 
 namespace RecoveryVfs.RecoveryLog.Tests;

@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using RecoveryVfs.RecoveryLog.Log;
+using RecoveryVfs.RecoveryLog.Records;
 using static RecoveryVfs.RecoveryLog.Tests.LogTesting;
 
 namespace RecoveryVfs.RecoveryLog.Tests;

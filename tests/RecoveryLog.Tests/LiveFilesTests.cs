@@ -1,3 +1,6 @@
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.Simulation;
 using static RecoveryVfs.RecoveryLog.Tests.LogTesting;
 
 namespace RecoveryVfs.RecoveryLog.Tests;

@@ -1,3 +1,7 @@
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Log;
+using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.Simulation;
 using static RecoveryVfs.RecoveryLog.Tests.LogTesting;
 
 namespace RecoveryVfs.RecoveryLog.Tests;

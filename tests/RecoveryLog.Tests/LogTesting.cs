@@ -1,4 +1,7 @@
 using System.Text;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Log;
+using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.RecoveryLog.Tests;
 

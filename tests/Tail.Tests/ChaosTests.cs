@@ -1,8 +1,11 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
-using RecoveryVfs.PageStore;
-using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Shipping;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.TestServers;
 using Xunit.Abstractions;
 

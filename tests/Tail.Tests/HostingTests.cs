@@ -2,7 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using RecoveryVfs.Hosting;
-using RecoveryVfs.PageStore;
+using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Tail.Tests;

@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using System.Text.Json;
-using RecoveryVfs.PageStore;
-using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Tails;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.Tail.Tests;
 

@@ -1,6 +1,4 @@
 using Microsoft.Data.Sqlite;
-using RecoveryVfs.PageStore;
-using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Tail.Tests;
 

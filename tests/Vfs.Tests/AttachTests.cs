@@ -1,4 +1,5 @@
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.Simulation;
 
 namespace RecoveryVfs.Tests;
 

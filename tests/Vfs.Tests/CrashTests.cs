@@ -1,5 +1,7 @@
 using System.Globalization;
+using RecoveryVfs.Handles;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.Simulation;
 using Xunit.Abstractions;
 
 namespace RecoveryVfs.Tests;

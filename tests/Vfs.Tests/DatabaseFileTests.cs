@@ -1,5 +1,6 @@
 using Dapper;
 using Microsoft.Data.Sqlite;
+using RecoveryVfs.RecoveryLog;
 using SQLitePCL;
 
 namespace RecoveryVfs.Tests;

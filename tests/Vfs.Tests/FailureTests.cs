@@ -1,4 +1,6 @@
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.Simulation;
 
 namespace RecoveryVfs.Tests;
 
@@ -224,7 +226,7 @@ public class FailureTests
         using var store = new TestStore();
         store.Open().Do(Setup);
         // A second registry in this process stands for another SQLite; the store's lock does not care which process it is.
-        var error = Assert.Throws<RecoveryException>(() => PageStore.Store.Open(new PageStore.StoreOptions { Directory = store.PathOf(".recovery") }));
+        var error = Assert.Throws<RecoveryException>(() => Store.Open(new StoreOptions { Directory = store.PathOf(".recovery") }));
         Assert.Equal(RecoveryError.Busy, error.Error);
         Assert.Contains("in this process already", error.Message);
     }

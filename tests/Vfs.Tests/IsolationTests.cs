@@ -1,3 +1,5 @@
+using RecoveryVfs.PageStore.Stores;
+
 namespace RecoveryVfs.Tests;
 
 /// <summary>What readers and writers of one database see of each other. "!5" is SQLITE_BUSY, "!517" SQLITE_BUSY_SNAPSHOT.</summary>

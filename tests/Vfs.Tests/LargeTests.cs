@@ -1,5 +1,6 @@
 using System.Globalization;
-using RecoveryVfs.PageStore;
+using RecoveryVfs.PageStore.Interop;
+using RecoveryVfs.PageStore.Stores;
 using Xunit.Abstractions;
 
 namespace RecoveryVfs.Tests;

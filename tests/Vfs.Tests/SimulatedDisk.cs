@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
-using RecoveryVfs.PageStore;
-using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.Opening;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.Simulation;
 
 namespace RecoveryVfs.Tests;
 

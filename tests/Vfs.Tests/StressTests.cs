@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Data.Sqlite;
+using RecoveryVfs.Handles;
 using SQLitePCL;
 using Xunit.Abstractions;
 

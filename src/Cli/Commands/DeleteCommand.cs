@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RecoveryVfs.Opening;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Cli.Commands;

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Cli.Commands;
 

@@ -1,7 +1,9 @@
 using System.CommandLine;
-using RecoveryVfs.PageStore;
+using RecoveryVfs.PageStore.Shipping;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
+using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.Cli.Commands;
 

@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.Cli.Commands;
 

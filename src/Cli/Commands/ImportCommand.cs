@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Cli.Commands;

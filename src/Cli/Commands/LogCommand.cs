@@ -1,7 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
+using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
 
 namespace RecoveryVfs.Cli.Commands;
 

@@ -1,8 +1,15 @@
 using System.CommandLine;
 using System.Globalization;
-using RecoveryVfs.PageStore;
+using RecoveryVfs.Opening;
+using RecoveryVfs.PageStore.Files;
+using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Replicas;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.Cli.Commands;
 

@@ -1,7 +1,12 @@
 using System.CommandLine;
 using System.Globalization;
+using RecoveryVfs.PageStore.Files;
+using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.RecoveryLog.Remote.State;
 
 namespace RecoveryVfs.Cli.Commands;
 

@@ -1,4 +1,7 @@
-namespace RecoveryVfs.PageStore;
+using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Wals;
+
+namespace RecoveryVfs.PageStore.Follow;
 
 /// <summary>
 /// A database of a follower as one commit left it, until it is disposed. Its header says rollback mode whatever mode the writer uses: the WAL,

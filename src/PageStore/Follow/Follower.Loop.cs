@@ -1,7 +1,11 @@
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.RecoveryLog.Remote.Write;
 
-namespace RecoveryVfs.PageStore;
+namespace RecoveryVfs.PageStore.Follow;
 
 // Opening, following, and what is done when that fails.
 public sealed partial class Follower

@@ -1,7 +1,13 @@
+using RecoveryVfs.PageStore.Shipping;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.RecoveryLog.Remote.Write;
 
-namespace RecoveryVfs.PageStore;
+namespace RecoveryVfs.PageStore.Follow;
 
 /// <summary>
 /// Keeps a replica's directory up to date from a remote, and lets it be read meanwhile: each pinned version is one whole commit, later ones move

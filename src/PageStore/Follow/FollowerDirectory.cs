@@ -1,7 +1,12 @@
+using RecoveryVfs.PageStore.Replicas;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.RecoveryLog.Remote.Write;
 
-namespace RecoveryVfs.PageStore;
+namespace RecoveryVfs.PageStore.Follow;
 
 /// <summary>Makes a directory a replica of a remote, from its newest hints, and never leaves one that is half made to be taken for whole.</summary>
 internal static class FollowerDirectory

@@ -1,7 +1,10 @@
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote.Write;
 
-namespace RecoveryVfs.PageStore;
+namespace RecoveryVfs.PageStore.Follow;
 
 /// <summary>How a follower follows.</summary>
 public sealed record FollowerOptions

@@ -1,8 +1,10 @@
 using System.Security.Cryptography;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
 
-namespace RecoveryVfs.PageStore;
+namespace RecoveryVfs.PageStore.Follow;
 
 /// <summary>
 /// Keeps a pin in the remote, so that collection leaves what this follower needs to go on after a stop. Objects are never overwritten: each renewal

@@ -1,4 +1,8 @@
-namespace RecoveryVfs.PageStore;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Wals;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
+
+namespace RecoveryVfs.PageStore.Follow;
 
 /// <summary>Somebody who reads a follower. Dispose it when no version of it is pinned any more.</summary>
 public sealed class FollowerReader : IDisposable

@@ -1,4 +1,4 @@
-namespace RecoveryVfs.PageStore;
+namespace RecoveryVfs.PageStore.Follow;
 
 /// <summary>A store that somebody else writes, whose newest commits can be read here.</summary>
 public interface IFollowedStore

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using RecoveryVfs.PageStore.Rocks;
 
 namespace RecoveryVfs.PageStore.Interop;
 

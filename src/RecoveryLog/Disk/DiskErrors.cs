@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace RecoveryVfs.RecoveryLog;
+namespace RecoveryVfs.RecoveryLog.Disk;
 
 /// <summary>What was being done to a file when the operating system refused.</summary>
 internal enum DiskOperation { Open, Read, Write, Sync, Truncate, Rename, Delete, List, CreateDirectory, SyncDirectory }

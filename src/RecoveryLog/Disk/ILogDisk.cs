@@ -1,4 +1,4 @@
-namespace RecoveryVfs.RecoveryLog;
+namespace RecoveryVfs.RecoveryLog.Disk;
 
 /// <summary>How <see cref="ILogDisk.Open"/> opens a file.</summary>
 public enum LogFileMode

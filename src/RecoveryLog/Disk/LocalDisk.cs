@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace RecoveryVfs.RecoveryLog;
+namespace RecoveryVfs.RecoveryLog.Disk;
 
 /// <summary>The real disk of this machine (Linux).</summary>
 public sealed class LocalDisk : ILogDisk

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace RecoveryVfs.RecoveryLog;
+namespace RecoveryVfs.RecoveryLog.Disk;
 
 /// <summary>The few system calls of Linux that .NET does not offer with their error numbers. All of glibc and musl on 64 bits.</summary>
 internal static partial class Posix

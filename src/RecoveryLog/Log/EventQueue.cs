@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
+using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.RecoveryLog;
+namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>
 /// Records waiting to be appended, from threads that must not wait for the log. The lock is held for one copy of a few bytes. Entries: kind u8,

@@ -1,7 +1,9 @@
 using System.Buffers;
 using System.Diagnostics;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.RecoveryLog;
+namespace RecoveryVfs.RecoveryLog.Log;
 
 // Appending: records are encoded into the buffer under the append lock; every append is a group, mostly of one record.
 public sealed partial class LocalLog

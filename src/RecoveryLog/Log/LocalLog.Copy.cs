@@ -1,4 +1,6 @@
-namespace RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Records;
+
+namespace RecoveryVfs.RecoveryLog.Log;
 
 // A copy of another log: records keep their numbers, times and groups.
 public sealed partial class LocalLog

@@ -1,6 +1,8 @@
 using System.Buffers;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.RecoveryLog;
+namespace RecoveryVfs.RecoveryLog.Log;
 
 // Opening: what LogRecovery found is repaired, and appending goes on in the newest segment.
 public sealed partial class LocalLog

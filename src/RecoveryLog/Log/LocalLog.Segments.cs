@@ -1,4 +1,7 @@
-namespace RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Records;
+
+namespace RecoveryVfs.RecoveryLog.Log;
 
 // Room for records: segments come from spares, are reserved, and go back to the spares.
 public sealed partial class LocalLog

@@ -1,4 +1,6 @@
-namespace RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
+
+namespace RecoveryVfs.RecoveryLog.Log;
 
 // From the buffer to the operating system, and from there to the disk.
 public sealed partial class LocalLog

@@ -1,6 +1,8 @@
 using System.Diagnostics;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.RecoveryLog;
+namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>
 /// The recovery log on the local disk: records appended one after another into segment files, made durable by one fdatasync for

@@ -1,4 +1,7 @@
-namespace RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Records;
+
+namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>How far a <see cref="LogCursor"/> reads.</summary>
 public enum LogReach

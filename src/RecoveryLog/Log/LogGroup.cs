@@ -1,4 +1,6 @@
-namespace RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Records;
+
+namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>
 /// A record group being appended: all of it becomes part of the log at <see cref="Complete"/>, or nothing does. Holds the log's append

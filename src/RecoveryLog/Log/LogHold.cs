@@ -1,4 +1,4 @@
-namespace RecoveryVfs.RecoveryLog;
+namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>Keeps the log's records from an LSN on, for somebody who still has to read them (the shipper, a cursor).</summary>
 public sealed class LogHold : IDisposable

@@ -1,4 +1,6 @@
-namespace RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Records;
+
+namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>How a <see cref="LocalLog"/> is opened.</summary>
 public sealed record LogOptions

@@ -1,6 +1,8 @@
 using System.Diagnostics;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.RecoveryLog;
+namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>
 /// What opening a log finds: lists and verifies the segments, replays whole groups in order, and decides about the tail. Changes

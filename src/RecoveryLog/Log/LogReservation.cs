@@ -1,4 +1,4 @@
-namespace RecoveryVfs.RecoveryLog;
+namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>
 /// Log space set aside: appends and groups given this reservation cannot fail for lack of space as long as they take no more

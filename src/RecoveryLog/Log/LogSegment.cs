@@ -1,4 +1,4 @@
-namespace RecoveryVfs.RecoveryLog;
+namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>One segment file of a local log.</summary>
 internal sealed class LogSegment(string path, SegmentHeader header, long fileBytes)

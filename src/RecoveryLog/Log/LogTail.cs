@@ -1,4 +1,7 @@
-namespace RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Records;
+
+namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>
 /// Reads a local log that another process writes, from its files alone: nothing is written, locked or renamed, and the writer knows nothing of

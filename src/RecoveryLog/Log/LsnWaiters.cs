@@ -1,4 +1,4 @@
-namespace RecoveryVfs.RecoveryLog;
+namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>Those who wait, asynchronously, for an LSN to be reached. Costs one read of a counter when nobody waits.</summary>
 internal sealed class LsnWaiters

@@ -1,6 +1,8 @@
 using System.Buffers;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.RecoveryLog;
+namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>Reads records of one segment file by offset, through a window that slides over it. One thread at a time.</summary>
 internal sealed class SegmentReader(ILogFile file, uint seed, int windowBytes = 256 << 10) : IDisposable

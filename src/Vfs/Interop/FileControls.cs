@@ -1,4 +1,7 @@
 using System.Runtime.InteropServices;
+using RecoveryVfs.Followed;
+using RecoveryVfs.Handles;
+using RecoveryVfs.Settings;
 
 namespace RecoveryVfs.Interop;
 

@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using RecoveryVfs.Followed;
+using RecoveryVfs.Handles;
 
 namespace RecoveryVfs.Interop;
 

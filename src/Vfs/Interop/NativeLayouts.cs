@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using RecoveryVfs.Handles;
 
 namespace RecoveryVfs.Interop;
 

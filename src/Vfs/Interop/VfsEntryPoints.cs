@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using RecoveryVfs.Handles;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Interop;

@@ -1,5 +1,6 @@
 // commits.c in .NET: commits one row after the other and prints the number of each after its COMMIT returned.
 // usage: app DIRECTORY COUNT
+
 using Microsoft.Data.Sqlite;
 using RecoveryVfs;
 

@@ -1,6 +1,8 @@
 using System.Text;
-using RecoveryVfs.RecoveryLog.Remote;
-using RecoveryVfs.RecoveryLog.Remote.Simulation;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.Simulation;
 using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;

@@ -1,5 +1,10 @@
 using System.Diagnostics;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.RecoveryLog.Remote.Write;
+using RecoveryVfs.Simulation;
 using RecoveryVfs.TestServers;
 using Xunit.Abstractions;
 

@@ -2,8 +2,9 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Amazon.Runtime;
-using RecoveryVfs.RecoveryLog.Remote;
-using RecoveryVfs.RecoveryLog.Remote.Simulation;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote.Write;
+using RecoveryVfs.Simulation;
 using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;

@@ -1,4 +1,10 @@
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.RecoveryLog.Remote.Write;
+using RecoveryVfs.Simulation;
 
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 
@@ -61,8 +67,8 @@ public sealed class RemoteFormatTests
         using var packed = Pack(60, 500_000, random, Spool, memory: 1 << 20);
         Assert.Equal(1, spools);
         using var inMemory = Pack(60, 500_000, new Random(2));
-        await using var store = new RecoveryVfs.RecoveryLog.Remote.Simulation.SimulatedObjectStore(
-            new RecoveryVfs.RecoveryLog.Remote.Simulation.SimulatedBucket(TimeProvider.System), random);
+        await using var store = new SimulatedObjectStore(
+            new SimulatedBucket(TimeProvider.System), random);
         await store.CreateAsync(packed.Name, packed.Content);
         using var fetched = (await RemoteSegment.FetchAsync(store, packed.Name, Spool))!;
         using var plain = RemoteSegment.Parse(inMemory.Name, BytesOf(inMemory));

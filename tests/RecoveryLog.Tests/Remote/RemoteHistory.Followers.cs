@@ -1,4 +1,5 @@
-using RecoveryVfs.RecoveryLog.Remote.Simulation;
+using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.Simulation;
 
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 

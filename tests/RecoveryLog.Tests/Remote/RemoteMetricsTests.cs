@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
-using RecoveryVfs.RecoveryLog.Remote;
-using RecoveryVfs.RecoveryLog.Remote.Simulation;
+using RecoveryVfs.RecoveryLog.Remote.State;
+using RecoveryVfs.RecoveryLog.Remote.Write;
+using RecoveryVfs.Simulation;
 
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 

@@ -1,5 +1,11 @@
-using RecoveryVfs.RecoveryLog.Remote;
-using RecoveryVfs.RecoveryLog.Remote.Simulation;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.RecoveryLog.Remote.Write;
+using RecoveryVfs.Simulation;
 using Xunit.Abstractions;
 
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;

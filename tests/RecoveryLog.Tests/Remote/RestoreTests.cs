@@ -1,5 +1,10 @@
-using RecoveryVfs.RecoveryLog.Remote;
-using RecoveryVfs.RecoveryLog.Remote.Simulation;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.RecoveryLog.Remote.Write;
+using RecoveryVfs.Simulation;
 
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 

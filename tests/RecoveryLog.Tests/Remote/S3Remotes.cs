@@ -1,4 +1,4 @@
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 

@@ -1,4 +1,11 @@
-namespace RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.RecoveryLog.Remote.Write;
+
+namespace RecoveryVfs.RecoveryLog.Remote.Collect;
 
 /// <summary>One object of a remote, and what collection makes of it.</summary>
 /// <param name="Name">The object.</param>

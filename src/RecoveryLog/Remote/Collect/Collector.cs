@@ -1,4 +1,8 @@
-namespace RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Write;
+
+namespace RecoveryVfs.RecoveryLog.Remote.Collect;
 
 /// <summary>
 /// Deletes what nothing needs any more. Only the writer that owns the log collects, and it asks for that again before each

@@ -1,4 +1,4 @@
-namespace RecoveryVfs.RecoveryLog.Remote;
+namespace RecoveryVfs.RecoveryLog.Remote.Collect;
 
 /// <summary>What must stay restorable.</summary>
 public sealed record Retention

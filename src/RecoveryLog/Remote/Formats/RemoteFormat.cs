@@ -1,4 +1,4 @@
-namespace RecoveryVfs.RecoveryLog.Remote;
+namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>The errors that readers of remote formats share.</summary>
 static class RemoteFormat

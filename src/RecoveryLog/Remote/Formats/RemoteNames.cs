@@ -1,6 +1,9 @@
 using System.Globalization;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
+using RecoveryVfs.RecoveryLog.Remote.Write;
 
-namespace RecoveryVfs.RecoveryLog.Remote;
+namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>The names of a remote's objects.</summary>
 /// <remarks>

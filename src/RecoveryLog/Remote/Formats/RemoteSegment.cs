@@ -1,7 +1,8 @@
 using System.Buffers;
 using System.Security.Cryptography;
+using RecoveryVfs.RecoveryLog.Objects;
 
-namespace RecoveryVfs.RecoveryLog.Remote;
+namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>A segment fetched from a remote, whole and verified against its trailer. Its records can be read more than once.</summary>
 public sealed class RemoteSegment : IDisposable

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
+using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.RecoveryLog.Remote;
+namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>What the header of a remote segment says.</summary>
 public readonly record struct RemoteSegmentHeader

@@ -1,8 +1,10 @@
 using System.Buffers;
 using System.Diagnostics;
 using System.Security.Cryptography;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.RecoveryLog.Remote;
+namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>
 /// Packs records, in order, into one remote segment. What is gathered stays in memory up to a bound; one huge record group, which may not

@@ -1,6 +1,7 @@
 using System.Buffers;
+using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.RecoveryLog.Remote;
+namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>
 /// The records of one verified remote segment, in order. Memory is bounded by the largest record that is really there, whatever lengths the bytes

@@ -1,4 +1,4 @@
-namespace RecoveryVfs.RecoveryLog.Remote;
+namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>One reader's position in a seekable stream that others read too, one at a time; leaves it open.</summary>
 sealed class SharedFileView(Stream file) : Stream

@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using RecoveryVfs.RecoveryLog.Objects;
 
-namespace RecoveryVfs.RecoveryLog.Remote;
+namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>
 /// The object <c>store.json</c>, created once: which log lives under the prefix, where it begins, and who made it. Whoever created it knows that the

@@ -1,4 +1,4 @@
-namespace RecoveryVfs.RecoveryLog.Remote;
+namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>LEB128: 7 bits a byte, low ones first, the top bit set on all but the last byte.</summary>
 static class Varint64

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace RecoveryVfs.RecoveryLog.Remote;
+namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>The few calls of libzstd that are needed. Windows are bounded, so that no frame makes a reader allocate much.</summary>
 static partial class Zstd

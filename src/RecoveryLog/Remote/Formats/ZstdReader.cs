@@ -1,6 +1,6 @@
 using System.Buffers;
 
-namespace RecoveryVfs.RecoveryLog.Remote;
+namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>The plain bytes of one zstd frame, read forward; throws InvalidData when it is none or ends early. Owns its source.</summary>
 sealed class ZstdReader(Stream source) : IDisposable

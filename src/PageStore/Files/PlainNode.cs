@@ -1,0 +1,148 @@
+using RecoveryVfs.PageStore.Wals;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Records;
+
+namespace RecoveryVfs.PageStore.Files;
+
+/// <summary>
+/// One plain file: its identity, what its open handles share, and how it is read and written. See <see cref="PlainFiles"/> for what must hold between it and
+/// the log. A WAL is a <see cref="WalNode"/>.
+/// </summary>
+internal class PlainNode(PlainFiles files, ulong fnode, string name, long size)
+{
+    public readonly Lock Gate = new();
+    public readonly string Name = name;
+    public ulong Fnode { get; private set; } = fnode;
+    public ILogFile? Handle;
+    public int References;
+    public bool Deleted;
+    public bool Dirty;
+
+    long size = size;
+    ulong lastLsn;
+
+    protected PlainFiles Files => files;
+
+    /// <summary>The bytes that count. Changed under the gate.</summary>
+    protected long Size
+    {
+        get => Volatile.Read(ref size);
+        set => Volatile.Write(ref size, value);
+    }
+
+    /// <summary>The size that SQLite is told.</summary>
+    public virtual long ShownSize => Size;
+
+    /// <summary>The newest record of it.</summary>
+    public ulong LastLsn
+    {
+        get { lock (Gate) return lastLsn; }
+    }
+
+    /// <summary>Its creation was recorded.</summary>
+    public void Created(ulong lsn) => lastLsn = lsn;
+
+    public int Read(long offset, Span<byte> destination)
+    {
+        while (true)
+        {
+            var handle = Handle!;
+            var wanted = (int)Math.Clamp(ShownSize - offset, 0, destination.Length);
+            var there = (int)Math.Clamp(Size - offset, 0, wanted);
+            destination[there..wanted].Clear();
+            try
+            {
+                var onDisk = ReadMemory(offset, destination[..there]);
+                var got = onDisk == 0 ? 0 : handle.Read(offset, destination[..onDisk]);
+                return got < onDisk ? got : wanted;
+            }
+            catch (ObjectDisposedException) when (!ReferenceEquals(handle, Handle))
+            {
+                // Another connection has just started the file anew.
+            }
+        }
+    }
+
+    /// <summary>Copies what memory has of it; returns how many of the first bytes are the file's.</summary>
+    protected virtual int ReadMemory(long offset, Span<byte> destination) => destination.Length;
+
+    public void Write(long offset, ReadOnlySpan<byte> source)
+    {
+        lock (Gate)
+        {
+            files.MarkDirty(this);
+            Change(offset, source);
+        }
+    }
+
+    protected virtual void Change(long offset, ReadOnlySpan<byte> source) => WriteFile(offset, source);
+
+    /// <summary>The file first: a record is only appended for a write that took place.</summary>
+    protected void WriteFile(long offset, ReadOnlySpan<byte> source)
+    {
+        Handle!.Write(offset, source);
+        Record(offset, source);
+        Size = Math.Max(Size, offset + source.Length);
+    }
+
+    /// <param name="offset">Where it was written.</param>
+    /// <param name="source">What.</param>
+    /// <param name="writeOut">The operating system has to have the record before it counts.</param>
+    protected void Record(long offset, ReadOnlySpan<byte> source, bool writeOut = false)
+    {
+        if (!Deleted) lastLsn = FileRecords.AppendWritten(files.Log, Fnode, offset, source, writeOut);
+    }
+
+    public void Truncate(long sizeBytes)
+    {
+        lock (Gate)
+        {
+            files.MarkDirty(this);
+            Cut(sizeBytes);
+        }
+    }
+
+    protected virtual void Cut(long sizeBytes)
+    {
+        if (sizeBytes >= Size) return;
+        if (sizeBytes == 0 && !Deleted)
+        {
+            StartAnew();
+            return;
+        }
+        if (!Deleted)
+        {
+            lastLsn = files.Log.Append(RecordKind.FileTruncated, FileRecords.Truncated(Fnode, sizeBytes));
+            files.Log.Sync(lastLsn);
+        }
+        Size = sizeBytes;
+        CutFile(sizeBytes);
+    }
+
+    protected virtual void CutFile(long sizeBytes) => Handle!.Truncate(sizeBytes);
+
+    protected virtual void StartAnew()
+    {
+        var (handle, old) = (Handle, Fnode);
+        (Handle, Fnode, lastLsn) = files.Replace(this);
+        handle?.Dispose();
+        Size = 0;
+        files.UnlinkAfter(old, lastLsn);
+    }
+
+    /// <summary>With the gate held: brings to the file what it lacks of what the log has.</summary>
+    public virtual void WriteOut() { }
+
+    /// <summary>Brings to the file what it can, and gives memory back.</summary>
+    public virtual void Release() { }
+
+    /// <summary>Nobody has it open: what only they knew of is given up.</summary>
+    public virtual void Abandon() { }
+
+    /// <summary>Nobody has it open, and its file has everything, or nobody will want it.</summary>
+    public virtual void CloseHandle()
+    {
+        Handle?.Dispose();
+        Handle = null;
+    }
+}

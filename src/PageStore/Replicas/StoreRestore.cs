@@ -1,0 +1,111 @@
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.RecoveryLog.Remote.Write;
+
+namespace RecoveryVfs.PageStore.Replicas;
+
+/// <summary>What a restore brought back.</summary>
+/// <param name="Lsn">The state: all records up to it.</param>
+/// <param name="UnixTimeMs">The time of its newest record.</param>
+/// <param name="Databases">The databases in it.</param>
+/// <param name="FetchedBytes">Bytes fetched from the remote.</param>
+public sealed record RestoreResult(ulong Lsn, long UnixTimeMs, IReadOnlyList<string> Databases, long FetchedBytes);
+
+/// <summary>Restores a store's directory from a remote, to its newest state or an earlier one. Everything is verified on the way.</summary>
+public static class StoreRestore
+{
+    /// <summary>
+    /// Carries out a plan into an empty or missing directory. What cannot be verified is not delivered: on an error the directory is removed again.
+    /// </summary>
+    /// <param name="plan">What to restore.</param>
+    /// <param name="options">Where to, and how much memory to use.</param>
+    /// <param name="parallelism">Extents fetched at a time.</param>
+    /// <param name="progressed">Called with bytes fetched, from several threads.</param>
+    /// <param name="cancellation">Gives up.</param>
+    public static async Task<RestoreResult> RestoreAsync(
+        RestorePlan plan, StoreOptions options, int parallelism = 8, Action<long>? progressed = null, CancellationToken cancellation = default)
+    {
+        if (Directory.Exists(options.Directory) && Directory.EnumerateFileSystemEntries(options.Directory).Any())
+            throw new RecoveryException(RecoveryError.Invalid, $"{options.Directory} is not empty. Restore into a new directory, or move that one away.");
+        var fetched = 0L;
+        void Count(long bytes)
+        {
+            Interlocked.Add(ref fetched, bytes);
+            progressed?.Invoke(bytes);
+        }
+        try
+        {
+            var result = await RestoreIntoAsync(plan, options, parallelism, Count, cancellation);
+            return result with { FetchedBytes = fetched };
+        }
+        catch
+        {
+            if (Directory.Exists(options.Directory)) Directory.Delete(options.Directory, recursive: true);
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Before a store is opened whose directory does not exist: restores the newest state of its remote, if there ever was one. A remote that cannot be
+    /// read, or has something that does not verify, is an error: its absence is proved by its answer, never assumed.
+    /// </summary>
+    public static void RestoreIfGone(StoreOptions options)
+    {
+        if (options.Remote is not { } remote || Directory.Exists(options.Directory)) return;
+        Task.Run(async () =>
+        {
+            await using var objects = remote.OpenStore(options.Time, readOnly: true);
+            var context = new RemoteContext { Store = objects, Time = options.Time };
+            if (await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default) is null) return;
+            var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest);
+            await using var pin = await RestorePin.TakeAsync(() => remote.OpenStore(options.Time), plan, context);
+            await RestoreAsync(plan, options with { Remote = null });
+        }).GetAwaiter().GetResult();
+    }
+
+    static async Task<RestoreResult> RestoreIntoAsync(
+        RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation)
+    {
+        using var store = await BeginAsync(plan, options, parallelism, progressed, cancellation);
+        var (lsn, timeMs) = await plan.ReplayAsync((in Record record) =>
+        {
+            if (record.Lsn >= store.NextLsn) store.Apply(record);
+        }, progressed, cancellation);
+        if (store.NextLsn != lsn + 1)
+            throw new RecoveryException(RecoveryError.Corrupt, $"The replay ended at LSN {lsn}, but the store stands at {store.NextLsn - 1}. Keep the remote as it is and report this.");
+        var databases = store.Databases.Select(d => d.Name).ToList();
+        store.CloseAsStore();
+        return new RestoreResult(lsn, timeMs, databases, 0);
+    }
+
+    /// <summary>Makes a replica that stands at a plan's hints, and needs the log after them.</summary>
+    internal static async Task<Store> BeginAsync(RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation)
+    {
+        var hints = plan.Hints.Hints;
+        await PlaceFilesAsync(plan, options, parallelism, progressed, cancellation);
+        if (!plan.IsFromBeginning) Store.BeginReplica(options, hints);
+        var store = Store.OpenReplica(options);
+        store.SetReplicaSource(hints.LogId, plan.Epoch);
+        return store;
+    }
+
+    /// <summary>Fetches the files that a plan's hints list into the page store's directory.</summary>
+    internal static async Task PlaceFilesAsync(RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation)
+    {
+        var pages = Path.Combine(options.Directory, "pages");
+        var fetching = Path.Combine(options.Directory, "fetching");
+        Directory.CreateDirectory(pages);
+        var paths = await plan.FetchFilesAsync(fetching, parallelism, progressed, cancellation);
+        foreach (var file in plan.Hints.Hints.Files)
+        {
+            if (file.Class == FileClass.Plain) continue;
+            foreach (var name in file.Names.Skip(1)) File.Copy(paths[file.Fnode], Path.Combine(pages, name));
+            File.Move(paths[file.Fnode], Path.Combine(pages, file.Name));
+        }
+        Directory.Delete(fetching, recursive: true);
+    }
+}

@@ -1,0 +1,75 @@
+using RecoveryVfs.PageStore.Rocks;
+using RecoveryVfs.PageStore.Shipping;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Records;
+
+namespace RecoveryVfs.PageStore.Stores;
+
+// What a remote needs of a store.
+public sealed partial class Store
+{
+    static readonly TimeSpan ShipRestPatience = TimeSpan.FromSeconds(5);
+
+    /// <summary>The remote that this store ships to, or null.</summary>
+    public StoreRemote? Remote { get; private set; }
+
+    void StartRemote()
+    {
+        if (options.Remote is null) return;
+        if (options.PagesInMemory)
+            throw new RecoveryException(RecoveryError.Invalid, $"The store {Directory} keeps its pages in memory: it cannot have a remote. Use pages=rocksdb.");
+        Remote = new StoreRemote(this, options.Remote, options);
+        Remote.Start();
+    }
+
+    /// <summary>Brings all pages into files, in the background, and drops the log that nothing holds.</summary>
+    internal void CheckpointSoon()
+    {
+        Volatile.Write(ref checkpointWanted, true);
+        applier?.Notify();
+    }
+
+    /// <summary>While it lasts, RocksDB deletes no file.</summary>
+    internal IDisposable? HoldFiles() => (pages as RocksPageStore)?.HoldFiles();
+
+    /// <summary>
+    /// Brings all pages into files and says what lives: hints with the plain files' bytes as they are at their LSN, and the time. Writers of plain files
+    /// wait while these are copied.
+    /// </summary>
+    internal (Hints Hints, long UnixTimeMs) SnapshotForRemote()
+    {
+        applier!.Drain();
+        CollectGarbageNow(CancellationToken.None);
+        pages.Flush();
+        return files.WhileFrozen(readBytes =>
+        {
+            var hints = Snapshot();
+            var now = options.Time.GetUtcNow().ToUnixTimeMilliseconds();
+            log.Sync(hints.Lsn);
+            return (hints with
+            {
+                UnixTimeMs = now,
+                Files = [.. hints.Files.Select(f => f.Class == FileClass.Plain ? f with { Bytes = readBytes(f.Fnode, f.SizeBytes) } : f)],
+            }, now);
+        });
+    }
+
+    /// <summary>
+    /// Waits until everything that is in the log now can be restored from the remote, without forcing a request; see <see cref="StoreRemote.WaitRestorable"/>. Without a remote
+    /// it only syncs.
+    /// </summary>
+    public void SyncRemote(TimeSpan? patience = null)
+    {
+        Sync();
+        Remote?.WaitRestorable(log.LastLsn, patience ?? StoreRemote.OutagePatience);
+    }
+
+    /// <summary>Returns when the remote has a commit (durability=remote).</summary>
+    public void WaitShipped(ulong lsn)
+    {
+        if (Remote is null)
+            throw new RecoveryException(RecoveryError.Invalid, $"durability=remote needs a remote, and the store {Directory} has none. Set remote=URL.");
+        Remote.WaitShipped(lsn);
+    }
+}

@@ -1,0 +1,229 @@
+using System.Globalization;
+using RecoveryVfs.PageStore.Commits;
+using RecoveryVfs.PageStore.Files;
+using RecoveryVfs.PageStore.Pages;
+using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Log;
+using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
+
+namespace RecoveryVfs.PageStore.Stores;
+
+/// <summary>
+/// One local directory: the databases in it, their pages, the recovery log and the plain files. Everything a connection needs.
+/// Thread-safe.
+/// </summary>
+/// <remarks>
+/// A commit is encoded (by its own thread), appended to the log, made durable together with whoever else waits, and then published:
+/// its pages stand among the pending commits and in the page cache until the applier has brought them into the page store. Versions that
+/// readers have pinned stay readable meanwhile and after.
+///
+/// Locks, in the order in which they may be taken: catalog, order gate, log, pending commits; a database's gate and the page cache's
+/// lock are innermost. None is held while RocksDB is called, but for snapshots (which RocksDB serves without waiting for anything).
+/// </remarks>
+public sealed partial class Store : IDisposable
+{
+    readonly StoreOptions options;
+    readonly IDisposable? storeLock;
+    readonly IPageStore pages;
+    readonly PendingCommits pending;
+    readonly Lock orderGate = new();
+    LocalLog log = null!;
+    PlainFiles files = null!;
+    Applier? applier;
+    RecoveryException? poison;
+    bool disposed;
+    long commits, commitPages;
+    int commitsAtDisk;
+
+    internal LocalLog Log => log;
+    internal PageCache Cache { get; }
+    internal PageBuffers Buffers { get; }
+    internal Catalog Catalog { get; }
+    internal string SpillDirectory => options.ReadOnly ? Path.GetTempPath() : Path.Combine(Directory, "spill");
+
+    /// <summary>The store's directory.</summary>
+    public string Directory => options.Directory;
+
+    /// <summary>The database of that name, or null.</summary>
+    public Database? Find(string name) => Catalog.Find(name);
+
+    /// <summary>All databases, by name.</summary>
+    public IReadOnlyList<Database> Databases => Catalog.All;
+
+    /// <summary>Creates an empty database (size 0), or returns the one of that name. Durable with the first durable commit.</summary>
+    public Database Create(string name)
+    {
+        ThrowUnlessWritable();
+        return Catalog.Create(name, id => log.Append(RecordKind.DatabaseCreated, DatabaseRecords.Named(id, name)));
+    }
+
+    /// <summary>Gives a database another name.</summary>
+    public void Rename(Database database, string name)
+    {
+        ThrowUnlessWritable();
+        Catalog.Rename(database, name, () => log.Append(RecordKind.DatabaseRenamed, DatabaseRecords.Named(database.Id, name)));
+    }
+
+    /// <summary>Deletes a database with its pages. Existing pins stay readable until unpinned. Durable when <paramref name="durable"/>.</summary>
+    public void Delete(Database database, bool durable)
+    {
+        ThrowUnlessWritable();
+        var commit = new PendingCommit([new PendingPart(database, null, null)]);
+        var deleted = Catalog.Delete(database, () =>
+        {
+            lock (orderGate)
+            {
+                commit.Lsn = log.Append(RecordKind.DatabaseDeleted, DatabaseRecords.Id(database.Id));
+                pending.Enqueue(commit);
+            }
+        });
+        if (!deleted) return;
+        commit.Ready = true;
+        applier!.Notify();
+        MakeDurable(commit.Lsn, durable);
+    }
+
+    /// <summary>Publishes a replayed commit: it is in the log already.</summary>
+    internal void PublishReplayed(ulong lsn, PendingPart[] parts)
+    {
+        var commit = new PendingCommit(parts) { Lsn = lsn };
+        pending.Enqueue(commit);
+        Publish(commit);
+        foreach (ref readonly var part in parts.AsSpan()) part.Overlay?.Consume();
+        if (IsReplica) applier!.Notify();
+        else MakeRoomInReplay();
+    }
+
+    /// <summary>The checksum of a pinned version, from all its pages.</summary>
+    internal ulong ChecksumOf(Database database, DatabaseVersion pinned, CancellationToken cancellation)
+    {
+        var bytes = new byte[Math.Max(512, pinned.PageSize)].AsSpan(0, pinned.PageSize);
+        var checksum = 0UL;
+        for (var page = 1u; page <= pinned.PageCount; page++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            bytes[database.Read(pinned, (page - 1L) * pinned.PageSize, bytes)..].Clear();
+            checksum ^= PageCommitFormat.HashOf(page, bytes);
+        }
+        return checksum;
+    }
+
+    /// <summary>Opens a plain file (journal, WAL) by name; null when it does not exist and <paramref name="create"/> is false.</summary>
+    public PlainFile? OpenFile(string name, bool create) => files.Open(name, create);
+
+    /// <summary>Whether a plain file of that name exists.</summary>
+    public bool FileExists(string name) => files.Exists(name);
+
+    /// <summary>Deletes a plain file by name (open handles keep reading it); false when there was none. Durable when <paramref name="durable"/>.</summary>
+    public bool DeleteFile(string name, bool durable) => files.Delete(name, durable);
+
+    /// <summary>Hands everything appended so far to the operating system: it survives the end of this process.</summary>
+    public void WriteOut() => MakeDurable(log.LastLsn, false);
+
+    /// <summary>Makes everything appended so far durable: it survives loss of power.</summary>
+    public void Sync() => MakeDurable(log.LastLsn, true);
+
+    /// <summary>The newest LSN appended, and the newest known durable.</summary>
+    public (ulong Last, ulong Durable) Lsn => IsReplica ? (replicaLsn, settledLsn) : (log.LastLsn, log.DurableLsn);
+
+    /// <summary>Brings all pages into files and drops log no longer needed.</summary>
+    public void Checkpoint()
+    {
+        ThrowUnlessWritable();
+        Volatile.Write(ref checkpointWanted, true);
+        applier!.Drain();
+    }
+
+    /// <summary>
+    /// Gives back all space that can be: brings all pages into files and rewrites these, densest. Takes as long as reading and writing the store
+    /// once, beside which the store is used as always; returns the bytes of the files then.
+    /// </summary>
+    public long Compact(CancellationToken cancellation = default)
+    {
+        Checkpoint();
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, closing.Token);
+        lock (collectGate)
+            if (!pages.Compact(either.Token))
+                throw new OperationCanceledException($"Compacting the store {Directory} was cancelled; nothing is lost, and some of the space is given back.");
+        Checkpoint();
+        var sizes = pages.Statistics();
+        return sizes.GetValueOrDefault("blob_file_bytes") + sizes.GetValueOrDefault("table_bytes");
+    }
+
+    /// <summary>Throws what keeps the store from taking writes: opened for reading, fenced, or poisoned by an earlier error.</summary>
+    public void ThrowUnlessWritable()
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        Remote?.ThrowIfLost();
+        if (options.ReadOnly || IsReplica)
+            throw new RecoveryException(RecoveryError.ReadOnly, $"The store {Directory} was opened for reading only.");
+        if ((poison ?? log.Poison) is { } cause)
+            throw new RecoveryException(RecoveryError.ReadOnly,
+                $"The store {Directory} takes no more writes since an earlier error: {cause.Message} "
+                + "Close all connections and open it again to go on from what is durable.", cause);
+    }
+
+    /// <summary>Reads every page of a database, or of all, and checks the checksums; returns one line a problem.</summary>
+    public IReadOnlyList<string> Verify(Database? database, CancellationToken cancellation)
+    {
+        var problems = new List<string>();
+        foreach (var each in database is null ? Databases : [database])
+        {
+            var version = each.Pin();
+            try
+            {
+                var actual = ChecksumOf(each, version, cancellation);
+                if (actual != version.Checksum)
+                    problems.Add($"{each.Name}: checksum {actual:x16} at LSN {version.Lsn}, should be {version.Checksum:x16}");
+            }
+            catch (RecoveryException e)
+            {
+                problems.Add($"{each.Name}: {e.Message}");
+            }
+            finally
+            {
+                each.Unpin(version);
+            }
+        }
+        return problems;
+    }
+
+    /// <summary>Names and values for `PRAGMA recovery_status` and its kin.</summary>
+    public IReadOnlyList<KeyValuePair<string, string>> Status()
+    {
+        var rows = new List<KeyValuePair<string, string>>();
+        void Row(string name, object value) => rows.Add(new(name, Convert.ToString(value, CultureInfo.InvariantCulture)!));
+        Row("store", Directory);
+        Row("log_id", IsReplica ? replicaLogId : log.LogId);
+        var broken = poison ?? log?.Poison;
+        Row("state", broken is not null ? "poisoned: " + broken.Message
+            : IsReplica ? "replica"
+            : pending.Failure is { } failure ? "stuck: " + failure.Message : options.ReadOnly ? "read-only" : "ok");
+        Row("databases", Databases.Count);
+        Row("lsn", Lsn.Last);
+        Row("durable_lsn", Lsn.Durable);
+        Row("applied_lsn", pages.Applied);
+        Row("persisted_lsn", pages.PersistedApplied);
+        Row("commits", Interlocked.Read(ref commits));
+        Row("commit_pages", Interlocked.Read(ref commitPages));
+        Row("cache_misses", Interlocked.Read(ref cacheMisses));
+        Row("pages_read_ahead", Interlocked.Read(ref pagesAhead));
+        Row("pages_warmed", Interlocked.Read(ref pagesWarmed));
+        Row("log_bytes", log?.SizeBytes ?? 0);
+        Row("log_bytes_max", options.MaxLocalLogBytes);
+        Row("page_cache_bytes", Cache.ResidentBytes);
+        Row("page_cache_bytes_max", Cache.BudgetBytes);
+        Row("overlay_bytes", Buffers.UsedBytes - pending.Bytes);
+        Row("overlay_bytes_max", Buffers.BudgetBytes);
+        Row("pending_bytes", pending.Bytes);
+        Row("pending_bytes_max", pending.BudgetBytes);
+        Row("wal_buffer_bytes", files?.TailBytes ?? 0);
+        Row("wal_buffer_bytes_max", options.WalBufferBytes);
+        if (Remote is null) Row("remote", "none");
+        else foreach (var (name, value) in Remote.Status()) Row(name, value);
+        foreach (var (name, value) in pages.Statistics()) Row(name, value);
+        return rows;
+    }
+}

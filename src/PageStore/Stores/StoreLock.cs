@@ -1,0 +1,42 @@
+using RecoveryVfs.PageStore.Interop;
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.PageStore.Stores;
+
+/// <summary>
+/// The lock of a store directory: an advisory lock on its file LOCK (released by the system when the process dies), with the
+/// holder's process in it for whoever comes second.
+/// </summary>
+internal static class StoreLock
+{
+    const int NoAccess = 13, TooManyFiles = 24, TooManyFilesInSystem = 23, ReadOnlyDisk = 30;
+
+    /// <summary>Takes the lock, or throws Busy naming the holder.</summary>
+    public static IDisposable Take(string directory)
+    {
+        var path = Path.Combine(directory, "LOCK");
+        var taken = LockFile.TryTake(path, $"pid {Environment.ProcessId} ({File.ReadAllText("/proc/self/comm").Trim()})\n", out var error);
+        return taken ?? throw Refused(directory, path, error);
+    }
+
+    static RecoveryException Refused(string directory, string path, int error)
+    {
+        switch (error)
+        {
+            case LockFile.Held:
+                var holder = LockFile.ReadText(path);
+                return new RecoveryException(RecoveryError.Busy, holder.StartsWith($"pid {Environment.ProcessId} ", StringComparison.Ordinal)
+                    ? $"The store {directory} is open in this process already, through another SQLite library (a provider and an extension?). Use one of them."
+                    : $"The store {directory} is open for writing in another process: {(holder.Length > 0 ? holder : "unknown")}. One process writes a store at a time: close it there first, or read it with mode=ro.");
+            case NoAccess:
+                return new RecoveryException(RecoveryError.CannotOpen,
+                    $"No right to write {path}. Give this user write access to the directory.");
+            case ReadOnlyDisk:
+                return new RecoveryException(RecoveryError.CannotOpen, $"{path} lies on a read-only disk, and a store needs to write even for readers. Copy the directory to a writable disk.");
+            case TooManyFiles or TooManyFilesInSystem:
+                return new RecoveryException(RecoveryError.CannotOpen, $"Cannot open {path}: too many open files. Raise the limit (ulimit -n).");
+            default:
+                return new RecoveryException(RecoveryError.CannotOpen, $"Cannot open {path} (error {error}). See whether the directory exists and its disk is sound.");
+        }
+    }
+}

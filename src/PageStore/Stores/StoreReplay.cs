@@ -1,0 +1,146 @@
+using RecoveryVfs.PageStore.Commits;
+using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Records;
+
+namespace RecoveryVfs.PageStore.Stores;
+
+/// <summary>
+/// Applies PageCommit and Database records, in order, to a store's databases: the replay after a crash, and a follower's life.
+/// Every commit's checksum is verified; a group is published only when it is whole.
+/// </summary>
+internal sealed class StoreReplay(Store store, ulong appliedBefore, ulong hintsLsn)
+{
+    sealed class Part(PageOverlay overlay)
+    {
+        public readonly PageOverlay Overlay = overlay;
+        public ulong Checksum;
+        public ulong ExpectedChecksum;
+    }
+
+    readonly List<Part> group = [];
+    readonly byte[] before = new byte[65536];
+    readonly byte[] after = new byte[65536];
+
+    /// <summary>Commits that were applied.</summary>
+    public long Commits { get; private set; }
+
+    /// <summary>Takes the next record.</summary>
+    public void Take(in Record record)
+    {
+        switch (record.Kind)
+        {
+            case RecordKind.DatabaseCreated:
+                var (created, name) = DatabaseRecords.ReadNamed(record.Body);
+                store.Catalog.Adopt(created, name, store.VersionOf(created, name, record.Lsn));
+                break;
+            case RecordKind.DatabaseRenamed:
+                var (renamed, newName) = DatabaseRecords.ReadNamed(record.Body);
+                store.Catalog.ReplayedRename(renamed, newName);
+                break;
+            case RecordKind.DatabaseDeleted:
+                var database = store.Catalog.ReplayedDelete(DatabaseRecords.ReadId(record.Body));
+                if (record.Lsn > appliedBefore)
+                    store.PublishReplayed(record.Lsn, [new PendingPart(database ?? store.Catalog.Ghost(DatabaseRecords.ReadId(record.Body)), null, null)]);
+                break;
+            case RecordKind.PageCommit:
+                if (record.Lsn > appliedBefore) TakePages(record);
+                break;
+        }
+        if (!record.Continues && group.Count > 0) EndGroup(record.Lsn);
+    }
+
+    void TakePages(in Record record)
+    {
+        var commit = PageCommit.Read(record);
+        var database = store.Catalog.Find(commit.Database);
+        // Deleted before the hints were made: its deletion follows.
+        if (database is null && record.Lsn <= hintsLsn) return;
+        if (database is null) throw new RecoveryException(RecoveryError.Corrupt,
+            $"The log names database id {commit.Database} at LSN {record.Lsn}, which it never created. Restore the store.");
+        var part = group.Find(p => ReferenceEquals(p.Overlay.Database, database));
+        if (part is null)
+        {
+            part = new Part(PageOverlay.ForReplay(store, database, commit.PageSize, commit.IsRebase));
+            part.Checksum = commit.IsRebase ? 0 : part.Overlay.Basis.Checksum;
+            group.Add(part);
+            if (commit.SizeBytes < part.Overlay.SizeBytes) CutBasis(part, commit.SizeBytes);
+        }
+        var overlay = part.Overlay;
+        var pageSize = commit.PageSize;
+        var existing = commit.IsRebase || overlay.IsRebase ? 0 : overlay.Basis.PageCount;
+        foreach (var change in commit)
+        {
+            var page = change.Page;
+            var old = before.AsSpan(0, pageSize);
+            var fresh = after.AsSpan(0, pageSize);
+            if (page <= existing) old[database.Read(overlay.Basis, (page - 1L) * pageSize, old)..].Clear();
+            else old.Clear();
+            old.CopyTo(fresh);
+            change.ApplyTo(fresh);
+            var known = page <= existing ? store.Cache.KnownHash(database.Id, page, overlay.Basis.Lsn) : 0;
+            var hash = PageCommitFormat.HashOf(page, fresh);
+            part.Checksum ^= (known != 0 ? known : PageCommitFormat.HashOf(page, old)) ^ hash;
+            overlay.Changed.Add((page, hash));
+            overlay.Write((page - 1L) * pageSize, fresh);
+        }
+        if (!commit.IsLastPart) return;
+        overlay.SetSize(commit.SizeBytes);
+        part.ExpectedChecksum = commit.Checksum;
+    }
+
+    void CutBasis(Part part, long sizeBytes)
+    {
+        var overlay = part.Overlay;
+        var pageSize = overlay.PageSize;
+        var old = before.AsSpan(0, pageSize);
+        for (var page = (uint)((sizeBytes + pageSize - 1) / pageSize) + 1; page <= overlay.Basis.PageCount; page++)
+        {
+            old[overlay.Database.Read(overlay.Basis, (page - 1L) * pageSize, old)..].Clear();
+            part.Checksum ^= PageCommitFormat.HashOf(page, old);
+        }
+        overlay.SetSize(sizeBytes);
+    }
+
+    void EndGroup(ulong lsn)
+    {
+        var parts = new PendingPart[group.Count];
+        for (var i = 0; i < parts.Length; i++)
+        {
+            var overlay = group[i].Overlay;
+            var version = new DatabaseVersion(lsn, overlay.SizeBytes, overlay.PageSize, IsWal(overlay), group[i].ExpectedChecksum);
+            parts[i] = new PendingPart(overlay.Database, overlay, version);
+        }
+        // Before anybody can read it.
+        foreach (var part in group)
+            if (part.Checksum != part.ExpectedChecksum) VerifyWhole(part, lsn);
+        store.PublishReplayed(lsn, parts);
+        group.Clear();
+        Commits++;
+    }
+
+    static bool IsWal(PageOverlay overlay)
+    {
+        Span<byte> header = stackalloc byte[20];
+        return overlay.Read(0, header) == 20 && header[..16].SequenceEqual("SQLite format 3\0"u8) && header[19] == 2;
+    }
+
+    /// <summary>
+    /// The running checksum is wrong when a crash had left part of a large commit in the page store already; the pages tell.
+    /// </summary>
+    void VerifyWhole(Part part, ulong lsn)
+    {
+        var overlay = part.Overlay;
+        var actual = 0UL;
+        var page = after.AsSpan(0, overlay.PageSize);
+        for (var number = 1u; (number - 1L) * overlay.PageSize < overlay.SizeBytes; number++)
+        {
+            page[overlay.Read((number - 1L) * overlay.PageSize, page)..].Clear();
+            actual ^= PageCommitFormat.HashOf(number, page);
+        }
+        if (actual == part.ExpectedChecksum) return;
+        throw new RecoveryException(RecoveryError.Corrupt,
+            $"Database {overlay.Database.Name} has checksum {actual:x16} after the commit at LSN {lsn}, and the log says {part.ExpectedChecksum:x16}: "
+            + "its pages were damaged before. Restore the store from its remote or a backup.");
+    }
+}

@@ -1,0 +1,228 @@
+using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.Pages;
+using RecoveryVfs.PageStore.Rocks;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Wals;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Log;
+using RecoveryVfs.RecoveryLog.Records;
+
+namespace RecoveryVfs.PageStore.Views;
+
+/// <summary>
+/// One opening of a store that another process writes: its RocksDB files as they were flushed last, what the log says since, and where the log
+/// was read to. Goes on with the log as long as the log is the same; then a new opening takes its place, and this one ends with its last reader.
+/// </summary>
+internal sealed class ViewedState : IReadHost
+{
+    // Files that were replaced hold disk space as long as they are open here.
+    static readonly TimeSpan StaleMax = TimeSpan.FromMinutes(1);
+
+    readonly StoreOptions options;
+    readonly LayeredPageStore pages;
+    readonly Store store;
+    readonly LogTail? tail;
+    readonly Lock gate = new();
+    FollowedWals? wals;
+    long rebasedAt;
+    ManifestMark rebasedFrom;
+    int readers;
+    bool retired, broken, stuck;
+
+    ViewedState(StoreOptions options, LayeredPageStore pages, Store store, LogTail? tail, bool isReplica, Guid logId)
+    {
+        (this.options, this.pages, this.store, this.tail) = (options, pages, store, tail);
+        (IsReplica, LogId) = (isReplica, logId);
+        rebasedAt = options.Time.GetTimestamp();
+    }
+
+    /// <summary>Whether a follower keeps the directory.</summary>
+    public bool IsReplica { get; }
+
+    /// <summary>The newest record taken.</summary>
+    public ulong Lsn => store.NextLsn - 1;
+
+    /// <summary>The log's identity.</summary>
+    public Guid LogId { get; }
+
+    /// <summary>Whether what it shows may be wrong, because something failed.</summary>
+    public bool IsBroken => broken;
+
+    static string PagesOf(StoreOptions options) => Path.Combine(options.Directory, "pages");
+
+    /// <summary>
+    /// Opens what is there now, to the end of the log. Throws when something is missing or does not fit, as it may be because a writer replaces it meanwhile.
+    /// </summary>
+    public static ViewedState Open(StoreOptions options)
+    {
+        // In this order: pages are never older than the hints say, and the log reaches at least as far as either.
+        var isReplica = Store.HasReplicaMark(options.Directory);
+        using var unsettled = new UnsettledMark(options.Disk, options.Directory);
+        var hints = LocalHints.LoadNewest(options.Disk, options.Directory);
+        var pages = new LayeredPageStore(OpenFiles(options), Path.GetTempPath());
+        Store? store = null;
+        try
+        {
+            store = Store.OpenView(options, hints, pages);
+            var (applied, from) = (pages.Applied, store.NextLsn);
+            var tail = OpenTail(options, isReplica, isReplica && unsettled.Lsn > 0, hints, from);
+            var opened = new ViewedState(options, pages, store, tail, isReplica, tail?.LogId ?? hints!.LogId);
+            store.SetReplicaSource(opened.LogId, 0);
+            opened.ReadToEnd();
+            var least = Math.Max(Math.Max(applied, hints?.Lsn ?? 0), isReplica ? unsettled.Lsn : 0);
+            if (opened.Lsn < least)
+                throw isReplica
+                    ? new RecoveryException(RecoveryError.Busy, $"The follower {options.Directory} has not come back to where its files are whole (LSN {opened.Lsn}{(least == ulong.MaxValue ? "" : $" of {least}")}). Try again in a while.")
+                    : new RecoveryException(RecoveryError.Corrupt, $"The files in {options.Directory} hold commits up to LSN {least}, but the log ends at {opened.Lsn}. Files of different times were mixed; restore the store.");
+            store.ViewedWals!.ThrowUnlessWhole(store.Live);
+            opened.wals = new FollowedWals(store, store.ViewedWals.Open);
+            return opened;
+        }
+        catch
+        {
+            if (store is null) pages.Dispose();
+            else store.Dispose();
+            throw;
+        }
+    }
+
+    static RocksPageStore? OpenFiles(StoreOptions options)
+    {
+        if (options.PagesInMemory) return null;
+        try
+        {
+            return RocksPageStore.Open(new RocksPageStoreOptions { Directory = PagesOf(options), Mode = RocksMode.ReadOnly });
+        }
+        catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)
+        {
+            // Nothing was flushed yet, and so no log was dropped.
+            return null;
+        }
+    }
+
+    static LogTail? OpenTail(StoreOptions options, bool isReplica, bool isUnsettled, Hints? hints, ulong from)
+    {
+        var directory = LogHome(options, isReplica);
+        if (LogTail.TryOpen(options.Disk, directory, from) is { } tail)
+            return hints is null || hints.LogId == tail.LogId ? tail : throw Moved(options, from);
+        // A restored directory begins its log when it is opened for writing; a replica of before it kept one has none.
+        if (hints is not null && !isUnsettled && hints.ReplayFrom > hints.Lsn && !Directory.Exists(Path.Combine(directory, "log"))) return null;
+        throw isReplica
+            ? new RecoveryException(RecoveryError.Busy, $"The follower {options.Directory} has only begun. Try again in a while.")
+            : Moved(options, from);
+    }
+
+    static string LogHome(StoreOptions options, bool isReplica) => isReplica ? Store.RelayOf(options.Directory) : options.Directory;
+
+    /// <summary>
+    /// Reads the log for the first time. Where a record does not verify the log ends, for a tail; whether it may end there is asked once, as when a store is
+    /// opened for writing.
+    /// </summary>
+    void ReadToEnd()
+    {
+        if (tail is null) return;
+        while (true)
+        {
+            if (!tail.TryAdvance(Take)) throw Moved(options, Lsn + 1);
+            var end = tail.NextLsn;
+            try
+            {
+                LocalLog.Open(options.Disk, LogHome(options, IsReplica), new LogOptions { ReadOnly = true, LogId = tail.LogId }, end).Dispose();
+                return;
+            }
+            catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.NotFound)
+            {
+                // A writer may have been at work there.
+                if (!tail.TryAdvance(Take)) throw Moved(options, Lsn + 1);
+                if (tail.NextLsn == end) throw;
+            }
+        }
+    }
+
+    static RecoveryException Moved(StoreOptions options, ulong lsn) => new(RecoveryError.NotFound,
+        $"The store {options.Directory} has no log from LSN {lsn} on, though its files need it: a part of the directory is missing. Restore the store from its remote, or wait until whoever fills it is done.");
+
+    void Take(in Record record)
+    {
+        store.Apply(record);
+        wals?.Take(record);
+    }
+
+    /// <summary>Takes what the log has got since. False when that cannot be: then open anew.</summary>
+    public bool TryAdvance()
+    {
+        if (broken || stuck) return false;
+        if (tail is null) return !Directory.Exists(Path.Combine(LogHome(options, IsReplica), "log")) && IsReplica == Store.HasReplicaMark(options.Directory);
+        return TryTake() && (!IsRebaseDue || TryRebase());
+    }
+
+    bool TryTake()
+    {
+        // What throws may have been published before it was found wrong.
+        broken = true;
+        var taken = tail!.TryAdvance(Take);
+        broken = false;
+        // A group that was taken in part is not shown, but nothing can follow it.
+        stuck = tail.IsWithinGroup;
+        return taken;
+    }
+
+    bool IsRebaseDue => !options.PagesInMemory
+        && (pages.AboveBytes > options.OverlayBytes || options.Time.GetElapsedTime(rebasedAt) > StaleMax)
+        && ManifestMark.Of(PagesOf(options)) is var mark && mark != rebasedFrom && pages.IsStale(PagesOf(options));
+
+    /// <summary>Takes the writer's newer files in place of what is kept above the old ones.</summary>
+    bool TryRebase()
+    {
+        rebasedFrom = ManifestMark.Of(PagesOf(options));
+        rebasedAt = options.Time.GetTimestamp();
+        if (OpenFiles(options) is not { } newer) return true;
+        var isTaken = false;
+        try
+        {
+            // The log has every commit that these files hold.
+            if (!TryTake()) return false;
+            store.DrainPending();
+            if (newer.Applied > pages.Applied) return false;
+            pages.Rebase(newer);
+            isTaken = true;
+        }
+        finally
+        {
+            if (!isTaken) newer.Dispose();
+        }
+        return true;
+    }
+
+    /// <summary>One more reader.</summary>
+    public FollowerReader Read()
+    {
+        lock (gate) readers++;
+        return new FollowerReader(this, store, wals!);
+    }
+
+    public void EndRead()
+    {
+        lock (gate)
+            if (--readers > 0 || !retired) return;
+        Close();
+    }
+
+    /// <summary>It gets no more readers; ends with the last.</summary>
+    public void Retire()
+    {
+        lock (gate)
+        {
+            retired = true;
+            if (readers > 0) return;
+        }
+        Close();
+    }
+
+    void Close()
+    {
+        wals?.Dispose();
+        store.Dispose();
+    }
+}

@@ -1,0 +1,81 @@
+using System.Collections.Concurrent;
+using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Records;
+
+namespace RecoveryVfs.PageStore.Wals;
+
+/// <summary>The WALs of a follower's databases: what is committed in them, for readers. Records are taken by one thread, views by any.</summary>
+internal sealed class FollowedWals : IDisposable
+{
+
+    readonly Store store;
+    readonly Func<LiveFile, FollowedWal?> open;
+    readonly Dictionary<ulong, (string Database, FollowedWal Wal)> wals = [];
+    readonly ConcurrentDictionary<string, WalView> views = new(StringComparer.Ordinal);
+
+    /// <param name="store">The replica.</param>
+    /// <param name="open">Opens a WAL that the replica has; null when it is not there.</param>
+    public FollowedWals(Store store, Func<LiveFile, FollowedWal?> open)
+    {
+        (this.store, this.open) = (store, open);
+        foreach (var file in store.Live.Files) Open(file, store.NextLsn - 1);
+    }
+
+    /// <summary>What the WAL of a database holds; null when there is none.</summary>
+    public WalView? ViewOf(string database) => views.GetValueOrDefault(database);
+
+    /// <summary>Takes a record that the store has applied.</summary>
+    public void Take(in Record record)
+    {
+        switch (record.Kind)
+        {
+            case RecordKind.FileCreated:
+                var created = FileRecords.ReadCreated(record.Body);
+                if (created.Class == FileClass.Plain && store.Live.Find(created.Fnode) is { } file) Open(file, record.Lsn);
+                break;
+            case RecordKind.FileWritten:
+                var write = FileRecords.ReadWritten(record.Body);
+                if (wals.TryGetValue(write.Fnode, out var written) && written.Wal.Written(write.Offset, write.Bytes.Length, record.Lsn)) Publish(written.Database, written.Wal);
+                break;
+            case RecordKind.FileTruncated:
+                // A WAL is cut to nothing, which makes it a new file, or to a limit beyond what counts.
+                break;
+            case RecordKind.FileDeleted:
+                if (!wals.Remove(FileRecords.ReadDeleted(record.Body), out var deleted)) break;
+                views.TryRemove(deleted.Database, out _);
+                deleted.Wal.Dispose();
+                break;
+        }
+    }
+
+    /// <summary>Opens WALs where a replica keeps them.</summary>
+    public static FollowedWals Of(Store store, ILogDisk disk) => new(store, file =>
+    {
+        var path = Path.Combine(store.Directory, "files", file.Fnode.ToString("x16"));
+        return disk.Exists(path) ? new FollowedWal(disk.Open(path, LogFileMode.Read), store.SpillDirectory) : null;
+    });
+
+    void Open(LiveFile file, ulong lsn)
+    {
+        if (file.Class != FileClass.Plain || !Wal.IsName(file.Name)) return;
+        if (open(file) is not { } wal) return;
+        wals[file.Fnode] = (Wal.DatabaseOf(file.Name), wal);
+        wal.Written(0, 0, lsn);
+        Publish(Wal.DatabaseOf(file.Name), wal);
+    }
+
+    void Publish(string database, FollowedWal wal)
+    {
+        if (wal.View is { } view) views[database] = view;
+        else views.TryRemove(database, out _);
+    }
+
+    public void Dispose()
+    {
+        foreach (var (_, wal) in wals.Values) wal.Dispose();
+        wals.Clear();
+    }
+}

@@ -1,0 +1,142 @@
+using System.Buffers;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Records;
+
+namespace RecoveryVfs.PageStore.Wals;
+
+/// <summary>
+/// Copies of the WALs of a store that another process writes, in unlinked temporary files, kept up to date from the log's records. Other plain files
+/// are nothing to a reader: a commit is whole without its journal.
+/// </summary>
+/// <remarks>
+/// A copy is taken while its original is written, and so holds writes of which the log's end, read afterwards, may not know yet. Repeating
+/// records assigns: from where the log is read to its end, every byte that it knows of is right. What a copy has beyond that is not to be believed; how
+/// far the log confirms a WAL is known as soon as there is one record of it.
+/// </remarks>
+internal sealed class ViewedWals : IDisposable
+{
+
+    sealed class Copy(ILogFile file, bool isWhole, long confirmed)
+    {
+        public readonly ILogFile File = file;
+        public readonly bool IsWhole = isWhole;
+        public long Confirmed = confirmed;
+    }
+
+    readonly ILogDisk disk;
+    readonly string directory, temporary;
+    readonly Dictionary<ulong, Copy> copies = [];
+
+    /// <param name="disk">Where the originals are.</param>
+    /// <param name="directory">The originals' directory.</param>
+    /// <param name="temporary">Where the copies are made.</param>
+    /// <param name="live">The files that live where the reading of the log starts.</param>
+    public ViewedWals(ILogDisk disk, string directory, string temporary, LiveFiles live)
+    {
+        (this.disk, this.directory, this.temporary) = (disk, directory, temporary);
+        try
+        {
+            foreach (var file in live.Files.Where(IsWal)) copies.Add(file.Fnode, Take(file.Fnode));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    static bool IsWal(LiveFile file) => file.Class == FileClass.Plain && Wal.IsName(file.Name);
+
+    string PathOf(ulong fnode) => Path.Combine(directory, fnode.ToString("x16"));
+
+    Copy Take(ulong fnode)
+    {
+        var copy = NewFile();
+        var buffer = ArrayPool<byte>.Shared.Rent(1 << 20);
+        try
+        {
+            using var original = disk.Open(PathOf(fnode), LogFileMode.Read);
+            for (long at = 0; original.Read(at, buffer) is > 0 and var got; at += got) copy.Write(at, buffer.AsSpan(0, got));
+            return new Copy(copy, true, -1);
+        }
+        catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)
+        {
+            // The log is about to say that it was deleted.
+            return new Copy(copy, false, -1);
+        }
+        catch
+        {
+            copy.Dispose();
+            throw;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    ILogFile NewFile()
+    {
+        var path = Path.Combine(temporary, "recovery-" + Guid.NewGuid().ToString("N"));
+        var file = LocalDisk.Instance.Open(path, LogFileMode.Create);
+        LocalDisk.Instance.Delete(path);
+        return file;
+    }
+
+    /// <summary>Takes the next record; <paramref name="live"/> has taken it before.</summary>
+    public void Take(in Record record, LiveFiles live)
+    {
+        switch (record.Kind)
+        {
+            case RecordKind.FileCreated:
+                var created = FileRecords.ReadCreated(record.Body);
+                if (created.Class != FileClass.Plain || live.Find(created.Fnode) is not { } file || !IsWal(file)) break;
+                Forget(created.Fnode);
+                copies.Add(created.Fnode, new Copy(NewFile(), true, 0));
+                break;
+            case RecordKind.FileWritten:
+                var written = FileRecords.ReadWritten(record.Body);
+                if (!copies.TryGetValue(written.Fnode, out var target)) break;
+                target.File.Write(written.Offset, written.Bytes);
+                var end = written.Offset + written.Bytes.Length;
+                // The header begins the WAL anew.
+                target.Confirmed = written.Offset == 0 ? end : Math.Max(target.Confirmed, end);
+                break;
+            case RecordKind.FileTruncated:
+                var (fnode, size) = FileRecords.ReadTruncated(record.Body);
+                if (copies.TryGetValue(fnode, out var cut) && cut.File.SizeBytes > size) cut.File.Truncate(size);
+                break;
+            case RecordKind.FileDeleted:
+                Forget(FileRecords.ReadDeleted(record.Body));
+                break;
+        }
+    }
+
+    void Forget(ulong fnode)
+    {
+        if (copies.Remove(fnode, out var copy)) copy.File.Dispose();
+    }
+
+    /// <summary>Throws when a WAL that lives at the end of the log was not there to be copied, or not as far as the log knows it.</summary>
+    public void ThrowUnlessWhole(LiveFiles live)
+    {
+        foreach (var file in live.Files.Where(IsWal))
+            if (!copies.TryGetValue(file.Fnode, out var copy) || !copy.IsWhole || copy.File.SizeBytes < file.SizeBytes)
+                throw new RecoveryException(RecoveryError.Corrupt,
+                    $"The plain file {file.Name} ({PathOf(file.Fnode)}) does not hold the {file.SizeBytes} bytes that the log says. Restore the store from its remote, "
+                    + "or from a backup of the directory.");
+    }
+
+    /// <summary>The copy of a WAL, and how far the log confirms it, or null where it does not say.</summary>
+    public FollowedWal? Open(LiveFile file) => copies.TryGetValue(file.Fnode, out var copy)
+        ? new FollowedWal(copy.File, temporary, copy.Confirmed < 0 ? long.MaxValue : copy.Confirmed)
+        : null;
+
+    public void Dispose()
+    {
+        foreach (var copy in copies.Values) copy.File.Dispose();
+        copies.Clear();
+    }
+}

@@ -1,0 +1,198 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Text;
+using RecoveryVfs.RecoveryLog.Records;
+
+namespace RecoveryVfs.RecoveryLog.Live;
+
+/// <summary>Hints as bytes, little-endian. One format for the local file and the remote object.</summary>
+/// <remarks>
+/// <code>
+///   "RVFSHNT\n" | version u32 | length u32 of all before the crc | log id 16 | epoch u64 | lsn u64 | replay from u64 | next fnode u64
+///   | next database id u32 | time u64 | databases u32 | files u32
+///   database:  id u32 | name
+///   file:      fnode u64 | class u8 | flags u8 | size u64 | crc32c u32 | names u16, each a name | [sha-256, 32 bytes] | [bytes u32, bytes]
+///   crc32c u32 of everything before it
+///   name:      length u16, UTF-8
+/// </code>
+/// File flags: 1 sealed, 2 has a SHA-256, 4 has its bytes here.
+/// </remarks>
+public static class HintsFormat
+{
+    /// <summary>The newest version this software knows.</summary>
+    public const uint Version = 1;
+
+    const int HeaderBytes = 84;
+    const byte FlagSealed = 1, FlagSha = 2, FlagBytes = 4;
+
+    /// <summary>The first 8 bytes.</summary>
+    public static ReadOnlySpan<byte> Magic => "RVFSHNT\n"u8;
+
+    /// <summary>Writes hints.</summary>
+    public static byte[] Write(Hints hints)
+    {
+        var writer = new ArrayBufferWriter<byte>(4096);
+        var header = writer.GetSpan(HeaderBytes)[..HeaderBytes];
+        Magic.CopyTo(header);
+        BinaryPrimitives.WriteUInt32LittleEndian(header[8..], Version);
+        hints.LogId.TryWriteBytes(header[16..], bigEndian: true, out _);
+        BinaryPrimitives.WriteUInt64LittleEndian(header[32..], hints.Epoch);
+        BinaryPrimitives.WriteUInt64LittleEndian(header[40..], hints.Lsn);
+        BinaryPrimitives.WriteUInt64LittleEndian(header[48..], hints.ReplayFrom);
+        BinaryPrimitives.WriteUInt64LittleEndian(header[56..], hints.NextFnode);
+        BinaryPrimitives.WriteUInt32LittleEndian(header[64..], hints.NextDatabaseId);
+        BinaryPrimitives.WriteInt64LittleEndian(header[68..], hints.UnixTimeMs);
+        BinaryPrimitives.WriteInt32LittleEndian(header[76..], hints.Databases.Count);
+        BinaryPrimitives.WriteInt32LittleEndian(header[80..], hints.Files.Count);
+        writer.Advance(HeaderBytes);
+        foreach (var database in hints.Databases)
+        {
+            PutUInt32(writer, database.Id);
+            PutName(writer, database.Name);
+        }
+        foreach (var file in hints.Files) PutFile(writer, file);
+        var bytes = new byte[writer.WrittenCount + 4];
+        writer.WrittenSpan.CopyTo(bytes);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(12), writer.WrittenCount);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(writer.WrittenCount), Crc32C.Compute(bytes.AsSpan(0, writer.WrittenCount)));
+        return bytes;
+    }
+
+    static void PutFile(ArrayBufferWriter<byte> writer, LiveFile file)
+    {
+        var head = writer.GetSpan(24)[..24];
+        BinaryPrimitives.WriteUInt64LittleEndian(head, file.Fnode);
+        head[8] = (byte)file.Class;
+        head[9] = (byte)((file.IsSealed ? FlagSealed : 0) | (file.Sha256.Length == 32 ? FlagSha : 0) | (HasBytes(file) ? FlagBytes : 0));
+        BinaryPrimitives.WriteInt64LittleEndian(head[10..], file.SizeBytes);
+        BinaryPrimitives.WriteUInt32LittleEndian(head[18..], file.Crc32C);
+        BinaryPrimitives.WriteUInt16LittleEndian(head[22..], checked((ushort)file.Names.Count));
+        writer.Advance(24);
+        foreach (var name in file.Names) PutName(writer, name);
+        if (file.Sha256.Length == 32) writer.Write(file.Sha256.Span);
+        if (!HasBytes(file)) return;
+        PutUInt32(writer, (uint)file.Bytes.Length);
+        writer.Write(file.Bytes.Span);
+    }
+
+    static bool HasBytes(LiveFile file) => file.Bytes.Length > 0 && file.Bytes.Length == file.SizeBytes;
+
+    static void PutUInt32(ArrayBufferWriter<byte> writer, uint value)
+    {
+        BinaryPrimitives.WriteUInt32LittleEndian(writer.GetSpan(4), value);
+        writer.Advance(4);
+    }
+
+    static void PutName(ArrayBufferWriter<byte> writer, string name)
+    {
+        var length = Encoding.UTF8.GetByteCount(name);
+        if (length > FileRecords.MaxNameBytes) throw new RecoveryException(RecoveryError.Invalid, $"The name {name[..64]}... is too long: {length} bytes.");
+        var span = writer.GetSpan(2 + length);
+        BinaryPrimitives.WriteUInt16LittleEndian(span, (ushort)length);
+        Encoding.UTF8.GetBytes(name, span[2..]);
+        writer.Advance(2 + length);
+    }
+
+    /// <summary>Reads and verifies hints; <paramref name="source"/> names the file or object for messages.</summary>
+    public static Hints Read(ReadOnlySpan<byte> bytes, string source)
+    {
+        if (bytes.Length < 16 || !bytes[..8].SequenceEqual(Magic)) throw Damaged(source, "does not start as hints do");
+        var version = BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]);
+        if (version > Version)
+            throw new RecoveryException(RecoveryError.TooNew, $"{source} has hints of format {version}; this version knows up to {Version}. Upgrade RecoveryVfs.");
+        if (version == 0 || bytes.Length < HeaderBytes + 4) throw Damaged(source, "ends too early");
+        var length = bytes.Length - 4;
+        if (BinaryPrimitives.ReadUInt32LittleEndian(bytes[12..]) != length) throw Damaged(source, $"has {bytes.Length} bytes, not what it says");
+        if (Crc32C.Compute(bytes[..length]) != BinaryPrimitives.ReadUInt32LittleEndian(bytes[length..])) throw Damaged(source, "has a wrong checksum");
+        var reader = new Cursor(bytes[HeaderBytes..length], source);
+        var databases = new List<LiveDatabase>();
+        for (var left = BinaryPrimitives.ReadUInt32LittleEndian(bytes[76..]); left > 0; left--)
+            databases.Add(new LiveDatabase(reader.UInt32(), reader.Name()));
+        var files = new List<LiveFile>();
+        for (var left = BinaryPrimitives.ReadUInt32LittleEndian(bytes[80..]); left > 0; left--) files.Add(reader.File());
+        if (reader.Left != 0) throw Damaged(source, $"has {reader.Left} bytes too many");
+        var hints = new Hints
+        {
+            LogId = new Guid(bytes[16..32], bigEndian: true),
+            Epoch = BinaryPrimitives.ReadUInt64LittleEndian(bytes[32..]),
+            Lsn = BinaryPrimitives.ReadUInt64LittleEndian(bytes[40..]),
+            ReplayFrom = BinaryPrimitives.ReadUInt64LittleEndian(bytes[48..]),
+            NextFnode = BinaryPrimitives.ReadUInt64LittleEndian(bytes[56..]),
+            NextDatabaseId = BinaryPrimitives.ReadUInt32LittleEndian(bytes[64..]),
+            UnixTimeMs = BinaryPrimitives.ReadInt64LittleEndian(bytes[68..]),
+            Files = files,
+            Databases = databases,
+        };
+        Check(hints, source);
+        return hints;
+    }
+
+    /// <summary>What must hold between the parts, whatever the checksum says.</summary>
+    static void Check(Hints hints, string source)
+    {
+        if (hints.ReplayFrom > hints.Lsn && hints.ReplayFrom - hints.Lsn > 1) throw Damaged(source, $"is of LSN {hints.Lsn} and starts to replay at {hints.ReplayFrom}");
+        var names = new HashSet<(bool, string)>();
+        ulong lastFnode = 0;
+        foreach (var file in hints.Files)
+        {
+            if (file.Fnode <= lastFnode || file.Fnode >= hints.NextFnode) throw Damaged(source, $"lists file {file.Fnode} where it cannot be");
+            lastFnode = file.Fnode;
+            foreach (var name in file.Names)
+                if (!names.Add((file.Class == FileClass.Plain, name))) throw Damaged(source, $"lists two files called {name}");
+        }
+        for (var i = 0; i < hints.Databases.Count; i++)
+            if (hints.Databases[i].Id >= hints.NextDatabaseId || (i > 0 && hints.Databases[i].Id <= hints.Databases[i - 1].Id))
+                throw Damaged(source, $"lists database {hints.Databases[i].Id} where it cannot be");
+    }
+
+    ref struct Cursor(ReadOnlySpan<byte> bytes, string source)
+    {
+        ReadOnlySpan<byte> rest = bytes;
+
+        public readonly int Left => rest.Length;
+
+        ReadOnlySpan<byte> Take(long count)
+        {
+            if (count > rest.Length) throw Damaged(source, "ends too early");
+            var taken = rest[..(int)count];
+            rest = rest[(int)count..];
+            return taken;
+        }
+
+        public uint UInt32() => BinaryPrimitives.ReadUInt32LittleEndian(Take(4));
+
+        public string Name()
+        {
+            var bytes = Take(BinaryPrimitives.ReadUInt16LittleEndian(Take(2)));
+            if (bytes.IsEmpty) throw Damaged(source, "lists an empty name");
+            return FileRecords.ReadName(bytes, "hints");
+        }
+
+        public LiveFile File()
+        {
+            var head = Take(24);
+            var names = new string[BinaryPrimitives.ReadUInt16LittleEndian(head[22..])];
+            if (names.Length == 0 || names.Length > rest.Length) throw Damaged(source, "lists a file without a name");
+            for (var i = 0; i < names.Length; i++) names[i] = Name();
+            var (fileClass, flags, size) = ((FileClass)head[8], head[9], BinaryPrimitives.ReadInt64LittleEndian(head[10..]));
+            if (!FileRecords.IsKnown(fileClass) || (flags & ~(FlagSealed | FlagSha | FlagBytes)) != 0 || size < 0)
+                throw Damaged(source, $"lists {names[0]} with class {head[8]}, flags {flags} and size {size}");
+            var file = new LiveFile
+            {
+                Fnode = BinaryPrimitives.ReadUInt64LittleEndian(head),
+                Class = fileClass,
+                Names = names,
+                SizeBytes = size,
+                IsSealed = (flags & FlagSealed) != 0,
+                Crc32C = BinaryPrimitives.ReadUInt32LittleEndian(head[18..]),
+                Sha256 = (flags & FlagSha) != 0 ? Take(32).ToArray() : default,
+                Bytes = (flags & FlagBytes) != 0 ? Take(UInt32()).ToArray() : default,
+            };
+            if ((flags & FlagBytes) != 0 && file.Bytes.Length != size) throw Damaged(source, $"has {file.Bytes.Length} of {size} bytes of {names[0]}");
+            return file;
+        }
+    }
+
+    static RecoveryException Damaged(string source, string what) => new(RecoveryError.Corrupt,
+        $"The hints {source} are damaged: it {what}. Use older hints, or restore the store from its remote.");
+}

@@ -1,0 +1,29 @@
+using RecoveryVfs.RecoveryLog.Records;
+
+namespace RecoveryVfs.RecoveryLog.Live;
+
+/// <summary>A tracked file that lives at some LSN. Snapshots of it never change.</summary>
+public sealed record LiveFile
+{
+    /// <summary>Its identity.</summary>
+    public required ulong Fnode { get; init; }
+    /// <summary>What it is.</summary>
+    public required FileClass Class { get; init; }
+    /// <summary>Its names; never empty while it lives.</summary>
+    public required IReadOnlyList<string> Names { get; init; }
+    /// <summary>Its size: what was written, or sealed.</summary>
+    public long SizeBytes { get; init; }
+    /// <summary>Whether it will never change again.</summary>
+    public bool IsSealed { get; init; }
+    /// <summary>The CRC-32C of a sealed file's bytes.</summary>
+    public uint Crc32C { get; init; }
+    /// <summary>The SHA-256 of an extent as it stands in the remote, or of inline bytes; empty where nobody needed it.</summary>
+    public ReadOnlyMemory<byte> Sha256 { get; init; }
+    /// <summary>The bytes, of a small file (and in remote hints of a plain file); else empty.</summary>
+    public ReadOnlyMemory<byte> Bytes { get; init; }
+    /// <summary>Its first name.</summary>
+    public string Name => Names[0];
+}
+
+/// <summary>A database that exists at some LSN.</summary>
+public readonly record struct LiveDatabase(uint Id, string Name);

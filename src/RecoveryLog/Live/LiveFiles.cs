@@ -1,0 +1,272 @@
+using System.Buffers.Binary;
+using RecoveryVfs.RecoveryLog.Records;
+
+namespace RecoveryVfs.RecoveryLog.Live;
+
+/// <summary>
+/// Which tracked files and databases live, and where the files' bytes are: kept by applying every record in order, so that it is
+/// true at each LSN. Hints are a snapshot of it. Thread-safe.
+/// </summary>
+/// <remarks>
+/// Records about files that are not (or no longer) tracked are passed over: a replay may start in the middle of a file's life whose
+/// end comes later. A name given to another file leaves the one that had it; a file without a name is gone. Plain files and RocksDB's
+/// files do not meet: a journal that is called like a RocksDB file takes nothing from it.
+/// </remarks>
+public sealed class LiveFiles
+{
+    sealed class Entry(ulong fnode, FileClass fileClass, string name)
+    {
+        public readonly ulong Fnode = fnode;
+        public readonly FileClass Class = fileClass;
+        public readonly List<string> Names = [name];
+        public byte[] Bytes = [];
+        public long Size;
+        public bool Sealed;
+        public uint Crc;
+        public ReadOnlyMemory<byte> Sha256;
+
+        public (bool, string) Key(string name) => (Class == FileClass.Plain, name);
+    }
+
+    /// <summary>The most that a small file may have: its bytes are in memory, and in every hints.</summary>
+    public const int MaxSmallFileBytes = 64 << 20;
+
+    readonly Lock gate = new();
+    readonly SortedDictionary<ulong, Entry> files = [];
+    readonly Dictionary<(bool Plain, string Name), Entry> byName = [];
+    readonly SortedDictionary<uint, string> databases = [];
+    ulong nextFnode = 1;
+    uint nextDatabase = 1;
+    ulong lsn;
+
+    /// <summary>The newest record applied.</summary>
+    public ulong Lsn { get { lock (gate) return lsn; } }
+
+    /// <summary>An identity never used before.</summary>
+    public ulong NewFnode()
+    {
+        lock (gate) return nextFnode++;
+    }
+
+    /// <summary>The first database id that was never used.</summary>
+    public uint NextDatabaseId { get { lock (gate) return nextDatabase; } }
+
+    /// <summary>The live files, by fnode.</summary>
+    public IReadOnlyList<LiveFile> Files
+    {
+        get { lock (gate) return [.. files.Values.Select(View)]; }
+    }
+
+    /// <summary>The databases, by id.</summary>
+    public IReadOnlyList<LiveDatabase> Databases
+    {
+        get { lock (gate) return [.. databases.Select(d => new LiveDatabase(d.Key, d.Value))]; }
+    }
+
+    /// <summary>The live file of that identity, or null.</summary>
+    public LiveFile? Find(ulong fnode)
+    {
+        lock (gate) return files.TryGetValue(fnode, out var entry) ? View(entry) : null;
+    }
+
+    /// <summary>The class of a live file, or null when it does not live.</summary>
+    public FileClass? ClassOf(ulong fnode)
+    {
+        lock (gate) return files.TryGetValue(fnode, out var entry) ? entry.Class : null;
+    }
+
+    /// <summary>
+    /// A copy of the bytes that small files have is not made: an array is never changed in place once it was handed out, since appends replace it.
+    /// </summary>
+    static LiveFile View(Entry entry) => new()
+    {
+        Fnode = entry.Fnode,
+        Class = entry.Class,
+        Names = [.. entry.Names],
+        SizeBytes = entry.Size,
+        IsSealed = entry.Sealed,
+        Crc32C = entry.Crc,
+        Sha256 = entry.Sha256,
+        Bytes = entry.Bytes.AsMemory(0, (int)Math.Min(entry.Size, entry.Bytes.Length)),
+    };
+
+    /// <summary>
+    /// Applies the next record of another store's log: its RocksDB files are not ours, so of them only the identities are noted as used.
+    /// </summary>
+    public void ApplyOfOther(in Record record)
+    {
+        var isFile = record.Kind is >= RecordKind.FileCreated and <= RecordKind.FileSealed;
+        if (isFile && record.Body.Length >= 8)
+        {
+            var fnode = BinaryPrimitives.ReadUInt64LittleEndian(record.Body);
+            var isPlain = record.Kind == RecordKind.FileCreated ? FileRecords.ReadCreated(record.Body).Class == FileClass.Plain : ClassOf(fnode) == FileClass.Plain;
+            if (!isPlain)
+            {
+                lock (gate)
+                {
+                    nextFnode = Math.Max(nextFnode, fnode + 1);
+                    lsn = record.Lsn;
+                }
+                return;
+            }
+        }
+        Apply(record);
+    }
+
+    /// <summary>Forgets a RocksDB file that a replica has changed or deleted: it no longer is what the other store's log says.</summary>
+    public void ForgetRocksFile(string name)
+    {
+        lock (gate)
+            if (byName.TryGetValue((false, name), out var entry)) OnDeleted(entry.Fnode);
+    }
+
+    /// <summary>Applies the next record; those up to <see cref="Lsn"/> are passed over, since they are in the state already.</summary>
+    public void Apply(in Record record)
+    {
+        lock (gate)
+        {
+            if (record.Lsn <= lsn) return;
+            switch (record.Kind)
+            {
+                case RecordKind.FileCreated: OnCreated(record.Body); break;
+                case RecordKind.FileWritten: OnWritten(record.Body); break;
+                case RecordKind.FileTruncated: OnTruncated(record.Body); break;
+                case RecordKind.FileDeleted: OnDeleted(FileRecords.ReadDeleted(record.Body)); break;
+                case RecordKind.FileRenamed: OnNamed(record.Body, keep: false); break;
+                case RecordKind.FileLinked: OnNamed(record.Body, keep: true); break;
+                case RecordKind.FileSealed: OnSealed(record.Body); break;
+                case RecordKind.DatabaseCreated or RecordKind.DatabaseRenamed:
+                    var (id, name) = DatabaseRecords.ReadNamed(record.Body);
+                    databases[id] = name;
+                    nextDatabase = Math.Max(nextDatabase, id + 1);
+                    break;
+                case RecordKind.DatabaseDeleted:
+                    databases.Remove(DatabaseRecords.ReadId(record.Body));
+                    break;
+            }
+            lsn = record.Lsn;
+        }
+    }
+
+    void OnCreated(ReadOnlySpan<byte> body)
+    {
+        var (fnode, fileClass, name) = FileRecords.ReadCreated(body);
+        nextFnode = Math.Max(nextFnode, fnode + 1);
+        OnDeleted(fnode);
+        var entry = new Entry(fnode, fileClass, name);
+        TakeName(entry.Key(name));
+        files.Add(fnode, entry);
+        byName[entry.Key(name)] = entry;
+    }
+
+    void OnWritten(ReadOnlySpan<byte> body)
+    {
+        var write = FileRecords.ReadWritten(body);
+        if (write.Bytes.IsEmpty || !files.TryGetValue(write.Fnode, out var entry) || entry.Sealed) return;
+        var end = write.Offset + write.Bytes.Length;
+        if (entry.Class == FileClass.RocksSmall)
+        {
+            if (end > MaxSmallFileBytes) throw FileRecords.Damaged("FileWritten", $"makes the small file {entry.Names[0]} {end} bytes large");
+            // Bytes below the size may have been handed out: appending leaves them alone, anything else goes to a copy.
+            if (end > entry.Bytes.Length || write.Offset < entry.Size)
+            {
+                var larger = new byte[Math.Max(end, Math.Min(entry.Size * 2, entry.Size + (1 << 20)))];
+                entry.Bytes.AsSpan(0, (int)entry.Size).CopyTo(larger);
+                entry.Bytes = larger;
+            }
+            write.Bytes.CopyTo(entry.Bytes.AsSpan((int)write.Offset));
+        }
+        entry.Size = Math.Max(entry.Size, end);
+    }
+
+    void OnTruncated(ReadOnlySpan<byte> body)
+    {
+        var (fnode, size) = FileRecords.ReadTruncated(body);
+        if (!files.TryGetValue(fnode, out var entry) || size >= entry.Size) return;
+        entry.Bytes = entry.Bytes.AsSpan(0, (int)Math.Min(size, entry.Bytes.Length)).ToArray();
+        entry.Size = size;
+    }
+
+    void OnDeleted(ulong fnode)
+    {
+        if (!files.Remove(fnode, out var entry)) return;
+        foreach (var name in entry.Names) byName.Remove(entry.Key(name));
+    }
+
+    void OnNamed(ReadOnlySpan<byte> body, bool keep)
+    {
+        var (fnode, name) = FileRecords.ReadNamed(body);
+        if (!files.TryGetValue(fnode, out var entry) || entry.Names.Contains(name)) return;
+        TakeName(entry.Key(name));
+        if (!keep)
+        {
+            foreach (var old in entry.Names) byName.Remove(entry.Key(old));
+            entry.Names.Clear();
+        }
+        entry.Names.Add(name);
+        byName[entry.Key(name)] = entry;
+    }
+
+    /// <summary>Takes a name from the file that has it; a file with no name left is gone.</summary>
+    void TakeName((bool Plain, string Name) key)
+    {
+        if (!byName.Remove(key, out var entry)) return;
+        entry.Names.Remove(key.Name);
+        if (entry.Names.Count == 0) files.Remove(entry.Fnode);
+    }
+
+    void OnSealed(ReadOnlySpan<byte> body)
+    {
+        var (fnode, size, crc) = FileRecords.ReadSealed(body);
+        if (!files.TryGetValue(fnode, out var entry)) return;
+        entry.Size = size;
+        entry.Crc = crc;
+        entry.Sealed = true;
+    }
+
+    /// <summary>
+    /// What lives now, as hints; <paramref name="replayFrom"/> gets the LSN that they are true at and says where a replay must start.
+    /// </summary>
+    public Hints Snapshot(Guid logId, ulong epoch, Func<ulong, ulong> replayFrom)
+    {
+        lock (gate)
+        {
+            return new Hints
+            {
+                LogId = logId,
+                Epoch = epoch,
+                Lsn = lsn,
+                ReplayFrom = replayFrom(lsn),
+                NextFnode = nextFnode,
+                NextDatabaseId = nextDatabase,
+                Files = [.. files.Values.Select(View)],
+                Databases = [.. databases.Select(d => new LiveDatabase(d.Key, d.Value))],
+            };
+        }
+    }
+
+    /// <summary>Starts from hints.</summary>
+    public void Load(Hints hints)
+    {
+        lock (gate)
+        {
+            files.Clear();
+            byName.Clear();
+            databases.Clear();
+            lsn = hints.Lsn;
+            nextFnode = hints.NextFnode;
+            nextDatabase = hints.NextDatabaseId;
+            foreach (var database in hints.Databases) databases.Add(database.Id, database.Name);
+            foreach (var file in hints.Files)
+            {
+                if (file.Class == FileClass.RocksSmall && file.Bytes.Length != file.SizeBytes)
+                    throw new RecoveryException(RecoveryError.Corrupt,
+                        $"The hints at LSN {hints.Lsn} have {file.Bytes.Length} of {file.SizeBytes} bytes of {file.Name}. Use older hints, or restore the store from its remote.");
+                var entry = new Entry(file.Fnode, file.Class, file.Name) { Bytes = file.Bytes.ToArray(), Size = file.SizeBytes, Sealed = file.IsSealed, Crc = file.Crc32C, Sha256 = file.Sha256 };
+                entry.Names.AddRange(file.Names.Skip(1));
+                files.Add(file.Fnode, entry);
+                foreach (var name in file.Names) byName[entry.Key(name)] = entry;
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+namespace RecoveryVfs.RecoveryLog.Objects;
+
+/// <summary>Whole reads over <see cref="IObjectStore"/>: bounded, and never short without an error.</summary>
+public static class ObjectReads
+{
+    /// <summary>
+    /// The whole object, or null when there is none. Throws <see cref="ObjectStoreError.Rejected"/> when it is larger than
+    /// <paramref name="maxBytes"/>, and <see cref="ObjectStoreError.Unavailable"/> when it arrived cut short.
+    /// </summary>
+    public static async ValueTask<byte[]?> ReadWholeAsync(
+        this IObjectStore store, string name, int maxBytes, CancellationToken cancellation = default)
+    {
+        var download = await store.GetAsync(name, 0, null, cancellation);
+        if (download is null) return null;
+        await using (download)
+        {
+            if (download.LengthBytes > maxBytes)
+                throw new ObjectStoreException(ObjectStoreError.Rejected,
+                    $"Object {name} in {store.Location} has {download.LengthBytes} bytes; at most {maxBytes} are expected");
+            byte[] bytes = new byte[download.LengthBytes];
+            int got = await ReadFullAsync(store, name, download, bytes, cancellation);
+            if (got != bytes.Length) throw CutShort(store, name, got, bytes.Length);
+            return bytes;
+        }
+    }
+
+    /// <summary>
+    /// Copies an object, from the first byte, into <paramref name="destination"/>, and returns its size, or -1 when there is none.
+    /// A connection that breaks is taken up again at the byte it broke at, for at most <paramref name="resumes"/> times in a row
+    /// without progress. <paramref name="begin"/> is told the size before the first byte comes.
+    /// </summary>
+    public static async ValueTask<long> CopyWholeAsync(
+        this IObjectStore store, string name, Func<ReadOnlyMemory<byte>, ValueTask> destination, int resumes,
+        CancellationToken cancellation = default, Action<long>? begin = null)
+    {
+        byte[] buffer = System.Buffers.ArrayPool<byte>.Shared.Rent(CopyBufferBytes);
+        try
+        {
+            long done = 0, total = -1;
+            for (int left = resumes; ;)
+            {
+                long before = done;
+                var download = await store.GetAsync(name, done, null, cancellation);
+                if (download is null) return total < 0 ? -1 : throw Changed(store, name);
+                await using (download)
+                {
+                    if (total < 0) begin?.Invoke(download.ObjectBytes);
+                    else if (download.ObjectBytes != total) throw Changed(store, name);
+                    total = download.ObjectBytes;
+                    while (done < total)
+                    {
+                        int got = await ReadSomeAsync(download.Body, buffer, cancellation);
+                        if (got == 0) break;
+                        if (got > total - done) throw Changed(store, name);
+                        await destination(buffer.AsMemory(0, got));
+                        done += got;
+                    }
+                }
+                if (done == total) return total;
+                left = done > before ? resumes : left - 1;
+                if (left < 0) throw CutShort(store, name, done, total);
+            }
+        }
+        finally { System.Buffers.ArrayPool<byte>.Shared.Return(buffer); }
+    }
+
+    const int CopyBufferBytes = 128 << 10;
+
+    static async ValueTask<int> ReadFullAsync(
+        IObjectStore store, string name, ObjectDownload download, Memory<byte> destination, CancellationToken cancellation)
+    {
+        int done = 0;
+        while (done < destination.Length)
+        {
+            int got;
+            try { got = await download.Body.ReadAsync(destination[done..], cancellation); }
+            catch (IOException e)
+            {
+                throw new ObjectStoreException(ObjectStoreError.Unavailable, $"Reading {name} from {store.Location} broke off", e);
+            }
+            if (got == 0) break;
+            done += got;
+        }
+        return done;
+    }
+
+    /// <summary>Bytes read, 0 at the end; a broken connection looks like the end, which the caller finds by counting.</summary>
+    static async ValueTask<int> ReadSomeAsync(Stream body, byte[] buffer, CancellationToken cancellation)
+    {
+        try { return await body.ReadAsync(buffer.AsMemory(0, CopyBufferBytes), cancellation); }
+        catch (IOException) { return 0; }
+    }
+
+    static ObjectStoreException CutShort(IObjectStore store, string name, long got, long expected) =>
+        new(ObjectStoreError.Unavailable, $"Object {name} in {store.Location} arrived cut short: {got} of {expected} bytes");
+
+    static ObjectStoreException Changed(IObjectStore store, string name) =>
+        new(ObjectStoreError.Rejected, $"Object {name} in {store.Location} changed while it was read, though objects there never may");
+}

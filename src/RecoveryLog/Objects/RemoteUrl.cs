@@ -1,0 +1,122 @@
+namespace RecoveryVfs.RecoveryLog.Objects;
+
+/// <summary>
+/// Where a remote is, as users write it: <c>s3://bucket/prefix?endpoint=&amp;region=&amp;force-path-style=&amp;storage-class=</c> or
+/// <c>file:///directory</c>. Credentials never stand in it.
+/// </summary>
+public sealed record RemoteUrl
+{
+    RemoteUrl() { }
+
+    /// <summary>The directory of a <c>file:</c> remote; null for S3.</summary>
+    public string? Directory { get; private init; }
+
+    /// <summary>The bucket of an S3 remote; null for a directory.</summary>
+    public string? Bucket { get; private init; }
+
+    /// <summary>The prefix inside the bucket, without slashes at its ends; may be empty.</summary>
+    public string Prefix { get; private init; } = "";
+
+    /// <summary>The server, when it is not AWS itself.</summary>
+    public Uri? Endpoint { get; private init; }
+
+    /// <summary>The region to sign for; null leaves it to the environment.</summary>
+    public string? Region { get; private init; }
+
+    /// <summary>Whether the bucket stands in the path (<c>host/bucket/key</c>) instead of in the host's name.</summary>
+    public bool ForcePathStyle { get; private init; }
+
+    /// <summary>The storage class of new objects; null is the bucket's default.</summary>
+    public string? StorageClass { get; private init; }
+
+    /// <summary>
+    /// Reads a URL, completed by the environment: AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL (which imply path style) and AWS_REGION or
+    /// AWS_DEFAULT_REGION. What stands in the URL wins.
+    /// </summary>
+    public static RemoteUrl Parse(string text, Func<string, string?>? environment = null)
+    {
+        environment ??= Environment.GetEnvironmentVariable;
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var uri)) throw Bad(text, "it is not a URL");
+        if (!string.IsNullOrEmpty(uri.UserInfo)) throw Bad("s3://...", "credentials do not belong into it; use the usual AWS chain");
+        if (uri.Fragment.Length > 0) throw Bad(text, "it has a '#' part");
+        return uri.Scheme switch
+        {
+            "file" => ParseFile(text, uri),
+            "s3" => ParseS3(text, uri, environment),
+            var other => throw Bad(text, $"'{other}:' is not known"),
+        };
+    }
+
+    /// <summary>Opens the object store that this names. Makes no request.</summary>
+    public IObjectStore Open(bool readOnly = false, TimeProvider? time = null) =>
+        Directory is not null ? new FileObjectStore(Directory, readOnly) : new S3ObjectStore(this, time ?? TimeProvider.System);
+
+    /// <summary>The URL again.</summary>
+    public override string ToString()
+    {
+        if (Directory is not null) return new Uri(Directory).AbsoluteUri;
+        var options = new List<string>();
+        if (Endpoint is not null) options.Add($"endpoint={Endpoint.AbsoluteUri.TrimEnd('/')}");
+        if (Region is not null) options.Add($"region={Region}");
+        if (ForcePathStyle != Endpoint is not null) options.Add($"force-path-style={(ForcePathStyle ? "true" : "false")}");
+        if (StorageClass is not null) options.Add($"storage-class={StorageClass}");
+        string query = options.Count == 0 ? "" : "?" + string.Join('&', options);
+        return $"s3://{Bucket}{(Prefix.Length == 0 ? "" : "/" + Prefix)}{query}";
+    }
+
+    static RemoteUrl ParseFile(string text, Uri uri)
+    {
+        if (uri.Host.Length > 0) throw Bad(text, "a directory takes three slashes: file:///directory");
+        if (uri.Query.Length > 0) throw Bad(text, "a directory takes no options");
+        string path = Uri.UnescapeDataString(uri.AbsolutePath);
+        if (path is "" or "/" || path.Contains('\0')) throw Bad(text, "it names no directory");
+        return new RemoteUrl { Directory = Path.GetFullPath(path) };
+    }
+
+    static RemoteUrl ParseS3(string text, Uri uri, Func<string, string?> environment)
+    {
+        string prefix = Uri.UnescapeDataString(uri.AbsolutePath).Trim('/');
+        if (uri.Host.Length == 0) throw Bad(text, "it names no bucket");
+        if (prefix.Length > 0 && !ObjectName.IsValid(prefix)) throw Bad(text, "the prefix may have letters, digits, '.', '_', '~', '-' and '/'");
+        string? endpoint = environment("AWS_ENDPOINT_URL_S3") is { Length: > 0 } s3 ? s3 : environment("AWS_ENDPOINT_URL");
+        string? region = environment("AWS_REGION") is { Length: > 0 } r ? r : environment("AWS_DEFAULT_REGION");
+        string? pathStyle = null, storageClass = null;
+        foreach (string option in uri.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries))
+        {
+            int equals = option.IndexOf('=');
+            string key = equals < 0 ? option : option[..equals], value = equals < 0 ? "" : Uri.UnescapeDataString(option[(equals + 1)..]);
+            if (value.Length == 0) throw Bad(text, $"'{key}' has no value");
+            switch (key)
+            {
+                case "endpoint": endpoint = value; break;
+                case "region": region = value; break;
+                case "force-path-style": pathStyle = value; break;
+                case "storage-class": storageClass = value; break;
+                default: throw Bad(text, $"'{key}' is not known (endpoint, region, force-path-style, storage-class are)");
+            }
+        }
+        return new RemoteUrl
+        {
+            // Uri lower-cases hosts; that is right for buckets, which have no capitals.
+            Bucket = uri.Host,
+            Prefix = prefix,
+            Endpoint = string.IsNullOrEmpty(endpoint) ? null : ParseEndpoint(text, endpoint),
+            Region = string.IsNullOrEmpty(region) ? null : region,
+            ForcePathStyle = pathStyle switch
+            {
+                null => !string.IsNullOrEmpty(endpoint),
+                "true" or "1" or "yes" or "on" => true,
+                "false" or "0" or "no" or "off" => false,
+                _ => throw Bad(text, "'force-path-style' is true or false"),
+            },
+            StorageClass = storageClass,
+        };
+    }
+
+    static Uri ParseEndpoint(string text, string endpoint) =>
+        Uri.TryCreate(endpoint, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri.Host.Length > 0
+            ? uri : throw Bad(text, $"the endpoint '{endpoint}' is not an http or https URL");
+
+    static RecoveryException Bad(string text, string why) =>
+        new(RecoveryError.Invalid, $"The remote '{text}' cannot be used: {why}. Write s3://bucket/prefix or file:///directory");
+}

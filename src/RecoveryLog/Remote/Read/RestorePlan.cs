@@ -1,0 +1,98 @@
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Write;
+
+namespace RecoveryVfs.RecoveryLog.Remote.Read;
+
+/// <summary>
+/// How a state is restored from a remote: which hints it starts from, what is fetched, and which part of the log is replayed. Made by
+/// <see cref="RestorePlanner"/>; nothing is fetched before it is asked to.
+/// </summary>
+public sealed class RestorePlan
+{
+    readonly RemoteContext context;
+
+    internal RestorePlan(RemoteContext context, StoreObject store, RestoreTarget target, RemoteHints hints, RemoteLogEnd? end,
+        IReadOnlyList<ObjectInfo> segments, IReadOnlyList<string> notes)
+    {
+        this.context = context;
+        (Store, Target, Hints, End, Segments, Notes) = (store, target, hints, end, segments, notes);
+        Extents = [.. hints.Extents.Values.OrderByDescending(e => e.SizeBytes)];
+    }
+
+    /// <summary>What the remote says of itself.</summary>
+    public StoreObject Store { get; }
+
+    /// <summary>The state that is wanted.</summary>
+    public RestoreTarget Target { get; }
+
+    /// <summary>Where the restore starts.</summary>
+    public RemoteHints Hints { get; }
+
+    /// <summary>Whether it starts from nothing, and replays the log from its first record on.</summary>
+    public bool IsFromBeginning => Hints.IsBeginning;
+
+    /// <summary>The end of the remote's log when the plan was made; null when its newest segment is damaged.</summary>
+    public RemoteLogEnd? End { get; }
+
+    /// <summary>The newest LSN that is known to be in the remote.</summary>
+    public ulong LastLsn => End?.LastLsn ?? Hints.Header.Lsn;
+
+    /// <summary>The epoch of the newest segment that is known.</summary>
+    public ulong Epoch => End?.Epoch ?? Hints.Header.Epoch;
+
+    /// <summary>Extents to fetch, largest first (so that the last ones to end are short).</summary>
+    public IReadOnlyList<Extent> Extents { get; }
+
+    /// <summary>Segments to replay, as listed; for an LSN or a time, some at the end may not be needed.</summary>
+    public IReadOnlyList<ObjectInfo> Segments { get; }
+
+    /// <summary>What people should know, such as hints that were passed over.</summary>
+    public IReadOnlyList<string> Notes { get; }
+
+    /// <summary>Bytes to fetch.</summary>
+    public long FetchBytes => Extents.Sum(e => e.SizeBytes) + Segments.Sum(s => s.SizeBytes);
+
+    /// <summary>
+    /// Fetches every live file of the hints into a directory, by fnode (16 hex digits), verified and durable; returns their paths. An
+    /// error names the object and what it holds, and the nearest state that verifies.
+    /// </summary>
+    public async Task<IReadOnlyDictionary<ulong, string>> FetchFilesAsync(
+        string directory, int parallelism = 4, Action<long>? progressed = null, CancellationToken cancellation = default)
+    {
+        Directory.CreateDirectory(directory);
+        var paths = Hints.Hints.Files.ToDictionary(f => f.Fnode, f => Path.Combine(directory, f.Fnode.ToString("x16")));
+        foreach (var file in Hints.Hints.Files)
+            if (!Hints.Extents.ContainsKey(file.Fnode)) WriteInline(file, paths[file.Fnode]);
+        var fetcher = new Extents(context);
+        await Remote.Write.Extents.ForEachAsync(Extents.Count, parallelism, async (i, token) =>
+        {
+            try { await fetcher.FetchAsync(Extents[i], paths[Extents[i].Fnode], progressed, token); }
+            catch (RecoveryException e) when (e.Error == RecoveryError.Corrupt)
+            {
+                throw await RestorePlanner.ExplainExtentAsync(context, Store, Hints, Extents[i], e, token);
+            }
+        }, cancellation);
+        return paths;
+    }
+
+    /// <summary>
+    /// Gives the records from <see cref="RemoteHintsHeader.ReplayFrom"/> to the target, in order and only whole groups, to <paramref name="take"/>; returns the
+    /// last LSN given (that of the hints when there is nothing after them) and its time. Of records up to the hints' LSN only page commits matter.
+    /// </summary>
+    public async Task<(ulong Lsn, long TimeMs)> ReplayAsync(
+        RecordTaken take, Action<long>? progressed = null, CancellationToken cancellation = default)
+    {
+        var replay = new RestoreReplay(context, this, take, progressed);
+        return await replay.RunAsync(cancellation);
+    }
+
+    static void WriteInline(LiveFile file, string path)
+    {
+        using var stream = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, 0);
+        stream.Write(file.Bytes.Span);
+        stream.Flush(flushToDisk: true);
+    }
+}

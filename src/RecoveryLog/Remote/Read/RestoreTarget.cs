@@ -1,0 +1,26 @@
+namespace RecoveryVfs.RecoveryLog.Remote.Read;
+
+/// <summary>Which state is wanted.</summary>
+public readonly record struct RestoreTarget
+{
+    RestoreTarget(ulong? lsn, long? timeMs) => (Lsn, TimeMs) = (lsn, timeMs);
+
+    /// <summary>The state after everything in the remote.</summary>
+    public static RestoreTarget Newest => default;
+
+    /// <summary>The state after the last whole record group up to an LSN.</summary>
+    public static RestoreTarget At(ulong lsn) => new(lsn, null);
+
+    /// <summary>The state after the last whole record group that was appended by a time.</summary>
+    public static RestoreTarget At(DateTimeOffset time) => new(null, time.ToUnixTimeMilliseconds());
+
+    /// <summary>The LSN, when one was given.</summary>
+    public ulong? Lsn { get; }
+
+    /// <summary>The time, when one was given; unix milliseconds.</summary>
+    public long? TimeMs { get; }
+
+    /// <summary>For messages.</summary>
+    public override string ToString() =>
+        Lsn is { } lsn ? $"LSN {lsn}" : TimeMs is { } ms ? DateTimeOffset.FromUnixTimeMilliseconds(ms).ToString("yyyy-MM-dd HH:mm:ss.fff'Z'") : "the newest state";
+}

@@ -1,0 +1,65 @@
+using RecoveryVfs.Interop;
+using RecoveryVfs.PageStore.Wals;
+
+namespace RecoveryVfs.Handles;
+
+/// <summary>The wal-index: shared among this process's handles on the database.</summary>
+internal sealed partial class MainFile
+{
+    SharedMemory? mapped;
+    uint sharedSlots, exclusiveSlots;
+
+    public override int MapSharedMemory(int region, int sizeBytes, bool extend, out nint address)
+    {
+        address = 0;
+        if (mapped is null && AttachSharedMemory() is var code && code != Sqlite.Ok) return code;
+        return mapped!.Map(region, sizeBytes, extend, out address);
+    }
+
+    int AttachSharedMemory()
+    {
+        lock (open.Gate)
+        {
+            // Somebody has the WAL to himself and keeps its index in his own memory (locking_mode=EXCLUSIVE). A handle whose
+            // snapshot is from before must not open that WAL too.
+            if (open.Writer is { Level: >= LockLevel.Pending } writer && writer != this && pin is not null && !ReferenceEquals(pin, database.Current))
+                return Sqlite.Busy;
+            mapped = open.SharedMemory ??= new SharedMemory();
+            mapped.References++;
+            if (overlay is null) Repin();
+            return Sqlite.Ok;
+        }
+    }
+
+    public override int LockSharedMemory(int offset, int count, int flags) =>
+        mapped is null ? Sqlite.IoErrShmLock : mapped.Lock(offset, count, flags, ref sharedSlots, ref exclusiveSlots);
+
+    /// <remarks>The only moment between a commit's last write to the WAL and its being seen (walIndexWriteHdr). Readers come by as well.</remarks>
+    public override void BeforeOthersSee()
+    {
+        if (open.Wal is not { HasUnloggedCommit: true } wal) return;
+        try
+        {
+            wal.LogCommit();
+        }
+        catch (Exception)
+        {
+            // Nothing can be answered here: COMMIT_PHASETWO tries again.
+        }
+    }
+
+    /// <remarks>Whether SQLite wants the memory deleted does not matter: it goes with its last user.</remarks>
+    public override int UnmapSharedMemory()
+    {
+        if (mapped is not { } memory) return Sqlite.Ok;
+        memory.Release(ref sharedSlots, ref exclusiveSlots);
+        lock (open.Gate)
+        {
+            mapped = null;
+            if (--memory.References > 0) return Sqlite.Ok;
+            open.SharedMemory = null;
+        }
+        memory.Free();
+        return Sqlite.Ok;
+    }
+}

@@ -1,0 +1,129 @@
+using System.Text;
+using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.Opening;
+
+/// <summary>Opens a database that no handle of this process has open: looks at its path, opens the store, finds or creates it.</summary>
+internal static class DatabaseOpening
+{
+    public static OpenDatabase Open(byte[] key, int flags, OpenParameters parameters)
+    {
+        var path = Encoding.UTF8.GetString(key);
+        var readOnly = (flags & Sqlite.OpenReadOnly) != 0;
+        var create = (flags & Sqlite.OpenCreate) != 0 && !readOnly;
+        var stub = Look(path, flags);
+        var directory = StoreOf(path, stub, Options.Process.With(parameters.Values));
+        var created = false;
+        if (stub.Content == PathContent.Missing)
+        {
+            if (!create && !Directory.Exists(directory)) throw Missing(path);
+            if (create) created = CreateEmpty(path);
+        }
+        try
+        {
+            var options = Options.Process.With(Options.FromConfig(directory)).With(parameters.Values);
+            var store = Acquire(directory, stub, options);
+            try
+            {
+                return OpenDatabases.Attach(key, store, stub.Database ?? Path.GetFileName(path), () => FindOrCreate(store, path, stub, flags, options));
+            }
+            catch
+            {
+                StoreRegistry.Release(store);
+                throw;
+            }
+        }
+        catch when (created)
+        {
+            File.Delete(path);
+            throw;
+        }
+    }
+
+    static Stub Look(string path, int flags)
+    {
+        var stub = Stub.Read(path);
+        switch (stub.Content)
+        {
+            case PathContent.PlainDatabase:
+                throw new RecoveryException(RecoveryError.CannotOpen,
+                    $"{path} is a plain SQLite database, and was left as it is. Import it with Recovery.Import or `recovery import {path}`, or open it without vfs=recovery.");
+            case PathContent.Foreign:
+                throw new RecoveryException(RecoveryError.CannotOpen,
+                    $"{path} is neither a RecoveryVfs database nor empty, and was left as it is. Choose another name.");
+            case not PathContent.Missing when (flags & Sqlite.OpenExclusive) != 0 && (flags & Sqlite.OpenCreate) != 0:
+                throw new RecoveryException(RecoveryError.CannotOpen, $"{path} exists already.");
+        }
+        return stub;
+    }
+
+    /// <summary>The store that a path leads to.</summary>
+    public static string StoreOf(string path, Stub stub, RecoveryOptions options)
+    {
+        var wanted = options.Store is { } store ? Path.TrimEndingDirectorySeparator(Path.GetFullPath(store)) : null;
+        if (stub.Store is not { } actual) return wanted ?? Path.Combine(Path.GetDirectoryName(path)!, ".recovery");
+        if (wanted is not null && wanted != actual)
+            throw new RecoveryException(RecoveryError.Invalid, $"{path} is in the store {actual}, not in {wanted}. Leave store= out, or export and import it.");
+        return actual;
+    }
+
+    static bool CreateEmpty(string path)
+    {
+        try
+        {
+            File.OpenHandle(path, FileMode.CreateNew, FileAccess.Write).Dispose();
+            return true;
+        }
+        catch (IOException) when (File.Exists(path))
+        {
+            return false;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new RecoveryException(RecoveryError.CannotOpen, $"Cannot create {path}: {e.Message}", e);
+        }
+    }
+
+    static OpenStore Acquire(string directory, Stub stub, RecoveryOptions options)
+    {
+        if (stub.Content == PathContent.Stub && !Directory.Exists(directory) && !options.AutoRestore)
+            throw new RecoveryException(RecoveryError.CannotOpen,
+                $"The database {stub.Database} is in the store {directory}, which does not exist. Bring the store back, or restore it.");
+        return StoreRegistry.Acquire(directory, options);
+    }
+
+    static OpenDatabase FindOrCreate(OpenStore store, string path, Stub stub, int flags, RecoveryOptions options)
+    {
+        var readOnly = (flags & Sqlite.OpenReadOnly) != 0;
+        var create = (flags & Sqlite.OpenCreate) != 0 && !readOnly;
+        var name = stub.Database ?? Path.GetFileName(path);
+        var database = store.Store.Find(name);
+        if (database is null or { Current.SizeBytes: 0 } && stub.Content == PathContent.Missing && !create) throw Missing(path);
+        if (database is null)
+        {
+            if (stub.Content == PathContent.Stub)
+                throw Lost(path, name, store.Directory);
+            if (readOnly) throw Missing(path);
+            database = store.Store.Create(name);
+        }
+        var stubMissing = stub.Content != PathContent.Stub && database.Current.SizeBytes > 0;
+        if (stubMissing)
+        {
+            // Somebody deleted the stub, or a crash came before it: the database is what counts.
+            Stub.Write(path, store.Directory, name);
+        }
+        return new OpenDatabase(store, database, path, options.Journal == JournalPlace.Plain)
+        {
+            StubWritten = stub.Content == PathContent.Stub || stubMissing,
+        };
+    }
+
+    /// <summary>The stub knows a database that the store does not.</summary>
+    public static RecoveryException Lost(string path, string name, string store) => new(RecoveryError.CannotOpen,
+        $"{path} says that it is the database {name} of the store {store}, but the store does not have it. Delete {path} to start anew, or restore the store.");
+
+    /// <summary>There is nothing at a path.</summary>
+    public static RecoveryException Missing(string path) => new(RecoveryError.CannotOpen, $"There is no database at {path}.");
+}

@@ -1,0 +1,154 @@
+using System.Diagnostics;
+using RecoveryVfs.PageStore.Replicas;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.Opening;
+
+/// <summary>A store directory that connections of this process use, and the store while it is open.</summary>
+internal sealed class OpenStore(string directory)
+{
+    Store? store;
+
+    /// <summary>Held while the store opens or closes, which may take long.</summary>
+    public readonly Lock Opening = new();
+
+    public string Directory { get; } = directory;
+
+    /// <summary>The store. Only called by who holds a reference.</summary>
+    public Store Store => store!;
+
+    public bool IsOpen => store is not null;
+
+    /// <summary>What the store was opened with, its own config file included.</summary>
+    public RecoveryOptions Options { get; private set; } = new();
+
+    /// <summary>Who uses it; guarded by <see cref="StoreRegistry"/>.</summary>
+    public int References;
+
+    /// <summary>Closes it some time after the last reference went; guarded by <see cref="StoreRegistry"/>.</summary>
+    public ITimer? Linger;
+
+    /// <summary>The databases with handles, by name; guarded by <see cref="OpenDatabases"/>.</summary>
+    public readonly Dictionary<string, OpenDatabase> OpenDatabases = new(StringComparer.Ordinal);
+
+    /// <summary>Opens the store unless it is open. Waits a moment for another process that is about to let go of it.</summary>
+    public void EnsureOpen(RecoveryOptions options)
+    {
+        lock (Opening)
+        {
+            if (store is not null) return;
+            if (options.AutoRestore) StoreRestore.RestoreIfGone(options.ToStoreOptions(Directory));
+            var started = Stopwatch.GetTimestamp();
+            while (true)
+            {
+                try
+                {
+                    store = Store.Open(StoreRegistry.Simulated?.Invoke(Directory, options) ?? options.ToStoreOptions(Directory));
+                    Options = options;
+                    return;
+                }
+                catch (RecoveryException e) when (e.Error == RecoveryError.Busy && Stopwatch.GetElapsedTime(started) < options.LockTimeout)
+                {
+                    // Another process's lock cannot be waited for with a time limit, only tried.
+                    Thread.Sleep(20);
+                }
+            }
+        }
+    }
+
+    /// <summary>Closes the store. Called under <see cref="Opening"/>, without references.</summary>
+    public void Close()
+    {
+        var closing = store;
+        store = null;
+        closing?.Dispose();
+    }
+}
+
+/// <summary>
+/// The stores that this process has open: each opened by its first connection and closed soon after its last. The delay makes
+/// opening and closing in quick succession cheap; no thread runs while no store is open.
+/// </summary>
+internal static class StoreRegistry
+{
+    /// <summary>Gives a store directory a simulated disk, or null for the real one: for tests.</summary>
+    public static Func<string, RecoveryOptions, StoreOptions?>? Simulated { get; set; }
+
+    static readonly Lock gate = new();
+    static readonly Dictionary<string, OpenStore> stores = new(StringComparer.Ordinal);
+
+    /// <summary>One more reference to the store in a directory, opening it when needed.</summary>
+    public static OpenStore Acquire(string directory, RecoveryOptions options)
+    {
+        OpenStore? store;
+        lock (gate)
+        {
+            if (!stores.TryGetValue(directory, out store)) stores.Add(directory, store = new OpenStore(directory));
+            store.References++;
+            store.Linger?.Dispose();
+            store.Linger = null;
+        }
+        try
+        {
+            store.EnsureOpen(options);
+            return store;
+        }
+        catch
+        {
+            Release(store);
+            throw;
+        }
+    }
+
+    /// <summary>Whether this process has a store open, or is about to.</summary>
+    public static bool IsOpen(string directory)
+    {
+        lock (gate) return stores.TryGetValue(directory, out var store) && (store.IsOpen || store.References > 0);
+    }
+
+    /// <summary>One reference less.</summary>
+    public static void Release(OpenStore store)
+    {
+        lock (gate)
+        {
+            if (--store.References > 0 || !store.IsOpen) return;
+            if (store.Options.Linger > TimeSpan.Zero)
+            {
+                store.Linger = store.Options.Time.CreateTimer(static s => CloseIfIdle((OpenStore)s!), store, store.Options.Linger, Timeout.InfiniteTimeSpan);
+                return;
+            }
+        }
+        CloseIfIdle(store);
+    }
+
+    /// <summary>Closes every store that no connection uses, without waiting out its delay.</summary>
+    public static void CloseIdle()
+    {
+        OpenStore[] all;
+        lock (gate) all = [.. stores.Values];
+        foreach (var store in all) CloseIfIdle(store);
+    }
+
+    static void CloseIfIdle(OpenStore store)
+    {
+        lock (store.Opening)
+        {
+            lock (gate)
+            {
+                if (store.References > 0) return;
+                store.Linger?.Dispose();
+                store.Linger = null;
+            }
+            try
+            {
+                store.Close();
+            }
+            catch (Exception e)
+            {
+                // Nobody waits for this; what is in the log is replayed by the next open.
+                Failures.Report(e, Sqlite.IoErrClose);
+            }
+        }
+    }
+}
