@@ -81,6 +81,7 @@ case $target in
     ;;&
   test | soak)
     need sqlite3 sqlite3
+    need sqlite3-tools sqldiff
     need nodejs node
     need libnode-dev /usr/include/node/node.h
     need npm npm

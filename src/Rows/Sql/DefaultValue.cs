@@ -1,0 +1,100 @@
+using System.Globalization;
+
+namespace RecoveryVfs.Rows.Sql;
+
+/// <summary>What a column that was added later has in the rows from before: the constant after its DEFAULT, or NULL.</summary>
+internal sealed class DefaultValue
+{
+    public static readonly DefaultValue Null = new();
+
+    ValueKind kind;
+    long integer;
+    double real;
+    byte[] bytes = [];
+
+    DefaultValue() { }
+
+    public ColumnValue Value(TextEncoding encoding) => kind switch
+    {
+        ValueKind.Integer => ColumnValue.Of(integer),
+        ValueKind.Real => ColumnValue.Of(real),
+        ValueKind.Text => ColumnValue.OfText(bytes, encoding),
+        ValueKind.Blob => ColumnValue.OfBlob(bytes),
+        _ => ColumnValue.Null,
+    };
+
+    /// <summary>
+    /// The value of <paramref name="sql"/>, stored in a column of that affinity. SQLite adds a column to a table that has rows only with a constant; for anything else, which no
+    /// row can then lack, this is NULL.
+    /// </summary>
+    public static DefaultValue Of(string? sql, Affinity affinity, TextEncoding encoding)
+    {
+        if (sql is null) return Null;
+        var tokens = new Tokens(sql);
+        var negative = false;
+        while (tokens.Current.Kind == TokenKind.Sign && (tokens.IsSign('(') || tokens.IsSign('+') || tokens.IsSign('-')))
+        {
+            negative ^= tokens.IsSign('-');
+            tokens.Take();
+        }
+        var token = tokens.Take();
+        while (tokens.TryTakeSign(')')) { }
+        if (tokens.Current.Kind != TokenKind.End) return Null;
+        return token.Kind switch
+        {
+            TokenKind.Number => OfNumber(tokens.RawOf(token).ToString(), negative, affinity, encoding),
+            TokenKind.Blob => OfBlob(tokens.RawOf(token)),
+            TokenKind.Text or TokenKind.Quoted => OfText(tokens.Unquoted(token), negative, affinity, encoding),
+            TokenKind.Word => OfWord(tokens.RawOf(token).ToString(), affinity, encoding),
+            _ => Null,
+        };
+    }
+
+    static DefaultValue OfWord(string word, Affinity affinity, TextEncoding encoding) => word.ToUpperInvariant() switch
+    {
+        "NULL" or "CURRENT_TIME" or "CURRENT_DATE" or "CURRENT_TIMESTAMP" => Null,
+        "TRUE" => OfNumber("1", false, affinity, encoding),
+        "FALSE" => OfNumber("0", false, affinity, encoding),
+        _ => OfText(word, false, affinity, encoding), // A bare word is a text here.
+    };
+
+    static DefaultValue OfBlob(ReadOnlySpan<char> token)
+    {
+        var hex = token.Length >= 3 ? token[2..^1] : default;
+        return new DefaultValue { kind = ValueKind.Blob, bytes = hex.Length % 2 == 0 ? Convert.FromHexString(hex) : [] };
+    }
+
+    static DefaultValue OfNumber(string token, bool negative, Affinity affinity, TextEncoding encoding)
+    {
+        var digits = token.Replace("_", "", StringComparison.Ordinal);
+        var signed = (negative ? "-" : "") + digits;
+        if (digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
+        {
+            if (!ulong.TryParse(digits.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var hex)) return Null;
+            signed = (negative ? -(long)hex : (long)hex).ToString(CultureInfo.InvariantCulture);
+        }
+        // SQLite keeps a number as it is written when the column holds texts.
+        if (affinity == Affinity.Text) return OfText(signed, false, affinity, encoding);
+        return Numeric(signed, affinity) ?? OfText(signed, false, Affinity.Text, encoding);
+    }
+
+    static DefaultValue OfText(string text, bool negative, Affinity affinity, TextEncoding encoding)
+    {
+        if (negative) return Numeric("-" + text.Trim(), Affinity.Numeric) ?? OfNumber("0", false, affinity, encoding);
+        if (affinity is Affinity.Numeric or Affinity.Integer or Affinity.Real && Numeric(text.Trim(' ', '\t', '\n', '\v', '\f', '\r'), affinity) is { } number)
+            return number;
+        return new DefaultValue { kind = ValueKind.Text, bytes = ColumnValue.EncodingOf(encoding).GetBytes(text) };
+    }
+
+    static DefaultValue? Numeric(string text, Affinity affinity)
+    {
+        var isInteger = long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var integer);
+        if (isInteger && affinity != Affinity.Real) return new DefaultValue { kind = ValueKind.Integer, integer = integer };
+        const NumberStyles Float = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
+        if (!double.TryParse(text, Float, CultureInfo.InvariantCulture, out var real) || !text.AsSpan().ContainsAnyInRange('0', '9')) return null;
+        var whole = affinity is Affinity.Numeric or Affinity.Integer && real == Math.Floor(real) && Math.Abs(real) < 9.0e15;
+        return whole
+            ? new DefaultValue { kind = ValueKind.Integer, integer = (long)real }
+            : new DefaultValue { kind = ValueKind.Real, real = real };
+    }
+}
