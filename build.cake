@@ -158,22 +158,24 @@ void Dist()
 void PublishExtension()
 {
     Must("native/bundle.sh", "dist");
-    Must("dotnet", "publish", "src/Extension", "-c", Configuration, "-v", "quiet", "--nologo", "-clp:NoSummary");
-    CopyFileToDirectory($"src/Extension/bin/{Configuration}/net9.0/{Runtime}/publish/recovery.so", "dist");
+    Publish("Extension", "recovery.so");
 }
 
 /// The programs, compiled ahead of time: a native file each beside the native libraries, that needs no .NET and starts in milliseconds.
 void PublishPrograms()
 {
-    PublishProgram("Cli", "recovery", "libe_sqlite3.so");
-    PublishProgram("Tail", "recovery-tail");
+    PublishCli();
+    Publish("Tail", "recovery-tail");
 }
 
-void PublishProgram(string project, params string[] files)
+void PublishCli() => Publish("Cli", "recovery", "libe_sqlite3.so");
+
+/// Compiles a project ahead of time and copies what is wanted of it to dist/.
+void Publish(string project, params string[] files)
 {
-    Must("dotnet", "publish", $"src/{project}", "-c", Configuration, "-f", "net9.0", "-v", "quiet", "--nologo", "-clp:NoSummary");
+    Must("dotnet", "publish", $"src/{project}", "-c", Configuration, "-r", Runtime, "-v", "quiet", "--nologo", "-clp:NoSummary");
     foreach (var file in files)
-        CopyFileToDirectory($"src/{project}/bin/{Configuration}/net9.0/{Runtime}/publish/{file}", "dist");
+        CopyFileToDirectory($"src/{project}/bin/{Configuration}/net10.0/{Runtime}/publish/{file}", "dist");
 }
 
 /// The native library and what it needs go into the package of the layer that calls it.
@@ -197,7 +199,7 @@ Task("demo").Does(() =>
 {
     Must("native/build.sh");
     Must("native/bundle.sh", "dist");
-    PublishProgram("Cli", "recovery", "libe_sqlite3.so");
+    PublishCli();
     Must("dist/recovery", "demo", "build/demo");
 });
 
@@ -288,7 +290,7 @@ Task("bench").Does(() =>
     if (Wants("remote-restore", "remote-memory") || Argument("only", "") == "remote")
     {
         Must("native/bundle.sh", "dist");
-        PublishProgram("Cli", "recovery", "libe_sqlite3.so");
+        PublishCli();
     }
     Must("bench/bin/" + Configuration + "/net10.0/bench", arguments.ToArray());
 });

@@ -19,15 +19,24 @@ public static class Recovery
     static readonly Lock gate = new();
 
     /// <summary>
-    /// Registers the VFS with the SQLite that SQLitePCLRaw and Microsoft.Data.Sqlite use (e_sqlite3). Calling it again changes the
-    /// options for databases opened later. <paramref name="makeDefault"/>: also use it for names without <c>vfs=</c>.
+    /// Registers the VFS with the SQLite that SQLitePCLRaw and Microsoft.Data.Sqlite use, whichever build its provider binds. Calling it again
+    /// changes the options for databases opened later. <paramref name="makeDefault"/>: also use it for names without <c>vfs=</c>.
     /// </summary>
-    public static void Register(RecoveryOptions? defaults = null, bool makeDefault = false) =>
-        RegisterWith(() => HostLibrary.Load("e_sqlite3"), defaults, makeDefault);
+    public static void Register(RecoveryOptions? defaults = null, bool makeDefault = false)
+    {
+        RegisterWith(HostLibrary.Load, defaults, makeDefault);
+        HostLibrary.RequireVfs("recovery");
+    }
 
     /// <summary>Registers the VFS with another SQLite, given as a loaded native library (<see cref="System.Runtime.InteropServices.NativeLibrary"/>).</summary>
     public static void Register(nint sqliteLibrary, RecoveryOptions? defaults = null, bool makeDefault = false) =>
         RegisterWith(() => sqliteLibrary, defaults, makeDefault);
+
+    /// <summary>With the SQLite of SQLitePCLRaw, unless the program has chosen one already.</summary>
+    static void RegisterIfNeeded()
+    {
+        if (!VfsEntryPoints.IsRegistered) Register();
+    }
 
     static void RegisterWith(Func<nint> library, RecoveryOptions? defaults, bool makeDefault)
     {
@@ -99,7 +108,7 @@ public static class Recovery
     /// </summary>
     public static void Import(string plainFile, string databasePath)
     {
-        Register();
+        RegisterIfNeeded();
         var (from, to) = (Path.GetFullPath(plainFile), Path.GetFullPath(databasePath));
         if (Stub.Read(from).Content != PathContent.PlainDatabase)
             throw new RecoveryException(RecoveryError.Invalid, $"{from} is not a plain SQLite database.");
@@ -123,7 +132,7 @@ public static class Recovery
     /// <summary>Writes a database as a plain SQLite file that any tool reads. Readers and writers go on meanwhile, in this process and others.</summary>
     public static void Export(string databasePath, string plainFile)
     {
-        Register();
+        RegisterIfNeeded();
         var (from, to) = (Path.GetFullPath(databasePath), Path.GetFullPath(plainFile));
         if (Stub.Read(from) is not { Content: PathContent.Stub, Store: { } store })
             throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {from}.");

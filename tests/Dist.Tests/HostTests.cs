@@ -29,6 +29,15 @@ public sealed class HostTests
     }
 
     [Fact]
+    public void The_extension_brings_no_binding_to_SQLite_and_none_to_RocksDB_but_its_own()
+    {
+        var extension = File.ReadAllText(Repository.Extension + ".so", System.Text.Encoding.Latin1);
+        Assert.Contains("RecoveryVfs", extension);
+        Assert.DoesNotContain("SQLitePCL", extension);
+        Assert.DoesNotContain("RocksDbSharp", extension);
+    }
+
+    [Fact]
     public void A_directory_copied_elsewhere_works_with_nothing_installed()
     {
         using var store = new StoreDirectory();

@@ -5,7 +5,7 @@ namespace RecoveryVfs.Dist.Tests;
 
 /// <summary>
 /// The SQLites that the extension is held to, each by name: Debian's 3.40.1 (the shell, Python and, in ./build.sh suite, SQLite's own tests) and the newest, which
-/// npm's better-sqlite3 brings. (e_sqlite3 3.35.5 is what Vfs.Tests run on.)
+/// npm's better-sqlite3 brings. (e_sqlite3 3.53.4 is what Vfs.Tests run on.)
 /// </summary>
 public sealed class SqliteVersionTests(ITestOutputHelper output)
 {

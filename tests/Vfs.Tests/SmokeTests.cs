@@ -3,12 +3,12 @@ namespace RecoveryVfs.Tests;
 public class SmokeTests(Xunit.Abstractions.ITestOutputHelper output)
 {
     [Fact]
-    public void These_tests_run_on_e_sqlite3_3_35_5()
+    public void These_tests_run_on_e_sqlite3_3_53_4()
     {
         using var store = new TestStore();
         var version = store.Open().Do("SELECT sqlite_version()");
         output.WriteLine(version);
-        Assert.Equal("3.35.5", version);
+        Assert.Equal("3.53.4", version);
     }
 
     [Theory]
