@@ -35,7 +35,7 @@ internal sealed class Connection : IDisposable
     }
 
     internal InvalidOperationException Failed(string what) =>
-        new($"{what}: {raw.sqlite3_errmsg(db).utf8_to_string()} [{Recovery.LastError}]");
+        new($"{what}: {raw.sqlite3_errmsg(db).utf8_to_string()} ({raw.sqlite3_extended_errcode(db)}) [{Recovery.LastError}]");
 
     public void Dispose() => db.Dispose();
 }

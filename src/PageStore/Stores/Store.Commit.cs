@@ -119,9 +119,11 @@ public sealed partial class Store
                 if (!ReferenceEquals(overlays[i].Database.Current, basis))
                     throw new InvalidOperationException($"The transaction on {overlays[i].Database.Name} does not lie on its newest version.");
             }
+            // Who waits for the disk all the same leaves the write to whoever syncs next.
+            var writeOut = !durable || !log.IsSyncing;
             commit.Lsn = overlays.Length == 1 && overlays[0].Encoded!.PartCount == 1
-                ? AppendSingle(overlays[0])
-                : AppendGroup(overlays);
+                ? AppendSingle(overlays[0], writeOut)
+                : AppendGroup(overlays, writeOut);
             for (var i = 0; i < overlays.Length; i++)
             {
                 var encoded = overlays[i].Encoded!;
@@ -157,13 +159,13 @@ public sealed partial class Store
         if (!ReferenceEquals(content, overlay)) overlay.ReleasePages();
     }
 
-    ulong AppendSingle(PageOverlay overlay)
+    ulong AppendSingle(PageOverlay overlay, bool writeOut)
     {
         byte[]? scratch = null;
-        return log.Append(RecordKind.PageCommit, overlay.Encoded!.Part(0, ref scratch), writeOut: true, reservation: overlay.Reservation);
+        return log.Append(RecordKind.PageCommit, overlay.Encoded!.Part(0, ref scratch), writeOut: writeOut, reservation: overlay.Reservation);
     }
 
-    ulong AppendGroup(ReadOnlySpan<PageOverlay> overlays)
+    ulong AppendGroup(ReadOnlySpan<PageOverlay> overlays, bool writeOut)
     {
         byte[]? scratch = null;
         long bytes = 0;
@@ -184,7 +186,7 @@ public sealed partial class Store
                 for (var part = 0; part < encoded.PartCount; part++)
                 {
                     var body = encoded.Part(part, ref scratch);
-                    if (i == overlays.Length - 1 && part == encoded.PartCount - 1) return group.Complete(RecordKind.PageCommit, body, writeOut: true);
+                    if (i == overlays.Length - 1 && part == encoded.PartCount - 1) return group.Complete(RecordKind.PageCommit, body, writeOut: writeOut);
                     group.Add(RecordKind.PageCommit, body);
                 }
             }
@@ -209,6 +211,7 @@ public sealed partial class Store
         }
         catch (RecoveryException e)
         {
+            if (durable && !log.TryGiveUp(lsn, e)) return;
             poison ??= e;
             throw;
         }

@@ -41,4 +41,16 @@ internal static partial class Posix
 
     [LibraryImport("libc", EntryPoint = "mkdir", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int MakeDirectory(string path, int mode);
+
+    /// <summary>What a sem_t takes: 32 bytes with glibc and with musl on 64 bits.</summary>
+    internal const int SemaphoreBytes = 32;
+
+    [LibraryImport("libc", EntryPoint = "sem_init")]
+    internal static partial int InitializeSemaphore(ref byte semaphore, int shared, uint value);
+
+    [LibraryImport("libc", EntryPoint = "sem_wait")]
+    internal static partial int WaitForSemaphore(ref byte semaphore);
+
+    [LibraryImport("libc", EntryPoint = "sem_post")]
+    internal static partial int PostSemaphore(ref byte semaphore);
 }

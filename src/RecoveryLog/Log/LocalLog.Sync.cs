@@ -24,32 +24,58 @@ public sealed partial class LocalLog
     }
 
     /// <summary>
-    /// Makes the records up to <paramref name="lsn"/> (or more) durable. Whoever comes first syncs for all whose records are written by then; the others
-    /// wait at the gate and mostly find their work done. One write and one fdatasync, no allocation and no thread switch when alone.
+    /// Makes the records up to <paramref name="lsn"/> (or more) durable, together with all that is in the log. Who comes while a sync is under way
+    /// stands in line for the next (<see cref="SyncLine"/>). One write and one fdatasync, no allocation and no thread switch when alone.
     /// </summary>
     /// <remarks>
-    /// A failed fdatasync is never repeated: the kernel may have dropped the pages it could not write. The log takes no more
-    /// records from then on, and what was not durable is wiped from the file, so that a commit that failed is not found by the next open.
+    /// A failed write leaves the records buffered, and the call can be repeated. A failed fdatasync is never repeated: the kernel may have dropped the
+    /// pages it could not write. The log takes no more records from then on, and what was not durable is wiped from the file, so that a commit that
+    /// failed is not found by the next open.
     /// </remarks>
     public void Sync(ulong lsn)
     {
         if (DurableLsn >= lsn)
             return;
-        WriteOut(lsn);
-        SyncWritten(lsn);
+        if (appendLock.IsHeldByCurrentThread)
+            throw new InvalidOperationException("This thread is appending a record group; complete or dispose it first.");
+        CheckAppended(lsn);
+        line.Reach(lsn);
     }
 
-    void SyncWritten(ulong unlessDurable)
+    /// <summary>
+    /// Whether a sync is under way, or about to begin. What is appended now and will be waited for needs no write of its own: it would wait for the
+    /// disk to be done with the block that both share.
+    /// </summary>
+    public bool IsSyncing => line.IsLed;
+
+    /// <summary>How many threads wait in <see cref="Sync"/>, besides the one that syncs.</summary>
+    public int WaitingForSync => line.Waiting;
+
+    /// <summary>The round of the line: nobody else writes or syncs for those who wait.</summary>
+    ulong SyncAll()
+    {
+        lock (appendLock)
+        {
+            ObjectDisposedException.ThrowIf(disposed, this);
+            if (Poison is { } cause)
+                throw Poisoned(RecoveryError.IoSync, cause);
+            Flush();
+        }
+        SyncWritten();
+        return DurableLsn;
+    }
+
+    void SyncWritten()
     {
         RecoveryException? failure = null;
         lock (syncGate)
         {
-            if (DurableLsn >= unlessDurable)
+            var (reached, end) = Written();
+            if (DurableLsn >= reached)
                 return;
             if (Poison is { } cause)
                 throw Poisoned(RecoveryError.IoSync, cause);
             ObjectDisposedException.ThrowIf(disposed, this);
-            var (reached, end) = Written();
             try
             {
                 SyncFile(file);
@@ -70,6 +96,27 @@ public sealed partial class LocalLog
     }
 
     /// <summary>
+    /// For whoever must say that a record failed, when <see cref="Sync"/> threw: it is not in the log then, and the log takes no more records. False when
+    /// somebody else's sync has made it durable after all.
+    /// </summary>
+    public bool TryGiveUp(ulong lsn, RecoveryException cause)
+    {
+        lock (appendLock)
+        {
+            lock (syncGate)
+            {
+                if (DurableLsn >= lsn)
+                    return false;
+                if (Poison is null)
+                    PoisonWith(cause);
+            }
+            // What was merely to be written, and is, stays.
+            Erase(WrittenLsn >= lsn ? durableEnd : Written().End);
+            return true;
+        }
+    }
+
+    /// <summary>
     /// Under the append lock: when much has been written that nobody waits for, has it synced on another thread, so that who does wait, or needs the next
     /// segment, waits for the rest only.
     /// </summary>
@@ -86,7 +133,7 @@ public sealed partial class LocalLog
     {
         try
         {
-            SyncWritten(ulong.MaxValue);
+            line.Reach(WrittenLsn);
         }
         catch (Exception e) when (e is RecoveryException or ObjectDisposedException)
         {
@@ -123,23 +170,27 @@ public sealed partial class LocalLog
     void EraseUndurable()
     {
         lock (appendLock)
+            Erase(durableEnd);
+    }
+
+    /// <summary>Under the append lock.</summary>
+    void Erase(long from)
+    {
+        try
         {
-            try
-            {
-                if (!disposed)
-                    file.WriteZeros(durableEnd, Math.Max(durableEnd, attemptedEnd));
-            }
-            catch (RecoveryException)
-            {
-                // The disk is failing; the error that the caller is about to get says so.
-            }
+            if (!disposed)
+                file.WriteZeros(from, Math.Max(from, attemptedEnd));
+        }
+        catch (RecoveryException)
+        {
+            // The disk is failing; the error that the caller is about to get says so.
         }
     }
 
     void CheckAppended(ulong lsn)
     {
-        if (lsn > lastLsn)
-            throw new ArgumentOutOfRangeException(nameof(lsn), lsn, $"The log in {directory} ends at LSN {lastLsn}.");
+        if (lsn > LastLsn)
+            throw new ArgumentOutOfRangeException(nameof(lsn), lsn, $"The log in {directory} ends at LSN {LastLsn}.");
     }
 
     /// <summary>Under the append lock: writes the whole buffer; on an error it stays as it is.</summary>

@@ -25,6 +25,7 @@ public sealed partial class LocalLog : IDisposable
     readonly LogOptions options;
     readonly Lock appendLock = new(), syncGate = new(), segmentsLock = new(), writtenLock = new();
     readonly EventQueue events;
+    readonly SyncLine line;
     readonly LsnWaiters durableWaiters = new(), writtenWaiters = new();
     readonly Func<ulong> readDurable, readWritten;
 
@@ -58,6 +59,7 @@ public sealed partial class LocalLog : IDisposable
         this.options = options;
         buffer = options.ReadOnly ? [] : GC.AllocateUninitializedArray<byte>(Math.Max(options.BufferBytes, 4096), pinned: true);
         events = new EventQueue(options.EventBytes);
+        line = new SyncLine(SyncAll);
         readDurable = () => DurableLsn;
         readWritten = () => WrittenLsn;
     }
