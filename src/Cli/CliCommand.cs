@@ -1,13 +1,14 @@
 using System.CommandLine;
-using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Objects;
 
 namespace RecoveryVfs.Cli;
 
 /// <summary>One command: what it takes, how it is explained, and what it does. Every error becomes one message and an exit code.</summary>
 internal abstract class CliCommand : Command
 {
-    readonly Option<bool> json = new("--json") { Description = "Print the result as JSON, and nothing else, to standard output." };
+    /// <summary>Also for errors: then they are JSON, too, on standard error.</summary>
+    internal const string Json = "--json";
+
+    readonly Option<bool> json = new(Json) { Description = "Print the result as JSON, and nothing else, to standard output; messages as JSON lines to standard error." };
 
     protected CliCommand(string name, string description) : base(name, description)
     {
@@ -38,30 +39,16 @@ internal abstract class CliCommand : Command
         {
             return await RunAsync(parsed, output, cancellation);
         }
-        catch (RecoveryException e)
-        {
-            output.Error(e.Message);
-            return ExitCode.Of(e.Error);
-        }
-        catch (ObjectStoreException e)
-        {
-            output.Error(e.ToRecoveryException().Message);
-            return ExitCode.Failure;
-        }
         catch (OperationCanceledException)
         {
-            output.Error("Stopped. What was begun was removed.");
-            return ExitCode.Failure;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            output.Error(e.Message);
+            output.Error(new Failure(ExitCode.Failure, "Stopped. What was begun was removed."));
             return ExitCode.Failure;
         }
         catch (Exception e)
         {
-            output.Error($"This is a bug in recovery; please report it: {e.GetType().Name}: {e.Message}");
-            return ExitCode.Failure;
+            var failure = Failure.Of(e, "recovery");
+            output.Error(failure);
+            return failure.Code;
         }
     }
 }

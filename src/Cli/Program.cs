@@ -30,8 +30,9 @@ internal static partial class Program
         var problems = Problems(parsed, arguments);
         if (problems.Count > 0)
         {
-            foreach (var error in problems) Console.Error.WriteLine($"recovery: {error}");
-            Console.Error.WriteLine($"See `{Help.NameOf(parsed.CommandResult.Command)} --help`.");
+            var output = new Output(arguments.Contains(CliCommand.Json), Console.Out, Console.Error);
+            foreach (var error in problems) output.Error(new Failure(ExitCode.Usage, error));
+            if (!arguments.Contains(CliCommand.Json)) output.Note($"See `{Help.NameOf(parsed.CommandResult.Command)} --help`.");
             return ExitCode.Usage;
         }
         return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = StopPatience });
@@ -40,17 +41,46 @@ internal static partial class Program
     /// <summary>What is wrong with the arguments, without the names of .NET's types.</summary>
     static List<string> Problems(ParseResult parsed, string[] arguments)
     {
-        var all = parsed.Errors.Select(e => NotParsed().Replace(e.Message, "'$1' cannot be the value of $2.")).ToList();
+        var all = parsed.Errors.Select(Explained).ToList();
+        var command = parsed.CommandResult.Command;
+        foreach (var word in parsed.UnmatchedTokens)
+        {
+            var at = all.IndexOf($"Unrecognized command or argument '{word}'.");
+            if (at < 0) continue;
+            all[at] = command is RootCommand
+                ? $"There is no command '{word}'.{Suggestions.For(word, Suggestions.Commands(command))}"
+                : word.StartsWith('-') ? UnknownOption(word, command)
+                : $"'{word}' is one argument too many.";
+        }
         // A word that is no command is reported twice.
         if (all.Count > 1) all.RemoveAll(m => m.StartsWith("Required command", StringComparison.Ordinal));
         // A mistyped option would pass as an argument; behind `--` anything may.
         var options = arguments.TakeWhile(a => a != "--").ToHashSet();
         all.AddRange(parsed.CommandResult.Children.OfType<ArgumentResult>().SelectMany(a => a.Tokens).Select(t => t.Value)
-            .Where(v => v.Length > 1 && v[0] == '-' && options.Contains(v)).Select(v => $"Unrecognized option '{v}'."));
+            .Where(v => v.Length > 1 && v[0] == '-' && options.Contains(v)).Select(v => UnknownOption(v, command)));
         return all;
     }
 
-    [GeneratedRegex("^Cannot parse argument '(.*)' (?:for \\w+ '([^']*)' )?as expected type .*$", RegexOptions.Singleline)]
+    static string UnknownOption(string word, Command command)
+    {
+        var name = word.Split('=')[0];
+        return $"There is no option '{name}' of {Help.NameOf(command)}.{Suggestions.For(name, Suggestions.Options(command))}";
+    }
+
+    /// <summary>The message without the names of .NET's types, and with what the option takes.</summary>
+    static string Explained(ParseError error)
+    {
+        if (NotParsed().Match(error.Message) is not { Success: true } match) return error.Message;
+        var of = error.SymbolResult switch
+        {
+            OptionResult option => $"{option.Option.Name}: it takes {option.Option.HelpName ?? "a value"}",
+            ArgumentResult argument => argument.Argument.Name,
+            _ => match.Groups[2].Value,
+        };
+        return $"'{match.Groups[1].Value}' cannot be the value of {of}.";
+    }
+
+    [GeneratedRegex("^Cannot parse argument '(.*?)' (?:for \\w+ '([^']*)' )?as expected type .*$", RegexOptions.Singleline)]
     private static partial Regex NotParsed();
 
     static RootCommand Root()

@@ -6,6 +6,7 @@ namespace RecoveryVfs.Cli;
 internal sealed class Progress : IDisposable
 {
     static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
+    const int UsualColumns = 80;
 
     readonly string what;
     readonly long totalBytes;
@@ -15,7 +16,8 @@ internal sealed class Progress : IDisposable
     long doneBytes;
     bool ended;
 
-    public Progress(string what, long totalBytes)
+    /// <summary>Shows what is done; without a total (0) only how long it has taken.</summary>
+    public Progress(string what, long totalBytes = 0)
     {
         (this.what, this.totalBytes) = (what, totalBytes);
         if (!Console.IsErrorRedirected) timer = new Timer(_ => Show(), null, Interval, Interval);
@@ -27,14 +29,28 @@ internal sealed class Progress : IDisposable
     void Show()
     {
         lock (gate)
+            // A line that wraps cannot be taken back.
+            if (!ended) Console.Error.Write($"\r{Printable.Fit(Line(what, Interlocked.Read(ref doneBytes), totalBytes, Stopwatch.GetElapsedTime(started)), Columns() - 1)}\e[K");
+    }
+
+    /// <summary>The most important first, so that a narrow terminal shows it.</summary>
+    internal static string Line(string what, long done, long total, TimeSpan taken)
+    {
+        if (total <= 0) return $"{what}  {Text.Duration(taken)}";
+        var rate = done / Math.Max(taken.TotalSeconds, 0.001);
+        var left = rate > 0 && done < total ? "  " + Text.Duration(TimeSpan.FromSeconds((total - done) / rate)) + " left" : "";
+        return $"{what} {Math.Min(100, done * 100 / total),3}%{left}  {Text.Bytes(done)} of {Text.Bytes(total)}  {Text.Bytes((long)rate)}/s";
+    }
+
+    static int Columns()
+    {
+        try
         {
-            if (ended) return;
-            var done = Interlocked.Read(ref doneBytes);
-            var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-            var rate = done / Math.Max(seconds, 0.001);
-            var left = rate > 0 && done < totalBytes ? ", " + Text.Duration(TimeSpan.FromSeconds((totalBytes - done) / rate)) + " left" : "";
-            var percent = totalBytes > 0 ? Math.Min(100, done * 100 / totalBytes) : 100;
-            Console.Error.Write($"\r{what} {percent,3}%  {Text.Bytes(done)} of {Text.Bytes(totalBytes)}  {Text.Bytes((long)rate)}/s{left}\e[K");
+            return Console.WindowWidth is var width and > 1 ? width : UsualColumns;
+        }
+        catch (IOException)
+        {
+            return UsualColumns;
         }
     }
 

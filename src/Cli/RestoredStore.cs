@@ -26,7 +26,8 @@ internal static class RestoredStore
     public static IReadOnlyList<RestoredDatabase> Verify(string directory, CancellationToken cancellation)
     {
         using var store = Store.OpenReplica(new StoreOptions { Directory = directory });
-        var problems = store.Verify(null, cancellation);
+        using var progress = new Progress("reading pages", store.Databases.Sum(d => d.Current.SizeBytes));
+        var problems = store.Verify(null, cancellation, progress.Add);
         if (problems.Count > 0)
             throw new RecoveryException(RecoveryError.Corrupt, $"What was restored does not verify: {string.Join("; ", problems)}. Restore an earlier state (--lsn, --timestamp).");
         var found = store.Databases.Select(d => new RestoredDatabase(

@@ -32,9 +32,18 @@ namespace RecoveryVfs.Cli;
 [JsonSerializable(typeof(StatusCommand.StoreReport), TypeInfoPropertyName = "StatusOfStore")]
 [JsonSerializable(typeof(StatusCommand.RemoteOnly), TypeInfoPropertyName = "StatusOfRemote")]
 [JsonSerializable(typeof(SyncCommand.Report), TypeInfoPropertyName = "Sync")]
+[JsonSerializable(typeof(Output.Said), TypeInfoPropertyName = "Said")]
 [JsonSerializable(typeof(VerifyCommand.Report), TypeInfoPropertyName = "Verify")]
 internal sealed partial class Results : JsonSerializerContext
 {
+    /// <summary>For messages: one line each, without what they don't have.</summary>
+    public static Results OneLine { get; } = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    });
+
     public static Results Json { get; } = new(new JsonSerializerOptions
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 
@@ -9,20 +10,28 @@ namespace RecoveryVfs.Cli;
 /// </summary>
 internal sealed class Staging : IDisposable
 {
+    // EWOULDBLOCK, as .NET hands it on.
+    const int HeldByOther = 11;
+
     readonly FileStream claim;
 
     /// <summary>Claims <c>PARENT/.NAME.restoring</c>.</summary>
     public Staging(string parent, string name)
     {
         Directory = System.IO.Path.Combine(parent, $".{name.TrimStart('.')}.restoring");
-        System.IO.Directory.CreateDirectory(parent);
         try
         {
+            System.IO.Directory.CreateDirectory(parent);
             claim = new FileStream(Directory + ".lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
-        catch (IOException e)
+        catch (IOException e) when ((e.HResult & 0xffff) == HeldByOther)
         {
             throw new RecoveryException(RecoveryError.Busy, $"Another restore is under way in {Directory}. Wait for it, or stop it.", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new RecoveryException(RecoveryError.IoWrite,
+                $"Nothing can be written in {parent}: {(e is UnauthorizedAccessException ? "permission denied" : Marshal.GetPInvokeErrorMessage(e.HResult & 0xffff))}. Choose another place, or mend that one.", e);
         }
         Clear();
         System.IO.Directory.CreateDirectory(Directory);

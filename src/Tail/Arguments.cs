@@ -1,4 +1,3 @@
-using System.Globalization;
 using RecoveryVfs.PageStore.Tails;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Objects;
@@ -73,17 +72,19 @@ sealed record Arguments
         return at < 0 ? (argument, null) : (argument[..at], argument[(at + 1)..]);
     }
 
+    /// <summary>A length of time; a number alone is seconds.</summary>
     static TimeSpan ParseInterval(string text)
     {
-        var (number, unit) = text.EndsWith("ms", StringComparison.Ordinal) ? (text[..^2], 0.001) : text.EndsWith('s') ? (text[..^1], 1) : (text, 1.0);
-        return double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value) && value > 0
-            ? TimeSpan.FromSeconds(value * unit)
-            : throw Wrong($"--interval cannot be '{text}': give seconds, as 0.5, or milliseconds, as 200ms.");
+        var isNumber = text.Length > 0 && text.All(c => char.IsAsciiDigit(c) || c == '.');
+        var interval = TimeText.ParseDuration(isNumber ? text + "s" : text);
+        return interval > TimeSpan.Zero ? interval : throw Wrong($"--interval cannot be '{text}': give seconds, as 0.5, or milliseconds, as 200ms.");
     }
 
     static RecoveryException Wrong(string what) => new(RecoveryError.Invalid, $"{what} See recovery-tail --help.");
 
-    public const string HelpText = """
+    public static string HelpText => Usage + "\n\n" + ExitCode.Explained + "\n\n" + Examples;
+
+    const string Usage = """
         recovery-tail URL                   show the commits of a remote as they arrive
         recovery-tail URL --into DIR        keep a copy in DIR that follows the remote
         recovery-tail URL --into DIR --promote
@@ -93,8 +94,9 @@ sealed record Arguments
         come from the usual AWS places (AWS_ACCESS_KEY_ID..., profiles, instance roles).
 
         Showing commits:
-          --from WHERE      start, now (default), an LSN, a time (2026-03-01T12:00:00Z), or a
-                            time ago (-15m; s, m, h, d)
+          --from WHERE      start, now (default), an LSN, or a time: 2026-03-01T12:00:00Z,
+                            '2026-03-01 12:00' or 14:03 (local), 'yesterday 14:00', -15m,
+                            '5 minutes ago'
           --database GLOB   only databases whose names match, as 'orders*.db'
           --once            stop at the end of the log instead of waiting for more
           --json            one JSON object a line: lsn, time, database, kind, pages, bytes, ...
@@ -113,11 +115,9 @@ sealed record Arguments
                             and serves what it had); signals go to it, and its exit code is ours
                             (or: -- PROGRAM ARGUMENTS...)
           --listen ADDRESS  answer GET /health, /ready and /metrics there, as 127.0.0.1:9090
+        """;
 
-        Exit codes: 0 done, or stopped by a signal; 1 failed; 2 wrong arguments; 3 nothing there
-        (no such remote or LSN); 4 damaged; 5 the remote cannot be reached; 6 another writer was
-        faster.
-
+    const string Examples = """
         Examples:
           recovery-tail s3://backups/shop
           recovery-tail s3://backups/shop --from -1h --once --json | jq .database

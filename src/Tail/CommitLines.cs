@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Tails;
+using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Tail;
 
@@ -55,16 +56,16 @@ sealed class CommitLines(Stream output, bool json, string databases, TimeProvide
 
     static string Text(TailedCommit commit, long lagMs)
     {
-        var when = commit.Time.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+        var when = TimeText.Show(commit.Time);
         var what = commit.Kind switch
         {
             TailedKind.Created => "created",
             TailedKind.Deleted => "deleted",
-            TailedKind.Renamed => $"renamed from {Plain(commit.EarlierName!)}",
+            TailedKind.Renamed => $"renamed from {Printable.Escape(commit.EarlierName!)}",
             TailedKind.Checkpoint => $"{commit.Pages.Count} pages, {commit.Bytes} bytes (checkpoint)",
             _ => $"{commit.Pages.Count} {(commit.Pages.Count == 1 ? "page" : "pages")}, {commit.Bytes} bytes",
         };
-        return string.Create(CultureInfo.InvariantCulture, $"{commit.Lsn,12}  {when}  {Plain(commit.Database)}  {what}  lag {LagText(lagMs)}");
+        return string.Create(CultureInfo.InvariantCulture, $"{commit.Lsn,12}  {when}  {Printable.Escape(commit.Database)}  {what}  lag {LagText(lagMs)}");
     }
 
     static string LagText(long ms) => ms switch
@@ -74,7 +75,4 @@ sealed class CommitLines(Stream output, bool json, string databases, TimeProvide
         < 36_000_000 => $"{ms / 60_000} min",
         _ => $"{ms / 3_600_000} h",
     };
-
-    /// <summary>A name never moves the cursor or breaks a line.</summary>
-    static string Plain(string name) => name.Any(char.IsControl) ? string.Concat(name.Select(c => char.IsControl(c) ? '?' : c)) : name;
 }

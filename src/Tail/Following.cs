@@ -23,7 +23,7 @@ static class Following
         {
             await CatchUpAsync(follower, stop);
             lines.WriteLine($"caught up at LSN {follower.State.Lsn} in {directory}");
-            return ExitCodes.Done;
+            return ExitCode.Ok;
         }
         var reporting = ReportAsync(follower, errors, stop);
         await follower.ReadableAsync(AnswerPatience, stop);
@@ -32,7 +32,7 @@ static class Following
             : $"caught up at LSN {follower.State.Lsn} in {directory}");
         if (arguments.Exec.Count > 0) return await Companion.RunAsync(arguments.Exec, stop);
         await reporting;
-        return ExitCodes.Done;
+        return ExitCode.Ok;
     }
 
     // A remote that does not answer for so long is taken to be away: what is there must do.
@@ -60,9 +60,9 @@ static class Following
         var promotion = await follower.PromoteAsync(stop);
         lines.WriteLine($"promoted at LSN {promotion.Lsn}, epoch {promotion.Epoch}: {directory} is the writer now");
         lines.WriteLine($"the old writer ({promotion.EarlierAuthor:x16}) had shipped up to LSN {promotion.Lsn}"
-            + (promotion.LastTime is { } time ? $", of {time:yyyy-MM-dd HH:mm:ss.fff'Z'}" : "")
+            + (promotion.LastTime is { } time ? $", of {TimeText.Show(time)}" : "")
             + "; what it committed later, without durability=remote, is in its own directory only (recovery salvage)");
-        return ExitCodes.Done;
+        return ExitCode.Ok;
     }
 
     /// <summary>Says on standard error when something goes wrong, and when it goes right again.</summary>

@@ -44,7 +44,7 @@ static partial class Program
             {
                 using var text = new StreamWriter(output, leaveOpen: true);
                 text.WriteLine(arguments.Help ? Arguments.HelpText : "recovery-tail " + typeof(Program).Assembly.GetName().Version!.ToString(3));
-                return ExitCodes.Done;
+                return ExitCode.Ok;
             }
             return arguments.Into is null
                 ? await ShowAsync(arguments, output, errors, stop)
@@ -52,22 +52,18 @@ static partial class Program
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            return ExitCodes.Done;
+            return ExitCode.Ok;
         }
         catch (IOException e) when (IsClosedPipe(e))
         {
             // Who read our lines has seen enough.
-            return ExitCodes.Done;
+            return ExitCode.Ok;
         }
-        catch (RecoveryException e)
+        catch (Exception e)
         {
-            errors.WriteLine($"recovery-tail: {e.Message}");
-            return ExitCodes.Of(e.Error);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            errors.WriteLine($"recovery-tail: {e.Message}");
-            return ExitCodes.Failed;
+            var failure = Failure.Of(e, "recovery-tail");
+            errors.WriteLine(args.Contains("--json") ? failure.ToJson() : "recovery-tail: " + Printable.Escape(failure.Message));
+            return failure.Code;
         }
     }
 
@@ -84,7 +80,7 @@ static partial class Program
         });
         var lines = new CommitLines(output, arguments.Json, arguments.Databases, TimeProvider.System);
         await foreach (var commit in tail.ReadAsync(stop)) lines.Write(commit);
-        return ExitCodes.Done;
+        return ExitCode.Ok;
     }
 
     const int ClosedPipe = 32;

@@ -81,7 +81,7 @@ public sealed class Lines : IDisposable
     [Theory]
     [InlineData(2)]
     [InlineData(2, "--nonsense", "file:///x")]
-    [InlineData(2, "file:///x", "--from", "yesterday")]
+    [InlineData(2, "file:///x", "--from", "someday")]
     [InlineData(2, "file:///x", "--promote")]
     [InlineData(3, "file:///no/such/remote", "--once")]
     [InlineData(0, "--help")]

@@ -60,9 +60,9 @@ internal sealed class GcCommand : CliCommand
 
     Retention RetentionOf(ParseResult parsed, Retention? known) => new()
     {
-        Keep = parsed.GetValue(keep) is { } text ? Text.ParseDuration(text) : known?.Keep ?? new Retention().Keep,
+        Keep = parsed.GetValue(keep) is { } text ? TimeText.ParseDuration(text) : known?.Keep ?? new Retention().Keep,
         KeepHints = parsed.GetValue(keepHints),
-        ReaderGrace = Text.ParseDuration(parsed.GetValue(grace)!),
+        ReaderGrace = TimeText.ParseDuration(parsed.GetValue(grace)!),
     };
 
     async Task<(string, CollectionPlan)> PlanAsync(ParseResult parsed, string? name, CancellationToken cancellation)

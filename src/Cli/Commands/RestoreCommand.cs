@@ -30,7 +30,7 @@ internal sealed class RestoreCommand : CliCommand
         directory = With(new Argument<string?>("DIR") { Description = "The directory for the databases; the store goes to DIR/.recovery.", Arity = ArgumentArity.ZeroOrOne });
         output = With(new Option<string?>("--output", "-o") { HelpName = "FILE", Description = "Write one database as a plain SQLite file instead of a store." });
         database = With(new Option<string?>("--database") { HelpName = "NAME", Description = "The database for -o (needed when the store has several)." });
-        timestamp = With(new Option<string?>("--timestamp") { HelpName = "TIME", Description = "The state at a time, as 2026-01-31T15:04:05Z." });
+        timestamp = With(new Option<string?>("--timestamp") { HelpName = "TIME", Description = "The state at a time: 2026-01-31T15:04:05Z, '2026-01-31 15:04' or 14:03 (local), 'yesterday 14:00', -5m, '5 minutes ago'." });
         lsn = With(new Option<ulong?>("--lsn") { HelpName = "N", Description = "The state after the commit with this LSN (see `recovery log --commits`)." });
         hints = With(new Option<ulong?>("--hints") { HelpName = "N", Description = "Start from these hints (see `recovery hints`; 0: from the beginning of the log), not from the newest that fit." });
         ifDbNotExists = With(new Option<bool>("--if-db-not-exists") { Description = "When the store (or FILE) is there already, do nothing and succeed." });
@@ -44,7 +44,9 @@ internal sealed class RestoreCommand : CliCommand
             nearest state that can be restored. The result appears whole, or not at all. A remote that cannot be read is an error, never an empty
             database.
 
-            --integrity-check: of a file, SQLite's own quick_check or integrity_check (default: full). Of a store, both quick and full read every page
+            --integrity-check: of a file, SQLite's own quick_check or integrity_check (default: full). Its pages are verified by checksum before, so the file is
+            written whatever SQLite says: what it finds is a warning and exit code 4; what it cannot check (a collation or function of the application) is a
+            warning only. Of a store, both quick and full read every page
             and compare with the checksums that its writer logged (default: none).
 
             A pin (`recovery snapshot --list`) keeps what is read from collection meanwhile, if the credentials allow to put one.
@@ -61,7 +63,14 @@ internal sealed class RestoreCommand : CliCommand
     }
 
     internal sealed record Report(string Remote, string? Store, string? File, ulong Lsn, DateTimeOffset? Time, ulong HintsLsn,
-        IReadOnlyList<string> Databases, long FetchedBytes, int Extents, int Segments, bool DryRun);
+        IReadOnlyList<string> Databases, long FetchedBytes, int Extents, int Segments, bool DryRun)
+    {
+        /// <summary>What SQLite says of a plain file: ok, damaged, unchecked, none.</summary>
+        public string? Integrity { get; init; }
+
+        /// <summary>What to know of it.</summary>
+        public string? Warning { get; init; }
+    }
 
     internal sealed record Skipped(string Reason, bool Restored = false);
 
@@ -86,12 +95,13 @@ internal sealed class RestoreCommand : CliCommand
         var report = file is null
             ? await ToStoreAsync(parsed, to, remote, plan, into!, cancellation)
             : await ToFileAsync(parsed, remote, plan, file, cancellation);
+        if (report.Warning is { } warning) to.Warning(warning);
         to.Result(report, Results.Json.Restore, r =>
         {
             to.Line($"Restored LSN {r.Lsn} ({Text.Time(r.Time!.Value)}) to {r.File ?? r.Store}");
-            to.Line($"{(r.File is null ? "Databases" : "Database")}: {(r.Databases.Count == 0 ? "none" : string.Join(", ", r.Databases))}; fetched {Text.Bytes(r.FetchedBytes)}");
+            to.Line($"{(r.File is null ? "Databases" : "Database")}: {Text.Some(r.Databases)}; fetched {Text.Bytes(r.FetchedBytes)}");
         });
-        return ExitCode.Ok;
+        return report.Integrity == "damaged" ? ExitCode.Damaged : ExitCode.Ok;
     }
 
     (string? From, string? Into) Places(ParseResult parsed)
@@ -115,7 +125,7 @@ internal sealed class RestoreCommand : CliCommand
 
     RestoreTarget Target(ParseResult parsed) =>
         parsed.GetValue(lsn) is { } l ? RestoreTarget.At(l)
-        : parsed.GetValue(timestamp) is { } t ? RestoreTarget.At(Text.ParseTime(t))
+        : parsed.GetValue(timestamp) is { } t ? RestoreTarget.At(TimeText.Parse(t))
         : RestoreTarget.Newest;
 
     static string? Exists(string? store, string? file) =>
@@ -148,7 +158,7 @@ internal sealed class RestoreCommand : CliCommand
             var from = plan.IsFromBeginning ? "the beginning of the log" : $"hints of LSN {r.HintsLsn} ({Text.Time(Text.FromMs(plan.Hints.Header.TimeMs))})";
             to.Line($"  from {from}; the remote ends at LSN {end.LastLsn.ToString(CultureInfo.InvariantCulture)}");
             to.Line($"  fetching {Text.Count(r.Extents, "extent")} and {Text.Count(r.Segments, "segment")}, {Text.Bytes(r.FetchedBytes)}");
-            if (!plan.IsFromBeginning) to.Line($"  databases at those hints: {(r.Databases.Count == 0 ? "none" : string.Join(", ", r.Databases))}");
+            if (!plan.IsFromBeginning) to.Line($"  databases at those hints: {Text.Some(r.Databases)}");
         });
         return ExitCode.Ok;
     }
@@ -181,20 +191,20 @@ internal sealed class RestoreCommand : CliCommand
         var result = await RestoredStore.RestoreAsync(plan, staging.Path("store"), parsed.GetValue(parallelism), cancellation);
         var name = Choose(parsed.GetValue(database), result.Databases, result.Lsn);
         PlainFile.CheckPlace(file, parsed.GetValue(force));
-        PlainFile.Export(staging, staging.Path("store"), name, file, parsed.GetValue(integrity) ?? IntegrityCheck.Full);
-        return Done(remote, plan, result, null, file, [name]);
+        var finding = PlainFile.Export(staging, staging.Path("store"), name, file, parsed.GetValue(integrity) ?? IntegrityCheck.Full);
+        return Done(remote, plan, result, null, file, [name]) with { Integrity = finding.Result, Warning = finding.Warning };
     }
 
     static string Choose(string? wanted, IReadOnlyList<string> there, ulong lsn)
     {
         if (wanted is not null)
             return there.Contains(wanted) ? wanted
-                : throw new RecoveryException(RecoveryError.NotFound, $"There is no database {wanted} at LSN {lsn}; there are: {string.Join(", ", there)}.");
+                : throw new RecoveryException(RecoveryError.NotFound, $"There is no database {wanted} at LSN {lsn}; there are: {Text.Some(there)}.");
         return there.Count switch
         {
             1 => there[0],
             0 => throw new RecoveryException(RecoveryError.NotFound, $"There is no database at LSN {lsn}."),
-            _ => throw new RecoveryException(RecoveryError.Invalid, $"Which database? Give --database with one of: {string.Join(", ", there)}."),
+            _ => throw new RecoveryException(RecoveryError.Invalid, $"Which database? Give --database with one of: {Text.Some(there)}."),
         };
     }
 

@@ -91,10 +91,11 @@ internal sealed class SalvageCommand : CliCommand
         var databases = RestoredStore.Verify(directory, cancellation).Select(d => d.Name).ToList();
         if (!databases.Contains(name))
             throw new RecoveryException(RecoveryError.NotFound, $"There is no database {name} in what was salvaged; there are: {string.Join(", ", databases)}.");
-        PlainFile.Export(staging, directory, name, file, IntegrityCheck.Full);
+        var finding = PlainFile.Export(staging, directory, name, file, IntegrityCheck.Full);
+        if (finding.Warning is { } warning) to.Warning(warning);
         to.Result(new Extracted(name, file, last, fork), Results.Json.SalvageExtracted, e =>
             to.Line($"Wrote {e.Database} as of LSN {e.Lsn} to {e.File}: the remote's LSN {e.SharedLsn}, and what was salvaged after it."));
-        return ExitCode.Ok;
+        return finding.IsDamaged ? ExitCode.Damaged : ExitCode.Ok;
     }
 
     /// <summary>

@@ -18,7 +18,7 @@ internal sealed class SnapshotCommand : CliCommand
     {
         arguments = With(new Argument<string[]>("NAME URL|DIR") { Description = "The snapshot's name (not with --list), and the remote or a store that has one (default: RECOVERY_REMOTE).", Arity = new ArgumentArity(0, 2) });
         lsn = With(new Option<ulong?>("--lsn") { HelpName = "N", Description = "The state to keep (default: the newest in the remote)." });
-        expires = With(new Option<string?>("--expires") { HelpName = "TIME", Description = "Until when: 7d, 12h, or a time (default: for good)." });
+        expires = With(new Option<string?>("--expires") { HelpName = "TIME", Description = "Until when: 7d, 12h, '3 weeks', or a time, as 'tomorrow 14:00' (default: for good)." });
         note = With(new Option<string?>("--note") { HelpName = "TEXT", Description = "What it is for." });
         list = With(new Option<bool>("--list") { Description = "List the snapshots, and whatever else is pinned." });
         remove = With(new Option<bool>("--remove") { Description = "Remove the snapshot NAME; collection may then take its state." });
@@ -88,7 +88,8 @@ internal sealed class SnapshotCommand : CliCommand
     {
         if (text is null) return null;
         var now = DateTimeOffset.UtcNow;
-        var end = text.Length > 0 && char.IsAsciiDigit(text[0]) && char.IsAsciiLetterLower(text[^1]) ? now + Text.ParseDuration(text) : Text.ParseTime(text);
+        // A length alone is one from now.
+        var end = TimeText.TryParseDuration(text) is { } length ? now + length : TimeText.Parse(text);
         return end > now ? end : throw new RecoveryException(RecoveryError.Invalid, $"--expires {text} is over already.");
     }
 }

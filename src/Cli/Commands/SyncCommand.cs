@@ -41,7 +41,7 @@ internal sealed class SyncCommand : CliCommand
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
         var directory = StoreDirectory.Find(parsed.GetValue(target)!);
-        var patience = parsed.GetValue(wait) ? Text.ParseDuration(parsed.GetValue(timeout)!) : TimeSpan.FromSeconds(5);
+        var patience = parsed.GetValue(wait) ? TimeText.ParseDuration(parsed.GetValue(timeout)!) : TimeSpan.FromSeconds(5);
         if (parsed.GetValue(remote) is null && RemoteAccess.Default is null) await UntilRemoteIsKnownAsync(directory, patience, cancellation);
         var url = directory.ChooseRemote(parsed.GetValue(remote));
         var report = await WaitForHolderAsync(parsed, directory, url, patience, cancellation) ?? await ShipAsync(parsed, directory, url, patience, cancellation);

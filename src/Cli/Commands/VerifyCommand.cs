@@ -28,14 +28,18 @@ internal sealed class VerifyCommand : CliCommand
         parallelism = With(new Option<int>("--parallelism") { HelpName = "N", Description = "Objects fetched at a time (default 8).", DefaultValueFactory = _ => 8 });
         About = """
             Restores the newest state into a temporary directory, reads every page back and compares with the checksums that the writer logged; then
-            fetches the extents of all older hints, and follows the log from there, or from its beginning, to its end. Needs as much disk as a restore.
+            fetches the extents of all older hints, and reads every segment of the log. Needs as much disk as a restore. What is damaged or missing is
+            named, all of it, and the exit code is 4; a gap that the writer left on purpose, and said so in the log, is no damage.
             The checksums printed are those of `PRAGMA recovery_verify` and `recovery databases` at the same LSN.
             """;
         Examples = ["recovery verify s3://bucket/app", "recovery verify file:///backup/app --sample"];
     }
 
-    internal sealed record Report(string Remote, bool Sampled, ulong Lsn, DateTimeOffset Time, int Hints, int Extents, long ExtentBytes, int Segments, long Records,
-        IReadOnlyList<RestoredDatabase>? Databases);
+    internal sealed record Report(string Result, string Remote, bool Sampled, ulong Lsn, DateTimeOffset? Time, int Hints, int Extents, long ExtentBytes, int Segments, long Records,
+        IReadOnlyList<RestoredDatabase>? Databases, IReadOnlyList<string> Problems, IReadOnlyList<LogHole> Missing, IReadOnlyList<LogHole> Gaps, IReadOnlyList<LogHole> Collected)
+    {
+        internal bool IsDamaged => Problems.Count > 0;
+    }
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -47,103 +51,29 @@ internal sealed class VerifyCommand : CliCommand
         Report report;
         try
         {
-            report = parsed.GetValue(sample)
-                ? await SampleAsync(remote, plan, directory, parsed.GetValue(parallelism), cancellation)
-                : await EverythingAsync(to, remote, plan, directory, parsed.GetValue(parallelism), cancellation);
+            var check = new RemoteCheck(remote, plan, directory, parsed.GetValue(parallelism));
+            report = parsed.GetValue(sample) ? await check.SampleAsync(SampledExtents, cancellation) : await check.EverythingAsync(cancellation);
         }
         finally
         {
             if (Directory.Exists(directory)) Directory.Delete(directory, recursive: true);
         }
-        to.Result(report, Results.Json.Verify, r =>
-        {
-            to.Line($"{(r.Sampled ? "A sample verifies" : "Everything verifies")}: LSN {r.Lsn} ({Text.Time(r.Time)}) can be restored from {r.Remote}");
-            to.Line($"Checked {Text.Count(r.Hints, "set")} of hints, {Text.Count(r.Extents, "extent")} ({Text.Bytes(r.ExtentBytes)}), {Text.Count(r.Segments, "segment")} with {Text.Count(r.Records, "record")}");
-            if (r.Databases is not null)
-                to.Table(["DATABASE", "SIZE>", "PAGE>", "LSN>", "CHECKSUM"], r.Databases.Select(d => new[]
-                {
-                    d.Name, Text.Bytes(d.SizeBytes), d.PageSize.ToString(CultureInfo.InvariantCulture), d.Lsn.ToString(CultureInfo.InvariantCulture), d.Checksum,
-                }));
-        });
-        return ExitCode.Ok;
+        foreach (var problem in report.Problems) to.Error(new Failure(ExitCode.Damaged, problem));
+        to.Result(report, Results.Json.Verify, r => Show(to, r));
+        return report.IsDamaged ? ExitCode.Damaged : ExitCode.Ok;
     }
 
-    static async Task<Report> SampleAsync(RemoteAccess remote, RestorePlan plan, string directory, int parallelism, CancellationToken cancellation)
+    static void Show(Output to, Report r)
     {
-        var chosen = plan.Extents.ToArray();
-        Random.Shared.Shuffle(chosen);
-        chosen = chosen[..Math.Min(SampledExtents, chosen.Length)];
-        var bytes = await FetchAsync(remote, chosen, directory, parallelism, cancellation);
-        var records = 0L;
-        using var progress = new Progress("reading the log", plan.Segments.Sum(s => s.SizeBytes));
-        var (lsn, timeMs) = await plan.ReplayAsync((in Record _) => records++, progress.Add, cancellation);
-        return new Report(remote.Url, true, lsn, Text.FromMs(timeMs), 1, chosen.Length, bytes, plan.Segments.Count, records, null);
-    }
-
-    static async Task<Report> EverythingAsync(Output to, RemoteAccess remote, RestorePlan plan, string directory, int parallelism, CancellationToken cancellation)
-    {
-        var result = await RestoredStore.RestoreAsync(plan, Path.Combine(directory, "store"), parallelism, cancellation);
-        var databases = RestoredStore.Verify(Path.Combine(directory, "store"), cancellation);
-        Directory.Delete(Path.Combine(directory, "store"), recursive: true);
-        var known = plan.Extents.Select(e => e.Name).ToHashSet();
-        var others = new Dictionary<string, Extent>();
-        var (oldest, hints, records) = (plan, 0, 0L);
-        var pins = (await Pin.ListAsync(remote.Context, cancellation)).Values.Where(p => !p.Onward).Select(p => p.Lsn).ToList();
-        var newer = ulong.MaxValue;
-        foreach (var (lsn, _) in await remote.ListHintsAsync(cancellation))
-        {
-            // A fenced writer may have left newer ones, which never counted: the plan passed them over.
-            if (lsn > plan.Hints.Header.Lsn) continue;
-            hints++;
-            var each = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, lsn, cancellation);
-            foreach (var extent in each.Extents)
-                if (!known.Contains(extent.Name)) others[extent.Name] = extent;
-            // Of hints that a pin keeps, the log may have been collected beyond the pinned state: that state is what is promised.
-            var pinned = pins.Where(p => lsn <= p && p < newer).ToList();
-            foreach (var pin in pinned)
+        to.Line(r.IsDamaged ? $"{r.Remote} is DAMAGED: {Text.Count(r.Problems.Count, "problem")}, see above"
+            : $"{(r.Sampled ? "A sample verifies" : "Everything verifies")}: LSN {r.Lsn} ({Text.Time(r.Time!.Value)}) can be restored from {r.Remote}");
+        to.Line($"Checked {Text.Count(r.Hints, "set")} of hints, {Text.Count(r.Extents, "extent")} ({Text.Bytes(r.ExtentBytes)}), {Text.Count(r.Segments, "segment")} with {Text.Count(r.Records, "record")}");
+        foreach (var hole in r.Gaps) to.Line($"LSNs {hole.FirstLsn} to {hole.LastLsn} cannot be restored: {hole.Why}");
+        foreach (var hole in r.Collected) to.Line($"LSNs {hole.FirstLsn} to {hole.LastLsn} are not there any more: {hole.Why}");
+        if (r.Databases is not null)
+            to.Table(["DATABASE", "SIZE>", "PAGE>", "LSN>", "CHECKSUM"], r.Databases.Select(d => new[]
             {
-                var state = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.At(pin), lsn, cancellation);
-                await state.ReplayAsync((in Record _) => records++, null, cancellation);
-            }
-            if (pinned.Count == 0) oldest = each;
-            newer = lsn;
-        }
-        try
-        {
-            oldest = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, 0, cancellation);
-        }
-        catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)
-        {
-            // The log's beginning was collected.
-        }
-        var bytes = await FetchAsync(remote, [.. others.Values], directory, parallelism, cancellation);
-        using (var progress = new Progress("reading the log", oldest.Segments.Sum(s => s.SizeBytes)))
-        {
-            try
-            {
-                await oldest.ReplayAsync((in Record _) => records++, progress.Add, cancellation);
-            }
-            catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)
-            {
-                // A gap that was left on purpose is no damage.
-                to.Note(e.Message);
-            }
-        }
-        return new Report(remote.Url, false, result.Lsn, Text.FromMs(result.UnixTimeMs), hints, known.Count + others.Count,
-            bytes + plan.Extents.Sum(e => e.SizeBytes), oldest.Segments.Count, records, databases);
-    }
-
-    static async Task<long> FetchAsync(RemoteAccess remote, Extent[] extents, string directory, int parallelism, CancellationToken cancellation)
-    {
-        Directory.CreateDirectory(directory);
-        using var progress = new Progress("checking extents", extents.Sum(e => e.SizeBytes));
-        var fetcher = new Extents(remote.Context);
-        await Parallel.ForEachAsync(extents, new ParallelOptions { MaxDegreeOfParallelism = parallelism, CancellationToken = cancellation }, async (extent, token) =>
-        {
-            var path = Path.Combine(directory, $"{extent.Fnode:x16}-{extent.Epoch:x16}-{extent.Hash.Prefix:x16}");
-            await fetcher.FetchAsync(extent, path, progress.Add, token);
-            File.Delete(path);
-        });
-        return extents.Sum(e => e.SizeBytes);
+                d.Name, Text.Bytes(d.SizeBytes), d.PageSize.ToString(CultureInfo.InvariantCulture), d.Lsn.ToString(CultureInfo.InvariantCulture), d.Checksum,
+            }));
     }
 }

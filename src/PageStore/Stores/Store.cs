@@ -97,7 +97,7 @@ public sealed partial class Store : IDisposable
     }
 
     /// <summary>The checksum of a pinned version, from all its pages.</summary>
-    internal ulong ChecksumOf(Database database, DatabaseVersion pinned, CancellationToken cancellation)
+    internal ulong ChecksumOf(Database database, DatabaseVersion pinned, CancellationToken cancellation, Action<long>? progressed = null)
     {
         var bytes = new byte[Math.Max(512, pinned.PageSize)].AsSpan(0, pinned.PageSize);
         var checksum = 0UL;
@@ -106,6 +106,7 @@ public sealed partial class Store : IDisposable
             cancellation.ThrowIfCancellationRequested();
             bytes[database.Read(pinned, (page - 1L) * pinned.PageSize, bytes)..].Clear();
             checksum ^= PageCommitFormat.HashOf(page, bytes);
+            progressed?.Invoke(bytes.Length);
         }
         return checksum;
     }
@@ -166,7 +167,7 @@ public sealed partial class Store : IDisposable
     }
 
     /// <summary>Reads every page of a database, or of all, and checks the checksums; returns one line a problem.</summary>
-    public IReadOnlyList<string> Verify(Database? database, CancellationToken cancellation)
+    public IReadOnlyList<string> Verify(Database? database, CancellationToken cancellation, Action<long>? progressed = null)
     {
         var problems = new List<string>();
         foreach (var each in database is null ? Databases : [database])
@@ -174,7 +175,7 @@ public sealed partial class Store : IDisposable
             var version = each.Pin();
             try
             {
-                var actual = ChecksumOf(each, version, cancellation);
+                var actual = ChecksumOf(each, version, cancellation, progressed);
                 if (actual != version.Checksum)
                     problems.Add($"{each.Name}: checksum {actual:x16} at LSN {version.Lsn}, should be {version.Checksum:x16}");
             }

@@ -28,8 +28,7 @@ public readonly record struct TailStart
     public DateTimeOffset? Time { get; private init; }
 
     /// <summary>
-    /// Reads <c>start</c>, <c>now</c>, an LSN, a time (<c>2026-03-01T12:00:00Z</c>; UTC unless it says otherwise), or a time ago
-    /// (<c>-15m</c>; s, m, h, d).
+    /// Reads <c>start</c>, <c>now</c>, an LSN, or a time as <see cref="TimeText.Parse"/> reads it.
     /// </summary>
     public static TailStart Parse(string text, TimeProvider? time = null)
     {
@@ -39,14 +38,13 @@ public readonly record struct TailStart
             case "now": return Now;
         }
         if (ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var lsn)) return At(lsn);
-        if (text.StartsWith('-') && text.Length > 2
-            && double.TryParse(text.AsSpan(1, text.Length - 2), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var ago)
-            && SecondsOf(text[^1]) is { } unit)
-            return At((time ?? TimeProvider.System).GetUtcNow() - TimeSpan.FromSeconds(ago * unit));
-        if (DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var at)) return At(at);
-        throw new RecoveryException(RecoveryError.Invalid,
-            $"'{text}' is no place in a log: give start, now, an LSN, a time as 2026-03-01T12:00:00Z, or a time ago as -15m.");
+        try
+        {
+            return At(TimeText.Parse(text, time));
+        }
+        catch (RecoveryException e) when (e.Error == RecoveryError.Invalid)
+        {
+            throw new RecoveryException(RecoveryError.Invalid, $"'{text}' is no place in a log: give start, now, an LSN, or a time. {e.Message}", e);
+        }
     }
-
-    static double? SecondsOf(char unit) => unit switch { 's' => 1, 'm' => 60, 'h' => 3600, 'd' => 86400, _ => null };
 }

@@ -198,7 +198,7 @@ public sealed class CollectionPlan
     }
 
     /// <summary>More than a segment with only EpochBegan in it takes: larger ones need no look.</summary>
-    const int TakeOverBytesMax = 512;
+    internal const int TakeOverBytesMax = 512;
 
     void KeepAll(IEnumerable<ObjectInfo> objects, string why)
     {

@@ -106,6 +106,10 @@ public static class RemotePlaces
     /// <summary>A reader that starts in the middle has nothing before its first segment to compare with but what that says itself.</summary>
     static RemoteLogEnd Before(in RemoteSegmentHeader header) => new(header.FirstLsn, header.Previous, header.Epoch, header.Author, 0);
 
+    /// <summary>The place of a segment by its name; null when it is not there.</summary>
+    internal static async ValueTask<RemoteLogEnd?> PlaceOfSegmentAsync(RemoteContext context, string name, CancellationToken cancellation) =>
+        await HeaderAsync(context, name, cancellation) is { } header ? Before(header) : null;
+
     static ValueTask<RemoteSegmentHeader?> HeaderAsync(RemoteContext context, string name, CancellationToken cancellation) =>
         context.RetryAsync<RemoteSegmentHeader?>(async token =>
         {

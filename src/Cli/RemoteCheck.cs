@@ -1,0 +1,120 @@
+using RecoveryVfs.Cli.Commands;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.RecoveryLog.Remote.Write;
+
+namespace RecoveryVfs.Cli;
+
+/// <summary>What `recovery verify` does: restores, fetches and reads, and names every problem instead of stopping at the first.</summary>
+internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string directory, int parallelism)
+{
+    readonly List<string> problems = [];
+
+    /// <summary>The newest hints, the log after them, and a random few of their extents.</summary>
+    public async Task<VerifyCommand.Report> SampleAsync(int most, CancellationToken cancellation)
+    {
+        var chosen = plan.Extents.ToArray();
+        Random.Shared.Shuffle(chosen);
+        chosen = chosen[..Math.Min(most, chosen.Length)];
+        await FetchAsync(chosen, cancellation);
+        var (records, reached) = (0L, (Lsn: plan.Hints.Header.Lsn, TimeMs: plan.Hints.Header.TimeMs));
+        using (var progress = new Progress("reading the log", plan.Segments.Sum(s => s.SizeBytes)))
+            await TryAsync(async () => reached = await plan.ReplayAsync((in Record _) => records++, progress.Add, cancellation));
+        return new VerifyCommand.Report(Result, remote.Url, true, reached.Lsn, Text.FromMs(reached.TimeMs), 1, chosen.Length, chosen.Sum(e => e.SizeBytes),
+            plan.Segments.Count, records, null, problems, [], [], []);
+    }
+
+    /// <summary>Everything there is.</summary>
+    public async Task<VerifyCommand.Report> EverythingAsync(CancellationToken cancellation)
+    {
+        (ulong Lsn, DateTimeOffset? Time, IReadOnlyList<RestoredDatabase>? Databases) newest = (plan.LastLsn, null, null);
+        await TryAsync(async () => newest = await RestoreAsync(cancellation));
+        var hints = await OlderHintsAsync(cancellation);
+        var known = plan.Extents.Select(e => e.Name).ToHashSet();
+        var others = hints.Plans.SelectMany(p => p.Extents).Where(e => !known.Contains(e.Name)).DistinctBy(e => e.Name).ToArray();
+        await FetchAsync(others, cancellation);
+        var log = new LogCheck(remote.Context, plan.Store, hints.Needed, hints.Pinned);
+        var segments = await LogCheck.ListAsync(remote.Context, cancellation);
+        using (var progress = new Progress("reading the log", segments.Sum(s => s.SizeBytes)))
+            await log.RunAsync(segments, progress.Add, cancellation);
+        foreach (var problem in log.Problems) Add(problem.Message);
+        return new VerifyCommand.Report(Result, remote.Url, false, newest.Lsn, newest.Time, hints.Plans.Count, known.Count + others.Length,
+            others.Sum(e => e.SizeBytes) + plan.Extents.Sum(e => e.SizeBytes), log.Segments, log.Records, newest.Databases, problems, log.Missing, log.Gaps, log.Collected);
+    }
+
+    string Result => problems.Count == 0 ? "ok" : "damaged";
+
+    async Task<(ulong, DateTimeOffset?, IReadOnlyList<RestoredDatabase>?)> RestoreAsync(CancellationToken cancellation)
+    {
+        var store = Path.Combine(directory, "store");
+        var result = await RestoredStore.RestoreAsync(plan, store, parallelism, cancellation);
+        var databases = RestoredStore.Verify(store, cancellation);
+        Directory.Delete(store, recursive: true);
+        return (result.Lsn, Text.FromMs(result.UnixTimeMs), databases);
+    }
+
+    sealed record KnownHints(List<RestorePlan> Plans, List<NeededLog> Needed, List<NeededLog> Pinned);
+
+    /// <summary>All hints, and which part of the log each promises: from there on, or, of those that only a pin keeps, up to the pinned state.</summary>
+    async Task<KnownHints> OlderHintsAsync(CancellationToken cancellation)
+    {
+        var found = new KnownHints([], [new NeededLog(plan.Hints.Header.Start.NextLsn, ulong.MaxValue)], []);
+        var pins = (await Pin.ListAsync(remote.Context, cancellation)).Values.ToList();
+        var newer = ulong.MaxValue;
+        foreach (var (lsn, _) in await remote.ListHintsAsync(cancellation))
+        {
+            // A fenced writer may have left newer ones, which never counted: the plan passed them over.
+            if (lsn > plan.Hints.Header.Lsn) continue;
+            await TryAsync(async () =>
+            {
+                var each = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, lsn, cancellation);
+                found.Plans.Add(each);
+                var from = each.Hints.Header.Start.NextLsn;
+                var pinned = pins.Where(p => lsn <= p.Lsn && p.Lsn < newer).ToList();
+                found.Pinned.AddRange(pinned.Select(p => new NeededLog(from, p.Onward ? ulong.MaxValue : p.Lsn)));
+                if (pinned.All(p => p.Onward)) found.Needed.Add(new NeededLog(from, ulong.MaxValue));
+            });
+            newer = lsn;
+        }
+        return found;
+    }
+
+    async Task FetchAsync(Extent[] extents, CancellationToken cancellation)
+    {
+        Directory.CreateDirectory(directory);
+        using var progress = new Progress("checking extents", extents.Sum(e => e.SizeBytes));
+        var fetcher = new Extents(remote.Context);
+        await Parallel.ForEachAsync(extents, new ParallelOptions { MaxDegreeOfParallelism = parallelism, CancellationToken = cancellation }, (extent, token) => new ValueTask(TryAsync(async () =>
+        {
+            var path = Path.Combine(directory, $"{extent.Fnode:x16}-{extent.Epoch:x16}-{extent.Hash.Prefix:x16}");
+            await fetcher.FetchAsync(extent, path, progress.Add, token);
+            File.Delete(path);
+        })));
+    }
+
+    async Task TryAsync(Func<Task> step)
+    {
+        try
+        {
+            await step();
+        }
+        catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.TooNew or RecoveryError.NotFound)
+        {
+            Add(e.Message);
+        }
+    }
+
+    /// <summary>One object is one problem, however many steps stumble over it.</summary>
+    void Add(string problem)
+    {
+        lock (problems)
+            if (problems.All(p => ObjectIn(p) is not { } name || name != ObjectIn(problem))) problems.Add(problem);
+    }
+
+    static string? ObjectIn(string problem) =>
+        problem.Split(' ', '.', ',', ':').FirstOrDefault(w => w.StartsWith("log/", StringComparison.Ordinal) || w.StartsWith("extents/", StringComparison.Ordinal) || w.StartsWith("hints/", StringComparison.Ordinal));
+}

@@ -1,0 +1,76 @@
+using System.Text.Json;
+
+namespace RecoveryVfs.Cli.Tests;
+
+/// <summary>What a mistake on the command line gets for an answer.</summary>
+public sealed class MistakeTests(Shipped shipped) : IClassFixture<Shipped>
+{
+    [Theory]
+    [InlineData("Did you mean 'restore'?", "restor")]
+    [InlineData("Did you mean 'status'?", "stauts")]
+    [InlineData("Did you mean 'databases'?", "data")]
+    [InlineData("Did you mean '--timestamp'?", "restore", "--timestmap", "now")]
+    [InlineData("Did you mean '--lsn'?", "restore", "file:///tmp/x", "/tmp/y", "--lns=5")]
+    [InlineData("Did you mean '--sample'?", "verify", "--smaple")]
+    [InlineData("'abc' cannot be the value of --last: it takes N.", "log", "-n", "abc")]
+    [InlineData("'abc' cannot be the value of --lsn: it takes N.", "restore", "file:///tmp/x", "/tmp/y", "--lsn", "abc")]
+    [InlineData("'d' is one argument too many.", "restore", "a", "b", "d")]
+    public void A_wrong_word_is_named_with_what_was_meant(string said, params string[] arguments)
+    {
+        var outcome = Recover.Run(arguments).MustEndWith(2);
+        Assert.Contains(said, outcome.Errors);
+        Assert.Empty(outcome.Output);
+    }
+
+    [Fact]
+    public void Nothing_is_suggested_that_is_not_near() => Assert.DoesNotContain("Did you mean", Recover.Run("xyzzyplugh").MustEndWith(2).Errors);
+
+    [Theory]
+    [InlineData(2, "usage", "log", "-n", "abc")]
+    [InlineData(2, "usage", "restore", "file:///tmp/x", "/tmp/y", "--timestamp", "soon")]
+    [InlineData(3, "not-found", "status", "/no/such/place")]
+    [InlineData(3, "not-found", "verify", "file:///no/such/remote")]
+    public void With_json_an_error_is_json(int code, string kind, params string[] arguments)
+    {
+        var outcome = Recover.Run([.. arguments, "--json"]).MustEndWith(code);
+        var error = JsonDocument.Parse(outcome.Errors.Split('\n')[0]).RootElement.GetProperty("error");
+        Assert.Equal((kind, code), (error.GetProperty("kind").GetString(), error.GetProperty("exit_code").GetInt32()));
+        Assert.NotEmpty(error.GetProperty("message").GetString()!);
+        Assert.Empty(outcome.Output);
+    }
+
+    [Fact]
+    public void Names_from_elsewhere_do_not_reach_the_terminal_as_they_are()
+    {
+        var place = shipped.Place("odd\e[31m");
+        var said = Recover.Run("status", place).MustEndWith(3).Errors;
+        Assert.DoesNotContain('\e', said);
+        Assert.Contains(@"\u{1b}[31m", said);
+    }
+
+    [Fact]
+    public void A_file_that_cannot_be_written_or_read_is_named_without_dotnets_words()
+    {
+        var said = Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", "/proc/m").MustEndWith(1).Errors + Recover.Run("restore", shipped.Remote, "/proc/m").Errors;
+        Assert.DoesNotContain("Could not", said);
+        Assert.Contains("/proc", said);
+    }
+
+    [Fact]
+    public void Wide_characters_stand_in_columns()
+    {
+        var lines = new StringWriter();
+        new Output(false, lines, TextWriter.Null).Table(["NAME", "N>"], [["日本語.db", "1"], ["é́.db", "22"], ["plain.db", "3"]]);
+        Assert.Equal(["NAME        N", "日本語.db   1", "é́.db       22", "plain.db    3"], lines.ToString().TrimEnd().Split('\n'));
+    }
+
+    [Theory]
+    [InlineData(40)]
+    [InlineData(20)]
+    public void Progress_fits_a_narrow_terminal_and_shows_what_matters_first(int columns)
+    {
+        var line = Programs.Printable.Fit(Progress.Line("restoring", 300L << 20, 1L << 30, TimeSpan.FromSeconds(10)), columns - 1);
+        Assert.True(line.Length < columns);
+        Assert.StartsWith("restoring  29%", line);
+    }
+}
