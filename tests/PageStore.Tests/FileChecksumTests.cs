@@ -1,3 +1,4 @@
+using RecoveryVfs.PageStore.Interop;
 using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.RecoveryLog.Records;
 

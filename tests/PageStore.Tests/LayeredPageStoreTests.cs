@@ -1,3 +1,4 @@
+using RecoveryVfs.PageStore.Views;
 using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Rocks;
 using static RecoveryVfs.PageStore.Tests.PageStoreTestExtensions;

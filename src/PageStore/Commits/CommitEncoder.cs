@@ -3,7 +3,6 @@ using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Numerics;
 using RecoveryVfs.PageStore.Reading;
-using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Commits;
@@ -22,12 +21,12 @@ internal static class CommitEncoder
     [ThreadStatic] static byte[]? newPage;
     [ThreadStatic] static PageCommitWriter? partWriter;
 
-    public static EncodedCommit Encode(Store store, PageOverlay overlay)
+    public static EncodedCommit Encode(PageCache cache, PageOverlay overlay)
     {
         var changes = overlay.Changes;
         var (pageSize, isWal) = HeaderOf(overlay);
         var content = pageSize == overlay.PageSize ? overlay : overlay.Rebased(pageSize);
-        var encoded = new EncodedCommit(store, content, changes);
+        var encoded = new EncodedCommit(content, changes);
         try
         {
             FillCutPages(content);
@@ -35,7 +34,7 @@ internal static class CommitEncoder
             encoded.PageSize = content.PageSize;
             encoded.IsWal = isWal;
             encoded.Checksum = content.IsRebase ? 0 : overlay.Basis.Checksum;
-            EncodePages(store, content, encoded);
+            EncodePages(cache, content, encoded);
             return encoded;
         }
         catch
@@ -73,7 +72,7 @@ internal static class CommitEncoder
             if (!content.Holds(page)) content.Write((page - 1L) * pageSize, (zeros ??= new byte[pageSize]).AsSpan(0, (int)Math.Min(pageSize, content.SizeBytes - (page - 1L) * pageSize)));
     }
 
-    static void EncodePages(Store store, PageOverlay content, EncodedCommit encoded)
+    static void EncodePages(PageCache cache, PageOverlay content, EncodedCommit encoded)
     {
         var basis = content.Basis;
         var basisPages = content.IsRebase ? 0 : basis.PageCount;
@@ -82,7 +81,6 @@ internal static class CommitEncoder
         var before = (oldPage ??= new byte[65536]).AsSpan(0, pageSize);
         var scratch = (newPage ??= new byte[65536]).AsSpan(0, pageSize);
         var checksum = encoded.Checksum;
-        var cache = store.Cache;
         content.Changed.Clear();
         var sorted = ArrayPool<uint>.Shared.Rent(Math.Max(1, content.Pages.Count));
         try

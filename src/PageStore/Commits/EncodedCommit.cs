@@ -1,5 +1,5 @@
 using System.Buffers;
-using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Pages;
 
 namespace RecoveryVfs.PageStore.Commits;
 
@@ -11,15 +11,13 @@ internal sealed class EncodedCommit : IDisposable
 {
     const int MemoryBytesMax = 4 << 20;
 
-    readonly Store store;
     // In a pooled buffer, or where in the spill file.
     readonly List<(byte[]? Buffer, long Offset, int Length)> parts = [];
     SpillFile? spill;
     long inMemory;
 
-    public EncodedCommit(Store store, PageOverlay content, int changes)
+    public EncodedCommit(PageOverlay content, int changes)
     {
-        this.store = store;
         Content = content;
         Changes = changes;
     }
@@ -51,7 +49,7 @@ internal sealed class EncodedCommit : IDisposable
             parts.Add((buffer, 0, length));
             return;
         }
-        spill ??= new SpillFile(store.SpillDirectory);
+        spill ??= new SpillFile(Content.SpillDirectory);
         parts.Add((null, spill.Append(buffer.AsSpan(0, length)), length));
         ArrayPool<byte>.Shared.Return(buffer);
     }

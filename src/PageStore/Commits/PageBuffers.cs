@@ -4,10 +4,11 @@ using RecoveryVfs.PageStore.Interop;
 namespace RecoveryVfs.PageStore.Commits;
 
 /// <summary>
-/// Native memory for the pages of transactions, reused by size. Counts what is in use, so that overlays know when to spill.
+/// Native memory for the pages of transactions, reused by size. Counts what is in use, so that overlays know when to
+/// spill, and names the directory that they spill to.
 /// Thread-safe.
 /// </summary>
-internal sealed unsafe class PageBuffers(long budgetBytes) : IDisposable
+internal sealed unsafe class PageBuffers(long budgetBytes, string spillDirectory) : IDisposable
 {
     // Two checkpoints of 1,000 pages: one is written while the one before is being brought into the page store.
     const long MaxKeptBytes = 8 << 20;
@@ -19,6 +20,9 @@ internal sealed unsafe class PageBuffers(long budgetBytes) : IDisposable
 
     /// <summary>What open transactions may hold in memory together before they spill.</summary>
     public long BudgetBytes => budgetBytes;
+
+    /// <summary>Where scratch files go that hold what memory does not.</summary>
+    public string SpillDirectory => spillDirectory;
 
     /// <summary>What is handed out now.</summary>
     public long UsedBytes => Volatile.Read(ref usedBytes);

@@ -1,5 +1,5 @@
+using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Reading;
-using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
@@ -13,7 +13,6 @@ namespace RecoveryVfs.PageStore.Commits;
 /// </summary>
 public sealed unsafe class PageOverlay : IDisposable
 {
-    readonly Store store;
     readonly PageBuffers buffers;
     // Where a page's bytes are: a pointer (positive), or the complement of an offset in the spill file.
     readonly Dictionary<uint, long> pages = [];
@@ -23,10 +22,9 @@ public sealed unsafe class PageOverlay : IDisposable
     long basisLimit;
     bool disposed;
 
-    internal PageOverlay(Store store, Database database, DatabaseVersion basis)
+    internal PageOverlay(PageBuffers buffers, Database database, DatabaseVersion basis)
     {
-        this.store = store;
-        buffers = store.Buffers;
+        this.buffers = buffers;
         Database = database;
         Basis = basis;
         PageSize = basis.PageSize;
@@ -57,9 +55,9 @@ public sealed unsafe class PageOverlay : IDisposable
     }
 
     /// <summary>An overlay that a replay fills: in the page size that the record names, and seeing nothing of the basis when it replaces all.</summary>
-    internal static PageOverlay ForReplay(Store store, Database database, int pageSize, bool rebase)
+    internal static PageOverlay ForReplay(PageBuffers buffers, Database database, int pageSize, bool rebase)
     {
-        var overlay = new PageOverlay(store, database, database.Pin()) { PageSize = pageSize };
+        var overlay = new PageOverlay(buffers, database, database.Pin()) { PageSize = pageSize };
         if (rebase)
         {
             overlay.SizeBytes = 0;
@@ -92,7 +90,7 @@ public sealed unsafe class PageOverlay : IDisposable
     /// <summary>Log space set aside for its commit.</summary>
     internal LogReservation? Reservation;
 
-    /// <summary>What was encoded of it by <see cref="Store.Prepare"/>, if still true.</summary>
+    /// <summary>What was encoded of it by preparing its commit, if still true.</summary>
     internal EncodedCommit? Encoded;
 
     /// <summary>Reads the transaction's view; returns bytes read (fewer only at the end of the file).</summary>
@@ -189,7 +187,7 @@ public sealed unsafe class PageOverlay : IDisposable
 
     void Spill()
     {
-        spill ??= new SpillFile(store.SpillDirectory);
+        spill ??= new SpillFile(buffers.SpillDirectory);
         var inMemory = pages.Where(p => p.Value > 0).ToArray();
         foreach (var (page, place) in inMemory)
         {
@@ -240,7 +238,7 @@ public sealed unsafe class PageOverlay : IDisposable
     /// </summary>
     internal PageOverlay Rebased(int pageSize)
     {
-        var other = new PageOverlay(store, Database, Basis) { PageSize = pageSize, SizeBytes = 0, basisLimit = 0, disposed = true };
+        var other = new PageOverlay(buffers, Database, Basis) { PageSize = pageSize, SizeBytes = 0, basisLimit = 0, disposed = true };
         var buffer = new byte[pageSize];
         try
         {
@@ -282,11 +280,22 @@ public sealed unsafe class PageOverlay : IDisposable
         spill = null;
     }
 
+    /// <summary>Forgets what was encoded: the pages have changed since, or will not be committed.</summary>
+    internal void DropEncoded()
+    {
+        var encoded = Encoded;
+        Encoded = null;
+        encoded?.Release(this);
+    }
+
+    /// <summary>Where its scratch files go.</summary>
+    internal string SpillDirectory => buffers.SpillDirectory;
+
     /// <summary>Drops everything and unpins the basis. Disposing twice, or after a commit, does nothing.</summary>
     public void Dispose()
     {
         if (disposed) return;
-        Store.DropEncoded(this);
+        DropEncoded();
         Consume();
         ReleasePages();
     }

@@ -8,7 +8,7 @@ namespace RecoveryVfs.PageStore.Commits;
 /// The commits between the log and the page store, in LSN order, and an index to find the version of a page that a reader needs.
 /// Bounded: writers wait when it is full. Thread-safe.
 /// </summary>
-internal sealed class PendingCommits(long budgetBytes)
+internal sealed class PendingCommits(long budgetBytes) : IPendingPages
 {
     // A commit of more pages than this is searched by itself instead of being indexed page by page.
     const int IndexedPagesMax = 1024;

@@ -1,10 +1,9 @@
-using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.PageStore.Reading;
 
 /// <summary>The databases of a store, by name and by id. Ids are never used again. Thread-safe.</summary>
-internal sealed class Catalog(Store store)
+internal sealed class Catalog(string directory, PageReader reader)
 {
     readonly Lock gate = new();
     readonly Dictionary<string, Database> byName = new(StringComparer.Ordinal);
@@ -33,7 +32,7 @@ internal sealed class Catalog(Store store)
         {
             if (byName.TryGetValue(name, out var existing)) return existing;
             var id = nextId;
-            var database = new Database(store, id, name, new DatabaseVersion(append(id), 0, 0, false, 0));
+            var database = new Database(reader, id, name, new DatabaseVersion(append(id), 0, 0, false, 0));
             nextId++;
             byName.Add(name, database);
             byId.Add(id, database);
@@ -47,7 +46,7 @@ internal sealed class Catalog(Store store)
         lock (gate)
         {
             if (byName.ContainsKey(name))
-                throw new RecoveryException(RecoveryError.Invalid, $"There is a database {name} already in {store.Directory}. Delete it first, or take another name.");
+                throw new RecoveryException(RecoveryError.Invalid, $"There is a database {name} already in {directory}. Delete it first, or take another name.");
             append();
             byName.Remove(database.Name);
             database.Name = name;
@@ -79,7 +78,7 @@ internal sealed class Catalog(Store store)
     {
         lock (gate)
         {
-            var database = new Database(store, id, name, version);
+            var database = new Database(reader, id, name, version);
             byName[name] = database;
             byId[id] = database;
             nextId = Math.Max(nextId, id + 1);
@@ -93,7 +92,7 @@ internal sealed class Catalog(Store store)
     }
 
     /// <summary>A database that is only known to be deleted.</summary>
-    public Database Ghost(uint id) => new(store, id, $"#{id}", new DatabaseVersion(0, 0, 0, false, 0));
+    public Database Ghost(uint id) => new(reader, id, $"#{id}", new DatabaseVersion(0, 0, 0, false, 0));
 
     public void ReplayedRename(uint id, string name)
     {

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using RecoveryVfs.PageStore.Pages;
-using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 
 namespace RecoveryVfs.PageStore.Reading;
@@ -8,16 +7,16 @@ namespace RecoveryVfs.PageStore.Reading;
 /// <summary>One SQLite main file in a store: its newest version, and who still reads older ones. Thread-safe.</summary>
 public sealed class Database
 {
-    readonly Store store;
+    readonly PageReader reader;
     readonly Lock gate = new();
     DatabaseVersion current;
     volatile bool publishing;
     volatile bool deleted;
     string name;
 
-    internal Database(Store store, uint id, string name, DatabaseVersion version)
+    internal Database(PageReader reader, uint id, string name, DatabaseVersion version)
     {
-        this.store = store;
+        this.reader = reader;
         this.name = name;
         Id = id;
         current = version;
@@ -43,7 +42,7 @@ public sealed class Database
     /// <summary>The version that the page store shows without a snapshot. Touched by the applier only.</summary>
     internal DatabaseVersion Applied { get; set; }
 
-    /// <summary>How it comes to be in the page cache as a whole, if it does. Touched by the read-ahead only.</summary>
+    /// <summary>How far it is in being brought into the page cache as a whole. Touched by the read-ahead only.</summary>
     internal Warming Warming;
 
     /// <summary>Whether <paramref name="version"/> is the newest and no commit has begun to replace it.</summary>
@@ -133,8 +132,8 @@ public sealed class Database
             var page = (uint)(offset / pageSize) + 1;
             var within = (int)(offset % pageSize);
             var count = Math.Min(pageSize - within, destination.Length);
-            var found = store.Cache.TryRead(Id, page, pinned.Lsn, pageSize, within, destination[..count]);
-            if (found != CacheRead.Hit) store.ReadOn(found, this, pinned, page, within, destination[..count]);
+            var found = reader.Cache.TryRead(Id, page, pinned.Lsn, pageSize, within, destination[..count]);
+            if (found != CacheRead.Hit) reader.ReadOn(found, this, pinned, page, within, destination[..count]);
             if (count == destination.Length) return total;
             destination = destination[count..];
             offset += count;

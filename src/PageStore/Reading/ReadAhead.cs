@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.PageStore.Reading;
@@ -26,7 +25,7 @@ internal struct Warming
 /// Nobody waits here for anybody: a page that is not there yet is simply read by itself. What is brought in is the newest version, taken by
 /// the cache only while that stays the newest; so this can make reads faster, never different. Thread-safe.
 /// </remarks>
-internal sealed class ReadAhead(Store store) : IDisposable
+internal sealed class ReadAhead(PageCache cache, CacheFill fill) : IDisposable
 {
     const int StreamsMax = 8;
     const int ChunkBytes = 256 << 10;
@@ -113,7 +112,7 @@ internal sealed class ReadAhead(Store store) : IDisposable
         if (++warming.Misses <= Math.Max(WarmingMissesMin, version.PageCount / WarmingShare)) return;
         if (warming.Stream is null)
         {
-            if (version.SizeBytes > store.Cache.FreeBytes) return;
+            if (version.SizeBytes > cache.FreeBytes) return;
             warming.Stream = new Stream { Database = database, IsWarming = true, Next = 1, Window = 1 };
         }
         if (warming.Stream.Next > version.PageCount) warming.HasEnded = true;
@@ -133,14 +132,6 @@ internal sealed class ReadAhead(Store store) : IDisposable
             stream.Window = Math.Min(stream.Window * 2, ChunksAheadMax * PagesInChunk(database.Current.PageSize));
             Enqueue(stream);
         }
-    }
-
-    /// <summary>Forgets a database that is deleted or replaced.</summary>
-    public void Forget(Database database)
-    {
-        lock (gate)
-            foreach (var stream in streams)
-                if (ReferenceEquals(stream.Database, database)) stream.Database = null;
     }
 
     Stream? Find(Database database, uint page)
@@ -184,7 +175,7 @@ internal sealed class ReadAhead(Store store) : IDisposable
         if (stopping || stream.Database is not { IsDeleted: false } database) return false;
         var version = database.Current;
         if (version.PageSize == 0 || stream.Window == 0) return false;
-        var ahead = (uint)Math.Min(stream.Window, store.Cache.BudgetBytes / 8 / version.PageSize);
+        var ahead = (uint)Math.Min(stream.Window, cache.BudgetBytes / 8 / version.PageSize);
         if (stream.Next > version.PageCount || stream.Next > stream.Position + ahead) return false;
         first = stream.Next;
         count = Math.Min(Math.Min(PagesInChunk(version.PageSize), stream.IsWarming ? uint.MaxValue : stream.Window), version.PageCount - first + 1);
@@ -250,14 +241,14 @@ internal sealed class ReadAhead(Store store) : IDisposable
         if (stream.Database is not { } database) return;
         if (stream.IsWarming)
         {
-            var next = store.BringIn(database, first, count, Store.BringingIn.Warming).Next;
+            var next = fill.BringIn(database, first, count, BringingIn.Warming).Next;
             // A commit came between, or the cache is full.
             if (next < first + count)
                 lock (gate)
-                    (stream.Next, database.Warming.HasEnded) = (next, store.Cache.FreeBytes == 0);
+                    (stream.Next, database.Warming.HasEnded) = (next, cache.FreeBytes == 0);
             return;
         }
-        var taken = store.BringIn(database, first, count, marks ? Store.BringingIn.AheadMarked : Store.BringingIn.Ahead).Taken;
+        var taken = fill.BringIn(database, first, count, marks ? BringingIn.AheadMarked : BringingIn.Ahead).Taken;
         if (taken > 0) stream.Fruitless = 0;
         else if (++stream.Fruitless >= FruitlessMax) GiveUp(stream);
     }

@@ -1,3 +1,4 @@
+using RecoveryVfs.PageStore.Interop;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Records;

@@ -15,7 +15,7 @@ public sealed partial class Store
     public PageOverlay BeginOverlay(Database database, DatabaseVersion basis)
     {
         database.PinAgain(basis);
-        return new PageOverlay(this, database, basis);
+        return new PageOverlay(Buffers, database, basis);
     }
 
     /// <summary>
@@ -35,9 +35,9 @@ public sealed partial class Store
         if (overlay.Encoded is { } known)
         {
             if (known.Changes == overlay.Changes) return known;
-            DropEncoded(overlay);
+            overlay.DropEncoded();
         }
-        var encoded = CommitEncoder.Encode(this, overlay);
+        var encoded = CommitEncoder.Encode(Cache, overlay);
         try
         {
             MakeReservation(overlay, LocalLog.SpaceFor(encoded.TotalBytes, encoded.PartCount));
@@ -90,13 +90,6 @@ public sealed partial class Store
             }
             SetReservation(overlay, bytes);
         }
-    }
-
-    internal static void DropEncoded(PageOverlay overlay)
-    {
-        var encoded = overlay.Encoded;
-        overlay.Encoded = null;
-        encoded?.Release(overlay);
     }
 
     /// <summary>

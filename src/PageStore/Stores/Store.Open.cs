@@ -30,9 +30,9 @@ public sealed partial class Store
         this.pages = pages;
         pending = new PendingCommits(options.PendingBytes);
         Cache = new PageCache(options.PageCacheBytes);
-        Buffers = new PageBuffers(options.OverlayBytes + options.PendingBytes);
-        Catalog = new Catalog(this);
-        ahead = new ReadAhead(this);
+        Buffers = new PageBuffers(options.OverlayBytes + options.PendingBytes, SpillDirectory);
+        reader = new PageReader(Cache, pending, pages);
+        Catalog = new Catalog(Directory, reader);
     }
 
     /// <summary>Opens or creates the store, replaying what a crash left. Takes the directory's lock, naming the holder when it is taken.</summary>
@@ -320,7 +320,7 @@ public sealed partial class Store
         closing.Cancel();
         collecting?.Wait();
         Remote?.DisposeAsync().AsTask().GetAwaiter().GetResult();
-        ahead.Dispose();
+        reader.Dispose();
         applier?.Dispose();
         files?.Dispose();
         replicaPlain?.Dispose();

@@ -28,6 +28,7 @@ public sealed partial class Store : IDisposable
     readonly IDisposable? storeLock;
     readonly IPageStore pages;
     readonly PendingCommits pending;
+    readonly PageReader reader;
     readonly Lock orderGate = new();
     LocalLog log = null!;
     PlainFiles files = null!;
@@ -209,9 +210,9 @@ public sealed partial class Store : IDisposable
         Row("persisted_lsn", pages.PersistedApplied);
         Row("commits", Interlocked.Read(ref commits));
         Row("commit_pages", Interlocked.Read(ref commitPages));
-        Row("cache_misses", Interlocked.Read(ref cacheMisses));
-        Row("pages_read_ahead", Interlocked.Read(ref pagesAhead));
-        Row("pages_warmed", Interlocked.Read(ref pagesWarmed));
+        Row("cache_misses", reader.CacheMisses);
+        Row("pages_read_ahead", reader.PagesAhead);
+        Row("pages_warmed", reader.PagesWarmed);
         Row("log_bytes", log?.SizeBytes ?? 0);
         Row("log_bytes_max", options.MaxLocalLogBytes);
         Row("page_cache_bytes", Cache.ResidentBytes);

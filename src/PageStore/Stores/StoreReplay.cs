@@ -61,7 +61,7 @@ internal sealed class StoreReplay(Store store, ulong appliedBefore, ulong hintsL
         var part = group.Find(p => ReferenceEquals(p.Overlay.Database, database));
         if (part is null)
         {
-            part = new Part(PageOverlay.ForReplay(store, database, commit.PageSize, commit.IsRebase));
+            part = new Part(PageOverlay.ForReplay(store.Buffers, database, commit.PageSize, commit.IsRebase));
             part.Checksum = commit.IsRebase ? 0 : part.Overlay.Basis.Checksum;
             group.Add(part);
             if (commit.SizeBytes < part.Overlay.SizeBytes) CutBasis(part, commit.SizeBytes);

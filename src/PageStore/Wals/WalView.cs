@@ -1,3 +1,4 @@
+using RecoveryVfs.PageStore.Pages;
 using System.Collections.Immutable;
 using RecoveryVfs.PageStore.Commits;
 

@@ -1,7 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using RecoveryVfs.RecoveryLog;
 
-namespace RecoveryVfs.PageStore.Commits;
+namespace RecoveryVfs.PageStore.Pages;
 
 /// <summary>
 /// An unlinked scratch file for what a large transaction cannot hold in memory. It needs no durability: it dies with the process.

@@ -1,10 +1,11 @@
+using RecoveryVfs.PageStore.Pages;
 using System.Buffers;
 using System.Collections.Immutable;
 using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 
-namespace RecoveryVfs.PageStore.Pages;
+namespace RecoveryVfs.PageStore.Views;
 
 // The immutable states, and what refers to them.
 internal sealed partial class LayeredPageStore

@@ -1,4 +1,4 @@
-namespace RecoveryVfs.PageStore.Rocks;
+namespace RecoveryVfs.PageStore.Interop;
 
 /// <summary>
 /// Is told of every change of RocksDB's files that matters (all but its lock, its own log and the write-ahead log that is off),

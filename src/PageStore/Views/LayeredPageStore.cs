@@ -1,10 +1,11 @@
+using RecoveryVfs.PageStore.Pages;
 using System.Collections.Immutable;
 using System.Diagnostics;
 using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 
-namespace RecoveryVfs.PageStore.Pages;
+namespace RecoveryVfs.PageStore.Views;
 
 /// <summary>
 /// What is in another process's RocksDB files, below, and what was committed since, above: the pages of a store that is only read here.

@@ -1,0 +1,81 @@
+using RecoveryVfs.PageStore.Pages;
+
+namespace RecoveryVfs.PageStore.Reading;
+
+/// <summary>
+/// The one way of a read: the page cache, then what is pending, then the page store. It brings in ahead what is read in order.
+/// Thread-safe.
+/// </summary>
+internal sealed class PageReader : IDisposable
+{
+    readonly IPageStore pages;
+    readonly IPendingPages pending;
+    readonly CacheFill fill;
+    readonly ReadAhead ahead;
+    long cacheMisses;
+
+    [ThreadStatic] static byte[]? pageScratch;
+
+    public PageReader(PageCache cache, IPendingPages pending, IPageStore pages)
+    {
+        Cache = cache;
+        this.pending = pending;
+        this.pages = pages;
+        fill = new CacheFill(cache, pending, pages);
+        ahead = new ReadAhead(cache, fill);
+    }
+
+    public PageCache Cache { get; }
+
+    /// <summary>Reads that did not find their page in the cache.</summary>
+    public long CacheMisses => Interlocked.Read(ref cacheMisses);
+
+    /// <inheritdoc cref="CacheFill.PagesAhead"/>
+    public long PagesAhead => fill.PagesAhead;
+
+    /// <inheritdoc cref="CacheFill.PagesWarmed"/>
+    public long PagesWarmed => fill.PagesWarmed;
+
+    /// <summary>What follows a look into the page cache that was not simply a hit.</summary>
+    public void ReadOn(CacheRead found, Database database, DatabaseVersion pinned, uint page, int within, Span<byte> destination)
+    {
+        if (found == CacheRead.HitMark)
+        {
+            ahead.OnMark(database, page);
+            return;
+        }
+        Interlocked.Increment(ref cacheMisses);
+        if (ahead.OnMiss(database, page)
+            && Cache.TryRead(database.Id, page, pinned.Lsn, pinned.PageSize, within, destination) != CacheRead.Miss)
+            return;
+        if (within == 0 && destination.Length == pinned.PageSize)
+        {
+            ReadBelowCache(database, pinned, page, destination);
+            return;
+        }
+        var bytes = (pageScratch ??= new byte[65536]).AsSpan(0, pinned.PageSize);
+        ReadBelowCache(database, pinned, page, bytes);
+        bytes.Slice(within, destination.Length).CopyTo(destination);
+    }
+
+    /// <summary>The way of a page that is not cached: the newest pending version that the reader may see, or the page store.</summary>
+    void ReadBelowCache(Database database, DatabaseVersion pinned, uint page, Span<byte> bytes)
+    {
+        if (!pending.TryRead(database, pinned.Lsn, page, 0, bytes))
+        {
+            while (true)
+            {
+                var snapshot = pinned.Snapshot;
+                var length = pages.Read(database.Id, page, snapshot, bytes);
+                // The snapshot is set before the page store moves past the version: still none means nothing has moved.
+                if (snapshot is null && pinned.Snapshot is not null) continue;
+                bytes[Math.Clamp(length, 0, bytes.Length)..].Clear();
+                break;
+            }
+        }
+        if (database.IsSettledAt(pinned)) Cache.Insert(database, pinned, page, bytes);
+    }
+
+    /// <summary>Stops reading ahead.</summary>
+    public void Dispose() => ahead.Dispose();
+}
