@@ -28,7 +28,7 @@ int MaxOpenFiles() {
 
 }  // namespace
 
-// Measured; the reasons are in docs/decisions/page-layout.md.
+// Measured; the reasons are in docs/decisions/0005-page-layout.md.
 rocksdb::Options MakeOptions(const rv_options& given) {
   rocksdb::Options options;
   const bool writes = given.mode == RV_READ_WRITE;

@@ -15,7 +15,7 @@ public enum RocksMode
     ReadOnly = 1,
 }
 
-/// <summary>How a <see cref="RocksPageStore"/> is opened. The layout itself is fixed: see docs/decisions/page-layout.md.</summary>
+/// <summary>How a <see cref="RocksPageStore"/> is opened. The layout itself is fixed: see docs/decisions/0005-page-layout.md.</summary>
 public sealed record RocksPageStoreOptions
 {
     /// <summary>The directory of RocksDB's files; created in <see cref="RocksMode.ReadWrite"/>.</summary>
