@@ -30,6 +30,19 @@ public sealed class FormatTests
     }
 
     [Fact]
+    public void XxHash64_is_that_of_System_IO_Hashing()
+    {
+        var random = new Random(64);
+        for (var length = 0; length < 5000; length += random.Next(1, 8))
+        {
+            var bytes = new byte[length];
+            random.NextBytes(bytes);
+            var seed = length % 3 == 0 ? 0 : (ulong)random.NextInt64();
+            Assert.Equal(System.IO.Hashing.XxHash64.HashToUInt64(bytes, (long)seed), XxHash64.Compute(bytes, seed));
+        }
+    }
+
+    [Fact]
     public void XxHash64_has_its_known_values()
     {
         Assert.Equal(0xEF46DB3751D8E999ul, XxHash64.Compute([]));

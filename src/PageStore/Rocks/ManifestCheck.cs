@@ -91,20 +91,10 @@ internal static class ManifestCheck
         if (length == 0 || length > rest.Length - HeaderSize)
             return null;
         var masked = BinaryPrimitives.ReadUInt32LittleEndian(rest);
-        return Mask(Crc32C(rest.Slice(6, 1 + length))) == masked ? HeaderSize + length : null;
+        return Mask(Crc32C.Compute(rest.Slice(6, 1 + length))) == masked ? HeaderSize + length : null;
     }
 
     static uint Mask(uint crc) => BitOperations.RotateRight(crc, 15) + 0xa282ead8;
-
-    static uint Crc32C(ReadOnlySpan<byte> bytes)
-    {
-        var crc = uint.MaxValue;
-        for (; bytes.Length >= 8; bytes = bytes[8..])
-            crc = BitOperations.Crc32C(crc, BinaryPrimitives.ReadUInt64LittleEndian(bytes));
-        foreach (var b in bytes)
-            crc = BitOperations.Crc32C(crc, b);
-        return ~crc;
-    }
 
     static RecoveryException Damaged(string file, string what) =>
         new(RecoveryError.Corrupt, $"{file} {what}. Nothing was changed. Restore the store from its remote, or this file from a backup.");
