@@ -12,17 +12,22 @@ public static class OtherSqlite
     /// <summary>The system's library under the name it has at run time, and under another one than SQLitePCLRaw's provider for it uses.</summary>
     const string Debian = "libsqlite3.so.0";
 
-    /// <summary>Writes the database through what <paramref name="provider"/> names; prints the version of SQLite, the rows, and the VFS's own check.</summary>
-    public static int Run(string provider, string database)
+    /// <summary>
+    /// Writes the database through what <paramref name="provider"/> names; prints SQLite's warnings, its version, the rows, and the VFS's own check.
+    /// </summary>
+    public static int Run(string provider, string database, bool wal = false)
     {
         try
         {
             Choose(provider);
+            if (wal && provider == "bundle") Batteries_V2.Init();
+            if (wal) raw.sqlite3_config_log(static (_, code, message) => Console.WriteLine($"log {code}: {message}"), null);
             Recovery.Register();
             using var connection = new SqliteConnection($"Data Source=file:{database}?vfs=recovery");
             connection.Open();
             Console.WriteLine(connection.Do("SELECT sqlite_version()"));
             Console.WriteLine(connection.Do("CREATE TABLE IF NOT EXISTS t(x); INSERT INTO t VALUES (1); SELECT count(*) FROM t; PRAGMA recovery_verify"));
+            if (wal) WalBeginningTests.A_WAL_goes_on_while_another_connection_checkpoints(connection, database);
             return 0;
         }
         catch (RecoveryLog.RecoveryException e)

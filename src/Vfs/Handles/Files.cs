@@ -1,5 +1,6 @@
 using System.Text;
 using RecoveryVfs.Followed;
+using RecoveryVfs.Interop;
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
@@ -64,6 +65,7 @@ internal static class Files
             var create = (flags & Sqlite.OpenCreate) != 0 && !readOnly;
             if (database.Store.Store.OpenFile(database.Database.Name + WalSuffix, create) is not { } file) return null;
             database.WalOpened(file);
+            OldSqlite.WarnOfWal();
             return new RecordedFile(file, readOnly, database.WalClosed);
         }
     }

@@ -55,9 +55,15 @@ internal sealed unsafe class SqliteApi
     /// <summary>Whether this and <paramref name="other"/> are the same SQLite, not two copies in one process.</summary>
     public bool IsSameSqliteAs(SqliteApi other) => (nint)vfsRegister == (nint)other.vfsRegister || FindVfs("unix") == other.FindVfs("unix");
 
+    /// <summary>Its version as SQLite counts: 3.40.1 is 3040001.</summary>
+    public int Version => libversionNumber();
+
+    /// <summary>Its version as people write it.</summary>
+    public string VersionText => $"{Version / 1_000_000}.{Version / 1000 % 1000}.{Version % 1000}";
+
     /// <summary>Why this SQLite is too old, or null.</summary>
-    public string? Unfit => libversionNumber() is var version && version < VersionMin
-        ? $"RecoveryVfs needs SQLite {VersionMin / 1_000_000}.{VersionMin / 1000 % 1000} or newer; this one is {version / 1_000_000}.{version / 1000 % 1000}.{version % 1000}."
+    public string? Unfit => Version < VersionMin
+        ? $"RecoveryVfs needs SQLite {VersionMin / 1_000_000}.{VersionMin / 1000 % 1000} or newer; this one is {VersionText}."
         : null;
 
     /// <summary>A VFS by name, or the default one for null.</summary>
