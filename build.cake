@@ -153,6 +153,7 @@ void Dist()
     PublishExtension();
     PublishPrograms();
     Pack();
+    WriteBillOfMaterials();
 }
 
 void PublishExtension()
@@ -187,6 +188,59 @@ void Pack()
     foreach (var project in new[] { "RecoveryLog", "PageStore", "Vfs", "Hosting" })
         Must("dotnet", "pack", $"src/{project}", "-c", Configuration, "-o", "dist/packages", "-v", "quiet", "--nologo", "-clp:NoSummary",
             $"-p:NativeBundle={bundle.FullPath}");
+}
+
+/// What dist/ is made of, as CycloneDX: the packages that the lock files name, and the Debian packages whose libraries are in the bundle.
+void WriteBillOfMaterials()
+{
+    var components = LockedPackages().Concat(BundledLibraries()).OrderBy(c => c["purl"].ToString(), StringComparer.Ordinal);
+    var bill = new Dictionary<string, object>
+    {
+        ["bomFormat"] = "CycloneDX",
+        ["specVersion"] = "1.5",
+        ["version"] = 1,
+        ["metadata"] = new { component = new { type = "application", name = "RecoveryVfs", version = XmlPeek("Directory.Build.props", "//Version") } },
+        ["components"] = components,
+    };
+    System.IO.File.WriteAllText("dist/recovery.cdx.json", System.Text.Json.JsonSerializer.Serialize(bill, new System.Text.Json.JsonSerializerOptions { WriteIndented = true }));
+}
+
+IEnumerable<Dictionary<string, object>> LockedPackages() =>
+    GetFiles("src/*/packages.lock.json")
+        .SelectMany(file => System.Text.Json.JsonDocument.Parse(System.IO.File.ReadAllText(file.FullPath)).RootElement.GetProperty("dependencies").EnumerateObject())
+        .SelectMany(framework => framework.Value.EnumerateObject())
+        .Where(package => package.Value.TryGetProperty("contentHash", out _)) // Projects have none.
+        .Select(package => (package.Name, Version: package.Value.GetProperty("resolved").GetString(), Hash: package.Value.GetProperty("contentHash").GetString()))
+        .Distinct()
+        .Select(package => Component(package.Name, package.Version, $"pkg:nuget/{package.Name}@{package.Version}",
+            new { alg = "SHA-512", content = Convert.ToHexString(Convert.FromBase64String(package.Hash)).ToLowerInvariant() }));
+
+IEnumerable<Dictionary<string, object>> BundledLibraries() =>
+    GetFiles("dist/lib*.so.*").Select(file => file.GetFilename().ToString()).Select(name =>
+    {
+        var package = Ask("dpkg-query", "-S", $"*/{name}").Split('\n')[0].Split(':')[0];
+        var version = Ask("dpkg-query", "-W", "-f=${Version}", package);
+        return Component(package, version, $"pkg:deb/debian/{package}@{Uri.EscapeDataString(version)}",
+            new { alg = "SHA-256", content = Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(System.IO.File.ReadAllBytes($"dist/{name}"))).ToLowerInvariant() });
+    });
+
+Dictionary<string, object> Component(string name, string version, string purl, object hash) => new()
+{
+    ["type"] = "library",
+    ["name"] = name,
+    ["version"] = version,
+    ["purl"] = purl,
+    ["hashes"] = new[] { hash },
+};
+
+/// What a command prints.
+string Ask(string command, params string[] arguments)
+{
+    var list = new ProcessArgumentBuilder();
+    foreach (var argument in arguments)
+        list.AppendQuoted(argument);
+    var code = StartProcess(command, new ProcessSettings { Arguments = list, RedirectStandardOutput = true }, out var output);
+    return code == 0 ? string.Join("\n", output) : throw new CakeException($"`{command} {string.Join(" ", arguments)}` failed with exit code {code}.");
 }
 
 Task("dist").IsDependentOn("build").Does(Dist);

@@ -2,6 +2,7 @@
 # Bootstraps the build (packages, Cake) and hands over to build.cake, where the targets are.
 set -euo pipefail
 cd "$(dirname "$0")"
+lock_sdk=10.0.401
 
 help() {
   cat <<'TEXT'
@@ -24,8 +25,10 @@ usage: ./build.sh TARGET [options]
   bench     speed against stock SQLite; a table, and dist/bench.json
               --quick              small sizes, two minutes
               --only=NAME[,NAME]   only these rows, or those whose names begin so (remote)
-  dist      what a user installs, under dist/: extension, libraries, NuGet packages
+  dist      what a user installs, under dist/: extension, libraries, programs, NuGet packages; and recovery.cdx.json, the bill of materials
   format    formats C# and C++; --check only looks
+
+With --locked, any target restores exactly the packages that the packages.lock.json files name, or fails.
 
 On Debian 12, missing packages are installed when run as root, and named otherwise.
 TEXT
@@ -44,6 +47,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     -j) arguments+=("--jobs=${2:?-j takes a number}"); shift ;;
     -j*) arguments+=("--jobs=${1#-j}") ;;
+    --locked) export RECOVERY_LOCKED=true ;;
     --*=*) arguments+=("$1") ;;
     --*) arguments+=("$1=true") ;;
     *) echo "build.sh: what is '$1'? See ./build.sh --help" >&2; exit 2 ;;
@@ -108,6 +112,11 @@ fi
 if ! command -v dotnet > /dev/null || ! dotnet --list-sdks | grep -q '^10\.'; then
   echo "build.sh: the .NET SDK 10.0 is missing. Install it (https://learn.microsoft.com/dotnet/core/install/linux-debian), then run this again." >&2
   exit 1
+fi
+# The compiler for NativeAOT is a package whose version follows the SDK's.
+if [ -n "${RECOVERY_LOCKED:-}" ] && [ "$(dotnet --version)" != "$lock_sdk" ]; then
+  echo "build.sh: the lock files were made with SDK $lock_sdk, this is $(dotnet --version): restoring without --locked"
+  unset RECOVERY_LOCKED
 fi
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 # Servers that outlive the build would keep a CI job's output open.
