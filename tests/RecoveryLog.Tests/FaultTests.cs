@@ -79,7 +79,7 @@ public sealed class FaultTests
                 log.Append(RecordKind.Noted, Bytes(random, random.Next(300)));
             log.Sync(log.LastLsn);
             var durable = log.DurableLsn;
-            var waiting = log.WhenDurable(durable + 1);
+            var waiting = log.WhenWritten(durable + 2);
             log.Append(RecordKind.Noted, Text("will fail"), writeOut: true);
             disk.Fail(DiskCall.SyncData, 1, RecoveryError.IoSync);
             Throws(RecoveryError.IoSync, () => log.Sync(log.LastLsn));

@@ -329,23 +329,6 @@ public sealed class LocalLogTests
     }
 
     [Fact]
-    public void An_epoch_begins_in_a_new_segment_and_stays()
-    {
-        var disk = new PowerLossDisk();
-        using (var log = Open(disk))
-        {
-            Assert.Equal(1ul, log.Epoch);
-            log.Append(RecordKind.Noted, Text("a"));
-            Assert.Equal(2ul, log.BeginEpoch(7, author: 42));
-            Assert.Equal(2ul, log.DurableLsn);
-            Throws(RecoveryError.Fenced, () => log.BeginEpoch(7, author: 43));
-        }
-        using var again = Open(disk);
-        Assert.Equal(7ul, again.Epoch);
-        Assert.Contains(SegmentPath(2), disk.Files);
-    }
-
-    [Fact]
     public void A_restored_store_starts_its_log_where_it_says_and_a_missing_log_is_an_error()
     {
         var disk = new PowerLossDisk();

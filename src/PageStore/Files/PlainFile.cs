@@ -24,6 +24,9 @@ public sealed class PlainFile : IDisposable
     /// <summary>The size in bytes.</summary>
     public long SizeBytes => node.ShownSize;
 
+    /// <summary>The newest record of it; 0 when it has none since the store was opened.</summary>
+    public ulong LastLsn => node.LastLsn;
+
     /// <summary>Reads; returns bytes read (fewer only at the end of the file).</summary>
     public int Read(long offset, Span<byte> destination) => node.Read(offset, destination);
 

@@ -122,7 +122,10 @@ public sealed partial class Store : IDisposable
     public bool DeleteFile(string name, bool durable) => files.Delete(name, durable);
 
     /// <summary>Hands everything appended so far to the operating system: it survives the end of this process.</summary>
-    public void WriteOut() => MakeDurable(log.LastLsn, false);
+    public void WriteOut() => WriteOut(log.LastLsn);
+
+    /// <summary>The same for what was appended up to an LSN.</summary>
+    public void WriteOut(ulong lsn) => MakeDurable(lsn, false);
 
     /// <summary>Makes everything appended so far durable: it survives loss of power.</summary>
     public void Sync() => MakeDurable(log.LastLsn, true);

@@ -87,7 +87,7 @@ public sealed partial class LocalLog
     }
 
     /// <summary>Under the append lock: syncs the current segment and goes on in a new one with at least so many bytes.</summary>
-    void Roll(long minimumBytes, ulong? epoch = null)
+    void Roll(long minimumBytes)
     {
         ThrowUnlessWritable();
         var bytes = Math.Max(NextBytes, (minimumBytes + 4095) & ~4095L);
@@ -97,7 +97,7 @@ public sealed partial class LocalLog
         PublishWritten();
         // A segment without records is replaced: its file gets the same name, and so the same number.
         var isEmpty = current.FirstLsn == appendedLsn + 1;
-        var header = new SegmentHeader(LogId, epoch ?? Epoch, current.Header.Number + (isEmpty ? 0UL : 1UL), appendedLsn + 1);
+        var header = new SegmentHeader(LogId, Epoch, current.Header.Number + (isEmpty ? 0UL : 1UL), appendedLsn + 1);
         var (newFile, spare) = OpenSpare(bytes, header, out var fileBytes);
         var path = Path.Combine(directory, SegmentFormat.FileName(header.FirstLsn));
         try
@@ -128,7 +128,6 @@ public sealed partial class LocalLog
                 EraseUndurable();
             throw;
         }
-        durableWaiters.Advance(DurableLsn);
     }
 
     /// <summary>
@@ -415,31 +414,5 @@ public sealed partial class LocalLog
                 $"The log in {directory} has {size} bytes and may have {options.MaxLogBytes} (max-local-log): {why}. "
                 + "When it ships to a remote, see whether that can be reached; else raise the bound or run a checkpoint.");
         }
-    }
-
-    /// <summary>
-    /// Starts a new epoch: the next segment carries it, and its first record says so. Returns that record's LSN, which is durable.
-    /// </summary>
-    public ulong BeginEpoch(ulong epoch, ulong author)
-    {
-        Span<byte> body = stackalloc byte[24];
-        ulong lsn;
-        lock (appendLock)
-        {
-            if (groupOpen)
-                throw new InvalidOperationException("This thread is appending a record group; complete or dispose it first.");
-            ThrowUnlessWritable();
-            if (epoch <= Epoch)
-                throw new RecoveryException(RecoveryError.Fenced,
-                    $"The log in {directory} is in epoch {Epoch} already; epoch {epoch} cannot begin. Another writer took over: follow it, or take over with a higher one.");
-            DrainEvents();
-            Roll(SegmentFormat.HeaderBytes + reserved + RecordFormat.SizeOf(body.Length), epoch);
-            System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(body, epoch);
-            System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(body[8..], author);
-            System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(body[16..], lastLsn);
-            lsn = Append(RecordKind.EpochBegan, body);
-        }
-        Sync(lsn);
-        return lsn;
     }
 }

@@ -92,7 +92,6 @@ public sealed partial class LocalLog
             EraseUndurable();
             throw failure;
         }
-        durableWaiters.Advance(DurableLsn);
     }
 
     /// <summary>
@@ -162,7 +161,6 @@ public sealed partial class LocalLog
     void PoisonWith(RecoveryException e)
     {
         Volatile.Write(ref poison, e);
-        durableWaiters.Fail(WhyNot);
         writtenWaiters.Fail(WhyNot);
     }
 

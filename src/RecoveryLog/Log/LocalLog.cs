@@ -26,8 +26,8 @@ public sealed partial class LocalLog : IDisposable
     readonly Lock appendLock = new(), syncGate = new(), segmentsLock = new(), writtenLock = new();
     readonly EventQueue events;
     readonly SyncLine line;
-    readonly LsnWaiters durableWaiters = new(), writtenWaiters = new();
-    readonly Func<ulong> readDurable, readWritten;
+    readonly LsnWaiters writtenWaiters = new();
+    readonly Func<ulong> readWritten;
 
     // Under the append lock.
     readonly byte[] buffer;
@@ -60,7 +60,6 @@ public sealed partial class LocalLog : IDisposable
         buffer = options.ReadOnly ? [] : GC.AllocateUninitializedArray<byte>(Math.Max(options.BufferBytes, 4096), pinned: true);
         events = new EventQueue(options.EventBytes);
         line = new SyncLine(SyncAll);
-        readDurable = () => DurableLsn;
         readWritten = () => WrittenLsn;
     }
 
@@ -99,17 +98,12 @@ public sealed partial class LocalLog : IDisposable
     public static long SpaceFor(long bodyBytes, int records) =>
         bodyBytes + (long)records * (RecordFormat.HeaderBytes + RecordFormat.Alignment - 1);
 
-    /// <summary>Completes once <see cref="DurableLsn"/> is at least the LSN; fails when the log is poisoned or closed before.</summary>
-    public Task WhenDurable(ulong lsn, CancellationToken cancellation = default) => When(durableWaiters, lsn, readDurable, cancellation);
-
     /// <summary>Completes once <see cref="WrittenLsn"/> is at least the LSN; fails when the log is poisoned or closed before.</summary>
-    public Task WhenWritten(ulong lsn, CancellationToken cancellation = default) => When(writtenWaiters, lsn, readWritten, cancellation);
-
-    Task When(LsnWaiters waiters, ulong lsn, Func<ulong> reached, CancellationToken cancellation)
+    public Task WhenWritten(ulong lsn, CancellationToken cancellation = default)
     {
-        var task = waiters.Wait(lsn, reached, cancellation);
+        var task = writtenWaiters.Wait(lsn, readWritten, cancellation);
         if (!task.IsCompleted && (Poison is not null || Volatile.Read(ref disposed)))
-            waiters.Fail(WhyNot);
+            writtenWaiters.Fail(WhyNot);
         return task;
     }
 
@@ -149,7 +143,6 @@ public sealed partial class LocalLog : IDisposable
         }
         // Waits for a background preparation to notice and to leave the directory.
         lock (spareLock) { }
-        durableWaiters.Fail(WhyNot);
         writtenWaiters.Fail(WhyNot);
     }
 

@@ -38,7 +38,7 @@ public sealed class LogCursor : IDisposable
     public ulong NextLsn { get; private set; }
 
     /// <summary>
-    /// Reads the next record; false when there is none yet (wait with <see cref="LocalLog.WhenDurable"/>). The view is valid until
+    /// Reads the next record; false when there is none yet (wait with <see cref="LocalLog.WhenWritten"/>). The view is valid until
     /// the next call. A group's records are only given once the whole group can be.
     /// </summary>
     public bool TryRead(out Record record)

@@ -14,7 +14,7 @@ public sealed record LogOptions
     /// </summary>
     public ulong? CreateAt { get; init; }
 
-    /// <summary>The epoch of a log to be created. An existing log goes on in its own until <see cref="LocalLog.BeginEpoch"/>.</summary>
+    /// <summary>The epoch of a log to be created. An existing log goes on in its own.</summary>
     public ulong Epoch { get; init; } = 1;
 
     /// <summary>

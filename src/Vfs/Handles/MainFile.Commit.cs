@@ -99,12 +99,14 @@ internal sealed partial class MainFile
         return overlay;
     }
 
-    void Publish(bool durable)
+    /// <returns>The commit's LSN.</returns>
+    ulong Publish(bool durable)
     {
         if (database.IsDeleted)
             throw new RecoveryException(RecoveryError.IoWrite, $"The database {open.Path} was deleted while it was open; nothing can be written to it any more.");
-        Store.Commit(new ReadOnlySpan<PageOverlay>(in overlay!), durable);
+        var lsn = Store.Commit(new ReadOnlySpan<PageOverlay>(in overlay!), durable);
         Published();
+        return lsn;
     }
 
     void PublishAtOnce()
@@ -196,14 +198,17 @@ internal sealed partial class MainFile
         isCheckpointed = false;
         try
         {
-            if (overlay is not null) Publish(IsSynced);
+            ulong lsn;
+            if (overlay is not null) lsn = Publish(IsSynced);
             else if (open.WalExists && !readOnly)
             {
                 LogWalCommit();
-                Store.WriteOut();
+                // Not what others have in the log's buffer: they wait for a sync, which writes it.
+                lsn = open.Wal?.LastLsn ?? Store.Lsn.Last;
+                Store.WriteOut(lsn);
             }
             else return Sqlite.Ok;
-            WaitForRemote();
+            WaitForRemote(lsn);
             return Sqlite.Ok;
         }
         catch (Exception e)
@@ -230,9 +235,10 @@ internal sealed partial class MainFile
     /// With durability=remote, a COMMIT returns when the remote has it. An error here (this writer was fenced, its remote can never be reached) comes after
     /// the commit was published locally: the store takes no more writes then, and the commit is kept for salvage.
     /// </summary>
-    public void WaitForRemote()
+    /// <param name="lsn">The commit's own: what others appended since may only go with the next request.</param>
+    public void WaitForRemote(ulong lsn)
     {
-        if (Durability == Durability.Remote) Store.WaitShipped(Store.Lsn.Last);
+        if (Durability == Durability.Remote) Store.WaitShipped(lsn);
     }
 
     public void OnCheckpointStart()

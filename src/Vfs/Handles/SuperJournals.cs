@@ -128,9 +128,9 @@ internal sealed class SuperJournal
         {
             var files = store.ToArray();
             PageOverlay[] overlays = [.. files.Select(m => m.Prepared)];
-            store.Key.Commit(overlays, durable: files.Any(m => m.IsSynced));
+            var lsn = store.Key.Commit(overlays, durable: files.Any(m => m.IsSynced));
             foreach (var file in files) file.Published();
-            files[0].WaitForRemote();
+            files[0].WaitForRemote(lsn);
         }
     }
 
