@@ -171,8 +171,8 @@ internal sealed class RandomDatabase : IDisposable
 
     string NewColumn(bool later) => Quote("n" + ++made) + " " + types[random.Next(types.Length)] +
         (later ? " " + Pick("", "DEFAULT 5", "DEFAULT -5.50", "DEFAULT '12'", "DEFAULT 'späť, (x'", "DEFAULT x'00ff'", "DEFAULT NULL", "DEFAULT \"dq\"", "DEFAULT (7)",
-            Sqlite.KeepsAffinityOfTrue ? "DEFAULT TRUE" : "DEFAULT +1", "DEFAULT +3", "DEFAULT 0x1F", "DEFAULT 1e3", "DEFAULT ' 4.0 '", "DEFAULT word", "AS (1+1)", "NOT NULL DEFAULT 'x' COLLATE nocase", "DEFAULT 9223372036854775807",
-            "DEFAULT 3000000000", "DEFAULT 1.0") : "");
+            Sqlite.IsRecent ? "DEFAULT TRUE" : "DEFAULT +1", "DEFAULT +3", "DEFAULT 0x1F", Sqlite.IsRecent ? "DEFAULT 1e3" : "DEFAULT 4", "DEFAULT ' 4.0 '", "DEFAULT word", "AS (1+1)", "NOT NULL DEFAULT 'x' COLLATE nocase", "DEFAULT 9223372036854775807",
+            "DEFAULT 3000000000", Sqlite.IsRecent ? "DEFAULT 1.0" : "DEFAULT 1") : "");
 
     string NewName() => "t" + ++made + Pick("", "", " x", "'q", "(", ",");
 

@@ -13,10 +13,14 @@ internal static class TableFactory
         if (parsed.IsWithoutRowId)
         {
             if (primary is null) throw new FormatException("WITHOUT ROWID, but no primary key");
-            key = WithoutRepeats(key);
-            // What would be the rowid elsewhere is an ordinary column here, compared by its own collation.
+            // What would be the rowid elsewhere is an ordinary column here, compared by its own collation. SQLite makes its key after all others.
             if (rowIdColumn >= 0) key = [key[0] with { Collation = columns[rowIdColumn].Collation }];
+            key = WithoutRepeats(OrderOfSame(key, Earlier(parsed, rowIdColumn >= 0 ? null : primary, columns, schemaFormat)));
             rowIdColumn = -1;
+        }
+        else if (primary is not null && rowIdColumn < 0)
+        {
+            key = OrderOfSame(key, Earlier(parsed, primary, columns, schemaFormat));
         }
         PlaceFields(columns, parsed.IsWithoutRowId ? key : []);
         for (var i = key.Length - 1; i >= 0; i--) columns[key[i].Column].KeyIndex = i;
@@ -94,18 +98,31 @@ internal static class TableFactory
             if (column.IsStored && column.Field < 0) column.Field = field++;
     }
 
-    /// <summary>SQLite numbers the indexes that it makes for keys in the order of their declaration, and leaves out those that repeat an earlier one.</summary>
-    static string? KeyIndexName(string name, ParsedTable parsed, Column[] columns, ParsedKey primary)
+    /// <summary>The keys for which SQLite made an index before it came to that one. It leaves out what repeats an earlier one.</summary>
+    static List<KeyColumn[]> Earlier(ParsedTable parsed, ParsedKey? before, Column[] columns, uint schemaFormat)
     {
         var made = new List<KeyColumn[]>();
         foreach (var key in parsed.Keys)
         {
-            if (key.IsPrimary && RowIdColumn(key, columns) >= 0) continue;
-            var resolved = Resolve(key, columns, 4);
-            var same = made.FindIndex(m => m.Length == resolved.Length && m.Zip(resolved).All(p => SameColumn(p.First, p.Second)));
-            if (same < 0) made.Add(resolved);
-            if (key == primary) return $"sqlite_autoindex_{name}_{(same < 0 ? made.Count : same + 1)}";
+            if (key == before) break;
+            if (key.IsPrimary) continue; // One that makes no index.
+            var resolved = Resolve(key, columns, schemaFormat);
+            if (IndexOfSame(made, resolved) < 0) made.Add(resolved);
         }
-        return null;
+        return made;
+    }
+
+    static int IndexOfSame(List<KeyColumn[]> made, KeyColumn[] key) =>
+        made.FindIndex(m => m.Length == key.Length && m.Zip(key).All(p => SameColumn(p.First, p.Second)));
+
+    /// <summary>A primary key that repeats a UNIQUE before it takes that one's index, and its order.</summary>
+    static KeyColumn[] OrderOfSame(KeyColumn[] key, List<KeyColumn[]> earlier) => IndexOfSame(earlier, key) is >= 0 and var same ? earlier[same] : key;
+
+    /// <summary>SQLite numbers the indexes that it makes for keys in the order of their declaration.</summary>
+    static string KeyIndexName(string name, ParsedTable parsed, Column[] columns, ParsedKey primary)
+    {
+        var earlier = Earlier(parsed, primary, columns, 4);
+        var same = IndexOfSame(earlier, Resolve(primary, columns, 4));
+        return $"sqlite_autoindex_{name}_{(same < 0 ? earlier.Count : same) + 1}";
     }
 }

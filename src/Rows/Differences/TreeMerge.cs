@@ -1,0 +1,80 @@
+using RecoveryVfs.Rows.Format;
+
+namespace RecoveryVfs.Rows.Differences;
+
+internal enum MergeStep
+{
+    End,
+    OnlyBefore,
+    OnlyAfter,
+    Both,
+}
+
+/// <summary>
+/// Goes through two versions of a tree at once, in key order, and leaves out the leaves that both have unchanged at the same place. SQLite changes leaves where they are, and the pages above
+/// them tell nothing of it; so those are all read (one in some hundred), and each leaf's number is looked up.
+/// </summary>
+internal sealed class TreeMerge
+{
+    readonly ChangedPages changed;
+    readonly RowOrder order;
+    MergeStep last = MergeStep.End;
+
+    public TreeMerge(TreeWalk before, TreeWalk after, RowOrder order, ChangedPages changed)
+    {
+        (Before, After, this.order, this.changed) = (before, after, order, changed);
+        before.FindLevels();
+        after.FindLevels();
+    }
+
+    public TreeWalk Before { get; }
+    public TreeWalk After { get; }
+
+    /// <summary>Whether the two rows at hand are in a page that both have unchanged, and so are the same.</summary>
+    public bool InUnchangedPage => Before.Page.Number == After.Page.Number && !changed[After.Page.Number];
+
+    public MergeStep Next()
+    {
+        if (last is MergeStep.OnlyBefore or MergeStep.Both) Before.Next();
+        if (last is MergeStep.OnlyAfter or MergeStep.Both) After.Next();
+        MergeStep? step;
+        do step = Step();
+        while (step is null);
+        last = step.Value;
+        if (last is MergeStep.OnlyBefore or MergeStep.Both) order.Check(Before, isAfter: false);
+        if (last is MergeStep.OnlyAfter or MergeStep.Both) order.Check(After, isAfter: true);
+        return last;
+    }
+
+    MergeStep? Step()
+    {
+        if (Before.At == WalkAt.Subtree) return After.At == WalkAt.Subtree ? BothAtSubtrees() : AtSubtree(Before, After, MergeStep.OnlyAfter);
+        if (After.At == WalkAt.Subtree) return AtSubtree(After, Before, MergeStep.OnlyBefore);
+        if (Before.At == WalkAt.End) return After.At == WalkAt.End ? MergeStep.End : MergeStep.OnlyAfter;
+        if (After.At == WalkAt.End) return MergeStep.OnlyBefore;
+        var compared = order.Compare(Before, After);
+        return compared == 0 ? MergeStep.Both : compared < 0 ? MergeStep.OnlyBefore : MergeStep.OnlyAfter;
+    }
+
+    MergeStep? AtSubtree(TreeWalk subtree, TreeWalk other, MergeStep otherOnly)
+    {
+        if (other.At == WalkAt.Row && order.IsBefore(other, subtree)) return otherOnly;
+        subtree.Enter();
+        return null;
+    }
+
+    MergeStep? BothAtSubtrees()
+    {
+        if (Before.Subtree == After.Subtree && Before.Level == 0 && After.Level == 0 && !changed[After.Subtree])
+        {
+            Before.Leave();
+            After.Leave();
+            return null;
+        }
+        var starts = order.CompareStarts(Before, After);
+        if (starts == 0) starts = After.Level.CompareTo(Before.Level); // The higher one is entered first.
+        if (starts <= 0) Before.Enter();
+        if (starts >= 0) After.Enter();
+        return null;
+    }
+}
