@@ -75,7 +75,7 @@ internal sealed class DefaultValue
         }
         // SQLite keeps a number as it is written when the column holds texts.
         if (affinity == Affinity.Text) return OfText(signed, false, affinity, encoding);
-        return Numeric(signed, affinity == Affinity.Blob ? Affinity.Numeric : affinity) ?? OfText(signed, false, Affinity.Text, encoding);
+        return Numeric(signed, affinity) ?? OfText(signed, false, Affinity.Text, encoding);
     }
 
     static DefaultValue OfText(string text, bool negative, Affinity affinity, TextEncoding encoding)
