@@ -35,7 +35,9 @@ public class DifferenceOracleTests
             }
             catch (Exception e)
             {
-                throw new InvalidOperationException($"In {table.Before?.Sql} -> {table.After?.Sql}, {difference.After.Schema.Encoding}", e);
+                throw new InvalidOperationException($"In {table.Before?.Sql} -> {table.After?.Sql}, {difference.After.Schema.Encoding}, rewritten {difference.IsRewritten}, {table.KeyNote}:\n" +
+                    $"{string.Join("\n", rowsBefore.Tables.GetValueOrDefault(table.Before?.Name ?? "")?.Rows ?? [])}\n->\n" +
+                    $"{string.Join("\n", rowsAfter.Tables.GetValueOrDefault(table.After?.Name ?? "")?.Rows ?? [])}\nby\n{string.Join("\n", table.Changes())}", e);
             }
         }
     }

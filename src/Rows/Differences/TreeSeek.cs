@@ -76,7 +76,7 @@ internal sealed class TreeSeek(RowReader reader)
         for (var i = 0; i < table.Key.Length; i++)
         {
             var key = table.Key[i];
-            var compared = Values.Compare(row[key.Column], fields.Value(record, i, table.Encoding), key.Collation);
+            var compared = Values.Compare(row[row.Table.Key[i].Column], fields.Value(record, i, table.Encoding), key.Collation);
             if (compared != 0) return key.Descending ? -compared : compared;
         }
         var last = fields.Value(record, fields.Count - 1, table.Encoding);
