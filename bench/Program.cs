@@ -53,6 +53,7 @@ Case[] cases =
     new ReadersAndWriterCase(),
     new UpdateCase(),
     new SizeCase(),
+    new RowsCase(),
     new OpenCase(),
     new FollowLagCase("remote-s3", s3: true, "durability=remote&sync-interval=5", 30, 150),
     new FollowLagCase("remote-file", s3: false, "durability=remote&sync-interval=5", 30, 150),

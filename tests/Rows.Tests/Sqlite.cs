@@ -67,6 +67,10 @@ internal sealed class Sqlite : IDisposable
         if (FileControl(Handle, "main", 38, ref bytes) != 0) throw new InvalidOperationException("No bytes can be reserved.");
     }
 
+    /// <summary>A collation that this program alone has: it compares from the end.</summary>
+    public void Collation(string name) => raw.sqlite3_create_collation(db, name, null,
+        (_, a, b) => string.CompareOrdinal(string.Concat(a.Reverse()), string.Concat(b.Reverse())));
+
     public void Dispose() => db.Dispose();
 
     string Error => raw.sqlite3_errmsg(db).utf8_to_string();
