@@ -65,16 +65,32 @@ internal sealed class TreeMerge
 
     MergeStep? BothAtSubtrees()
     {
-        if (Before.Subtree == After.Subtree && Before.Level == 0 && After.Level == 0 && !changed[After.Subtree])
+        var same = Before.Subtree == After.Subtree && !changed[After.Subtree];
+        if (same && Before.Level == 0 && After.Level == 0)
         {
-            Before.Leave();
-            After.Leave();
+            LeaveUnchanged();
             return null;
         }
         var starts = order.CompareStarts(Before, After);
         if (starts == 0) starts = After.Level.CompareTo(Before.Level); // The higher one is entered first.
         if (starts <= 0) Before.Enter();
-        if (starts >= 0) After.Enter();
+        if (starts >= 0) After.Enter(same && starts == 0 ? Before.Page : null);
         return null;
+    }
+
+    /// <summary>Most leaves of most trees pass here, and cost a look at a bit each.</summary>
+    void LeaveUnchanged()
+    {
+        if (!After.IsOfRowIds || !After.HasPage || !Before.HasPage || !InUnchangedPage || Before.Page.Index != After.Page.Index)
+        {
+            Before.Leave();
+            After.Leave();
+            return;
+        }
+        var page = After.Page;
+        var next = page.Index + 1;
+        while (next <= page.CellCount && !changed[page.Child(next)]) next++;
+        Before.LeaveTo(next);
+        After.LeaveTo(next);
     }
 }

@@ -27,9 +27,11 @@ internal sealed class TreePage(Pages pages)
     /// <summary>The cell or child that a walk is at.</summary>
     public int Index;
 
-    public void Load(uint page, uint from, bool ofRowIds)
+    /// <summary>Takes page <paramref name="page"/> in, which <paramref name="from"/> points to; from <paramref name="same"/>, when that is known to hold the same bytes.</summary>
+    public void Load(uint page, uint from, bool ofRowIds, TreePage? same = null)
     {
-        pages.Read(page, from, bytes);
+        if (same is null) pages.Read(page, from, bytes);
+        else same.Bytes.CopyTo(bytes);
         Number = page;
         Index = 0;
         var start = page == 1 ? FileHeader.Bytes : 0;

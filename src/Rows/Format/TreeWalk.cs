@@ -36,6 +36,11 @@ internal sealed class TreeWalk
         Restart();
     }
 
+    public bool IsOfRowIds => ofRowIds;
+
+    /// <summary>Whether it is below the root.</summary>
+    public bool HasPage => depth >= 0;
+
     public WalkAt At { get; private set; }
 
     /// <summary>The page that the walk is in: that of the row, or the one that holds the subtree's number.</summary>
@@ -78,14 +83,14 @@ internal sealed class TreeWalk
         return false;
     }
 
-    /// <summary>From a subtree into it: to its first row, or its first subtree.</summary>
-    public void Enter()
+    /// <summary>From a subtree into it: to its first row, or its first subtree. What <paramref name="same"/> is known to have, too, is not read again.</summary>
+    public void Enter(TreePage? same = null)
     {
         if (depth + 1 >= MostLevels) throw Page.Damaged($"there are more than {MostLevels} pages above it");
         if (++entered > pages.Count) throw Page.Damaged("the pages under it go in a circle");
         var from = depth < 0 ? 1 : Page.Number;
         var page = levels[++depth] ??= new TreePage(pages);
-        page.Load(Subtree, from, ofRowIds);
+        page.Load(Subtree, from, ofRowIds, same);
         if (!page.IsLeaf)
         {
             if (depth == leafDepth) throw page.Damaged("it is deeper than its neighbours, or not deep enough");
@@ -111,6 +116,13 @@ internal sealed class TreeWalk
     {
         if (depth < 0) At = WalkAt.End;
         else AfterChild();
+    }
+
+    /// <summary>From a subtree of rowids to the one at <paramref name="index"/> in the same page; past its end, to what is after the page.</summary>
+    public void LeaveTo(int index)
+    {
+        levels[depth]!.Index = index - 1;
+        AfterChild();
     }
 
     /// <summary>From a row to what is after it.</summary>
