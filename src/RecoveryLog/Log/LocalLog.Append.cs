@@ -214,7 +214,10 @@ public sealed partial class LocalLog
         foreach (var r in groupRecords)
             options.OnAppended!(new Record(r.Lsn, r.Kind, r.Flags, r.Time, r.Undurable, groupBodies.WrittenSpan.Slice(r.BodyStart, r.BodyLength)));
         if (End >= prepareAt)
-            PrepareInBackground();
+        {
+            prepareAt = long.MaxValue;
+            spares.PrepareInBackground(NextBytes);
+        }
         SyncAhead();
         return appendedLsn;
     }

@@ -49,14 +49,11 @@ public sealed partial class LocalLog
         if (options.ReadOnly || at < replayFrom)
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"There is no log in {directory}, but it is needed from LSN {replayFrom} on. Restore the store from its remote; if its files were moved, move log/ back too.");
-        TakeOverSpares(recovery);
+        spares.TakeOver(recovery);
         var header = new SegmentHeader(options.LogId ?? Guid.NewGuid(), options.Epoch, 1, at);
         var path = Path.Combine(directory, SegmentFormat.FileName(at));
-        lock (spareLock)
-            if (spares.Count == 0)
-                spares.Push(MakeSpare(options.FirstSegmentBytes, WriteAhead));
-        var (made, spare) = OpenSpare(options.FirstSegmentBytes, header, out var fileBytes);
-        file = made!;
+        spares.Prepare(options.FirstSegmentBytes);
+        (file, var spare, var fileBytes) = spares.Open(options.FirstSegmentBytes, header);
         disk.Rename(spare, path);
         file.Path = path;
         disk.SyncDirectory(directory);
@@ -71,7 +68,7 @@ public sealed partial class LocalLog
         current = segments[^1];
         if (!options.ReadOnly)
         {
-            TakeOverSpares(recovery);
+            spares.TakeOver(recovery);
             foreach (var stranded in recovery.Stranded)
                 disk.Delete(stranded.Path);
             file = disk.Open(current.Path, LogFileMode.Write);
@@ -87,15 +84,6 @@ public sealed partial class LocalLog
         StartAt(end);
         durableEnd = end;
         CountBytes();
-    }
-
-    void TakeOverSpares(LogRecovery recovery)
-    {
-        nextSpare = recovery.NextSpare;
-        foreach (var path in recovery.Litter)
-            disk.Delete(path);
-        foreach (var spare in recovery.Spares)
-            spares.Push(spare);
     }
 
     /// <summary>

@@ -6,13 +6,10 @@ namespace RecoveryVfs.RecoveryLog.Log;
 // Room for records: segments come from spares, are reserved, and go back to the spares.
 public sealed partial class LocalLog
 {
-    readonly Lock spareLock = new();
+    readonly SpareSegments spares;
     long sizeBytes;                                                  // of all segments; changes under segmentsLock
     List<LogSegment> segments = [];                                  // under segmentsLock; the last is the current one
     readonly List<LogHold> holds = [];                               // under segmentsLock
-    readonly Stack<(string Path, long Bytes)> spares = new();        // under spareLock
-    int nextSpare;                                                   // under spareLock
-    int preparing;                                                   // 1 while a background preparation is queued or running
     ulong dropBefore;                                                // under segmentsLock: the highest LSN asked for
 
     /// <summary>
@@ -98,7 +95,8 @@ public sealed partial class LocalLog
         // A segment without records is replaced: its file gets the same name, and so the same number.
         var isEmpty = current.FirstLsn == appendedLsn + 1;
         var header = new SegmentHeader(LogId, Epoch, current.Header.Number + (isEmpty ? 0UL : 1UL), appendedLsn + 1);
-        var (newFile, spare) = OpenSpare(bytes, header, out var fileBytes);
+        var (opened, spare, fileBytes) = spares.Open(bytes, header);
+        ILogFile? newFile = opened;
         var path = Path.Combine(directory, SegmentFormat.FileName(header.FirstLsn));
         try
         {
@@ -112,7 +110,7 @@ public sealed partial class LocalLog
                 durableEnd = end;
                 Volatile.Write(ref durableLsn, reached);
                 disk.Rename(spare, path);
-                newFile!.Path = path;
+                newFile.Path = path;
                 NameDurably();
                 file.Dispose();
                 file = newFile;
@@ -123,7 +121,7 @@ public sealed partial class LocalLog
         catch
         {
             newFile?.Dispose();
-            DeleteQuietly(spare);
+            spares.Discard(spare);
             if (Poison is not null)
                 EraseUndurable();
             throw;
@@ -196,116 +194,11 @@ public sealed partial class LocalLog
             writtenEnd = end;
     }
 
-    /// <summary>
-    /// Takes a spare, writes the header into it and syncs it. It still has the spare's name. Who writes faster than spares are prepared gets one whose blocks are taken, but
-    /// not written: that costs a thousandth, and the syncs on it somewhat more, of which he does few.
-    /// </summary>
-    (ILogFile? File, string Path) OpenSpare(long bytes, SegmentHeader header, out long fileBytes)
-    {
-        string path;
-        lock (spareLock)
-        {
-            if (!spares.TryPeek(out var spare) || spare.Bytes < bytes)
-                spare = MakeSpare(bytes, static (made, bytes) => made.Allocate(0, bytes));
-            else
-                spares.Pop();
-            (path, fileBytes) = spare;
-        }
-        ILogFile? spareFile = null;
-        try
-        {
-            spareFile = disk.Open(path, LogFileMode.Write);
-            Span<byte> start = stackalloc byte[SegmentFormat.HeaderBytes];
-            SegmentFormat.Write(start, header);
-            spareFile.Write(0, start);
-            spareFile.SyncData();
-            return (spareFile, path);
-        }
-        catch
-        {
-            spareFile?.Dispose();
-            DeleteQuietly(path);
-            throw;
-        }
-    }
-
-    /// <summary>Under the spare lock: makes a file of zeros, its blocks taken and synced; it gets its name only then.</summary>
-    (string Path, long Bytes) MakeSpare(long bytes, Action<ILogFile, long> fill)
-    {
-        var path = Path.Combine(directory, $"spare-{nextSpare++}");
-        var unfinished = path + ".new";
-        try
-        {
-            using (var made = disk.Open(unfinished, LogFileMode.Create))
-            {
-                fill(made, bytes);
-                made.SyncData();
-            }
-            disk.Rename(unfinished, path);
-            return (path, bytes);
-        }
-        catch
-        {
-            DeleteQuietly(unfinished);
-            throw;
-        }
-    }
-
-    /// <summary>Bit by bit: a commit's sync must not stand in line behind all of it.</summary>
-    void WriteAhead(ILogFile made, long bytes)
-    {
-        for (long at = 0; at < bytes; at += GrowthBytes)
-        {
-            if (Volatile.Read(ref disposed))
-                throw new OperationCanceledException();
-            made.WriteZeros(at, Math.Min(bytes, at + GrowthBytes));
-            made.SyncData();
-        }
-    }
-
-    void DeleteQuietly(string path)
-    {
-        try
-        {
-            disk.Delete(path);
-        }
-        catch (RecoveryException)
-        {
-            // The next open removes it.
-        }
-    }
-
     /// <summary>Makes a spare segment now when there is none, so that no append has to. For a background thread of the caller.</summary>
     public void PrepareSpare()
     {
-        lock (spareLock)
-        {
-            if (spares.Count == 0 && !Volatile.Read(ref disposed) && !options.ReadOnly && Poison is null)
-                spares.Push(MakeSpare(NextBytes, WriteAhead));
-        }
-    }
-
-    void PrepareInBackground()
-    {
-        prepareAt = long.MaxValue;
-        if (Interlocked.Exchange(ref preparing, 1) == 0)
-            ThreadPool.UnsafeQueueUserWorkItem(static log => log.PrepareQuietly(), this, preferLocal: false);
-    }
-
-    void PrepareQuietly()
-    {
-        try
-        {
-            PrepareSpare();
-        }
-        catch (Exception e) when (e is RecoveryException or OperationCanceledException)
-        {
-            // Whoever needs the segment tries again, and gets the error.
-        }
-        finally
-        {
-            Volatile.Write(ref preparing, 0);
-        }
+        if (!Volatile.Read(ref disposed) && !options.ReadOnly && Poison is null)
+            spares.Prepare(NextBytes);
     }
 
     /// <summary>Keeps the records from <paramref name="lsn"/> on until the hold moves or is disposed. Throws NotFound when they are gone.</summary>
@@ -336,55 +229,30 @@ public sealed partial class LocalLog
     {
         if (options.ReadOnly)
             ThrowUnlessWritable();
-        lock (spareLock)
+        spares.Recycle(() => TakeUnneeded(lsn), NextBytes);
+    }
+
+    List<LogSegment> TakeUnneeded(ulong before)
+    {
+        var dropped = new List<LogSegment>();
+        lock (segmentsLock)
         {
-            var dropped = new List<LogSegment>();
-            lock (segmentsLock)
+            dropBefore = Math.Max(dropBefore, before);
+            var floor = dropBefore;
+            foreach (var hold in holds)
+                floor = Math.Min(floor, hold.Lsn);
+            while (segments.Count > 1 && segments[1].FirstLsn <= floor)
             {
-                dropBefore = Math.Max(dropBefore, lsn);
-                var floor = dropBefore;
-                foreach (var hold in holds)
-                    floor = Math.Min(floor, hold.Lsn);
-                while (segments.Count > 1 && segments[1].FirstLsn <= floor)
-                {
-                    dropped.Add(segments[0]);
-                    segments.RemoveAt(0);
-                }
-                CountBytes();
+                dropped.Add(segments[0]);
+                segments.RemoveAt(0);
             }
-            if (dropped.Count > 0)
-                Recycle(dropped);
+            CountBytes();
         }
+        return dropped;
     }
 
     /// <summary>Gives the disk space of spares back but for so many of them: for a store that will be idle.</summary>
-    public void TrimSpares(int keep)
-    {
-        lock (spareLock)
-            while (spares.Count > keep)
-                DeleteQuietly(spares.Pop().Path);
-    }
-
-    /// <summary>Under the spare lock.</summary>
-    void Recycle(List<LogSegment> dropped)
-    {
-        var recycled = new List<(string Path, long Bytes)>();
-        foreach (var segment in dropped)
-        {
-            if (segment.FileBytes != NextBytes || spares.Count + recycled.Count >= options.SpareSegments)
-            {
-                disk.Delete(segment.Path);
-                continue;
-            }
-            var spare = Path.Combine(directory, $"spare-{nextSpare++}");
-            disk.Rename(segment.Path, spare);
-            recycled.Add((spare, segment.FileBytes));
-        }
-        // Before a recycled file is overwritten, its old name must be gone for good.
-        disk.SyncDirectory(directory);
-        foreach (var spare in recycled)
-            spares.Push(spare);
-    }
+    public void TrimSpares(int keep) => spares.Trim(keep);
 
     void CountBytes()
     {

@@ -60,6 +60,7 @@ public sealed partial class LocalLog : IDisposable
         buffer = options.ReadOnly ? [] : GC.AllocateUninitializedArray<byte>(Math.Max(options.BufferBytes, 4096), pinned: true);
         events = new EventQueue(options.EventBytes);
         line = new SyncLine(SyncAll);
+        spares = new SpareSegments(disk, directory, options.SpareSegments);
         readWritten = () => WrittenLsn;
     }
 
@@ -141,8 +142,7 @@ public sealed partial class LocalLog : IDisposable
                 Volatile.Write(ref disposed, true);
             file?.Dispose();
         }
-        // Waits for a background preparation to notice and to leave the directory.
-        lock (spareLock) { }
+        spares.Close();
         writtenWaiters.Fail(WhyNot);
     }
 
