@@ -98,7 +98,7 @@ void StopBeforeWhatTheCompactionMade() { std::call_once(compaction_registered, R
 
 void rv_before_exit(void (*call)(void)) {
   recovery::first = call;
-  recovery::Register();
+  recovery::Register();  // throws nothing
 }
 
 namespace rocksdb {

@@ -16,7 +16,9 @@ case $version in
 esac
 
 # DT_RPATH (not RUNPATH) is inherited: RocksDB and its libraries are found beside ours when native/bundle.sh put them there.
-"$CXX" -std=c++17 -O2 -fPIC -shared -fvisibility=hidden -Wall -Wextra -Werror ${CXXFLAGS:-} \
+# A test reads from the file that the flags of hardening took effect.
+"$CXX" -std=c++17 -O2 -fPIC -shared -fvisibility=hidden -Wall -Wextra -Werror \
+  -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 ${CXXFLAGS:-} \
   -o "$out/librecovery_native.so.new" "$here"/*.cc \
-  -lrocksdb -Wl,--no-undefined -Wl,--disable-new-dtags '-Wl,-rpath,$ORIGIN'
+  -lrocksdb -Wl,-z,relro,-z,now -Wl,--no-undefined -Wl,--disable-new-dtags '-Wl,-rpath,$ORIGIN'
 mv "$out/librecovery_native.so.new" "$out/librecovery_native.so"

@@ -34,4 +34,12 @@ int32_t Finish(const Status& status, char** error) {
   return Fail(CodeOf(status, message), message, error);
 }
 
+int32_t Finish(const Status& status, const LastWords& log, char** error) {
+  if (status.ok()) return RV_OK;
+  std::string message = status.ToString();
+  const int32_t code = CodeOf(status, message);
+  const bool says_all = code == RV_NO_SPACE || code == RV_BUSY || code == RV_CANCELED;
+  return Fail(code, says_all ? message : log.After(message), error);
+}
+
 }  // namespace recovery

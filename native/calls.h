@@ -6,6 +6,7 @@
 #include <string>
 
 #include "at_exit.h"
+#include "last_words.h"
 #include "recovery_native.h"
 #include "rocksdb/status.h"
 
@@ -16,7 +17,10 @@ int32_t Fail(int32_t code, const std::string& message, char** error);
 
 int32_t Finish(const rocksdb::Status& status, char** error);
 
-// No C++ exception may cross into C#.
+// With what RocksDB logged last, where the status alone may not tell why.
+int32_t Finish(const rocksdb::Status& status, const LastWords& log, char** error);
+
+// No C++ exception may cross into C#: the runtime would end the process.
 template <typename Call>
 int32_t Guard(char** error, Call call) {
   const Inside inside;
@@ -25,6 +29,20 @@ int32_t Guard(char** error, Call call) {
     return call();
   } catch (const std::exception& e) {
     return Fail(RV_OTHER, e.what(), error);
+  } catch (...) {
+    return Fail(RV_OTHER, "An exception of an unknown type", error);
+  }
+}
+
+// For calls that tell no error. What a call without memory leaves undone is harmless in each of them.
+template <typename Result, typename Call>
+Result GuardOr(Result otherwise, Call call) {
+  const Inside inside;
+  if (inside.refused()) return otherwise;
+  try {
+    return call();
+  } catch (...) {
+    return otherwise;
   }
 }
 

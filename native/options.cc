@@ -4,6 +4,8 @@
 
 #include <sys/resource.h>
 
+#include <utility>
+
 #include "rocksdb/cache.h"
 #include "rocksdb/filter_policy.h"
 #include "rocksdb/table.h"
@@ -11,12 +13,6 @@
 namespace recovery {
 
 namespace {
-
-class NoLog : public rocksdb::Logger {
- public:
-  using rocksdb::Logger::Logv;
-  void Logv(const char*, va_list) override {}
-};
 
 // Descriptors: all files open is fastest. But under a small limit a large store must not use up what the process needs,
 // so it keeps at most half of them, the most used ones.
@@ -29,7 +25,7 @@ int MaxOpenFiles() {
 }  // namespace
 
 // Measured; the reasons are in docs/decisions/0005-page-layout.md.
-rocksdb::Options MakeOptions(const rv_options& given) {
+rocksdb::Options MakeOptions(const rv_options& given, std::shared_ptr<LastWords> log) {
   rocksdb::Options options;
   const bool writes = given.mode == RV_READ_WRITE;
   options.create_if_missing = given.create != 0;
@@ -65,12 +61,9 @@ rocksdb::Options MakeOptions(const rv_options& given) {
   options.paranoid_checks = true;
   options.write_dbid_to_manifest = true;
 
-  options.info_log_level = rocksdb::WARN_LEVEL;
-  options.max_log_file_size = 1 << 20;
-  options.keep_log_file_num = 2;
+  options.info_log = std::move(log);  // no file: see LastWords
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
-  if (!writes) options.info_log = std::make_shared<NoLog>();
 
   rocksdb::BlockBasedTableOptions table;
   table.block_size = 4 << 10;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "calls.h"
 #include "scan_reads.h"
 
 // See crc32c.cc.
@@ -259,8 +260,18 @@ IOStatus RecordedFileSystem::NewSequentialFile(const std::string& path, const Fi
   return status.ok() ? target()->NewSequentialFile(path, options, result, dbg) : status;
 }
 
+bool RecordedFileSystem::IsCurrent(const std::string& path, const std::string& name) {
+  if (!StartsWith(name, "MANIFEST-")) return false;
+  std::string text;
+  const std::string current = path.substr(0, path.size() - name.size()) + "CURRENT";
+  IOStatus status = rocksdb::ReadFileToString(target(), current, &text);
+  if (status.IsPathNotFound() || status.IsNotFound()) return false;
+  return !status.ok() || text == name + "\n";
+}
+
 IOStatus RecordedFileSystem::DeleteFile(const std::string& path, const IOOptions& options, IODebugContext* dbg) {
   std::string name = NameOf(path);
+  if (IsCurrent(path, name)) return IOStatus::Busy("CURRENT names this file", path);
   IOStatus status;
   if (KindOf(name) != FileKind::kIgnored) status = Report(RV_FILE_DELETED, name, std::string(), Slice(), 0, 0);
   return status.ok() ? target()->DeleteFile(path, options, dbg) : status;
@@ -323,16 +334,26 @@ bool RecordedFileSystem::FindPinned(const std::string& path, Pinned* found) {
 extern "C" {
 
 rv_files* rv_files_create(rv_file_callback callback, void* context, int32_t faults) {
-  return new rv_files{std::make_shared<recovery::RecordedFileSystem>(callback, context, faults != 0)};
+  return recovery::GuardOr<rv_files*>(nullptr, [&] {
+    return new rv_files{std::make_shared<recovery::RecordedFileSystem>(callback, context, faults != 0)};
+  });
 }
 
 void rv_files_free(rv_files* files) { delete files; }
 
 void rv_files_fault(rv_files* files, int32_t operations, const char* suffix, int64_t skip, int64_t times,
                     int32_t error) {
-  files->system->faults().Add(operations, suffix, skip, times, error);
+  recovery::GuardOr(0, [&] {
+    files->system->faults().Add(operations, suffix, skip, times, error);
+    return 0;
+  });
 }
 
-void rv_files_heal(rv_files* files) { files->system->faults().Clear(); }
+void rv_files_heal(rv_files* files) {
+  recovery::GuardOr(0, [&] {
+    files->system->faults().Clear();
+    return 0;
+  });
+}
 
 }  // extern "C"

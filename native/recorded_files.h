@@ -102,6 +102,11 @@ class RecordedFileSystem : public rocksdb::FileSystemWrapper {
   std::mutex pinned_mutex_;
   std::map<std::string, Pinned> pinned_;  // by name
   bool FindPinned(const std::string& path, Pinned* found);
+
+  // Whether it is the MANIFEST that CURRENT names, or may be. RocksDB 7.8 deletes that one, and with it the store, when
+  // the writing of the next one failed and its error handler was not told (ProcessManifestWrites notes the number of a
+  // MANIFEST of which WriteCurrentStateToManifest failed).
+  bool IsCurrent(const std::string& path, const std::string& name);
 };
 
 }  // namespace recovery

@@ -20,6 +20,7 @@
 using recovery::Fail;
 using recovery::Finish;
 using recovery::Guard;
+using recovery::GuardOr;
 using rocksdb::DB;
 using rocksdb::Slice;
 using rocksdb::Status;
@@ -65,7 +66,11 @@ struct rv_store {
   std::shared_ptr<recovery::RecordedFileSystem> files;
   std::unique_ptr<rocksdb::Env> env;
   std::shared_ptr<recovery::Listener> listener = std::make_shared<recovery::Listener>();
+  std::shared_ptr<recovery::LastWords> log = std::make_shared<recovery::LastWords>();
   std::unique_ptr<DB> db;
+
+  std::mutex settings_mutex;
+  bool setting_failed = false;  // and file deletions are off: see SetBlobCompression
 
   std::mutex resume_mutex;
   std::future<Status> resuming;  // a Resume under way, perhaps for ever
@@ -151,6 +156,33 @@ Status Resumed(rv_store* store) {
   return status;
 }
 
+// A change of the options writes to the MANIFEST. If that fails, RocksDB 7.8 does not tell its error handler, which would
+// turn file deletions off until a MANIFEST could be written again: files that the one on disk names would be deleted, and
+// Resume asserts that they are off. So this does it in its place.
+Status SetBlobCompression(rv_store* store, const char* type) {
+  std::lock_guard<std::mutex> lock(store->settings_mutex);
+  if (!store->setting_failed) {
+    Status status = store->db->DisableFileDeletions();
+    if (!status.ok()) return status;
+  }
+  Status status = store->db->SetOptions({{"blob_compression_type", type}});
+  store->setting_failed = !status.ok();
+  if (status.ok()) status = store->db->EnableFileDeletions(false);
+  return status;
+}
+
+constexpr const char* kFreshPages = "kLZ4Compression";
+constexpr const char* kOldPages = "kZSTD";
+
+// What failed is done again, by the next call that flushes.
+Status Settled(rv_store* store) {
+  {
+    std::lock_guard<std::mutex> lock(store->settings_mutex);
+    if (!store->setting_failed) return Status::OK();
+  }
+  return SetBlobCompression(store, kFreshPages);
+}
+
 // Once Resume was called, RocksDB 7.8's Flush does not wait for the flush any more (is_db_stopped_ of its error handler
 // is never reset): so this waits.
 Status FlushAndWait(rv_store* store) {
@@ -176,22 +208,19 @@ int32_t rv_open(const rv_options* given, rv_store** result, char** error) {
     if (rocksdb::GetRocksVersionAsString(false) != "7.8")
       return Fail(RV_INVALID, "The RocksDB library is " + rocksdb::GetRocksVersionAsString() + ", not 7.8", error);
     auto store = std::make_unique<rv_store>();
-    rocksdb::Options options = recovery::MakeOptions(*given);
+    rocksdb::Options options = recovery::MakeOptions(*given, store->log);
     options.listeners.push_back(store->listener);
     const bool writes = given->mode == RV_READ_WRITE;
-    if (given->files != nullptr)
-      store->files = given->files->system;
-    else if (!writes)
-      store->files = std::make_shared<recovery::RecordedFileSystem>(nullptr, nullptr, false);
-    if (store->files != nullptr) {
-      store->env = rocksdb::NewCompositeEnv(store->files);
-      options.env = store->env.get();
-    }
+    store->files = given->files != nullptr
+                       ? given->files->system
+                       : std::make_shared<recovery::RecordedFileSystem>(nullptr, nullptr, false);
+    store->env = rocksdb::NewCompositeEnv(store->files);
+    options.env = store->env.get();
     DB* db = nullptr;
     Status status = writes ? DB::Open(options, given->directory, &db) : OpenForReading(options, given->directory, &db);
     store->db.reset(db);
     if (status.ok()) status = CheckBlobFiles(store.get(), !writes);
-    if (!status.ok()) return Finish(status, error);
+    if (!status.ok()) return Finish(status, *store->log, error);
     recovery::StopAtExit(store->db.get());
     *result = store.release();
     return RV_OK;
@@ -199,14 +228,15 @@ int32_t rv_open(const rv_options* given, rv_store** result, char** error) {
 }
 
 void rv_close(rv_store* store) {
-  const recovery::Inside inside;
-  if (inside.refused()) return;
-  recovery::Forget(store->db.get());
-  if (store->resuming.valid()) {
-    rocksdb::CancelAllBackgroundWork(store->db.get(), false);
-    store->resuming.wait();
-  }
-  delete store;
+  GuardOr(0, [&] {
+    recovery::Forget(store->db.get());
+    if (store->resuming.valid()) {
+      rocksdb::CancelAllBackgroundWork(store->db.get(), false);
+      store->resuming.wait();
+    }
+    delete store;
+    return 0;
+  });
 }
 
 int32_t rv_get(rv_store* store, rv_snapshot* snapshot, uint32_t database, uint32_t page, uint8_t* buffer,
@@ -247,14 +277,16 @@ int32_t rv_scan(rv_store* store, rv_snapshot* snapshot, uint32_t database, uint3
 }
 
 rv_snapshot* rv_snapshot_take(rv_store* store) {
-  const recovery::Inside inside;
-  if (inside.refused()) return nullptr;
-  return reinterpret_cast<rv_snapshot*>(const_cast<rocksdb::Snapshot*>(store->db->GetSnapshot()));
+  return GuardOr<rv_snapshot*>(nullptr, [&] {
+    return reinterpret_cast<rv_snapshot*>(const_cast<rocksdb::Snapshot*>(store->db->GetSnapshot()));
+  });
 }
 
 void rv_snapshot_release(rv_store* store, rv_snapshot* snapshot) {
-  const recovery::Inside inside;
-  if (!inside.refused()) store->db->ReleaseSnapshot(AsSnapshot(snapshot));
+  GuardOr(0, [&] {
+    store->db->ReleaseSnapshot(AsSnapshot(snapshot));
+    return 0;
+  });
 }
 
 int32_t rv_applied(rv_store* store, rv_snapshot* snapshot, uint64_t* applied, char** error) {
@@ -281,10 +313,13 @@ int32_t rv_persisted_applied(rv_store* store, uint64_t* applied, char** error) {
   });
 }
 
-rv_batch* rv_batch_create(void) { return new rv_batch(); }
+rv_batch* rv_batch_create(void) {
+  return GuardOr<rv_batch*>(nullptr, [] { return new rv_batch(); });
+}
 
 void rv_batch_free(rv_batch* batch) { delete batch; }
 
+// Clearing sets a length, and frees: it throws nothing.
 void rv_batch_clear(rv_batch* batch) { batch->writes.Clear(); }
 
 int64_t rv_batch_bytes(rv_batch* batch) { return static_cast<int64_t>(batch->writes.GetDataSize()); }
@@ -334,32 +369,35 @@ int32_t rv_flush(rv_store* store, char** error) {
   return Guard(error, [&] {
     Status status = Resumed(store);
     if (status.ok()) status = FlushAndWait(store);
+    if (status.ok()) status = Settled(store);
     store->listener->CountFlush();  // the listener may be told only after Flush returned
-    return Finish(status, error);
+    return Finish(status, *store->log, error);
   });
 }
 
 namespace {
 
 // What is collected has grown old and will stay: it is compressed with zstd, a fifth to a quarter denser, for twice the
-// processor time of a write and some microseconds more for a read. What is flushed meanwhile shares it. Should it not
-// work, nothing is lost but the space.
+// processor time of a write and some microseconds more for a read. What is flushed meanwhile shares it. Where it does
+// not work, the MANIFEST could not be written, and collection would fail too.
 class DenserPages {
  public:
-  explicit DenserPages(DB* db) : db_(db), active_(db->GetOptions().blob_compression_type == rocksdb::kLZ4Compression) {
-    Set("kZSTD");
+  explicit DenserPages(rv_store* store)
+      : store_(store), active_(store->db->GetOptions().blob_compression_type == rocksdb::kLZ4Compression) {
+    if (active_) status_ = SetBlobCompression(store_, kOldPages);
   }
-  ~DenserPages() { Set("kLZ4Compression"); }
+  ~DenserPages() {
+    if (active_) SetBlobCompression(store_, kFreshPages).PermitUncheckedError();
+  }
   DenserPages(const DenserPages&) = delete;
   DenserPages& operator=(const DenserPages&) = delete;
 
- private:
-  void Set(const char* type) {
-    if (active_) db_->SetOptions({{"blob_compression_type", type}}).PermitUncheckedError();
-  }
+  const Status& status() const { return status_; }
 
-  DB* const db_;
+ private:
+  rv_store* const store_;
   const bool active_;
+  Status status_;
 };
 
 }  // namespace
@@ -376,12 +414,13 @@ int32_t rv_compact(rv_store* store, int32_t collect, double age_cutoff, const ui
     options.canceled = reinterpret_cast<std::atomic<bool>*>(const_cast<uint8_t*>(canceled));
     Status status = Resumed(store);
     if (status.ok() && collect != 0) {
-      DenserPages denser(store->db.get());
-      status = store->db->CompactRange(options, nullptr, nullptr);
+      DenserPages denser(store);
+      status = denser.status();
+      if (status.ok()) status = store->db->CompactRange(options, nullptr, nullptr);
     } else if (status.ok()) {
       status = store->db->CompactRange(options, nullptr, nullptr);
     }
-    return Finish(status, error);
+    return Finish(status, *store->log, error);
   });
 }
 
@@ -392,14 +431,14 @@ int32_t rv_hold_files(rv_store* store, int32_t hold, char** error) {
 }
 
 int64_t rv_unflushed_bytes(rv_store* store) {
-  const recovery::Inside inside;
-  if (inside.refused()) return 0;
-  using Properties = DB::Properties;
-  // An empty memtable has some bytes too, which are nobody's.
-  if (Property(store, Properties::kNumEntriesActiveMemTable) + Property(store, Properties::kNumEntriesImmMemTables) ==
-      0)
-    return 0;
-  return static_cast<int64_t>(Property(store, Properties::kCurSizeAllMemTables));
+  return GuardOr<int64_t>(0, [&]() -> int64_t {
+    using Properties = DB::Properties;
+    // An empty memtable has some bytes too, which are nobody's.
+    if (Property(store, Properties::kNumEntriesActiveMemTable) + Property(store, Properties::kNumEntriesImmMemTables) ==
+        0)
+      return 0;
+    return static_cast<int64_t>(Property(store, Properties::kCurSizeAllMemTables));
+  });
 }
 
 int32_t rv_stat(rv_store* store, rv_statistics* result, char** error) {

@@ -13,6 +13,9 @@ public static class ChildProcess
             case [nameof(KilledRemoteWriter), var directory, var url]:
                 KilledRemoteWriter.Run(directory, url);
                 return 0;
+            case [nameof(FaultSteps), var directory]:
+                FaultSteps.Run(directory);
+                return 0;
             default:
                 Console.Error.WriteLine($"Unknown: {string.Join(' ', args)}");
                 return 2;

@@ -1,4 +1,10 @@
 using RecoveryVfs.Tests;
 
-// The tests start this assembly as a process of its own, to be read beside, to be killed, or to use another SQLite. (dotnet test does not come by here.)
-return args[0] == OtherSqlite.Word ? OtherSqlite.Run(args[1], args[2], wal: args.Length > 3) : RandomWriter.Run(args);
+// The tests start this assembly as a process of its own, to be read beside, to be killed, to die, or to use another SQLite. (dotnet test does not come by here.)
+return args switch
+{
+    [OtherSqlite.Word, var first, var second, .. var more] => OtherSqlite.Run(first, second, wal: more.Length > 0),
+    [SqlShell.Name] => SqlShell.Run(),
+    [SmallDisk.Name, .. var rest] => FullDisk.Run(rest),
+    _ => RandomWriter.Run(args),
+};

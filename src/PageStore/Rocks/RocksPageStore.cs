@@ -61,7 +61,8 @@ public sealed unsafe partial class RocksPageStore : IPageStore
     }
 
     /// <inheritdoc/>
-    public IPageSnapshot Snapshot() => new RocksSnapshot(this, Native.rv_snapshot_take(handle));
+    public IPageSnapshot Snapshot() =>
+        new RocksSnapshot(this, Native.rv_snapshot_take(handle) is var taken and not 0 ? taken : throw new InsufficientMemoryException("There is no memory for a snapshot, or the process is exiting."));
 
     /// <inheritdoc/>
     public void Scan(uint database, uint firstPage, uint lastPage, IPageSnapshot? snapshot, PageScanned onPage)

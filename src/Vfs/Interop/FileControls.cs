@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using RecoveryVfs.Followed;
 using RecoveryVfs.Handles;
+using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.Settings;
 
 namespace RecoveryVfs.Interop;
@@ -117,7 +118,7 @@ internal static unsafe class FileControls
         catch (Exception e)
         {
             Failures.Report(e, Sqlite.Error);
-            code = Sqlite.Error;
+            code = e is RecoveryException { Error: RecoveryError.Full } ? Sqlite.Full : Sqlite.Error;
             answer = e.Message;
         }
         argument[0] = VfsEntryPoints.Api.NewString(answer);
