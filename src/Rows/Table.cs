@@ -58,6 +58,12 @@ public sealed class Table
     /// <inheritdoc/>
     public override string ToString() => Name;
 
+    /// <summary>The tables that its foreign keys refer to.</summary>
+    internal IReadOnlyList<string> References { get; init; } = [];
+
+    /// <summary>Whether values are unique beside the key that tells rows apart.</summary>
+    internal bool HasOtherKeys { get; init; }
+
     internal uint Root { get; }
     internal KeyColumn[] Key { get; }
     internal TextEncoding Encoding { get; }

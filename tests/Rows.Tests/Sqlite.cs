@@ -71,6 +71,12 @@ internal sealed class Sqlite : IDisposable
     public void Collation(string name) => raw.sqlite3_create_collation(db, name, null,
         (_, a, b) => string.CompareOrdinal(string.Concat(a.Reverse()), string.Concat(b.Reverse())));
 
+    /// <summary>Runs many statements.</summary>
+    public void Script(string sql)
+    {
+        if (raw.sqlite3_exec(db, sql, out var error) != raw.SQLITE_OK) throw new InvalidOperationException(error);
+    }
+
     public void Dispose() => db.Dispose();
 
     string Error => raw.sqlite3_errmsg(db).utf8_to_string();

@@ -30,6 +30,9 @@ internal sealed class ParsedTable
 {
     public List<ParsedColumn> Columns { get; } = [];
     public List<ParsedKey> Keys { get; } = [];
+    /// <summary>The tables that its foreign keys refer to.</summary>
+    public List<string> References { get; } = [];
+
     public bool IsWithoutRowId { get; set; }
     public bool IsStrict { get; set; }
 }

@@ -29,6 +29,8 @@ internal static class TableFactory
         {
             IsWithoutRowId = parsed.IsWithoutRowId,
             IsStrict = parsed.IsStrict,
+            References = parsed.References,
+            HasOtherKeys = parsed.Keys.Exists(k => !k.IsPrimary),
             RowIdColumn = rowIdColumn,
             KeyIndexName = primary is null || parsed.IsWithoutRowId || rowIdColumn >= 0 ? null : KeyIndexName(name, parsed, columns, primary),
         };

@@ -216,7 +216,7 @@ internal sealed class TableParser
 
     void References()
     {
-        tokens.TakeName();
+        table.References.Add(tokens.TakeName());
         if (tokens.IsSign('(')) tokens.TakeParenthesis();
         while (true)
         {
