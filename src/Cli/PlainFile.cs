@@ -1,6 +1,7 @@
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.Cli;
 
@@ -25,7 +26,9 @@ internal static class PlainFile
         SQLitePCL.Batteries_V2.Init();
         Recovery.Register();
         var stubs = Directory.CreateDirectory(staging.Path("databases")).FullName;
-        var stub = Path.Combine(stubs, Path.GetFileName(database));
+        // The file has a name of the caller's choice, and the stub is ours alone.
+        DatabaseName.Check(database);
+        var stub = Path.Combine(stubs, database);
         Stub.Write(stub, store, database);
         Recovery.Export(stub, staging.Path("plain"));
         var finding = IntegrityFinding.Of(staging.Path("plain"), database, check);

@@ -53,10 +53,10 @@ public sealed class LiveFilesTests
         log.Apply(RecordKind.FileRenamed, FileRecords.Renamed(2, "CURRENT"));
         Assert.Null(live.Find(1));
         Assert.Equal(["CURRENT"], live.Find(2)!.Names);
-        log.Apply(RecordKind.FileLinked, FileRecords.Linked(2, "BACKUP"));
+        log.Apply(RecordKind.FileLinked, FileRecords.Linked(2, "IDENTITY"));
         log.Apply(RecordKind.FileCreated, FileRecords.Created(3, FileClass.RocksSmall, "CURRENT"));
-        Assert.Equal(["BACKUP"], live.Find(2)!.Names);
-        log.Apply(RecordKind.FileCreated, FileRecords.Created(4, FileClass.RocksSmall, "BACKUP"));
+        Assert.Equal(["IDENTITY"], live.Find(2)!.Names);
+        log.Apply(RecordKind.FileCreated, FileRecords.Created(4, FileClass.RocksSmall, "IDENTITY"));
         Assert.Null(live.Find(2));
         log.Apply(RecordKind.FileDeleted, FileRecords.Deleted(3));
         log.Apply(RecordKind.FileDeleted, FileRecords.Deleted(4));
@@ -112,7 +112,7 @@ public sealed class LiveFilesTests
         log.Apply(RecordKind.FileSealed, FileRecords.Sealed(1, 1234, 42));
         log.Apply(RecordKind.FileCreated, FileRecords.Created(2, FileClass.RocksSmall, "CURRENT"));
         log.Apply(RecordKind.FileWritten, FileRecords.Written(2, 0), Text("MANIFEST-1\n"));
-        log.Apply(RecordKind.FileCreated, FileRecords.Created(3, FileClass.RocksSmall, "empty"));
+        log.Apply(RecordKind.FileCreated, FileRecords.Created(3, FileClass.RocksSmall, "IDENTITY"));
         log.Apply(RecordKind.FileCreated, FileRecords.Created(4, FileClass.Plain, "a-journal"));
         log.Apply(RecordKind.FileLinked, FileRecords.Linked(4, "b-journal"));
         log.Apply(RecordKind.FileWritten, FileRecords.Written(4, 0), Text("journal"));
@@ -182,7 +182,7 @@ public sealed class LiveFilesTests
         Seeds.Run(3000, random =>
         {
             var (live, log) = New();
-            log.Apply(RecordKind.FileCreated, FileRecords.Created(1, FileClass.RocksSmall, "a"));
+            log.Apply(RecordKind.FileCreated, FileRecords.Created(1, FileClass.RocksSmall, "MANIFEST-000009"));
             log.Apply(RecordKind.FileCreated, FileRecords.Created(2, FileClass.Plain, "b"));
             var before = GC.GetAllocatedBytesForCurrentThread();
             for (var i = 0; i < 10; i++)

@@ -41,7 +41,8 @@ internal sealed class PromoteCommand : CliCommand
         }
         foreach (var name in report.Databases)
         {
-            var path = Path.Combine(directory.Databases, Path.GetFileName(name));
+            if (DatabaseName.Problem(name) is not null) continue;
+            var path = Path.Combine(directory.Databases, name);
             if (Stub.Read(path).Content is PathContent.Missing or PathContent.Empty) Stub.Write(path, directory.Path, name);
         }
         to.Result(report, Results.Json.Promote, r => to.Line($"{r.Store} is a store of its own, at LSN {r.Lsn}."));

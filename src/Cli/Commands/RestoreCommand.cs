@@ -8,6 +8,7 @@ using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
@@ -140,7 +141,7 @@ internal sealed class RestoreCommand : CliCommand
 
     static void CheckStubs(string into, IEnumerable<string> names)
     {
-        foreach (var path in names.Select(n => Path.Combine(Path.GetFullPath(into), Path.GetFileName(n))))
+        foreach (var path in names.Where(n => DatabaseName.Problem(n) is null).Select(n => Path.Combine(Path.GetFullPath(into), n)))
             if (Stub.Read(path).Content is PathContent.PlainDatabase or PathContent.Foreign)
                 throw new RecoveryException(RecoveryError.Invalid, $"{path} is in the way of the database's stub. Move it away, or restore into another directory.");
     }
@@ -179,7 +180,12 @@ internal sealed class RestoreCommand : CliCommand
 
     static void PlaceStub(Output to, string into, string store, string name)
     {
-        var path = Path.Combine(into, Path.GetFileName(name));
+        if (DatabaseName.Problem(name) is { } problem)
+        {
+            to.Note($"The database {DatabaseName.Shown(name)} is in the store, but gets no file beside it: its name {problem}.");
+            return;
+        }
+        var path = Path.Combine(into, name);
         if (Stub.Read(path).Content is PathContent.PlainDatabase or PathContent.Foreign)
             to.Note($"{path} was left as it is: the database {name} is in the store, but cannot be opened under that name.");
         else Stub.Write(path, store, name);

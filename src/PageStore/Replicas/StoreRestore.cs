@@ -103,6 +103,8 @@ public static class StoreRestore
         foreach (var file in plan.Hints.Hints.Files)
         {
             if (file.Class == FileClass.Plain) continue;
+            // The parser has done so already. Here a name becomes a path: a remote whose names lead elsewhere must end here whatever came before.
+            foreach (var name in file.Names) TrackedName.Check(file.Class, name, plan.Hints.Name);
             foreach (var name in file.Names.Skip(1)) File.Copy(paths[file.Fnode], Path.Combine(pages, name));
             File.Move(paths[file.Fnode], Path.Combine(pages, file.Name));
         }

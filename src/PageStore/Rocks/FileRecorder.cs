@@ -1,4 +1,5 @@
 using RecoveryVfs.PageStore.Interop;
+using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Records;
@@ -90,14 +91,10 @@ internal sealed class FileRecorder(string directory) : IFileRecorder
         }
     }
 
-    static bool IsRecorded(string name) => name != "LOCK" && !name.StartsWith("LOG", StringComparison.Ordinal) && !name.EndsWith(".log", StringComparison.Ordinal);
+    static bool IsRecorded(string name) => TrackedName.RocksClassOf(name) is not null;
 
-    static FileClass ClassOf(string name) => Path.GetExtension(name) switch
-    {
-        ".sst" => FileClass.RocksTable,
-        ".blob" => FileClass.RocksBlob,
-        _ => FileClass.RocksSmall,
-    };
+    static FileClass ClassOf(string name) => TrackedName.RocksClassOf(name)
+        ?? throw new RecoveryException(RecoveryError.Invalid, $"RocksDB calls a file {name}: this version does not know what that is. Report this.");
 
     void Tell(string name, Action action)
     {

@@ -3,6 +3,7 @@ using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.RecoveryLog.Remote.State;
 using RecoveryVfs.RecoveryLog.Remote.Write;
@@ -204,7 +205,7 @@ public sealed partial class StoreRemote : IAsyncDisposable
             await shipper.WaitShippedAsync(store.Lsn.Last, cancellation);
             using var held = store.HoldFiles();
             var (hints, timeMs) = store.SnapshotForRemote();
-            await publisher.PublishAsync(hints, timeMs, file => OpenPagesFile(file.Name), cancellation);
+            await publisher.PublishAsync(hints, timeMs, OpenPagesFile, cancellation);
             if (mark.IsRestarting) mark.IsRestarting = false;
         }
         finally
@@ -233,8 +234,12 @@ public sealed partial class StoreRemote : IAsyncDisposable
         }
     }
 
-    FileStream OpenPagesFile(string name) =>
-        new(Path.Combine(store.Directory, "pages", name), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 0);
+    /// <summary>Only what RocksDB made is shipped: a name that leads elsewhere, or a link, would publish somebody's file.</summary>
+    FileStream OpenPagesFile(LiveFile file)
+    {
+        TrackedName.Check(file.Class, file.Name, $"The store {store.Directory}");
+        return RegularFile.OpenRead(Path.Combine(store.Directory, "pages", file.Name));
+    }
 
     /// <summary>Deletes from the remote what nothing needs any more, by the retention given or the store's own; says what and why.</summary>
     public Task<CollectionPlan> CollectAsync(Retention? retention = null, CancellationToken cancellation = default) =>

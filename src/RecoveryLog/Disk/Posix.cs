@@ -7,10 +7,29 @@ namespace RecoveryVfs.RecoveryLog.Disk;
 internal static partial class Posix
 {
     internal const int O_RDONLY = 0, O_RDWR = 2, O_CREAT = 0x40, O_TRUNC = 0x200, O_CLOEXEC = 0x80000;
+    internal const int O_NONBLOCK = 0x800;
+
+    static readonly bool isArm = RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
+
+    internal static readonly int O_DIRECTORY = isArm ? 0x4000 : 0x10000, O_NOFOLLOW = isArm ? 0x8000 : 0x20000, O_TMPFILE = 0x400000 | O_DIRECTORY;
+
     internal const int ReadWriteForOwner = 0x1A4; // 0644, less the umask
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int Open(string path, int flags, int mode);
+
+    /// <summary>What kind of file an open one is, and its permissions: st_mode.</summary>
+    internal static int ModeOf(SafeFileHandle file)
+    {
+        const int modeAt = 28, emptyPath = 0x1000 /* AT_EMPTY_PATH */, typeAndMode = 3 /* STATX_TYPE | STATX_MODE */;
+        Span<byte> status = stackalloc byte[256];
+        return StatX(file, "", emptyPath, typeAndMode, ref status[0]) == 0 ? BitConverter.ToUInt16(status[modeAt..]) : -1;
+    }
+
+    internal static bool IsRegular(SafeFileHandle file) => (ModeOf(file) & 0xF000) == 0x8000;
+
+    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int StatX(SafeFileHandle directory, string path, int flags, uint mask, ref byte status);
 
     [LibraryImport("libc", EntryPoint = "pread", SetLastError = true)]
     internal static partial nint Read(SafeFileHandle file, ref byte buffer, nuint count, long offset);

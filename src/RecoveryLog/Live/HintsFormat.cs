@@ -135,11 +135,15 @@ public static class HintsFormat
         ulong lastFnode = 0;
         foreach (var file in hints.Files)
         {
+            foreach (var name in file.Names) TrackedName.Check(file.Class, name, source);
             if (file.Fnode <= lastFnode || file.Fnode >= hints.NextFnode) throw Damaged(source, $"lists file {file.Fnode} where it cannot be");
             lastFnode = file.Fnode;
             foreach (var name in file.Names)
                 if (!names.Add((file.Class == FileClass.Plain, name))) throw Damaged(source, $"lists two files called {name}");
         }
+        foreach (var database in hints.Databases)
+            if (DatabaseName.NotAPart(database.Name) is { } problem)
+                throw Damaged(source, $"names a database \"{DatabaseName.Shown(database.Name)}\", which {problem}");
         for (var i = 0; i < hints.Databases.Count; i++)
             if (hints.Databases[i].Id >= hints.NextDatabaseId || (i > 0 && hints.Databases[i].Id <= hints.Databases[i - 1].Id))
                 throw Damaged(source, $"lists database {hints.Databases[i].Id} where it cannot be");

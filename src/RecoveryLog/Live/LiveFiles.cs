@@ -197,6 +197,7 @@ public sealed class LiveFiles
     {
         var (fnode, name) = FileRecords.ReadNamed(body);
         if (!files.TryGetValue(fnode, out var entry) || entry.Names.Contains(name)) return;
+        TrackedName.Check(entry.Class, name, "A FileRenamed or FileLinked record");
         TakeName(entry.Key(name));
         if (!keep)
         {

@@ -8,6 +8,7 @@ public static class DatabaseRecords
     /// <summary>DatabaseCreated, DatabaseRenamed: id u32, name.</summary>
     public static byte[] Named(uint id, string name)
     {
+        DatabaseName.Check(name);
         var body = FileRecords.WithName(4, name);
         BinaryPrimitives.WriteUInt32LittleEndian(body, id);
         return body;
@@ -17,7 +18,9 @@ public static class DatabaseRecords
     public static (uint Id, string Name) ReadNamed(ReadOnlySpan<byte> body)
     {
         if (body.Length is < 5 or > 4 + FileRecords.MaxNameBytes) throw FileRecords.Damaged("Database", $"has a body of {body.Length} bytes");
-        return (ReadId(body), FileRecords.ReadName(body[4..], "Database"));
+        var name = FileRecords.ReadName(body[4..], "Database");
+        if (DatabaseName.NotAPart(name) is { } problem) throw FileRecords.Damaged("Database", $"names a database \"{DatabaseName.Shown(name)}\", which {problem}");
+        return (ReadId(body), name);
     }
 
     /// <summary>DatabaseDeleted: id u32.</summary>

@@ -29,6 +29,7 @@ public static class FileRecords
     public static byte[] Created(ulong fnode, FileClass fileClass, string name)
     {
         var body = WithName(9, name);
+        if (!TrackedName.IsValid(fileClass, name)) throw new RecoveryException(RecoveryError.Invalid, $"A file of class {fileClass} cannot be called {DatabaseName.Shown(name)}.");
         BinaryPrimitives.WriteUInt64LittleEndian(body, fnode);
         body[8] = (byte)fileClass;
         return body;
@@ -40,7 +41,9 @@ public static class FileRecords
         Need(body, 10, 9 + MaxNameBytes, "FileCreated");
         var fileClass = (FileClass)body[8];
         if (!IsKnown(fileClass)) throw Damaged("FileCreated", $"names the unknown file class {body[8]}");
-        return (BinaryPrimitives.ReadUInt64LittleEndian(body), fileClass, ReadName(body[9..], "FileCreated"));
+        var name = ReadName(body[9..], "FileCreated");
+        TrackedName.Check(fileClass, name, "A FileCreated record");
+        return (BinaryPrimitives.ReadUInt64LittleEndian(body), fileClass, name);
     }
 
     /// <summary>fnode u64, offset u64; the bytes follow as the record's next span.</summary>
@@ -102,11 +105,13 @@ public static class FileRecords
     /// <summary>fnode u64, one more name.</summary>
     public static byte[] Linked(ulong fnode, string name) => Renamed(fnode, name);
 
-    /// <summary>Reads <see cref="Renamed"/> and <see cref="Linked"/>.</summary>
+    /// <summary>Reads <see cref="Renamed"/> and <see cref="Linked"/>. Whoever knows the file's class checks that the name is one of it (<see cref="TrackedName"/>).</summary>
     public static (ulong Fnode, string Name) ReadNamed(ReadOnlySpan<byte> body)
     {
         Need(body, 9, 8 + MaxNameBytes, "FileRenamed or FileLinked");
-        return (BinaryPrimitives.ReadUInt64LittleEndian(body), ReadName(body[8..], "FileRenamed or FileLinked"));
+        var name = ReadName(body[8..], "FileRenamed or FileLinked");
+        TrackedName.Check(FileClass.Plain, name, "A FileRenamed or FileLinked record");
+        return (BinaryPrimitives.ReadUInt64LittleEndian(body), name);
     }
 
     /// <summary>fnode u64, size u64, crc32c u32.</summary>

@@ -154,7 +154,7 @@ sealed class ToyMachine
         Tables[fnode] = bytes;
         Do(RecordKind.FileSealed, FileRecords.Sealed(fnode, bytes.Length, Crc32C.Compute(bytes)));
         var small = live.NewFnode();
-        Do(RecordKind.FileCreated, FileRecords.Created(small, FileClass.RocksSmall, Current + ".tmp"));
+        Do(RecordKind.FileCreated, FileRecords.Created(small, FileClass.RocksSmall, $"{small}.dbtmp"));
         Do(RecordKind.FileWritten, [.. FileRecords.Written(small, 0), .. BitConverter.GetBytes(fnode)]);
         Do(RecordKind.FileRenamed, FileRecords.Renamed(small, Current));
         if (table is { } old) Do(RecordKind.FileDeleted, FileRecords.Deleted(old));

@@ -50,6 +50,9 @@ public sealed record RemoteHints(RemoteHintsHeader Header, IReadOnlyDictionary<u
         new Dictionary<ulong, Extent>(),
         new Hints { LogId = store.LogId, Epoch = 0, Lsn = 0, ReplayFrom = 1, NextFnode = 1, NextDatabaseId = 1, Files = [], Databases = [] });
 
+    /// <summary>The object's name.</summary>
+    public string Name => RemoteNames.HintsAt(Header.Lsn);
+
     /// <summary>Whether these are <see cref="Beginning"/>.</summary>
     public bool IsBeginning => Header.Epoch == 0;
 }

@@ -91,7 +91,7 @@ public sealed class RestorePlan
 
     static void WriteInline(LiveFile file, string path)
     {
-        using var stream = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, 0);
+        using var stream = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0);
         stream.Write(file.Bytes.Span);
         stream.Flush(flushToDisk: true);
     }

@@ -78,7 +78,7 @@ public sealed class Extents(RemoteContext context)
     {
         using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         long size = -1;
-        await using (var file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, 0))
+        await using (var file = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0))
         {
             size = await context.RetryAsync(async token =>
             {

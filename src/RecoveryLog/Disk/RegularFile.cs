@@ -1,0 +1,47 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace RecoveryVfs.RecoveryLog.Disk;
+
+/// <summary>
+/// Opens files for reading in directories that others may write to: a symbolic link is not followed, and what is no regular file (a FIFO would hang, a
+/// device answer anything) is refused by name.
+/// </summary>
+public static class RegularFile
+{
+    const int TooManyLinks = 40 /* ELOOP */;
+
+    /// <summary>Opens a file. Throws what <see cref="FileStream"/> throws, and an <see cref="IOException"/> on anything that is no regular file.</summary>
+    public static FileStream OpenRead(string path, FileOptions options = FileOptions.None)
+    {
+        var handle = Open(path);
+        try
+        {
+            if (!Posix.IsRegular(handle)) throw new IOException($"{path} is not a regular file, and was not read. Take it away.");
+            return new FileStream(handle, FileAccess.Read, 0, isAsync: (options & FileOptions.Asynchronous) != 0);
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+    }
+
+    static SafeFileHandle Open(string path)
+    {
+        while (true)
+        {
+            var descriptor = Posix.Open(path, Posix.O_RDONLY | Posix.O_NOFOLLOW | Posix.O_NONBLOCK | Posix.O_CLOEXEC, 0);
+            if (descriptor >= 0) return new SafeFileHandle(descriptor, ownsHandle: true);
+            var error = Marshal.GetLastPInvokeError();
+            switch (error)
+            {
+                case DiskErrors.EINTR: break;
+                case DiskErrors.ENOENT: throw new FileNotFoundException($"There is no {path}.", path);
+                case DiskErrors.EACCES: throw new UnauthorizedAccessException($"{path}: {Marshal.GetPInvokeErrorMessage(error)}");
+                case TooManyLinks: throw new IOException($"{path} is a symbolic link, and was not followed. Put the file itself there.");
+                default: throw new IOException($"{path}: {Marshal.GetPInvokeErrorMessage(error)}", error);
+            }
+        }
+    }
+}
