@@ -40,6 +40,7 @@ public sealed record FollowerOptions
     {
         Store = Open?.Invoke() ?? RemoteUrl.Parse(Url).Open(readOnly, Store.Time),
         Time = Store.Time,
+        OpenSpool = RemoteContext.SpoolsIn(Store.Directory),
     };
 }
 

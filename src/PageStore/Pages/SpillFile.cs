@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.PageStore.Pages;
 
@@ -15,11 +16,10 @@ internal sealed class SpillFile : IDisposable
     public SpillFile(string directory)
     {
         Directory.CreateDirectory(directory);
-        path = Path.Combine(directory, Guid.NewGuid().ToString("N"));
+        path = directory;
         try
         {
-            handle = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
-            File.Delete(path);
+            handle = UnnamedFile.Open(directory);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -99,6 +99,8 @@ public static class StoreRestore
         var pages = Path.Combine(options.Directory, "pages");
         var fetching = Path.Combine(options.Directory, "fetching");
         Directory.CreateDirectory(pages);
+        // A run that was killed may have left some of it.
+        if (Directory.Exists(fetching)) Directory.Delete(fetching, recursive: true);
         var paths = await plan.FetchFilesAsync(fetching, parallelism, progressed, cancellation);
         foreach (var file in plan.Hints.Hints.Files)
         {

@@ -41,7 +41,7 @@ public sealed partial class StoreRemote : IAsyncDisposable
         this.store = store;
         this.options = options;
         mark = new RemoteMark(store.Directory);
-        context = new RemoteContext { Store = options.OpenStore(storeOptions.Time), Time = storeOptions.Time };
+        context = new RemoteContext { Store = options.OpenStore(storeOptions.Time), Time = storeOptions.Time, OpenSpool = RemoteContext.SpoolsIn(store.Directory) };
         shipper = new Shipper(context, store.Log, new ShipperOptions
         {
             Author = mark.AuthorOrNew(),

@@ -77,13 +77,7 @@ internal sealed class ViewedWals : IDisposable
         }
     }
 
-    ILogFile NewFile()
-    {
-        var path = Path.Combine(temporary, "recovery-" + Guid.NewGuid().ToString("N"));
-        var file = LocalDisk.Instance.Open(path, LogFileMode.Create);
-        LocalDisk.Instance.Delete(path);
-        return file;
-    }
+    ILogFile NewFile() => UnnamedFile.OpenLogFile(temporary);
 
     /// <summary>Takes the next record; <paramref name="live"/> has taken it before.</summary>
     public void Take(in Record record, LiveFiles live)

@@ -6,7 +6,7 @@ namespace RecoveryVfs.RecoveryLog.Disk;
 /// <summary>The few system calls of Linux that .NET does not offer with their error numbers. All of glibc and musl on 64 bits.</summary>
 internal static partial class Posix
 {
-    internal const int O_RDONLY = 0, O_RDWR = 2, O_CREAT = 0x40, O_TRUNC = 0x200, O_CLOEXEC = 0x80000;
+    internal const int O_RDONLY = 0, O_RDWR = 2, O_CREAT = 0x40, O_TRUNC = 0x200, O_EXCL = 0x80, O_CLOEXEC = 0x80000;
     internal const int O_NONBLOCK = 0x800;
 
     static readonly bool isArm = RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
@@ -29,7 +29,7 @@ internal static partial class Posix
     internal static bool IsRegular(SafeFileHandle file) => (ModeOf(file) & 0xF000) == 0x8000;
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int StatX(SafeFileHandle directory, string path, int flags, uint mask, ref byte status);
+    internal static partial int StatX(SafeFileHandle directory, string path, int flags, uint mask, ref byte status);
 
     [LibraryImport("libc", EntryPoint = "pread", SetLastError = true)]
     internal static partial nint Read(SafeFileHandle file, ref byte buffer, nuint count, long offset);

@@ -12,13 +12,13 @@ public static class RegularFile
     const int TooManyLinks = 40 /* ELOOP */;
 
     /// <summary>Opens a file. Throws what <see cref="FileStream"/> throws, and an <see cref="IOException"/> on anything that is no regular file.</summary>
-    public static FileStream OpenRead(string path, FileOptions options = FileOptions.None)
+    public static FileStream OpenRead(string path)
     {
         var handle = Open(path);
         try
         {
             if (!Posix.IsRegular(handle)) throw new IOException($"{path} is not a regular file, and was not read. Take it away.");
-            return new FileStream(handle, FileAccess.Read, 0, isAsync: (options & FileOptions.Asynchronous) != 0);
+            return new FileStream(handle, FileAccess.Read, 0);
         }
         catch
         {

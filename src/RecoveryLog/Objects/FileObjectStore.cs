@@ -4,7 +4,7 @@ namespace RecoveryVfs.RecoveryLog.Objects;
 
 /// <summary>
 /// Objects as files of one directory, which may be shared by machines. A file is written under a temporary name, made durable, and
-/// linked to its name, which fails when the name is taken: that is the conditional create.
+/// linked to its name, which fails when the name is taken: that is the conditional create. No symbolic link in it is followed (<see cref="ObjectDirectory"/>).
 /// </summary>
 public sealed class FileObjectStore : IObjectStore
 {
@@ -14,15 +14,15 @@ public sealed class FileObjectStore : IObjectStore
     static readonly TimeSpan TemporaryAge = TimeSpan.FromDays(1);
 
     readonly string root;
-    readonly string temporary;
+    readonly ObjectDirectory directory;
 
     /// <summary>Opens (and creates, when missing) the directory.</summary>
     public FileObjectStore(string directory, bool readOnly = false)
     {
         root = Path.GetFullPath(directory);
-        temporary = Path.Combine(root, TemporaryDirectory);
+        this.directory = new ObjectDirectory(root);
         Location = new Uri(root).AbsoluteUri;
-        if (!readOnly) Translate(ObjectStoreError.Unavailable, CreateDirectories);
+        if (!readOnly) Translate(ObjectStoreError.Unavailable, RemoveAbandoned);
     }
 
     /// <inheritdoc/>
@@ -37,29 +37,27 @@ public sealed class FileObjectStore : IObjectStore
         ObjectName.Check(name);
         cancellation.ThrowIfCancellationRequested();
         Counters.Request(RequestKind.Create, name);
-        string path = PathOf(name), temp = Path.Combine(temporary, Guid.NewGuid().ToString("n"));
         try
         {
-            if (File.Exists(path)) return CreateResult.AlreadyExists;
-            await WriteDurablyAsync(temp, content, cancellation);
-            string parent = Path.GetDirectoryName(path)!;
-            if (!Directory.Exists(parent))
+            using var place = directory.Find(name, create: true);
+            if (ObjectDirectory.Exists(place)) return CreateResult.AlreadyExists;
+            using var temporary = directory.Find($"{TemporaryDirectory}/{Guid.NewGuid():n}", create: true);
+            try
             {
-                Directory.CreateDirectory(parent);
-                DirectoryLinks.Sync(Path.GetDirectoryName(parent)!);
+                await WriteDurablyAsync(temporary, content, cancellation);
+                if (!ObjectDirectory.TryPublish(temporary, place)) return CreateResult.AlreadyExists;
             }
-            if (!DirectoryLinks.TryPublish(temp, path)) return CreateResult.AlreadyExists;
+            finally { ObjectDirectory.Delete(temporary); }
             // A failure from here on leaves the outcome unknown: the name is there, but may not survive power loss.
-            try { DirectoryLinks.Sync(parent); }
-            catch (IOException e) { throw Failure(ObjectStoreError.Unknown, $"Syncing the directory of {path} failed", e); }
+            try { ObjectDirectory.Sync(place.Directory, place.Path); }
+            catch (IOException e) { throw Failure(ObjectStoreError.Unknown, $"Syncing the directory of {place.Path} failed", e); }
             Counters.Sent(name, content.LengthBytes);
             return CreateResult.Created;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw Failure(ErrorOf(e), $"Creating {path} failed: {e.Message}", e);
+            throw Failure(ErrorOf(e), $"Creating {PathOf(name)} failed: {e.Message}", e);
         }
-        finally { File.Delete(temp); }
     }
 
     /// <inheritdoc/>
@@ -71,14 +69,12 @@ public sealed class FileObjectStore : IObjectStore
         Counters.Request(RequestKind.Get, name);
         try
         {
-            var file = new FileStream(PathOf(name), FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, 0,
-                FileOptions.Asynchronous | FileOptions.SequentialScan);
+            if (directory.OpenRead(name) is not { } file) return new((ObjectDownload?)null);
             long size = file.Length, start = Math.Min(offsetBytes, size);
             file.Position = start;
             long length = Math.Min(lengthBytes ?? long.MaxValue, size - start);
             return new(new ObjectDownload(new BoundedReadStream(file, length, n => Counters.Received(name, n)), length, size));
         }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException) { return new((ObjectDownload?)null); }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw Failure(ErrorOf(e), $"Reading {PathOf(name)} failed: {e.Message}", e);
@@ -92,8 +88,8 @@ public sealed class FileObjectStore : IObjectStore
         Counters.Request(RequestKind.Head, name);
         return new(Translate(ObjectStoreError.Unavailable, () =>
         {
-            var file = new FileInfo(PathOf(name));
-            return file.Exists ? new ObjectInfo(name, file.Length, file.LastWriteTimeUtc) : (ObjectInfo?)null;
+            using var file = directory.OpenRead(name);
+            return file is null ? (ObjectInfo?)null : new ObjectInfo(name, file.Length, File.GetLastWriteTimeUtc(file.SafeFileHandle));
         }));
     }
 
@@ -119,7 +115,11 @@ public sealed class FileObjectStore : IObjectStore
             ObjectName.Check(name);
             cancellation.ThrowIfCancellationRequested();
             Counters.Request(RequestKind.Delete, name);
-            try { File.Delete(PathOf(name)); }
+            try
+            {
+                using var place = directory.Find(name);
+                ObjectDirectory.Delete(place);
+            }
             catch (DirectoryNotFoundException) { }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
@@ -137,23 +137,18 @@ public sealed class FileObjectStore : IObjectStore
     List<string> Names(string prefix, string? startAfter)
     {
         // Only the deepest directory that the prefix names as a whole needs to be looked through.
-        string below = Path.Combine(root, prefix.Contains('/') ? prefix[..prefix.LastIndexOf('/')] : "");
-        var names = new List<string>();
-        if (!Directory.Exists(below))
-            return Directory.Exists(root) ? names : throw Failure(ObjectStoreError.Missing, $"The directory {root} does not exist", null);
-        foreach (string path in Directory.EnumerateFiles(below, "*", SearchOption.AllDirectories))
-        {
-            string name = Path.GetRelativePath(root, path);
-            if (name.StartsWith(prefix, StringComparison.Ordinal) && ObjectName.IsValid(name)
-                && (startAfter is null || string.CompareOrdinal(name, startAfter) > 0)) names.Add(name);
-        }
+        string below = prefix.Contains('/') ? prefix[..prefix.LastIndexOf('/')] : "";
+        if (!Directory.Exists(Path.Combine(root, below)))
+            return Directory.Exists(root) ? [] : throw Failure(ObjectStoreError.Missing, $"The directory {root} does not exist", null);
+        var names = directory.Files(below).Where(name => name.StartsWith(prefix, StringComparison.Ordinal) && ObjectName.IsValid(name)
+            && (startAfter is null || string.CompareOrdinal(name, startAfter) > 0)).ToList();
         names.Sort(StringComparer.Ordinal);
         return names;
     }
 
-    static async ValueTask WriteDurablyAsync(string path, ObjectContent content, CancellationToken cancellation)
+    static async ValueTask WriteDurablyAsync(ObjectDirectory.Place place, ObjectContent content, CancellationToken cancellation)
     {
-        await using var file = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0, FileOptions.Asynchronous);
+        await using var file = ObjectDirectory.Create(place);
         if (content.Bytes is { } bytes) await file.WriteAsync(bytes, cancellation);
         else
         {
@@ -162,15 +157,22 @@ public sealed class FileObjectStore : IObjectStore
         }
         if (file.Length != content.LengthBytes)
             throw new RecoveryException(RecoveryError.IoRead,
-                $"The source of {path} gave {file.Length} bytes instead of {content.LengthBytes}; it changed while it was copied");
+                $"The source of {place.Path} gave {file.Length} bytes instead of {content.LengthBytes}; it changed while it was copied");
         file.Flush(flushToDisk: true);
     }
 
-    bool CreateDirectories()
+    /// <summary>Only what has the form of our own temporary names is deleted, and only in a directory of our own.</summary>
+    bool RemoveAbandoned()
     {
-        Directory.CreateDirectory(temporary);
-        foreach (string left in Directory.EnumerateFiles(temporary))
-            if (DateTime.UtcNow - File.GetLastWriteTimeUtc(left) > TemporaryAge) File.Delete(left);
+        using (directory.Find($"{TemporaryDirectory}/.", create: true)) { }
+        foreach (string name in directory.Files(TemporaryDirectory))
+        {
+            if (!Guid.TryParseExact(Path.GetFileName(name), "n", out _) || Path.GetDirectoryName(name) != TemporaryDirectory) continue;
+            using var file = directory.OpenRead(name);
+            if (file is null || DateTime.UtcNow - File.GetLastWriteTimeUtc(file.SafeFileHandle) <= TemporaryAge) continue;
+            using var place = directory.Find(name);
+            ObjectDirectory.Delete(place);
+        }
         return true;
     }
 
@@ -188,7 +190,7 @@ public sealed class FileObjectStore : IObjectStore
     {
         UnauthorizedAccessException => ObjectStoreError.Denied,
         DirectoryNotFoundException => ObjectStoreError.Missing,
-        IOException io when DirectoryLinks.IsNoSpace(io) => ObjectStoreError.Full,
+        IOException io when ObjectDirectory.IsNoSpace(io) => ObjectStoreError.Full,
         _ => ObjectStoreError.Unavailable,
     };
 

@@ -1,6 +1,7 @@
 using System.Buffers;
 using Microsoft.Win32.SafeHandles;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.Handles;
 
@@ -92,15 +93,13 @@ internal sealed class PrivateJournal(string directory) : VfsFile
 
     void Spill()
     {
-        var path = Path.Combine(directory, $"journal-{Guid.NewGuid():N}.tmp");
         try
         {
-            spill = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Delete, FileOptions.DeleteOnClose);
-            if (!OperatingSystem.IsWindows()) File.Delete(path);
+            spill = UnnamedFile.Open(directory);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new RecoveryException(RecoveryError.IoWrite, $"Cannot create {path} for the rollback journal of a large transaction: {e.Message}", e);
+            throw new RecoveryException(RecoveryError.IoWrite, $"Cannot create a file in {directory} for the rollback journal of a large transaction: {e.Message}", e);
         }
         for (long at = 0; at < size; at += ChunkBytes)
             WriteSpilled(chunks[(int)(at / ChunkBytes)].AsSpan(0, (int)Math.Min(ChunkBytes, size - at)), at);

@@ -162,6 +162,92 @@ public sealed class FileObjectStoreTests : ObjectStoreContract, IDisposable
         Assert.Empty(Directory.GetFiles(Path.Combine(directory, "remote", ".tmp")));
     }
 
+    string In(string name) => Path.Combine(directory, name);
+
+    [Fact]
+    public async Task Links_are_not_followed_and_nothing_is_deleted_where_they_lead()
+    {
+        await (await OpenAsync()).CreateAsync("log/a", "bytes"u8.ToArray());
+        Directory.CreateDirectory(In("precious"));
+        var old = DateTime.UtcNow.AddDays(-3);
+        foreach (var name in (string[])["report.txt", Guid.NewGuid().ToString("n")])
+        {
+            File.WriteAllText(In("precious/" + name), "keep");
+            File.SetLastWriteTimeUtc(In("precious/" + name), old);
+        }
+        Directory.Delete(In("remote/.tmp"), true);
+        Directory.CreateSymbolicLink(In("remote/.tmp"), In("precious"));
+        Assert.Contains("symbolic link", (await Assert.ThrowsAsync<ObjectStoreException>(OpenAsync)).Message);
+        File.Delete(In("remote/.tmp"));
+        await using var store = await OpenAsync();
+
+        // Whoever may write to the remote puts links where objects and their directories are.
+        File.WriteAllText(In("precious/target"), "private");
+        File.CreateSymbolicLink(In("remote/log/link"), In("precious/target"));
+        Directory.CreateSymbolicLink(In("remote/extents"), In("precious"));
+        await Assert.ThrowsAsync<ObjectStoreException>(() => store.GetAsync("log/link").AsTask());
+        await Assert.ThrowsAsync<ObjectStoreException>(() => store.HeadAsync("log/link").AsTask());
+        await Assert.ThrowsAsync<ObjectStoreException>(() => store.GetAsync("extents/target").AsTask());
+        await Assert.ThrowsAsync<ObjectStoreException>(() => store.CreateAsync("extents/new", new byte[1]).AsTask());
+        await Assert.ThrowsAsync<ObjectStoreException>(() => store.DeleteAsync(["extents/target"]).AsTask());
+        Assert.Equal(CreateResult.AlreadyExists, await store.CreateAsync("log/link", new byte[1]));
+        await Assert.ThrowsAsync<ObjectStoreException>(() => NamesOf(store, "extents/"));
+        Assert.Equal(["log/a"], await NamesOf(store, ""));
+        await store.DeleteAsync(["log/link"]);
+        Assert.Equal(3, Directory.GetFiles(In("precious")).Length);
+        Assert.Equal("private", File.ReadAllText(In("precious/target")));
+    }
+
+    [Fact]
+    public async Task Only_files_of_our_own_names_are_removed_when_they_were_left_behind()
+    {
+        await (await OpenAsync()).CreateAsync("log/a", "bytes"u8.ToArray());
+        var (ours, others, fresh) = (In("remote/.tmp/" + Guid.NewGuid().ToString("n")), In("remote/.tmp/notes"), In("remote/.tmp/" + Guid.NewGuid().ToString("n")));
+        foreach (var path in (string[])[ours, others, fresh]) File.WriteAllText(path, "x");
+        foreach (var path in (string[])[ours, others]) File.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddDays(-3));
+        await (await OpenAsync()).DisposeAsync();
+        Assert.Equal((false, true, true), (File.Exists(ours), File.Exists(others), File.Exists(fresh)));
+    }
+
+    [Fact]
+    public async Task A_fifo_is_refused_and_nobody_waits_for_it()
+    {
+        await using var store = await OpenAsync();
+        await store.CreateAsync("log/a", "bytes"u8.ToArray());
+        System.Diagnostics.Process.Start("mkfifo", In("remote/store.json")).WaitForExit();
+        Assert.Contains("not a regular file", (await Assert.ThrowsAsync<ObjectStoreException>(() => store.GetAsync("store.json").AsTask())).Message);
+    }
+
+    [Theory]
+    [InlineData(null, "0700", "0600")]
+    [InlineData("755", "0700", "0600")]
+    [InlineData("2750", "0750", "0640")]
+    public async Task What_it_makes_is_its_owners_alone_unless_the_directory_was_made_for_a_group(string? mode, string directories, string files)
+    {
+        if (mode is not null)
+        {
+            Directory.CreateDirectory(In("remote"));
+            System.Diagnostics.Process.Start("chmod", [mode, In("remote")]).WaitForExit();
+        }
+        await using var store = await OpenAsync();
+        await store.CreateAsync("log/a", "bytes"u8.ToArray());
+        if (mode is null) Assert.Equal("0700", ModeOf(In("remote")));
+        Assert.Equal((directories, directories, files), (ModeOf(In("remote/log")), ModeOf(In("remote/.tmp")), ModeOf(In("remote/log/a"))));
+    }
+
+    static string ModeOf(string path)
+    {
+        using var stat = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("stat", ["-c", "%a", path]) { RedirectStandardOutput = true })!;
+        return "0" + stat.StandardOutput.ReadToEnd().Trim()[^3..];
+    }
+
+    static async Task<List<string>> NamesOf(IObjectStore store, string prefix)
+    {
+        var names = new List<string>();
+        await foreach (var entry in store.ListAsync(prefix)) names.Add(entry.Name);
+        return names;
+    }
+
     public void Dispose() => Directory.Delete(directory, true);
 }
 

@@ -1,3 +1,4 @@
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Objects;
 
 namespace RecoveryVfs.RecoveryLog.Remote.Write;
@@ -42,7 +43,12 @@ public sealed record RemoteContext
     public int Tries { get; init; } = 8;
 
     /// <summary>Makes a seekable temporary stream for what is too large for memory; null keeps everything in memory.</summary>
-    public Func<Stream>? OpenSpool { get; init; } = OpenTemporaryFile;
+    public Func<Stream>? OpenSpool { get; init; } = () => UnnamedFile.OpenStream(Path.GetTempPath(), SpoolBufferBytes);
+
+    /// <summary>Spools on the file system of a directory: where what is fetched goes, and where there is room for it.</summary>
+    public static Func<Stream> SpoolsIn(string directory) => () => UnnamedFile.OpenStream(Directory.Exists(directory) ? directory : Path.GetTempPath(), SpoolBufferBytes);
+
+    const int SpoolBufferBytes = 128 << 10;
 
     /// <summary>
     /// Does one step, again and again while it fails in a way that passes. What does not pass, and the last failure, become a
@@ -77,12 +83,4 @@ public sealed record RemoteContext
         }, cancellation);
         return found;
     }
-
-    static FileStream OpenTemporaryFile() => new(Path.Combine(Path.GetTempPath(), Path.GetRandomFileName()), new FileStreamOptions
-    {
-        Mode = FileMode.CreateNew,
-        Access = FileAccess.ReadWrite,
-        Options = FileOptions.DeleteOnClose,
-        BufferSize = 128 << 10,
-    });
 }
