@@ -157,7 +157,7 @@ public sealed class LiveFilesTests
             var e = Assert.Throws<RecoveryException>(() => HintsFormat.Read(bytes, "the-source"));
             Assert.True(e.Error is RecoveryError.Corrupt or RecoveryError.TooNew);
             Assert.Contains("the-source", e.Message);
-            Assert.Throws<RecoveryException>(() => HintsFormat.Read(good.AsSpan(0, random.Next(good.Length)), "the-source"));
+            Assert.Throws<RecoveryException>(() => HintsFormat.Read(good.AsMemory(0, random.Next(good.Length)), "the-source"));
 
             // With a right checksum, too: nothing but an error of ours, and no allocation beyond the bytes' own measure.
             for (var i = random.Next(1, 4); i > 0; i--)

@@ -22,6 +22,9 @@ public static class HintsFormat
     /// <summary>The newest version this software knows.</summary>
     public const uint Version = 1;
 
+    /// <summary>The most databases that a store can have, and files: what a reader holds in memory is bounded by them, whoever wrote the bytes.</summary>
+    public const int MaxDatabases = 1 << 20, MaxFiles = 1 << 18;
+
     const int HeaderBytes = 84;
     const byte FlagSealed = 1, FlagSha = 2, FlagBytes = 4;
 
@@ -93,9 +96,12 @@ public static class HintsFormat
         writer.Advance(2 + length);
     }
 
-    /// <summary>Reads and verifies hints; <paramref name="source"/> names the file or object for messages.</summary>
-    public static Hints Read(ReadOnlySpan<byte> bytes, string source)
+    /// <summary>
+    /// Reads and verifies hints; <paramref name="source"/> names the file or object for messages. The bytes of files are not copied: <paramref name="memory"/> stays in use.
+    /// </summary>
+    public static Hints Read(ReadOnlyMemory<byte> memory, string source)
     {
+        var bytes = memory.Span;
         if (bytes.Length < 16 || !bytes[..8].SequenceEqual(Magic)) throw Damaged(source, "does not start as hints do");
         var version = BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]);
         if (version > Version)
@@ -104,12 +110,14 @@ public static class HintsFormat
         var length = bytes.Length - 4;
         if (BinaryPrimitives.ReadUInt32LittleEndian(bytes[12..]) != length) throw Damaged(source, $"has {bytes.Length} bytes, not what it says");
         if (Crc32C.Compute(bytes[..length]) != BinaryPrimitives.ReadUInt32LittleEndian(bytes[length..])) throw Damaged(source, "has a wrong checksum");
-        var reader = new Cursor(bytes[HeaderBytes..length], source);
+        var (databaseCount, fileCount) = (BinaryPrimitives.ReadUInt32LittleEndian(bytes[76..]), BinaryPrimitives.ReadUInt32LittleEndian(bytes[80..]));
+        if (databaseCount > MaxDatabases || fileCount > MaxFiles) throw Damaged(source, $"lists {databaseCount} databases and {fileCount} files, more than a store can have");
+        var reader = new Cursor(memory[HeaderBytes..length], source);
         var databases = new List<LiveDatabase>();
-        for (var left = BinaryPrimitives.ReadUInt32LittleEndian(bytes[76..]); left > 0; left--)
+        for (var left = databaseCount; left > 0; left--)
             databases.Add(new LiveDatabase(reader.UInt32(), reader.Name()));
         var files = new List<LiveFile>();
-        for (var left = BinaryPrimitives.ReadUInt32LittleEndian(bytes[80..]); left > 0; left--) files.Add(reader.File());
+        for (var left = fileCount; left > 0; left--) files.Add(reader.File());
         if (reader.Left != 0) throw Damaged(source, $"has {reader.Left} bytes too many");
         var hints = new Hints
         {
@@ -149,13 +157,15 @@ public static class HintsFormat
                 throw Damaged(source, $"lists database {hints.Databases[i].Id} where it cannot be");
     }
 
-    ref struct Cursor(ReadOnlySpan<byte> bytes, string source)
+    ref struct Cursor(ReadOnlyMemory<byte> bytes, string source)
     {
-        ReadOnlySpan<byte> rest = bytes;
+        ReadOnlyMemory<byte> rest = bytes;
 
         public readonly int Left => rest.Length;
 
-        ReadOnlySpan<byte> Take(long count)
+        ReadOnlySpan<byte> Take(long count) => TakeMemory(count).Span;
+
+        ReadOnlyMemory<byte> TakeMemory(long count)
         {
             if (count > rest.Length) throw Damaged(source, "ends too early");
             var taken = rest[..(int)count];
@@ -176,7 +186,7 @@ public static class HintsFormat
         {
             var head = Take(24);
             var names = new string[BinaryPrimitives.ReadUInt16LittleEndian(head[22..])];
-            if (names.Length == 0 || names.Length > rest.Length) throw Damaged(source, "lists a file without a name");
+            if (names.Length == 0 || names.Length > rest.Length / 3) throw Damaged(source, "lists a file without a name");
             for (var i = 0; i < names.Length; i++) names[i] = Name();
             var (fileClass, flags, size) = ((FileClass)head[8], head[9], BinaryPrimitives.ReadInt64LittleEndian(head[10..]));
             if (!FileRecords.IsKnown(fileClass) || (flags & ~(FlagSealed | FlagSha | FlagBytes)) != 0 || size < 0)
@@ -190,7 +200,7 @@ public static class HintsFormat
                 IsSealed = (flags & FlagSealed) != 0,
                 Crc32C = BinaryPrimitives.ReadUInt32LittleEndian(head[18..]),
                 Sha256 = (flags & FlagSha) != 0 ? Take(32).ToArray() : default,
-                Bytes = (flags & FlagBytes) != 0 ? Take(UInt32()).ToArray() : default,
+                Bytes = (flags & FlagBytes) != 0 ? TakeMemory(UInt32()) : default,
             };
             if ((flags & FlagBytes) != 0 && file.Bytes.Length != size) throw Damaged(source, $"has {file.Bytes.Length} of {size} bytes of {names[0]}");
             return file;

@@ -31,6 +31,9 @@ public sealed class LiveFiles
     /// <summary>The most that a small file may have: its bytes are in memory, and in every hints.</summary>
     public const int MaxSmallFileBytes = 64 << 20;
 
+    /// <summary>The most that all of them may have: many times what RocksDB's need.</summary>
+    public const long MaxSmallFilesBytes = 2L * MaxSmallFileBytes;
+
     readonly Lock gate = new();
     readonly SortedDictionary<ulong, Entry> files = [];
     readonly Dictionary<(bool Plain, string Name), Entry> byName = [];
@@ -171,6 +174,8 @@ public sealed class LiveFiles
             if (end > entry.Bytes.Length || write.Offset < entry.Size)
             {
                 var larger = new byte[Math.Max(end, Math.Min(entry.Size * 2, entry.Size + (1 << 20)))];
+                if (files.Values.Sum(f => (long)f.Bytes.Length) - entry.Bytes.Length + larger.Length > MaxSmallFilesBytes)
+                    throw FileRecords.Damaged("FileWritten", $"of {entry.Names[0]} makes the small files {MaxSmallFilesBytes >> 20} MiB large together");
                 entry.Bytes.AsSpan(0, (int)entry.Size).CopyTo(larger);
                 entry.Bytes = larger;
             }

@@ -20,7 +20,7 @@ public static class LocalHints
         using var file = disk.Open(path, LogFileMode.Read);
         var bytes = new byte[file.SizeBytes];
         var got = file.Read(0, bytes);
-        var hints = HintsFormat.Read(bytes.AsSpan(0, got), path);
+        var hints = HintsFormat.Read(bytes.AsMemory(0, got), path);
         return newest == NameOf(hints.Lsn) ? hints : throw new RecoveryException(RecoveryError.Corrupt,
             $"The hints {path} are of LSN {hints.Lsn}: the file has another's name. Give it back its own, or restore the store from its remote.");
     }

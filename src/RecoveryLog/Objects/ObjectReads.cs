@@ -17,10 +17,15 @@ public static class ObjectReads
             if (download.LengthBytes > maxBytes)
                 throw new ObjectStoreException(ObjectStoreError.Rejected,
                     $"Object {name} in {store.Location} has {download.LengthBytes} bytes; at most {maxBytes} are expected");
-            byte[] bytes = new byte[download.LengthBytes];
-            int got = await ReadFullAsync(store, name, download, bytes, cancellation);
-            if (got != bytes.Length) throw CutShort(store, name, got, bytes.Length);
-            return bytes;
+            // Memory comes with the bytes: what a server says of a length is not to be believed beforehand.
+            byte[] bytes = new byte[Math.Min(download.LengthBytes, FirstReadBytes)];
+            for (int done = 0; ;)
+            {
+                done += await ReadFullAsync(store, name, download, bytes.AsMemory(done), cancellation);
+                if (done < bytes.Length) throw CutShort(store, name, done, download.LengthBytes);
+                if (done == download.LengthBytes) return bytes;
+                Array.Resize(ref bytes, (int)Math.Min(download.LengthBytes, bytes.Length * 2L));
+            }
         }
     }
 
@@ -64,7 +69,7 @@ public static class ObjectReads
         finally { System.Buffers.ArrayPool<byte>.Shared.Return(buffer); }
     }
 
-    const int CopyBufferBytes = 128 << 10;
+    const int CopyBufferBytes = 128 << 10, FirstReadBytes = 1 << 20;
 
     static async ValueTask<int> ReadFullAsync(
         IObjectStore store, string name, ObjectDownload download, Memory<byte> destination, CancellationToken cancellation)

@@ -37,7 +37,7 @@ public sealed record RemoteUrl
     {
         environment ??= Environment.GetEnvironmentVariable;
         if (!Uri.TryCreate(text, UriKind.Absolute, out var uri)) throw Bad(text, "it is not a URL");
-        if (!string.IsNullOrEmpty(uri.UserInfo)) throw Bad("s3://...", "credentials do not belong into it; use the usual AWS chain");
+        if (!string.IsNullOrEmpty(uri.UserInfo)) throw Bad(text, "credentials do not belong into it; use the usual AWS chain");
         if (uri.Fragment.Length > 0) throw Bad(text, "it has a '#' part");
         return uri.Scheme switch
         {
@@ -114,9 +114,20 @@ public sealed record RemoteUrl
     }
 
     static Uri ParseEndpoint(string text, string endpoint) =>
-        Uri.TryCreate(endpoint, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri.Host.Length > 0
-            ? uri : throw Bad(text, $"the endpoint '{endpoint}' is not an http or https URL");
+        !Uri.TryCreate(endpoint, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https") || uri.Host.Length == 0
+            ? throw Bad(text, "the endpoint is not an http or https URL")
+            : uri.UserInfo.Length > 0 || uri.Query.Length > 0 ? throw Bad(text, "credentials and options do not belong into the endpoint; use the usual AWS chain")
+            : uri;
 
     static RecoveryException Bad(string text, string why) =>
-        new(RecoveryError.Invalid, $"The remote '{text}' cannot be used: {why}. Write s3://bucket/prefix or file:///directory");
+        new(RecoveryError.Invalid, $"The remote '{Shown(text)}' cannot be used: {why}. Write s3://bucket/prefix or file:///directory");
+
+    /// <summary>What messages may show of a URL that may have been written wrongly, with a key or password anywhere in it.</summary>
+    static string Shown(string text)
+    {
+        int options = text.IndexOfAny(['?', '#']);
+        string place = options < 0 ? text : text[..options] + "?...";
+        int user = place.LastIndexOf('@');
+        return user < 0 ? place : "..." + place[user..];
+    }
 }

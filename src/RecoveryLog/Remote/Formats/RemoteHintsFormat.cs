@@ -83,6 +83,12 @@ public static class RemoteHintsFormat
     /// <summary>Hints larger than this are not believed.</summary>
     public const int MaxBytes = 1 << 30;
 
+    /// <summary>
+    /// Up to this size hints may come out of however few bytes; what is larger has at least one byte in the object for so many. So a small object never takes much memory. The
+    /// only large thing in hints is a WAL, which seldom compresses by more than ten; should one do so, the writer adds zeros behind the frame, which no reader looks at.
+    /// </summary>
+    public const int FreeBytes = 32 << 20, MaxRatio = 256;
+
     const int ExtentBytes = 56;
 
     /// <summary>The first 4 bytes.</summary>
@@ -92,7 +98,7 @@ public static class RemoteHintsFormat
     public static byte[] Write(in RemoteHintsHeader header, IReadOnlyCollection<Extent> extents, Hints hints)
     {
         byte[] plain = HintsFormat.Write(hints);
-        byte[] bytes = new byte[HeaderBytes + extents.Count * ExtentBytes + Zstd.Bound(plain.Length) + ObjectHash.Bytes];
+        byte[] bytes = new byte[HeaderBytes + extents.Count * ExtentBytes + Zstd.Bound(plain.Length) + plain.Length / MaxRatio + ObjectHash.Bytes];
         var to = bytes.AsSpan();
         Magic.CopyTo(to);
         BinaryPrimitives.WriteUInt32LittleEndian(to[4..], Version);
@@ -118,7 +124,10 @@ public static class RemoteHintsFormat
             extent.Hash.CopyTo(to[(at + 24)..]);
             at += ExtentBytes;
         }
-        at += Zstd.Compress(plain, to[at..]);
+        int compressed = Zstd.Compress(plain, to[at..]);
+        int padded = plain.Length > FreeBytes ? Math.Max(compressed, plain.Length / MaxRatio + 1) : compressed;
+        to.Slice(at + compressed, padded - compressed).Clear();
+        at += padded;
         ObjectHash.Of(to[..at]).CopyTo(to[at..]);
         return bytes[..(at + ObjectHash.Bytes)];
     }
@@ -159,7 +168,10 @@ public static class RemoteHintsFormat
         uint count = BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(128));
         int plain = BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(132));
         long body = HeaderBytes + (long)count * ExtentBytes;
-        if (body > bytes.Length - ObjectHash.Bytes || plain is < 0 or > MaxBytes) throw RemoteFormat.Damaged(name, "its sizes make no sense");
+        if (count > HintsFormat.MaxFiles || body > bytes.Length - ObjectHash.Bytes || plain is < 0 or > MaxBytes) throw RemoteFormat.Damaged(name, "its sizes make no sense");
+        long compressed = bytes.Length - ObjectHash.Bytes - body;
+        if (plain > FreeBytes && plain / MaxRatio > compressed)
+            throw RemoteFormat.Damaged(name, $"it says that {compressed} bytes hold {plain}: no hints are compressed so well, and so it was not unpacked");
         var extents = new Dictionary<ulong, Extent>((int)count);
         for (int at = HeaderBytes; at < body; at += ExtentBytes)
         {
@@ -183,20 +195,26 @@ public static class RemoteHintsFormat
         return file with { Sha256 = hash };
     }
 
+    /// <summary>What is set aside before anything came out.</summary>
+    const int FirstBytes = 1 << 20;
+
     /// <summary>Grows with what really comes out, not with what the header claims.</summary>
     static byte[] Decompress(ReadOnlyMemory<byte> compressed, int plainBytes, string name)
     {
         try
         {
             using var zstd = new ZstdReader(new MemoryContentStream(compressed));
-            using var plain = new MemoryStream();
-            byte[] buffer = new byte[64 << 10];
-            for (int got; (got = zstd.Read(buffer)) > 0;)
+            byte[] plain = new byte[Math.Min(plainBytes, FirstBytes)];
+            int done = 0;
+            while (done < plainBytes)
             {
-                plain.Write(buffer, 0, got);
-                if (plain.Length > plainBytes) throw new InvalidDataException("there is more in it than it says");
+                if (done == plain.Length) Array.Resize(ref plain, (int)Math.Min(plainBytes, plain.Length * 2L));
+                int got = zstd.Read(plain.AsSpan(done));
+                if (got == 0) throw new InvalidDataException("there is less in it than it says");
+                done += got;
             }
-            return plain.Length == plainBytes ? plain.ToArray() : throw new InvalidDataException("there is less in it than it says");
+            // One byte more than it says tells that it lies.
+            return zstd.Read(new byte[1]) == 0 ? plain : throw new InvalidDataException("there is more in it than it says");
         }
         catch (InvalidDataException e) { throw RemoteFormat.Damaged(name, e.Message, e); }
     }
