@@ -13,6 +13,7 @@ const string Usage = """
       --side    one side only, for profiling: its ratios mean nothing
     """;
 if (args is ["--child", "follow", var followerDirectory, var followedUrl, var lastRow]) return FollowSite.Read(followerDirectory, followedUrl, int.Parse(lastRow));
+if (args is ["--child", "wal-read", var readUri, var lastToRead]) return WalSpillCase.Read(readUri, int.Parse(lastToRead));
 if (args is ["--child", .. var childArguments]) return KilledChild.Run(childArguments);
 if (args is ["--remote-child", .. var remoteArguments]) return RemoteChild.Do(remoteArguments);
 if (args.Contains("--help"))
@@ -60,6 +61,7 @@ Case[] cases =
     new FollowLagCase("async-s3", s3: true, "sync-interval=1000", 0, 1200),
     new FollowSpeedCase(s3: true),
     new FollowIdleCase(),
+    new WalSpillCase(),
     new SpeedTestCase("rollback"),
     new SpeedTestCase("wal"),
     new KeyValueCase("rollback"),

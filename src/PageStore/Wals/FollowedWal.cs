@@ -18,13 +18,19 @@ namespace RecoveryVfs.PageStore.Wals;
 ///   frame:  | page number | size in pages after commit, or 0 | salt1 | salt2 | checksum1 | checksum2 | page |     all big-endian
 /// </code>
 /// The checksum runs over pairs of 32-bit words, little- or big-endian as the magic's last bit says.
+/// <para>
+/// A transaction that spills writes some frames again, and their headers once more at its end. So frames are looked at only when one is written that may end a transaction, each
+/// is then looked at once since it was written last, and pages are taken only of a transaction that has committed: reads and temporary space grow with what was written, however
+/// often.
+/// </para>
 /// </remarks>
 internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? confirmed = null) : IDisposable
 {
     const uint Magic = 0x377f0682;
 
-    readonly record struct Frame(uint Page, long At, uint Check1, uint Check2);
+    readonly record struct Frame(uint Page, uint Check1, uint Check2);
 
+    // The frames of the transaction that is being written that were found whole.
     readonly List<Frame> uncommitted = [];
     byte[] buffer = [];
     uint salt1, salt2, check1, check2;
@@ -50,6 +56,7 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? co
         if (offset < Wal.HeaderBytes) Begin();
         if (frames is null) return View is null && offset < Wal.HeaderBytes;
         if (offset >= committedEnd) ForgetFrom(offset);
+        if (offset >= Wal.HeaderBytes && !MayCommit(offset, length)) return false;
         var before = View;
         while (TryTakeFrame(lsn)) { }
         return offset < Wal.HeaderBytes || !ReferenceEquals(before, View);
@@ -84,6 +91,16 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? co
         if (keep < uncommitted.Count) uncommitted.RemoveRange((int)keep, uncommitted.Count - (int)keep);
     }
 
+    /// <summary>Whether a write touches a frame whose header says that it ends a transaction. SQLite writes that one last.</summary>
+    bool MayCommit(long offset, int length)
+    {
+        Span<byte> sizePages = stackalloc byte[4];
+        var (first, last) = ((offset - Wal.HeaderBytes) / FrameBytes, (offset + length - 1 - Wal.HeaderBytes) / FrameBytes);
+        for (var frame = first; frame <= last; frame++)
+            if (file.Read(Wal.HeaderBytes + frame * FrameBytes + 4, sizePages) == 4 && BinaryPrimitives.ReadUInt32BigEndian(sizePages) != 0) return true;
+        return false;
+    }
+
     bool TryTakeFrame(ulong lsn)
     {
         var at = committedEnd + uncommitted.Count * (long)FrameBytes;
@@ -95,7 +112,7 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? co
         (c1, c2) = Checksum(header[..8], c1, c2);
         (c1, c2) = Checksum(buffer.AsSpan(Wal.FrameHeaderBytes), c1, c2);
         if (c1 != BinaryPrimitives.ReadUInt32BigEndian(header[16..]) || c2 != BinaryPrimitives.ReadUInt32BigEndian(header[20..])) return false;
-        uncommitted.Add(new Frame(page, frames!.Append(buffer.AsSpan(Wal.FrameHeaderBytes)), c1, c2));
+        uncommitted.Add(new Frame(page, c1, c2));
         var sizePages = BinaryPrimitives.ReadUInt32BigEndian(header[4..]);
         if (sizePages > 0) Commit(sizePages, lsn);
         return true;
@@ -104,12 +121,23 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? co
     void Commit(uint sizePages, ulong lsn)
     {
         var builder = pages.ToBuilder();
-        foreach (var frame in uncommitted) builder[frame.Page] = frame.At;
+        var newest = new Dictionary<uint, int>();
+        for (var i = 0; i < uncommitted.Count; i++) newest[uncommitted[i].Page] = i;
+        for (var i = 0; i < uncommitted.Count; i++)
+            if (newest[uncommitted[i].Page] == i) builder[uncommitted[i].Page] = frames!.Append(ReadPage(i));
         pages = builder.ToImmutable();
         (check1, check2) = (uncommitted[^1].Check1, uncommitted[^1].Check2);
         committedEnd += uncommitted.Count * (long)FrameBytes;
         uncommitted.Clear();
         View = new WalView(frames!, pages, sizePages, lsn);
+    }
+
+    ReadOnlySpan<byte> ReadPage(int uncommittedFrame)
+    {
+        var page = buffer.AsSpan(Wal.FrameHeaderBytes);
+        var at = committedEnd + uncommittedFrame * (long)FrameBytes + Wal.FrameHeaderBytes;
+        return file.Read(at, page) == page.Length ? page
+            : throw new RecoveryException(RecoveryError.IoRead, $"A WAL lost bytes at offset {at} while it was read. Check the disk.");
     }
 
     (uint, uint) Checksum(ReadOnlySpan<byte> bytes, uint s1, uint s2)

@@ -12,6 +12,8 @@ internal sealed class WalFrames(SpillFile file, int pageSize)
 {
     public int PageSize { get; } = pageSize;
 
+    public long SizeBytes => file.SizeBytes;
+
     public long Append(ReadOnlySpan<byte> page) => file.Append(page);
 
     public void Read(long at, Span<byte> destination) => file.ReadAt(at, destination);
