@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using System.Text.Json.Nodes;
 using Amazon.Runtime;
 using Amazon.S3;
 
@@ -48,16 +49,22 @@ public sealed class S3Server : IDisposable
     }
 
     /// <summary>A user who may read a bucket and list it, and nothing else.</summary>
-    public async Task<AWSCredentials> NewReaderAsync(string bucket)
+    public Task<AWSCredentials> NewReaderAsync(string bucket) => NewUserAsync(bucket, $$"""
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"],
+         "Resource": ["arn:aws:s3:::{{bucket}}", "arn:aws:s3:::{{bucket}}/*"]}]}
+        """);
+
+    /// <summary>A user who may do with a bucket what a policy says, and nothing else.</summary>
+    public async Task<AWSCredentials> NewUserAsync(string bucket, string policy)
     {
-        var name = $"reader{Interlocked.Increment(ref buckets)}";
+        var name = $"user{Interlocked.Increment(ref buckets)}";
         Run("radosgw-admin", ["-c", Path.Combine(directory, "ceph.conf"), "-n", "client.rgw.a", "user", "create", $"--uid={name}", $"--display-name={name}",
             $"--access-key={name}key", $"--secret-key={name}secret"]);
+        // The policy of a user, put on the bucket, says whose it is.
+        var statements = JsonNode.Parse(policy)!;
+        foreach (var statement in statements["Statement"]!.AsArray()) statement!["Principal"] = new JsonObject { ["AWS"] = new JsonArray($"arn:aws:iam:::user/{name}") };
         using var client = NewClient();
-        await client.PutBucketPolicyAsync(bucket, $$"""
-            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam:::user/{{name}}"]},
-             "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": ["arn:aws:s3:::{{bucket}}", "arn:aws:s3:::{{bucket}}/*"]}]}
-            """);
+        await client.PutBucketPolicyAsync(bucket, statements.ToJsonString());
         return new BasicAWSCredentials(name + "key", name + "secret");
     }
 

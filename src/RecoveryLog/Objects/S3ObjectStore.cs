@@ -205,8 +205,9 @@ public sealed class S3ObjectStore : IObjectStore
             await client.DeleteObjectsAsync(request, stall.Token);
             return true;
         }
-        // Servers differ in which checksum they want on this one request; single deletes need none.
-        catch (AmazonServiceException e) when (e.StatusCode is HttpStatusCode.BadRequest or HttpStatusCode.NotImplemented)
+        // Servers differ in which checksum they want on this one request, and Ceph asks for the right to the bucket where a policy gives that to its objects; single deletes
+        // need neither.
+        catch (AmazonServiceException e) when (e.StatusCode is HttpStatusCode.BadRequest or HttpStatusCode.NotImplemented or HttpStatusCode.Forbidden)
         {
             deletesOneByOne = true;
             return false;
