@@ -31,12 +31,15 @@ public sealed record SchemaEntry(SchemaKind Kind, string Name, string TableName,
 /// <summary>What a database has at one version.</summary>
 public sealed class DatabaseSchema
 {
+    readonly Dictionary<string, uint> indexRoots = new(StringComparer.OrdinalIgnoreCase);
     readonly Dictionary<string, Table> byName = new(StringComparer.OrdinalIgnoreCase);
 
     internal DatabaseSchema(TextEncoding encoding, List<SchemaEntry> entries, List<Table> tables)
     {
         (Encoding, Entries, Tables) = (encoding, entries, tables);
         foreach (var table in tables) byName.TryAdd(table.Name, table);
+        foreach (var entry in entries)
+            if (entry.Kind == SchemaKind.Index) indexRoots.TryAdd(entry.Name, entry.Root);
     }
 
     /// <summary>How texts are stored.</summary>
@@ -52,10 +55,5 @@ public sealed class DatabaseSchema
     public bool TryGetTable(string name, [NotNullWhen(true)] out Table? table) => byName.TryGetValue(name, out table);
 
     /// <summary>The root page of an index; 0 when there is none of that name.</summary>
-    internal uint IndexRoot(string? name)
-    {
-        foreach (var entry in Entries)
-            if (entry.Kind == SchemaKind.Index && entry.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) return entry.Root;
-        return 0;
-    }
+    internal uint IndexRoot(string? name) => name is not null && indexRoots.TryGetValue(name, out var root) ? root : 0;
 }

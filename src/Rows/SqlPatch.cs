@@ -23,8 +23,9 @@ public sealed class SqlPatch
     SqlPatch(VersionDifference difference, TextWriter output, Predicate<RowChange>? only)
     {
         (this.difference, this.output, this.only) = (difference, output, only);
+        var (referredTo, withUniqueIndex) = (ReferredTo(), WithUniqueIndex());
         tables = PatchOrder.ReferringFirst(difference.Tables.Where(t => !(t.After ?? t.Before!).IsInternal))
-            .ConvertAll(t => new TablePatch(t, IsReferredTo(t), HasUniqueIndex(t), output, only));
+            .ConvertAll(t => new TablePatch(t, referredTo.Contains(Name(t)), withUniqueIndex.Contains(Name(t)), output, only));
     }
 
     /// <summary>
@@ -42,6 +43,8 @@ public sealed class SqlPatch
         }
         new SqlPatch(difference, output, only).Write();
     }
+
+    static string Name(TableDifference table) => (table.After ?? table.Before!).Name;
 
     void Write()
     {
@@ -64,12 +67,13 @@ public sealed class SqlPatch
         output.WriteLine("COMMIT;");
     }
 
-    bool IsReferredTo(TableDifference table) => new[] { difference.Before.Schema, difference.After.Schema }.Any(s =>
-        s.Tables.Any(t => t.References.Contains((table.After ?? table.Before!).Name, StringComparer.OrdinalIgnoreCase)));
+    HashSet<string> ReferredTo() => Both(s => s.Tables.SelectMany(t => t.References));
 
-    bool HasUniqueIndex(TableDifference table) => new[] { difference.Before.Schema, difference.After.Schema }.Any(s => s.Entries.Any(e =>
-        e.Kind == SchemaKind.Index && e.Sql is not null && e.Sql.Contains("UNIQUE", StringComparison.OrdinalIgnoreCase) &&
-        e.TableName.Equals((table.After ?? table.Before!).Name, StringComparison.OrdinalIgnoreCase)));
+    HashSet<string> WithUniqueIndex() => Both(s => s.Entries
+        .Where(e => e.Kind == SchemaKind.Index && e.Sql?.Contains("UNIQUE", StringComparison.OrdinalIgnoreCase) == true).Select(e => e.TableName));
+
+    HashSet<string> Both(Func<DatabaseSchema, IEnumerable<string>> names) =>
+        names(difference.Before.Schema).Concat(names(difference.After.Schema)).ToHashSet(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Those that are another one after, and those of tables whose rows change.</summary>
     HashSet<string> TouchedTriggers()

@@ -15,6 +15,8 @@ public enum KeyKind
 /// <summary>One table whose rows are in the database's pages.</summary>
 public sealed class Table
 {
+    Dictionary<string, int>? byName;
+
     internal Table(string name, uint root, string sql, Column[] columns, KeyColumn[] key, TextEncoding encoding)
     {
         (Name, Root, Sql, Columns, Key, Encoding) = (name, root, sql, columns, key, encoding);
@@ -50,9 +52,12 @@ public sealed class Table
     /// <summary>The index of the column called <paramref name="name"/> (letter case does not matter); -1 when there is none.</summary>
     public int IndexOf(string name)
     {
-        for (var i = 0; i < Columns.Count; i++)
-            if (Columns[i].Name.Equals(name, StringComparison.OrdinalIgnoreCase)) return i;
-        return -1;
+        if (byName is null)
+        {
+            byName = new Dictionary<string, int>(StringComparer.OrdinalIgnoreCase);
+            for (var i = 0; i < Columns.Count; i++) byName.TryAdd(Columns[i].Name, i);
+        }
+        return byName.GetValueOrDefault(name, -1);
     }
 
     /// <inheritdoc/>
@@ -76,10 +81,14 @@ public sealed class Table
         var of = Columns[column];
         if (of.IsRowId) return ColumnValue.Of(rowId);
         if (!of.IsStored) return ColumnValue.NotStored;
-        if (of.Field >= fields.Count) return of.Default.Value(Encoding);
+        if (of.Field >= fields.Count) return Lacking(of);
         var value = fields.Value(record, of.Field, Encoding);
         return of.Affinity == Affinity.Real && value.Kind == ValueKind.Integer ? ColumnValue.Of((double)value.Integer) : value;
     }
+
+    ColumnValue Lacking(Column column) => column.Default.IsUnknown
+        ? throw new DatabaseDamagedException(Root, $"a row of table '{Name}' lacks column '{column.Name}', and its default ({column.DefaultSql}) is no constant")
+        : column.Default.Value(Encoding);
 }
 
 /// <summary>One column of a key: which, by which collation, and whether the greatest comes first.</summary>

@@ -71,6 +71,12 @@ internal sealed class Sqlite : IDisposable
     public void Collation(string name) => raw.sqlite3_create_collation(db, name, null,
         (_, a, b) => string.CompareOrdinal(string.Concat(a.Reverse()), string.Concat(b.Reverse())));
 
+    /// <summary>New databases get the format from before DESC of an index meant anything.</summary>
+    public void LegacyFormat()
+    {
+        if (raw.sqlite3_db_config(db, 1016, 1, out _) != raw.SQLITE_OK) throw new InvalidOperationException(Error);
+    }
+
     /// <summary>Runs many statements.</summary>
     public void Script(string sql)
     {

@@ -7,12 +7,17 @@ internal sealed class DefaultValue
 {
     public static readonly DefaultValue Null = new();
 
+    /// <summary>What only SQLite could compute. It adds no such column to a table that has rows, so no row lacks it.</summary>
+    public static readonly DefaultValue Unknown = new() { IsUnknown = true };
+
     ValueKind kind;
     long integer;
     double real;
     byte[] bytes = [];
 
     DefaultValue() { }
+
+    public bool IsUnknown { get; private init; }
 
     public ColumnValue Value(TextEncoding encoding) => kind switch
     {
@@ -24,8 +29,7 @@ internal sealed class DefaultValue
     };
 
     /// <summary>
-    /// The value of <paramref name="sql"/>, stored in a column of that affinity. SQLite adds a column to a table that has rows only with a constant; for anything else, which no
-    /// row can then lack, this is NULL.
+    /// The value of <paramref name="sql"/>, stored in a column of that affinity. SQLite adds a column to a table that has rows only with a constant: a literal, with signs and parentheses, or a CAST of one.
     /// </summary>
     public static DefaultValue Of(string? sql, Affinity affinity, TextEncoding encoding)
     {
@@ -38,21 +42,41 @@ internal sealed class DefaultValue
             tokens.Take();
         }
         var token = tokens.Take();
+        if (token.Kind == TokenKind.Word && tokens.IsSign('(')) return negative ? Unknown : Cast(tokens.TakeParenthesis(), affinity, encoding);
         while (tokens.TryTakeSign(')')) { }
-        if (tokens.Current.Kind != TokenKind.End) return Null;
+        if (tokens.Current.Kind != TokenKind.End) return Unknown;
         return token.Kind switch
         {
             TokenKind.Number => OfNumber(tokens.RawOf(token).ToString(), negative, affinity, encoding),
             TokenKind.Blob => OfBlob(tokens.RawOf(token)),
             TokenKind.Text or TokenKind.Quoted => OfText(tokens.Unquoted(token), negative, affinity, encoding),
             TokenKind.Word => OfWord(tokens.RawOf(token).ToString(), affinity, encoding),
-            _ => Null,
+            _ => Unknown,
+        };
+    }
+
+    /// <summary>Of a CAST, the literal with the affinity of the type; for text that only begins with a number, that is not what SQLite makes of it.</summary>
+    static DefaultValue Cast(string inner, Affinity affinity, TextEncoding encoding)
+    {
+        var at = inner.LastIndexOf(" AS ", StringComparison.OrdinalIgnoreCase);
+        if (at < 0) return Unknown;
+        var to = TableFactory.AffinityOf(inner[(at + 4)..].Trim(), strict: false);
+        var value = Of(inner[..at], to, encoding);
+        var fits = (value.kind, to) is (ValueKind.Integer, Affinity.Integer or Affinity.Numeric) or (ValueKind.Real, Affinity.Real or Affinity.Numeric) or
+            (ValueKind.Text, Affinity.Text) or (ValueKind.Blob, Affinity.Blob) or (ValueKind.Null, _);
+        if (!fits || value.IsUnknown) return Unknown;
+        return (value.kind, affinity) switch
+        {
+            (ValueKind.Integer, Affinity.Integer or Affinity.Numeric or Affinity.Blob) or (ValueKind.Real, Affinity.Real or Affinity.Blob) => value,
+            (ValueKind.Text, Affinity.Text or Affinity.Blob) or (ValueKind.Blob or ValueKind.Null, _) => value,
+            _ => Unknown,
         };
     }
 
     static DefaultValue OfWord(string word, Affinity affinity, TextEncoding encoding) => word.ToUpperInvariant() switch
     {
-        "NULL" or "CURRENT_TIME" or "CURRENT_DATE" or "CURRENT_TIMESTAMP" => Null,
+        "NULL" => Null,
+        "CURRENT_TIME" or "CURRENT_DATE" or "CURRENT_TIMESTAMP" => Unknown,
         "TRUE" => OfNumber("1", false, affinity, encoding),
         "FALSE" => OfNumber("0", false, affinity, encoding),
         _ => OfText(word, false, affinity, encoding), // A bare word is a text here.
@@ -70,7 +94,7 @@ internal sealed class DefaultValue
         var signed = (negative ? "-" : "") + digits;
         if (digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
         {
-            if (!ulong.TryParse(digits.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var hex)) return Null;
+            if (!ulong.TryParse(digits.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var hex)) return Unknown;
             signed = (negative ? -(long)hex : (long)hex).ToString(CultureInfo.InvariantCulture);
         }
         // SQLite keeps a number as it is written when the column holds texts.

@@ -51,7 +51,7 @@ internal static class TableFactory
         };
     }
 
-    static Affinity AffinityOf(string type, bool strict)
+    public static Affinity AffinityOf(string type, bool strict)
     {
         bool Has(string part) => type.Contains(part, StringComparison.OrdinalIgnoreCase);
         if (type.Length == 0) return Affinity.Blob;
@@ -81,15 +81,7 @@ internal static class TableFactory
         return found >= 0 ? found : throw new FormatException($"a key of the column '{name}', which it does not have");
     }
 
-    static bool SameColumn(KeyColumn a, KeyColumn b) => a.Column == b.Column && a.Collation.Equals(b.Collation, StringComparison.OrdinalIgnoreCase);
-
-    static KeyColumn[] WithoutRepeats(KeyColumn[] key)
-    {
-        var kept = new List<KeyColumn>();
-        foreach (var column in key)
-            if (!kept.Exists(k => SameColumn(k, column))) kept.Add(column);
-        return [.. kept];
-    }
+    static KeyColumn[] WithoutRepeats(KeyColumn[] key) => key.DistinctBy(k => (k.Column, k.Collation.ToUpperInvariant())).ToArray();
 
     /// <summary>A record has the stored columns in their order; WITHOUT ROWID, those of the key come first.</summary>
     static void PlaceFields(Column[] columns, KeyColumn[] first)
@@ -100,31 +92,32 @@ internal static class TableFactory
             if (column.IsStored && column.Field < 0) column.Field = field++;
     }
 
-    /// <summary>The keys for which SQLite made an index before it came to that one. It leaves out what repeats an earlier one.</summary>
-    static List<KeyColumn[]> Earlier(ParsedTable parsed, ParsedKey? before, Column[] columns, uint schemaFormat)
+    /// <summary>
+    /// The keys for which SQLite made an index before it came to that one, in their order, by what two have to share to be one: it leaves out what repeats an earlier one.
+    /// </summary>
+    static OrderedDictionary<string, KeyColumn[]> Earlier(ParsedTable parsed, ParsedKey? before, Column[] columns, uint schemaFormat)
     {
-        var made = new List<KeyColumn[]>();
+        var made = new OrderedDictionary<string, KeyColumn[]>(StringComparer.OrdinalIgnoreCase);
         foreach (var key in parsed.Keys)
         {
             if (key == before) break;
             if (key.IsPrimary) continue; // One that makes no index.
             var resolved = Resolve(key, columns, schemaFormat);
-            if (IndexOfSame(made, resolved) < 0) made.Add(resolved);
+            made.TryAdd(Identity(resolved), resolved);
         }
         return made;
     }
 
-    static int IndexOfSame(List<KeyColumn[]> made, KeyColumn[] key) =>
-        made.FindIndex(m => m.Length == key.Length && m.Zip(key).All(p => SameColumn(p.First, p.Second)));
+    static string Identity(KeyColumn[] key) => string.Join(',', key.Select(k => $"{k.Column} {k.Collation}"));
 
     /// <summary>A primary key that repeats a UNIQUE before it takes that one's index, and its order.</summary>
-    static KeyColumn[] OrderOfSame(KeyColumn[] key, List<KeyColumn[]> earlier) => IndexOfSame(earlier, key) is >= 0 and var same ? earlier[same] : key;
+    static KeyColumn[] OrderOfSame(KeyColumn[] key, OrderedDictionary<string, KeyColumn[]> earlier) => earlier.GetValueOrDefault(Identity(key), key);
 
     /// <summary>SQLite numbers the indexes that it makes for keys in the order of their declaration.</summary>
     static string KeyIndexName(string name, ParsedTable parsed, Column[] columns, ParsedKey primary)
     {
         var earlier = Earlier(parsed, primary, columns, 4);
-        var same = IndexOfSame(earlier, Resolve(primary, columns, 4));
+        var same = earlier.IndexOf(Identity(Resolve(primary, columns, 4)));
         return $"sqlite_autoindex_{name}_{(same < 0 ? earlier.Count : same) + 1}";
     }
 }

@@ -93,6 +93,7 @@ internal sealed class TableParser
         }
         while (tokens.TryTakeSign(','));
         if (!tokens.TryTakeSign(')')) throw tokens.Unexpected("')'");
+        if (columns.Count > table.Columns.Count * 3) throw new FormatException($"a key of {columns.Count} columns"); // Each can be there once a collation.
         return columns;
     }
 
