@@ -88,7 +88,7 @@ internal static partial class Program
         var root = new RootCommand("Restores, inspects and cares for RecoveryVfs stores and their remotes.")
         {
             new RestoreCommand(), new StatusCommand(), new DatabasesCommand(), new LogCommand(), new HintsCommand(), new VerifyCommand(),
-            new SyncCommand(), new SnapshotCommand(), new GcCommand(), new SalvageCommand(),
+            new SyncCommand(), new RemoteCommand(), new SnapshotCommand(), new GcCommand(), new SalvageCommand(),
             new ImportCommand(), new ExportCommand(), new DeleteCommand(), new PromoteCommand(), new DemoCommand(),
         };
         foreach (var help in root.Options.Where(o => o.Name == "--help").ToList()) root.Options.Remove(help);

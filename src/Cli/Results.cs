@@ -22,6 +22,7 @@ namespace RecoveryVfs.Cli;
 [JsonSerializable(typeof(List<LoggedCommit>), TypeInfoPropertyName = "Commits")]
 [JsonSerializable(typeof(List<LogCommand.Segment>), TypeInfoPropertyName = "Segments")]
 [JsonSerializable(typeof(PromoteCommand.Report), TypeInfoPropertyName = "Promote")]
+[JsonSerializable(typeof(RemoteCommand.Report), TypeInfoPropertyName = "Remote")]
 [JsonSerializable(typeof(RestoreCommand.Report), TypeInfoPropertyName = "Restore")]
 [JsonSerializable(typeof(RestoreCommand.Skipped), TypeInfoPropertyName = "RestoreSkipped")]
 [JsonSerializable(typeof(SalvageCommand.Entry), TypeInfoPropertyName = "SalvageEntry")]

@@ -38,21 +38,20 @@ internal sealed partial class StoreDirectory
     {
         var path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(target));
         if (Directory.Exists(Within(path))) return new(Within(path));
-        if (File.Exists(path) && Stub.Read(path) is { Content: PathContent.Stub } stub && Directory.Exists(stub.Store)) return new(stub.Store);
+        if (File.Exists(path) && Stub.Read(path) is { Content: PathContent.Stub } stub
+            && DatabaseOpening.StoreOf(path, stub, new RecoveryOptions().WithEnvironment()) is var store && Directory.Exists(store)) return new(store);
         if (Directory.Exists(System.IO.Path.Combine(path, "pages"))) return new(path);
         throw new RecoveryException(RecoveryError.NotFound, $"There is no store in {path} (no {Name} directory).");
     }
 
-    /// <summary>The remote that it ships to: what its config says, or what it shipped to last.</summary>
-    public string? RemoteUrl
-    {
-        get
-        {
-            var configured = Options.FromConfig(Path).FirstOrDefault(o => o.Key == "remote").Value;
-            if (configured is { Length: > 0 }) return configured == "none" ? null : configured;
-            return new RemoteMark(Path).Url;
-        }
-    }
+    /// <summary>What its config says of the remote.</summary>
+    public string? ConfiguredRemote => Options.FromConfig(Path).LastOrDefault(o => o.Key == "remote").Value is { Length: > 0 } configured ? configured : null;
+
+    /// <summary>The remote that it ships to: what its config says, what was set, or what it shipped to last.</summary>
+    public string? RemoteUrl => ConfiguredRemote is { } configured ? configured == "none" ? null : configured : new RemoteMark(Path).Url;
+
+    /// <summary>The remotes that it has shipped to, newest first.</summary>
+    public IReadOnlyList<string> RemotesBefore => new RemoteMark(Path).Urls;
 
     /// <summary>How the store's own config and the environment would have it opened, with a remote.</summary>
     public StoreOptions OptionsWith(string remote) =>

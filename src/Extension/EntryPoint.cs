@@ -28,7 +28,7 @@ internal static unsafe class EntryPoint
         var api = SqliteApi.FromRoutines(routines);
         try
         {
-            Options.Process = new RecoveryOptions().With(Options.FromEnvironment());
+            Options.Process = new RecoveryOptions().WithEnvironment();
             var vfs = VfsEntryPoints.Prepare(api);
             if (vfs->FileSizeBytes > fileBytes)
                 throw new InvalidOperationException($"The VFS needs {vfs->FileSizeBytes} bytes a file, and entry.c says {fileBytes}.");

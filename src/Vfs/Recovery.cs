@@ -7,6 +7,7 @@ using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Views;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.Settings;
 
 namespace RecoveryVfs;
 
@@ -43,7 +44,7 @@ public static class Recovery
         lock (gate)
         {
             if (defaults is not null || !VfsEntryPoints.IsRegistered)
-                Options.Process = (defaults ?? new RecoveryOptions()).With(Options.FromEnvironment());
+                Options.Process = (defaults ?? new RecoveryOptions()).WithEnvironment();
             if (VfsEntryPoints.IsRegistered && !makeDefault) return;
             if (!VfsEntryPoints.IsRegistered) AppDomain.CurrentDomain.ProcessExit += static (_, _) => CloseIdleStores();
             VfsEntryPoints.Register(SqliteApi.FromLibrary(library()), makeDefault);
@@ -62,7 +63,7 @@ public static class Recovery
 
     /// <summary>The databases of a store: its directory, or the directory in which its <c>.recovery</c> lies.</summary>
     public static IReadOnlyList<string> Databases(string storeDirectory) =>
-        FollowedDatabases.View(StoreAt(storeDirectory), Options.Process.With(Options.FromConfig(StoreAt(storeDirectory))), static reader => reader.AllDatabases)
+        FollowedDatabases.View(StoreAt(storeDirectory), StoreSettings.OfReader(StoreAt(storeDirectory)), static reader => reader.AllDatabases)
         ?? InStore(storeDirectory, static store => store.Databases.Select(d => d.Name).Order(StringComparer.Ordinal).ToArray());
 
     /// <summary>Deletes a database with its journal and WAL, durably, and the stub at its path. Connections that have it open can no longer write.</summary>
@@ -85,7 +86,7 @@ public static class Recovery
         var stub = Stub.Read(from);
         if (stub.Content != PathContent.Stub) throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {from}.");
         if (Stub.Read(to).Content != PathContent.Missing) throw new RecoveryException(RecoveryError.Invalid, $"{to} exists already.");
-        InStore(stub.Store!, store =>
+        InStore(DatabaseOpening.StoreOf(from, stub, Options.Process), store =>
         {
             var name = Path.GetFileName(to);
             var database = store.Find(stub.Database!)
@@ -132,15 +133,23 @@ public static class Recovery
     /// <summary>Writes a database as a plain SQLite file that any tool reads. Readers and writers go on meanwhile, in this process and others.</summary>
     public static void Export(string databasePath, string plainFile)
     {
+        var from = Path.GetFullPath(databasePath);
+        if (Stub.Read(from) is not { Content: PathContent.Stub } stub)
+            throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {from}.");
+        Export(from, DatabaseOpening.StoreOf(from, stub, Options.Process), plainFile);
+    }
+
+    /// <summary>The same, of a store that the caller knows to be the right one.</summary>
+    internal static void Export(string databasePath, string store, string plainFile)
+    {
         RegisterIfNeeded();
         var (from, to) = (Path.GetFullPath(databasePath), Path.GetFullPath(plainFile));
-        if (Stub.Read(from) is not { Content: PathContent.Stub, Store: { } store })
-            throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {from}.");
         if (File.Exists(to)) throw new RecoveryException(RecoveryError.Invalid, $"{to} exists already. Delete it first, or choose another name.");
         var partial = to + ".partial";
         try
         {
-            if (VfsEntryPoints.Api.Copy(Uri(from) + (StoreView.HolderOf(store) is null ? "" : "?mode=ro"), "recovery", Uri(partial), VfsEntryPoints.SystemName) is { } message)
+            using var ours = StoreSettings.TakeOwnUris();
+            if (VfsEntryPoints.Api.Copy($"{Uri(from)}?store={System.Uri.EscapeDataString(store)}{(StoreView.HolderOf(store) is null ? "" : "&mode=ro")}", "recovery", Uri(partial), VfsEntryPoints.SystemName) is { } message)
                 throw new RecoveryException(RecoveryError.IoWrite, $"{from} was not exported to {to}: {message}. {Failures.Last}");
             File.Move(partial, to);
         }
@@ -162,7 +171,7 @@ public static class Recovery
     static T InStore<T>(string directory, Func<Store, T> action)
     {
         var store = StoreAt(directory);
-        var open = StoreRegistry.Acquire(store, Options.Process.With(Options.FromConfig(store)));
+        var open = StoreRegistry.Acquire(store, StoreSettings.Of(store));
         try
         {
             return action(open.Store);

@@ -1,9 +1,12 @@
 using System.Collections;
 using System.Globalization;
+using System.Text;
 using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
+using RecoveryVfs.Settings;
 
 namespace RecoveryVfs;
 
@@ -34,14 +37,27 @@ public enum Durability
     Remote,
 }
 
+/// <summary>What a database's URI may say.</summary>
+public enum UriOptions
+{
+    /// <summary>Every option. Whoever may run ATTACH may then say where a store without a remote ships to, and which directory is opened as a store.</summary>
+    All,
+    /// <summary>Only what concerns its own connection (<c>isolation</c>, <c>journal</c>, a stronger <c>durability</c>): for programs that run SQL of others.</summary>
+    Safe,
+}
+
 /// <summary>
 /// What can be chosen, with the same names everywhere: as a URI parameter (<c>file:a.db?vfs=recovery&amp;isolation=locking</c>), in the
 /// environment (<c>RECOVERY_ISOLATION</c>), in the store's <c>config</c> file (<c>isolation = locking</c>), or here. A URI goes before the
 /// store's config, that before the environment, that before what is given to <see cref="Recovery.Register(RecoveryOptions?, bool)"/>.
-/// What concerns a whole store counts when its first connection opens it.
+/// What concerns a whole store counts when its first connection opens it. A remote that a store has, or that its config, the environment
+/// or the program names, is not changed by a URI.
 /// </summary>
 public sealed record RecoveryOptions
 {
+    /// <summary>What URIs may say, for the whole process; also <c>RECOVERY_URI_OPTIONS=safe</c>. Neither a URI nor a store's config can change it.</summary>
+    public UriOptions UriOptions { get; init; }
+
     /// <summary><c>store</c>: the store's directory; null for <c>.recovery</c> beside the database.</summary>
     public string? Store { get; init; }
 
@@ -157,6 +173,9 @@ internal sealed record OpenParameters
     public bool NoLock { get; init; }
     public bool Immutable { get; init; }
 
+    /// <summary>The value of one of our parameters, or null.</summary>
+    public string? Value(string name) => Values.LastOrDefault(v => v.Key == name).Value;
+
     /// <summary>Whether SQLite takes no locks: what it reads must not change while it is open.</summary>
     public bool IsLockFree => NoLock || Immutable;
 }
@@ -171,6 +190,9 @@ internal static class Options
     public static readonly string[] Names =
         ["store", "isolation", "journal", "page-cache", "overlay-budget", "pending-budget", "wal-buffer", "max-local-log", "pages",
          "remote", "durability", "sync-interval", "hints-bytes", "retention", "verify-interval", "restart-remote", "auto-restore", "follow", "follow-interval", "linger", "lock-timeout"];
+
+    /// <summary>Those of a connection; all others are of the store, or say which it is.</summary>
+    public static readonly string[] OfConnection = ["isolation", "journal", "durability"];
 
     /// <summary>The options with one of them set from text.</summary>
     public static RecoveryOptions With(this RecoveryOptions options, string name, string value) => name switch
@@ -259,25 +281,53 @@ internal static class Options
     static RecoveryException Unknown(string name, string value, string wanted) =>
         new(RecoveryError.Invalid, $"The option {name} cannot be '{value}': give {wanted}.");
 
-    /// <summary>The options that the environment sets: RECOVERY_ISOLATION, RECOVERY_PAGE_CACHE, and so on.</summary>
+    /// <summary>The options with the environment's over them: RECOVERY_ISOLATION, RECOVERY_PAGE_CACHE, and so on.</summary>
+    public static RecoveryOptions WithEnvironment(this RecoveryOptions options)
+    {
+        options = options.With(FromEnvironment());
+        return Environment.GetEnvironmentVariable("RECOVERY_URI_OPTIONS")?.ToLowerInvariant() switch
+        {
+            null or "" or "all" => options,
+            "safe" => options with { UriOptions = UriOptions.Safe },
+            var other => throw Unknown("RECOVERY_URI_OPTIONS", other, "all or safe"),
+        };
+    }
+
+    /// <summary>The options that the environment sets.</summary>
     public static IEnumerable<KeyValuePair<string, string>> FromEnvironment()
     {
         foreach (DictionaryEntry entry in Environment.GetEnvironmentVariables())
         {
-            var name = ((string)entry.Key).ToLowerInvariant();
+            var variable = (string)entry.Key;
+            var name = variable.ToLowerInvariant();
             if (!name.StartsWith("recovery_", StringComparison.Ordinal) || entry.Value is not string { Length: > 0 } value) continue;
             name = name["recovery_".Length..].Replace('_', '-');
             if (Names.Contains(name)) yield return KeyValuePair.Create(name, value);
+            else if (OptionNames.Misspelled(name, OptionNames.OfEnvironmentOnly) is { } meant)
+                throw new RecoveryException(RecoveryError.Invalid,
+                    $"The environment has {variable}, which is no option. Did you mean {"RECOVERY_" + meant.ToUpperInvariant().Replace('-', '_')}?");
         }
+    }
+
+    /// <summary>Where a store's config file is.</summary>
+    public static string ConfigOf(string directory) => Path.Combine(directory, "config");
+
+    static string Read(string path)
+    {
+        const int most = 64 << 10;
+        using var file = LocalDisk.Instance.Open(path, LogFileMode.Read);
+        if (file.SizeBytes > most) throw new RecoveryException(RecoveryError.Invalid, $"{path} has {file.SizeBytes} bytes, and a store's config never has so many. See what it is.");
+        var bytes = new byte[most];
+        return Encoding.UTF8.GetString(bytes.AsSpan(0, file.Read(0, bytes)));
     }
 
     /// <summary>The options in a store's config file, one `name = value` a line; none when there is no such file.</summary>
     public static IEnumerable<KeyValuePair<string, string>> FromConfig(string directory)
     {
-        var path = Path.Combine(directory, "config");
-        if (!File.Exists(path)) yield break;
+        var path = ConfigOf(directory);
+        if (FileNode.At(path) is null) yield break;
         var number = 0;
-        foreach (var line in File.ReadLines(path))
+        foreach (var line in Read(path).Split('\n'))
         {
             number++;
             var text = line.Split('#')[0].Trim();

@@ -8,7 +8,7 @@ namespace RecoveryVfs.Cli.Tests;
 public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
 {
     public static TheoryData<string> Names =>
-        ["restore", "status", "databases", "log", "hints", "verify", "sync", "snapshot", "gc", "salvage", "import", "export", "delete", "promote"];
+        ["restore", "status", "databases", "log", "hints", "verify", "sync", "snapshot", "gc", "salvage", "remote", "import", "export", "delete", "promote"];
 
     [Theory]
     [MemberData(nameof(Names))]
@@ -155,6 +155,39 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
         Recover.Run("delete", database).MustEndWith(3);
         Assert.False(File.Exists(database));
         Recover.Run("import", plain + "-not-there", database).MustEndWith(3);
+    }
+
+    [Fact]
+    public void A_remote_is_set_and_shown()
+    {
+        var place = shipped.Place("set");
+        Directory.CreateDirectory(place);
+        var (first, second) = ("file://" + shipped.Place("first"), "file://" + shipped.Place("second"));
+        using (var connection = Shipped.Open(place, "a.db", "&sync-interval=20&remote=" + first))
+        {
+            Shipped.Execute(connection, "CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1); PRAGMA recovery_sync");
+            Assert.Contains("open", Recover.Run("remote", "set", place, second).MustEndWith(5).Errors);
+        }
+        Shipped.Close();
+        Assert.Equal(first, Recover.Run("remote", "show", place).MustEndWith(0).Output.Trim());
+        Recover.Run("remote", "set", place, "nonsense").MustEndWith(2);
+        Recover.Run("remote", "set", place).MustEndWith(2);
+        Recover.Run("remote", "set", place, "none").MustEndWith(0);
+        using (var connection = Shipped.Open(place, "a.db")) Assert.Equal("none", Shipped.Scalar(connection, "PRAGMA recovery_remote"));
+        Shipped.Close();
+        var set = Recover.Run("remote", "set", place, second, "--json").MustEndWith(0).Json;
+        Assert.Equal(second, set.GetProperty("remote").GetString());
+        Assert.Equal(first, set.GetProperty("before")[0].GetString());
+        // It begins with all that the store holds, and is remembered.
+        using (var connection = Shipped.Open(place, "a.db")) Shipped.Execute(connection, "INSERT INTO t VALUES (2); PRAGMA recovery_sync");
+        Shipped.Close();
+        Assert.StartsWith(second, Recover.Run("remote", "show", place).MustEndWith(0).Output);
+        var file = shipped.Place("restored");
+        Recover.Run("restore", second, "-o", file).MustEndWith(0);
+        Assert.Equal(2, Shipped.RowsOfPlain(file));
+        // What the config says counts more.
+        File.WriteAllText(Path.Combine(place, ".recovery", "config"), $"remote = {first}\n");
+        Assert.Contains("config", Recover.Run("remote", "set", place, second).MustEndWith(2).Errors);
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using RecoveryVfs.Tests;
 return args switch
 {
     [OtherSqlite.Word, var first, var second, .. var more] => OtherSqlite.Run(first, second, wal: more.Length > 0),
+    [Opener.Word, ..] => Opener.Run(args),
     [SqlShell.Name] => SqlShell.Run(),
     [SmallDisk.Name, .. var rest] => FullDisk.Run(rest),
     _ => RandomWriter.Run(args),

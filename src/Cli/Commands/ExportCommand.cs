@@ -35,7 +35,7 @@ internal sealed class ExportCommand : CliCommand
         PlainFile.CheckPlace(into, parsed.GetValue(force));
         var stub = Stub.Read(from);
         if (stub.Content != PathContent.Stub) throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {from}.");
-        var store = StoreDirectory.Find(stub.Store!);
+        var store = StoreDirectory.Find(DatabaseOpening.StoreOf(from, stub, new RecoveryOptions().WithEnvironment()));
         using (var staging = new Staging(Path.GetDirectoryName(into)!, Path.GetFileName(into)))
             PlainFile.Export(staging, store.Path, stub.Database!, into, IntegrityCheck.None);
         to.Result(new Report(from, into, new FileInfo(into).Length), Results.Json.Export, r => to.Line($"Wrote {r.Database} to {r.File} ({Text.Bytes(r.SizeBytes)})."));

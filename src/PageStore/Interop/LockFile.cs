@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.PageStore.Interop;
 
@@ -9,8 +10,8 @@ namespace RecoveryVfs.PageStore.Interop;
 /// </summary>
 internal sealed unsafe partial class LockFile : IDisposable
 {
-    const int ReadWrite = 2, Create = 0x40, CloseOnExec = 0x80000;
-    const int Exclusive = 2, NonBlocking = 4;
+    const int ReadWrite = 2, Create = 0x40, CloseOnExec = 0x80000, NoFollow = 0x20000, NonBlocking = 0x800;
+    const int Exclusive = 2, AtOnce = 4;
 
     /// <summary>The error that says that somebody else has the lock (EWOULDBLOCK).</summary>
     public const int Held = 11;
@@ -23,8 +24,8 @@ internal sealed unsafe partial class LockFile : IDisposable
     public static LockFile? TryTake(string path, string text, out int error)
     {
         error = 0;
-        var descriptor = open(path, ReadWrite | Create | CloseOnExec, 0x1A4);
-        if (descriptor < 0 || flock(descriptor, Exclusive | NonBlocking) != 0)
+        var descriptor = open(path, ReadWrite | Create | CloseOnExec | NoFollow | NonBlocking, LocalDisk.RightsIn(Path.GetDirectoryName(path)!));
+        if (descriptor < 0 || flock(descriptor, Exclusive | AtOnce) != 0)
         {
             error = Marshal.GetLastPInvokeError();
             if (descriptor >= 0) _ = close(descriptor);
@@ -42,7 +43,7 @@ internal sealed unsafe partial class LockFile : IDisposable
     /// <summary>The text that the holder left.</summary>
     public static string ReadText(string path)
     {
-        var descriptor = open(path, CloseOnExec, 0);
+        var descriptor = open(path, CloseOnExec | NoFollow | NonBlocking, 0);
         if (descriptor < 0) return "";
         var buffer = stackalloc byte[512];
         var length = pread(descriptor, buffer, 512, 0);

@@ -1,5 +1,6 @@
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
@@ -18,6 +19,8 @@ public sealed record RestoreResult(ulong Lsn, long UnixTimeMs, IReadOnlyList<str
 /// <summary>Restores a store's directory from a remote, to its newest state or an earlier one. Everything is verified on the way.</summary>
 public static class StoreRestore
 {
+    const int Private = 0x1C0; // 0700
+
     /// <summary>
     /// Carries out a plan into an empty or missing directory. What cannot be verified is not delivered: on an error the directory is removed again.
     /// </summary>
@@ -39,6 +42,8 @@ public static class StoreRestore
         }
         try
         {
+            // Nobody knows here how private the databases were.
+            LocalDisk.Instance.CreateDirectory(options.Directory, Private);
             var result = await RestoreIntoAsync(plan, options, parallelism, Count, cancellation);
             return result with { FetchedBytes = fetched };
         }

@@ -10,18 +10,22 @@ namespace RecoveryVfs.PageStore.Shipping;
 /// <summary>
 /// What a store's directory remembers of its remotes, in small text files that outlive a loss of power: <c>author</c>, who it is as a writer, so that it
 /// recognises its own segments after a crash; <c>remote</c>, the URLs it has shipped to, newest first, so that it never takes an emptied remote for a
-/// new one; <c>restarting</c>, present while a gap in the remote's log waits for hints.
+/// new one; <c>remote-wanted</c>, the URL that somebody has set since, until the store has shipped there (or <c>none</c>);
+/// <c>restarting</c>, present while a gap in the remote's log waits for hints.
 /// </summary>
 public sealed class RemoteMark(string directory)
 {
-    const string AuthorName = "author", RemoteName = "remote", RestartingName = "restarting";
+    const string AuthorName = "author", RemoteName = "remote", WantedName = "remote-wanted", RestartingName = "restarting";
 
     /// <summary>The URLs that the store has shipped to, the one in use first.</summary>
     public IReadOnlyList<string> Urls =>
         Read(RemoteName) is { } text ? text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) : [];
 
     /// <summary>The URL that the store ships to unless told otherwise.</summary>
-    public string? Url => Urls.Count > 0 ? Urls[0] : null;
+    public string? Url => Wanted is { } wanted ? wanted == "none" ? null : wanted : Urls.Count > 0 ? Urls[0] : null;
+
+    /// <summary>What somebody has set, and the store has not shipped to yet: a URL, or <c>none</c>.</summary>
+    public string? Wanted => Read(WantedName)?.Trim() is { Length: > 0 } wanted ? wanted : null;
 
     /// <summary>The writer's identity; null when the directory never was a writer.</summary>
     public ulong? Author
@@ -56,10 +60,15 @@ public sealed class RemoteMark(string directory)
         return author;
     }
 
+    /// <summary>Sets the URL for the openings to come, or <c>none</c>. The caller holds the store's lock.</summary>
+    internal void Want(string url) => Write(WantedName, url + "\n");
+
     /// <summary>Remembers a URL as the one in use.</summary>
     internal void Add(string url)
     {
-        if (Url != url) Write(RemoteName, string.Concat(Urls.Where(u => u != url).Prepend(url).Select(u => u + "\n")));
+        var urls = Urls;
+        if (urls.Count == 0 || urls[0] != url) Write(RemoteName, string.Concat(urls.Where(u => u != url).Prepend(url).Select(u => u + "\n")));
+        if (Wanted is not null) File.Delete(Path.Combine(directory, WantedName));
     }
 
     string? Read(string name)

@@ -72,6 +72,7 @@ public sealed partial class Store
 
     static void CreateDirectory(StoreOptions options)
     {
+        if (options.Disk is LocalDisk) Trust.Require(options.Directory);
         try
         {
             options.Disk.CreateDirectory(options.Directory);

@@ -2,6 +2,7 @@ using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Stores;
@@ -13,6 +14,17 @@ public sealed partial class Store
 
     /// <summary>The remote that this store ships to, or null.</summary>
     public StoreRemote? Remote { get; private set; }
+
+    /// <summary>
+    /// Sets where the store in a directory ships to from its next opening on: a URL, or <c>none</c>. Nobody may have it open; what it has shipped elsewhere
+    /// stays there.
+    /// </summary>
+    public static void SetRemote(string directory, string url)
+    {
+        if (url != "none") RemoteUrl.Parse(url);
+        using var held = StoreLock.Take(directory);
+        new RemoteMark(directory).Want(url);
+    }
 
     void StartRemote()
     {
@@ -57,12 +69,14 @@ public sealed partial class Store
 
     /// <summary>
     /// Waits until everything that is in the log now can be restored from the remote, without forcing a request; see <see cref="StoreRemote.WaitRestorable"/>. Without a remote
-    /// it only syncs.
+    /// it is synced here, and an error: who asks for it believes that there is one.
     /// </summary>
     public void SyncRemote(TimeSpan? patience = null)
     {
         Sync();
-        Remote?.WaitRestorable(log.LastLsn, patience ?? StoreRemote.OutagePatience);
+        if (Remote is null)
+            throw new RecoveryException(RecoveryError.Invalid, $"The store {Directory} has no remote to sync with; what was committed is durable on this machine. Set remote=URL (recovery remote set).");
+        Remote.WaitRestorable(log.LastLsn, patience ?? StoreRemote.OutagePatience);
     }
 
     /// <summary>Returns when the remote has a commit (durability=remote).</summary>

@@ -20,7 +20,12 @@ public sealed class LocalDisk : ILogDisk
             LogFileMode.Write => Posix.O_RDWR,
             _ => Posix.O_RDWR | Posix.O_CREAT | Posix.O_TRUNC,
         };
-        return new LocalFile(OpenHandle(path, flags, DiskOperation.Open), path);
+        // Nothing that waits (a pipe) or acts (a device) is opened, and no link leads out of a directory of ours.
+        var rights = mode == LogFileMode.Create ? RightsIn(Path.GetDirectoryName(path)!) : 0;
+        var handle = OpenHandle(path, flags | Posix.O_NOFOLLOW | Posix.O_NONBLOCK, DiskOperation.Open, rights);
+        if (FileNode.Of(handle, path) is var node && node.IsRegular) return new LocalFile(handle, path);
+        handle.Dispose();
+        throw new RecoveryException(RecoveryError.CannotOpen, $"{path} is {node.Kind}, where a file of our own is expected: see who put it there.");
     }
 
     /// <inheritdoc/>
@@ -50,16 +55,23 @@ public sealed class LocalDisk : ILogDisk
         }
     }
 
+    /// <summary>Sets a directory's rights; false when it is somebody else's.</summary>
+    public static bool TrySetRights(string path, int rights) => Posix.SetRights(path, rights) == 0;
+
     /// <inheritdoc/>
-    public void CreateDirectory(string path)
+    public void CreateDirectory(string path) => CreateDirectory(path, null);
+
+    /// <summary>The same with rights of its own, instead of those of the directory in which it is.</summary>
+    public void CreateDirectory(string path, int? rights)
     {
         path = Path.GetFullPath(path);
         if (Directory.Exists(path))
             return;
         var parent = Path.GetDirectoryName(path);
         if (parent is not null)
-            CreateDirectory(parent);
-        if (Posix.MakeDirectory(path, 0x1ED) != 0) // 0755, less the umask
+            CreateDirectory(parent, null);
+        // A directory inside of another is as private as that. The umask takes its part, and nobody but the owner ever writes.
+        if (Posix.MakeDirectory(path, (rights ?? FileNode.At(parent ?? path, follow: true)?.Rights ?? 0x1ED) & 0x1ED | 0x1C0) != 0)
         {
             var errno = Marshal.GetLastPInvokeError();
             if (errno != DiskErrors.EEXIST)
@@ -86,16 +98,19 @@ public sealed class LocalDisk : ILogDisk
     /// <inheritdoc/>
     public void SyncDirectory(string path)
     {
-        using var handle = OpenHandle(path, Posix.O_RDONLY, DiskOperation.Open);
+        using var handle = OpenHandle(path, Posix.O_RDONLY, DiskOperation.Open, 0);
         if (Posix.Sync(handle) != 0)
             throw DiskErrors.From(DiskOperation.SyncDirectory, path, Marshal.GetLastPInvokeError());
     }
 
-    static SafeFileHandle OpenHandle(string path, int flags, DiskOperation operation)
+    /// <summary>What a new file in a directory may have: who cannot read the directory cannot read it. The umask takes its part.</summary>
+    public static int RightsIn(string directory) => 0x180 | ((FileNode.At(directory, follow: true)?.Rights ?? 0) & 0x24);
+
+    static SafeFileHandle OpenHandle(string path, int flags, DiskOperation operation, int rights)
     {
         while (true)
         {
-            var descriptor = Posix.Open(path, flags | Posix.O_CLOEXEC, Posix.ReadWriteForOwner);
+            var descriptor = Posix.Open(path, flags | Posix.O_CLOEXEC, rights);
             if (descriptor >= 0)
                 return new SafeFileHandle(descriptor, ownsHandle: true);
             var errno = Marshal.GetLastPInvokeError();

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Text;
 using RecoveryVfs.Handles;
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Follow;
@@ -7,6 +6,7 @@ using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Views;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.Settings;
 
 namespace RecoveryVfs.Followed;
 
@@ -46,7 +46,9 @@ internal static class FollowedDatabases
     {
         var options = Options.Process.With(parameters.Values);
         if (options.Follow is null && !Follower.Any) return null;
-        var path = Encoding.UTF8.GetString(pathBytes);
+        if (Options.Process.Follow is { } own && own != options.Follow)
+            throw new RecoveryException(RecoveryError.Invalid, $"This program follows {own}; the URI says follow={options.Follow}, and does not change that. Leave follow= out.");
+        var path = DatabasePath.Of(pathBytes);
         var directory = options.Store is { } store ? Path.GetFullPath(store) : Path.Combine(Path.GetDirectoryName(path)!, ".recovery");
         var shared = options.Follow is null ? null : followers.Acquire(directory, running => EnsureFollowing((Follower?)running, directory, options));
         IFollowedStore? follower = shared is null ? Follower.Find(directory) : shared.Source;
@@ -60,12 +62,12 @@ internal static class FollowedDatabases
     /// <summary>Opens a database read-only from its store's files, whoever writes them; null when this process has the store open, or there is none.</summary>
     public static FollowedFile? TryView(ReadOnlySpan<byte> pathBytes, ref int flags, OpenParameters parameters)
     {
-        var path = Encoding.UTF8.GetString(pathBytes);
+        var path = DatabasePath.Of(pathBytes);
         var stub = Stub.Read(path);
         if (stub.Content is PathContent.PlainDatabase or PathContent.Foreign) return null;
         var directory = DatabaseOpening.StoreOf(path, stub, Options.Process.With(parameters.Values));
         if (!Directory.Exists(directory) || StoreRegistry.IsOpen(directory)) return null;
-        var shared = AcquireView(directory, Options.Process.With(Options.FromConfig(directory)).With(parameters.Values));
+        var shared = AcquireView(directory, StoreSettings.OfReader(directory, parameters));
         var name = stub.Database ?? Path.GetFileName(path);
         return Open(pathBytes, name, shared.Source!, () => views.Release(shared), ref flags, parameters, (found, _) =>
             found is null && stub.Content == PathContent.Stub ? DatabaseOpening.Lost(path, name, directory)

@@ -5,6 +5,7 @@ using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.Settings;
 
 namespace RecoveryVfs.Handles;
 
@@ -31,6 +32,7 @@ internal static class Files
         {
             var readOnly = (flags & Sqlite.OpenReadOnly) != 0;
             if (readOnly) flags = flags & ~(Sqlite.OpenReadWrite | Sqlite.OpenCreate) | Sqlite.OpenReadOnly;
+            if (open is not null && parameters.Values.Count > 0) StoreSettings.RequireSame(database.Store.Directory, database.Store.Options, parameters);
             var options = parameters.Values.Count == 0 ? database.Store.Options : database.Store.Options.With(parameters.Values);
             if (parameters.Values.Any(v => v.Key == "journal")) database.PlainJournal = options.Journal == JournalPlace.Plain;
             return new MainFile(database, options, readOnly, parameters);
@@ -145,7 +147,7 @@ internal static class Files
             return Sqlite.Ok;
         }
         if (SuperJournals.Delete(path) is { } code) return code;
-        if (DeleteClosed(Encoding.UTF8.GetString(path), durable)) return Sqlite.Ok;
+        if (DatabasePath.IsText(path) && DeleteClosed(Encoding.UTF8.GetString(path), durable)) return Sqlite.Ok;
         if (IsOrphanJournal(path)) return Sqlite.Ok;
         return ClosedCompanion(path, (store, name) => store.DeleteFile(name, durable)) switch
         {
@@ -202,16 +204,16 @@ internal static class Files
     static (string Store, string Name)? PlaceOfClosed(ReadOnlySpan<byte> path)
     {
         var suffix = path.EndsWith(JournalSuffixBytes) ? JournalSuffix : path.EndsWith(WalSuffixBytes) ? WalSuffix : null;
-        if (suffix is null) return null;
+        if (suffix is null || !DatabasePath.IsText(path)) return null;
         var main = Encoding.UTF8.GetString(path)[..^suffix.Length];
         var stub = Stub.Read(main);
-        if (stub.Content == PathContent.PlainDatabase) return null;
+        if (stub.Content is PathContent.PlainDatabase or PathContent.Foreign || (stub.Content == PathContent.Stub && Options.Process.Store != stub.Store && !stub.IsBeside(main))) return null;
         var store = stub.Store ?? Path.Combine(Path.GetDirectoryName(main)!, ".recovery");
         return Directory.Exists(store) ? (store, (stub.Database ?? Path.GetFileName(main)) + suffix) : null;
     }
 
     static OpenStore AcquireExisting(string directory) =>
-        StoreRegistry.Acquire(directory, Options.Process.With(Options.FromConfig(directory)));
+        StoreRegistry.Acquire(directory, StoreSettings.Of(directory));
 
     /// <summary>Asks the store about a journal or WAL whose database is not open; null when no store could have it.</summary>
     static bool? ClosedCompanion(ReadOnlySpan<byte> path, Func<Store, string, bool> ask)
@@ -233,9 +235,9 @@ internal static class Files
     {
         var stub = Stub.Read(path);
         if (stub.Content != PathContent.Stub) return false;
-        if (Directory.Exists(stub.Store))
+        if (DatabaseOpening.StoreOf(path, stub, Options.Process) is var directory && Directory.Exists(directory))
         {
-            var store = AcquireExisting(stub.Store!);
+            var store = AcquireExisting(directory);
             try
             {
                 if (store.Store.Find(stub.Database!) is { } database) store.Store.Delete(database, durable);

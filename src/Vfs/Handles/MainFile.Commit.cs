@@ -163,6 +163,7 @@ internal sealed partial class MainFile
         try
         {
             if (overlay is null) return Sqlite.Ok;
+            open.RequirePlace();
             if (publishing != Publishing.AtCommit)
             {
                 Publish(durable: false);

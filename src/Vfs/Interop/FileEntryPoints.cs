@@ -11,6 +11,8 @@ namespace RecoveryVfs.Interop;
 /// </summary>
 internal static unsafe class FileEntryPoints
 {
+    const int SectorBytes = 4096;
+
     static NativeIoMethods* methods;
 
     /// <summary>The table of all our files, in memory that never moves.</summary>
@@ -196,10 +198,22 @@ internal static unsafe class FileEntryPoints
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    static int SectorSize(NativeFile* file) => 4096;
+    static int SectorSize(NativeFile* file) => SectorBytes;
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    static int DeviceCharacteristics(NativeFile* file) => ForkGuard.IsChild ? 0 : FileOf(file).Capabilities;
+    static int DeviceCharacteristics(NativeFile* file)
+    {
+        try
+        {
+            return ForkGuard.IsChild ? 0 : FileOf(file).Capabilities;
+        }
+        catch (Exception e)
+        {
+            // To promise nothing is always right.
+            Failures.Report(e, Sqlite.IoErr);
+            return 0;
+        }
+    }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     static int ShmMap(NativeFile* file, int region, int size, int extend, void** address)
@@ -235,7 +249,15 @@ internal static unsafe class FileEntryPoints
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     static void ShmBarrier(NativeFile* file)
     {
-        if (!ForkGuard.IsChild) FileOf(file).BeforeOthersSee();
+        try
+        {
+            if (!ForkGuard.IsChild) FileOf(file).BeforeOthersSee();
+        }
+        catch (Exception e)
+        {
+            // It has no answer; COMMIT_PHASETWO tries the same again, and has one.
+            Failures.Report(e, Sqlite.IoErrShmMap);
+        }
         Interlocked.MemoryBarrier();
     }
 

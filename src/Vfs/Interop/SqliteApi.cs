@@ -78,10 +78,16 @@ internal sealed unsafe class SqliteApi
     /// <summary>Whether a database name was given with any URI parameter.</summary>
     public bool HasParameters(byte* name) => uriKey(name, 0) != null;
 
-    /// <summary>The value of a URI parameter of a name that came to xOpen, or null.</summary>
-    public string? Parameter(byte* name, string parameter)
+    /// <summary>The URI parameters of a name that came to xOpen. Of those with the same name the first one counts, as in SQLite.</summary>
+    public List<KeyValuePair<string, string>> Parameters(byte* name)
     {
-        fixed (byte* utf8 = Utf8(parameter)) return Marshal.PtrToStringUTF8((nint)uriParameter(name, utf8));
+        var all = new List<KeyValuePair<string, string>>();
+        for (var i = 0; uriKey(name, i) is var key && key != null; i++)
+        {
+            var text = Marshal.PtrToStringUTF8((nint)key)!;
+            if (all.All(p => p.Key != text)) all.Add(new(text, Marshal.PtrToStringUTF8((nint)uriParameter(name, key)) ?? ""));
+        }
+        return all;
     }
 
     /// <summary>A boolean URI parameter of a name that came to xOpen.</summary>

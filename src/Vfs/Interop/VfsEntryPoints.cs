@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using RecoveryVfs.Handles;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.Settings;
 
 namespace RecoveryVfs.Interop;
 
@@ -105,13 +106,19 @@ internal static unsafe class VfsEntryPoints
         }
     }
 
-    static OpenParameters Parameters(byte* name) => !Api.HasParameters(name) ? OpenParameters.None : new OpenParameters
+    static OpenParameters Parameters(byte* name)
     {
-        Values = [.. Options.Names.Select(n => KeyValuePair.Create(n, Api.Parameter(name, n))).Where(p => p.Value is not null)!],
-        PowersafeOverwrite = Api.Flag(name, "psow", true),
-        NoLock = Api.Flag(name, "nolock", false),
-        Immutable = Api.Flag(name, "immutable", false),
-    };
+        if (!Api.HasParameters(name)) return OpenParameters.None;
+        var all = Api.Parameters(name);
+        StoreSettings.RequireAllowed(all);
+        return new OpenParameters
+        {
+            Values = [.. all.Where(p => Options.Names.Contains(p.Key))],
+            PowersafeOverwrite = Api.Flag(name, "psow", true),
+            NoLock = Api.Flag(name, "nolock", false),
+            Immutable = Api.Flag(name, "immutable", false),
+        };
+    }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     static int Delete(NativeVfs* vfs, byte* name, int syncDirectory)

@@ -1,7 +1,8 @@
-using System.Text;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.Settings;
 
 namespace RecoveryVfs.Opening;
 
@@ -10,7 +11,7 @@ internal static class DatabaseOpening
 {
     public static OpenDatabase Open(byte[] key, int flags, OpenParameters parameters)
     {
-        var path = Encoding.UTF8.GetString(key);
+        var path = DatabasePath.Of(key);
         var readOnly = (flags & Sqlite.OpenReadOnly) != 0;
         var create = (flags & Sqlite.OpenCreate) != 0 && !readOnly;
         var stub = Look(path, flags);
@@ -23,8 +24,9 @@ internal static class DatabaseOpening
         }
         try
         {
-            var options = Options.Process.With(Options.FromConfig(directory)).With(parameters.Values);
-            var store = Acquire(directory, stub, options);
+            var options = StoreSettings.Of(directory, parameters);
+            if (create && stub.Content != PathContent.Stub && !options.AutoRestore || Directory.Exists(directory)) StorePrivacy.Ensure(directory, path);
+            var store = Acquire(directory, stub, options, parameters);
             try
             {
                 return OpenDatabases.Attach(key, store, stub.Database ?? Path.GetFileName(path), () => FindOrCreate(store, path, stub, flags, options));
@@ -50,22 +52,36 @@ internal static class DatabaseOpening
             case PathContent.PlainDatabase:
                 throw new RecoveryException(RecoveryError.CannotOpen,
                     $"{path} is a plain SQLite database, and was left as it is. Import it with Recovery.Import or `recovery import {path}`, or open it without vfs=recovery.");
+            case PathContent.Foreign when stub.Kind is { } kind:
+                throw new RecoveryException(RecoveryError.CannotOpen, $"{path} is {kind}, not a file, and was left as it is. Choose another name.");
             case PathContent.Foreign:
                 throw new RecoveryException(RecoveryError.CannotOpen,
                     $"{path} is neither a RecoveryVfs database nor empty, and was left as it is. Choose another name.");
+            case PathContent.Stub:
+                Trust.RequireUnwritable(path, stub.Node!.Value);
+                break;
+        }
+        switch (stub.Content)
+        {
             case not PathContent.Missing when (flags & Sqlite.OpenExclusive) != 0 && (flags & Sqlite.OpenCreate) != 0:
                 throw new RecoveryException(RecoveryError.CannotOpen, $"{path} exists already.");
         }
         return stub;
     }
 
-    /// <summary>The store that a path leads to.</summary>
+    /// <summary>
+    /// The store that a path leads to. A stub is a file like any other, and may come from anybody: it leads out of its own directory only where the URI, the
+    /// program or its environment says so, too.
+    /// </summary>
     public static string StoreOf(string path, Stub stub, RecoveryOptions options)
     {
         var wanted = options.Store is { } store ? Path.TrimEndingDirectorySeparator(Path.GetFullPath(store)) : null;
         if (stub.Store is not { } actual) return wanted ?? Path.Combine(Path.GetDirectoryName(path)!, ".recovery");
         if (wanted is not null && wanted != actual)
             throw new RecoveryException(RecoveryError.Invalid, $"{path} is in the store {actual}, not in {wanted}. Leave store= out, or export and import it.");
+        if (wanted is null && !stub.IsBeside(path))
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{path} says that it is in the store {actual}, outside of its own directory, and is not believed alone. If it is right, say so: store={actual} (or RECOVERY_STORE).");
         return actual;
     }
 
@@ -73,25 +89,20 @@ internal static class DatabaseOpening
     {
         try
         {
-            File.OpenHandle(path, FileMode.CreateNew, FileAccess.Write).Dispose();
-            return true;
+            return FilePlacing.TryCreateEmpty(path);
         }
-        catch (IOException) when (File.Exists(path))
+        catch (RecoveryException e)
         {
-            return false;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new RecoveryException(RecoveryError.CannotOpen, $"Cannot create {path}: {e.Message}", e);
+            throw new RecoveryException(RecoveryError.CannotOpen, e.Message, e);
         }
     }
 
-    static OpenStore Acquire(string directory, Stub stub, RecoveryOptions options)
+    static OpenStore Acquire(string directory, Stub stub, RecoveryOptions options, OpenParameters parameters)
     {
         if (stub.Content == PathContent.Stub && !Directory.Exists(directory) && !options.AutoRestore)
             throw new RecoveryException(RecoveryError.CannotOpen,
                 $"The database {stub.Database} is in the store {directory}, which does not exist. Bring the store back, or restore it.");
-        return StoreRegistry.Acquire(directory, options);
+        return StoreRegistry.Acquire(directory, options, open => StoreSettings.RequireSame(directory, open.Options, parameters));
     }
 
     static OpenDatabase FindOrCreate(OpenStore store, string path, Stub stub, int flags, RecoveryOptions options)

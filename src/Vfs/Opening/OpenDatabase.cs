@@ -4,6 +4,7 @@ using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Wals;
+using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Opening;
 
@@ -96,6 +97,16 @@ internal sealed class OpenDatabase(OpenStore store, Database database, string pa
     public bool IsCommitting
     {
         get { lock (Gate) return Writer is { Level: LockLevel.Exclusive }; }
+    }
+
+    /// <summary>
+    /// Before the first commit: what lies at the path must still be what a stub may replace. Another SQLite may have made a database of its own of the empty file.
+    /// </summary>
+    public void RequirePlace()
+    {
+        if (StubWritten || Opening.Stub.Read(Path).Content is not (PathContent.PlainDatabase or PathContent.Foreign)) return;
+        throw new RecoveryException(RecoveryError.IoWrite,
+            $"{Path} was empty when it was opened, and is another program's by now; nothing was committed, and it was left as it is. Open it without vfs=recovery, or choose another name.");
     }
 
     /// <summary>

@@ -78,6 +78,27 @@ internal static class StoreRegistry
     static readonly Lock gate = new();
     static readonly Dictionary<string, OpenStore> stores = new(StringComparer.Ordinal);
 
+    /// <summary>
+    /// One more reference to the store in a directory, opening it when needed. <paramref name="fits"/> throws when the store is open and not as the
+    /// caller needs it; one that nobody uses any more is then opened again.
+    /// </summary>
+    public static OpenStore Acquire(string directory, RecoveryOptions options, Action<OpenStore> fits)
+    {
+        var store = Acquire(directory, options);
+        try
+        {
+            fits(store);
+            return store;
+        }
+        catch (RecoveryException)
+        {
+            Release(store);
+            CloseIfIdle(store);
+            if (store.IsOpen) throw;
+        }
+        return Acquire(directory, options);
+    }
+
     /// <summary>One more reference to the store in a directory, opening it when needed.</summary>
     public static OpenStore Acquire(string directory, RecoveryOptions options)
     {

@@ -2,6 +2,7 @@ using System.Text;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.Opening;
 
@@ -31,32 +32,37 @@ internal enum PathContent
 /// </remarks>
 internal readonly record struct Stub(PathContent Content, string? Store, string? Database)
 {
+    /// <summary>The file itself; null when there is none.</summary>
+    public FileNode? Node { get; private init; }
+
+    /// <summary>What lies there when it is no file.</summary>
+    public string? Kind { get; private init; }
+
     const string FirstLine = "This is a RecoveryVfs database.";
     const int SizeMax = 8192;
 
     /// <summary>Looks at a path without changing anything.</summary>
     public static Stub Read(string path)
     {
+        // Looked at before it is opened: a pipe would wait, a device may act. And again as it is open, by the disk.
+        if (FileNode.At(path) is not { } node) return new(PathContent.Missing, null, null);
+        if (!node.IsRegular) return new(PathContent.Foreign, null, null) { Kind = node.Kind };
         var bytes = new byte[SizeMax];
         int count;
         try
         {
-            using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            count = RandomAccess.Read(file, bytes, 0);
+            using var file = LocalDisk.Instance.Open(path, LogFileMode.Read);
+            count = file.Read(0, bytes);
         }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)
         {
             return new(PathContent.Missing, null, null);
         }
-        catch (UnauthorizedAccessException) when (Directory.Exists(path))
-        {
-            return new(PathContent.Foreign, null, null);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new RecoveryException(RecoveryError.CannotOpen, $"Cannot read {path}: {e.Message}", e);
-        }
-        var content = bytes.AsSpan(0, count);
+        return Parse(path, bytes.AsSpan(0, count)) with { Node = node };
+    }
+
+    static Stub Parse(string path, ReadOnlySpan<byte> content)
+    {
         if (content.IsEmpty) return new(PathContent.Empty, null, null);
         if (content.StartsWith("SQLite format 3\0"u8)) return new(PathContent.PlainDatabase, null, null);
         var text = Encoding.UTF8.GetString(content);
@@ -67,6 +73,9 @@ internal readonly record struct Stub(PathContent Content, string? Store, string?
         return new(PathContent.Stub, Path.GetFullPath(store, Path.GetDirectoryName(path)!), database);
     }
 
+    /// <summary>Whether the store is in the stub's own directory.</summary>
+    public bool IsBeside(string path) => Store is { } store && (Path.GetDirectoryName(path)!.TrimEnd('/') + "/") is var own && store.StartsWith(own, StringComparison.Ordinal);
+
     static string? Value(string text, string name)
     {
         foreach (var line in text.Split('\n'))
@@ -74,7 +83,10 @@ internal readonly record struct Stub(PathContent Content, string? Store, string?
         return null;
     }
 
-    /// <summary>Puts the stub in place, at once or not at all. A failure is reported and changes nothing: the database does not need it.</summary>
+    /// <summary>
+    /// Puts the stub in the place of nothing, an empty file or another stub, at once or not at all. A failure is reported and changes nothing: the database
+    /// does not need it.
+    /// </summary>
     public static void Write(string path, string store, string database)
     {
         var directory = Path.GetDirectoryName(path)!;
@@ -89,13 +101,12 @@ internal readonly record struct Stub(PathContent Content, string? Store, string?
             Do not edit or delete this file; to delete the database: recovery delete {Path.GetFileName(path)}
 
             """;
-        var temporary = path + ".recovery-stub";
         try
         {
-            File.WriteAllText(temporary, text);
-            File.Move(temporary, path, overwrite: true);
+            if (FilePlacing.TryPlace(path, Encoding.UTF8.GetBytes(text), static old => old.Length == 0 || Encoding.UTF8.GetString(old).StartsWith(FirstLine, StringComparison.Ordinal))) return;
+            Failures.Report(Sqlite.IoErrWrite, $"{path} is another program's by now, and was left as it is. The database {database} is in {store}: move {path} away, and open the database again.");
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (RecoveryException e)
         {
             Failures.Report(Sqlite.IoErrWrite, $"Cannot write the stub {path} of a database in {store}: {e.Message} The database itself is fine.");
         }

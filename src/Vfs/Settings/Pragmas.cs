@@ -39,7 +39,7 @@ internal static class Pragmas
             case "recovery_remote_lsn":
                 return (store.Remote?.State.ShippedLsn ?? 0).ToString(CultureInfo.InvariantCulture);
             case "recovery_durability":
-                if (value is not null) file.Durability = Options.ParseDurability(value);
+                if (value is not null) Raise(file, Options.ParseDurability(value));
                 return file.Durability == Durability.Remote ? "remote" : "async";
             case "recovery_checkpoint":
                 store.Checkpoint();
@@ -88,6 +88,14 @@ internal static class Pragmas
     static TimeSpan? Patience(string? value) => value is null or "remote" ? null
         : uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) ? TimeSpan.FromSeconds(seconds)
         : throw new RecoveryException(RecoveryError.Invalid, $"recovery_sync={value}: give the seconds that an outage of the remote may last, or nothing (30).");
+
+    /// <summary>Whoever may run SQL must not be able to take a promise back that the program has made.</summary>
+    static void Raise(MainFile file, Durability wanted)
+    {
+        if (wanted < file.Durability)
+            throw new RecoveryException(RecoveryError.Invalid, "The durability of a connection is raised by SQL, not lowered. Open another connection with durability=async.");
+        file.Durability = wanted;
+    }
 
     static string VerifyRemote(Store store)
     {
