@@ -22,5 +22,5 @@ internal static class Packages
             Command.Run("cp", "-r", other, Directory.CreateDirectory(packages).FullName).MustSucceed();
     }
 
-    static bool IsNeeded(string package) => ((string[])["sqlite", "awssdk", "microsoft.data", "opentelemetry", "microsoft.extensions"]).Any(p => package.StartsWith(p, StringComparison.Ordinal));
+    static bool IsNeeded(string package) => ((string[])["sqlite", "awssdk", "dapper", "microsoft.data", "microsoft.entityframeworkcore", "opentelemetry", "microsoft.extensions"]).Any(p => package.StartsWith(p, StringComparison.Ordinal));
 }
