@@ -20,6 +20,52 @@ public class DifferenceOracleTests
         }
     });
 
+    [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
+    public void Values_that_change_in_overflow_pages_are_found() => Seeds.Run(150, random =>
+    {
+        using var database = new RandomDatabase(random, 512 << random.Next(4));
+        var db = database.Db;
+        db.Do("CREATE TABLE blobs(id INTEGER PRIMARY KEY, v BLOB)");
+        db.Do("CREATE TABLE texts(k TEXT PRIMARY KEY, v TEXT) WITHOUT ROWID");
+        if (random.Next(2) == 0) db.Do("CREATE INDEX by_value ON blobs(v)");
+        for (var i = 0; i < random.Next(20, 120); i++)
+        {
+            db.Do("INSERT INTO blobs VALUES(?, ?)", i, Bytes(random.Next(3) == 0 ? random.Next(30_000) : random.Next(200)));
+            db.Do("INSERT INTO texts VALUES(?, hex(zeroblob(?)))", $"{i}", random.Next(3) == 0 ? random.Next(9000) : random.Next(90));
+        }
+        byte[] Bytes(int count)
+        {
+            var bytes = new byte[count];
+            random.NextBytes(bytes);
+            return bytes;
+        }
+
+        var (before, rowsBefore) = (database.File, Model.Of(db));
+        for (var i = 0; i < 5; i++)
+        {
+            for (var n = random.Next(1, 4); n > 0; n--)
+            {
+                var at = random.Next(1, 9000);
+                var rest = random.Next(7);
+                if (random.Next(2) == 0)
+                {
+                    foreach (var row in db.Query("SELECT id, v FROM blobs WHERE id % 7 = ? AND length(v) > ?", rest, at))
+                    {
+                        ((byte[])row[1]!)[at] ^= 0x55;
+                        db.Do("UPDATE blobs SET v = ? WHERE id = ?", row[1], row[0]);
+                    }
+                }
+                else db.Do("UPDATE texts SET v = substr(v, 1, ?1) || 'y' || substr(v, ?1 + 2) WHERE k % 7 = ?2 AND length(v) > ?1 + 1", at, rest);
+            }
+            if (random.Next(3) == 0) db.Do("UPDATE blobs SET v = ? WHERE id = ?", Bytes(random.Next(5000)), random.Next(20));
+            if (random.Next(4) == 0) db.Do("DELETE FROM texts WHERE k = ?", $"{random.Next(20)}");
+            var (after, rowsAfter) = (database.File, Model.Of(db));
+            Compare(random, before, rowsBefore, after, rowsAfter);
+            (before, rowsBefore) = (after, rowsAfter);
+        }
+    });
+
     static void Compare(Random random, byte[] before, Model rowsBefore, byte[] after, Model rowsAfter)
     {
         var (pagesBefore, pagesAfter) = (new MemoryPages(before), new MemoryPages(after));

@@ -223,6 +223,28 @@ public sealed class DifferenceTests : IDisposable
         Assert.True(live < 1_000_000, $"{live} bytes are held after 90000 changes.");
     }
 
+    [Fact]
+    [Trait(Seeds.Kind, Seeds.Big)]
+    public void A_commit_of_ten_million_rows_takes_little_memory()
+    {
+        const int Rows = 10_000_000;
+        db.Do("CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+        db.Do($"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {Rows}) INSERT INTO t SELECT i, i FROM n");
+        File.Copy(path, path + ".before");
+        db.Do("UPDATE t SET v = v + 1");
+        using var before = new FilePages(path + ".before");
+        using var after = new FilePages(path);
+        long count = 0, most = 0, start = GC.GetTotalMemory(forceFullCollection: true);
+        foreach (var change in new VersionDifference(new RowReader(before), new RowReader(after)).Tables[0].Changes())
+        {
+            if (++count % 1_000_000 == 0) most = Math.Max(most, GC.GetTotalMemory(forceFullCollection: true) - start);
+            if (change.Kind != ChangeKind.Update || change.After!["v"].Integer != count + 1) Assert.Fail($"Row {count}: {change}");
+        }
+        File.Delete(path + ".before");
+        Assert.Equal(Rows, count);
+        Assert.True(most < 1_000_000, $"{most} bytes were held.");
+    }
+
     MemoryPages Pages() => new(File.ReadAllBytes(path));
 
     static VersionDifference Difference(MemoryPages before, MemoryPages after) =>
