@@ -1,3 +1,4 @@
+using RecoveryVfs.RecoveryLog.Remote;
 using System.Diagnostics;
 using System.Globalization;
 using RecoveryVfs.PageStore.Replicas;

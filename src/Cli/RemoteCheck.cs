@@ -1,3 +1,5 @@
+using RecoveryVfs.RecoveryLog.Remote.Files;
+using RecoveryVfs.RecoveryLog.Remote.Pins;
 using RecoveryVfs.Cli.Commands;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Records;

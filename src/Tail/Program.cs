@@ -1,3 +1,4 @@
+using RecoveryVfs.RecoveryLog.Remote;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using RecoveryVfs.PageStore.Stores;

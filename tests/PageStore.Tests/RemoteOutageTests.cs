@@ -1,3 +1,4 @@
+using RecoveryVfs.RecoveryLog.Remote.State;
 using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;

@@ -1,3 +1,4 @@
+using RecoveryVfs.RecoveryLog.Remote;
 using System.Diagnostics.Metrics;
 using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;

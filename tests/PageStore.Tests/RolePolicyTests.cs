@@ -1,3 +1,5 @@
+using RecoveryVfs.RecoveryLog.Remote.Pins;
+using RecoveryVfs.RecoveryLog.Remote;
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;

@@ -1,3 +1,5 @@
+using RecoveryVfs.RecoveryLog.Remote.Pins;
+using RecoveryVfs.RecoveryLog.Remote;
 using System.Buffers.Binary;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;

@@ -1,3 +1,4 @@
+using RecoveryVfs.RecoveryLog.Remote;
 using System.Diagnostics;
 using System.Text.Json;
 using RecoveryVfs.PageStore.Reading;

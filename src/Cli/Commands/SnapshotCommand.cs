@@ -1,3 +1,4 @@
+using RecoveryVfs.RecoveryLog.Remote.Pins;
 using System.CommandLine;
 using System.Globalization;
 using RecoveryVfs.RecoveryLog;

@@ -1,3 +1,4 @@
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Wals;

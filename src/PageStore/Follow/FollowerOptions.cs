@@ -1,3 +1,4 @@
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Objects;

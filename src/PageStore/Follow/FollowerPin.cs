@@ -1,3 +1,4 @@
+using RecoveryVfs.RecoveryLog.Remote.Pins;
 using System.Security.Cryptography;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;

@@ -1,3 +1,4 @@
+using RecoveryVfs.RecoveryLog.Remote;
 using System.Runtime.CompilerServices;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;

@@ -1,3 +1,5 @@
+using RecoveryVfs.RecoveryLog.Remote.State;
+using RecoveryVfs.RecoveryLog.Remote;
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;

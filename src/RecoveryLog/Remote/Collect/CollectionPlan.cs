@@ -1,3 +1,4 @@
+using RecoveryVfs.RecoveryLog.Remote.Pins;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
@@ -182,23 +183,10 @@ public sealed class CollectionPlan
         for (int i = 0; i < items.Count; i++)
         {
             var item = items[i];
-            if (item.Delete && await TryReadTakeOverAsync(context, item.Name, item.SizeBytes, cancellation) is not null)
+            if (item.Delete && await TakeOverSegment.TryReadAsync(context, item.Name, item.SizeBytes, cancellation) is not null)
                 items[i] = item with { Delete = false, Why = "fences the writer before it" };
         }
     }
-
-    /// <summary>The header of a segment that only says that an epoch began; null of any other.</summary>
-    internal static async ValueTask<RemoteSegmentHeader?> TryReadTakeOverAsync(RemoteContext context, string name, long sizeBytes, CancellationToken cancellation)
-    {
-        if (sizeBytes > TakeOverBytesMax || !RemoteNames.TryParseSegment(name, out _)) return null;
-        using var segment = await context.RetryAsync(token => RemoteSegment.FetchAsync(context.Store, name, context.OpenSpool, token), cancellation);
-        if (segment is null) return null;
-        using var records = segment.OpenRecords();
-        return records.TryRead(out var record) && record.Kind == RecordKind.EpochBegan ? segment.Header : null;
-    }
-
-    /// <summary>More than a segment with only EpochBegan in it takes: larger ones need no look.</summary>
-    internal const int TakeOverBytesMax = 512;
 
     void KeepAll(IEnumerable<ObjectInfo> objects, string why)
     {

@@ -121,7 +121,7 @@ public sealed class LogCheck(RemoteContext context, StoreObject store, IReadOnly
         for (bool isFirst = true; records.TryRead(out var record); isFirst = false)
         {
             Records++;
-            if (isFirst) isTakeOver = record.Kind == RecordKind.EpochBegan && segment.SizeBytes <= CollectionPlan.TakeOverBytesMax;
+            if (isFirst) isTakeOver = record.Kind == RecordKind.EpochBegan && segment.SizeBytes <= TakeOverSegment.BytesMax;
         }
         return new Before(segment.Name, header.FirstLsn, header.NextLsn, isTakeOver, false);
     }

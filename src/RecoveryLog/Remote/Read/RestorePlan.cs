@@ -1,3 +1,4 @@
+using RecoveryVfs.RecoveryLog.Remote.Files;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
@@ -67,7 +68,7 @@ public sealed class RestorePlan
         foreach (var file in Hints.Hints.Files)
             if (!Hints.Extents.ContainsKey(file.Fnode)) WriteInline(file, paths[file.Fnode]);
         var fetcher = new Extents(context);
-        await Remote.Write.Extents.ForEachAsync(Extents.Count, parallelism, async (i, token) =>
+        await Files.Extents.ForEachAsync(Extents.Count, parallelism, async (i, token) =>
         {
             try { await fetcher.FetchAsync(Extents[i], paths[Extents[i].Fnode], progressed, token); }
             catch (RecoveryException e) when (e.Error == RecoveryError.Corrupt)

@@ -81,7 +81,7 @@ public static class RestorePlanner
         {
             if (segment.Name != RemoteNames.Segment(next)) return null;
             // Collection goes by age, but leaves segments in which nothing but an epoch began: what follows one may be gone.
-            if (await CollectionPlan.TryReadTakeOverAsync(context, segment.Name, segment.SizeBytes, cancellation) is { } header) next = header.NextLsn;
+            if (await TakeOverSegment.TryReadAsync(context, segment.Name, segment.SizeBytes, cancellation) is { } header) next = header.NextLsn;
             // A listing may still show what was deleted.
             else return await context.RetryAsync(token => context.Store.HeadAsync(segment.Name, token), cancellation) is null ? null : beginning;
         }

@@ -1,3 +1,5 @@
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+
 namespace RecoveryVfs.RecoveryLog.Remote.Read;
 
 /// <summary>

@@ -55,20 +55,3 @@ public sealed record ShipperOptions
     /// <summary>Starts the shipper's loop; by default on the thread pool.</summary>
     public Func<Func<Task>, Task> Start { get; init; } = Task.Run;
 }
-
-/// <summary>What a shipper is about.</summary>
-public enum ShipperPhase
-{
-    /// <summary>Has not reached the remote yet, since it was started.</summary>
-    Connecting,
-    /// <summary>Ships, or has nothing to ship.</summary>
-    Shipping,
-    /// <summary>Cannot reach the remote, and keeps trying; commits queue in the local log.</summary>
-    Outage,
-    /// <summary>Another writer owns the log. Final.</summary>
-    Fenced,
-    /// <summary>Cannot go on for a reason that somebody has to mend. Final until the store is opened again.</summary>
-    Failed,
-    /// <summary>Was stopped.</summary>
-    Stopped,
-}

@@ -1,10 +1,11 @@
+using RecoveryVfs.RecoveryLog.Remote.Read;
 using System.Security.Cryptography;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
-namespace RecoveryVfs.RecoveryLog.Remote.Read;
+namespace RecoveryVfs.RecoveryLog.Remote.Pins;
 
 /// <summary>
 /// Keeps what a restore reads from collection for as long as it takes, should it take longer than the writer's grace for readers. One that a killed

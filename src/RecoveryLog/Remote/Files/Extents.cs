@@ -3,7 +3,7 @@ using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 
-namespace RecoveryVfs.RecoveryLog.Remote.Write;
+namespace RecoveryVfs.RecoveryLog.Remote.Files;
 
 /// <summary>A sealed local file to be shipped as an extent.</summary>
 /// <param name="Fnode">The file.</param>

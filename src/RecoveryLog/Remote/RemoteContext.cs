@@ -1,7 +1,7 @@
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Objects;
 
-namespace RecoveryVfs.RecoveryLog.Remote.Write;
+namespace RecoveryVfs.RecoveryLog.Remote;
 
 /// <summary>How long to wait before trying again: doubling, with jitter, so that many writers do not come back in step.</summary>
 public sealed record Backoff

@@ -1,7 +1,7 @@
 using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 
-namespace RecoveryVfs.RecoveryLog.Remote.Read;
+namespace RecoveryVfs.RecoveryLog.Remote.Write;
 
 /// <summary>Compares a segment of the remote with the local log, record by record.</summary>
 static class LocalMatch

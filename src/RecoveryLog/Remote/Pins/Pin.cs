@@ -5,7 +5,7 @@ using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
-namespace RecoveryVfs.RecoveryLog.Remote.Collect;
+namespace RecoveryVfs.RecoveryLog.Remote.Pins;
 
 /// <summary>
 /// The object <c>pins/&lt;name&gt;</c>: a state that collection must keep restorable, beyond retention. A clone, a follower or a named snapshot puts one.

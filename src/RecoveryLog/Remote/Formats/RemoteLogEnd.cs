@@ -1,6 +1,6 @@
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 
-namespace RecoveryVfs.RecoveryLog.Remote.Read;
+namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>A place in a remote's log between two segments: what stands before it, and so what the next segment must say.</summary>
 /// <param name="NextLsn">The LSN, and so the name, of the next segment.</param>
