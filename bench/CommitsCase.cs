@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace RecoveryVfs.Bench;
 
 /// <summary>
-/// Many connections, a thread each, that commit one row after another, durably: each in a database of its own (ours: all in one store, stock: a file
-/// each), or all in one database, where they wait for each other in the busy handler.
+/// Many connections, a thread each, that commit one row after another, durably: each in a database of its own (ours:
+/// all in one store, stock: a file each), or all in one database, where they wait for each other in the busy handler.
 /// </summary>
 internal sealed class CommitsCase(int connections, bool oneDatabase, double? goal) : Case
 {
@@ -17,7 +17,8 @@ internal sealed class CommitsCase(int connections, bool oneDatabase, double? goa
         using var ours = new Crowd(place.Ours, connections, oneDatabase);
         using var stock = new Crowd(place.Stock, connections, oneDatabase);
         var duration = TimeSpan.FromSeconds(place.Pick(2, 1));
-        var rates = Interleaved.Values(place, place.Rounds(7, 5), (side, _) => (side.IsOurs ? ours : stock).CommitsPerSecond(duration));
+        var rates = Interleaved.Values(place, place.Rounds(7, 5),
+            (side, _) => (side.IsOurs ? ours : stock).CommitsPerSecond(duration));
         report.AddRate(name, "commits/s", rates.Ours, rates.Stock, goal);
     }
 
@@ -32,7 +33,8 @@ internal sealed class CommitsCase(int connections, bool oneDatabase, double? goa
             connections = [.. Enumerable.Range(0, count).Select(i => side.Open(name: oneDatabase ? "a.db" : $"a{i}.db"))];
             // Starving is slow, but no failure.
             foreach (var connection in connections) connection.Do("PRAGMA busy_timeout=1000000");
-            foreach (var connection in connections) connection.Do("CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v TEXT)");
+            foreach (var connection in connections)
+                connection.Do("CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v TEXT)");
             inserts = [.. connections.Select(c => c.Prepare("INSERT INTO t(v) VALUES(?)"))];
         }
 

@@ -6,7 +6,10 @@ using RecoveryVfs.Simulation;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>Threads that commit to databases of their own in one store share its disk: what each was told holds, whatever becomes of the disk.</summary>
+/// <summary>
+/// Threads that commit to databases of their own in one store share its disk: what each was told holds, whatever
+/// becomes of the disk.
+/// </summary>
 public sealed class GroupCommitTests
 {
     const int Writers = 6;

@@ -7,7 +7,9 @@ using static RecoveryVfs.RecoveryLog.Tests.LogTesting;
 
 namespace RecoveryVfs.RecoveryLog.Tests;
 
-/// <summary>Many threads wait for one disk: who shares a sync, who is told what when it fails, and that nobody waits for ever.</summary>
+/// <summary>
+/// Many threads wait for one disk: who shares a sync, who is told what when it fails, and that nobody waits for ever.
+/// </summary>
 public sealed class SyncLineTests
 {
     const int Crowd = 12;
@@ -46,7 +48,10 @@ public sealed class SyncLineTests
 
     static void AwaitLine(LocalLog log, int count) => Assert.True(SpinWait.SpinUntil(() => log.WaitingForSync == count, TimeSpan.FromMinutes(1)));
 
-    /// <summary>A thread syncs; while it is at the disk, a crowd appends and waits; then <paramref name="meanwhile"/> happens, and the sync ends.</summary>
+    /// <summary>
+    /// A thread syncs; while it is at the disk, a crowd appends and waits; then <paramref name="meanwhile"/> happens,
+    /// and the sync ends.
+    /// </summary>
     static Outcomes CrowdDuringSync(TroubledDisk disk, LocalLog log, Action meanwhile)
     {
         var outcomes = new Outcomes();

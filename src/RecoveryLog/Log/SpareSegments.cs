@@ -3,8 +3,8 @@ using RecoveryVfs.RecoveryLog.Disk;
 namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>
-/// The files that wait to become segments: made beforehand and filled with zeros, or dropped by the log and used once more. They are called
-/// <c>spare-N</c> beside the segments. Thread-safe.
+/// The files that wait to become segments: made beforehand and filled with zeros, or dropped by the log and used once
+/// more. They are called <c>spare-N</c> beside the segments. Thread-safe.
 /// </summary>
 /// <param name="disk">Where the files are.</param>
 /// <param name="directory">Of the log.</param>
@@ -31,8 +31,9 @@ internal sealed class SpareSegments(ILogDisk disk, string directory, int keptMax
     }
 
     /// <summary>
-    /// Takes a spare of at least so many bytes, writes the header into it and syncs it. It still has the spare's name. Who writes faster than spares are
-    /// prepared gets one whose blocks are taken, but not written: a thousandth of the cost, and the few syncs on it cost somewhat more.
+    /// Takes a spare of at least so many bytes, writes the header into it and syncs it. It still has the spare's
+    /// name. Who writes faster than spares are prepared gets one whose blocks are taken, but not written: a
+    /// thousandth of the cost, and the few syncs on it cost somewhat more.
     /// </summary>
     public (ILogFile File, string Path, long Bytes) Open(long bytes, SegmentHeader header)
     {
@@ -72,11 +73,14 @@ internal sealed class SpareSegments(ILogDisk disk, string directory, int keptMax
         }
     }
 
-    /// <summary>The same on another thread, soon. Should it fail, whoever needs a segment tries again and gets the error.</summary>
+    /// <summary>
+    /// The same on another thread, soon. Should it fail, whoever needs a segment tries again and gets the error.
+    /// </summary>
     public void PrepareInBackground(long bytes)
     {
         if (Interlocked.Exchange(ref preparing, 1) == 0)
-            ThreadPool.UnsafeQueueUserWorkItem(static work => work.Spares.PrepareQuietly(work.Bytes), (Spares: this, Bytes: bytes), preferLocal: false);
+            ThreadPool.UnsafeQueueUserWorkItem(
+                static work => work.Spares.PrepareQuietly(work.Bytes), (Spares: this, Bytes: bytes), preferLocal: false);
     }
 
     void PrepareQuietly(long bytes)
@@ -96,8 +100,8 @@ internal sealed class SpareSegments(ILogDisk disk, string directory, int keptMax
     }
 
     /// <summary>
-    /// Keeps segments that the log drops, when they have so many bytes and there is room for them; else deletes them. <paramref name="drop"/> names the oldest
-    /// first, and is called under the lock, so that they go in that order.
+    /// Keeps segments that the log drops, when they have so many bytes and there is room for them; else deletes them.
+    /// <paramref name="drop"/> names the oldest first, and is called under the lock, so that they go in that order.
     /// </summary>
     public void Recycle(Func<List<LogSegment>> drop, long bytes)
     {
@@ -155,7 +159,9 @@ internal sealed class SpareSegments(ILogDisk disk, string directory, int keptMax
 
     string NextPath() => Path.Combine(directory, $"spare-{next++}");
 
-    /// <summary>Under the lock: makes a file of zeros, its blocks taken and synced; it gets its name only then.</summary>
+    /// <summary>
+    /// Under the lock: makes a file of zeros, its blocks taken and synced; it gets its name only then.
+    /// </summary>
     (string Path, long Bytes) Make(long bytes, Action<ILogFile, long> fill)
     {
         var path = NextPath();

@@ -1,18 +1,19 @@
 namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>
-/// The line of threads that wait for the log to be durable up to a record. One of them leads: its round makes everything durable that is in the
-/// log by then. The others sleep until their record is reached, or until it is their turn to lead.
+/// The line of threads that wait for the log to be durable up to a record. One of them leads: its round makes
+/// everything durable that is in the log by then. The others sleep until their record is reached, or until it is
+/// their turn to lead.
 /// </summary>
 /// <remarks>
 /// <para>
-/// A thread is woken once: because its record is reached, or to lead. The lead is handed to whoever waits longest, and no newcomer can take it. So a
-/// record waits for two rounds at most: the one under way when it was appended, and the next. Nobody sleeps to let a group gather. It gathers while
-/// the round before it is at the disk.
+/// A thread is woken once: because its record is reached, or to lead. The lead is handed to whoever waits longest,
+/// and no newcomer can take it. So a record waits for two rounds at most: the one under way when it was appended, and
+/// the next. Nobody sleeps to let a group gather. It gathers while the round before it is at the disk.
 /// </para>
 /// <para>
-/// A round that fails, fails for all who stand in line. The line is empty then, and whoever comes later leads a round of his own. So nobody waits for
-/// a round that does not come. A thread in line must hold no lock that a round takes.
+/// A round that fails, fails for all who stand in line. The line is empty then, and whoever comes later leads a round
+/// of his own. So nobody waits for a round that does not come. A thread in line must hold no lock that a round takes.
 /// </para>
 /// </remarks>
 /// <param name="round">Makes durable what is in the log; returns the last LSN that is durable.</param>
@@ -22,7 +23,9 @@ internal sealed class SyncLine(Func<ulong> round)
     SyncWaiter? first, last;
     bool isLed;
 
-    /// <summary>Whether a round is under way or about to begin: a record appended now is made durable by it, or by the next.</summary>
+    /// <summary>
+    /// Whether a round is under way or about to begin: a record appended now is made durable by it, or by the next.
+    /// </summary>
     public bool IsLed => Volatile.Read(ref isLed);
 
     /// <summary>How many stand in line, besides the one that leads.</summary>
@@ -40,7 +43,8 @@ internal sealed class SyncLine(Func<ulong> round)
     }
 
     /// <summary>
-    /// Returns when a round has reached the LSN; throws what made it fail. No allocation, and no thread switch when alone.
+    /// Returns when a round has reached the LSN; throws what made it fail. No allocation, and no thread switch when
+    /// alone.
     /// </summary>
     public void Reach(ulong lsn)
     {
@@ -77,7 +81,9 @@ internal sealed class SyncLine(Func<ulong> round)
         }
     }
 
-    /// <summary>Ends a round: takes the next leader, if anybody still waits, and a chain of those whose records are reached.</summary>
+    /// <summary>
+    /// Ends a round: takes the next leader, if anybody still waits, and a chain of those whose records are reached.
+    /// </summary>
     (SyncWaiter? Leader, SyncWaiter? Satisfied) Take(ulong reached)
     {
         lock (gate)

@@ -3,7 +3,8 @@ using RecoveryVfs.RecoveryLog.Disk;
 namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>
-/// A thread in a <see cref="SyncLine"/>, asleep on a semaphore of its own: one system call to sleep and one to wake, and nobody else wakes with it.
+/// A thread in a <see cref="SyncLine"/>, asleep on a semaphore of its own: one system call to sleep and one to wake,
+/// and nobody else wakes with it.
 /// </summary>
 internal sealed class SyncWaiter
 {
@@ -30,7 +31,10 @@ internal sealed class SyncWaiter
         return waiter;
     }
 
-    /// <summary>Sleeps until woken. True: this thread leads now. False: its record is reached. Throws what made the round fail.</summary>
+    /// <summary>
+    /// Sleeps until woken. True: this thread leads now. False: its record is reached. Throws what made the round
+    /// fail.
+    /// </summary>
     public bool WaitForLead()
     {
         // Interrupted by a signal, it sleeps on.
@@ -46,7 +50,9 @@ internal sealed class SyncWaiter
         Post();
     }
 
-    /// <summary>Lets it return, or throw; returns the next of the chain, for it belongs to its thread from then on.</summary>
+    /// <summary>
+    /// Lets it return, or throw; returns the next of the chain, for it belongs to its thread from then on.
+    /// </summary>
     public SyncWaiter? Wake(Exception? why)
     {
         var next = Next;
