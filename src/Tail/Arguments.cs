@@ -114,7 +114,8 @@ sealed record Arguments
           --exec CMD        run CMD beside it once it has caught up (or has found the remote away,
                             and serves what it had); signals go to it, and its exit code is ours
                             (or: -- PROGRAM ARGUMENTS...)
-          --listen ADDRESS  answer GET /health, /ready and /metrics there, as 127.0.0.1:9090
+          --listen ADDRESS  answer GET /health, /ready and /metrics there, as 127.0.0.1:9090;
+                            :9090 is this machine only, 0.0.0.0:9090 all interfaces
         """;
 
     const string Examples = """

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.RecoveryLog;
@@ -10,60 +11,150 @@ namespace RecoveryVfs.Tail;
 /// <summary>
 /// <c>--listen</c>: <c>/health</c> (200 unless it gave up), <c>/ready</c> (200 when it has caught up) and <c>/metrics</c>, for whoever orchestrates.
 /// </summary>
+/// <remarks>
+/// By hand: one request a connection, of three fixed paths. (Kestrel would add megabytes to a program of its own, and HttpListener has neither deadlines nor a
+/// bound.) Whoever connects and says nothing costs at most a place, which the next one takes over.
+/// </remarks>
 sealed class HealthServer : IDisposable
 {
-    readonly HttpListener listener = new();
-    readonly Follower follower;
+    const int ConnectionsMax = 16, RequestBytesMax = 8 << 10;
 
-    HealthServer(Follower follower) => this.follower = follower;
+    /// <summary>For the request and its answer: those who ask are machines, and near.</summary>
+    static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    /// <summary>Before accepting is tried again, when the process has no file descriptor left.</summary>
+    static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
+
+    readonly Socket listener;
+    readonly Follower follower;
+    readonly CancellationTokenSource closing = new();
+    // Oldest first.
+    readonly LinkedList<Socket> open = [];
+
+    HealthServer(Socket listener, Follower follower) => (this.listener, this.follower) = (listener, follower);
 
     public static HealthServer Start(string address, Follower follower)
     {
-        var server = new HealthServer(follower);
+        Socket? listener = null;
         try
         {
-            server.listener.Prefixes.Add($"http://{(address.StartsWith(':') ? "*" + address : address)}/");
-            server.listener.Start();
+            var endpoint = Parse(address);
+            listener = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            listener.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            listener.Bind(endpoint);
+            listener.Listen(ConnectionsMax);
         }
-        catch (Exception e) when (e is HttpListenerException or ArgumentException)
+        catch (Exception e) when (e is SocketException or FormatException)
         {
-            throw new RecoveryException(RecoveryError.Invalid, $"--listen cannot be '{address}': {e.Message} Give an address and a free port, as 127.0.0.1:9090.", e);
+            listener?.Dispose();
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"--listen cannot be '{address}': {e.Message} Give an address and a free port, as 127.0.0.1:9090, :9090 (this machine only) or 0.0.0.0:9090 (all interfaces).", e);
         }
-        _ = server.ServeAsync();
+        var server = new HealthServer(listener, follower);
+        _ = server.AcceptAsync();
         return server;
     }
 
-    async Task ServeAsync()
+    /// <summary><c>:PORT</c> is this machine only: what is shown is nobody else's unless somebody says so.</summary>
+    static IPEndPoint Parse(string address)
     {
-        while (listener.IsListening)
+        var colon = address.LastIndexOf(':');
+        if (colon < 0 || !ushort.TryParse(address.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port))
+            throw new FormatException("It has no port.");
+        var host = address[..colon].Trim('[', ']');
+        return new IPEndPoint(host is "" or "localhost" ? IPAddress.Loopback
+            : IPAddress.TryParse(host, out var ip) ? ip
+            : Dns.GetHostAddresses(host)[0], port);
+    }
+
+    async Task AcceptAsync()
+    {
+        while (!closing.IsCancellationRequested)
         {
             try
             {
-                Answer(await listener.GetContextAsync());
+                _ = ServeAsync(await listener.AcceptAsync(closing.Token));
             }
-            catch (Exception e) when (e is HttpListenerException or ObjectDisposedException or IOException)
+            catch (SocketException)
             {
-                // Who asked has gone, or we close.
+                // Who came has gone, or there is no descriptor for him: the oldest connection makes room.
+                DropOldest(0);
+                await Task.Delay(Pause).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+            {
+                return;
             }
         }
     }
 
-    void Answer(HttpListenerContext context)
+    async Task ServeAsync(Socket connection)
+    {
+        LinkedListNode<Socket> place;
+        lock (open) place = open.AddLast(connection);
+        DropOldest(ConnectionsMax);
+        try
+        {
+            using var deadline = CancellationTokenSource.CreateLinkedTokenSource(closing.Token);
+            deadline.CancelAfter(Patience);
+            if (await RequestedAsync(connection, deadline.Token) is not { } path) return;
+            for (ReadOnlyMemory<byte> rest = Answer(path); !rest.IsEmpty;) rest = rest[await connection.SendAsync(rest, deadline.Token)..];
+            connection.Shutdown(SocketShutdown.Both);
+        }
+        catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
+        {
+            // Who asked has gone, was too slow, or made room.
+        }
+        finally
+        {
+            lock (open)
+                if (place.List is not null) open.Remove(place);
+            connection.Dispose();
+        }
+    }
+
+    /// <summary>Closes the oldest connection when there are more than so many.</summary>
+    void DropOldest(int connectionsMax)
+    {
+        Socket? oldest = null;
+        lock (open)
+            if (open.Count > connectionsMax)
+            {
+                oldest = open.First!.Value;
+                open.RemoveFirst();
+            }
+        oldest?.Dispose();
+    }
+
+    /// <summary>The path of a request, once all of it is there; null when it is none, or too long.</summary>
+    static async Task<string?> RequestedAsync(Socket connection, CancellationToken cancellation)
+    {
+        var bytes = new byte[RequestBytesMax];
+        var length = 0;
+        while (length < bytes.Length)
+        {
+            var got = await connection.ReceiveAsync(bytes.AsMemory(length), cancellation);
+            if (got == 0) return null;
+            length += got;
+            if (bytes.AsSpan(0, length).IndexOf("\r\n\r\n"u8) < 0) continue;
+            var line = Encoding.ASCII.GetString(bytes.AsSpan(0, bytes.AsSpan().IndexOf("\r\n"u8))).Split(' ');
+            return line is ["GET", var path, _] ? path.Split('?')[0] : "";
+        }
+        return null;
+    }
+
+    byte[] Answer(string path)
     {
         var state = follower.State;
-        var (code, text) = context.Request.Url?.AbsolutePath switch
+        var (code, text) = path switch
         {
-            "/health" => (state.Phase == FollowerPhase.Failed ? 503 : 200, Word(state)),
-            "/ready" => (state.Phase == FollowerPhase.Following ? 200 : 503, Word(state)),
-            "/metrics" => (200, Metrics(state)),
-            _ => (404, "Ask for /health, /ready or /metrics.\n"),
+            "/health" => (state.Phase == FollowerPhase.Failed ? "503 Service Unavailable" : "200 OK", Word(state)),
+            "/ready" => (state.Phase == FollowerPhase.Following ? "200 OK" : "503 Service Unavailable", Word(state)),
+            "/metrics" => ("200 OK", Metrics(state)),
+            _ => ("404 Not Found", "Ask for GET /health, /ready or /metrics.\n"),
         };
-        var bytes = Encoding.UTF8.GetBytes(text);
-        context.Response.StatusCode = code;
-        context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
-        context.Response.ContentLength64 = bytes.Length;
-        context.Response.OutputStream.Write(bytes);
-        context.Response.Close();
+        return Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture,
+            $"HTTP/1.1 {code}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {Encoding.UTF8.GetByteCount(text)}\r\nConnection: close\r\n\r\n{text}"));
     }
 
     static string Word(FollowerState state) => $"{state.Phase.ToString().ToLowerInvariant()}{(state.LastError is { } e ? ": " + e.Message : "")}\n";
@@ -84,5 +175,9 @@ sealed class HealthServer : IDisposable
         return text.ToString();
     }
 
-    public void Dispose() => listener.Close();
+    public void Dispose()
+    {
+        closing.Cancel();
+        listener.Dispose();
+    }
 }

@@ -1,5 +1,7 @@
 using RecoveryVfs.RecoveryLog.Remote;
 using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
@@ -152,6 +154,42 @@ public sealed class Lines : IDisposable
         Assert.Equal("following\n", await client.GetStringAsync("/ready"));
         Assert.Equal("following\n", await client.GetStringAsync("/health"));
         Assert.Contains("recovery_follower_lag_seconds 0\n", await client.GetStringAsync("/metrics"));
+        using (var kill = Process.Start("kill", [$"{process.Id}"])) kill.WaitForExit();
+        Assert.True(process.WaitForExit(30_000));
+        Assert.Equal((0, ""), (process.ExitCode, process.StandardError.ReadToEnd()));
+    }
+
+    [Fact]
+    public async Task Connections_that_say_nothing_do_not_keep_health_from_being_answered()
+    {
+        using var writer = site.Writer();
+        writer.Do("CREATE TABLE t(a)");
+        site.Wait(writer);
+        var port = Site.FreePort();
+        using var process = Process.Start(new ProcessStartInfo("sh",
+            ["-c", "ulimit -n 120 && exec \"$@\"", "sh", "dotnet", Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), site.Url, "--into", site.PathOf("kept"), "--listen", $":{port}"])
+        { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        Assert.Contains("caught up", process.StandardOutput.ReadLine());
+        var idle = new List<TcpClient>();
+        try
+        {
+            for (var i = 0; i < 150; i++)
+            {
+                var client = new TcpClient();
+                idle.Add(client);
+                await client.ConnectAsync(IPAddress.Loopback, port);
+            }
+            using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
+            for (var i = 0; i < 3; i++) Assert.Equal("following\n", await http.GetStringAsync("/health"));
+            // This machine only.
+            foreach (var other in (await Dns.GetHostAddressesAsync(Dns.GetHostName(), AddressFamily.InterNetwork)).Where(a => !IPAddress.IsLoopback(a)))
+                await Assert.ThrowsAsync<SocketException>(() => new TcpClient().ConnectAsync(other, port));
+        }
+        finally
+        {
+            foreach (var client in idle) client.Dispose();
+        }
+        Assert.False(process.HasExited);
         using (var kill = Process.Start("kill", [$"{process.Id}"])) kill.WaitForExit();
         Assert.True(process.WaitForExit(30_000));
         Assert.Equal((0, ""), (process.ExitCode, process.StandardError.ReadToEnd()));
