@@ -20,5 +20,5 @@ esac
 "$CXX" -std=c++17 -O2 -fPIC -shared -fvisibility=hidden -Wall -Wextra -Werror \
   -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 ${CXXFLAGS:-} \
   -o "$out/librecovery_native.so.new" "$here"/*.cc \
-  -lrocksdb -Wl,-z,relro,-z,now -Wl,--no-undefined -Wl,--disable-new-dtags '-Wl,-rpath,$ORIGIN'
+  -lrocksdb -Wl,-e,recovery_trial_entry -Wl,-z,relro,-z,now -Wl,--no-undefined -Wl,--disable-new-dtags '-Wl,-rpath,$ORIGIN'
 mv "$out/librecovery_native.so.new" "$out/librecovery_native.so"

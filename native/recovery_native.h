@@ -15,7 +15,7 @@ extern "C" {
 #endif
 
 #define RV_API __attribute__((visibility("default")))
-#define RV_INTERFACE 2
+#define RV_INTERFACE 3
 
 enum rv_code {
   RV_OK = 0,
@@ -96,6 +96,12 @@ RV_API void rv_free(char* message);
 // child.
 RV_API void rv_before_exit(void (*call)(void));
 RV_API int32_t rv_open(const rv_options* options, rv_store** store, char** error);
+
+// Does with the page store in a directory, which nobody has open, what a store does with it, and reads all of it: in a
+// process of its own, that may die of it. RV_CORRUPT, with what is wrong, when it did; RV_OTHER when no process could
+// be started. Works in the directory `trial`, which must not exist, on the same file system; the caller deletes it.
+RV_API int32_t rv_trial(const char* directory, const char* trial, const uint8_t* canceled, char** error);
+
 RV_API void rv_close(rv_store* store);  // without a flush: what was not flushed is gone
 
 // Copies as much of the value as fits; *length is its whole length, or -1 when there is none.

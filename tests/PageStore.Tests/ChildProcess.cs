@@ -16,6 +16,9 @@ public static class ChildProcess
             case [nameof(FaultSteps), var directory]:
                 FaultSteps.Run(directory);
                 return 0;
+            case [nameof(HostileFiles), var directory, var seed, var count]:
+                HostileFiles.Run(directory, int.Parse(seed), int.Parse(count));
+                return 0;
             default:
                 Console.Error.WriteLine($"Unknown: {string.Join(' ', args)}");
                 return 2;

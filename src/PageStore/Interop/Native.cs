@@ -6,7 +6,7 @@ namespace RecoveryVfs.PageStore.Interop;
 internal static unsafe partial class Native
 {
     internal const string Library = "recovery_native";
-    const int InterfaceVersion = 2;
+    const int InterfaceVersion = 3;
 
     static Native()
     {
@@ -68,6 +68,9 @@ internal static unsafe partial class Native
 
     [LibraryImport(Library)]
     internal static partial Code rv_open(in Options options, out nint store, out nint error);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial Code rv_trial(string directory, string trial, byte* canceled, out nint error);
 
     [LibraryImport(Library)]
     internal static partial void rv_close(nint store);

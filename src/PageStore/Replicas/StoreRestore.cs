@@ -1,5 +1,6 @@
 using RecoveryVfs.RecoveryLog.Remote.Pins;
 using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
@@ -100,7 +101,7 @@ public static class StoreRestore
         return store;
     }
 
-    /// <summary>Fetches the files that a plan's hints list into the page store's directory.</summary>
+    /// <summary>Fetches the files that a plan's hints list into the page store's directory, and tries them aside before anybody opens them here.</summary>
     internal static async Task PlaceFilesAsync(RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation)
     {
         var pages = Path.Combine(options.Directory, "pages");
@@ -118,5 +119,6 @@ public static class StoreRestore
             File.Move(paths[file.Fnode], Path.Combine(pages, file.Name));
         }
         Directory.Delete(fetching, recursive: true);
+        RocksTrial.Run(pages, Path.Combine(options.Directory, "trial"), cancellation);
     }
 }

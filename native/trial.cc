@@ -1,0 +1,236 @@
+// Opens files that come from somewhere else in a process of their own, before this one does.
+//
+// RocksDB as distributions build it asserts much of what it reads: a MANIFEST or a table that somebody made on purpose,
+// with checksums that are right, ends the process. So a child does first what the host will do later, and more, with
+// links to the files: what would end the host ends the child, and is an error.
+//
+// The child is this library itself, run as a program by the dynamic loader: nothing else has to be shipped or found,
+// and it can be no other version. Its entry is recovery_trial_entry (see build.sh).
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <link.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "calls.h"
+#include "options.h"
+#include "recorded_files.h"
+#include "rocksdb/db.h"
+
+extern char** environ;
+
+using recovery::Fail;
+using recovery::Guard;
+using rocksdb::DB;
+using rocksdb::Slice;
+using rocksdb::Status;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kPassed = "passed";
+
+// ---- In the child ----
+
+constexpr rlim_t kAddressSpaceMax = rlim_t{3} << 30;  // a file may claim that something in it is as long as it likes
+constexpr size_t kValueMax = 1 << 20;                 // a page has 64 KiB at most
+constexpr int kReadSinglyEvery = 16;
+
+// Links, since RocksDB changes neither tables nor blobs; the rest is small, and copied.
+void LinkFiles(const fs::path& from, const fs::path& to) {
+  fs::create_directory(to);
+  for (const auto& entry : fs::directory_iterator(from)) {
+    const fs::path& path = entry.path();
+    std::error_code failed;
+    if (path.extension() == ".sst" || path.extension() == ".blob")
+      fs::create_hard_link(path, to / path.filename(), failed);
+    else
+      failed = std::make_error_code(std::errc::operation_not_supported);
+    if (failed) fs::copy_file(path, to / path.filename());
+  }
+}
+
+Status ReadAll(DB* db) {
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  std::unique_ptr<rocksdb::Iterator> all(db->NewIterator(options));
+  std::string value;
+  int count = 0;
+  for (all->SeekToFirst(); all->Valid(); all->Next()) {
+    if (all->key().size() != 8) return Status::Corruption("A key is not 8 bytes long");
+    if (all->value().size() > kValueMax) return Status::Corruption("A page is too long");
+    if (count++ % kReadSinglyEvery != 0) continue;
+    Status status = db->Get(options, all->key(), &value);
+    if (!status.ok() && !status.IsNotFound()) return status;
+  }
+  return all->status();
+}
+
+// Overwrites everything: the counts of garbage that the MANIFEST has meet the files'.
+Status DropAll(DB* db) {
+  const Slice first("\0", 1), last("\xff\xff\xff\xff\xff\xff\xff\xff\xff", 9);
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  Status status = db->DeleteRange(options, db->DefaultColumnFamily(), first, last);
+  if (status.ok()) status = db->Flush(rocksdb::FlushOptions());
+  return status.ok() ? db->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr) : status;
+}
+
+Status UseAll(const std::string& directory) {
+  rv_options given{};
+  given.block_cache_bytes = 4 << 20;
+  given.write_buffer_bytes = 4 << 20;
+  rocksdb::Options options = recovery::MakeOptions(given, std::make_shared<recovery::LastWords>());
+  auto files = std::make_shared<recovery::RecordedFileSystem>(nullptr, nullptr, false);
+  std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(files);
+  options.env = env.get();
+  DB* opened = nullptr;
+  Status status = DB::Open(options, directory, &opened);
+  const std::unique_ptr<DB> db(opened);
+  rocksdb::TablePropertiesCollection tables;
+  if (status.ok()) status = db->GetPropertiesOfAllTables(&tables);
+  if (status.ok()) status = db->VerifyChecksum();
+  if (status.ok()) status = ReadAll(db.get());
+  if (status.ok()) status = db->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr);
+  if (status.ok()) status = ReadAll(db.get());
+  return status.ok() ? DropAll(db.get()) : status;
+}
+
+[[noreturn]] void Try(const char* from, const char* to) {
+  const rlimit none{0, 0}, some{kAddressSpaceMax, kAddressSpaceMax};
+  setrlimit(RLIMIT_CORE, &none);
+  setrlimit(RLIMIT_AS, &some);
+  std::string said;
+  try {
+    LinkFiles(from, to);
+    Status status = UseAll(to);
+    said = status.ok() ? kPassed : status.ToString();
+  } catch (const std::exception& e) {
+    said = e.what();
+  } catch (...) {
+    said = "an exception of an unknown type";
+  }
+  if (write(STDOUT_FILENO, said.data(), said.size()) < 0) _exit(1);
+  _exit(0);
+}
+
+// ---- In the host ----
+
+int FindLoader(dl_phdr_info* info, size_t, void* found) {
+  const char* name = strrchr(info->dlpi_name, '/');
+  if (name == nullptr || strncmp(name, "/ld-", 4) != 0) return 0;
+  *static_cast<std::string*>(found) = info->dlpi_name;
+  return 1;
+}
+
+class Child {
+ public:
+  ~Child() {
+    if (pipe_ >= 0) close(pipe_);
+    if (pid_ <= 0) return;
+    kill(pid_, SIGKILL);
+    // The host may have arranged for children to be reaped by others: then this says so, and that is fine.
+    while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+
+  // 0, or an errno.
+  int Start(const std::vector<std::string>& command) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return errno;
+    pipe_ = ends[0];
+    std::vector<char*> arguments;
+    for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
+    arguments.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
+    const int failed = posix_spawn(&pid_, arguments[0], &actions, nullptr, arguments.data(), environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    if (failed != 0) pid_ = 0;
+    return failed;
+  }
+
+  // All that it says until it ends; false when canceled.
+  bool Listen(const volatile uint8_t* canceled, std::string* said) {
+    char bytes[4096];
+    while (canceled == nullptr || *canceled == 0) {
+      pollfd ready{pipe_, POLLIN, 0};
+      if (poll(&ready, 1, kPollMs) <= 0) continue;
+      const ssize_t got = read(pipe_, bytes, sizeof(bytes));
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) return true;
+      if (said->size() < kSaidMax) said->append(bytes, static_cast<size_t>(got));
+    }
+    return false;
+  }
+
+ private:
+  static constexpr int kPollMs = 100;
+  static constexpr size_t kSaidMax = 4096;
+
+  pid_t pid_ = 0;
+  int pipe_ = -1;
+};
+
+}  // namespace
+
+extern "C" {
+
+int32_t rv_trial(const char* directory, const char* trial, const uint8_t* canceled, char** error) {
+  return Guard(error, [&]() -> int32_t {
+    std::string loader;
+    dl_iterate_phdr(FindLoader, &loader);
+    Dl_info self;
+    char library[PATH_MAX];
+    if (loader.empty() || dladdr(reinterpret_cast<void*>(&rv_trial), &self) == 0 ||
+        realpath(self.dli_fname, library) == nullptr)
+      return Fail(RV_OTHER, "The dynamic loader, or this library's file, was not found", error);
+    Child child;
+    const int failed = child.Start({loader, library, directory, trial});
+    if (failed != 0) return Fail(RV_OTHER, loader + " cannot be run: " + strerror(failed), error);
+    std::string said;
+    if (!child.Listen(canceled, &said)) return Fail(RV_CANCELED, "canceled", error);
+    if (said == kPassed) return RV_OK;
+    if (said.find("No space left on device") != std::string::npos) return Fail(RV_NO_SPACE, said, error);
+    return Fail(RV_CORRUPT, said.empty() ? "the process that tried them died" : said, error);
+  });
+}
+
+__attribute__((visibility("hidden"), noreturn)) void recovery_trial_main(const long* stack) {
+  const long count = stack[0];
+  char* const* arguments = reinterpret_cast<char* const*>(const_cast<long*>(stack + 1));
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (count == 3) Try(arguments[1], arguments[2]);
+  fputs("librecovery_native.so is a library. As a program it tries a page store's files: DIRECTORY TRIAL\n", stderr);
+  _exit(2);
+}
+
+}  // extern "C"
+
+// Where the loader jumps to: the stack holds the arguments, and is aligned here.
+#if defined(__x86_64__)
+asm(".globl recovery_trial_entry\n.hidden recovery_trial_entry\n.type recovery_trial_entry,@function\n"
+    "recovery_trial_entry:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall recovery_trial_main\n\thlt\n");
+#elif defined(__aarch64__)
+asm(".globl recovery_trial_entry\n.hidden recovery_trial_entry\n.type recovery_trial_entry,%function\n"
+    "recovery_trial_entry:\n\tmov x29, #0\n\tmov x30, #0\n\tmov x0, sp\n\tbl recovery_trial_main\n\tbrk #0\n");
+#endif

@@ -1,0 +1,48 @@
+using RecoveryVfs.PageStore.Interop;
+using RecoveryVfs.RecoveryLog;
+using Code = RecoveryVfs.PageStore.Interop.Native.Code;
+
+namespace RecoveryVfs.PageStore.Rocks;
+
+/// <summary>
+/// Tries a page store's files that came from a remote, in a process of its own: what was made to end whoever opens it ends that one. RocksDB asserts much of
+/// what it reads, and a checksum says only that it is what somebody wrote.
+/// </summary>
+internal static unsafe class RocksTrial
+{
+    /// <summary>Set to "off" where no process can be started: then nothing is tried, and whoever writes to the remote is trusted with this process.</summary>
+    const string Switch = "RECOVERY_TRIAL";
+
+    /// <summary>Throws Corrupt when the files cannot be opened, read, and written to. Costs one more reading of them, and no space to speak of.</summary>
+    /// <param name="pages">The page store's directory, which nobody has open.</param>
+    /// <param name="trial">A directory that is made for it beside the first, and removed.</param>
+    /// <param name="cancellation">Gives up.</param>
+    public static void Run(string pages, string trial, CancellationToken cancellation)
+    {
+        if (!File.Exists(Path.Combine(pages, "CURRENT")) || Environment.GetEnvironmentVariable(Switch) == "off") return;
+        byte canceled = 0;
+        try
+        {
+            using var registration = cancellation.UnsafeRegister(static flag => Volatile.Write(ref *(byte*)(nint)flag!, 1), (nint)(&canceled));
+            var code = Native.rv_trial(pages, trial, &canceled, out var error);
+            if (code != Code.Ok) Throw(code, RocksErrors.Take(error), pages, cancellation);
+        }
+        finally
+        {
+            if (Directory.Exists(trial)) Directory.Delete(trial, recursive: true);
+        }
+    }
+
+    static void Throw(Code code, string why, string pages, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        throw code switch
+        {
+            Code.Corrupt => new RecoveryException(RecoveryError.Corrupt,
+                $"The page store's files that were fetched into {pages} are not what a store writes: {why.Trim()}. They were tried in a process of its own, and are not used. Restore an older state (--at, --lsn), and find out who wrote to the remote."),
+            Code.NoSpace => new RecoveryException(RecoveryError.Full, $"There is no room to try the files in {pages}: {why.Trim()}. Free some space on this disk."),
+            _ => new RecoveryException(RecoveryError.CannotOpen,
+                $"The files in {pages} could not be tried in a process of its own: {why.Trim()}. Allow this process to start one, or set {Switch}=off to trust whoever writes to the remote."),
+        };
+    }
+}

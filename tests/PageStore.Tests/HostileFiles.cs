@@ -1,0 +1,111 @@
+using System.Buffers.Binary;
+using System.Numerics;
+using RecoveryVfs.PageStore.Rocks;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Records;
+
+namespace RecoveryVfs.PageStore.Tests;
+
+/// <summary>
+/// A process that opens page stores that somebody made on purpose: one file of each is changed, and its checksums are right again. They are tried as those from a
+/// remote are; what passes is then used here, and must not end the process.
+/// </summary>
+public static class HostileFiles
+{
+    const int BlockBytes = 32 << 10, HeaderBytes = 7;
+
+    public static void Run(string directory, int seed, int count)
+    {
+        var original = Path.Combine(directory, "original");
+        Make(original);
+        var (refused, used) = (0, 0);
+        for (var i = 0; i < count; i++)
+        {
+            var random = new Random(seed + i);
+            var pages = Path.Combine(directory, "pages");
+            Copy(original, pages);
+            Console.WriteLine($"{seed + i}: {Change(pages, random)}");
+            try
+            {
+                RocksTrial.Run(pages, Path.Combine(directory, "trial"), default);
+                Use(pages);
+                used++;
+            }
+            catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt)
+            {
+                refused++;
+                if (e.Message.Contains("Assertion", StringComparison.Ordinal)) Console.WriteLine("would have died: " + e.Message);
+            }
+            Directory.Delete(pages, recursive: true);
+        }
+        Console.WriteLine($"refused {refused}, used {used}");
+    }
+
+    static void Make(string directory)
+    {
+        var history = new History(seed: 3);
+        using var store = RocksPageStore.Open(new() { Directory = directory, WriteBufferBytes = 128 << 10 });
+        for (var lsn = 5ul; lsn <= 60; lsn += 5)
+        {
+            history.WriteTo(store, lsn);
+            store.Flush();
+        }
+        store.Compact(default);
+        history.WriteTo(store, 70);
+        store.Flush();
+    }
+
+    static void Copy(string from, string to)
+    {
+        Directory.CreateDirectory(to);
+        foreach (var path in Directory.EnumerateFiles(from)) File.Copy(path, Path.Combine(to, Path.GetFileName(path)));
+    }
+
+    /// <summary>What a host does with it sooner or later.</summary>
+    static void Use(string directory)
+    {
+        using var store = RocksPageStore.Open(new() { Directory = directory });
+        store.ScanAll(1);
+        var history = new History(seed: 4);
+        history.WriteTo(store, store.Applied + 20);
+        store.Flush();
+        store.Compact(default);
+        store.ScanAll(1);
+    }
+
+    static string Change(string directory, Random random)
+    {
+        var files = Directory.GetFiles(directory).Where(f => Path.GetFileName(f) is not "LOCK" and not "IDENTITY" && !f.EndsWith(".log", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToArray();
+        // Mostly the MANIFEST: it says what all else is.
+        var path = random.Next(4) > 0 ? files.First(f => f.Contains("/MANIFEST-", StringComparison.Ordinal)) : files[random.Next(files.Length)];
+        var bytes = File.ReadAllBytes(path);
+        var places = new List<int>();
+        for (var changes = random.Next(1, 4); changes > 0 && bytes.Length > 0; changes--)
+        {
+            var at = random.Next(bytes.Length);
+            bytes[at] = random.Next(3) switch { 0 => (byte)(bytes[at] ^ (1 << random.Next(8))), 1 => (byte)random.Next(256), _ => (byte)(random.Next(2) * 255) };
+            places.Add(at);
+        }
+        if (path.Contains("/MANIFEST-", StringComparison.Ordinal)) Seal(bytes);
+        File.WriteAllBytes(path, bytes);
+        return $"{Path.GetFileName(path)} at {string.Join(", ", places)}";
+    }
+
+    /// <summary>Makes the checksums of a MANIFEST's records right, as far as its lengths lead.</summary>
+    static void Seal(Span<byte> manifest)
+    {
+        for (var at = 0; at + HeaderBytes <= manifest.Length;)
+        {
+            var left = BlockBytes - (at % BlockBytes);
+            if (left < HeaderBytes)
+            {
+                at += left;
+                continue;
+            }
+            var length = BinaryPrimitives.ReadUInt16LittleEndian(manifest[(at + 4)..]);
+            if (length > Math.Min(left, manifest.Length - at) - HeaderBytes) return;
+            BinaryPrimitives.WriteUInt32LittleEndian(manifest[at..], BitOperations.RotateRight(Crc32C.Compute(manifest.Slice(at + 6, 1 + length)), 15) + 0xa282ead8);
+            at += HeaderBytes + length;
+        }
+    }
+}
