@@ -5,7 +5,8 @@ using SQLitePCL;
 namespace RecoveryVfs.Bench;
 
 /// <summary>
-/// Rows read from a plain file's pages against SQLite's <c>SELECT *</c> on the same file, every value looked at; and the difference of two versions of it, when it is known which pages differ.
+/// Rows read from a plain file's pages against SQLite's <c>SELECT *</c> on the same file, every value looked at; and
+/// the difference of two versions of it, when it is known which pages differ.
 /// </summary>
 internal sealed class RowsCase : Case
 {
@@ -86,7 +87,10 @@ internal sealed class RowsCase : Case
         return (rows, bytes);
     }
 
-    /// <summary>Milliseconds to find the changed rows, from opening both versions on. Which pages differ, the log knows; here it is found before.</summary>
+    /// <summary>
+    /// Milliseconds to find the changed rows, from opening both versions on. Which pages differ, the log knows; here it
+    /// is found before.
+    /// </summary>
     static double Difference(Place place, string path, int rows)
     {
         var old = path + ".before";

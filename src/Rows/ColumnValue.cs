@@ -18,7 +18,9 @@ public readonly ref struct ColumnValue
     /// <summary>What it is.</summary>
     public ValueKind Kind { get; }
 
-    /// <summary>A blob's bytes, or a text's in the database's encoding, which nobody has checked; empty for others.</summary>
+    /// <summary>
+    /// A blob's bytes, or a text's in the database's encoding, which nobody has checked; empty for others.
+    /// </summary>
     public ReadOnlySpan<byte> Bytes { get; }
 
     /// <summary>Whether it is NULL.</summary>
@@ -46,7 +48,10 @@ public readonly ref struct ColumnValue
         _ => null,
     };
 
-    /// <summary>Whether both are the same: the same kind and, bit for bit, the same value. Texts of different encodings are compared as texts.</summary>
+    /// <summary>
+    /// Whether both are the same: the same kind and, bit for bit, the same value. Texts of different encodings are
+    /// compared as texts.
+    /// </summary>
     public bool Same(ColumnValue other)
     {
         if (Kind != other.Kind) return false;
@@ -70,8 +75,10 @@ public readonly ref struct ColumnValue
     internal static ColumnValue NotStored => new(ValueKind.NotStored, 0, default, default);
 
     internal static ColumnValue Of(long value) => new(ValueKind.Integer, value, default, default);
-    internal static ColumnValue Of(double value) => new(ValueKind.Real, BitConverter.DoubleToInt64Bits(value), default, default);
-    internal static ColumnValue OfText(ReadOnlySpan<byte> bytes, TextEncoding encoding) => new(ValueKind.Text, 0, bytes, encoding);
+    internal static ColumnValue Of(double value) =>
+        new(ValueKind.Real, BitConverter.DoubleToInt64Bits(value), default, default);
+    internal static ColumnValue OfText(ReadOnlySpan<byte> bytes, TextEncoding encoding) =>
+        new(ValueKind.Text, 0, bytes, encoding);
     internal static ColumnValue OfBlob(ReadOnlySpan<byte> bytes) => new(ValueKind.Blob, 0, bytes, default);
 
     internal static Encoding EncodingOf(TextEncoding encoding) => encoding switch

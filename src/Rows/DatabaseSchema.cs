@@ -21,7 +21,9 @@ public enum SchemaKind
     Trigger,
 }
 
-/// <summary>One entry of <c>sqlite_schema</c>. <paramref name="Sql"/> is null for an index that SQLite made for a key.</summary>
+/// <summary>
+/// One entry of <c>sqlite_schema</c>. <paramref name="Sql"/> is null for an index that SQLite made for a key.
+/// </summary>
 public sealed record SchemaEntry(SchemaKind Kind, string Name, string TableName, string? Sql)
 {
     internal uint Root { get; init; }
@@ -48,7 +50,9 @@ public sealed class DatabaseSchema
     /// <summary>All entries, in the order of the schema.</summary>
     public IReadOnlyList<SchemaEntry> Entries { get; }
 
-    /// <summary>The tables that have rows, in the order of the schema: those of SQLite and of FTS and R-Tree, too.</summary>
+    /// <summary>
+    /// The tables that have rows, in the order of the schema: those of SQLite and of FTS and R-Tree, too.
+    /// </summary>
     public IReadOnlyList<Table> Tables { get; }
 
     /// <summary>The table called <paramref name="name"/>; letter case does not matter.</summary>

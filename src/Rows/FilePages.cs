@@ -2,7 +2,10 @@ using Microsoft.Win32.SafeHandles;
 
 namespace RecoveryVfs.Rows;
 
-/// <summary>The pages of a plain SQLite file that nobody writes to. What waits in a <c>-wal</c> or a hot <c>-journal</c> beside it is not looked at.</summary>
+/// <summary>
+/// The pages of a plain SQLite file that nobody writes to. What waits in a <c>-wal</c> or a hot <c>-journal</c> beside
+/// it is not looked at.
+/// </summary>
 public sealed class FilePages : IPageSource, IDisposable
 {
     readonly SafeFileHandle file;

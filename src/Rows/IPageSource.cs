@@ -1,8 +1,9 @@
 namespace RecoveryVfs.Rows;
 
 /// <summary>
-/// The pages of one SQLite database at one version. They must not change while anybody reads them. Who reads trusts nothing of what they hold.
-/// An implementation may be called from the one thread that reads; it need not be safe for several.
+/// The pages of one SQLite database at one version. They must not change while anybody reads them. Who reads trusts
+/// nothing of what they hold. An implementation may be called from the one thread that reads; it need not be safe for
+/// several.
 /// </summary>
 public interface IPageSource
 {
@@ -12,8 +13,8 @@ public interface IPageSource
     /// <summary>How many pages there are. 0 is a database in which nothing was written yet.</summary>
     uint PageCount { get; }
 
-    /// <summary>Copies page <paramref name="page"/> (the first is 1, the last <see cref="PageCount"/>) into <paramref name="destination"/>,
-    /// which holds exactly <see cref="PageSize"/> bytes.</summary>
+    /// <summary>Copies page <paramref name="page"/> (the first is 1, the last <see cref="PageCount"/>) into <paramref
+    /// name="destination"/>, which holds exactly <see cref="PageSize"/> bytes.</summary>
     void Read(uint page, Span<byte> destination);
 }
 
@@ -21,8 +22,9 @@ public interface IPageSource
 public interface IPageComparison
 {
     /// <summary>
-    /// True when page <paramref name="page"/> holds the same bytes in both versions. False is always allowed: it costs reading, and nothing else. Asked once for
-    /// each page number that both versions have, so it should cost no more than a look into a table.
+    /// True when page <paramref name="page"/> holds the same bytes in both versions. False is always allowed: it costs
+    /// reading, and nothing else. Asked once for each page number that both versions have, so it should cost no more
+    /// than a look into a table.
     /// </summary>
     bool SurelyEqual(uint page);
 }

@@ -3,8 +3,8 @@ using RecoveryVfs.Rows.Format;
 namespace RecoveryVfs.Rows;
 
 /// <summary>
-/// Goes through the rows of a table in the order of its tree: by rowid, or by the primary key when it is WITHOUT ROWID. It holds one page a level of the tree and, when a row has
-/// overflow pages, that row.
+/// Goes through the rows of a table in the order of its tree: by rowid, or by the primary key when it is WITHOUT ROWID.
+/// It holds one page a level of the tree and, when a row has overflow pages, that row.
 /// </summary>
 public sealed class RowCursor
 {

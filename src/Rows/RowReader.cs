@@ -6,13 +6,16 @@ namespace RecoveryVfs.Rows;
 /// <summary>Limits of reading.</summary>
 public sealed class RowReaderOptions
 {
-    /// <summary>A row of more bytes is an error. The default is what SQLite itself stores at most; a row with overflow pages is held in memory whole.</summary>
+    /// <summary>
+    /// A row of more bytes is an error. The default is what SQLite itself stores at most; a row with overflow pages is
+    /// held in memory whole.
+    /// </summary>
     public int MostRowBytes { get; init; } = 1_000_000_000;
 }
 
 /// <summary>
-/// Reads the rows of one version of a SQLite database from its pages, without SQLite. What the pages cannot mean is a <see cref="DatabaseDamagedException"/> that names the page.
-/// One thread at a time.
+/// Reads the rows of one version of a SQLite database from its pages, without SQLite. What the pages cannot mean is a
+/// <see cref="DatabaseDamagedException"/> that names the page. One thread at a time.
 /// </summary>
 public sealed class RowReader
 {
@@ -67,7 +70,8 @@ public sealed class RowReader
         var name = Text(cursor[1]) ?? throw new DatabaseDamagedException(page, "an entry of the schema has no name");
         var sql = Text(cursor[4]);
         var root = cursor[3] is { Kind: ValueKind.Integer } number ? number.Integer : 0;
-        if (root < 0 || root > Pages.Count) throw new DatabaseDamagedException(page, $"'{name}' has the root page {root}, and the database has {Pages.Count} pages");
+        if (root < 0 || root > Pages.Count)
+            throw new DatabaseDamagedException(page, $"'{name}' has the root page {root}, and the database has {Pages.Count} pages");
         var kind = Text(cursor[0]) switch
         {
             "table" => root == 0 ? SchemaKind.VirtualTable : SchemaKind.Table,

@@ -3,14 +3,16 @@ using RecoveryVfs.Rows.Sql;
 namespace RecoveryVfs.Rows;
 
 /// <summary>
-/// Writes a difference as SQL: statements that make the earlier version the later one. The patch that takes it back is that of the difference the other way round, from the later version to the
-/// earlier.
+/// Writes a difference as SQL: statements that make the earlier version the later one. The patch that takes it back is
+/// that of the difference the other way round, from the later version to the earlier.
 /// <para>
-/// It is one transaction. Foreign keys are looked at when it ends, and nothing in it makes them act: rows that refer are changed and deleted before those they refer to, and inserted after them. Triggers
-/// of the tables that it touches are taken away meanwhile, since what they did is in the difference.
+/// It is one transaction. Foreign keys are looked at when it ends, and nothing in it makes them act: rows that refer
+/// are changed and deleted before those they refer to, and inserted after them. Triggers of the tables that it touches
+/// are taken away meanwhile, since what they did is in the difference.
 /// </para>
 /// <para>
-/// Where rows that others refer to have exchanged values that are unique beside their key, the patch fails when it is applied, and changes nothing: update by update, SQLite accepts no such exchange.
+/// Where rows that others refer to have exchanged values that are unique beside their key, the patch fails when it is
+/// applied, and changes nothing: update by update, SQLite accepts no such exchange.
 /// </para>
 /// </summary>
 public sealed class SqlPatch
@@ -29,9 +31,12 @@ public sealed class SqlPatch
     }
 
     /// <summary>
-    /// Writes the patch of <paramref name="difference"/>; of its rows, only those that <paramref name="only"/> lets through, and then nothing of the schema. Rows are read as they are written, twice.
+    /// Writes the patch of <paramref name="difference"/>; of its rows, only those that <paramref name="only"/> lets
+    /// through, and then nothing of the schema. Rows are read as they are written, twice.
     /// </summary>
-    /// <exception cref="NotSupportedException">A table was altered or renamed, or a virtual table is new or gone. Nothing is written then.</exception>
+    /// <exception cref="NotSupportedException">
+    /// A table was altered or renamed, or a virtual table is new or gone. Nothing is written then.
+    /// </exception>
     public static void Write(VersionDifference difference, TextWriter output, Predicate<RowChange>? only = null)
     {
         var unsayable = difference.SchemaChanges.FirstOrDefault(c => (c.After ?? c.Before)!.Kind == SchemaKind.VirtualTable ||
@@ -55,7 +60,8 @@ public sealed class SqlPatch
         if (only is null) Drop(SchemaKind.View, SchemaKind.Index);
         foreach (var table in tables) table.WriteUpdatesAndDeletes();
         foreach (var table in tables)
-            if (only is null && table.Of.After is null) output.WriteLine($"DROP TABLE {SqlText.Name(table.Of.Before!.Name)};");
+            if (only is null && table.Of.After is null)
+                output.WriteLine($"DROP TABLE {SqlText.Name(table.Of.Before!.Name)};");
         if (only is null) Create(SchemaKind.Table);
         foreach (var table in Enumerable.Reverse(tables)) table.WriteInserts();
         if (only is null)
@@ -83,7 +89,8 @@ public sealed class SqlPatch
         {
             if (entry.Kind != SchemaKind.Trigger) continue;
             var touched = tables.Exists(t => t.Of.Before?.Name.Equals(entry.TableName, StringComparison.OrdinalIgnoreCase) == true && (t.Of.After is null || t.HasChanges()));
-            if (touched || (only is null && Changed(SchemaKind.Trigger).Any(c => c.Before == entry))) names.Add(entry.Name);
+            if (touched || (only is null && Changed(SchemaKind.Trigger).Any(c => c.Before == entry)))
+                names.Add(entry.Name);
         }
         return names;
     }
@@ -95,19 +102,22 @@ public sealed class SqlPatch
             .Where(e => e.Kind == SchemaKind.Trigger && (dropped.Contains(e.Name) || made.Contains(e.Name)));
     }
 
-    IEnumerable<SchemaChange> Changed(params SchemaKind[] kinds) => difference.SchemaChanges.Where(c => kinds.Contains((c.After ?? c.Before)!.Kind));
+    IEnumerable<SchemaChange> Changed(params SchemaKind[] kinds) =>
+        difference.SchemaChanges.Where(c => kinds.Contains((c.After ?? c.Before)!.Kind));
 
     void Drop(params SchemaKind[] kinds)
     {
         foreach (var change in Changed(kinds))
-            if (change.Before is { Sql: not null } gone) output.WriteLine($"DROP {gone.Kind.ToString().ToUpperInvariant()} {SqlText.Name(gone.Name)};");
+            if (change.Before is { Sql: not null } gone)
+                output.WriteLine($"DROP {gone.Kind.ToString().ToUpperInvariant()} {SqlText.Name(gone.Name)};");
     }
 
     void Create(params SchemaKind[] kinds)
     {
         foreach (var change in Changed(kinds))
         {
-            if (change.After is not { Sql: not null } made || made.Name.StartsWith("sqlite_", StringComparison.OrdinalIgnoreCase)) continue;
+            if (change.After is not { Sql: not null } made || made.Name.StartsWith("sqlite_", StringComparison.OrdinalIgnoreCase))
+                continue;
             output.WriteLine(made.Sql + ";");
         }
     }

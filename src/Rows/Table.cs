@@ -8,7 +8,9 @@ public enum KeyKind
     /// <summary>By the columns of its primary key.</summary>
     PrimaryKey,
 
-    /// <summary>By its rowid: it has no key of its own that identifies rows. VACUUM may give rows other rowids.</summary>
+    /// <summary>
+    /// By its rowid: it has no key of its own that identifies rows. VACUUM may give rows other rowids.
+    /// </summary>
     RowId,
 }
 
@@ -43,13 +45,18 @@ public sealed class Table
     /// <summary>By what its rows are told apart.</summary>
     public KeyKind KeyKind => Key.Length > 0 ? KeyKind.PrimaryKey : KeyKind.RowId;
 
-    /// <summary>The columns of the primary key in its order, as indexes into <see cref="Columns"/>; empty when the rowid is the key.</summary>
+    /// <summary>
+    /// The columns of the primary key in its order, as indexes into <see cref="Columns"/>; empty when the rowid is the
+    /// key.
+    /// </summary>
     public IReadOnlyList<int> KeyColumns => Array.ConvertAll(Key, k => k.Column);
 
     /// <summary>The column that is another name of the rowid; -1 when none is.</summary>
     public int RowIdColumn { get; internal init; } = -1;
 
-    /// <summary>The index of the column called <paramref name="name"/> (letter case does not matter); -1 when there is none.</summary>
+    /// <summary>
+    /// The index of the column called <paramref name="name"/> (letter case does not matter); -1 when there is none.
+    /// </summary>
     public int IndexOf(string name)
     {
         if (byName is null)
@@ -73,7 +80,9 @@ public sealed class Table
     internal KeyColumn[] Key { get; }
     internal TextEncoding Encoding { get; }
 
-    /// <summary>The name of the index that SQLite keeps for a primary key that is neither the rowid nor the table itself.</summary>
+    /// <summary>
+    /// The name of the index that SQLite keeps for a primary key that is neither the rowid nor the table itself.
+    /// </summary>
     internal string? KeyIndexName { get; init; }
 
     internal ColumnValue Value(RecordFields fields, ReadOnlySpan<byte> record, int column, long rowId)

@@ -41,14 +41,15 @@ public sealed class TableDifference
     public string? KeyNote { get; }
 
     /// <summary>
-    /// The rows that differ, read as they are asked for: as many are in memory as the caller keeps. A table that was dropped gives all its rows as deleted, a new one all as inserted. They come in the
-    /// order of the table's tree.
+    /// The rows that differ, read as they are asked for: as many are in memory as the caller keeps. A table that was
+    /// dropped gives all its rows as deleted, a new one all as inserted. They come in the order of the table's tree.
     /// </summary>
     public IEnumerable<RowChange> Changes()
     {
         if (Before is null) return Whole(versions.After, After!).Select(r => new RowChange(ChangeKind.Insert, null, r));
         if (After is null) return Whole(versions.Before, Before).Select(r => new RowChange(ChangeKind.Delete, r, null));
-        if (Before.IsWithoutRowId && KeyNote is not null) return new UnorderedDifference(versions, Before, After).Changes();
+        if (Before.IsWithoutRowId && KeyNote is not null)
+            return new UnorderedDifference(versions, Before, After).Changes();
         if (KeyKind == KeyKind.RowId && versions.IsRewritten && OnlyRenumbered()) return [];
         var differing = new DifferingRows(versions, Before, After);
         return KeyKind == KeyKind.PrimaryKey && HasKeyIndex(After) ? new KeyedDifference(versions, Before, After, differing).Changes() : differing.Changes();

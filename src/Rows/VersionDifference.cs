@@ -3,12 +3,16 @@ using RecoveryVfs.Rows.Differences;
 namespace RecoveryVfs.Rows;
 
 /// <summary>
-/// What differs between two versions of a database. With an <see cref="IPageComparison"/> it costs what changed: of what is equal, only the pages above the leaves are read. Without one, or when
-/// VACUUM gave the database other pages or another page size, both are read, and their rows compared by key. One thread at a time.
+/// What differs between two versions of a database. With an <see cref="IPageComparison"/> it costs what changed: of
+/// what is equal, only the pages above the leaves are read. Without one, or when VACUUM gave the database other pages
+/// or another page size, both are read, and their rows compared by key. One thread at a time.
 /// </summary>
 public sealed class VersionDifference
 {
-    /// <summary>The difference from <paramref name="before"/> to <paramref name="after"/>. <paramref name="comparison"/> tells which of their pages are equal.</summary>
+    /// <summary>
+    /// The difference from <paramref name="before"/> to <paramref name="after"/>. <paramref name="comparison"/> tells
+    /// which of their pages are equal.
+    /// </summary>
     public VersionDifference(RowReader before, RowReader after, IPageComparison? comparison = null)
     {
         (Before, After) = (before, after);
@@ -25,11 +29,15 @@ public sealed class VersionDifference
     public IReadOnlyList<SchemaChange> SchemaChanges { get; }
 
     /// <summary>
-    /// Every table of both versions, dropped ones first. A table whose key is another one than before is two: one dropped, one created. Whether a table differs shows when its changes are read.
+    /// Every table of both versions, dropped ones first. A table whose key is another one than before is two: one
+    /// dropped, one created. Whether a table differs shows when its changes are read.
     /// </summary>
     public IReadOnlyList<TableDifference> Tables { get; }
 
-    /// <summary>Whether the database seems to have been written anew between the versions, as VACUUM does: rows without a key of their own may have other rowids.</summary>
+    /// <summary>
+    /// Whether the database seems to have been written anew between the versions, as VACUUM does: rows without a key of
+    /// their own may have other rowids.
+    /// </summary>
     public bool IsRewritten { get; }
 
     internal RowReader Before { get; }

@@ -1,7 +1,8 @@
 namespace RecoveryVfs.Rows.Tests;
 
 /// <summary>
-/// Whether changes are the difference of two lists of rows: what they say was there was, what they say is there is, taken together they lead from one to the other, and nothing is said that is not so.
+/// Whether changes are the difference of two lists of rows: what they say was there was, what they say is there is,
+/// taken together they lead from one to the other, and nothing is said that is not so.
 /// </summary>
 internal static class DifferenceCheck
 {

@@ -1,6 +1,9 @@
 namespace RecoveryVfs.Rows.Tests;
 
-/// <summary>The differences that we find between two versions are those that SQLite's rows have, under random histories of statements.</summary>
+/// <summary>
+/// The differences that we find between two versions are those that SQLite's rows have, under random histories of
+/// statements.
+/// </summary>
 public class DifferenceOracleTests
 {
     [Fact]

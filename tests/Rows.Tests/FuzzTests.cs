@@ -1,6 +1,8 @@
 namespace RecoveryVfs.Rows.Tests;
 
-/// <summary>Pages that were flipped, cut, swapped and overwritten: an error that names a page, or rows; and nothing else.</summary>
+/// <summary>
+/// Pages that were flipped, cut, swapped and overwritten: an error that names a page, or rows; and nothing else.
+/// </summary>
 public class FuzzTests
 {
     [Fact]

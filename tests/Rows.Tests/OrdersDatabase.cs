@@ -1,6 +1,9 @@
 namespace RecoveryVfs.Rows.Tests;
 
-/// <summary>A schema as programs have it, under random statements: cascades, upserts, replaces, savepoints, another database attached.</summary>
+/// <summary>
+/// A schema as programs have it, under random statements: cascades, upserts, replaces, savepoints, another database
+/// attached.
+/// </summary>
 internal sealed class OrdersDatabase : IDisposable
 {
     static readonly string[] tables =

@@ -1,6 +1,8 @@
 namespace RecoveryVfs.Rows.Tests;
 
-/// <summary>Knows which pages two versions have in common, as the log does. Sometimes it pretends not to know.</summary>
+/// <summary>
+/// Knows which pages two versions have in common, as the log does. Sometimes it pretends not to know.
+/// </summary>
 internal sealed class PageEquality(MemoryPages before, MemoryPages after, Random? forgetful = null) : IPageComparison
 {
     public bool SurelyEqual(uint page) => forgetful?.Next(10) != 0 && before.Page(page).SequenceEqual(after.Page(page));

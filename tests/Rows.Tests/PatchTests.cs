@@ -1,6 +1,9 @@
 namespace RecoveryVfs.Rows.Tests;
 
-/// <summary>A patch applied to the earlier version gives the later one, and the patch that takes it back gives the earlier one: every row, by SELECT, whether foreign keys are on or off.</summary>
+/// <summary>
+/// A patch applied to the earlier version gives the later one, and the patch that takes it back gives the earlier one:
+/// every row, by SELECT, whether foreign keys are on or off.
+/// </summary>
 public class PatchTests
 {
     [Fact]

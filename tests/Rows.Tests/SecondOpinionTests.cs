@@ -3,7 +3,10 @@ using System.Text.RegularExpressions;
 
 namespace RecoveryVfs.Rows.Tests;
 
-/// <summary>Two others who know the difference of two databases: SQLite's session extension, which watched the statements, and its program sqldiff, which compares the files.</summary>
+/// <summary>
+/// Two others who know the difference of two databases: SQLite's session extension, which watched the statements, and
+/// its program sqldiff, which compares the files.
+/// </summary>
 public class SecondOpinionTests
 {
     [Fact]

@@ -2,7 +2,10 @@ using System.Runtime.InteropServices;
 
 namespace RecoveryVfs.Rows.Tests;
 
-/// <summary>SQLite's session extension: it watches a connection, and says which rows were inserted, deleted and updated, by primary key.</summary>
+/// <summary>
+/// SQLite's session extension: it watches a connection, and says which rows were inserted, deleted and updated, by
+/// primary key.
+/// </summary>
 internal sealed class SessionOracle : IDisposable
 {
     const int Insert = 18, Delete = 9, Update = 23, Row = 100;
@@ -31,7 +34,10 @@ internal sealed class SessionOracle : IDisposable
         }
     }
 
-    /// <summary>Each change as <c>table op: old values -> new values</c>; of an update, unchanged values other than the key's are a dot.</summary>
+    /// <summary>
+    /// Each change as <c>table op: old values -> new values</c>; of an update, unchanged values other than the key's
+    /// are a dot.
+    /// </summary>
     public List<string> Changes()
     {
         Must(sqlite3session_changeset(session, out var bytes, out var changeset));

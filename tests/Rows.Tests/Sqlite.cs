@@ -18,7 +18,10 @@ internal sealed class Sqlite : IDisposable
 
     public static bool HasStrict => raw.sqlite3_libversion_number() >= 3037000;
 
-    /// <summary>Older versions read DEFAULT TRUE and DEFAULT 1.0 in an added column as integers, whatever the column's type. We read them as newer ones do.</summary>
+    /// <summary>
+    /// Older versions read DEFAULT TRUE and DEFAULT 1.0 in an added column as integers, whatever the column's type. We
+    /// read them as newer ones do.
+    /// </summary>
     public static bool IsRecent => raw.sqlite3_libversion_number() >= 3050000;
 
     public IntPtr Handle => db.DangerousGetHandle();

@@ -3,7 +3,8 @@ using RecoveryVfs.Rows.Format;
 namespace RecoveryVfs.Rows.Differences;
 
 /// <summary>
-/// Which pages two versions do not surely have in common: one bit a page. A page can also be marked because something that belongs to it changed elsewhere.
+/// Which pages two versions do not surely have in common: one bit a page. A page can also be marked because something
+/// that belongs to it changed elsewhere.
 /// </summary>
 internal sealed class ChangedPages
 {

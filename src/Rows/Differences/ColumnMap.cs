@@ -1,6 +1,9 @@
 namespace RecoveryVfs.Rows.Differences;
 
-/// <summary>Which column of a table was which before it was altered: by name, and then, for those that were renamed, by the place between the ones that kept theirs.</summary>
+/// <summary>
+/// Which column of a table was which before it was altered: by name, and then, for those that were renamed, by the
+/// place between the ones that kept theirs.
+/// </summary>
 internal sealed class ColumnMap
 {
     readonly Table before, after;
@@ -20,7 +23,10 @@ internal sealed class ColumnMap
         IsSame = KeepsRecords && before.Columns.Count == after.Columns.Count && Array.TrueForAll(beforeOf, i => i >= 0);
     }
 
-    /// <summary>Whether a record that was not written anew means the same in all columns that both have, and the default in the added ones.</summary>
+    /// <summary>
+    /// Whether a record that was not written anew means the same in all columns that both have, and the default in the
+    /// added ones.
+    /// </summary>
     public bool KeepsRecords { get; }
 
     /// <summary>Whether records of both mean the same, byte for byte.</summary>
@@ -38,12 +44,16 @@ internal sealed class ColumnMap
         for (var i = 0; i < before.Key.Length; i++)
         {
             var (b, a) = (before.Key[i], after.Key[i]);
-            if (beforeOf[a.Column] != b.Column || a.Descending != b.Descending || !a.Collation.Equals(b.Collation, StringComparison.OrdinalIgnoreCase)) return false;
+            if (beforeOf[a.Column] != b.Column || a.Descending != b.Descending || !a.Collation.Equals(b.Collation, StringComparison.OrdinalIgnoreCase))
+                return false;
         }
         return true;
     }
 
-    /// <summary>Whether the row has the same values in all columns that there are after; a column that was added had its default before.</summary>
+    /// <summary>
+    /// Whether the row has the same values in all columns that there are after; a column that was added had its default
+    /// before.
+    /// </summary>
     public bool SameValues(Row before, Row after)
     {
         for (var i = 0; i < beforeOf.Length; i++)

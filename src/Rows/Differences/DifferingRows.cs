@@ -2,7 +2,9 @@ using RecoveryVfs.Rows.Format;
 
 namespace RecoveryVfs.Rows.Differences;
 
-/// <summary>The rows that differ by the key of the table's tree: its rowid, or the primary key when it is WITHOUT ROWID.</summary>
+/// <summary>
+/// The rows that differ by the key of the table's tree: its rowid, or the primary key when it is WITHOUT ROWID.
+/// </summary>
 internal sealed class DifferingRows(VersionDifference versions, Table before, Table after)
 {
     readonly ColumnMap columns = new(before, after);
@@ -36,15 +38,18 @@ internal sealed class DifferingRows(VersionDifference versions, Table before, Ta
 
     static TreeWalk Walk(RowReader reader, Table table) => new(reader.Pages, table.Root, !table.IsWithoutRowId);
 
-    RowOrder Order() => after.IsWithoutRowId ? new KeyOrder(after.Key, after.Encoding, Math.Min(mostBefore, mostAfter)) : new RowIdOrder();
+    RowOrder Order() =>
+        after.IsWithoutRowId ? new KeyOrder(after.Key, after.Encoding, Math.Min(mostBefore, mostAfter)) : new RowIdOrder();
 
     RowChange? Compare(TreeMerge merge)
     {
         if (merge.InUnchangedPage && columns.IsSame) return null;
-        if (columns.IsSame && merge.Before.Payload(mostBefore).SequenceEqual(merge.After.Payload(mostAfter))) return null;
+        if (columns.IsSame && merge.Before.Payload(mostBefore).SequenceEqual(merge.After.Payload(mostAfter)))
+            return null;
         var (was, row) = (RowOf(before, merge.Before, mostBefore), RowOf(after, merge.After, mostAfter));
         return columns.SameValues(was, row) ? null : new RowChange(ChangeKind.Update, was, row);
     }
 
-    static Row RowOf(Table table, TreeWalk walk, long most) => new(table, walk.Cell.RowId, walk.Payload(most), walk.Page.Number);
+    static Row RowOf(Table table, TreeWalk walk, long most) =>
+        new(table, walk.Cell.RowId, walk.Payload(most), walk.Page.Number);
 }

@@ -1,8 +1,9 @@
 namespace RecoveryVfs.Rows.Differences;
 
 /// <summary>
-/// Differences of a table that has both rowids and a primary key, by the primary key. The rows that differ come by rowid; for each key that they had or have, the key's index tells where the
-/// other version has it. That costs a few pages for a row that differs, and no memory.
+/// Differences of a table that has both rowids and a primary key, by the primary key. The rows that differ come by
+/// rowid; for each key that they had or have, the key's index tells where the other version has it. That costs a few
+/// pages for a row that differs, and no memory.
 /// </summary>
 internal sealed class KeyedDifference(VersionDifference versions, Table before, Table after, DifferingRows differing)
 {
@@ -29,11 +30,14 @@ internal sealed class KeyedDifference(VersionDifference versions, Table before, 
 
     RowChange? OfBefore(Row was, bool keyUpdate)
     {
-        if (Counterpart(seekAfter, after, indexAfter, was) is not { } now) return new RowChange(ChangeKind.Delete, was, null) { IsKeyUpdate = keyUpdate };
+        if (Counterpart(seekAfter, after, indexAfter, was) is not { } now)
+            return new RowChange(ChangeKind.Delete, was, null) { IsKeyUpdate = keyUpdate };
         return differing.Columns.SameValues(was, now) ? null : new RowChange(ChangeKind.Update, was, now);
     }
 
-    /// <summary>The row of the other version that has the key of <paramref name="row"/>. A key with a NULL in it is no row's.</summary>
+    /// <summary>
+    /// The row of the other version that has the key of <paramref name="row"/>. A key with a NULL in it is no row's.
+    /// </summary>
     static Row? Counterpart(TreeSeek seek, Table table, uint index, Row row)
     {
         foreach (var key in row.Table.Key)
@@ -44,7 +48,8 @@ internal sealed class KeyedDifference(VersionDifference versions, Table before, 
     bool SameKey(Row was, Row row)
     {
         for (var i = 0; i < after.Key.Length; i++)
-            if (Values.Compare(was[before.Key[i].Column], row[after.Key[i].Column], after.Key[i].Collation) != 0) return false;
+            if (Values.Compare(was[before.Key[i].Column], row[after.Key[i].Column], after.Key[i].Collation) != 0)
+                return false;
         return true;
     }
 }

@@ -4,9 +4,10 @@ using RecoveryVfs.Rows.Format;
 namespace RecoveryVfs.Rows.Differences;
 
 /// <summary>
-/// SQLite can change a row in its overflow pages alone: the leaf that points to them stays as it is, and whoever leaves out unchanged leaves would miss the row. So changed pages that may be
-/// overflow pages in both versions must be accounted for: they were free in one of them, or belong to a row of a changed page. Usually all are, and that costs what changed. Otherwise the
-/// leaves are searched for their owners, and those are marked as changed.
+/// SQLite can change a row in its overflow pages alone: the leaf that points to them stays as it is, and whoever leaves
+/// out unchanged leaves would miss the row. So changed pages that may be overflow pages in both versions must be
+/// accounted for: they were free in one of them, or belong to a row of a changed page. Usually all are, and that costs
+/// what changed. Otherwise the leaves are searched for their owners, and those are marked as changed.
 /// </summary>
 internal sealed class OverflowOwners
 {
@@ -23,13 +24,15 @@ internal sealed class OverflowOwners
 
     public static void Mark(RowReader before, RowReader after, ChangedPages changed)
     {
-        if (!changed.IsAll && after.Pages.Header is not null && before.Pages.Header is not null) new OverflowOwners(before, after, changed).Mark();
+        if (!changed.IsAll && after.Pages.Header is not null && before.Pages.Header is not null)
+            new OverflowOwners(before, after, changed).Mark();
     }
 
     void Mark()
     {
         foreach (var number in changed.Pages())
-            if (number > 1 && MayBeOverflow(after.Pages, number) && MayBeOverflow(before.Pages, number)) open.Add(number);
+            if (number > 1 && MayBeOverflow(after.Pages, number) && MayBeOverflow(before.Pages, number))
+                open.Add(number);
         if (open.Count == 0) return;
         RemoveFree(after.Pages);
         RemoveFree(before.Pages);
@@ -37,7 +40,10 @@ internal sealed class OverflowOwners
         Search(ofChangedPages: false);
     }
 
-    /// <summary>Whether it begins with the number of a page, or 0. The types of other pages make numbers of more than 33 million.</summary>
+    /// <summary>
+    /// Whether it begins with the number of a page, or 0. The types of other pages make numbers of more than 33
+    /// million.
+    /// </summary>
     bool MayBeOverflow(Pages pages, uint number)
     {
         if (pages.Header!.LargestRoot != 0 && (number - 2) % (uint)(pages.UsableSize / 5 + 1) == 0) return false; // A page of pointers back.
@@ -54,11 +60,13 @@ internal sealed class OverflowOwners
         var (next, from) = (pages.Header!.FirstFreeTrunk, 1u);
         for (uint trunks = 0; next != 0; trunks++)
         {
-            if (trunks > pages.Count) throw new DatabaseDamagedException(from, "the list of free pages goes in a circle");
+            if (trunks > pages.Count)
+                throw new DatabaseDamagedException(from, "the list of free pages goes in a circle");
             pages.Read(next, from, page);
             open.Remove(next);
             var count = BinaryPrimitives.ReadUInt32BigEndian(page.AsSpan(4));
-            if (count > (uint)(pages.UsableSize / 4 - 2)) throw new DatabaseDamagedException(next, $"it lists {count} free pages");
+            if (count > (uint)(pages.UsableSize / 4 - 2))
+                throw new DatabaseDamagedException(next, $"it lists {count} free pages");
             for (var i = 0; i < count; i++) open.Remove(BinaryPrimitives.ReadUInt32BigEndian(page.AsSpan(8 + 4 * i)));
             (from, next) = (next, BinaryPrimitives.ReadUInt32BigEndian(page));
         }

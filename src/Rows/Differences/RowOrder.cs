@@ -8,13 +8,18 @@ internal abstract class RowOrder
     /// <summary>Compares the row that one walk is at with that of the other.</summary>
     public abstract int Compare(TreeWalk before, TreeWalk after);
 
-    /// <summary>Whether the row that <paramref name="row"/> is at comes before all of the subtree that <paramref name="subtree"/> is at. False is always allowed.</summary>
+    /// <summary>
+    /// Whether the row that <paramref name="row"/> is at comes before all of the subtree that <paramref
+    /// name="subtree"/> is at. False is always allowed.
+    /// </summary>
     public abstract bool IsBefore(TreeWalk row, TreeWalk subtree);
 
     /// <summary>Which of two subtrees begins lower, as far as the pages above say.</summary>
     public abstract int CompareStarts(TreeWalk before, TreeWalk after);
 
-    /// <summary>Told of each row that a merge comes to; finds rows that are not in order, which a merge must not meet.</summary>
+    /// <summary>
+    /// Told of each row that a merge comes to; finds rows that are not in order, which a merge must not meet.
+    /// </summary>
     public abstract void Check(TreeWalk walk, bool isAfter);
 }
 
@@ -23,7 +28,8 @@ internal sealed class RowIdOrder : RowOrder
 {
     public override int Compare(TreeWalk before, TreeWalk after) => before.Cell.RowId.CompareTo(after.Cell.RowId);
 
-    public override bool IsBefore(TreeWalk row, TreeWalk subtree) => subtree.TryGetLowerBound(out var bound) && row.Cell.RowId <= bound;
+    public override bool IsBefore(TreeWalk row, TreeWalk subtree) =>
+        subtree.TryGetLowerBound(out var bound) && row.Cell.RowId <= bound;
 
     public override int CompareStarts(TreeWalk before, TreeWalk after)
     {
@@ -36,7 +42,8 @@ internal sealed class RowIdOrder : RowOrder
 }
 
 /// <summary>
-/// Trees of keys. Rows are in the pages above the leaves, too, and are merged like others; so when both walks are before a subtree, both subtrees begin at the same key.
+/// Trees of keys. Rows are in the pages above the leaves, too, and are merged like others; so when both walks are
+/// before a subtree, both subtrees begin at the same key.
 /// </summary>
 internal sealed class KeyOrder(KeyColumn[] key, TextEncoding encoding, long mostRowBytes) : RowOrder
 {
@@ -61,7 +68,8 @@ internal sealed class KeyOrder(KeyColumn[] key, TextEncoding encoding, long most
         var last = isAfter ? lastAfter : lastBefore;
         var record = walk.Payload(mostRowBytes);
         after.Parse(record, walk.Page.Number);
-        if (last.Any && Compare(last.Fields, last.Record, after, record, walk.Page) >= 0) throw walk.Page.Damaged("its rows are not in the order of their keys");
+        if (last.Any && Compare(last.Fields, last.Record, after, record, walk.Page) >= 0)
+            throw walk.Page.Damaged("its rows are not in the order of their keys");
         last.Take(record, walk.Page.Number);
     }
 

@@ -1,6 +1,8 @@
 namespace RecoveryVfs.Rows.Differences;
 
-/// <summary>Finds which table of one version is which of the other, and what happened to the rest of the schema.</summary>
+/// <summary>
+/// Finds which table of one version is which of the other, and what happened to the rest of the schema.
+/// </summary>
 internal sealed class TablePairs
 {
     readonly Dictionary<string, string> renamed = new(StringComparer.OrdinalIgnoreCase); // From the new name to the old one.
@@ -23,12 +25,15 @@ internal sealed class TablePairs
         }
     }
 
-    /// <summary>Each table with what it was: rows of a table that is gone, or is another one of the same name, come before.</summary>
+    /// <summary>
+    /// Each table with what it was: rows of a table that is gone, or is another one of the same name, come before.
+    /// </summary>
     public IEnumerable<(Table? Before, Table? After)> Tables()
     {
         var kept = renamed.Values.ToHashSet(StringComparer.OrdinalIgnoreCase);
         foreach (var table in before.Tables)
-            if (replaced.Contains(table.Name) || (!kept.Contains(table.Name) && !after.TryGetTable(table.Name, out _))) yield return (table, null);
+            if (replaced.Contains(table.Name) || (!kept.Contains(table.Name) && !after.TryGetTable(table.Name, out _)))
+                yield return (table, null);
         foreach (var table in after.Tables)
         {
             var name = renamed.GetValueOrDefault(table.Name, table.Name);
@@ -43,7 +48,8 @@ internal sealed class TablePairs
         foreach (var entry in after.Entries)
         {
             var oldName = entry.Kind == SchemaKind.Table ? renamed.GetValueOrDefault(entry.Name, entry.Name) : entry.Name;
-            if (!left.Remove((entry.Kind, oldName.ToUpperInvariant()), out var was)) changes.Add(new SchemaChange(SchemaChangeKind.Created, null, entry));
+            if (!left.Remove((entry.Kind, oldName.ToUpperInvariant()), out var was))
+                changes.Add(new SchemaChange(SchemaChangeKind.Created, null, entry));
             else if (entry.Kind == SchemaKind.Table && replaced.Contains(entry.Name))
             {
                 changes.Add(new SchemaChange(SchemaChangeKind.Dropped, was, null));
@@ -60,7 +66,8 @@ internal sealed class TablePairs
     Table? OldName(Table table)
     {
         foreach (var old in before.Tables)
-            if (old.Root == table.Root && !after.TryGetTable(old.Name, out _) && new ColumnMap(old, table).SameKey()) return old;
+            if (old.Root == table.Root && !after.TryGetTable(old.Name, out _) && new ColumnMap(old, table).SameKey())
+                return old;
         return null;
     }
 }

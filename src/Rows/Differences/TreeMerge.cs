@@ -11,8 +11,9 @@ internal enum MergeStep
 }
 
 /// <summary>
-/// Goes through two versions of a tree at once, in key order, and leaves out the leaves that both have unchanged at the same place. SQLite changes leaves where they are, and the pages above
-/// them tell nothing of it; so those are all read (one in some hundred), and each leaf's number is looked up.
+/// Goes through two versions of a tree at once, in key order, and leaves out the leaves that both have unchanged at the
+/// same place. SQLite changes leaves where they are, and the pages above them tell nothing of it; so those are all read
+/// (one in some hundred), and each leaf's number is looked up.
 /// </summary>
 internal sealed class TreeMerge
 {
@@ -48,7 +49,8 @@ internal sealed class TreeMerge
 
     MergeStep? Step()
     {
-        if (Before.At == WalkAt.Subtree) return After.At == WalkAt.Subtree ? BothAtSubtrees() : AtSubtree(Before, After, MergeStep.OnlyAfter);
+        if (Before.At == WalkAt.Subtree)
+            return After.At == WalkAt.Subtree ? BothAtSubtrees() : AtSubtree(Before, After, MergeStep.OnlyAfter);
         if (After.At == WalkAt.Subtree) return AtSubtree(After, Before, MergeStep.OnlyBefore);
         if (Before.At == WalkAt.End) return After.At == WalkAt.End ? MergeStep.End : MergeStep.OnlyAfter;
         if (After.At == WalkAt.End) return MergeStep.OnlyBefore;

@@ -29,7 +29,9 @@ internal sealed class TreeSeek(RowReader reader)
         throw page.Damaged($"there are more than {MostLevels} pages above it");
     }
 
-    /// <summary>The rowid that the index of the primary key has for the key of <paramref name="row"/>; null when it has none.</summary>
+    /// <summary>
+    /// The rowid that the index of the primary key has for the key of <paramref name="row"/>; null when it has none.
+    /// </summary>
     public long? ByKey(Table table, uint indexRoot, Row row)
     {
         var (number, from) = (indexRoot, 1u);
@@ -72,7 +74,8 @@ internal sealed class TreeSeek(RowReader reader)
         var record = Payload(cell);
         fields.Parse(record, page.Number);
         rowId = 0;
-        if (fields.Count <= table.Key.Length) throw page.Damaged($"an entry has {fields.Count} fields, too few for the key of table '{table}'");
+        if (fields.Count <= table.Key.Length)
+            throw page.Damaged($"an entry has {fields.Count} fields, too few for the key of table '{table}'");
         for (var i = 0; i < table.Key.Length; i++)
         {
             var key = table.Key[i];

@@ -3,8 +3,9 @@ using RecoveryVfs.Rows.Format;
 namespace RecoveryVfs.Rows.Differences;
 
 /// <summary>
-/// Differences of a table WITHOUT ROWID whose key has a collation that is not known here, and so an order that cannot be followed. Rows of pages that both trees have unchanged are left out; those
-/// of the others are held in memory, by the bytes of their keys.
+/// Differences of a table WITHOUT ROWID whose key has a collation that is not known here, and so an order that cannot
+/// be followed. Rows of pages that both trees have unchanged are left out; those of the others are held in memory, by
+/// the bytes of their keys.
 /// </summary>
 internal sealed class UnorderedDifference(VersionDifference versions, Table before, Table after)
 {
@@ -61,7 +62,8 @@ internal sealed class UnorderedDifference(VersionDifference versions, Table befo
         {
             if (walk.At == WalkAt.Row)
             {
-                if (!except.Contains(walk.Page.Number)) yield return new Row(table, 0, walk.Payload(reader.MostRowBytes), walk.Page.Number);
+                if (!except.Contains(walk.Page.Number))
+                    yield return new Row(table, 0, walk.Payload(reader.MostRowBytes), walk.Page.Number);
                 walk.Next();
             }
             else if (walk.Level == 0 && except.Contains(walk.Subtree))
@@ -75,7 +77,8 @@ internal sealed class UnorderedDifference(VersionDifference versions, Table befo
         }
     }
 
-    static string KeyOf(Row row) => string.Join('|', row.Table.Key.Select(k => row[k.Column].Kind + ":" + Convert.ToHexString(Bytes(row[k.Column]))));
+    static string KeyOf(Row row) =>
+        string.Join('|', row.Table.Key.Select(k => row[k.Column].Kind + ":" + Convert.ToHexString(Bytes(row[k.Column]))));
 
     static byte[] Bytes(ColumnValue value) => value.Kind switch
     {

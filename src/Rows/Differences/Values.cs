@@ -5,7 +5,8 @@ namespace RecoveryVfs.Rows.Differences;
 /// <summary>SQLite's order of values: NULL, numbers, texts by a collation, blobs.</summary>
 internal static class Values
 {
-    public static bool Knows(string collation) => Is(collation, "BINARY") || Is(collation, "NOCASE") || Is(collation, "RTRIM");
+    public static bool Knows(string collation) =>
+        Is(collation, "BINARY") || Is(collation, "NOCASE") || Is(collation, "RTRIM");
 
     public static int Compare(ColumnValue a, ColumnValue b, string collation)
     {
@@ -52,7 +53,8 @@ internal static class Values
     }
 
     /// <summary>NOCASE and RTRIM are defined on UTF-8 only; SQLite converts for them.</summary>
-    static ReadOnlySpan<byte> Utf8(ColumnValue text) => text.TextEncoding == TextEncoding.Utf8 ? text.Bytes : Encoding.UTF8.GetBytes(text.Text);
+    static ReadOnlySpan<byte> Utf8(ColumnValue text) =>
+        text.TextEncoding == TextEncoding.Utf8 ? text.Bytes : Encoding.UTF8.GetBytes(text.Text);
 
     static int CompareWithoutCase(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b)
     {

@@ -24,7 +24,9 @@ internal sealed class FileHeader
         Encoding = (TextEncoding)(U32(page, 56) is 0 ? 1 : U32(page, 56));
     }
 
-    /// <summary>The bytes of a page that hold content; the rest is reserved for whoever encrypts or checks pages.</summary>
+    /// <summary>
+    /// The bytes of a page that hold content; the rest is reserved for whoever encrypts or checks pages.
+    /// </summary>
     public int UsableSize { get; }
 
     public uint FirstFreeTrunk { get; }
@@ -41,17 +43,21 @@ internal sealed class FileHeader
     {
         int size = BinaryPrimitives.ReadUInt16BigEndian(two);
         if (size == 1) size = 65536;
-        if (size < 512 || !BitOperations.IsPow2(size)) throw new DatabaseDamagedException(1, $"its header names the page size {size}");
+        if (size < 512 || !BitOperations.IsPow2(size))
+            throw new DatabaseDamagedException(1, $"its header names the page size {size}");
         return size;
     }
 
     public static FileHeader Parse(ReadOnlySpan<byte> page)
     {
-        if (!page.StartsWith("SQLite format 3\0"u8)) throw new DatabaseDamagedException(1, "it does not begin as a SQLite database does");
+        if (!page.StartsWith("SQLite format 3\0"u8))
+            throw new DatabaseDamagedException(1, "it does not begin as a SQLite database does");
         var size = PageSizeOf(page.Slice(PageSizeAt, 2));
-        if (size != page.Length) throw new DatabaseDamagedException(1, $"its header names the page size {size}, but pages have {page.Length} bytes");
+        if (size != page.Length)
+            throw new DatabaseDamagedException(1, $"its header names the page size {size}, but pages have {page.Length} bytes");
         var header = new FileHeader(page);
-        if (header.UsableSize < 480) throw new DatabaseDamagedException(1, $"its header reserves {page[20]} bytes of each page of {size}");
+        if (header.UsableSize < 480)
+            throw new DatabaseDamagedException(1, $"its header reserves {page[20]} bytes of each page of {size}");
         if (header.Encoding is < TextEncoding.Utf8 or > TextEncoding.Utf16BigEndian)
             throw new DatabaseDamagedException(1, $"its header names the text encoding {(uint)header.Encoding}");
         return header;

@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace RecoveryVfs.Rows.Format;
 
 /// <summary>
-/// The pages of what did not fit into a cell: each begins with the number of the next, the last with 0. Over a whole walk no more of them are read than the database has pages: each is of one
-/// row, so more mean that rows share them.
+/// The pages of what did not fit into a cell: each begins with the number of the next, the last with 0. Over a whole
+/// walk no more of them are read than the database has pages: each is of one row, so more mean that rows share them.
 /// </summary>
 internal sealed class OverflowChain(Pages pages)
 {
@@ -17,7 +17,10 @@ internal sealed class OverflowChain(Pages pages)
 
     public void Restart() => read = 0;
 
-    /// <summary>All of the cell's payload. The buffer grows with the pages that were really there, not with what the cell claims.</summary>
+    /// <summary>
+    /// All of the cell's payload. The buffer grows with the pages that were really there, not with what the cell
+    /// claims.
+    /// </summary>
     public void Read(TreePage from, in Cell cell, long mostBytes)
     {
         if (cell.PayloadBytes > mostBytes)
@@ -30,8 +33,10 @@ internal sealed class OverflowChain(Pages pages)
         var (next, previous) = (cell.Overflow, from.Number);
         while (have < cell.PayloadBytes)
         {
-            if (next == 0) throw new DatabaseDamagedException(previous, $"a row's bytes end after {have} of {cell.PayloadBytes}");
-            if (++read > pages.Count) throw new DatabaseDamagedException(previous, "several rows have the same overflow pages");
+            if (next == 0)
+                throw new DatabaseDamagedException(previous, $"a row's bytes end after {have} of {cell.PayloadBytes}");
+            if (++read > pages.Count)
+                throw new DatabaseDamagedException(previous, "several rows have the same overflow pages");
             pages.Read(next, previous, page);
             previous = next;
             next = BinaryPrimitives.ReadUInt32BigEndian(page);

@@ -33,7 +33,9 @@ internal sealed class Pages
         source.Read(page, destination);
     }
 
-    /// <summary>How many bytes of a payload of <paramref name="bytes"/> are in the cell itself; the rest is in overflow pages.</summary>
+    /// <summary>
+    /// How many bytes of a payload of <paramref name="bytes"/> are in the cell itself; the rest is in overflow pages.
+    /// </summary>
     public int LocalBytes(ulong bytes, bool tableLeaf)
     {
         var most = tableLeaf ? UsableSize - 35 : (UsableSize - 12) * 64 / 255 - 23;

@@ -27,14 +27,17 @@ internal sealed class RecordFields
         var n = 0;
         while (at < header.Length)
         {
-            if (!Varint.TryRead(header, ref at, out var type)) throw new DatabaseDamagedException(page, "a record's header ends within a field's type");
+            if (!Varint.TryRead(header, ref at, out var type))
+                throw new DatabaseDamagedException(page, "a record's header ends within a field's type");
             if (n == types.Length) Grow();
             starts[n] = (int)start;
             types[n++] = (uint)type;
             start += Length(type, page);
-            if (start > record.Length) throw new DatabaseDamagedException(page, $"field {n} of a record goes on past the record's end");
+            if (start > record.Length)
+                throw new DatabaseDamagedException(page, $"field {n} of a record goes on past the record's end");
         }
-        if (start != record.Length) throw new DatabaseDamagedException(page, $"a record has {record.Length} bytes, and its header tells of {start}");
+        if (start != record.Length)
+            throw new DatabaseDamagedException(page, $"a record has {record.Length} bytes, and its header tells of {start}");
         Count = n;
     }
 

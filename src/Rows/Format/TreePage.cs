@@ -27,7 +27,10 @@ internal sealed class TreePage(Pages pages)
     /// <summary>The cell or child that a walk is at.</summary>
     public int Index;
 
-    /// <summary>Takes page <paramref name="page"/> in, which <paramref name="from"/> points to; from <paramref name="same"/>, when that is known to hold the same bytes.</summary>
+    /// <summary>
+    /// Takes page <paramref name="page"/> in, which <paramref name="from"/> points to; from <paramref name="same"/>,
+    /// when that is known to hold the same bytes.
+    /// </summary>
     public void Load(uint page, uint from, bool ofRowIds, TreePage? same = null)
     {
         if (same is null) pages.Read(page, from, bytes);
@@ -44,7 +47,8 @@ internal sealed class TreePage(Pages pages)
             13 => (true, true),
             _ => throw Damaged($"its type is {type}, which no page of a b-tree has"),
         };
-        if (OfRowIds != ofRowIds) throw Damaged($"its type is {type}, and page {from} takes it for one of {(ofRowIds ? "a table" : "an index")}");
+        if (OfRowIds != ofRowIds)
+            throw Damaged($"its type is {type}, and page {from} takes it for one of {(ofRowIds ? "a table" : "an index")}");
         CellCount = BinaryPrimitives.ReadUInt16BigEndian(bytes.AsSpan(start + 3));
         pointersAt = start + (IsLeaf ? 8 : 12);
         RightChild = IsLeaf ? 0 : BinaryPrimitives.ReadUInt32BigEndian(bytes.AsSpan(start + 8));
@@ -53,7 +57,8 @@ internal sealed class TreePage(Pages pages)
     }
 
     /// <summary>The child before cell <paramref name="index"/>, or the right one after the last.</summary>
-    public uint Child(int index) => index == CellCount ? RightChild : BinaryPrimitives.ReadUInt32BigEndian(bytes.AsSpan(CellAt(index)));
+    public uint Child(int index) =>
+        index == CellCount ? RightChild : BinaryPrimitives.ReadUInt32BigEndian(bytes.AsSpan(CellAt(index)));
 
     public void Read(int index, out Cell cell)
     {

@@ -9,8 +9,9 @@ internal enum WalkAt
 }
 
 /// <summary>
-/// A walk through a b-tree in key order, which can leave subtrees out without reading them. It holds one page a level. No page is entered twice: more pages than the database
-/// has mean a circle, and so the work is bounded whatever the pages hold.
+/// A walk through a b-tree in key order, which can leave subtrees out without reading them. It holds one page a level.
+/// No page is entered twice: more pages than the database has mean a circle, and so the work is bounded whatever the
+/// pages hold.
 /// </summary>
 internal sealed class TreeWalk
 {
@@ -83,7 +84,10 @@ internal sealed class TreeWalk
         return false;
     }
 
-    /// <summary>From a subtree into it: to its first row, or its first subtree. What <paramref name="same"/> is known to have, too, is not read again.</summary>
+    /// <summary>
+    /// From a subtree into it: to its first row, or its first subtree. What <paramref name="same"/> is known to have,
+    /// too, is not read again.
+    /// </summary>
     public void Enter(TreePage? same = null)
     {
         if (depth + 1 >= MostLevels) throw Page.Damaged($"there are more than {MostLevels} pages above it");
@@ -118,7 +122,10 @@ internal sealed class TreeWalk
         else AfterChild();
     }
 
-    /// <summary>From a subtree of rowids to the one at <paramref name="index"/> in the same page; past its end, to what is after the page.</summary>
+    /// <summary>
+    /// From a subtree of rowids to the one at <paramref name="index"/> in the same page; past its end, to what is after
+    /// the page.
+    /// </summary>
     public void LeaveTo(int index)
     {
         levels[depth]!.Index = index - 1;
@@ -157,7 +164,10 @@ internal sealed class TreeWalk
         return At == WalkAt.Row;
     }
 
-    /// <summary>All of the row's bytes: in its page, or, when it has overflow pages, in a buffer that the next such row uses again.</summary>
+    /// <summary>
+    /// All of the row's bytes: in its page, or, when it has overflow pages, in a buffer that the next such row uses
+    /// again.
+    /// </summary>
     public ReadOnlySpan<byte> Payload(long mostBytes)
     {
         if (Cell.Overflow == 0) return Page.Bytes.Slice(Cell.LocalAt, Cell.LocalBytes);
@@ -207,13 +217,15 @@ internal sealed class TreeWalk
         var bounded = TryGetLowerBound(out var lower);
         depth++;
         leaf.Read(0, out var first);
-        if (bounded && first.RowId <= lower) throw leaf.Damaged($"row {first.RowId} is not above {lower}, as the pages above it say");
+        if (bounded && first.RowId <= lower)
+            throw leaf.Damaged($"row {first.RowId} is not above {lower}, as the pages above it say");
         leaf.Read(leaf.CellCount - 1, out var last);
         for (var d = depth - 1; d >= 0; d--)
         {
             if (levels[d]!.Index == levels[d]!.CellCount) continue;
             levels[d]!.Read(levels[d]!.Index, out var upper);
-            if (last.RowId > upper.RowId) throw leaf.Damaged($"row {last.RowId} is above {upper.RowId}, against what the pages above it say");
+            if (last.RowId > upper.RowId)
+                throw leaf.Damaged($"row {last.RowId} is above {upper.RowId}, against what the pages above it say");
             return;
         }
     }

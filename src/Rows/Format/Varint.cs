@@ -1,6 +1,8 @@
 namespace RecoveryVfs.Rows.Format;
 
-/// <summary>SQLite's integers of one to nine bytes: seven bits a byte, the highest first; the ninth byte has eight.</summary>
+/// <summary>
+/// SQLite's integers of one to nine bytes: seven bits a byte, the highest first; the ninth byte has eight.
+/// </summary>
 internal static class Varint
 {
     /// <summary>Reads one at <paramref name="at"/> and moves on; false when the bytes end before it does.</summary>

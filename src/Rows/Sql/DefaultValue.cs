@@ -2,12 +2,16 @@ using System.Globalization;
 
 namespace RecoveryVfs.Rows.Sql;
 
-/// <summary>What a column that was added later has in the rows from before: the constant after its DEFAULT, or NULL.</summary>
+/// <summary>
+/// What a column that was added later has in the rows from before: the constant after its DEFAULT, or NULL.
+/// </summary>
 internal sealed class DefaultValue
 {
     public static readonly DefaultValue Null = new();
 
-    /// <summary>What only SQLite could compute. It adds no such column to a table that has rows, so no row lacks it.</summary>
+    /// <summary>
+    /// What only SQLite could compute. It adds no such column to a table that has rows, so no row lacks it.
+    /// </summary>
     public static readonly DefaultValue Unknown = new() { IsUnknown = true };
 
     ValueKind kind;
@@ -29,7 +33,8 @@ internal sealed class DefaultValue
     };
 
     /// <summary>
-    /// The value of <paramref name="sql"/>, stored in a column of that affinity. SQLite adds a column to a table that has rows only with a constant: a literal, with signs and parentheses, or a CAST of one.
+    /// The value of <paramref name="sql"/>, stored in a column of that affinity. SQLite adds a column to a table that
+    /// has rows only with a constant: a literal, with signs and parentheses, or a CAST of one.
     /// </summary>
     public static DefaultValue Of(string? sql, Affinity affinity, TextEncoding encoding)
     {
@@ -55,7 +60,10 @@ internal sealed class DefaultValue
         };
     }
 
-    /// <summary>Of a CAST, the literal with the affinity of the type; for text that only begins with a number, that is not what SQLite makes of it.</summary>
+    /// <summary>
+    /// Of a CAST, the literal with the affinity of the type; for text that only begins with a number, that is not what
+    /// SQLite makes of it.
+    /// </summary>
     static DefaultValue Cast(string inner, Affinity affinity, TextEncoding encoding)
     {
         var at = inner.LastIndexOf(" AS ", StringComparison.OrdinalIgnoreCase);
@@ -94,7 +102,8 @@ internal sealed class DefaultValue
         var signed = (negative ? "-" : "") + digits;
         if (digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
         {
-            if (!ulong.TryParse(digits.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var hex)) return Unknown;
+            if (!ulong.TryParse(digits.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var hex))
+                return Unknown;
             signed = (negative ? -(long)hex : (long)hex).ToString(CultureInfo.InvariantCulture);
         }
         // SQLite keeps a number as it is written when the column holds texts.
@@ -113,9 +122,11 @@ internal sealed class DefaultValue
     static DefaultValue? Numeric(string text, Affinity affinity)
     {
         var isInteger = long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var integer);
-        if (isInteger && affinity != Affinity.Real) return new DefaultValue { kind = ValueKind.Integer, integer = integer };
+        if (isInteger && affinity != Affinity.Real)
+            return new DefaultValue { kind = ValueKind.Integer, integer = integer };
         const NumberStyles Float = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
-        if (!double.TryParse(text, Float, CultureInfo.InvariantCulture, out var real) || !text.AsSpan().ContainsAnyInRange('0', '9')) return null;
+        if (!double.TryParse(text, Float, CultureInfo.InvariantCulture, out var real) || !text.AsSpan().ContainsAnyInRange('0', '9'))
+            return null;
         var whole = affinity is Affinity.Numeric or Affinity.Integer && real == Math.Floor(real) && Math.Abs(real) < 9.0e15;
         return whole
             ? new DefaultValue { kind = ValueKind.Integer, integer = (long)real }

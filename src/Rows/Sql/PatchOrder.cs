@@ -3,7 +3,10 @@ namespace RecoveryVfs.Rows.Sql;
 /// <summary>Tables in the order of their foreign keys.</summary>
 internal static class PatchOrder
 {
-    /// <summary>Each table before those that it refers to; where tables refer to each other in a circle, the order of the schema decides.</summary>
+    /// <summary>
+    /// Each table before those that it refers to; where tables refer to each other in a circle, the order of the schema
+    /// decides.
+    /// </summary>
     public static List<TableDifference> ReferringFirst(IEnumerable<TableDifference> tables)
     {
         var ordered = new List<TableDifference>();

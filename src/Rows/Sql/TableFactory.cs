@@ -81,7 +81,8 @@ internal static class TableFactory
         return found >= 0 ? found : throw new FormatException($"a key of the column '{name}', which it does not have");
     }
 
-    static KeyColumn[] WithoutRepeats(KeyColumn[] key) => key.DistinctBy(k => (k.Column, k.Collation.ToUpperInvariant())).ToArray();
+    static KeyColumn[] WithoutRepeats(KeyColumn[] key) =>
+        key.DistinctBy(k => (k.Column, k.Collation.ToUpperInvariant())).ToArray();
 
     /// <summary>A record has the stored columns in their order; WITHOUT ROWID, those of the key come first.</summary>
     static void PlaceFields(Column[] columns, KeyColumn[] first)
@@ -93,7 +94,8 @@ internal static class TableFactory
     }
 
     /// <summary>
-    /// The keys for which SQLite made an index before it came to that one, in their order, by what two have to share to be one: it leaves out what repeats an earlier one.
+    /// The keys for which SQLite made an index before it came to that one, in their order, by what two have to share to
+    /// be one: it leaves out what repeats an earlier one.
     /// </summary>
     static OrderedDictionary<string, KeyColumn[]> Earlier(ParsedTable parsed, ParsedKey? before, Column[] columns, uint schemaFormat)
     {
@@ -111,7 +113,8 @@ internal static class TableFactory
     static string Identity(KeyColumn[] key) => string.Join(',', key.Select(k => $"{k.Column} {k.Collation}"));
 
     /// <summary>A primary key that repeats a UNIQUE before it takes that one's index, and its order.</summary>
-    static KeyColumn[] OrderOfSame(KeyColumn[] key, OrderedDictionary<string, KeyColumn[]> earlier) => earlier.GetValueOrDefault(Identity(key), key);
+    static KeyColumn[] OrderOfSame(KeyColumn[] key, OrderedDictionary<string, KeyColumn[]> earlier) =>
+        earlier.GetValueOrDefault(Identity(key), key);
 
     /// <summary>SQLite numbers the indexes that it makes for keys in the order of their declaration.</summary>
     static string KeyIndexName(string name, ParsedTable parsed, Column[] columns, ParsedKey primary)

@@ -1,8 +1,8 @@
 namespace RecoveryVfs.Rows.Sql;
 
 /// <summary>
-/// Reads CREATE TABLE as SQLite's grammar has it. SQLite has accepted the statement, so what does not matter for rows is stepped over, not checked. What cannot be a CREATE TABLE is
-/// a <see cref="FormatException"/>.
+/// Reads CREATE TABLE as SQLite's grammar has it. SQLite has accepted the statement, so what does not matter for rows
+/// is stepped over, not checked. What cannot be a CREATE TABLE is a <see cref="FormatException"/>.
 /// </summary>
 internal sealed class TableParser
 {
@@ -93,7 +93,7 @@ internal sealed class TableParser
         }
         while (tokens.TryTakeSign(','));
         if (!tokens.TryTakeSign(')')) throw tokens.Unexpected("')'");
-        if (columns.Count > table.Columns.Count * 3) throw new FormatException($"a key of {columns.Count} columns"); // Each can be there once a collation.
+        if (columns.Count > 32767) throw new FormatException($"a key of {columns.Count} columns");
         return columns;
     }
 

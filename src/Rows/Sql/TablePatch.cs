@@ -11,7 +11,8 @@ internal sealed class TablePatch(TableDifference of, bool isReferredTo, bool has
     public TableDifference Of => of;
 
     /// <summary>
-    /// Values that are unique can change places, which updates one after the other cannot do; so such rows are deleted and inserted, unless others refer to them and would be deleted with them.
+    /// Values that are unique can change places, which updates one after the other cannot do; so such rows are deleted
+    /// and inserted, unless others refer to them and would be deleted with them.
     /// </summary>
     bool UpdatesByInsert => !isReferredTo && (hasUniqueIndex || (of.After ?? of.Before!).HasOtherKeys);
 
@@ -22,7 +23,8 @@ internal sealed class TablePatch(TableDifference of, bool isReferredTo, bool has
         if (of.Before is null || (of.After is null && only is null)) return; // A table that goes takes its rows along.
         foreach (var change in Changes())
         {
-            if (change.Kind == ChangeKind.Delete || (change.Kind == ChangeKind.Update && UpdatesByInsert)) WriteDelete(change.Before!);
+            if (change.Kind == ChangeKind.Delete || (change.Kind == ChangeKind.Update && UpdatesByInsert))
+                WriteDelete(change.Before!);
             else if (change.Kind == ChangeKind.Update) WriteUpdate(change.Before!, change.After!);
         }
     }
@@ -31,7 +33,8 @@ internal sealed class TablePatch(TableDifference of, bool isReferredTo, bool has
     {
         if (of.After is null) return;
         foreach (var change in Changes())
-            if (change.Kind == ChangeKind.Insert || (change.Kind == ChangeKind.Update && UpdatesByInsert)) WriteInsert(change.After!);
+            if (change.Kind == ChangeKind.Insert || (change.Kind == ChangeKind.Update && UpdatesByInsert))
+                WriteInsert(change.After!);
     }
 
     IEnumerable<RowChange> Changes() => only is null ? of.Changes() : of.Changes().Where(c => only(c));
@@ -89,7 +92,8 @@ internal sealed class TablePatch(TableDifference of, bool isReferredTo, bool has
             text.Append(i > 0 ? " AND " : "").Append(SqlText.Name(table.Columns[table.Key[i].Column].Name)).Append('=');
             SqlText.Append(text, row[table.Key[i].Column]);
             // The key's own collation, where it is not the column's.
-            if (table.Key[i].Collation != table.Columns[table.Key[i].Column].Collation) text.Append(" COLLATE ").Append(SqlText.Name(table.Key[i].Collation));
+            if (table.Key[i].Collation != table.Columns[table.Key[i].Column].Collation)
+                text.Append(" COLLATE ").Append(SqlText.Name(table.Key[i].Collation));
         }
     }
 

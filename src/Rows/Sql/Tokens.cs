@@ -1,6 +1,9 @@
 namespace RecoveryVfs.Rows.Sql;
 
-/// <summary>Takes a statement apart as SQLite does. It reads no more than one token ahead, and never fails: what it cannot name is a sign.</summary>
+/// <summary>
+/// Takes a statement apart as SQLite does. It reads no more than one token ahead, and never fails: what it cannot name
+/// is a sign.
+/// </summary>
 internal sealed class Tokens
 {
     readonly string sql;
@@ -30,7 +33,8 @@ internal sealed class Tokens
         return Previous;
     }
 
-    public bool Is(string word) => Current.Kind == TokenKind.Word && RawOf(Current).Equals(word, StringComparison.OrdinalIgnoreCase);
+    public bool Is(string word) =>
+        Current.Kind == TokenKind.Word && RawOf(Current).Equals(word, StringComparison.OrdinalIgnoreCase);
 
     public bool IsSign(char sign) => Current.Kind == TokenKind.Sign && sql[Current.Start] == sign;
 
@@ -124,7 +128,8 @@ internal sealed class Tokens
             var end = sql.IndexOf(']', at);
             return new Token(TokenKind.Quoted, at, (end < 0 ? sql.Length : end + 1) - at);
         }
-        if (char.IsAsciiDigit(first) || (first == '.' && char.IsAsciiDigit(Peek(1)))) return new Token(TokenKind.Number, at, NumberEnd() - at);
+        if (char.IsAsciiDigit(first) || (first == '.' && char.IsAsciiDigit(Peek(1))))
+            return new Token(TokenKind.Number, at, NumberEnd() - at);
         if (!IsOfWord(first)) return new Token(TokenKind.Sign, at, 1);
         var last = at + 1;
         while (last < sql.Length && IsOfWord(sql[last])) last++;
