@@ -156,9 +156,9 @@ Status Resumed(rv_store* store) {
   return status;
 }
 
-// A change of the options writes to the MANIFEST. If that fails, RocksDB 7.8 does not tell its error handler, which would
-// turn file deletions off until a MANIFEST could be written again: files that the one on disk names would be deleted, and
-// Resume asserts that they are off. So this does it in its place.
+// A change of the options writes to the MANIFEST. If that fails, RocksDB 7.8 does not tell its error handler, which
+// would turn file deletions off until a MANIFEST could be written again: files that the one on disk names would be
+// deleted, and Resume asserts that they are off. So this does it in its place.
 Status SetBlobCompression(rv_store* store, const char* type) {
   std::lock_guard<std::mutex> lock(store->settings_mutex);
   if (!store->setting_failed) {
@@ -211,9 +211,8 @@ int32_t rv_open(const rv_options* given, rv_store** result, char** error) {
     rocksdb::Options options = recovery::MakeOptions(*given, store->log);
     options.listeners.push_back(store->listener);
     const bool writes = given->mode == RV_READ_WRITE;
-    store->files = given->files != nullptr
-                       ? given->files->system
-                       : std::make_shared<recovery::RecordedFileSystem>(nullptr, nullptr, false);
+    store->files = given->files != nullptr ? given->files->system
+                                           : std::make_shared<recovery::RecordedFileSystem>(nullptr, nullptr, false);
     store->env = rocksdb::NewCompositeEnv(store->files);
     options.env = store->env.get();
     DB* db = nullptr;
