@@ -1,4 +1,6 @@
+using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Tails;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Records;
 
@@ -23,71 +25,77 @@ internal sealed record LoggedDatabase(uint Id, string Name)
 /// <summary>Follows a log's records: which databases there are, and what each commit changed.</summary>
 internal sealed class LogReading
 {
-    readonly Dictionary<uint, LoggedDatabase> live = [];
-    readonly Dictionary<uint, string> names = [];
-    readonly Dictionary<uint, (long Pages, long Bytes, long Size)> group = [];
+    readonly Dictionary<string, LoggedDatabase> known = [];
+    readonly List<TailedCommit> found = [];
+    LiveFiles live = new();
+    TailRecords records = null!;
 
-    /// <summary>Every commit, in order.</summary>
+    public LogReading() => Start(null);
+
+    /// <summary>Every commit, in order; those of WAL-mode databases too. A checkpoint is none: it brings nothing new.</summary>
     public List<LoggedCommit> Commits { get; } = [];
 
     /// <summary>The databases there are.</summary>
-    public IEnumerable<LoggedDatabase> Databases => live.Values.OrderBy(d => d.Name, StringComparer.Ordinal);
+    public IEnumerable<LoggedDatabase> Databases =>
+        live.Databases.Select(d => known.GetValueOrDefault(d.Name) ?? new LoggedDatabase(d.Id, d.Name)).OrderBy(d => d.Name, StringComparer.Ordinal);
 
     public DateTimeOffset? LastTime { get; private set; }
 
     public long Records { get; private set; }
 
-    /// <summary>Starts (again) from the databases that hints list.</summary>
+    /// <summary>Starts (again) from the databases and WALs that hints list.</summary>
     public void Start(Hints? hints)
     {
-        live.Clear();
-        names.Clear();
-        group.Clear();
+        (live, Records) = (new LiveFiles(), 0);
+        records = new TailRecords(live, withPages: false);
+        known.Clear();
         Commits.Clear();
-        Records = 0;
-        foreach (var database in hints?.Databases ?? []) Name(database.Id, database.Name);
+        if (hints is not null) live.Load(hints with { Lsn = 0, Files = [.. hints.Files.Where(f => f.Class == FileClass.Plain)] });
     }
 
-    public void Name(uint id, string name)
+    /// <summary>What the pages say of a database that the log has no commit of.</summary>
+    public void Fill(string name, DatabaseVersion version)
     {
-        names[id] = name;
-        live[id] = live.TryGetValue(id, out var known) ? known with { Name = name } : new LoggedDatabase(id, name);
+        var database = Of(name);
+        if (database.Lsn is not null) return;
+        database.Lsn = version.Lsn;
+        database.SizeBytes = version.SizeBytes;
+        database.PageSize = version.PageSize;
+        database.Checksum = version.Checksum.ToString("x16");
     }
-
-    public string NameOf(uint id) => names.GetValueOrDefault(id, $"#{id}");
 
     public void Take(in Record record)
     {
         Records++;
         LastTime = Text.FromMs(record.UnixTimeMs);
-        switch (record.Kind)
-        {
-            case RecordKind.DatabaseCreated or RecordKind.DatabaseRenamed:
-                var (id, name) = DatabaseRecords.ReadNamed(record.Body);
-                Name(id, name);
-                break;
-            case RecordKind.DatabaseDeleted:
-                live.Remove(DatabaseRecords.ReadId(record.Body));
-                break;
-            case RecordKind.PageCommit:
-                Add(PageCommit.Read(record), record);
-                break;
-        }
-        if (record.Continues || group.Count == 0) return;
-        Commits.Add(new LoggedCommit(record.Lsn, LastTime.Value,
-            [.. group.Select(g => new CommittedDatabase(g.Key, NameOf(g.Key), g.Value.Pages, g.Value.Bytes, g.Value.Size))]));
-        group.Clear();
+        records.Take(record, 0, found);
+        foreach (var each in found) Take(each);
+        found.Clear();
     }
 
-    void Add(in PageCommit part, in Record record)
+    void Take(TailedCommit commit)
     {
-        var (pages, bytes, _) = group.GetValueOrDefault(part.Database);
-        group[part.Database] = (pages + part.Count, bytes + record.Body.Length, part.SizeBytes);
-        if (!part.IsLastPart || !live.TryGetValue(part.Database, out var database)) return;
-        database.Lsn = record.Lsn;
-        database.Time = Text.FromMs(record.UnixTimeMs);
-        database.SizeBytes = part.SizeBytes;
-        database.PageSize = part.PageSize;
-        database.Checksum = part.Checksum.ToString("x16");
+        if (commit.Kind is TailedKind.Renamed && known.Remove(commit.EarlierName!, out var renamed)) known[commit.Database] = renamed with { Name = commit.Database };
+        if (commit.Kind is TailedKind.Deleted) known.Remove(commit.Database);
+        if (commit.Kind is not (TailedKind.Commit or TailedKind.WalCommit or TailedKind.Checkpoint)) return;
+        var database = Of(commit.Database);
+        (database.Lsn, database.Time, database.SizeBytes, database.PageSize) = (commit.Lsn, commit.Time, commit.SizeBytes, commit.PageSize);
+        // A WAL's frames are not in the checksum before a checkpoint brings them in.
+        database.Checksum = commit.Kind == TailedKind.WalCommit ? null : commit.Checksum.ToString("x16");
+        if (commit.Kind != TailedKind.Checkpoint) Add(Commits, commit);
+    }
+
+    LoggedDatabase Of(string name)
+    {
+        if (!known.TryGetValue(name, out var database)) known[name] = database = new LoggedDatabase(live.DatabaseIdOf(name), name);
+        return database;
+    }
+
+    /// <summary>Adds a database's part to a list of commits in order.</summary>
+    public static void Add(List<LoggedCommit> commits, TailedCommit commit)
+    {
+        var part = new CommittedDatabase(commit.DatabaseId, commit.Database, commit.Pages.Count, commit.Bytes, commit.SizeBytes);
+        if (commits.Count > 0 && commits[^1].Lsn == commit.Lsn) commits[^1] = commits[^1] with { Databases = [.. commits[^1].Databases, part] };
+        else commits.Add(new LoggedCommit(commit.Lsn, commit.Time, [part]));
     }
 }

@@ -48,10 +48,12 @@ internal sealed partial class StoreDirectory
     public string? ConfiguredRemote => Options.FromConfig(Path).LastOrDefault(o => o.Key == "remote").Value is { Length: > 0 } configured ? configured : null;
 
     /// <summary>The remote that it ships to: what its config says, what was set, or what it shipped to last.</summary>
-    public string? RemoteUrl => ConfiguredRemote is { } configured ? configured == "none" ? null : configured : new RemoteMark(Path).Url;
+    public string? RemoteUrl => ConfiguredRemote is { } configured ? configured == "none" ? null : configured : OwnRemote;
 
     /// <summary>The remotes that it has shipped to, newest first.</summary>
     public IReadOnlyList<string> RemotesBefore => new RemoteMark(Path).Urls;
+
+    string? OwnRemote => new RemoteMark(Path) is var mark && IsReplica && mark.Following is { } followed ? followed : mark.Url;
 
     /// <summary>How the store's own config and the environment would have it opened, with a remote.</summary>
     public StoreOptions OptionsWith(string remote) =>

@@ -108,6 +108,7 @@ sealed record Arguments
         Nobody can write to it. Any process reads it meanwhile with file:DIR/app.db?vfs=recovery&mode=ro;
         with &follow=URL besides, a process does the following itself.
           --once            catch up and stop
+          --json            events as JSON objects: caught-up, interrupted, promoted; errors too
           --promote         catch up, fence the old writer, and make DIR a store that is written to:
                             open file:DIR/app.db?vfs=recovery&remote=URL then. Refuses when it cannot
                             be sure to have everything that is in the remote.

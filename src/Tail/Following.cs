@@ -1,3 +1,5 @@
+using System.Text;
+using System.Text.Json;
 using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
@@ -18,18 +20,18 @@ static class Following
             Interval = arguments.Interval,
         }, stop);
         using var health = arguments.Listen is { } address ? HealthServer.Start(address, follower) : null;
-        if (arguments.Promote) return await PromoteAsync(follower, directory, lines, stop);
+        if (arguments.Promote) return await PromoteAsync(follower, arguments, directory, lines, stop);
         if (arguments.Once)
         {
             await CatchUpAsync(follower, stop);
-            lines.WriteLine($"caught up at LSN {follower.State.Lsn} in {directory}");
+            Say(lines, arguments, "caught-up", follower.State.Lsn, directory, $"caught up at LSN {follower.State.Lsn} in {directory}");
             return ExitCode.Ok;
         }
-        var reporting = ReportAsync(follower, errors, stop);
+        var reporting = ReportAsync(follower, arguments, errors, stop);
         await follower.ReadableAsync(AnswerPatience, stop);
-        lines.WriteLine(follower.State is { Phase: FollowerPhase.Interrupted or FollowerPhase.Connecting } state
-            ? $"at LSN {state.Lsn} in {directory}, {state.Lag.TotalSeconds:0} s behind at most: the remote cannot be reached"
-            : $"caught up at LSN {follower.State.Lsn} in {directory}");
+        if (follower.State is { Phase: FollowerPhase.Interrupted or FollowerPhase.Connecting } state)
+            Say(lines, arguments, "interrupted", state.Lsn, directory, $"at LSN {state.Lsn} in {directory}, {state.Lag.TotalSeconds:0} s behind at most: the remote cannot be reached");
+        else Say(lines, arguments, "caught-up", follower.State.Lsn, directory, $"caught up at LSN {follower.State.Lsn} in {directory}");
         if (arguments.Exec.Count > 0) return await Companion.RunAsync(arguments.Exec, stop);
         await reporting;
         return ExitCode.Ok;
@@ -55,9 +57,14 @@ static class Following
         return Path.GetFileName(full) == ".recovery" ? full : Path.Combine(full, ".recovery");
     }
 
-    static async Task<int> PromoteAsync(Follower follower, string directory, StreamWriter lines, CancellationToken stop)
+    static async Task<int> PromoteAsync(Follower follower, Arguments arguments, string directory, StreamWriter lines, CancellationToken stop)
     {
         var promotion = await follower.PromoteAsync(stop);
+        if (arguments.Json)
+        {
+            Say(lines, arguments, "promoted", promotion.Lsn, directory, "", promotion.Epoch);
+            return ExitCode.Ok;
+        }
         lines.WriteLine($"promoted at LSN {promotion.Lsn}, epoch {promotion.Epoch}: {directory} is the writer now");
         lines.WriteLine($"the old writer ({promotion.EarlierAuthor:x16}) had shipped up to LSN {promotion.Lsn}"
             + (promotion.LastTime is { } time ? $", of {TimeText.Show(time)}" : "")
@@ -66,14 +73,36 @@ static class Following
     }
 
     /// <summary>Says on standard error when something goes wrong, and when it goes right again.</summary>
-    static async Task ReportAsync(Follower follower, TextWriter errors, CancellationToken stop)
+    static async Task ReportAsync(Follower follower, Arguments arguments, TextWriter errors, CancellationToken stop)
     {
         while (true)
         {
             await follower.WhenAsync(s => s.LastError is not null, stop);
-            errors.WriteLine($"recovery-tail: {follower.State.LastError?.Message} Trying on.");
+            Say(errors, arguments, "error", follower.State.Lsn, null, $"recovery-tail: {follower.State.LastError?.Message} Trying on.", message: follower.State.LastError?.Message);
             await follower.WhenAsync(s => s.LastError is null, stop);
-            errors.WriteLine($"recovery-tail: following again, at LSN {follower.State.Lsn}.");
+            Say(errors, arguments, "following", follower.State.Lsn, null, $"recovery-tail: following again, at LSN {follower.State.Lsn}.");
         }
+    }
+
+    /// <summary>An event: as a line for people, or as one JSON object.</summary>
+    static void Say(TextWriter to, Arguments arguments, string name, ulong lsn, string? directory, string forPeople, ulong? epoch = null, string? message = null)
+    {
+        if (!arguments.Json)
+        {
+            to.WriteLine(Printable.Escape(forPeople));
+            return;
+        }
+        using var bytes = new MemoryStream();
+        using (var json = new Utf8JsonWriter(bytes))
+        {
+            json.WriteStartObject();
+            json.WriteString("event", name);
+            json.WriteNumber("lsn", lsn);
+            if (directory is not null) json.WriteString("store", directory);
+            if (epoch is { } number) json.WriteNumber("epoch", number);
+            if (message is not null) json.WriteString("message", message);
+            json.WriteEndObject();
+        }
+        to.WriteLine(Encoding.UTF8.GetString(bytes.ToArray()));
     }
 }

@@ -1,6 +1,5 @@
 using RecoveryVfs.RecoveryLog.Remote;
 using System.Runtime.InteropServices;
-using Microsoft.Win32.SafeHandles;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Tails;
 using RecoveryVfs.RecoveryLog;
@@ -30,8 +29,7 @@ static partial class Program
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
         using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnSignal);
-        // Not the console's stream: that one hides from us that nobody reads on.
-        using var output = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, 0);
+        using var output = new StandardOutput();
         return await RunAsync(args, output, Console.Error, stop.Token);
     }
 

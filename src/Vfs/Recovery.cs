@@ -145,11 +145,12 @@ public static class Recovery
         RegisterIfNeeded();
         var (from, to) = (Path.GetFullPath(databasePath), Path.GetFullPath(plainFile));
         if (File.Exists(to)) throw new RecoveryException(RecoveryError.Invalid, $"{to} exists already. Delete it first, or choose another name.");
+        // Reading changes nothing in the store, so a mount that is read-only and the rights to read are enough.
         var partial = to + ".partial";
         try
         {
             using var ours = StoreSettings.TakeOwnUris();
-            if (VfsEntryPoints.Api.Copy($"{Uri(from)}?store={System.Uri.EscapeDataString(store)}{(StoreView.HolderOf(store) is null ? "" : "&mode=ro")}", "recovery", Uri(partial), VfsEntryPoints.SystemName) is { } message)
+            if (VfsEntryPoints.Api.Copy($"{Uri(from)}?store={System.Uri.EscapeDataString(store)}&mode=ro", "recovery", Uri(partial), VfsEntryPoints.SystemName) is { } message)
                 throw new RecoveryException(RecoveryError.IoWrite, $"{from} was not exported to {to}: {message}. {Failures.Last}");
             File.Move(partial, to);
         }

@@ -61,8 +61,8 @@ public sealed class DeliveryTests : IDisposable
     {
         // An index that lacks a row, made so by hand.
         const string Sql = """
-            CREATE TABLE t(a); CREATE INDEX i ON t(a); INSERT INTO t VALUES (1), (2);
-            PRAGMA writable_schema=on; UPDATE sqlite_schema SET sql = 'CREATE INDEX i ON t(a) WHERE a > 1' WHERE name = 'i';
+            CREATE TABLE t(a, b); CREATE INDEX i ON t(a); INSERT INTO t VALUES (1, 5), (2, 6);
+            PRAGMA writable_schema=on; UPDATE sqlite_schema SET sql = 'CREATE INDEX i ON t(b)' WHERE name = 'i';
             """;
         var restored = GoRound(Sql, out var file).MustEndWith(4);
         Assert.Equal("damaged", restored.Json.GetProperty("integrity").GetString());

@@ -1,5 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Views;
+using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 
@@ -13,8 +16,24 @@ internal sealed class DatabasesCommand : CliCommand
     public DatabasesCommand() : base("databases", "List the databases of a store or a remote.")
     {
         target = With(new Argument<string?>("DIR|URL") { Description = "A store or a remote (default: RECOVERY_REMOTE).", Arity = ArgumentArity.ZeroOrOne });
-        About = "Reads the hints and the log after them, and no pages: size, time and checksum are shown of databases committed to since the hints.\nA store in use by another process can be listed, too.";
+        About = "Of a remote, the hints and the log after them are read, and no pages: size, time and checksum are shown of databases committed to since the hints.\nA store in use by another process can be listed, too.";
         Examples = ["recovery databases /data", "recovery databases s3://bucket/app --json"];
+    }
+
+    /// <summary>The log since the hints does not tell of databases that nobody has written to since; the pages do.</summary>
+    static void FillIn(StoreDirectory store, LogReading reading)
+    {
+        if (reading.Databases.All(d => d.Lsn is not null)) return;
+        try
+        {
+            using var view = StoreView.Open(new StoreOptions { Directory = store.Path });
+            using var reader = view.Read();
+            foreach (var database in reader.Known) reading.Fill(database.Name, database.Current);
+        }
+        catch (RecoveryException)
+        {
+            // What cannot be read now is shown as not known.
+        }
     }
 
     internal sealed record Report(string Target, ulong Lsn, IReadOnlyList<LoggedDatabase> Databases);
@@ -29,6 +48,7 @@ internal sealed class DatabasesCommand : CliCommand
         {
             var store = StoreDirectory.Find(name);
             var (hints, end) = store.ReadLog(reading.Start, reading.Take);
+            FillIn(store, reading);
             (lsn, where) = (end?.LastLsn ?? hints?.Lsn ?? 0, store.Path);
         }
         else

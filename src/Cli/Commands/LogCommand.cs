@@ -1,10 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
-using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Tails;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.Cli.Commands;
 
@@ -24,10 +24,10 @@ internal sealed class LogCommand : CliCommand
         last = With(new Option<int>("--last", "-n") { HelpName = "N", Description = "Only the newest N (default 20; 0 for all).", DefaultValueFactory = _ => 20 });
         from = With(new Option<ulong?>("--from") { HelpName = "LSN", Description = "Not before this LSN." });
         until = With(new Option<ulong?>("--to") { HelpName = "LSN", Description = "Not after this LSN." });
-        database = With(new Option<string?>("--database") { HelpName = "NAME", Description = "With --commits: only those of this database." });
+        database = With(new Option<string?>("--database") { HelpName = "NAME", Description = "Only the commits of this database (as with --commits)." });
         About = """
             Each LSN that --commits shows can be restored: recovery restore URL DIR --lsn N.
-            A database in WAL mode commits by writing to its -wal file, so its pages appear here at checkpoints; restore it between them by time.
+            A database in WAL mode commits by writing to its -wal file: such commits are shown as any other, and checkpoints, which bring nothing new, are not.
             """;
         Examples = ["recovery log s3://bucket/app", "recovery log /data --commits -n 50 --database a.db"];
     }
@@ -39,10 +39,12 @@ internal sealed class LogCommand : CliCommand
         var name = parsed.GetValue(target);
         if (parsed.GetValue(last) < 0) throw new RecoveryException(RecoveryError.Invalid, "--last is 0 or more.");
         var isLocal = name is not null && !RemoteAccess.IsUrl(name);
-        if (parsed.GetValue(commits))
+        if (parsed.GetValue(commits) || parsed.GetValue(database) is not null)
         {
             var found = isLocal ? LocalCommits(parsed, StoreDirectory.Find(name!)) : await RemoteCommitsAsync(parsed, name, cancellation);
-            Show(to, found);
+            if (parsed.GetValue(database) is { } wanted && found.Commits.Count == 0 && !found.Names.Contains(wanted))
+                throw new RecoveryException(RecoveryError.NotFound, $"There is no database {wanted} in {name ?? RemoteAccess.Default}; there are: {Text.Some([.. found.Names])}.");
+            Show(to, found.Commits);
             return ExitCode.Ok;
         }
         var segments = isLocal ? LocalSegments(parsed, StoreDirectory.Find(name!)) : await RemoteSegmentsAsync(parsed, name, cancellation);
@@ -68,11 +70,11 @@ internal sealed class LogCommand : CliCommand
 
     int Most(ParseResult parsed) => parsed.GetValue(last) is var most and > 0 ? most : int.MaxValue;
 
-    List<LoggedCommit> LocalCommits(ParseResult parsed, StoreDirectory store)
+    (List<LoggedCommit> Commits, IReadOnlyList<string> Names) LocalCommits(ParseResult parsed, StoreDirectory store)
     {
         var reading = new LogReading();
         store.ReadLog(reading.Start, reading.Take);
-        return [.. reading.Commits.Where(c => IsWanted(parsed, c)).TakeLast(Most(parsed))];
+        return ([.. reading.Commits.Where(c => IsWanted(parsed, c)).TakeLast(Most(parsed))], [.. reading.Databases.Select(d => d.Name)]);
     }
 
     List<Segment> LocalSegments(ParseResult parsed, StoreDirectory store)
@@ -103,41 +105,43 @@ internal sealed class LogCommand : CliCommand
         return found;
     }
 
-    /// <summary>From the newest segment back, until there are enough: a group never crosses a segment.</summary>
-    async Task<List<LoggedCommit>> RemoteCommitsAsync(ParseResult parsed, string? name, CancellationToken cancellation)
+    /// <summary>
+    /// Read forward from some segments before the end, and from ever more, until there are enough: what a WAL's frames belong to is known only from before.
+    /// </summary>
+    async Task<(List<LoggedCommit> Commits, IReadOnlyList<string> Names)> RemoteCommitsAsync(ParseResult parsed, string? name, CancellationToken cancellation)
     {
         await using var remote = RemoteAccess.Open(name);
         var segments = await ListAsync(parsed, remote, cancellation);
-        var names = new Dictionary<uint, string>();
-        if (segments.Count > 0 && await NamesBeforeAsync(remote, segments[^1].FirstLsn, cancellation) is { } hints)
-            foreach (var each in hints.Hints.Databases) names[each.Id] = each.Name;
-        var found = new LinkedList<LoggedCommit>();
-        for (var at = segments.Count - 1; at >= 0 && found.Count < Most(parsed); at--)
+        if (segments.Count == 0) return ([], []);
+        for (var most = FirstSegments; ; most *= 4)
         {
-            using var segment = await remote.FetchSegmentAsync(segments[at].Object.Name, cancellation);
-            if (segment is null) continue;
-            foreach (var commit in Read(segment, names).AsEnumerable().Reverse())
-                if (IsWanted(parsed, commit) && found.Count < Most(parsed)) found.AddFirst(commit);
+            var start = segments[Math.Max(0, segments.Count - most)].FirstLsn;
+            var found = (await CommitsFromAsync(remote, start, parsed.GetValue(until), cancellation)).Where(c => IsWanted(parsed, c)).ToList();
+            if (found.Count >= Most(parsed) || most >= segments.Count) return ([.. found.TakeLast(Most(parsed))], found.Count > 0 ? [] : await NamesAsync(remote, cancellation));
         }
-        return [.. found];
     }
 
-    static List<LoggedCommit> Read(RemoteSegment segment, Dictionary<uint, string> names)
+    /// <summary>The databases of the newest hints, and those in the log after them.</summary>
+    static async Task<IReadOnlyList<string>> NamesAsync(RemoteAccess remote, CancellationToken cancellation)
     {
         var reading = new LogReading();
-        foreach (var (id, known) in names) reading.Name(id, known);
-        using var records = segment.OpenRecords();
-        while (records.TryRead(out var record)) reading.Take(record);
-        // Names given in this segment hold for older ones as well, where nothing else is known.
-        foreach (var each in reading.Databases) names.TryAdd(each.Id, each.Name);
-        return reading.Commits;
+        var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, null, cancellation);
+        reading.Start(plan.Hints.Hints);
+        await plan.ReplayAsync(reading.Take, null, cancellation);
+        return [.. reading.Databases.Select(d => d.Name)];
     }
 
-    static async Task<RemoteHints?> NamesBeforeAsync(RemoteAccess remote, ulong lsn, CancellationToken cancellation)
+    const int FirstSegments = 64;
+
+    static async Task<List<LoggedCommit>> CommitsFromAsync(RemoteAccess remote, ulong lsn, ulong? until, CancellationToken cancellation)
     {
-        var all = await remote.ListHintsAsync(cancellation);
-        if (all.Count == 0) return null;
-        var at = all.FindIndex(h => h.Lsn <= lsn);
-        return await remote.FetchHintsAsync(all[at < 0 ? all.Count - 1 : at].Object.Name, cancellation);
+        var found = new List<LoggedCommit>();
+        var tail = new RemoteTail(remote.Context, new RemoteTailOptions { From = TailStart.At(lsn), Once = true, WithPages = false });
+        await foreach (var commit in tail.ReadAsync(cancellation))
+        {
+            if (commit.Lsn > until) break;
+            if (commit.Kind is TailedKind.Commit or TailedKind.WalCommit) LogReading.Add(found, commit);
+        }
+        return found;
     }
 }

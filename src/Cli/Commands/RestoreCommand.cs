@@ -39,7 +39,7 @@ internal sealed class RestoreCommand : CliCommand
         parallelism = With(new Option<int>("--parallelism") { HelpName = "N", Description = "Objects fetched at a time (default 8).", DefaultValueFactory = _ => 8 });
         integrity = With(new Option<IntegrityCheck?>("--integrity-check") { HelpName = "none|quick|full", Description = "How to check the result; see above." });
         force = With(new Option<bool>("--force") { Description = "With -o: overwrite FILE." });
-        dryRun = With(new Option<bool>("--dry-run") { Description = "Say what would be fetched; change nothing." });
+        dryRun = With(new Option<bool>("--dry-run") { Description = "Find the state and check it as a restore does, but fetch only the log, and change nothing." });
         About = """
             Everything fetched is verified against the remote's hashes; what does not verify is not delivered, and the error names the object and the
             nearest state that can be restored. The result appears whole, or not at all. A remote that cannot be read is an error, never an empty
@@ -90,8 +90,10 @@ internal sealed class RestoreCommand : CliCommand
         if (file is not null) PlainFile.CheckPlace(file, parsed.GetValue(force));
         var plan = await RestorePlanner.PlanAsync(remote.Context, Target(parsed), parsed.GetValue(hints), cancellation);
         foreach (var note in plan.Notes) to.Note(note);
+        if (plan.Target.TimeMs > DateTimeOffset.UtcNow.ToUnixTimeMilliseconds())
+            to.Note($"{Text.Time(Text.FromMs(plan.Target.TimeMs.Value))} is in the future (it is {Text.Time(DateTimeOffset.UtcNow)} now): this is the newest state.");
         if (into is not null) CheckStubs(into, plan.Hints.Hints.Databases.Select(d => d.Name));
-        if (parsed.GetValue(dryRun)) return DryRun(to, remote, plan, store, file);
+        if (parsed.GetValue(dryRun)) return await DryRunAsync(parsed, to, remote, plan, store, file, cancellation);
         await using var pin = await remote.PinAsync(plan, to, cancellation);
         var report = file is null
             ? await ToStoreAsync(parsed, to, remote, plan, into!, cancellation)
@@ -146,20 +148,25 @@ internal sealed class RestoreCommand : CliCommand
                 throw new RecoveryException(RecoveryError.Invalid, $"{path} is in the way of the database's stub. Move it away, or restore into another directory.");
     }
 
-    int DryRun(Output to, RemoteAccess remote, RestorePlan plan, string? store, string? file)
+    /// <summary>Reads the log as the restore would, and so finds the same state, or the same error.</summary>
+    async Task<int> DryRunAsync(ParseResult parsed, Output to, RemoteAccess remote, RestorePlan plan, string? store, string? file, CancellationToken cancellation)
     {
-        if (plan.End is not { } end)
-            throw new RecoveryException(RecoveryError.Corrupt, $"The newest segment of {remote.Url} is damaged. `recovery restore` without --dry-run says which, and what can be restored.");
-        var lsn = Math.Min(plan.Target.Lsn ?? end.LastLsn, end.LastLsn);
-        var report = new Report(remote.Url, store, file, lsn, null, plan.Hints.Header.Lsn,
-            [.. plan.Hints.Hints.Databases.Select(d => d.Name)], plan.FetchBytes, plan.Extents.Count, plan.Segments.Count, true);
+        var reading = new LogReading();
+        reading.Start(plan.Hints.Hints);
+        ulong lsn;
+        long timeMs;
+        using (var progress = new Progress("reading the log", plan.Segments.Sum(s => s.SizeBytes)))
+            (lsn, timeMs) = await plan.ReplayAsync(reading.Take, progress.Add, cancellation);
+        IReadOnlyList<string> databases = [.. reading.Databases.Select(d => d.Name)];
+        if (file is not null) databases = [Choose(parsed.GetValue(database), databases, lsn)];
+        var report = new Report(remote.Url, store, file, lsn, Text.FromMs(timeMs), plan.Hints.Header.Lsn, databases, plan.FetchBytes, plan.Extents.Count, plan.Segments.Count, true);
         to.Result(report, Results.Json.Restore, r =>
         {
-            to.Line($"Would restore {plan.Target} to {r.File ?? r.Store}");
+            to.Line($"Would restore LSN {r.Lsn} ({Text.Time(r.Time!.Value)}) to {r.File ?? r.Store}");
             var from = plan.IsFromBeginning ? "the beginning of the log" : $"hints of LSN {r.HintsLsn} ({Text.Time(Text.FromMs(plan.Hints.Header.TimeMs))})";
-            to.Line($"  from {from}; the remote ends at LSN {end.LastLsn.ToString(CultureInfo.InvariantCulture)}");
+            to.Line($"  from {from}; the remote ends at LSN {plan.LastLsn.ToString(CultureInfo.InvariantCulture)}");
             to.Line($"  fetching {Text.Count(r.Extents, "extent")} and {Text.Count(r.Segments, "segment")}, {Text.Bytes(r.FetchedBytes)}");
-            if (!plan.IsFromBeginning) to.Line($"  databases at those hints: {Text.Some(r.Databases)}");
+            to.Line($"  {(r.File is null ? "databases" : "database")}: {Text.Some(r.Databases)}");
         });
         return ExitCode.Ok;
     }

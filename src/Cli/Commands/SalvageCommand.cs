@@ -4,6 +4,7 @@ using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.State;
@@ -27,8 +28,8 @@ internal sealed class SalvageCommand : CliCommand
         remoteUrl = With(new Option<string?>("--remote") { HelpName = "URL", Description = "The remote (default: the one that the store shipped to)." });
         force = With(new Option<bool>("--force") { Description = "Overwrite FILE." });
         About = """
-            When another writer takes a remote over, the commits that the old one had made but not shipped are kept in DIR/.recovery/salvage.
-            (Some of them may have been shipped after all.) --extract restores the newest state that both writers had, and replays them over it.
+            When another writer takes a remote over, the commits that the old one had made but not shipped are kept in DIR/.recovery/salvage; of a writer that was stopped
+            before it noticed, they are still in its log. Both are shown, and of both only what the remote does not have. --extract restores the newest state that both writers had, and replays them over it.
             """;
         Examples = ["recovery salvage /data", "recovery salvage /data --extract a.db -o /tmp/a-salvaged.db"];
     }
@@ -40,9 +41,9 @@ internal sealed class SalvageCommand : CliCommand
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
         var store = StoreDirectory.Find(parsed.GetValue(target)!);
-        var salvaged = SalvagedLog.List(store.SalvageDirectory);
+        var salvaged = await SourcesAsync(parsed, to, store, cancellation);
         if (parsed.GetValue(extract) is { } name) return await ExtractAsync(parsed, to, store, salvaged, name, cancellation);
-        var entries = salvaged.Select(s => Look(store, s)).ToList();
+        var entries = salvaged.Select(s => Look(store, s)).Where(e => e.Commits > 0).ToList();
         to.Result(entries, Results.Json.Salvage, all =>
         {
             if (all.Count == 0) to.Line($"Nothing was salvaged in {store.Path}.");
@@ -55,22 +56,65 @@ internal sealed class SalvageCommand : CliCommand
         return ExitCode.Ok;
     }
 
-    static Entry Look(StoreDirectory store, SalvagedLog salvaged)
+    /// <summary>Records that a fenced writer had not shipped; of them those after <paramref name="SharedLsn"/> are in the remote in no form.</summary>
+    sealed record Source(string Path, ulong Epoch, ulong? Author, ulong FirstLsn, ulong SharedLsn, Action<RecordTaken> Read);
+
+    /// <summary>What was salvaged, and what the log of a writer that was fenced and never noticed has.</summary>
+    async Task<List<Source>> SourcesAsync(ParseResult parsed, Output to, StoreDirectory store, CancellationToken cancellation)
+    {
+        var saved = SalvagedLog.List(store.SalvageDirectory);
+        var found = saved.Select(s => new Source(s.Path, s.Epoch, null, s.FirstLsn, s.FirstLsn - 1, take => s.Read(LocalDisk.Instance, take))).ToList();
+        if ((parsed.GetValue(remoteUrl) ?? store.RemoteUrl ?? RemoteAccess.Default) is not { } url || store.IsReplica) return found;
+        try
+        {
+            await using var remote = RemoteAccess.Open(url);
+            await remote.StoreAsync(cancellation);
+            for (var i = 0; i < found.Count; i++)
+                if (await Divergence.SharedLsnAsync(remote, found[i].Epoch, null, cancellation) is { } shared && shared >= found[i].FirstLsn) found[i] = found[i] with { SharedLsn = shared };
+            if (await OfLogAsync(store, remote, cancellation) is { } own && !found.Any(f => f.Epoch == own.Epoch && LastOf(f) >= LastOf(own))) found.Add(own);
+        }
+        catch (Exception e) when (e is RecoveryException or ObjectStoreException)
+        {
+            to.Note($"The remote {url} cannot be looked at, so only what was salvaged before is shown: {e.Message}");
+        }
+        return found;
+    }
+
+    static ulong LastOf(Source source)
+    {
+        var last = 0UL;
+        source.Read((in Record record) => last = record.Lsn);
+        return last;
+    }
+
+    static async Task<Source?> OfLogAsync(StoreDirectory store, RemoteAccess remote, CancellationToken cancellation)
+    {
+        var (_, end) = store.ReadLog(static _ => { }, static (in Record _) => { });
+        if (end is null || store.Author is not { } author || await Divergence.SharedLsnAsync(remote, end.Epoch, author, cancellation) is not { } shared || end.LastLsn <= shared) return null;
+        var first = Math.Max(shared + 1, end.FirstLsn);
+        return new Source(store.Path, end.Epoch, author, first, shared, take => store.ReadLog(static _ => { }, (in Record record) =>
+        {
+            if (record.Lsn >= first) take(record);
+        }));
+    }
+
+    static Entry Look(StoreDirectory store, Source salvaged)
     {
         var reading = new LogReading();
         // The names are the fenced store's own: it goes on to know them.
         store.ReadLog(reading.Start, static (in Record _) => { });
         var last = salvaged.FirstLsn - 1;
-        salvaged.Read(LocalDisk.Instance, (in Record record) =>
+        salvaged.Read((in Record record) =>
         {
             reading.Take(record);
             last = record.Lsn;
         });
-        return new Entry(salvaged.Path, salvaged.Epoch, salvaged.FirstLsn, last, reading.LastTime, reading.Commits.Count,
-            [.. reading.Commits.SelectMany(c => c.Databases).Select(d => d.Database).Distinct().Order(StringComparer.Ordinal)]);
+        var commits = reading.Commits.Where(c => c.Lsn > salvaged.SharedLsn).ToList();
+        return new Entry(salvaged.Path, salvaged.Epoch, Math.Max(salvaged.FirstLsn, salvaged.SharedLsn + 1), last, commits.Count > 0 ? commits[^1].Time : null, commits.Count,
+            [.. commits.SelectMany(c => c.Databases).Select(d => d.Database).Distinct().Order(StringComparer.Ordinal)]);
     }
 
-    async Task<int> ExtractAsync(ParseResult parsed, Output to, StoreDirectory store, IReadOnlyList<SalvagedLog> salvaged, string name, CancellationToken cancellation)
+    async Task<int> ExtractAsync(ParseResult parsed, Output to, StoreDirectory store, IReadOnlyList<Source> salvaged, string name, CancellationToken cancellation)
     {
         var file = parsed.GetValue(output) is { } o ? Path.GetFullPath(o) : throw new RecoveryException(RecoveryError.Invalid, "--extract needs -o FILE.");
         PlainFile.CheckPlace(file, parsed.GetValue(force));
@@ -83,7 +127,7 @@ internal sealed class SalvageCommand : CliCommand
         var restored = await RestoredStore.RestoreAsync(plan, directory, 8, cancellation);
         if (restored.Lsn + 1 < chosen.FirstLsn) throw Lost(chosen, remote, restored.Lsn);
         var last = restored.Lsn;
-        RestoredStore.Apply(directory, take => chosen.Read(LocalDisk.Instance, (in Record record) =>
+        RestoredStore.Apply(directory, take => chosen.Read((in Record record) =>
         {
             take(record);
             last = record.Lsn;
@@ -102,29 +146,20 @@ internal sealed class SalvageCommand : CliCommand
     /// The newest LSN that the remote and the fenced writer have in common: the one before the first segment of a later epoch. A writer that was fenced as it
     /// opened has salvaged more than it lacked.
     /// </summary>
-    static async Task<ulong> ForkAsync(RemoteAccess remote, SalvagedLog salvaged, CancellationToken cancellation)
+    static async Task<ulong> ForkAsync(RemoteAccess remote, Source salvaged, CancellationToken cancellation)
     {
         await remote.StoreAsync(cancellation);
-        var segments = await remote.ListSegmentsAsync(cancellation);
-        var (low, high) = (0, segments.Count);
-        while (low < high)
-        {
-            var middle = (low + high) / 2;
-            // One that was collected since is an old one.
-            if (await remote.FetchHeaderAsync(segments[middle].Object.Name, cancellation) is { } header && header.Epoch > salvaged.Epoch) high = middle;
-            else low = middle + 1;
-        }
         // Two copies of one directory are of the same epoch: all that is known then is what was shipped before.
-        var fork = low == segments.Count ? salvaged.FirstLsn - 1 : segments[low].FirstLsn - 1;
+        var fork = await Divergence.SharedLsnAsync(remote, salvaged.Epoch, salvaged.Author, cancellation) ?? salvaged.FirstLsn - 1;
         return fork + 1 < salvaged.FirstLsn ? throw Lost(salvaged, remote, fork) : fork;
     }
 
-    static RecoveryException Lost(SalvagedLog salvaged, RemoteAccess remote, ulong lsn) => new(RecoveryError.NotFound,
+    static RecoveryException Lost(Source salvaged, RemoteAccess remote, ulong lsn) => new(RecoveryError.NotFound,
         $"What was salvaged starts at LSN {salvaged.FirstLsn}, but {remote.Url} shares only the states up to LSN {lsn} with it: those between are lost.");
 
-    static SalvagedLog Choose(IReadOnlyList<SalvagedLog> salvaged, ulong? lsn, StoreDirectory store)
+    static Source Choose(IReadOnlyList<Source> salvaged, ulong? lsn, StoreDirectory store)
     {
-        var fitting = salvaged.Where(s => lsn is null || s.FirstLsn == lsn).ToList();
+        var fitting = salvaged.Where(s => lsn is null || s.FirstLsn == lsn || s.SharedLsn + 1 == lsn).ToList();
         return fitting.Count switch
         {
             1 => fitting[0],

@@ -24,7 +24,7 @@ internal sealed class StatusCommand : CliCommand
             Takes no lock and changes nothing, so it may be asked while the store is in use. `PRAGMA recovery_status` tells more from inside.
 
             State: ok; shipping (the remote lacks the newest records; see lag); no-remote; replica; restored (not opened since it was restored).
-            These need attention, and the exit code is then 1: unreachable (the remote), not-restorable (no hints were published yet),
+            These need attention, and the exit code is then 1: unshipped (commits that no process is about to ship), unreachable (the remote), failed (it refuses), not-restorable (no hints were published yet),
             damaged (the newest verification found the remote so), fenced (another writer has the remote), behind (the remote has more of this writer than the store: an old copy).
             """;
         Examples = ["recovery status /data", "recovery status s3://bucket/app --json", "recovery status /data --json | jq .lag_records"];
@@ -37,7 +37,17 @@ internal sealed class StatusCommand : CliCommand
     }
 
     internal sealed record StoreReport(string State, string Store, string? OpenIn, Guid? LogId, ulong Lsn, DateTimeOffset? Time, ulong? HintsLsn, long LogBytes, int Databases,
-        int Salvaged, ulong? LagRecords, double? LagSeconds, VerificationReport? Verification, string? RemoteUrl, string? RemoteError, RemoteReport? Remote);
+        int Salvaged, ulong? LagRecords, double? LagSeconds, VerificationReport? Verification, string? RemoteUrl, string? RemoteError, RemoteReport? Remote)
+    {
+        /// <summary>Commits that only this directory has.</summary>
+        public int UnshippedCommits { get; init; }
+
+        /// <summary>What to do; null when nothing.</summary>
+        public string? Advice { get; init; }
+    }
+
+    /// <summary>What a look at the remote found: what it has, the newest LSN that it shares with the store, and why it could not be looked at.</summary>
+    sealed record Look(RemoteReport? Remote, ulong? SharedLsn, string? Error, bool IsRefused = false, bool IsFenced = false);
 
     /// <summary>What the store's own verification (verify-interval) found.</summary>
     internal sealed record VerificationReport(string Result, DateTimeOffset At, DateTimeOffset? ProvedAt, double? ProvedAgeSeconds, ulong ProvedLsn, string? Problem);
@@ -59,7 +69,7 @@ internal sealed class StatusCommand : CliCommand
         return CodeOf(report.State);
     }
 
-    static int CodeOf(string state) => state is "unreachable" or "not-restorable" or "damaged" or "fenced" or "behind" ? ExitCode.Failure : ExitCode.Ok;
+    static int CodeOf(string state) => state is "unreachable" or "failed" or "unshipped" or "not-restorable" or "damaged" or "fenced" or "behind" ? ExitCode.Failure : ExitCode.Ok;
 
     async Task<int> OfStoreAsync(StoreDirectory store, Output to, CancellationToken cancellation)
     {
@@ -76,19 +86,20 @@ internal sealed class StatusCommand : CliCommand
         });
         var lsn = end?.LastLsn ?? hints?.Lsn ?? 0;
         var url = store.RemoteUrl ?? RemoteAccess.Default;
-        RemoteReport? remote = null;
-        string? error = null;
-        if (url is not null)
-        {
-            try { remote = await LookAsync(url, cancellation); }
-            catch (RecoveryException e) { error = e.Message; }
-        }
-        ulong? lag = remote is null ? null : lsn > remote.LastLsn ? lsn - remote.LastLsn : 0;
-        var oldest = times.FirstOrDefault(t => t.Lsn > remote?.LastLsn);
+        var look = await TryLookAsync(store, url, end, cancellation);
+        var remote = look.Remote;
+        ulong? lag = look.SharedLsn is not { } shared ? null : lsn > shared ? lsn - shared : 0;
+        var oldest = times.FirstOrDefault(t => t.Lsn > look.SharedLsn);
+        var unshipped = lag is null ? 0 : reading.Commits.Count(c => c.Lsn > look.SharedLsn);
         var verification = VerificationOf(store, url);
-        var report = new StoreReport(StateOf(store, end is not null, lsn, url, remote, lag, verification), store.Path, store.Holder(), end?.LogId ?? hints?.LogId, lsn, reading.LastTime, hints?.Lsn,
+        var state = StateOf(store, end is not null, lsn, url, look, lag, unshipped, verification);
+        var report = new StoreReport(state, store.Path, store.Holder(), end?.LogId ?? hints?.LogId, lsn, reading.LastTime, hints?.Lsn,
             end?.SizeBytes ?? 0, reading.Databases.Count(), SalvagedLog.List(store.SalvageDirectory).Count, lag,
-            lag is null ? null : lag == 0 || oldest.Lsn == 0 ? 0 : Math.Max(0, (DateTimeOffset.UtcNow - oldest.Time).TotalSeconds), verification, url, error, remote);
+            lag is null ? null : lag == 0 || oldest.Lsn == 0 ? 0 : Math.Max(0, (DateTimeOffset.UtcNow - oldest.Time).TotalSeconds), verification, url, look.Error, remote)
+        {
+            UnshippedCommits = unshipped,
+            Advice = AdviceOn(state, store, url, unshipped),
+        };
         to.Result(report, Results.Json.StatusOfStore, r => Show(to, r));
         return CodeOf(report.State);
     }
@@ -97,23 +108,55 @@ internal sealed class StatusCommand : CliCommand
         RemoteVerification.Load(store.Path) is { } v && v.Remote == url
             ? new(v.Result, v.At, v.ProvedAt, v.ProvedAt is { } at ? (DateTimeOffset.UtcNow - at).TotalSeconds : null, v.ProvedLsn, v.Problem) : null;
 
-    static string StateOf(StoreDirectory store, bool hasLog, ulong lsn, string? url, RemoteReport? remote, ulong? lag, VerificationReport? verification)
+    static async Task<Look> TryLookAsync(StoreDirectory store, string? url, LocalLogEnd? end, CancellationToken cancellation)
+    {
+        if (url is null) return new(null, null, null);
+        try
+        {
+            var found = await LookAsync(url, cancellation);
+            var isFenced = end is not null && !store.IsReplica && found.Epoch > 0 && found.AuthorId != store.Author;
+            if (!isFenced) return new(found, found.LastLsn, null);
+            await using var remote = RemoteAccess.Open(url);
+            return new(found, await Divergence.SharedLsnAsync(remote, end!.Epoch, store.Author, cancellation) ?? found.LastLsn, null, IsFenced: true);
+        }
+        // Nothing is there yet, and nothing was: the store has not reached it.
+        catch (RecoveryException e) when (e.Error == RecoveryError.NotFound && !new RemoteMark(store.Path).HasReached(url)) { return new(null, 0, null); }
+        catch (RecoveryException e) { return new(null, null, e.Message, IsRefused: e.Error != RecoveryError.Remote); }
+        catch (ObjectStoreException e) { return new(null, null, e.ToRecoveryException().Message); }
+    }
+
+    static string StateOf(StoreDirectory store, bool hasLog, ulong lsn, string? url, Look look, ulong? lag, int unshipped, VerificationReport? verification)
     {
         if (store.IsReplica) return "replica";
         if (url is null) return hasLog ? "no-remote" : "restored";
-        if (remote is null) return "unreachable";
+        if (look.Error is not null) return look.IsRefused ? "failed" : "unreachable";
         if (!hasLog) return "restored";
-        if (remote.Epoch > 0 && remote.AuthorId != store.Author) return "fenced";
-        if (remote.LastLsn > lsn) return "behind";
-        if (remote.HintsLsn is null || new RemoteMark(store.Path).IsRestarting) return "not-restorable";
+        if (look.IsFenced) return "fenced";
+        if (look.Remote?.LastLsn > lsn) return "behind";
+        if (unshipped > 0 && store.Holder() is null) return "unshipped";
+        if (look.Remote is { } remote && (remote.HintsLsn is null || new RemoteMark(store.Path).IsRestarting)) return "not-restorable";
         if (verification?.Result == "damaged") return "damaged";
-        return lag == 0 ? "ok" : "shipping";
+        return lag == 0 || (unshipped == 0 && store.Holder() is null) ? "ok" : "shipping";
     }
+
+    static string? AdviceOn(string state, StoreDirectory store, string? url, int unshipped) => state switch
+    {
+        "unshipped" => $"unshipped: {Text.Count(unshipped, "commit")}; run recovery sync {store.Databases}",
+        "fenced" when unshipped > 0 => $"{Text.Count(unshipped, "commit")} {(unshipped == 1 ? "is" : "are")} in this directory only: see recovery salvage {store.Databases}; "
+            + $"for the newest state, recovery restore {url} into another directory",
+        "fenced" => $"another writer has the remote, and nothing is lost: recovery restore {url} into another directory, or follow it",
+        "unreachable" => "commits go on locally; see that the remote can be reached: recovery check " + url,
+        "failed" => "see what the remote says: recovery check " + url,
+        "not-restorable" => $"publish hints: recovery sync --wait {store.Databases}",
+        "damaged" => $"see what is damaged: recovery verify {url}; then ship to a new prefix",
+        "behind" => $"this is an older copy of the store; restore the newest state: recovery restore {url} into another directory",
+        _ => null,
+    };
 
     static void Show(Output to, StoreReport r)
     {
         to.Pairs(
-            ("state", r.State), ("store", r.Store), ("open in", r.OpenIn ?? "no process"), ("log", r.LogId),
+            ("state", r.State), ("to do", r.Advice), ("store", r.Store), ("open in", r.OpenIn ?? "no process"), ("log", r.LogId),
             ("lsn", r.Time is { } time ? $"{r.Lsn} ({Text.Time(time)})" : r.Lsn), ("local hints", r.HintsLsn), ("local log", Text.Bytes(r.LogBytes)), ("databases", r.Databases),
             ("salvaged", r.Salvaged == 0 ? null : $"{r.Salvaged} (see `recovery salvage`)"),
             ("lag", r.LagRecords is { } lag ? $"{Text.Count((long)lag, "record")}, {Text.Duration(TimeSpan.FromSeconds(r.LagSeconds ?? 0))}" : null),

@@ -91,6 +91,7 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
         try
         {
             await follower.OpenAsync(cancellation);
+            if (System.IO.Directory.Exists(options.Store.Directory)) new RemoteMark(options.Store.Directory).Follow(options.Url);
             follower.loop = Task.Run(follower.RunAsync, CancellationToken.None);
             return follower;
         }

@@ -18,7 +18,7 @@ internal static class FollowerDirectory
     // Its time is when the follower that runs last had everything. Nothing after a crash goes by it: what it was true of may be lost.
     const string CaughtUpMark = "caught-up";
 
-    static readonly string[] Kept = ["LOCK", "author", "config", FollowerPin.FileName, UnfinishedMark];
+    static readonly string[] Kept = ["LOCK", "author", "config", FollowerPin.FileName, UnfinishedMark, "following"];
 
     /// <summary>Whether a replica can be opened there as it is.</summary>
     public static bool IsReplica(string directory) =>

@@ -1,3 +1,4 @@
+using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
@@ -21,6 +22,9 @@ public sealed class FollowerReader : IDisposable
 
     /// <summary>All of them, those without any commit included.</summary>
     public IReadOnlyList<string> AllDatabases => [.. store.Databases.Select(d => d.Name)];
+
+    /// <summary>What is known of each database.</summary>
+    internal IReadOnlyList<Database> Known => store.Databases;
 
     /// <summary>Names and values for status reports.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Status() => store.Status();

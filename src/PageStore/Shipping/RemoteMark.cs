@@ -15,7 +15,7 @@ namespace RecoveryVfs.PageStore.Shipping;
 /// </summary>
 public sealed class RemoteMark(string directory)
 {
-    const string AuthorName = "author", RemoteName = "remote", WantedName = "remote-wanted", RestartingName = "restarting";
+    const string AuthorName = "author", RemoteName = "remote", WantedName = "remote-wanted", RestartingName = "restarting", FollowingName = "following";
 
     /// <summary>The URLs that the store has shipped to, the one in use first.</summary>
     public IReadOnlyList<string> Urls =>
@@ -26,6 +26,12 @@ public sealed class RemoteMark(string directory)
 
     /// <summary>What somebody has set, and the store has not shipped to yet: a URL, or <c>none</c>.</summary>
     public string? Wanted => Read(WantedName)?.Trim() is { Length: > 0 } wanted ? wanted : null;
+
+    /// <summary>Whether the store has reached that remote before: then it never takes it for a new one.</summary>
+    public bool HasReached(string url) => Urls.Contains(url);
+
+    /// <summary>The remote that a follower in this directory follows.</summary>
+    public string? Following => Read(FollowingName)?.Trim();
 
     /// <summary>The writer's identity; null when the directory never was a writer.</summary>
     public ulong? Author
@@ -69,6 +75,18 @@ public sealed class RemoteMark(string directory)
         var urls = Urls;
         if (urls.Count == 0 || urls[0] != url) Write(RemoteName, string.Concat(urls.Where(u => u != url).Prepend(url).Select(u => u + "\n")));
         if (Wanted is not null) File.Delete(Path.Combine(directory, WantedName));
+    }
+
+    /// <summary>Remembers a URL that the store was told to ship to, reached or not.</summary>
+    internal void Configure(string url)
+    {
+        if (Url != url) Want(url);
+    }
+
+    /// <summary>Remembers what a follower follows.</summary>
+    internal void Follow(string url)
+    {
+        if (Following != url) Write(FollowingName, url + "\n");
     }
 
     string? Read(string name)

@@ -42,6 +42,8 @@ public sealed partial class StoreRemote : IAsyncDisposable
         this.store = store;
         this.options = options;
         mark = new RemoteMark(store.Directory);
+        // Before it is reached: whoever looks at the directory must see that it was to ship.
+        mark.Configure(options.Url);
         context = new RemoteContext { Store = options.OpenStore(storeOptions.Time), Time = storeOptions.Time, OpenSpool = RemoteContext.SpoolsIn(store.Directory) };
         shipper = new Shipper(context, store.Log, new ShipperOptions
         {

@@ -99,7 +99,7 @@ internal sealed class TailRecords(LiveFiles live, bool withPages)
         group.Clear();
     }
 
-    bool HasWal(string name) => live.Files.Any(f => f.Class == FileClass.Plain && f.SizeBytes > 0 && f.Name == name + Wal.Suffix);
+    bool HasWal(string name) => live.PlainSizeOf(name + Wal.Suffix) > 0;
 
     void TakeWrite(in Record record, ulong epoch, List<TailedCommit> found)
     {
@@ -120,7 +120,7 @@ internal sealed class TailRecords(LiveFiles live, bool withPages)
         });
     }
 
-    uint IdOf(string name) => live.Databases.FirstOrDefault(d => d.Name == name).Id;
+    uint IdOf(string name) => live.DatabaseIdOf(name);
 
-    string NameOf(uint id) => live.Databases.FirstOrDefault(d => d.Id == id).Name ?? $"#{id}";
+    string NameOf(uint id) => live.DatabaseNameOf(id) ?? $"#{id}";
 }

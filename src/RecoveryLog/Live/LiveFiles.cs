@@ -38,6 +38,8 @@ public sealed class LiveFiles
     readonly SortedDictionary<ulong, Entry> files = [];
     readonly Dictionary<(bool Plain, string Name), Entry> byName = [];
     readonly SortedDictionary<uint, string> databases = [];
+    // The same by name: with thousands of databases, whoever looks one up at each record must not look at all.
+    readonly Dictionary<string, uint> databaseIds = [];
     ulong nextFnode = 1;
     uint nextDatabase = 1;
     ulong lsn;
@@ -64,6 +66,24 @@ public sealed class LiveFiles
     public IReadOnlyList<LiveDatabase> Databases
     {
         get { lock (gate) return [.. databases.Select(d => new LiveDatabase(d.Key, d.Value))]; }
+    }
+
+    /// <summary>A database's name; null when it does not live.</summary>
+    public string? DatabaseNameOf(uint id)
+    {
+        lock (gate) return databases.GetValueOrDefault(id);
+    }
+
+    /// <summary>The id of a live database of that name; 0 when there is none.</summary>
+    public uint DatabaseIdOf(string name)
+    {
+        lock (gate) return databaseIds.GetValueOrDefault(name);
+    }
+
+    /// <summary>The bytes of the live plain file of that name; null when there is none.</summary>
+    public long? PlainSizeOf(string name)
+    {
+        lock (gate) return byName.TryGetValue((true, name), out var entry) ? entry.Size : null;
     }
 
     /// <summary>The live file of that identity, or null.</summary>
@@ -140,11 +160,13 @@ public sealed class LiveFiles
                 case RecordKind.FileSealed: OnSealed(record.Body); break;
                 case RecordKind.DatabaseCreated or RecordKind.DatabaseRenamed:
                     var (id, name) = DatabaseRecords.ReadNamed(record.Body);
+                    Forget(id);
                     databases[id] = name;
+                    databaseIds[name] = id;
                     nextDatabase = Math.Max(nextDatabase, id + 1);
                     break;
                 case RecordKind.DatabaseDeleted:
-                    databases.Remove(DatabaseRecords.ReadId(record.Body));
+                    Forget(DatabaseRecords.ReadId(record.Body));
                     break;
             }
             lsn = record.Lsn;
@@ -230,6 +252,12 @@ public sealed class LiveFiles
         entry.Sealed = true;
     }
 
+    void Forget(uint database)
+    {
+        if (!databases.Remove(database, out var name)) return;
+        if (databaseIds.GetValueOrDefault(name) == database) databaseIds.Remove(name);
+    }
+
     /// <summary>
     /// What lives now, as hints; <paramref name="replayFrom"/> gets the LSN that they are true at and says where a replay must start.
     /// </summary>
@@ -262,7 +290,12 @@ public sealed class LiveFiles
             lsn = hints.Lsn;
             nextFnode = hints.NextFnode;
             nextDatabase = hints.NextDatabaseId;
-            foreach (var database in hints.Databases) databases.Add(database.Id, database.Name);
+            databaseIds.Clear();
+            foreach (var database in hints.Databases)
+            {
+                databases.Add(database.Id, database.Name);
+                databaseIds[database.Name] = database.Id;
+            }
             foreach (var file in hints.Files)
             {
                 if (file.Class == FileClass.RocksSmall && file.Bytes.Length != file.SizeBytes)

@@ -1,0 +1,47 @@
+using System.Runtime.InteropServices;
+
+namespace RecoveryVfs.Tail;
+
+/// <summary>
+/// Standard output as any program writes it: where the descriptor stands, behind what is there. (.NET's FileStream writes at offsets of its own, from 0; its console
+/// stream hides that nobody reads on.)
+/// </summary>
+sealed partial class StandardOutput : Stream
+{
+    const int Descriptor = 1, Interrupted = 4, ClosedPipe = 32;
+
+    public override void Write(ReadOnlySpan<byte> bytes)
+    {
+        while (bytes.Length > 0)
+        {
+            var written = WriteSome(Descriptor, bytes, (nuint)bytes.Length);
+            if (written >= 0)
+            {
+                bytes = bytes[(int)written..];
+                continue;
+            }
+            var error = Marshal.GetLastPInvokeError();
+            if (error == Interrupted) continue;
+            throw new IOException(error == ClosedPipe ? "Broken pipe" : $"Standard output cannot be written: {Marshal.GetPInvokeErrorMessage(error)}.", error);
+        }
+    }
+
+    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+    public override void Flush()
+    {
+        // Nothing is kept back.
+    }
+
+    public override bool CanRead => false;
+    public override bool CanSeek => false;
+    public override bool CanWrite => true;
+    public override long Length => throw new NotSupportedException();
+    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
+    private static partial nint WriteSome(int descriptor, ReadOnlySpan<byte> bytes, nuint count);
+}
