@@ -167,6 +167,9 @@ void PublishPrograms()
 {
     PublishCli();
     Publish("Tail", "recovery-tail");
+    // The manual pages say what --help says.
+    EnsureDirectoryExists("dist/man/man1");
+    Must("sh", "-c", "dist/recovery man > dist/man/man1/recovery.1 && dist/recovery-tail --help | dist/recovery man --of recovery-tail > dist/man/man1/recovery-tail.1");
 }
 
 void PublishCli() => Publish("Cli", "recovery", "libe_sqlite3.so");

@@ -11,6 +11,8 @@ namespace RecoveryVfs.Cli;
 /// result that is missing here does not compile.
 /// </summary>
 [JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata)]
+[JsonSerializable(typeof(CheckCommand.Report), TypeInfoPropertyName = "Check")]
+[JsonSerializable(typeof(DoctorCommand.Report), TypeInfoPropertyName = "Doctor")]
 [JsonSerializable(typeof(DatabasesCommand.Report), TypeInfoPropertyName = "Databases")]
 [JsonSerializable(typeof(DeleteCommand.Report), TypeInfoPropertyName = "Delete")]
 [JsonSerializable(typeof(DemoCommand.Report), TypeInfoPropertyName = "Demo")]

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.RecoveryLog;
 
@@ -18,7 +19,7 @@ internal sealed class ImportCommand : CliCommand
         Examples = ["recovery import old/app.db /data/app.db", "recovery import /data/app.db"];
     }
 
-    internal sealed record Report(string From, string Database);
+    internal sealed record Report(string From, string Database, long SizeBytes, double Seconds);
 
     protected override Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -27,9 +28,14 @@ internal sealed class ImportCommand : CliCommand
         if (!File.Exists(from)) throw new RecoveryException(RecoveryError.NotFound, $"There is no file {from}.");
         if (Directory.Exists(into)) into = Path.Combine(into, Path.GetFileName(from));
         SQLitePCL.Batteries_V2.Init();
-        Recovery.Import(from, into);
-        Recovery.CloseIdleStores();
-        to.Result(new Report(from, into), Results.Json.Import, r => to.Line($"Imported {r.From} as {r.Database}; open it with file:{r.Database}?vfs=recovery"));
+        var (size, started) = (new FileInfo(from).Length, Stopwatch.GetTimestamp());
+        using (new Progress($"importing {Text.Bytes(size)}"))
+        {
+            Recovery.Import(from, into);
+            Recovery.CloseIdleStores();
+        }
+        var report = new Report(from, into, size, Stopwatch.GetElapsedTime(started).TotalSeconds);
+        to.Result(report, Results.Json.Import, r => to.Line($"Imported {r.From} as {r.Database} ({Text.Bytes(r.SizeBytes)} in {Text.Duration(TimeSpan.FromSeconds(r.Seconds))}); open it with file:{r.Database}?vfs=recovery"));
         return Task.FromResult(ExitCode.Ok);
     }
 }

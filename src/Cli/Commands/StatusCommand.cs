@@ -69,9 +69,17 @@ internal sealed class StatusCommand : CliCommand
         return CodeOf(report.State);
     }
 
-    static int CodeOf(string state) => state is "unreachable" or "failed" or "unshipped" or "not-restorable" or "damaged" or "fenced" or "behind" ? ExitCode.Failure : ExitCode.Ok;
+    internal static int CodeOf(string state) => state is "unreachable" or "failed" or "unshipped" or "not-restorable" or "damaged" or "fenced" or "behind" ? ExitCode.Failure : ExitCode.Ok;
 
-    async Task<int> OfStoreAsync(StoreDirectory store, Output to, CancellationToken cancellation)
+    static async Task<int> OfStoreAsync(StoreDirectory store, Output to, CancellationToken cancellation)
+    {
+        var report = await ReportOnAsync(store, cancellation);
+        to.Result(report, Results.Json.StatusOfStore, r => Show(to, r));
+        return CodeOf(report.State);
+    }
+
+    /// <summary>How a store is.</summary>
+    internal static async Task<StoreReport> ReportOnAsync(StoreDirectory store, CancellationToken cancellation)
     {
         var reading = new LogReading();
         var times = new List<(ulong Lsn, DateTimeOffset Time)>();
@@ -93,15 +101,13 @@ internal sealed class StatusCommand : CliCommand
         var unshipped = lag is null ? 0 : reading.Commits.Count(c => c.Lsn > look.SharedLsn);
         var verification = VerificationOf(store, url);
         var state = StateOf(store, end is not null, lsn, url, look, lag, unshipped, verification);
-        var report = new StoreReport(state, store.Path, store.Holder(), end?.LogId ?? hints?.LogId, lsn, reading.LastTime, hints?.Lsn,
+        return new StoreReport(state, store.Path, store.Holder(), end?.LogId ?? hints?.LogId, lsn, reading.LastTime, hints?.Lsn,
             end?.SizeBytes ?? 0, reading.Databases.Count(), SalvagedLog.List(store.SalvageDirectory).Count, lag,
             lag is null ? null : lag == 0 || oldest.Lsn == 0 ? 0 : Math.Max(0, (DateTimeOffset.UtcNow - oldest.Time).TotalSeconds), verification, url, look.Error, remote)
         {
             UnshippedCommits = unshipped,
             Advice = AdviceOn(state, store, url, unshipped),
         };
-        to.Result(report, Results.Json.StatusOfStore, r => Show(to, r));
-        return CodeOf(report.State);
     }
 
     static VerificationReport? VerificationOf(StoreDirectory store, string? url) =>
