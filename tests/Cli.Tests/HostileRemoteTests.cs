@@ -82,6 +82,33 @@ public sealed class HostileRemoteTests(Shipped shipped) : IClassFixture<Shipped>
         Assert.Equal([".recovery", "a.db"], Directory.GetFileSystemEntries(into).Select(Path.GetFileName).Order());
     }
 
+    /// <summary>Any record of the log with any bytes, under right hashes, in a process that may have 256 MB: an error or the data, no crash and no hang.</summary>
+    [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
+    public void Records_of_any_bytes_end_in_an_error_or_in_data() => Seeds.RunFor(5, 1, (seed, _) =>
+    {
+        var random = new Random(seed);
+        var remote = shipped.CopyOfRemote();
+        var victim = (ulong)random.Next(1, (int)shipped.Lsns[^1]);
+        CraftedRemote.EditRecords(remote, (in Record record) =>
+        {
+            if (record.Lsn != victim) return null;
+            var body = record.Body.ToArray();
+            for (var n = random.Next(1, 4); n > 0 && body.Length > 0; n--)
+                switch (random.Next(3))
+                {
+                    case 0: body[random.Next(body.Length)] = (byte)random.Next(256); break;
+                    case 1: body = body[..random.Next(body.Length + 1)]; break;
+                    default: body.AsSpan(random.Next(body.Length)).Fill(0xff); break;
+                }
+            return body;
+        });
+        var outcome = Recover.RunWith(new() { ["DOTNET_GCHeapHardLimit"] = "0x10000000" }, "restore", "file://" + remote, "--database", "a.db", "-o", shipped.Place("out.db"));
+        Assert.InRange(outcome.ExitCode, 0, 4);
+        Assert.DoesNotContain("   at ", outcome.Errors);
+        Directory.Delete(remote, recursive: true);
+    });
+
     [Fact]
     public void Crafting_leaves_what_it_does_not_change()
     {
