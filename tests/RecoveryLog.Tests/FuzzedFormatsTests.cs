@@ -194,6 +194,10 @@ public sealed class FuzzedFormatsTests : IDisposable
     [Trait(Seeds.Kind, Seeds.Random)]
     public void Pins() => Fuzz("pin", (bytes, _) => Put("pins", "pins/fuzzed", bytes));
 
+    [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
+    public void Remote_urls() => Fuzz("url", (bytes, _) => RemoteUrl.Parse(System.Text.Encoding.UTF8.GetString(bytes), static _ => null));
+
     /// <summary>Puts one object of a small real remote in its place, and looks at the remote as whoever restores does: plan, files, log.</summary>
     void Put(string kind, string name, byte[] bytes)
     {

@@ -52,6 +52,10 @@ public sealed class FollowerProcesses : IDisposable
     [Fact]
     public void A_user_who_may_only_read_the_remotes_directory_can_follow_it_and_not_take_it_over()
     {
+        // A directory for a group: what comes into it, the group may read, and nobody else.
+        Directory.CreateDirectory(site.PathOf("bucket"));
+        if (Environment.UserName == "root") Run("chgrp", ["65534", site.PathOf("bucket")]);
+        Run("chmod", ["2750", site.PathOf("bucket")]);
         using var writer = site.Writer();
         writer.Do("CREATE TABLE t(a); INSERT INTO t VALUES (1)");
         site.Wait(writer);
@@ -59,7 +63,7 @@ public sealed class FollowerProcesses : IDisposable
         Directory.CreateDirectory(site.PathOf("kept"));
         Run("chmod", ["a+rwx", site.PathOf("kept")]);
         // Root may write anywhere: then it is somebody else who follows.
-        string[] other = Environment.UserName == "root" ? ["setpriv", "--reuid=65534", "--clear-groups"] : ["env"];
+        string[] other = Environment.UserName == "root" ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : ["env"];
         if (Environment.UserName != "root") Run("chmod", ["-R", "a-w", site.PathOf("bucket")]);
         var files = Directory.GetFiles(site.PathOf("bucket"), "*", SearchOption.AllDirectories).Order().ToArray();
         var (code, output, errors) = Run(other[0], [.. other[1..], "dotnet", Program, site.Url, "--into", site.PathOf("kept"), "--once"]);
