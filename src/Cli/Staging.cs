@@ -34,7 +34,7 @@ internal sealed class Staging : IDisposable
                 $"Nothing can be written in {parent}: {(e is UnauthorizedAccessException ? "permission denied" : Marshal.GetPInvokeErrorMessage(e.HResult & 0xffff))}. Choose another place, or mend that one.", e);
         }
         Clear();
-        System.IO.Directory.CreateDirectory(Directory);
+        LocalDisk.Instance.CreateDirectory(Directory);
     }
 
     public string Directory { get; }

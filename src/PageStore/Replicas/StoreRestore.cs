@@ -106,6 +106,7 @@ public static class StoreRestore
     {
         var pages = Path.Combine(options.Directory, "pages");
         var fetching = Path.Combine(options.Directory, "fetching");
+        options.Disk.CreateDirectory(options.Directory);
         Directory.CreateDirectory(pages);
         // A run that was killed may have left some of it.
         if (Directory.Exists(fetching)) Directory.Delete(fetching, recursive: true);

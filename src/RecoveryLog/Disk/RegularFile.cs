@@ -4,8 +4,8 @@ using Microsoft.Win32.SafeHandles;
 namespace RecoveryVfs.RecoveryLog.Disk;
 
 /// <summary>
-/// Opens files for reading in directories that others may write to: a symbolic link is not followed, and what is no regular file (a FIFO would hang, a
-/// device answer anything) is refused by name.
+/// Files in directories that others may write to. Opened for reading, a symbolic link is not followed, and what is no regular file (a FIFO would hang, a
+/// device answer anything) is refused by name; made, a file is new, or not made, and its owner's alone.
 /// </summary>
 public static class RegularFile
 {
@@ -25,6 +25,18 @@ public static class RegularFile
             handle.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Makes a file, 0600, for reading and writing. Throws IOException when there is anything of that name, a link too.</summary>
+    public static FileStream CreateNew(string path)
+    {
+        const int ownerOnly = 0x180; // 0600
+        var descriptor = Posix.Open(path, Posix.O_RDWR | Posix.O_CREAT | Posix.O_EXCL | Posix.O_NOFOLLOW | Posix.O_CLOEXEC, ownerOnly);
+        if (descriptor >= 0) return new FileStream(new SafeFileHandle(descriptor, ownsHandle: true), FileAccess.ReadWrite, 0);
+        var error = Marshal.GetLastPInvokeError();
+        throw error is DiskErrors.EACCES or DiskErrors.EPERM
+            ? new UnauthorizedAccessException($"{path}: {Marshal.GetPInvokeErrorMessage(error)}")
+            : new IOException($"{path} cannot be made: {Marshal.GetPInvokeErrorMessage(error)}", error);
     }
 
     static SafeFileHandle Open(string path)

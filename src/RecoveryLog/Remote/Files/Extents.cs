@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
@@ -78,7 +79,7 @@ public sealed class Extents(RemoteContext context)
     {
         using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         long size = -1;
-        await using (var file = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0))
+        await using (var file = RegularFile.CreateNew(path))
         {
             size = await context.RetryAsync(async token =>
             {

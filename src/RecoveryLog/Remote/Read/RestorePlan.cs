@@ -1,10 +1,10 @@
-using RecoveryVfs.RecoveryLog.Remote.Files;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote.Files;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Write;
-
 namespace RecoveryVfs.RecoveryLog.Remote.Read;
 
 /// <summary>
@@ -92,7 +92,7 @@ public sealed class RestorePlan
 
     static void WriteInline(LiveFile file, string path)
     {
-        using var stream = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0);
+        using var stream = RegularFile.CreateNew(path);
         stream.Write(file.Bytes.Span);
         stream.Flush(flushToDisk: true);
     }
