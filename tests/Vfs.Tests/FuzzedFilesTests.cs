@@ -16,8 +16,7 @@ public sealed class FuzzedFilesTests : IDisposable
 
     public FuzzedFilesTests()
     {
-        store.Open().Do("CREATE TABLE t(v); INSERT INTO t VALUES (7)");
-        store.Open(options: "remote=" + Uri.EscapeDataString("file://" + store.PathOf("remote"))).Do("PRAGMA recovery_sync=remote");
+        store.Open(options: "remote=" + Uri.EscapeDataString("file://" + store.PathOf("remote"))).Do("CREATE TABLE t(v); INSERT INTO t VALUES (7); PRAGMA recovery_sync=remote");
         store.Close();
         File.WriteAllText(store.PathOf(".recovery/config"), "isolation = snapshot\npage-cache = 8M\nsync-interval = 100\n# remote = none\njournal = auto\n");
         foreach (var name in (string[])["a.db", ".recovery/config", ".recovery/author"]) originals[name] = File.ReadAllBytes(store.PathOf(name));
