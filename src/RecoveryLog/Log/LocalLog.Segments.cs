@@ -109,6 +109,7 @@ public sealed partial class LocalLog
                 var (reached, end) = Written();
                 durableEnd = end;
                 Volatile.Write(ref durableLsn, reached);
+                durableMark.Note(LogId, reached);
                 disk.Rename(spare, path);
                 newFile.Path = path;
                 NameDurably();

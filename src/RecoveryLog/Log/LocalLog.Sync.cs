@@ -81,6 +81,7 @@ public sealed partial class LocalLog
                 SyncFile(file);
                 durableEnd = end;
                 Volatile.Write(ref durableLsn, reached);
+                durableMark.Note(LogId, reached);
             }
             catch (RecoveryException e)
             {

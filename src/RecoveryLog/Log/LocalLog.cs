@@ -28,6 +28,7 @@ public sealed partial class LocalLog : IDisposable
     readonly SyncLine line;
     readonly LsnWaiters writtenWaiters = new();
     readonly Func<ulong> readWritten;
+    readonly DurableMark durableMark; // under the sync gate
 
     // Under the append lock.
     readonly byte[] buffer;
@@ -61,6 +62,7 @@ public sealed partial class LocalLog : IDisposable
         events = new EventQueue(options.EventBytes);
         line = new SyncLine(SyncAll);
         spares = new SpareSegments(disk, directory, options.SpareSegments);
+        durableMark = new DurableMark(disk, directory);
         readWritten = () => WrittenLsn;
     }
 
@@ -141,6 +143,7 @@ public sealed partial class LocalLog : IDisposable
             lock (syncGate)
                 Volatile.Write(ref disposed, true);
             file?.Dispose();
+            durableMark.Dispose();
         }
         spares.Close();
         writtenWaiters.Fail(WhyNot);

@@ -34,8 +34,14 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
     /// <summary>Records of the newest segment beyond this LSN may be in the operating system's memory only.</summary>
     internal ulong KnownDurable { get; private set; }
 
+    // Durable, says the file beside the segments.
+    (Guid LogId, ulong Lsn) vouched;
+    ulong vouchedLsn;
+
     internal void Discover()
     {
+        // First: somebody may be writing, and what it vouches for is then in the segments that are listed.
+        using (var mark = new DurableMark(disk, directory)) vouched = mark.Read();
         foreach (var name in disk.List(directory))
         {
             var path = Path.Combine(directory, name);
@@ -81,6 +87,7 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
     internal void Replay(ulong replayFrom, RecordTaken? replay)
     {
         LinkSegments(replayFrom);
+        vouchedLsn = vouched.LogId == Segments[^1].Header.LogId ? vouched.Lsn : 0;
         if (Segments[0].FirstLsn > replayFrom)
             throw Damage($"The log in {directory} starts at LSN {Segments[0].FirstLsn}, but replay needs it from {replayFrom} on: a segment file is missing");
         var first = Segments.FindLastIndex(s => s.FirstLsn <= replayFrom);
@@ -124,14 +131,14 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
             if (!reader.TryReadAt(offset, out var record, out var size) || record.Lsn != expected)
             {
                 var cutLsn = groupStart >= 0 ? groupLsn : expected;
-                if (isLast && IsTail(reader, offset, cutLsn))
+                if (isLast && cutLsn > vouchedLsn && IsTail(reader, offset, cutLsn))
                     break;
                 // Somebody may be writing the log that is read here: what was not there a moment ago may be now.
                 reader.Invalidate();
                 if (options.ReadOnly && reader.TryReadAt(offset, out record, out _) && record.Lsn == expected)
                     continue;
                 throw Damage($"{segment.Path} is damaged at offset {offset}: the record with LSN {expected} does not verify"
-                    + (isLast ? ", and later records say that it was durable" : ""));
+                    + (!isLast ? "" : cutLsn <= vouchedLsn ? $", and the log was durable up to LSN {vouchedLsn}" : ", and later records say that it was durable"));
             }
             KnownDurable = Math.Max(KnownDurable, record.DurableBefore);
             if (groupStart < 0 && !record.Continues)
