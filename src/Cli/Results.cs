@@ -25,6 +25,7 @@ namespace RecoveryVfs.Cli;
 [JsonSerializable(typeof(List<LogCommand.Segment>), TypeInfoPropertyName = "Segments")]
 [JsonSerializable(typeof(PromoteCommand.Report), TypeInfoPropertyName = "Promote")]
 [JsonSerializable(typeof(RemoteCommand.Report), TypeInfoPropertyName = "Remote")]
+[JsonSerializable(typeof(AdoptCommand.Report), TypeInfoPropertyName = "Adopt")]
 [JsonSerializable(typeof(RestoreCommand.Report), TypeInfoPropertyName = "Restore")]
 [JsonSerializable(typeof(RestoreCommand.Skipped), TypeInfoPropertyName = "RestoreSkipped")]
 [JsonSerializable(typeof(SalvageCommand.Entry), TypeInfoPropertyName = "SalvageEntry")]

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using RecoveryVfs.Opening;
-using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
@@ -51,9 +50,9 @@ internal sealed partial class StoreDirectory
     public string? RemoteUrl => ConfiguredRemote is { } configured ? configured == "none" ? null : configured : OwnRemote;
 
     /// <summary>The remotes that it has shipped to, newest first.</summary>
-    public IReadOnlyList<string> RemotesBefore => new RemoteMark(Path).Urls;
+    public IReadOnlyList<string> RemotesBefore => new StoreHome(Path).RemoteUrls;
 
-    string? OwnRemote => new RemoteMark(Path) is var mark && IsReplica && mark.Following is { } followed ? followed : mark.Url;
+    string? OwnRemote => new StoreHome(Path) is var home && IsReplica && home.Following is { } followed ? followed : home.RemoteUrl;
 
     /// <summary>How the store's own config and the environment would have it opened, with a remote.</summary>
     public StoreOptions OptionsWith(string remote) =>
@@ -64,7 +63,7 @@ internal sealed partial class StoreDirectory
         ?? throw new RecoveryException(RecoveryError.NotFound, $"The store {Path} has no remote. Give --remote URL, or set RECOVERY_REMOTE.");
 
     /// <summary>Its identity as a writer; null when it was never one.</summary>
-    public ulong? Author => new RemoteMark(Path).Author;
+    public ulong? Author => new StoreHome(Path).Author;
 
     public bool IsReplica => Mark("replica") is not null;
 

@@ -159,7 +159,7 @@ public sealed record RecoveryOptions
     {
         if (Remote == "none") return null;
         if (Remote is not null) return Remote;
-        return new RemoteMark(directory).Url;
+        return new StoreHome(directory).RemoteUrl;
     }
 }
 

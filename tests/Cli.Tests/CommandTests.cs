@@ -8,7 +8,7 @@ namespace RecoveryVfs.Cli.Tests;
 public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
 {
     public static TheoryData<string> Names =>
-        ["restore", "status", "databases", "log", "hints", "verify", "sync", "snapshot", "gc", "salvage", "remote", "import", "export", "delete", "promote", "check", "doctor", "completion"];
+        ["restore", "status", "databases", "log", "hints", "verify", "sync", "snapshot", "gc", "salvage", "remote", "import", "export", "delete", "promote", "adopt", "check", "doctor", "completion"];
 
     [Theory]
     [MemberData(nameof(Names))]

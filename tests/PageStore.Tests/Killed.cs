@@ -66,7 +66,7 @@ internal static class Killed
 
     static void CopyFiles(string from, string to, Func<string, bool> which)
     {
-        foreach (var source in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories).Where(f => Path.GetFileName(f) != "LOCK" && which(f)).Order(StringComparer.Ordinal).ToArray())
+        foreach (var source in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories).Where(f => Path.GetFileName(f) is not ("LOCK" or "place") && which(f)).Order(StringComparer.Ordinal).ToArray())
         {
             var target = Path.Combine(to, Path.GetRelativePath(from, source));
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);

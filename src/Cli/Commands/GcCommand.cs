@@ -84,7 +84,7 @@ internal sealed class GcCommand : CliCommand
         var retention = RetentionOf(parsed, options.Remote!.Retention);
         // Hints only when this says so, and so collection only by the retention that was asked for.
         using var store = Store.Open(options with { Remote = options.Remote with { Retention = null, VerifyInterval = TimeSpan.Zero, HintsBytes = long.MaxValue } });
-        var remote = store.Remote!;
+        var remote = store.RemoteOrThrow();
         await UntilShippedAsync(store, remote, cancellation);
         if (remote.State.BytesSinceHints > 0) await remote.PublishHintsAsync(cancellation);
         return (url, await remote.CollectAsync(retention, cancellation));

@@ -69,7 +69,7 @@ internal sealed class StatusCommand : CliCommand
         return CodeOf(report.State);
     }
 
-    internal static int CodeOf(string state) => state is "unreachable" or "failed" or "unshipped" or "not-restorable" or "damaged" or "fenced" or "behind" ? ExitCode.Failure : ExitCode.Ok;
+    internal static int CodeOf(string state) => state is "unreachable" or "failed" or "unshipped" or "not-restorable" or "damaged" or "fenced" or "behind" or "copy" ? ExitCode.Failure : ExitCode.Ok;
 
     static async Task<int> OfStoreAsync(StoreDirectory store, Output to, CancellationToken cancellation)
     {
@@ -106,7 +106,7 @@ internal sealed class StatusCommand : CliCommand
             lag is null ? null : lag == 0 || oldest.Lsn == 0 ? 0 : Math.Max(0, (DateTimeOffset.UtcNow - oldest.Time).TotalSeconds), verification, url, look.Error, remote)
         {
             UnshippedCommits = unshipped,
-            Advice = AdviceOn(state, store, url, unshipped),
+            Advice = state == "copy" ? new StoreHome(store.Path).WhyNotOwner(url)!.Message : AdviceOn(state, store, url, unshipped),
         };
     }
 
@@ -126,7 +126,7 @@ internal sealed class StatusCommand : CliCommand
             return new(found, await Divergence.SharedLsnAsync(remote, end!.Epoch, store.Author, cancellation) ?? found.LastLsn, null, IsFenced: true);
         }
         // Nothing is there yet, and nothing was: the store has not reached it.
-        catch (RecoveryException e) when (e.Error == RecoveryError.NotFound && !new RemoteMark(store.Path).HasReached(url)) { return new(null, 0, null); }
+        catch (RecoveryException e) when (e.Error == RecoveryError.NotFound && !new StoreHome(store.Path).RemoteUrls.Contains(url)) { return new(null, 0, null); }
         catch (RecoveryException e) { return new(null, null, e.Message, IsRefused: e.Error != RecoveryError.Remote); }
         catch (ObjectStoreException e) { return new(null, null, e.ToRecoveryException().Message); }
     }
@@ -134,13 +134,14 @@ internal sealed class StatusCommand : CliCommand
     static string StateOf(StoreDirectory store, bool hasLog, ulong lsn, string? url, Look look, ulong? lag, int unshipped, VerificationReport? verification)
     {
         if (store.IsReplica) return "replica";
+        if (new StoreHome(store.Path).WhyNotOwner(url) is not null) return "copy";
         if (url is null) return hasLog ? "no-remote" : "restored";
         if (look.Error is not null) return look.IsRefused ? "failed" : "unreachable";
         if (!hasLog) return "restored";
         if (look.IsFenced) return "fenced";
         if (look.Remote?.LastLsn > lsn) return "behind";
         if (unshipped > 0 && store.Holder() is null) return "unshipped";
-        if (look.Remote is { } remote && (remote.HintsLsn is null || new RemoteMark(store.Path).IsRestarting)) return "not-restorable";
+        if (look.Remote is { } remote && (remote.HintsLsn is null || new StoreHome(store.Path).IsRestarting)) return "not-restorable";
         if (verification?.Result == "damaged") return "damaged";
         return lag == 0 || (unshipped == 0 && store.Holder() is null) ? "ok" : "shipping";
     }

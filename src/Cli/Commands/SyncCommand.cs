@@ -74,7 +74,7 @@ internal sealed class SyncCommand : CliCommand
             var end = await remote.TryStoreAsync(cancellation) is { } store ? await EndAsync(remote, store, cancellation) : default;
             if (end.Epoch > 0 && end.Author != directory.Author)
                 throw new RecoveryException(RecoveryError.Fenced, $"Another writer has taken {url} over: what {holder} has not shipped never will be (see `recovery status`, `recovery salvage`).");
-            if (end.NextLsn > lsn && !new RemoteMark(directory.Path).IsRestarting)
+            if (end.NextLsn > lsn && !new StoreHome(directory.Path).IsRestarting)
                 return new Report(directory.Path, url, lsn, end.LastLsn, (await remote.ListHintsAsync(cancellation)).Count > 0);
             if (directory.Holder() is null) return null;
             if (Stopwatch.GetElapsedTime(started) >= patience)
@@ -108,7 +108,7 @@ internal sealed class SyncCommand : CliCommand
             MayRestart = parsed.GetValue(restart) || options.Remote!.MayRestart,
         };
         using var store = Store.Open(options with { Remote = shipped });
-        var (lsn, shipping) = (store.Lsn.Last, store.Remote!);
+        var (lsn, shipping) = (store.Lsn.Last, store.RemoteOrThrow());
         try
         {
             await Task.Run(() => shipping.WaitShipped(lsn), limit.Token).WaitAsync(limit.Token);

@@ -32,8 +32,9 @@ public sealed partial class Follower
     /// <summary>Opens what the directory has; only a directory that has nothing needs the remote for that.</summary>
     async Task OpenAsync(CancellationToken cancellation)
     {
-        FollowerDirectory.CheckUsable(Directory);
-        if (FollowerDirectory.IsReplica(Directory) && TryResume()) return;
+        var home = options.Store.Home;
+        home.ThrowUnlessFollower();
+        if (home is { IsReplica: true, IsStartingOver: false } && TryResume()) return;
         source = await FetchSourceAsync(cancellation);
         await BeginAsync(cancellation);
     }
@@ -42,11 +43,11 @@ public sealed partial class Follower
     {
         try
         {
-            FollowerDirectory.ForgetCaughtUp(Directory);
+            options.Store.Home.ForgetCaughtUp();
             var opened = OpenStore();
             if (opened is null) return false;
             Adopt(opened);
-            Set(s => s with { CaughtUpAt = Store.CompleteAt(Directory) });
+            Set(s => s with { CaughtUpAt = options.Store.Home.CompleteAt });
             return true;
         }
         catch (RecoveryException e) when (e.Error == RecoveryError.Corrupt)
@@ -87,7 +88,7 @@ public sealed partial class Follower
         var place = await FollowerDirectory.BeginAsync(context, source!, options, cancellation);
         Adopt(OpenStore()!);
         segments = new RemoteSegments(reading, source!, place ?? RemoteLogEnd.Start(source!), options.Interval);
-        Set(s => s with { Phase = FollowerPhase.CatchingUp, CaughtUpAt = place is null ? null : Store.CompleteAt(Directory) });
+        Set(s => s with { Phase = FollowerPhase.CatchingUp, CaughtUpAt = place is null ? null : options.Store.Home.CompleteAt });
     }
 
     void Adopt(Store opened)
@@ -212,7 +213,7 @@ public sealed partial class Follower
                 if (!await segments.IsEndAsync(stop)) continue;
                 if (!store!.IsWhole) store.DeclareWhole();
                 Set(s => s with { Phase = FollowerPhase.Following, CaughtUpAt = looked, LagBytes = 0, LagRecords = 0, LastError = null, PinError = pin.Error });
-                FollowerDirectory.NoteCaughtUp(Directory, looked);
+                options.Store.Home.NoteCaughtUp(looked);
                 await segments.WaitAsync(stop);
             }
             catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)
@@ -284,7 +285,7 @@ public sealed partial class Follower
     /// <summary>So that a later start which finds no remote can tell how old what it has is.</summary>
     void NoteComplete()
     {
-        if (state.CaughtUpAt is { } at) Store.SetCompleteAt(Directory, at);
+        if (state.CaughtUpAt is { } at) options.Store.Home.CompleteAt = at;
     }
 
     async Task<bool> HasNewerHintsAsync(CancellationToken cancellation) =>

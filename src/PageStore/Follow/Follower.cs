@@ -91,7 +91,7 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
         try
         {
             await follower.OpenAsync(cancellation);
-            if (System.IO.Directory.Exists(options.Store.Directory)) new RemoteMark(options.Store.Directory).Follow(options.Url);
+            if (System.IO.Directory.Exists(options.Store.Directory)) options.Store.Home.Following = options.Url;
             follower.loop = Task.Run(follower.RunAsync, CancellationToken.None);
             return follower;
         }
@@ -207,7 +207,7 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
 
     async Task<Promotion> TakeOverAsync(CancellationToken cancellation)
     {
-        var author = new RemoteMark(Directory).AuthorOrNew();
+        var author = options.Store.Home.AuthorOrNew();
         DateTimeOffset? lastTime = null;
         try
         {
@@ -225,7 +225,7 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
             store!.DeclareWhole();
             wals!.Dispose();
             // Whoever opens the store now goes on writing to this remote, and never begins another.
-            new RemoteMark(Directory).Add(Url);
+            options.Store.Home.AddRemote(Url);
             store.CloseAsStore();
             store = null;
             await pin.RemoveAsync();

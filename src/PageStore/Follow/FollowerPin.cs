@@ -13,12 +13,10 @@ namespace RecoveryVfs.PageStore.Follow;
 /// </summary>
 internal sealed class FollowerPin(FollowerOptions options)
 {
-    public const string FileName = "pin";
-
     // Pins are renewed so many times before they would expire.
     const int Renewals = 8;
 
-    readonly string path = Path.Combine(options.Store.Directory, FileName);
+    readonly StoreHome home = options.Store.Home;
     DateTimeOffset due = DateTimeOffset.MinValue;
 
     /// <summary>Why there is no pin; null when there is, or is not to be.</summary>
@@ -35,10 +33,10 @@ internal sealed class FollowerPin(FollowerOptions options)
             var context = options.NewContext(readOnly: false) with { Tries = 2 };
             await using var objects = context.Store;
             var name = "follower-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
-            var earlier = File.Exists(path) ? (await File.ReadAllTextAsync(path, cancellation)).Trim() : "";
             await Pin.PutAsync(context, name, Pin.At(lsn, onward: true, now + options.PinExpiry, $"follower {Environment.MachineName}:{options.Store.Directory}"), cancellation);
-            await File.WriteAllTextAsync(path, name + "\n", cancellation);
-            if (earlier.Length > 0) await Pin.RemoveAsync(context, earlier, cancellation);
+            var earlier = home.PinName;
+            home.PinName = name;
+            if (earlier is not null) await Pin.RemoveAsync(context, earlier, cancellation);
             Error = null;
         }
         catch (Exception e) when (e is RecoveryException or ObjectStoreException or IOException or UnauthorizedAccessException)
@@ -50,13 +48,13 @@ internal sealed class FollowerPin(FollowerOptions options)
     /// <summary>Removes the pin; one that stays expires.</summary>
     public async Task RemoveAsync()
     {
-        if (!File.Exists(path)) return;
+        if (home.PinName is not { } name) return;
         try
         {
             var context = options.NewContext(readOnly: false) with { Tries = 2 };
             await using var objects = context.Store;
-            await Pin.RemoveAsync(context, (await File.ReadAllTextAsync(path)).Trim());
-            File.Delete(path);
+            await Pin.RemoveAsync(context, name);
+            home.PinName = null;
         }
         catch (Exception e) when (e is RecoveryException or ObjectStoreException or IOException or UnauthorizedAccessException)
         {

@@ -35,20 +35,48 @@ public static class StoreRestore
     public static async Task<RestoreResult> RestoreAsync(
         RestorePlan plan, StoreOptions options, int parallelism = 8, Action<long>? progressed = null, CancellationToken cancellation = default)
     {
-        if (Directory.Exists(options.Directory) && Directory.EnumerateFileSystemEntries(options.Directory).Any())
-            throw new RecoveryException(RecoveryError.Invalid, $"{options.Directory} is not empty. Restore into a new directory, or move that one away.");
+        var home = options.Home;
+        ThrowUnlessEmpty(home);
         var fetched = 0L;
         void Count(long bytes)
         {
             Interlocked.Add(ref fetched, bytes);
             progressed?.Invoke(bytes);
         }
+        // Nobody knows here how private the databases were.
+        LocalDisk.Instance.CreateDirectory(options.Directory, Private);
+        home.Create();
+        var taken = Store.TakeLock(options);
         try
         {
-            // Nobody knows here how private the databases were.
-            LocalDisk.Instance.CreateDirectory(options.Directory, Private);
-            var result = await RestoreIntoAsync(plan, options, parallelism, Count, cancellation);
+            // Another one may have been faster.
+            ThrowUnlessEmpty(home);
+            var result = await RestoreOverAsync(plan, options, taken, parallelism, Count, cancellation);
             return result with { FetchedBytes = fetched };
+        }
+        finally
+        {
+            taken?.Dispose();
+        }
+    }
+
+    /// <summary>What a restore that was killed has left is nothing.</summary>
+    static void ThrowUnlessEmpty(StoreHome home)
+    {
+        if (home.IsStartingOver || !Directory.Exists(home.Path)) return;
+        if (Directory.EnumerateFiles(home.Path, "*", SearchOption.AllDirectories).Any(f => f != home.Lock))
+            throw new RecoveryException(RecoveryError.Invalid, $"{home.Path} is not empty. Restore into a new directory, or move that one away.");
+    }
+
+    static async Task<RestoreResult> RestoreOverAsync(
+        RestorePlan plan, StoreOptions options, IDisposable? taken, int parallelism, Action<long> progressed, CancellationToken cancellation)
+    {
+        try
+        {
+            options.Home.BeginOver();
+            options.Home.Empty();
+            options.Home.Create();
+            return await RestoreIntoAsync(plan, options, taken, parallelism, progressed, cancellation);
         }
         catch
         {
@@ -63,7 +91,7 @@ public static class StoreRestore
     /// </summary>
     public static void RestoreIfGone(StoreOptions options)
     {
-        if (options.Remote is not { } remote || Directory.Exists(options.Directory)) return;
+        if (options.Remote is not { } remote || (Directory.Exists(options.Directory) && !options.Home.IsStartingOver)) return;
         Task.Run(async () =>
         {
             await using var objects = remote.OpenStore(options.Time, readOnly: true);
@@ -76,9 +104,9 @@ public static class StoreRestore
     }
 
     static async Task<RestoreResult> RestoreIntoAsync(
-        RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation)
+        RestorePlan plan, StoreOptions options, IDisposable? taken, int parallelism, Action<long> progressed, CancellationToken cancellation)
     {
-        using var store = await BeginAsync(plan, options, parallelism, progressed, cancellation);
+        using var store = await BeginAsync(plan, options, parallelism, progressed, cancellation, taken);
         var (lsn, timeMs) = await plan.ReplayAsync((in Record record) =>
         {
             if (record.Lsn >= store.NextLsn) store.Apply(record);
@@ -91,12 +119,13 @@ public static class StoreRestore
     }
 
     /// <summary>Makes a replica that stands at a plan's hints, and needs the log after them.</summary>
-    internal static async Task<Store> BeginAsync(RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation)
+    internal static async Task<Store> BeginAsync(
+        RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation, IDisposable? taken = null)
     {
         var hints = plan.Hints.Hints;
         await PlaceFilesAsync(plan, options, parallelism, progressed, cancellation);
         if (!plan.IsFromBeginning) Store.BeginReplica(options, hints);
-        var store = Store.OpenReplica(options);
+        var store = Store.OpenReplica(options, taken);
         store.SetReplicaSource(hints.LogId, plan.Epoch);
         return store;
     }
@@ -104,10 +133,8 @@ public static class StoreRestore
     /// <summary>Fetches the files that a plan's hints list into the page store's directory, and tries them aside before anybody opens them here.</summary>
     internal static async Task PlaceFilesAsync(RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation)
     {
-        var pages = Path.Combine(options.Directory, "pages");
-        var fetching = Path.Combine(options.Directory, "fetching");
-        options.Disk.CreateDirectory(options.Directory);
-        Directory.CreateDirectory(pages);
+        var (pages, fetching) = (options.Home.Pages, options.Home.Fetching);
+        LocalDisk.Instance.CreateDirectory(pages);
         // A run that was killed may have left some of it.
         if (Directory.Exists(fetching)) Directory.Delete(fetching, recursive: true);
         var paths = await plan.FetchFilesAsync(fetching, parallelism, progressed, cancellation);
@@ -116,10 +143,18 @@ public static class StoreRestore
             if (file.Class == FileClass.Plain) continue;
             // The parser has done so already. Here a name becomes a path: a remote whose names lead elsewhere must end here whatever came before.
             foreach (var name in file.Names) TrackedName.Check(file.Class, name, plan.Hints.Name);
-            foreach (var name in file.Names.Skip(1)) File.Copy(paths[file.Fnode], Path.Combine(pages, name));
+            foreach (var name in file.Names.Skip(1)) CopyDurably(paths[file.Fnode], Path.Combine(pages, name));
             File.Move(paths[file.Fnode], Path.Combine(pages, file.Name));
         }
+        LocalDisk.Instance.SyncDirectory(pages);
         Directory.Delete(fetching, recursive: true);
         RocksTrial.Run(pages, Path.Combine(options.Directory, "trial"), cancellation);
+    }
+
+    static void CopyDurably(string from, string to)
+    {
+        File.Copy(from, to);
+        using var copy = LocalDisk.Instance.Open(to, LogFileMode.Write);
+        copy.SyncData();
     }
 }

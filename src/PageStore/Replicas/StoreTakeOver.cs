@@ -1,5 +1,4 @@
 using RecoveryVfs.RecoveryLog.Remote;
-using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Live;
@@ -24,7 +23,8 @@ internal static class StoreTakeOver
     static async Task<RemoteLogEnd?> RunAsync(StoreOptions options, Hints hints)
     {
         var remote = options.Remote!;
-        var author = new RemoteMark(options.Directory).AuthorOrNew();
+        var author = options.Home.AuthorOrNew();
+        options.Home.BeginToShip();
         await using var objects = remote.OpenStore(options.Time);
         var context = new RemoteContext { Store = objects, Time = options.Time };
         var store = await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default);
@@ -43,5 +43,30 @@ internal static class StoreTakeOver
         return await RemoteTenure.TakeOverAsync(context, store, end, author)
             ?? throw new RecoveryException(RecoveryError.Fenced,
                 $"Another writer took {objects.Location} over at the same moment. Restore the newest state and try again, if this one is to write.");
+    }
+
+    /// <summary>
+    /// A directory that was restored and then written without its remote is another line of the same history: it can never ship there, and every commit that it took
+    /// before it noticed would be in vain. So it is refused at its opening. One that has taken the remote over, or has shipped there, is not asked about.
+    /// </summary>
+    public static void ThrowIfAnotherLine(StoreOptions options, Hints? hints)
+    {
+        if (hints is null || options.Home.RestoredLsn is not { } restored || options.Home.RemoteUrls.Contains(options.Remote!.Url)) return;
+        ThrowIfAnotherLineAsync(options, hints, restored).GetAwaiter().GetResult();
+    }
+
+    static async Task ThrowIfAnotherLineAsync(StoreOptions options, Hints hints, ulong restored)
+    {
+        await using var objects = options.Remote!.OpenStore(options.Time, readOnly: true);
+        var context = new RemoteContext { Store = objects, Time = options.Time };
+        var store = await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default);
+        if (store is null || store.LogId != hints.LogId) return;
+        var (end, last) = await context.FindEndAsync(store);
+        last?.Dispose();
+        if (end.Author == options.Home.Author) return;
+        throw new RecoveryException(RecoveryError.Fenced,
+            $"{options.Directory} was restored to LSN {restored} and has been written since without {objects.Location}, which ends at LSN {end.LastLsn} and is another writer's: the two are "
+            + $"different lines of one history, and nothing was changed. To go on from the remote's newest state, restore it into an empty directory (`recovery restore {options.Remote!.Url} DIR`); "
+            + "to keep what is here, give it a remote of its own (another prefix) or remote=none.");
     }
 }

@@ -28,7 +28,7 @@ public sealed partial class StoreRemote : IAsyncDisposable
     readonly Store store;
     readonly RemoteOptions options;
     readonly RemoteContext context;
-    readonly RemoteMark mark;
+    readonly StoreHome home;
     readonly Shipper shipper;
     readonly HintsPublisher publisher;
     readonly Collector collector;
@@ -41,22 +41,23 @@ public sealed partial class StoreRemote : IAsyncDisposable
     {
         this.store = store;
         this.options = options;
-        mark = new RemoteMark(store.Directory);
+        home = storeOptions.Home;
+        home.BeginToShip();
         // Before it is reached: whoever looks at the directory must see that it was to ship.
-        mark.Configure(options.Url);
+        home.ConfigureRemote(options.Url);
         context = new RemoteContext { Store = options.OpenStore(storeOptions.Time), Time = storeOptions.Time, OpenSpool = RemoteContext.SpoolsIn(store.Directory) };
         shipper = new Shipper(context, store.Log, new ShipperOptions
         {
-            Author = mark.AuthorOrNew(),
+            Author = home.AuthorOrNew(),
             SyncInterval = options.SyncInterval,
-            MayCreate = options.MayCreateAgain || !mark.Urls.Contains(options.Url),
+            MayCreate = options.MayCreateAgain || !home.RemoteUrls.Contains(options.Url),
             MayRestart = options.MayRestart,
             // The rest is room for the commits until the log was dropped.
             QueueBytesMax = storeOptions.MaxLocalLogBytes / 4 * 3,
             QueueLetGo = store.CheckpointSoon,
-            Restarting = () => mark.IsRestarting = true,
-            Connected = () => mark.Add(options.Url),
-            SalvageDirectory = Path.Combine(store.Directory, "salvage"),
+            Restarting = () => home.IsRestarting = true,
+            Connected = () => home.AddRemote(options.Url),
+            SalvageDirectory = home.Salvage,
             Disk = LocalDisk.Instance,
         });
         publisher = new HintsPublisher(context, shipper);
@@ -154,7 +155,7 @@ public sealed partial class StoreRemote : IAsyncDisposable
     {
         await shipper.ConnectedAsync(stop);
         // What was shipped before the process died says nothing of the hints that were to follow.
-        if (mark.IsRestarting) State.NeedsHints = true;
+        if (home.IsRestarting) State.NeedsHints = true;
         for (; ; )
         {
             try
@@ -209,7 +210,7 @@ public sealed partial class StoreRemote : IAsyncDisposable
             using var held = store.HoldFiles();
             var (hints, timeMs) = store.SnapshotForRemote();
             await publisher.PublishAsync(hints, timeMs, OpenPagesFile, cancellation);
-            if (mark.IsRestarting) mark.IsRestarting = false;
+            if (home.IsRestarting) home.IsRestarting = false;
         }
         finally
         {
@@ -241,7 +242,7 @@ public sealed partial class StoreRemote : IAsyncDisposable
     FileStream OpenPagesFile(LiveFile file)
     {
         TrackedName.Check(file.Class, file.Name, $"The store {store.Directory}");
-        return RegularFile.OpenRead(Path.Combine(store.Directory, "pages", file.Name));
+        return RegularFile.OpenRead(Path.Combine(home.Pages, file.Name));
     }
 
     /// <summary>Deletes from the remote what nothing needs any more, by the retention given or the store's own; says what and why.</summary>

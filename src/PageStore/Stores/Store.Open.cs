@@ -2,6 +2,7 @@ using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
@@ -26,6 +27,7 @@ public sealed partial class Store
     Store(StoreOptions options, IDisposable? storeLock, IPageStore pages)
     {
         this.options = options = options.WithinLogBound();
+        home = options.Home;
         this.storeLock = storeLock;
         this.pages = pages;
         pending = new PendingCommits(options.PendingBytes);
@@ -38,21 +40,28 @@ public sealed partial class Store
     /// <summary>Opens or creates the store, replaying what a crash left. Takes the directory's lock, naming the holder when it is taken.</summary>
     public static Store Open(StoreOptions options)
     {
-        CreateDirectory(options);
-        return OpenDirectory(options, static (store, recorder) => store.Replay(recorder));
+        options.Home.Create();
+        // A copy of a store's directory can be read, and does not come near the remote.
+        var whyNotOwner = options.Home.WhyNotOwner(options.Remote?.Url);
+        return OpenDirectory(whyNotOwner is null ? options : options with { Remote = null }, (store, recorder) =>
+        {
+            store.whyNotOwner = whyNotOwner;
+            store.Replay(recorder);
+        });
     }
 
-    static Store OpenDirectory(StoreOptions options, Action<Store, FileRecorder?> start)
+    /// <summary>Takes the directory's lock. A disk that is handed in is not the system's: nobody else can open it.</summary>
+    internal static IDisposable? TakeLock(StoreOptions options) => options.Disk is LocalDisk ? StoreLock.Take(options.Directory) : null;
+
+    static Store OpenDirectory(StoreOptions options, Action<Store, FileRecorder?> start, IDisposable? taken = null)
     {
-        // A disk that is handed in is not the system's: nobody else can open it.
-        var storeLock = options.Disk is LocalDisk ? StoreLock.Take(options.Directory) : null;
+        var storeLock = taken ?? TakeLock(options);
         IPageStore? pages = null;
         Store? store = null;
         try
         {
-            if (System.IO.Directory.Exists(Path.Combine(options.Directory, "spill")))
-                System.IO.Directory.Delete(Path.Combine(options.Directory, "spill"), recursive: true);
-            var pagesDirectory = Path.Combine(options.Directory, "pages");
+            if (System.IO.Directory.Exists(options.Home.Spill)) System.IO.Directory.Delete(options.Home.Spill, recursive: true);
+            var pagesDirectory = options.Home.Pages;
             var recorder = options.PagesInMemory ? null : new FileRecorder(pagesDirectory);
             pages = recorder is null
                 ? new MemoryPageStore()
@@ -70,32 +79,22 @@ public sealed partial class Store
         }
     }
 
-    static void CreateDirectory(StoreOptions options)
-    {
-        if (options.Disk is LocalDisk) Trust.Require(options.Directory);
-        try
-        {
-            options.Disk.CreateDirectory(options.Directory);
-            options.Disk.CreateDirectory(Path.Combine(options.Directory, "files"));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new RecoveryException(RecoveryError.CannotOpen, $"Cannot create the store {options.Directory}: {e.Message}", e);
-        }
-    }
-
     /// <summary>
     /// Brings the store to the end of its log. Files and databases start from the hints, pages from what the page store holds; each takes the
     /// records that come after.
     /// </summary>
     void Replay(FileRecorder? recorder)
     {
-        RefuseReplica();
-        DeleteRelay();
+        home.ThrowUnlessOwn();
+        home.DeleteRelay();
+        // Its log would begin without a word to the remote.
+        if (whyNotOwner is not null && !home.HasLog) throw whyNotOwner;
         var (hints, createAt, epoch) = BeginAfterRestore(LoadHints());
+        if (hints is not null && createAt is null && !home.HasLog) throw home.WithoutLog(hints);
+        if (options.Remote is not null && createAt is null) StoreTakeOver.ThrowIfAnotherLine(options, hints);
         var applied = pages.Applied;
         var replay = new StoreReplay(this, applied, hintsLsn);
-        var plain = new PlainReplay(options.Disk, Path.Combine(Directory, "files"));
+        var plain = new PlainReplay(options.Disk, home.Files);
         using (replayApplier = new PageApplier(pages, pending))
         {
             log = LocalLog.Open(options.Disk, Directory, new LogOptions
@@ -121,10 +120,11 @@ public sealed partial class Store
             plain.Dispose();
             replayApplier = null;
         }
+        home.NoteLogBegun();
         if (applied > log.LastLsn)
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"The pages in {Directory} hold commits up to LSN {applied}, but the log ends at {log.LastLsn}. Files of different times were mixed; restore the store.");
-        files = new PlainFiles(options.Disk, Path.Combine(Directory, "files"), log, live.NewFnode, KeepLogShort, options.WalBufferBytes);
+        files = new PlainFiles(options.Disk, home.Files, log, live.NewFnode, KeepLogShort, options.WalBufferBytes);
         files.Adopt(live.Files.Where(f => f.Class == FileClass.Plain).Select(f => (f.Fnode, f.Name, f.SizeBytes)));
         recorder?.Attach(log, live.NewFnode, live);
         applier = new Applier(new PageApplier(pages, pending), log.Sync, pending, AfterRound);
@@ -189,6 +189,7 @@ public sealed partial class Store
     /// </summary>
     void KeepLogShort()
     {
+        ThrowUnlessHere();
         var size = log.SizeBytes;
         var mustWait = size >= options.MaxLocalLogBytes / 2;
         if (!mustWait && size < options.LogBytesBetweenFlushes * 4) return;

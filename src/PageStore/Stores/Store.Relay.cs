@@ -10,16 +10,13 @@ public sealed partial class Store
     LocalLog? relay;
     bool relayGivenUp;
 
-    /// <summary>Where a replica keeps its copy of the log (in a directory `log` there).</summary>
-    internal static string RelayOf(string directory) => Path.Combine(directory, "relay");
-
     /// <summary>
     /// From here on what <see cref="Relay"/> is given is kept in a log here, until it is settled. What such a log holds from an earlier time is applied
     /// first; one that does not fit or is damaged is made anew, for the remote has it all. Called after <see cref="SetReplicaSource"/>, before the first <see cref="Apply"/>.
     /// </summary>
     public void KeepRelay()
     {
-        if (System.IO.Directory.Exists(RelayOf(Directory)))
+        if (home.HasRelay)
         {
             RecoveryException? ours = null;
             try
@@ -40,13 +37,13 @@ public sealed partial class Store
             }
             catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.TooNew && ours is null)
             {
-                DeleteRelay();
+                home.DeleteRelay();
             }
         }
         relay = OpenRelay(static (in Record _) => { });
     }
 
-    LocalLog OpenRelay(RecordTaken replay) => LocalLog.Open(options.Disk, RelayOf(Directory), new LogOptions
+    LocalLog OpenRelay(RecordTaken replay) => LocalLog.Open(options.Disk, home.Relay, new LogOptions
     {
         LogId = replicaLogId == default ? null : replicaLogId,
         CreateAt = NextLsn,
@@ -98,9 +95,9 @@ public sealed partial class Store
         relayGivenUp = true;
         try
         {
-            DeleteRelay();
+            home.DeleteRelay();
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or RecoveryException)
         {
             // What is left of it ends before the records that were not kept, and is made anew.
         }
@@ -113,7 +110,7 @@ public sealed partial class Store
         if (!relayGivenUp) return;
         try
         {
-            DeleteRelay();
+            home.DeleteRelay();
             relay = OpenRelay(static (in Record _) => { });
             relayGivenUp = false;
         }
@@ -128,11 +125,5 @@ public sealed partial class Store
         relay?.AbandonCopy();
         relay?.Dispose();
         relay = null;
-    }
-
-    /// <summary>Whoever reads by it finds it gone, and looks at the directory anew.</summary>
-    void DeleteRelay()
-    {
-        if (System.IO.Directory.Exists(RelayOf(Directory))) System.IO.Directory.Delete(RelayOf(Directory), recursive: true);
     }
 }

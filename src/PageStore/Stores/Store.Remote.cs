@@ -23,8 +23,16 @@ public sealed partial class Store
     {
         if (url != "none") RemoteUrl.Parse(url);
         using var held = StoreLock.Take(directory);
-        new RemoteMark(directory).Want(url);
+        new StoreHome(directory).WantRemote(url);
     }
+
+    // Why this directory, a copy, takes no writes.
+    RecoveryException? whyNotOwner;
+
+    /// <summary>The remote, for whoever has asked for one: a copy of a store's directory has none.</summary>
+    public StoreRemote RemoteOrThrow() => Remote ?? throw NotOwner() ?? new RecoveryException(RecoveryError.Invalid, $"The store {Directory} has no remote. Set remote=URL.");
+
+    RecoveryException? NotOwner() => whyNotOwner is { } why ? new RecoveryException(why.Error, why.Message) : null;
 
     void StartRemote()
     {
@@ -73,6 +81,7 @@ public sealed partial class Store
     /// </summary>
     public void SyncRemote(TimeSpan? patience = null)
     {
+        if (NotOwner() is { } why) throw why;
         Sync();
         if (Remote is null)
             throw new RecoveryException(RecoveryError.Invalid, $"The store {Directory} has no remote to sync with; what was committed is durable on this machine. Set remote=URL (recovery remote set).");
@@ -82,6 +91,7 @@ public sealed partial class Store
     /// <summary>Returns when the remote has a commit (durability=remote).</summary>
     public void WaitShipped(ulong lsn)
     {
+        if (NotOwner() is { } why) throw why;
         if (Remote is null)
             throw new RecoveryException(RecoveryError.Invalid, $"durability=remote needs a remote, and the store {Directory} has none. Set remote=URL.");
         Remote.WaitShipped(lsn);

@@ -1,6 +1,5 @@
 using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Files;
-using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.RecoveryLog;
@@ -14,14 +13,9 @@ namespace RecoveryVfs.PageStore.Stores;
 // stops at some LSN; a follower is one that does not.
 public sealed partial class Store
 {
-    // Its presence says that the directory was brought to its hints' LSN from a remote: a log may begin right after it.
-    const string RestoredMark = "restored";
-    // Its presence says that the directory belongs to a replica, and must not be opened for writing before it was promoted.
-    const string ReplicaMark = "replica";
-
     StoreReplay? replicaReplay;
     PlainReplay? replicaPlain;
-    UnsettledMark? unsettled;
+    StoreHome.Unsettled? unsettled;
     ulong replicaLsn, wholeAt;
     bool isInGroup;
 
@@ -43,27 +37,22 @@ public sealed partial class Store
     /// </summary>
     public static Store OpenReplica(StoreOptions options)
     {
-        CreateDirectory(options);
-        if (System.IO.Directory.Exists(Path.Combine(options.Directory, "log")))
+        if (options.Home.IsStartingOver) options.Home.ThrowUnlessOwn();
+        return OpenReplica(options, null);
+    }
+
+    /// <param name="options">The replica.</param>
+    /// <param name="taken">The directory's lock, when the caller has it; it is the store's then.</param>
+    internal static Store OpenReplica(StoreOptions options, IDisposable? taken)
+    {
+        var home = options.Home;
+        home.Create();
+        if (home.HasLog)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"The store {options.Directory} has a log of its own: it is not a replica. Give the replica an empty directory.");
-        WriteReplicaMark(options.Directory);
-        File.Delete(Path.Combine(options.Directory, RestoredMark));
-        return OpenDirectory(options, static (store, recorder) => store.StartReplica(recorder));
+        home.BeginReplica();
+        return OpenDirectory(options, static (store, recorder) => store.StartReplica(recorder), taken);
     }
-
-    internal static bool HasReplicaMark(string directory) => File.Exists(Path.Combine(directory, ReplicaMark));
-
-    internal static void WriteReplicaMark(string directory)
-    {
-        if (HasReplicaMark(directory)) return;
-        File.WriteAllText(Path.Combine(directory, ReplicaMark), "This directory follows another store. `recovery promote` makes it a store of its own.\n");
-    }
-
-    /// <summary>When the replica in a directory last had everything that there was: its mark's time says so.</summary>
-    internal static DateTimeOffset CompleteAt(string directory) => File.GetLastWriteTimeUtc(Path.Combine(directory, ReplicaMark));
-
-    internal static void SetCompleteAt(string directory, DateTimeOffset time) => File.SetLastWriteTimeUtc(Path.Combine(directory, ReplicaMark), time.UtcDateTime);
 
     /// <summary>Which files and databases live at the last record applied.</summary>
     internal LiveFiles Live => live;
@@ -74,13 +63,16 @@ public sealed partial class Store
     /// </summary>
     public static void BeginReplica(StoreOptions options, Hints hints)
     {
-        CreateDirectory(options);
+        var home = options.Home;
+        home.Create();
+        home.BeginReplica();
         foreach (var file in hints.Files.Where(f => f.Class == FileClass.Plain))
         {
-            using var target = options.Disk.Open(Path.Combine(options.Directory, "files", file.Fnode.ToString("x16")), LogFileMode.Create);
+            using var target = options.Disk.Open(home.FileOf(file.Fnode), LogFileMode.Create);
             if (file.Bytes.Length > 0) target.Write(0, file.Bytes.Span);
             target.SyncData();
         }
+        options.Disk.SyncDirectory(home.Files);
         LocalHints.Publish(options.Disk, options.Directory, hints with
         {
             Files = [.. hints.Files.Select(f => f.Class == FileClass.Plain ? f with { Bytes = default, Sha256 = default } : f with { Sha256 = default })],
@@ -92,10 +84,10 @@ public sealed partial class Store
         var hints = LoadHints();
         replicaLsn = ReplayFrom(hints, pages.Applied) - 1;
         replicaReplay = new StoreReplay(this, pages.Applied, hintsLsn);
-        replicaPlain = new PlainReplay(options.Disk, Path.Combine(Directory, "files"));
+        replicaPlain = new PlainReplay(options.Disk, home.Files);
         replicaLogId = hints?.LogId ?? default;
         replicaEpoch = hints?.Epoch ?? 0;
-        unsettled = new UnsettledMark(options.Disk, Directory);
+        unsettled = home.OpenUnsettled();
         wholeAt = Math.Max(Math.Max(unsettled.Lsn, pages.Applied), hintsLsn);
         recorder?.AttachReplica(live);
         applier = new Applier(new PageApplier(pages, pending), static _ => { }, pending, static () => { });
@@ -170,8 +162,8 @@ public sealed partial class Store
     void UnlinkGone(Hints hints)
     {
         var kept = hints.Files.Where(f => f.Class == FileClass.Plain).Select(f => f.Fnode.ToString("x16")).ToHashSet(StringComparer.Ordinal);
-        foreach (var name in options.Disk.List(Path.Combine(Directory, "files")))
-            if (!kept.Contains(name)) options.Disk.Delete(Path.Combine(Directory, "files", name));
+        foreach (var name in options.Disk.List(home.Files))
+            if (!kept.Contains(name)) options.Disk.Delete(Path.Combine(home.Files, name));
     }
 
     ulong settledLsn;
@@ -185,22 +177,11 @@ public sealed partial class Store
             throw new RecoveryException(RecoveryError.Invalid,
                 $"The replica {Directory} was killed while it applied its remote's log, stands at LSN {replicaLsn}, and is whole again only at LSN {wholeAt}. Bring it there first: give the remote's URL.");
         Settle();
-        File.WriteAllText(Path.Combine(Directory, RestoredMark), $"{replicaLsn}\n");
-        options.Disk.SyncDirectory(Directory);
-        File.Delete(Path.Combine(Directory, ReplicaMark));
-        FollowerDirectory.ForgetCaughtUp(Directory);
+        home.ForgetCaughtUp();
+        home.EndReplica(replicaLsn);
         CloseRelay();
-        DeleteRelay();
+        home.DeleteRelay();
         Dispose();
-    }
-
-    /// <summary>Where a log may begin in a directory that a restore or a replica left; null for any other directory.</summary>
-    ulong? FirstLsnAfterRestore(Hints? hints)
-    {
-        if (System.IO.Directory.Exists(Path.Combine(Directory, "log"))) return null;
-        var mark = Path.Combine(Directory, RestoredMark);
-        if (!File.Exists(mark) || hints is null) return null;
-        return ulong.TryParse(File.ReadAllText(mark).AsSpan().Trim(), out var lsn) && lsn == hints.Lsn ? lsn + 1 : null;
     }
 
     /// <summary>
@@ -208,23 +189,17 @@ public sealed partial class Store
     /// </summary>
     (Hints? Hints, ulong? CreateAt, ulong Epoch) BeginAfterRestore(Hints? hints)
     {
-        var first = FirstLsnAfterRestore(hints);
+        var first = home.FirstLsnAfterRestore(hints);
         if (first is null || hints is null) return (hints, null, 1);
         if (options.Remote is null || StoreTakeOver.Run(options, hints) is not { } end) return (hints, first, Math.Max(1, hints.Epoch));
         // The record that says so is in the remote; here, the hints step over it.
+        home.AddRemote(options.Remote.Url);
         hints = hints with { Lsn = end.LastLsn, ReplayFrom = end.NextLsn, Epoch = end.Epoch };
         LocalHints.Publish(options.Disk, Directory, hints);
-        File.WriteAllText(Path.Combine(Directory, RestoredMark), $"{hints.Lsn}\n");
+        home.NoteRestored(hints.Lsn);
         hintsLsn = hints.Lsn;
         replayFrom = hints.ReplayFrom;
         live.Load(hints);
         return (hints, end.NextLsn, end.Epoch);
-    }
-
-    void RefuseReplica()
-    {
-        if (File.Exists(Path.Combine(Directory, ReplicaMark)))
-            throw new RecoveryException(RecoveryError.ReadOnly,
-                $"The store {Directory} follows another one and takes no writes. Read it with mode=ro, or make it a store of its own with `recovery-tail URL --into DIR --promote`.");
     }
 }

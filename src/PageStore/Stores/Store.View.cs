@@ -37,7 +37,7 @@ public sealed partial class Store
         replicaLsn = ReplayFrom(hints, pages.Applied) - 1;
         replicaReplay = new StoreReplay(this, pages.Applied, hintsLsn);
         replicaLogId = hints?.LogId ?? default;
-        viewedWals = new ViewedWals(options.Disk, Path.Combine(Directory, "files"), SpillDirectory, live);
+        viewedWals = new ViewedWals(options.Disk, home.Files, SpillDirectory, live);
         applier = new Applier(new PageApplier(pages, pending), static _ => { }, pending, static () => { });
     }
 

@@ -25,6 +25,7 @@ namespace RecoveryVfs.PageStore.Stores;
 public sealed partial class Store : IDisposable
 {
     readonly StoreOptions options;
+    readonly StoreHome home;
     readonly IDisposable? storeLock;
     readonly IPageStore pages;
     readonly PendingCommits pending;
@@ -37,12 +38,14 @@ public sealed partial class Store : IDisposable
     bool disposed;
     long commits, commitPages;
     int commitsAtDisk;
+    long lookedAt;
 
     internal LocalLog Log => log;
+    internal StoreHome Home => home;
     internal PageCache Cache { get; }
     internal PageBuffers Buffers { get; }
     internal Catalog Catalog { get; }
-    internal string SpillDirectory => options.ReadOnly ? Path.GetTempPath() : Path.Combine(Directory, "spill");
+    internal string SpillDirectory => options.ReadOnly ? Path.GetTempPath() : home.Spill;
 
     /// <summary>The store's directory.</summary>
     public string Directory => options.Directory;
@@ -161,6 +164,7 @@ public sealed partial class Store : IDisposable
     public void ThrowUnlessWritable()
     {
         ObjectDisposedException.ThrowIf(disposed, this);
+        ThrowUnlessHere();
         Remote?.ThrowIfLost();
         if (options.ReadOnly || IsReplica)
             throw new RecoveryException(RecoveryError.ReadOnly, $"The store {Directory} was opened for reading only.");
@@ -168,6 +172,19 @@ public sealed partial class Store : IDisposable
             throw new RecoveryException(RecoveryError.ReadOnly,
                 $"The store {Directory} takes no more writes since an earlier error: {cause.Message} "
                 + "Close all connections and open it again to go on from what is durable.", cause);
+    }
+
+    /// <summary>Throws when what is written would be for nothing: the directory is a copy of a store that ships, or is not there any more.</summary>
+    void ThrowUnlessHere()
+    {
+        if (NotOwner() is { } why) throw why;
+        // Once a tick, a few milliseconds: each look is a system call.
+        if (storeLock is not StoreLock held || Environment.TickCount64 is var now && now == Volatile.Read(ref lookedAt)) return;
+        Volatile.Write(ref lookedAt, now);
+        if (held.IsInPlace) return;
+        poison ??= new RecoveryException(RecoveryError.IoWrite,
+            $"The store's directory {Directory} was deleted, moved or replaced while it is open: what is written now would be lost. Put it back in its place, or restore it.");
+        throw new RecoveryException(RecoveryError.IoWrite, poison.Message);
     }
 
     /// <summary>Reads every page of a database, or of all, and checks the checksums; returns one line a problem.</summary>
@@ -205,6 +222,7 @@ public sealed partial class Store : IDisposable
         var broken = poison ?? log?.Poison;
         Row("state", broken is not null ? "poisoned: " + broken.Message
             : IsReplica ? "replica"
+            : whyNotOwner is { } why ? "copy: " + why.Message
             : pending.Failure is { } failure ? "stuck: " + failure.Message : options.ReadOnly ? "read-only" : "ok");
         Row("databases", Databases.Count);
         Row("lsn", Lsn.Last);

@@ -7,17 +7,33 @@ namespace RecoveryVfs.PageStore.Stores;
 /// The lock of a store directory: an advisory lock on its file LOCK (released by the system when the process dies), with the
 /// holder's process in it for whoever comes second.
 /// </summary>
-internal static class StoreLock
+internal sealed class StoreLock : IDisposable
 {
     const int NoAccess = 13, TooManyFiles = 24, TooManyFilesInSystem = 23, ReadOnlyDisk = 30;
 
     /// <summary>Takes the lock, or throws Busy naming the holder.</summary>
-    public static IDisposable Take(string directory)
+    public static StoreLock Take(string directory)
     {
-        var path = Path.Combine(directory, "LOCK");
+        var path = new StoreHome(directory).Lock;
         var taken = LockFile.TryTake(path, $"pid {Environment.ProcessId} ({File.ReadAllText("/proc/self/comm").Trim()})\n", out var error);
-        return taken ?? throw Refused(directory, path, error);
+        return taken is null ? throw Refused(directory, path, error) : new StoreLock(taken, path);
     }
+
+    readonly LockFile file;
+    readonly string path;
+    readonly FileIdentity? identity;
+
+    StoreLock(LockFile file, string path)
+    {
+        this.file = file;
+        this.path = path;
+        identity = FileIdentities.Of(path);
+    }
+
+    /// <summary>Whether the directory still has the file that is locked: nobody has deleted, moved or replaced it. One system call.</summary>
+    public bool IsInPlace => identity is null || FileIdentities.Of(path) == identity;
+
+    public void Dispose() => file.Dispose();
 
     static RecoveryException Refused(string directory, string path, int error)
     {

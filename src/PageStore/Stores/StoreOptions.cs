@@ -50,6 +50,9 @@ public sealed record StoreOptions
     /// <summary>The source of time.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
+    /// <summary>The directory, with what is in it.</summary>
+    internal StoreHome Home => new(Disk, Directory);
+
     /// <summary>With a small bound of the log, what fills it and what empties it go by smaller steps.</summary>
     internal StoreOptions WithinLogBound() => this with
     {

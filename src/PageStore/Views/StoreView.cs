@@ -71,7 +71,7 @@ public sealed class StoreView : IFollowedStore, IDisposable
         get
         {
             if (!IsReplica) return TimeSpan.Zero;
-            var lag = options.Time.GetUtcNow() - FollowerDirectory.CaughtUpAt(Directory, isFollowed: Holder is not null || Follower.Find(Directory) is not null);
+            var lag = options.Time.GetUtcNow() - options.Home.CaughtUpAt(isFollowed: Holder is not null || Follower.Find(Directory) is not null);
             return lag > TimeSpan.Zero ? lag : TimeSpan.Zero;
         }
     }
@@ -83,7 +83,7 @@ public sealed class StoreView : IFollowedStore, IDisposable
     public static string? HolderOf(string directory)
     {
         // Its lock is not tried: nothing is locked here. Who holds it has said so, and lives.
-        var text = LockFile.ReadText(Path.Combine(directory, "LOCK"));
+        var text = LockFile.ReadText(new StoreHome(directory).Lock);
         return text.StartsWith("pid ", StringComparison.Ordinal) && text.IndexOf(' ', 4) is > 4 and var end && int.TryParse(text.AsSpan(4, end - 4), out var pid)
             && pid != Environment.ProcessId && System.IO.Directory.Exists($"/proc/{pid}") ? text : null;
     }
@@ -119,7 +119,7 @@ public sealed class StoreView : IFollowedStore, IDisposable
                     throw new RecoveryException(RecoveryError.NotFound, $"There is no store at {Directory}.", e);
                 quiet = Mark() == before ? quiet + 1 : 0;
                 if (tries < TriesMax && quiet < QuietTriesMax) continue;
-                var startsOver = FollowerDirectory.IsUnfinished(Directory);
+                var startsOver = options.Home.IsStartingOver;
                 // While a follower is made anew or catches up, what was shown before is as good as ever.
                 if ((startsOver || e.Error == RecoveryError.Busy) && current is { IsBroken: false }) return;
                 if (startsOver) throw new RecoveryException(RecoveryError.Busy, $"The follower {Directory} starts over from the remote's hints. Try again in a while.", e);
@@ -143,9 +143,9 @@ public sealed class StoreView : IFollowedStore, IDisposable
 
     /// <summary>Changes when a writer flushes, publishes hints or goes to another segment.</summary>
     (ManifestMark, string?, string?) Mark() => (
-        ManifestMark.Of(Path.Combine(Directory, "pages")),
+        ManifestMark.Of(options.Home.Pages),
         options.Disk.List(Directory).Where(n => n.StartsWith("hints-", StringComparison.Ordinal)).Max(StringComparer.Ordinal),
-        options.Disk.List(Path.Combine(Store.HasReplicaMark(Directory) ? Store.RelayOf(Directory) : Directory, "log"))
+        options.Disk.List(Path.Combine(options.Home is { IsReplica: true } replica ? replica.Relay : Directory, "log"))
             .Where(n => n.EndsWith(".log", StringComparison.Ordinal)).Max(StringComparer.Ordinal));
 
     /// <summary>Closes it; readers that are left keep what they see.</summary>

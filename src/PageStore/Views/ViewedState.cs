@@ -49,7 +49,7 @@ internal sealed class ViewedState : IReadHost
     /// <summary>Whether what it shows may be wrong, because something failed.</summary>
     public bool IsBroken => broken;
 
-    static string PagesOf(StoreOptions options) => Path.Combine(options.Directory, "pages");
+    static string PagesOf(StoreOptions options) => options.Home.Pages;
 
     /// <summary>
     /// Opens what is there now, to the end of the log. Throws when something is missing or does not fit, as it may be because a writer replaces it meanwhile.
@@ -57,8 +57,8 @@ internal sealed class ViewedState : IReadHost
     public static ViewedState Open(StoreOptions options)
     {
         // In this order: pages are never older than the hints say, and the log reaches at least as far as either.
-        var isReplica = Store.HasReplicaMark(options.Directory);
-        using var unsettled = new UnsettledMark(options.Disk, options.Directory);
+        var isReplica = options.Home.IsReplica;
+        using var unsettled = options.Home.OpenUnsettled();
         var hints = LocalHints.LoadNewest(options.Disk, options.Directory);
         var pages = new LayeredPageStore(OpenFiles(options), Path.GetTempPath());
         Store? store = null;
@@ -113,7 +113,7 @@ internal sealed class ViewedState : IReadHost
             : Moved(options, from);
     }
 
-    static string LogHome(StoreOptions options, bool isReplica) => isReplica ? Store.RelayOf(options.Directory) : options.Directory;
+    static string LogHome(StoreOptions options, bool isReplica) => isReplica ? options.Home.Relay : options.Directory;
 
     /// <summary>
     /// Reads the log for the first time. Where a record does not verify the log ends, for a tail; whether it may end there is asked once, as when a store is
@@ -153,7 +153,7 @@ internal sealed class ViewedState : IReadHost
     public bool TryAdvance()
     {
         if (broken || stuck) return false;
-        if (tail is null) return !Directory.Exists(Path.Combine(LogHome(options, IsReplica), "log")) && IsReplica == Store.HasReplicaMark(options.Directory);
+        if (tail is null) return !Directory.Exists(Path.Combine(LogHome(options, IsReplica), "log")) && IsReplica == options.Home.IsReplica;
         return TryTake() && (!IsRebaseDue || TryRebase());
     }
 

@@ -54,7 +54,7 @@ internal sealed class FollowedWals : IDisposable
     /// <summary>Opens WALs where a replica keeps them.</summary>
     public static FollowedWals Of(Store store, ILogDisk disk) => new(store, file =>
     {
-        var path = Path.Combine(store.Directory, "files", file.Fnode.ToString("x16"));
+        var path = store.Home.FileOf(file.Fnode);
         return disk.Exists(path) ? new FollowedWal(disk.Open(path, LogFileMode.Read), store.SpillDirectory) : null;
     });
 

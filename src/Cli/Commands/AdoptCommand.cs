@@ -1,0 +1,57 @@
+using System.CommandLine;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+
+namespace RecoveryVfs.Cli.Commands;
+
+/// <summary>Says that a copied or moved directory goes on in the place of the one that it was copied from.</summary>
+internal sealed class AdoptCommand : CliCommand
+{
+    readonly Argument<string> target;
+    readonly Option<bool> offline;
+
+    public AdoptCommand() : base("adopt", "Let a copied or moved store go on in the place of the one it was copied from.")
+    {
+        target = With(new Argument<string>("DIR") { Description = "The store's directory, here." });
+        offline = With(new Option<bool>("--offline") { Description = "Do not ask the remote whether it has gone on since." });
+        About = """
+            A store that ships to a remote remembers the directory and the machine it is on. A copy of it, or one that came to another machine, is opened for
+            reading only until somebody says what it is. After `adopt` it ships again; should the one it was copied from still run, that one is fenced. A copy
+            that the remote has gone beyond is refused: restore the newest state instead. Does no harm where there is nothing to adopt.
+            """;
+        Examples = ["recovery adopt /data", "recovery adopt --offline /data"];
+    }
+
+    internal sealed record Report(string Store, string? Remote, ulong Lsn);
+
+    protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
+    {
+        var directory = StoreDirectory.Find(parsed.GetValue(target)!);
+        if (directory.IsReplica)
+            throw new RecoveryException(RecoveryError.Invalid, $"{directory.Path} follows another store, and has nothing to adopt. To make it a store of its own: recovery promote {directory.Path}.");
+        if (directory.Holder() is { } holder)
+            throw new RecoveryException(RecoveryError.Busy, $"The store {directory.Path} is open in {holder}. End that process first.");
+        var end = directory.ReadLog(static _ => { }, static (in Record _) => { }).End;
+        var url = directory.RemoteUrl;
+        if (url is not null && end is not null && !parsed.GetValue(offline)) await ThrowIfLeftBehindAsync(directory, url, end, cancellation);
+        new StoreHome(directory.Path).Adopt();
+        to.Result(new Report(directory.Path, url, end?.LastLsn ?? 0), Results.Json.Adopt, r => to.Line(r.Remote is null
+            ? $"{r.Store} has no remote: nothing changes."
+            : $"{r.Store} ships to {r.Remote} from its next opening on. Make sure that the store it was copied from never runs again: it would be fenced."));
+        return ExitCode.Ok;
+    }
+
+    static async Task ThrowIfLeftBehindAsync(StoreDirectory directory, string url, LocalLogEnd end, CancellationToken cancellation)
+    {
+        await using var remote = RemoteAccess.Open(url);
+        if (await remote.TryStoreAsync(cancellation) is not { } store) return;
+        var (last, segment) = await remote.Context.FindEndAsync(store, cancellation);
+        segment?.Dispose();
+        if (last.LastLsn <= end.LastLsn && last.Epoch <= end.Epoch) return;
+        throw new RecoveryException(RecoveryError.Fenced,
+            $"{url} has gone on to LSN {last.LastLsn} (epoch {last.Epoch}), and {directory.Path} ends at LSN {end.LastLsn} (epoch {end.Epoch}): it is an older copy, and was left as it is. "
+            + $"To go on from the newest state, restore it into an empty directory: recovery restore {url} DIR. To keep this one, give it a remote of its own (another prefix) or remote=none.");
+    }
+}
