@@ -1,4 +1,4 @@
-using RecoveryVfs.PageStore.Shipping;
+using RecoveryVfs.PageStore.Stores;
 
 namespace RecoveryVfs.Tests;
 
@@ -19,7 +19,7 @@ public sealed class ForeignSqlTests : IDisposable
         Directory.CreateDirectory(store.PathOf("secret"));
         store.Open("secret/s.db", "sync-interval=20&remote=" + Uri.EscapeDataString(Remote("ours"))).Do("CREATE TABLE t(x); INSERT INTO t VALUES('secret'); PRAGMA recovery_sync");
         store.Close();
-        Assert.Equal(Remote("ours"), new RemoteMark(store.PathOf("secret/.recovery")).Url);
+        Assert.Equal(Remote("ours"), new StoreHome(store.PathOf("secret/.recovery")).RemoteUrl);
     }
 
     [Fact]
@@ -32,7 +32,7 @@ public sealed class ForeignSqlTests : IDisposable
         Assert.Contains(Remote("ours"), Recovery.LastError);
         Assert.Contains(Remote("thief"), Recovery.LastError);
         Assert.False(Directory.Exists(store.PathOf("thief")));
-        Assert.Equal(Remote("ours"), new RemoteMark(store.PathOf("secret/.recovery")).Url);
+        Assert.Equal(Remote("ours"), new StoreHome(store.PathOf("secret/.recovery")).RemoteUrl);
         Assert.Equal("1 " + Remote("ours"), foreign.Do($"ATTACH '{SecretWith(Remote("ours"))}' AS s; SELECT count(*) FROM s.t; PRAGMA s.recovery_remote"));
     }
 

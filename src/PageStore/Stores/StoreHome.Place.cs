@@ -6,7 +6,7 @@ using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.PageStore.Stores;
 
-// Whether a directory is the one that ships to its remote, or a copy of it. See docs/decisions/copied-directories.md.
+// Whether a directory is the one that ships to its remote, or a copy of it. See docs/decisions/0014-copied-directories.md.
 public sealed partial class StoreHome
 {
     const string PlaceMark = "place", MachineIdFile = "/etc/machine-id";
@@ -57,7 +57,7 @@ public sealed partial class StoreHome
             : $"is a copy of {Line(text, "path ")}";
         return new RecoveryException(RecoveryError.ReadOnly,
             $"{path} {what}, and must not take {url} over from the store that ships there. It can be read. To write, say what it is: if it goes on in that one's place, and that one never "
-            + $"runs again, `recovery adopt {path}`; if it is a store of its own, give it a remote of its own (another prefix) or remote=none.");
+            + $"runs again, `recovery adopt {path}`; if it is a store of its own, give it a remote of its own, or none: `recovery remote set {path} URL|none`.");
     }
 
     bool IsHere(string text) => !IsOfOtherMachine(text)

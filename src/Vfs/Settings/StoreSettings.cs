@@ -1,4 +1,4 @@
-using RecoveryVfs.PageStore.Shipping;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 
@@ -34,7 +34,7 @@ internal static class StoreSettings
         if (parameters.Value("remote") is not { } remote) return asked;
         if (own.Remote is { } configured && !IsSame(configured, remote)) throw Other(directory, configured, "its config, or this program's own options, say so", remote);
         // To ship nothing for once leaves what is remembered as it is.
-        if (remote != "none" && new RemoteMark(directory).Url is { } known && !IsSame(known, remote)) throw Other(directory, known, "it has shipped there before, or was set to", remote);
+        if (remote != "none" && new StoreHome(directory).RemoteUrl is { } known && !IsSame(known, remote)) throw Other(directory, known, "it has shipped there before, or was set to", remote);
         return asked;
     }
 
@@ -70,7 +70,7 @@ internal static class StoreSettings
         {
             if (Options.OfConnection.Contains(name) || name is "store" or "auto-restore" or "follow" or "follow-interval") continue;
             var asked = open.With(name, value);
-            if (name == "remote" ? IsSame(open.Remote ?? new RemoteMark(directory).Url ?? "none", value) : asked == open) continue;
+            if (name == "remote" ? IsSame(open.Remote ?? new StoreHome(directory).RemoteUrl ?? "none", value) : asked == open) continue;
             throw new RecoveryException(RecoveryError.Invalid,
                 $"The store {directory} is open in this process with another {name}, and {name}={value} cannot be had beside it. Leave it out here, or close all its connections first.");
         }
