@@ -99,6 +99,7 @@ internal sealed class RestoreCommand : CliCommand
             ? await ToStoreAsync(parsed, to, remote, plan, into!, cancellation)
             : await ToFileAsync(parsed, remote, plan, file, cancellation);
         if (report.Warning is { } warning) to.Warning(warning);
+        if (plan.ClockNote is { } clock) to.Note(clock);
         to.Result(report, Results.Json.Restore, r =>
         {
             to.Line($"Restored LSN {r.Lsn} ({Text.Time(r.Time!.Value)}) to {r.File ?? r.Store}");

@@ -140,7 +140,7 @@ public sealed partial class LocalLog
         MakeRoom(size);
 
         var lsn = appendedLsn + 1;
-        var time = copiedTime != 0 ? copiedTime : options.Time.GetUtcNow().ToUnixTimeMilliseconds();
+        var time = copiedTime != 0 ? copiedTime : NextTime();
         var undurable = (uint)Math.Min(uint.MaxValue, lsn - DurableLsn);
         if (size > buffer.Length - bufferUsed)
             Flush();
@@ -160,6 +160,17 @@ public sealed partial class LocalLog
         appendedLsn = lsn;
         if (options.OnAppended is not null)
             Remember(new AppendedRecord(lsn, kind, flags, time, undurable, groupBodies.WrittenCount, (int)length), a, b, c);
+    }
+
+    long NextTime()
+    {
+        var time = clock.Next(out var wentBack);
+        if (wentBack is not { } note) return time;
+        Span<byte> body = stackalloc byte[ClockNote.SizeBytes];
+        note.Write(body);
+        // It comes before the next group. Where there is no room for it, it is not missed.
+        events.TryEnqueue(RecordKind.Noted, body, default);
+        return time;
     }
 
     /// <summary>

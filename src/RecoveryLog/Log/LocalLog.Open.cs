@@ -75,6 +75,7 @@ public sealed partial class LocalLog
             Repair(recovery);
             current.FileBytes = Math.Max(current.FileBytes, recovery.End);
         }
+        clock.Advance(recovery.LastTimeMs);
         StartAfter(recovery.LastLsn, recovery.End);
     }
 

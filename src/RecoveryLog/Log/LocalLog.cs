@@ -29,6 +29,7 @@ public sealed partial class LocalLog : IDisposable
     readonly LsnWaiters writtenWaiters = new();
     readonly Func<ulong> readWritten;
     readonly DurableMark durableMark; // under the sync gate
+    readonly LogClock clock;          // under the append lock
 
     // Under the append lock.
     readonly byte[] buffer;
@@ -63,6 +64,8 @@ public sealed partial class LocalLog : IDisposable
         line = new SyncLine(SyncAll);
         spares = new SpareSegments(disk, directory, options.SpareSegments);
         durableMark = new DurableMark(disk, directory);
+        clock = new LogClock(options.Time);
+        clock.Advance(options.NotBeforeMs);
         readWritten = () => WrittenLsn;
     }
 
@@ -74,6 +77,16 @@ public sealed partial class LocalLog : IDisposable
 
     /// <summary>The newest record; one less than the first LSN while there is none.</summary>
     public ulong LastLsn => Volatile.Read(ref lastLsn);
+
+    /// <summary>The time of the newest record (unix milliseconds), or the one given when the log was opened.</summary>
+    public long LastTimeMs
+    {
+        get
+        {
+            lock (appendLock)
+                return clock.LastMs;
+        }
+    }
 
     /// <summary>The newest record that the operating system has (survives the end of the process). Always the end of a group.</summary>
     public ulong WrittenLsn => Volatile.Read(ref writtenLsn);

@@ -53,6 +53,9 @@ public sealed record LogOptions
     /// <summary>The source of the records' times.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
+    /// <summary>No record gets an earlier time (unix milliseconds): that of the newest record before, where it is not in the log any more.</summary>
+    public long NotBeforeMs { get; init; }
+
     /// <summary>
     /// Called for each appended record (of a group: once it is complete), in order, one at a time, under the log's append lock: it
     /// must be quick, must not throw and must not call the log. Bodies of PageCommit records are left out (empty): they are

@@ -25,6 +25,9 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
     /// <summary>The last record of the last whole group.</summary>
     internal ulong LastLsn { get; private set; }
 
+    /// <summary>The newest time of the records that were read; 0 when there were none.</summary>
+    internal long LastTimeMs { get; private set; }
+
     /// <summary>Where the last whole group ends in the newest segment.</summary>
     internal long End { get; private set; } = SegmentFormat.HeaderBytes;
 
@@ -141,6 +144,7 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
                     + (!isLast ? "" : cutLsn <= vouchedLsn ? $", and the log was durable up to LSN {vouchedLsn}" : ", and later records say that it was durable"));
             }
             KnownDurable = Math.Max(KnownDurable, record.DurableBefore);
+            LastTimeMs = Math.Max(LastTimeMs, record.UnixTimeMs);
             if (groupStart < 0 && !record.Continues)
                 Deliver(record, replayFrom, replay);
             else if (groupStart < 0)

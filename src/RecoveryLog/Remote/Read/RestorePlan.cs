@@ -54,6 +54,9 @@ public sealed class RestorePlan
     /// <summary>What people should know, such as hints that were passed over.</summary>
     public IReadOnlyList<string> Notes { get; }
 
+    /// <summary>After a restore by time: what the writer's clock did about then, in words, when commits may bear another time than they were made at.</summary>
+    public string? ClockNote { get; internal set; }
+
     /// <summary>Bytes to fetch.</summary>
     public long FetchBytes => Extents.Sum(e => e.SizeBytes) + Segments.Sum(s => s.SizeBytes);
 

@@ -16,14 +16,17 @@ sealed class RestoreReplay(RemoteContext context, RestorePlan plan, RecordTaken 
     {
         using var reader = new RemoteLogReader(context, plan.Store, hints.Start);
         reader.Expect(plan.Segments);
-        for (bool more = true; more && !(plan.Target.Lsn < reader.Position.NextLsn);)
+        var more = true;
+        while (more && !(plan.Target.Lsn < reader.Position.NextLsn))
         {
             using var segment = await NextAsync(reader, cancellation);
             if (segment is null) break;
             progressed?.Invoke(segment.SizeBytes);
             more = Replay(segment);
+            if (!more) LookForClock(segment);
         }
         CheckReached(reader.Position);
+        if (!more) await LookBeyondAsync(reader, cancellation);
         return (reached, reachedMs);
     }
 
@@ -61,6 +64,37 @@ sealed class RestoreReplay(RemoteContext context, RestorePlan plan, RecordTaken 
             throw await RestorePlanner.ExplainSegmentAsync(context, plan.Store, name, before, e, cancellation);
         }
     }
+
+    /// <summary>The commits that a clock going back has given a later time come right after where a restore by time ends; so does the note that says so.</summary>
+    void LookForClock(RemoteSegment segment)
+    {
+        if (plan.Target.TimeMs is not { } target || plan.ClockNote is not null) return;
+        using var records = segment.OpenRecords();
+        while (records.TryRead(out var record))
+        {
+            if (record.Lsn <= reached || ClockNote.Read(record) is not { } note || note.ShownMs > target || note.KeptMs <= target) continue;
+            plan.ClockNote = $"At LSN {record.Lsn} the writer's clock went back from {Said(note.KeptMs)} to {Said(note.ShownMs)}. Commits after LSN {reached} bear the time {Said(note.KeptMs)}, though "
+                + "they may have been made before the time that was asked for: `recovery log` shows them, and --lsn restores them.";
+            return;
+        }
+    }
+
+    /// <summary>The note may be in the segment after. Nothing depends on it: one that cannot be read is not missed.</summary>
+    async ValueTask LookBeyondAsync(RemoteLogReader reader, CancellationToken cancellation)
+    {
+        if (plan.Target.TimeMs is null || plan.ClockNote is not null) return;
+        try
+        {
+            using var beyond = await reader.TryReadNextAsync(cancellation);
+            if (beyond is { Header.IsGap: false }) LookForClock(beyond);
+        }
+        catch (RecoveryException)
+        {
+            // What was asked for is there.
+        }
+    }
+
+    static string Said(long unixTimeMs) => DateTimeOffset.FromUnixTimeMilliseconds(unixTimeMs).UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss.fff'Z'", System.Globalization.CultureInfo.InvariantCulture);
 
     /// <summary>Gives a segment's records, up to the target; false when the target was reached.</summary>
     bool Replay(RemoteSegment segment)
