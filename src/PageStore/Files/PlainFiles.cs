@@ -2,6 +2,7 @@ using RecoveryVfs.PageStore.Interop;
 using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Records;
 
@@ -76,7 +77,7 @@ internal sealed class PlainFiles : IDisposable
             if (!byName.TryGetValue(name, out var node))
             {
                 if (!create) return null;
-                node = NewNode(newFnode(), name, 0);
+                node = NewNode(newFnode(), name, 0, new ChunkSums(), 0);
                 node.Handle = disk.Open(PathOf(node.Fnode), LogFileMode.Create);
                 node.Created(log.Append(RecordKind.FileCreated, FileRecords.Created(node.Fnode, FileClass.Plain, name)));
                 byName.Add(name, node);
@@ -87,7 +88,8 @@ internal sealed class PlainFiles : IDisposable
         }
     }
 
-    PlainNode NewNode(ulong fnode, string name, long size) => Wal.IsName(name) ? new WalNode(this, fnode, name, size) : new PlainNode(this, fnode, name, size);
+    PlainNode NewNode(ulong fnode, string name, long size, ChunkSums sums, long vouchedUntil) =>
+        Wal.IsName(name) ? new WalNode(this, fnode, name, size, sums, vouchedUntil) : new PlainNode(this, fnode, name, size, sums, vouchedUntil);
 
     public bool Exists(string name)
     {
@@ -261,7 +263,40 @@ internal sealed class PlainFiles : IDisposable
     /// <summary>
     /// Runs something while no plain file is created, changed or deleted; it may read files by fnode. Writers wait.
     /// </summary>
-    public T WhileFrozen<T>(Func<Func<ulong, long, ReadOnlyMemory<byte>>, T> action)
+    public T WhileFrozen<T>(Func<Func<ulong, long, ReadOnlyMemory<byte>>, T> action) =>
+        WhileFrozen(nodes => action((fnode, sizeBytes) => ReadWhole(nodes.First(n => n.Fnode == fnode), sizeBytes)));
+
+    /// <summary>Makes local hints, with the checksums of all plain files, for which they vouch from here on. Writers wait.</summary>
+    public Hints WithSums(Func<Hints> snapshot) => WhileFrozen(nodes =>
+    {
+        var hints = snapshot();
+        return hints with { Files = [.. hints.Files.Select(f => f.Class == FileClass.Plain ? f with { Sums = Vouch(nodes.First(n => n.Fnode == f.Fnode)) } : f)] };
+    });
+
+    /// <summary>Reads every plain file, and returns one line a problem.</summary>
+    public IEnumerable<string> Verify(CancellationToken cancellation)
+    {
+        PlainNode[] nodes;
+        lock (gate)
+        {
+            nodes = [.. byName.Values];
+            foreach (var node in nodes)
+            {
+                node.Handle ??= disk.Open(PathOf(node.Fnode), LogFileMode.Write);
+                node.References++;
+            }
+        }
+        foreach (var node in nodes)
+        {
+            var problem = node.Verify(cancellation);
+            Close(node);
+            if (problem is not null) yield return $"{node.Name}: {problem} ({PathOf(node.Fnode)})";
+        }
+    }
+
+    ReadOnlyMemory<uint> Vouch(PlainNode node) => WithHandle(node, static n => n.Vouch());
+
+    T WhileFrozen<T>(Func<PlainNode[], T> action)
     {
         lock (gate)
         {
@@ -274,7 +309,7 @@ internal sealed class PlainFiles : IDisposable
                     node.Gate.Enter();
                     taken++;
                 }
-                return action((fnode, sizeBytes) => ReadWhole(nodes.First(n => n.Fnode == fnode), sizeBytes));
+                return action(nodes);
             }
             finally
             {
@@ -286,13 +321,19 @@ internal sealed class PlainFiles : IDisposable
     ReadOnlyMemory<byte> ReadWhole(PlainNode node, long sizeBytes)
     {
         var bytes = new byte[sizeBytes];
-        var wasClosed = node.Handle is null;
-        node.Handle ??= disk.Open(PathOf(node.Fnode), LogFileMode.Write);
-        var got = node.Read(0, bytes);
-        if (wasClosed) node.CloseHandle();
+        var got = WithHandle(node, n => n.Read(0, bytes));
         if (got < sizeBytes)
             throw new RecoveryException(RecoveryError.Corrupt, $"{PathOf(node.Fnode)} has {got} bytes where {sizeBytes} were written. Something else changes the store's files.");
         return bytes;
+    }
+
+    T WithHandle<T>(PlainNode node, Func<PlainNode, T> action)
+    {
+        var wasClosed = node.Handle is null;
+        node.Handle ??= disk.Open(PathOf(node.Fnode), LogFileMode.Write);
+        var result = action(node);
+        if (wasClosed) node.CloseHandle();
+        return result;
     }
 
     /// <summary>Unlinks files whose deletion is durable in the log; before that, a crash could still bring them back.</summary>
@@ -311,7 +352,7 @@ internal sealed class PlainFiles : IDisposable
     }
 
     /// <summary>Takes over what a replay found live; cuts what the log does not know of and removes what is not live.</summary>
-    public void Adopt(IEnumerable<(ulong Fnode, string Name, long Size)> live)
+    public void Adopt(IEnumerable<(ulong Fnode, string Name, long Size)> live, PlainReplay replayed)
     {
         var known = new HashSet<string>(StringComparer.Ordinal);
         foreach (var (fnode, name, size) in live)
@@ -329,7 +370,7 @@ internal sealed class PlainFiles : IDisposable
                 throw new RecoveryException(RecoveryError.Corrupt,
                     $"The plain file {name} ({path}) holds {Math.Max(length, 0)} bytes where the log says {size}. Restore the store from its remote, "
                     + "or from a backup of the directory.");
-            byName.Add(name, NewNode(fnode, name, size));
+            byName.Add(name, NewNode(fnode, name, size, replayed.SumsOf(fnode), replayed.VouchedUntil(fnode)));
         }
         foreach (var file in disk.List(directory))
             if (!known.Contains(file)) disk.Delete(Path.Combine(directory, file));

@@ -1,5 +1,6 @@
 using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Files;
@@ -8,7 +9,7 @@ namespace RecoveryVfs.PageStore.Files;
 /// One plain file: its identity, what its open handles share, and how it is read and written. See <see cref="PlainFiles"/> for what must hold between it and
 /// the log. A WAL is a <see cref="WalNode"/>.
 /// </summary>
-internal class PlainNode(PlainFiles files, ulong fnode, string name, long size)
+internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, ChunkSums sums, long vouchedUntil)
 {
     public readonly Lock Gate = new();
     public readonly string Name = name;
@@ -20,6 +21,10 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size)
 
     long size = size;
     ulong lastLsn;
+    // Of what the log says that it holds.
+    ChunkSums sums = sums;
+    // The newest hints say how the file is up to there.
+    long vouchedUntil = vouchedUntil;
 
     protected PlainFiles Files => files;
 
@@ -80,6 +85,7 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size)
     /// <summary>The file first: a record is only appended for a write that took place.</summary>
     protected void WriteFile(long offset, ReadOnlySpan<byte> source)
     {
+        if (StopVouching(offset)) files.Log.Sync(lastLsn);
         Handle!.Write(offset, source);
         Record(offset, source);
         Size = Math.Max(Size, offset + source.Length);
@@ -90,7 +96,49 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size)
     /// <param name="writeOut">The operating system has to have the record before it counts.</param>
     protected void Record(long offset, ReadOnlySpan<byte> source, bool writeOut = false)
     {
-        if (!Deleted) lastLsn = FileRecords.AppendWritten(files.Log, Fnode, offset, source, writeOut);
+        if (Deleted) return;
+        StopVouching(offset);
+        lastLsn = FileRecords.AppendWritten(files.Log, Fnode, offset, source, writeOut);
+        sums.Write(offset, source);
+    }
+
+    /// <summary>
+    /// Before something is overwritten that the newest hints vouch for: the log says so, durably before the file has it, or a crash that takes the record from the log, and not the
+    /// write from the file, would look as damage does. Chunks before it stay vouched for: the record has the first one's rest. Rare, since what is overwritten is mostly younger
+    /// than the hints. What is still in memory gets to the file after a sync of the log, as all of it does.
+    /// </summary>
+    bool StopVouching(long offset)
+    {
+        if (offset >= vouchedUntil || Deleted) return false;
+        var start = offset / ChunkSums.ChunkBytes * ChunkSums.ChunkBytes;
+        var rest = new byte[offset - start];
+        var got = Read(start, rest);
+        lastLsn = FileRecords.AppendWritten(files.Log, Fnode, start, rest.AsSpan(0, got));
+        vouchedUntil = start;
+        return true;
+    }
+
+    /// <summary>With the gate held: the checksums for hints of now, which vouch for the file from here on; none when it cannot be read whole.</summary>
+    public ReadOnlyMemory<uint> Vouch()
+    {
+        var taken = sums.Take(Read);
+        vouchedUntil = taken is null ? 0 : sums.SizeBytes;
+        return taken;
+    }
+
+    /// <summary>What of the file does not have the checksum of what was written, in words; null when all of it does.</summary>
+    public string? Verify(CancellationToken cancellation)
+    {
+        for (var chunk = 0; ; chunk++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            lock (Gate)
+            {
+                if (Deleted || chunk >= ChunkSums.CountOf(sums.SizeBytes)) return null;
+                if (sums.Known(chunk) is { } sum && ChunkSums.Compute(Read, chunk, sums.SizeBytes) != sum)
+                    return $"its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum of what was written";
+            }
+        }
     }
 
     public void Truncate(long sizeBytes)
@@ -114,6 +162,8 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size)
         {
             lastLsn = files.Log.Append(RecordKind.FileTruncated, FileRecords.Truncated(Fnode, sizeBytes));
             files.Log.Sync(lastLsn);
+            sums.Truncate(sizeBytes);
+            vouchedUntil = Math.Min(vouchedUntil, sizeBytes);
         }
         Size = sizeBytes;
         CutFile(sizeBytes);
@@ -126,6 +176,7 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size)
         var (handle, old) = (Handle, Fnode);
         (Handle, Fnode, lastLsn) = files.Replace(this);
         handle?.Dispose();
+        (sums, vouchedUntil) = (new ChunkSums(), 0);
         Size = 0;
         files.UnlinkAfter(old, lastLsn);
     }

@@ -1,18 +1,57 @@
+using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Files;
 
 /// <summary>
 /// Repeats the records of plain files on the files themselves, after a crash. Repeating what the files hold already changes
-/// nothing: writes and cuts assign.
+/// nothing: writes and cuts assign. What no record touches must be as the hints say.
 /// </summary>
-internal sealed class PlainReplay(ILogDisk disk, string directory) : IDisposable
+internal sealed class PlainReplay : IDisposable
 {
     const int OpenFilesMax = 64;
 
+    readonly ILogDisk disk;
+    readonly string directory;
     readonly Dictionary<ulong, ILogFile> open = [];
+    readonly Dictionary<ulong, ChunkSums> sums = [];
+    readonly Dictionary<ulong, Vouched> vouched = [];
+
+    /// <summary>What hints say of a file, as far as no record has touched it.</summary>
+    sealed class Vouched(LiveFile file, long lengthBefore)
+    {
+        public readonly LiveFile File = file;
+        public bool IsShort = lengthBefore < file.SizeBytes;
+        /// <summary>Records have written from there on.</summary>
+        public long Until = file.Sums.Length > 0 ? file.SizeBytes : 0;
+    }
+
+    /// <param name="disk">Where the files are.</param>
+    /// <param name="directory">Their directory.</param>
+    /// <param name="hints">The state that the records follow; null for none.</param>
+    public PlainReplay(ILogDisk disk, string directory, Hints? hints)
+    {
+        this.disk = disk;
+        this.directory = directory;
+        foreach (var file in hints?.Files ?? [])
+        {
+            if (file.Class != FileClass.Plain) continue;
+            sums[file.Fnode] = ChunkSums.From(file.SizeBytes, file.Sums);
+            vouched[file.Fnode] = new Vouched(file, LengthOf(file.Fnode));
+        }
+    }
+
+    string PathOf(ulong fnode) => Path.Combine(directory, fnode.ToString("x16"));
+
+    long LengthOf(ulong fnode)
+    {
+        if (!disk.Exists(PathOf(fnode))) return -1;
+        using var file = disk.Open(PathOf(fnode), LogFileMode.Read);
+        return file.SizeBytes;
+    }
 
     /// <summary>Takes the next record; <paramref name="live"/> has taken it before.</summary>
     public void Take(in Record record, LiveFiles live)
@@ -21,22 +60,100 @@ internal sealed class PlainReplay(ILogDisk disk, string directory) : IDisposable
         {
             case RecordKind.FileCreated:
                 var created = FileRecords.ReadCreated(record.Body);
-                if (created.Class == FileClass.Plain) Open(created.Fnode, LogFileMode.Create);
+                if (created.Class != FileClass.Plain) break;
+                Open(created.Fnode, LogFileMode.Create);
+                sums[created.Fnode] = new ChunkSums();
+                vouched.Remove(created.Fnode);
                 break;
             case RecordKind.FileWritten:
                 var written = FileRecords.ReadWritten(record.Body);
-                if (IsPlain(live, written.Fnode)) Open(written.Fnode, LogFileMode.Write).Write(written.Offset, written.Bytes);
+                if (!IsPlain(live, written.Fnode)) break;
+                Open(written.Fnode, LogFileMode.Write).Write(written.Offset, written.Bytes);
+                SumsOf(written.Fnode).Write(written.Offset, written.Bytes);
+                if (vouched.GetValueOrDefault(written.Fnode) is { } hinted) hinted.Until = Math.Min(hinted.Until, written.Offset);
                 break;
             case RecordKind.FileTruncated:
                 var (fnode, size) = FileRecords.ReadTruncated(record.Body);
                 if (!IsPlain(live, fnode)) break;
                 var file = Open(fnode, LogFileMode.Write);
                 if (file.SizeBytes > size) file.Truncate(size);
+                SumsOf(fnode).Truncate(size);
+                if (vouched.GetValueOrDefault(fnode) is not { } cut || size >= cut.File.SizeBytes) break;
+                // It may have been cut before the process died.
+                cut.IsShort = false;
+                cut.Until = Math.Min(cut.Until, size);
                 break;
             case RecordKind.FileDeleted:
-                if (open.Remove(FileRecords.ReadDeleted(record.Body), out var closed)) closed.Dispose();
+                var deleted = FileRecords.ReadDeleted(record.Body);
+                sums.Remove(deleted);
+                vouched.Remove(deleted);
+                if (open.Remove(deleted, out var closed)) closed.Dispose();
                 break;
         }
+    }
+
+    /// <summary>The checksums of a file after all that was taken.</summary>
+    public ChunkSums SumsOf(ulong fnode) => sums.TryGetValue(fnode, out var known) ? known : sums[fnode] = ChunkSums.From(Math.Max(0, LengthOf(fnode)), default);
+
+    /// <summary>Up to where hints still vouch for a file.</summary>
+    public long VouchedUntil(ulong fnode) => vouched.GetValueOrDefault(fnode)?.Until ?? 0;
+
+    /// <summary>The checksums of a file, for hints; none when it lacks some of its bytes.</summary>
+    public ReadOnlyMemory<uint> TakeSums(ulong fnode) => SumsOf(fnode).Take((offset, destination) => Open(fnode, LogFileMode.Write).Read(offset, destination));
+
+    /// <summary>
+    /// Compares what no record has touched with what the hints say. A file that does not fit is made whole from what <paramref name="log"/> still has, if that is enough, which
+    /// <paramref name="mended"/> is told; else throws, and names it.
+    /// </summary>
+    public void Verify(LocalLog? log, Action<RecoveryException>? mended)
+    {
+        foreach (var hinted in vouched.Values)
+        {
+            if (DamageOf(hinted) is not { } damage) continue;
+            var what = $"The plain file {hinted.File.Name} ({PathOf(hinted.File.Fnode)}) was damaged: {damage}.";
+            if (log is not null) Mend(hinted, log);
+            if (DamageOf(hinted) is not null)
+                throw new RecoveryException(RecoveryError.Corrupt,
+                    $"{what} The log no longer has those bytes, and commits that were acknowledged may be among them. Restore the store from its remote, or from a backup of the directory.");
+            mended?.Invoke(new RecoveryException(RecoveryError.Corrupt, $"{what} It was made whole from the log, and nothing is lost. Check the disk (kernel log, SMART)."));
+        }
+    }
+
+    string? DamageOf(Vouched hinted)
+    {
+        var (fnode, size) = (hinted.File.Fnode, hinted.File.SizeBytes);
+        if (hinted.IsShort) return LengthOf(fnode) < 0 ? "it is missing" : $"it had fewer than the {size} bytes that the hints say";
+        // Up to a chunk's end, or the file's as it was.
+        var until = hinted.Until == size ? size : hinted.Until / ChunkSums.ChunkBytes * ChunkSums.ChunkBytes;
+        for (var chunk = 0; (long)chunk * ChunkSums.ChunkBytes < until; chunk++)
+        {
+            var sum = ChunkSums.Compute((offset, destination) => Open(fnode, LogFileMode.Write).Read(offset, destination), chunk, size);
+            if (sum != hinted.File.Sums.Span[chunk])
+                return $"its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum that the hints say";
+        }
+        return null;
+    }
+
+    /// <summary>Repeats all that the log has of a file, in order. What it does not have, the checksums then miss.</summary>
+    void Mend(Vouched hinted, LocalLog log)
+    {
+        var fnode = hinted.File.Fnode;
+        using var cursor = log.ReadFrom(log.FirstLsn, LogReach.Written, "mending a plain file");
+        var hasAll = false;
+        while (cursor.TryRead(out var record))
+        {
+            if (record.Kind == RecordKind.FileCreated && FileRecords.ReadCreated(record.Body).Fnode == fnode)
+            {
+                Open(fnode, LogFileMode.Create);
+                hasAll = true;
+            }
+            else if (record.Kind == RecordKind.FileWritten && FileRecords.ReadWritten(record.Body) is var written && written.Fnode == fnode)
+                Open(fnode, LogFileMode.Write).Write(written.Offset, written.Bytes);
+            else if (record.Kind == RecordKind.FileTruncated && FileRecords.ReadTruncated(record.Body) is var (cut, size) && cut == fnode && Open(fnode, LogFileMode.Write).SizeBytes > size)
+                Open(fnode, LogFileMode.Write).Truncate(size);
+        }
+        // Without its beginning, only checksums of all of it can tell whether it is whole.
+        if (hasAll || hinted.Until == hinted.File.SizeBytes) hinted.IsShort = LengthOf(fnode) < hinted.Until;
     }
 
     /// <summary>Brings what was repeated to the disk: hints that come after say that it is there.</summary>
@@ -51,14 +168,17 @@ internal sealed class PlainReplay(ILogDisk disk, string directory) : IDisposable
 
     ILogFile Open(ulong fnode, LogFileMode mode)
     {
-        if (mode != LogFileMode.Create && open.TryGetValue(fnode, out var known)) return known;
+        if (open.TryGetValue(fnode, out var known))
+        {
+            if (mode != LogFileMode.Create) return known;
+            known.Dispose();
+        }
         if (open.Count >= OpenFilesMax)
         {
             SyncAll();
             Dispose();
         }
-        var path = Path.Combine(directory, fnode.ToString("x16"));
-        return open[fnode] = disk.Open(path, mode == LogFileMode.Write && !disk.Exists(path) ? LogFileMode.Create : mode);
+        return open[fnode] = disk.Open(PathOf(fnode), mode == LogFileMode.Write && !disk.Exists(PathOf(fnode)) ? LogFileMode.Create : mode);
     }
 
     public void Dispose()

@@ -94,7 +94,7 @@ public sealed partial class Store
         if (options.Remote is not null && createAt is null) StoreTakeOver.ThrowIfAnotherLine(options, hints);
         var applied = pages.Applied;
         var replay = new StoreReplay(this, applied, hintsLsn);
-        var plain = new PlainReplay(options.Disk, home.Files);
+        var plain = new PlainReplay(options.Disk, home.Files, hints);
         using (replayApplier = new PageApplier(pages, pending))
         {
             log = LocalLog.Open(options.Disk, Directory, new LogOptions
@@ -106,6 +106,7 @@ public sealed partial class Store
                 SegmentBytes = options.SegmentBytes,
                 FirstSegmentBytes = Math.Min(options.SegmentBytes, 1 << 20),
                 Time = options.Time,
+                NotBeforeMs = hints?.UnixTimeMs ?? 0,
                 OnAppended = (in Record record) => live.Apply(record),
             }, ReplayFrom(hints, applied), (in Record record) =>
             {
@@ -116,6 +117,7 @@ public sealed partial class Store
                 }
                 if (record.Lsn > hintsLsn || record.Kind is RecordKind.PageCommit or RecordKind.DatabaseDeleted) replay.Take(record);
             });
+            plain.Verify(log, options.Alarm);
             plain.SyncAll();
             plain.Dispose();
             replayApplier = null;
@@ -125,7 +127,7 @@ public sealed partial class Store
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"The pages in {Directory} hold commits up to LSN {applied}, but the log ends at {log.LastLsn}. Files of different times were mixed; restore the store.");
         files = new PlainFiles(options.Disk, home.Files, log, live.NewFnode, KeepLogShort, options.WalBufferBytes);
-        files.Adopt(live.Files.Where(f => f.Class == FileClass.Plain).Select(f => (f.Fnode, f.Name, f.SizeBytes)));
+        files.Adopt(live.Files.Where(f => f.Class == FileClass.Plain).Select(f => (f.Fnode, f.Name, f.SizeBytes)), plain);
         recorder?.Attach(log, live.NewFnode, live);
         applier = new Applier(new PageApplier(pages, pending), log.Sync, pending, AfterRound);
         StartRemote();
@@ -222,7 +224,7 @@ public sealed partial class Store
     /// </summary>
     void PublishHints()
     {
-        var hints = Snapshot();
+        var hints = files.WithSums(Snapshot) with { UnixTimeMs = log.LastTimeMs };
         log.Sync(hints.Lsn);
         files.SyncAll();
         if (hints.Lsn != hintsLsn) LocalHints.Publish(options.Disk, Directory, hints);

@@ -17,6 +17,7 @@ public sealed partial class Store
     PlainReplay? replicaPlain;
     StoreHome.Unsettled? unsettled;
     ulong replicaLsn, wholeAt;
+    long replicaTimeMs;
     bool isInGroup;
 
     /// <summary>Whether this store only applies another one's log.</summary>
@@ -75,7 +76,7 @@ public sealed partial class Store
         options.Disk.SyncDirectory(home.Files);
         LocalHints.Publish(options.Disk, options.Directory, hints with
         {
-            Files = [.. hints.Files.Select(f => f.Class == FileClass.Plain ? f with { Bytes = default, Sha256 = default } : f with { Sha256 = default })],
+            Files = [.. hints.Files.Select(f => f.Class == FileClass.Plain ? f with { Bytes = default, Sha256 = default, Sums = ChunkSums.Of(f.Bytes.Span) } : f with { Sha256 = default })],
         });
     }
 
@@ -83,11 +84,14 @@ public sealed partial class Store
     {
         var hints = LoadHints();
         replicaLsn = ReplayFrom(hints, pages.Applied) - 1;
+        replicaTimeMs = hints?.UnixTimeMs ?? 0;
         replicaReplay = new StoreReplay(this, pages.Applied, hintsLsn);
-        replicaPlain = new PlainReplay(options.Disk, home.Files);
+        replicaPlain = new PlainReplay(options.Disk, home.Files, hints);
         replicaLogId = hints?.LogId ?? default;
         replicaEpoch = hints?.Epoch ?? 0;
         unsettled = home.OpenUnsettled();
+        // With later records in the files, there is nothing to compare them with.
+        if (unsettled.Lsn == 0) replicaPlain.Verify(null, null);
         wholeAt = Math.Max(Math.Max(unsettled.Lsn, pages.Applied), hintsLsn);
         recorder?.AttachReplica(live);
         applier = new Applier(new PageApplier(pages, pending), static _ => { }, pending, static () => { });
@@ -136,6 +140,7 @@ public sealed partial class Store
         }
         if (record.Lsn > hintsLsn || record.Kind is RecordKind.PageCommit or RecordKind.DatabaseDeleted) replicaReplay!.Take(record);
         replicaLsn = record.Lsn;
+        replicaTimeMs = Math.Max(replicaTimeMs, record.UnixTimeMs);
         isInGroup = record.Continues;
     }
 
@@ -151,6 +156,7 @@ public sealed partial class Store
         pages.Flush();
         replicaPlain!.SyncAll();
         var hints = live.Snapshot(replicaLogId, replicaEpoch, _ => replicaLsn + 1);
+        hints = hints with { UnixTimeMs = replicaTimeMs, Files = [.. hints.Files.Select(f => f.Class == FileClass.Plain ? f with { Sums = replicaPlain.TakeSums(f.Fnode) } : f)] };
         LocalHints.Publish(options.Disk, Directory, hints);
         if (IsWhole) unsettled!.Remove();
         settledLsn = hints.Lsn;

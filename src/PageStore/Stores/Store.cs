@@ -209,6 +209,7 @@ public sealed partial class Store : IDisposable
                 each.Unpin(version);
             }
         }
+        if (database is null && files is not null) problems.AddRange(files.Verify(cancellation));
         return problems;
     }
 

@@ -1,5 +1,6 @@
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Wals;
@@ -44,7 +45,7 @@ internal sealed class WalNode : PlainNode
     // The end of a commit that is not in the log yet; -1 for none.
     long commitEnd = -1;
 
-    public WalNode(PlainFiles files, ulong fnode, string name, long size) : base(files, fnode, name, size)
+    public WalNode(PlainFiles files, ulong fnode, string name, long size, ChunkSums sums, long vouchedUntil) : base(files, fnode, name, size, sums, vouchedUntil)
     {
         tail = files.NewTail(size);
         recorded = size;

@@ -24,6 +24,6 @@ public sealed record Hints
     public required IReadOnlyList<LiveFile> Files { get; init; }
     /// <summary>The databases, by id.</summary>
     public required IReadOnlyList<LiveDatabase> Databases { get; init; }
-    /// <summary>When they were made (unix milliseconds).</summary>
+    /// <summary>When they were made; in local hints the time of the newest record that they cover, or 0 (unix milliseconds).</summary>
     public long UnixTimeMs { get; init; }
 }

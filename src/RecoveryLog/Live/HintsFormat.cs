@@ -11,22 +11,24 @@ namespace RecoveryVfs.RecoveryLog.Live;
 ///   "RVFSHNT\n" | version u32 | length u32 of all before the crc | log id 16 | epoch u64 | lsn u64 | replay from u64 | next fnode u64
 ///   | next database id u32 | time u64 | databases u32 | files u32
 ///   database:  id u32 | name
-///   file:      fnode u64 | class u8 | flags u8 | size u64 | crc32c u32 | names u16, each a name | [sha-256, 32 bytes] | [bytes u32, bytes]
+///   file:      fnode u64 | class u8 | flags u8 | size u64 | crc32c u32 | names u16, each a name | [sha-256, 32 bytes]
+///              | [checksums, a crc32c u32 for each 16 KB] | [bytes u32, bytes]
 ///   crc32c u32 of everything before it
 ///   name:      length u16, UTF-8
 /// </code>
-/// File flags: 1 sealed, 2 has a SHA-256, 4 has its bytes here.
+/// File flags: 1 sealed, 2 has a SHA-256, 4 has its bytes here, 8 has checksums (from version 2 on; hints without any are written as version 1).
 /// </remarks>
 public static class HintsFormat
 {
     /// <summary>The newest version this software knows.</summary>
-    public const uint Version = 1;
+    public const uint Version = 2;
 
     /// <summary>The most databases that a store can have, and files: what a reader holds in memory is bounded by them, whoever wrote the bytes.</summary>
     public const int MaxDatabases = 1 << 20, MaxFiles = 1 << 18;
 
     const int HeaderBytes = 84;
-    const byte FlagSealed = 1, FlagSha = 2, FlagBytes = 4;
+    const uint VersionWithoutSums = 1;
+    const byte FlagSealed = 1, FlagSha = 2, FlagBytes = 4, FlagSums = 8;
 
     /// <summary>The first 8 bytes.</summary>
     public static ReadOnlySpan<byte> Magic => "RVFSHNT\n"u8;
@@ -37,7 +39,7 @@ public static class HintsFormat
         var writer = new ArrayBufferWriter<byte>(4096);
         var header = writer.GetSpan(HeaderBytes)[..HeaderBytes];
         Magic.CopyTo(header);
-        BinaryPrimitives.WriteUInt32LittleEndian(header[8..], Version);
+        BinaryPrimitives.WriteUInt32LittleEndian(header[8..], hints.Files.Any(HasSums) ? Version : VersionWithoutSums);
         hints.LogId.TryWriteBytes(header[16..], bigEndian: true, out _);
         BinaryPrimitives.WriteUInt64LittleEndian(header[32..], hints.Epoch);
         BinaryPrimitives.WriteUInt64LittleEndian(header[40..], hints.Lsn);
@@ -66,17 +68,21 @@ public static class HintsFormat
         var head = writer.GetSpan(24)[..24];
         BinaryPrimitives.WriteUInt64LittleEndian(head, file.Fnode);
         head[8] = (byte)file.Class;
-        head[9] = (byte)((file.IsSealed ? FlagSealed : 0) | (file.Sha256.Length == 32 ? FlagSha : 0) | (HasBytes(file) ? FlagBytes : 0));
+        head[9] = (byte)((file.IsSealed ? FlagSealed : 0) | (file.Sha256.Length == 32 ? FlagSha : 0) | (HasBytes(file) ? FlagBytes : 0) | (HasSums(file) ? FlagSums : 0));
         BinaryPrimitives.WriteInt64LittleEndian(head[10..], file.SizeBytes);
         BinaryPrimitives.WriteUInt32LittleEndian(head[18..], file.Crc32C);
         BinaryPrimitives.WriteUInt16LittleEndian(head[22..], checked((ushort)file.Names.Count));
         writer.Advance(24);
         foreach (var name in file.Names) PutName(writer, name);
         if (file.Sha256.Length == 32) writer.Write(file.Sha256.Span);
+        if (HasSums(file))
+            foreach (var sum in file.Sums.Span) PutUInt32(writer, sum);
         if (!HasBytes(file)) return;
         PutUInt32(writer, (uint)file.Bytes.Length);
         writer.Write(file.Bytes.Span);
     }
+
+    static bool HasSums(LiveFile file) => file.Sums.Length > 0 && file.Sums.Length == ChunkSums.CountOf(file.SizeBytes);
 
     static bool HasBytes(LiveFile file) => file.Bytes.Length > 0 && file.Bytes.Length == file.SizeBytes;
 
@@ -112,7 +118,7 @@ public static class HintsFormat
         if (Crc32C.Compute(bytes[..length]) != BinaryPrimitives.ReadUInt32LittleEndian(bytes[length..])) throw Damaged(source, "has a wrong checksum");
         var (databaseCount, fileCount) = (BinaryPrimitives.ReadUInt32LittleEndian(bytes[76..]), BinaryPrimitives.ReadUInt32LittleEndian(bytes[80..]));
         if (databaseCount > MaxDatabases || fileCount > MaxFiles) throw Damaged(source, $"lists {databaseCount} databases and {fileCount} files, more than a store can have");
-        var reader = new Cursor(memory[HeaderBytes..length], source);
+        var reader = new Cursor(memory[HeaderBytes..length], version, source);
         var databases = new List<LiveDatabase>();
         for (var left = databaseCount; left > 0; left--)
             databases.Add(new LiveDatabase(reader.UInt32(), reader.Name()));
@@ -157,7 +163,7 @@ public static class HintsFormat
                 throw Damaged(source, $"lists database {hints.Databases[i].Id} where it cannot be");
     }
 
-    ref struct Cursor(ReadOnlyMemory<byte> bytes, string source)
+    ref struct Cursor(ReadOnlyMemory<byte> bytes, uint version, string source)
     {
         ReadOnlyMemory<byte> rest = bytes;
 
@@ -182,6 +188,14 @@ public static class HintsFormat
             return FileRecords.ReadName(bytes, "hints");
         }
 
+        ReadOnlyMemory<uint> Sums(long sizeBytes)
+        {
+            if (sizeBytes / ChunkSums.ChunkBytes > rest.Length / sizeof(uint)) throw Damaged(source, "ends too early");
+            var sums = new uint[ChunkSums.CountOf(sizeBytes)];
+            for (var i = 0; i < sums.Length; i++) sums[i] = UInt32();
+            return sums;
+        }
+
         public LiveFile File()
         {
             var head = Take(24);
@@ -189,7 +203,7 @@ public static class HintsFormat
             if (names.Length == 0 || names.Length > rest.Length / 3) throw Damaged(source, "lists a file without a name");
             for (var i = 0; i < names.Length; i++) names[i] = Name();
             var (fileClass, flags, size) = ((FileClass)head[8], head[9], BinaryPrimitives.ReadInt64LittleEndian(head[10..]));
-            if (!FileRecords.IsKnown(fileClass) || (flags & ~(FlagSealed | FlagSha | FlagBytes)) != 0 || size < 0)
+            if (!FileRecords.IsKnown(fileClass) || (flags & ~(FlagSealed | FlagSha | FlagBytes | (version > VersionWithoutSums ? FlagSums : 0))) != 0 || size < 0)
                 throw Damaged(source, $"lists {names[0]} with class {head[8]}, flags {flags} and size {size}");
             var file = new LiveFile
             {
@@ -200,6 +214,7 @@ public static class HintsFormat
                 IsSealed = (flags & FlagSealed) != 0,
                 Crc32C = BinaryPrimitives.ReadUInt32LittleEndian(head[18..]),
                 Sha256 = (flags & FlagSha) != 0 ? Take(32).ToArray() : default,
+                Sums = (flags & FlagSums) != 0 ? Sums(size) : default,
                 Bytes = (flags & FlagBytes) != 0 ? TakeMemory(UInt32()) : default,
             };
             if ((flags & FlagBytes) != 0 && file.Bytes.Length != size) throw Damaged(source, $"has {file.Bytes.Length} of {size} bytes of {names[0]}");

@@ -21,6 +21,8 @@ public sealed record LiveFile
     public ReadOnlyMemory<byte> Sha256 { get; init; }
     /// <summary>The bytes, of a small file (and in remote hints of a plain file); else empty.</summary>
     public ReadOnlyMemory<byte> Bytes { get; init; }
+    /// <summary>In local hints: the checksums of a plain file's chunks (<see cref="ChunkSums"/>), all of them or none.</summary>
+    public ReadOnlyMemory<uint> Sums { get; init; }
     /// <summary>Its first name.</summary>
     public string Name => Names[0];
 }

@@ -1,0 +1,217 @@
+using System.Buffers.Binary;
+using RecoveryVfs.PageStore.Files;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Log;
+
+namespace RecoveryVfs.PageStore.Tests;
+
+/// <summary>
+/// A WAL under <c>files/</c> is flipped, cut, emptied and deleted after a kill. The next opening has every commit that was acknowledged, or names the file: never fewer commits.
+/// </summary>
+public sealed class PlainDamageTests : IDisposable
+{
+    const int PageBytes = 1024, FrameBytes = 24 + PageBytes, HeaderBytes = 32;
+    const string Name = "a.db-wal";
+
+    readonly TempDirectory temp = new();
+    readonly List<RecoveryException> alarms = [];
+    byte[] expected = [];
+
+    public void Dispose() => temp.Dispose();
+
+    StoreOptions Options(string name) => new()
+    {
+        Directory = temp[name],
+        PageCacheBytes = 1 << 20,
+        PendingBytes = 1 << 20,
+        SegmentBytes = 16 << 10,
+        WalBufferBytes = 8 << 10,
+        Alarm = alarms.Add,
+    };
+
+    /// <summary>Transactions as SQLite writes them: frames, of which the last says that it commits; some are rolled back, and their frames are overwritten.</summary>
+    static void Transactions(Random random, Store store, PlainFile wal, ref long end, int count)
+    {
+        if (end == 0)
+        {
+            wal.Write(0, Bytes(random, HeaderBytes));
+            end = HeaderBytes;
+        }
+        for (; count > 0; count--)
+        {
+            if (random.Next(3) == 0)
+                for (int i = 0, frames = random.Next(1, 14); i < frames; i++) Frame(random, wal, end + ((long)i * FrameBytes), isCommit: false);
+            for (var frames = random.Next(1, 6); frames > 0; frames--)
+            {
+                Frame(random, wal, end, isCommit: frames == 1);
+                end += FrameBytes;
+            }
+            wal.LogCommit();
+            wal.Sync();
+        }
+        store.Sync();
+    }
+
+    static void Frame(Random random, PlainFile wal, long offset, bool isCommit)
+    {
+        var header = Bytes(random, 24);
+        BinaryPrimitives.WriteUInt32BigEndian(header.AsSpan(4), isCommit ? 77u : 0u);
+        wal.Write(offset, header);
+        wal.Write(offset + 24, Bytes(random, PageBytes));
+    }
+
+    static byte[] Bytes(Random random, int count)
+    {
+        var bytes = new byte[count];
+        random.NextBytes(bytes);
+        return bytes;
+    }
+
+    static byte[] ReadAll(Store store, long count)
+    {
+        using var wal = store.OpenFile(Name, create: false);
+        if (wal is null) return [];
+        var bytes = new byte[count];
+        return bytes[..wal.Read(0, bytes)];
+    }
+
+    /// <summary>A store that was killed some while after its hints were published; returns the path of the WAL.</summary>
+    string KilledStore(Random random, bool hasHints)
+    {
+        var at = 0L;
+        using (var store = Store.Open(Options("store")))
+        using (var wal = store.OpenFile(Name, create: true)!)
+        {
+            Transactions(random, store, wal, ref at, random.Next(5, 40));
+            if (hasHints) store.Checkpoint();
+            Transactions(random, store, wal, ref at, random.Next(12));
+            expected = new byte[at];
+            Assert.Equal(at, wal.Read(0, expected));
+            Killed.Copy(store, temp["killed"]);
+        }
+        return Directory.EnumerateFiles(Path.Combine(temp["killed"], "files")).Single();
+    }
+
+    static string Damage(Random random, string path)
+    {
+        var bytes = File.ReadAllBytes(path);
+        switch (random.Next(4))
+        {
+            case 0 when bytes.Length > 0:
+                var at = random.Next(bytes.Length);
+                bytes[at] ^= (byte)(1 << random.Next(8));
+                File.WriteAllBytes(path, bytes);
+                return $"flipped at {at} of {bytes.Length}";
+            case 1:
+                var kept = random.Next(bytes.Length + 1);
+                File.WriteAllBytes(path, bytes[..kept]);
+                return $"cut to {kept} of {bytes.Length}";
+            case 2:
+                File.WriteAllBytes(path, []);
+                return "emptied";
+            default:
+                File.Delete(path);
+                return "deleted";
+        }
+    }
+
+    [Fact, Trait(Seeds.Kind, Seeds.Random)]
+    public void A_damaged_WAL_is_whole_or_named_after_a_kill()
+    {
+        var (whole, named) = (0, 0);
+        Seeds.Run(52, random =>
+        {
+            foreach (var name in (string[])["store", "killed"])
+                if (Directory.Exists(temp[name])) Directory.Delete(temp[name], recursive: true);
+            var path = KilledStore(random, hasHints: random.Next(8) != 0);
+            var damage = Damage(random, path);
+            try
+            {
+                using var store = Store.Open(Options("killed"));
+                Assert.True(expected.AsSpan().SequenceEqual(ReadAll(store, expected.Length)), $"{damage}: opened, and lost something");
+                Assert.Empty(store.Verify(null, default));
+                whole++;
+            }
+            catch (RecoveryException e)
+            {
+                Assert.Equal(RecoveryError.Corrupt, e.Error);
+                Assert.Contains(path, e.Message);
+                named++;
+            }
+        });
+        if (!Seeds.Soaking && Environment.GetEnvironmentVariable("RECOVERY_SEED") is null) Assert.True(whole > 0 && named > 0, $"{whole} whole, {named} named");
+    }
+
+    [Fact, Trait(Seeds.Kind, Seeds.Random)]
+    public void A_kill_alone_is_no_damage() => Seeds.Run(12, random =>
+    {
+        foreach (var name in (string[])["store", "killed"])
+            if (Directory.Exists(temp[name])) Directory.Delete(temp[name], recursive: true);
+        KilledStore(random, hasHints: true);
+        using var store = Store.Open(Options("killed"));
+        Assert.Equal(expected, ReadAll(store, expected.Length));
+        Assert.Empty(alarms);
+    });
+
+    [Fact]
+    public void What_the_log_still_has_makes_the_file_whole()
+    {
+        var (random, at) = (new Random(3), 0L);
+        using (var store = Store.Open(Options("store") with { SegmentBytes = 8 << 20 }))
+        using (var wal = store.OpenFile(Name, create: true)!)
+        {
+            Transactions(random, store, wal, ref at, 20);
+            using (store.Log.Hold("test", 1))
+            {
+                store.Checkpoint();
+                expected = new byte[at];
+                wal.Read(0, expected);
+                Killed.Copy(store, temp["killed"]);
+            }
+        }
+        File.Delete(Directory.EnumerateFiles(Path.Combine(temp["killed"], "files")).Single());
+        using var mended = Store.Open(Options("killed"));
+        Assert.Equal(expected, ReadAll(mended, expected.Length));
+        Assert.Contains("made whole from the log", Assert.Single(alarms).Message);
+    }
+
+    [Fact]
+    public void Verifying_a_store_reads_its_plain_files()
+    {
+        var at = 0L;
+        using var store = Store.Open(Options("store"));
+        using var wal = store.OpenFile(Name, create: true)!;
+        Transactions(new Random(5), store, wal, ref at, 20);
+        store.Checkpoint();
+        Assert.Empty(store.Verify(null, default));
+        var path = Directory.EnumerateFiles(Path.Combine(temp["store"], "files")).Single();
+        using (var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite))
+        {
+            file.Position = 5000;
+            var was = file.ReadByte();
+            file.Position = 5000;
+            file.WriteByte((byte)(was ^ 4));
+        }
+        var problem = Assert.Single(store.Verify(null, default));
+        Assert.Contains(Name, problem);
+        Assert.Contains(path, problem);
+    }
+
+    [Fact]
+    public void Hints_without_checksums_are_written_as_before_and_open()
+    {
+        var hints = new Hints
+        {
+            LogId = Guid.NewGuid(), Epoch = 1, Lsn = 5, ReplayFrom = 6, NextFnode = 3, NextDatabaseId = 1, Databases = [],
+            Files = [new LiveFile { Fnode = 2, Class = RecoveryLog.Records.FileClass.Plain, Names = [Name], SizeBytes = 40_000 }],
+        };
+        var old = HintsFormat.Write(hints);
+        Assert.Equal(1u, BinaryPrimitives.ReadUInt32LittleEndian(old.AsSpan(8)));
+        Assert.True(HintsFormat.Read(old, "old").Files[0].Sums.IsEmpty);
+        var written = HintsFormat.Write(hints with { Files = [hints.Files[0] with { Sums = new uint[] { 1, 2, 3 } }] });
+        Assert.Equal(2u, BinaryPrimitives.ReadUInt32LittleEndian(written.AsSpan(8)));
+        Assert.Equal([1u, 2u, 3u], HintsFormat.Read(written, "new").Files[0].Sums.ToArray());
+    }
+}
