@@ -18,7 +18,7 @@ namespace RecoveryVfs.Cli;
 /// </summary>
 internal sealed partial class StoreDirectory
 {
-    const string Name = ".recovery";
+    const string Name = StoreHome.Name;
     // What is listed may be replaced by a writer while it is read.
     const int Tries = 5;
 

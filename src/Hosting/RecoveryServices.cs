@@ -25,9 +25,5 @@ public static class RecoveryServices
         return services;
     }
 
-    static string StoreOf(string directory)
-    {
-        var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
-        return Path.GetFileName(full) == ".recovery" ? full : Path.Combine(full, ".recovery");
-    }
+    static string StoreOf(string directory) => StoreHome.Within(directory);
 }

@@ -51,11 +51,7 @@ static class Following
     }
 
     /// <summary>The store of a directory: <c>.recovery</c> in it, unless that is what was named.</summary>
-    internal static string StoreOf(string directory)
-    {
-        var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
-        return Path.GetFileName(full) == ".recovery" ? full : Path.Combine(full, ".recovery");
-    }
+    internal static string StoreOf(string directory) => StoreHome.Within(directory);
 
     static async Task<int> PromoteAsync(Follower follower, Arguments arguments, string directory, StreamWriter lines, CancellationToken stop)
     {

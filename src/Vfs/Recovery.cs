@@ -165,7 +165,7 @@ public static class Recovery
     static string StoreAt(string directory)
     {
         var store = Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
-        if (Path.GetFileName(store) != ".recovery" && Directory.Exists(Path.Combine(store, ".recovery"))) store = Path.Combine(store, ".recovery");
+        if (Path.GetFileName(store) != StoreHome.Name && Directory.Exists(Path.Combine(store, StoreHome.Name))) store = Path.Combine(store, StoreHome.Name);
         return Directory.Exists(store) ? store : throw new RecoveryException(RecoveryError.NotFound, $"There is no store at {store}.");
     }
 

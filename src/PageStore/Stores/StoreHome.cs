@@ -40,6 +40,16 @@ public sealed partial class StoreHome(ILogDisk disk, string path)
     /// <summary>A directory of this machine.</summary>
     public StoreHome(string path) : this(LocalDisk.Instance, path) { }
 
+    /// <summary>The store of the databases in a directory; that directory may be named as well as the store itself.</summary>
+    public static string Within(string directory)
+    {
+        var full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(directory));
+        return System.IO.Path.GetFileName(full) == Name ? full : System.IO.Path.Combine(full, Name);
+    }
+
+    /// <summary>Where the store of a database is, unless somebody says otherwise.</summary>
+    public static string Beside(string database) => System.IO.Path.Combine(System.IO.Path.GetDirectoryName(database)!, Name);
+
     /// <summary>The directory.</summary>
     public string Path => path;
 

@@ -49,7 +49,7 @@ internal static class FollowedDatabases
         if (Options.Process.Follow is { } own && own != options.Follow)
             throw new RecoveryException(RecoveryError.Invalid, $"This program follows {own}; the URI says follow={options.Follow}, and does not change that. Leave follow= out.");
         var path = DatabasePath.Of(pathBytes);
-        var directory = options.Store is { } store ? Path.GetFullPath(store) : Path.Combine(Path.GetDirectoryName(path)!, ".recovery");
+        var directory = options.Store is { } store ? Path.GetFullPath(store) : StoreHome.Beside(path);
         var shared = options.Follow is null ? null : followers.Acquire(directory, running => EnsureFollowing((Follower?)running, directory, options));
         IFollowedStore? follower = shared is null ? Follower.Find(directory) : shared.Source;
         if (follower is null) return null;

@@ -208,7 +208,7 @@ internal static class Files
         var main = Encoding.UTF8.GetString(path)[..^suffix.Length];
         var stub = Stub.Read(main);
         if (stub.Content is PathContent.PlainDatabase or PathContent.Foreign || (stub.Content == PathContent.Stub && Options.Process.Store != stub.Store && !stub.IsBeside(main))) return null;
-        var store = stub.Store ?? Path.Combine(Path.GetDirectoryName(main)!, ".recovery");
+        var store = stub.Store ?? StoreHome.Beside(main);
         return Directory.Exists(store) ? (store, (stub.Database ?? Path.GetFileName(main)) + suffix) : null;
     }
 

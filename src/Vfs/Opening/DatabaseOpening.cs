@@ -76,7 +76,7 @@ internal static class DatabaseOpening
     public static string StoreOf(string path, Stub stub, RecoveryOptions options)
     {
         var wanted = options.Store is { } store ? Path.TrimEndingDirectorySeparator(Path.GetFullPath(store)) : null;
-        if (stub.Store is not { } actual) return wanted ?? Path.Combine(Path.GetDirectoryName(path)!, ".recovery");
+        if (stub.Store is not { } actual) return wanted ?? StoreHome.Beside(path);
         if (wanted is not null && wanted != actual)
             throw new RecoveryException(RecoveryError.Invalid, $"{path} is in the store {actual}, not in {wanted}. Leave store= out, or export and import it.");
         if (wanted is null && !stub.IsBeside(path))
