@@ -2,7 +2,7 @@ using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog.Remote.Read;
-using RecoveryVfs.RecoveryLog.Remote.Write;
+using RecoveryVfs.RecoveryLog.Remote;
 
 namespace RecoveryVfs.PageStore.Tests;
 

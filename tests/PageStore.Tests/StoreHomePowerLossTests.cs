@@ -4,7 +4,7 @@ using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Remote.Read;
-using RecoveryVfs.RecoveryLog.Remote.Write;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.Simulation;
 
 namespace RecoveryVfs.PageStore.Tests;
