@@ -71,7 +71,12 @@ internal sealed class SalvageCommand : CliCommand
             await remote.StoreAsync(cancellation);
             for (var i = 0; i < found.Count; i++)
                 if (await Divergence.SharedLsnAsync(remote, found[i].Epoch, null, cancellation) is { } shared && shared >= found[i].FirstLsn) found[i] = found[i] with { SharedLsn = shared };
-            if (await OfLogAsync(store, remote, cancellation) is { } own && !found.Any(f => f.Epoch == own.Epoch && LastOf(f) >= LastOf(own))) found.Add(own);
+            if (await OfLogAsync(store, remote, cancellation) is { } own && !found.Any(f => f.Epoch == own.Epoch && LastOf(f) >= LastCommitOf(store, own)))
+            {
+                // It has what was saved, and more.
+                found.RemoveAll(f => f.Epoch == own.Epoch && f.SharedLsn + 1 >= own.FirstLsn);
+                found.Add(own);
+            }
         }
         catch (Exception e) when (e is RecoveryException or ObjectStoreException)
         {
@@ -85,6 +90,15 @@ internal sealed class SalvageCommand : CliCommand
         var last = 0UL;
         source.Read((in Record record) => last = record.Lsn);
         return last;
+    }
+
+    /// <summary>A log goes on behind its last commit: with what the page store notes of its files.</summary>
+    static ulong LastCommitOf(StoreDirectory store, Source source)
+    {
+        var reading = new LogReading();
+        store.ReadLog(reading.Start, static (in Record _) => { });
+        source.Read(reading.Take);
+        return reading.Commits.Count > 0 ? reading.Commits[^1].Lsn : 0;
     }
 
     static async Task<Source?> OfLogAsync(StoreDirectory store, RemoteAccess remote, CancellationToken cancellation)
