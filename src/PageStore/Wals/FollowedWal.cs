@@ -19,19 +19,20 @@ namespace RecoveryVfs.PageStore.Wals;
 /// </code>
 /// The checksum runs over pairs of 32-bit words, little- or big-endian as the magic's last bit says.
 /// <para>
-/// A transaction that spills writes some frames again, and their headers once more at its end. So frames are looked at only when one is written that may end a transaction, each
-/// is then looked at once since it was written last, and pages are taken only of a transaction that has committed: reads and temporary space grow with what was written, however
-/// often.
+/// A transaction that spills writes some frames again, and their headers once more at its end. A write makes only those frames be looked at that it touches, and those behind them when
+/// it may end the transaction; and a frame that is taken again goes to the place that it had. So reads and temporary space grow with what was written, however often.
 /// </para>
 /// </remarks>
 internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? confirmed = null) : IDisposable
 {
     const uint Magic = 0x377f0682;
 
-    readonly record struct Frame(uint Page, uint Check1, uint Check2);
+    readonly record struct Frame(uint Page, long At, uint Check1, uint Check2);
 
     // The frames of the transaction that is being written that were found whole.
     readonly List<Frame> uncommitted = [];
+    // Where the pages of its frames are, by their order: no view has them yet, so that a frame that is taken again goes to the place it had.
+    readonly List<long> places = [];
     byte[] buffer = [];
     uint salt1, salt2, check1, check2;
     bool bigEndian;
@@ -56,7 +57,11 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? co
         if (offset < Wal.HeaderBytes) Begin();
         if (frames is null) return View is null && offset < Wal.HeaderBytes;
         if (offset >= committedEnd) ForgetFrom(offset);
-        if (offset >= Wal.HeaderBytes && !MayCommit(offset, length)) return false;
+        if (offset >= Wal.HeaderBytes && !MayCommit(offset, length))
+        {
+            while (committedEnd + uncommitted.Count * (long)FrameBytes < offset + length && TryTakeFrame(lsn)) { }
+            return false;
+        }
         var before = View;
         while (TryTakeFrame(lsn)) { }
         return offset < Wal.HeaderBytes || !ReferenceEquals(before, View);
@@ -68,6 +73,7 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? co
         frames = null;
         View = null;
         uncommitted.Clear();
+        places.Clear();
         pages = ImmutableDictionary<uint, long>.Empty;
         Span<byte> header = stackalloc byte[Wal.HeaderBytes];
         if (file.Read(0, header) < Wal.HeaderBytes) return;
@@ -112,7 +118,7 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? co
         (c1, c2) = Checksum(header[..8], c1, c2);
         (c1, c2) = Checksum(buffer.AsSpan(Wal.FrameHeaderBytes), c1, c2);
         if (c1 != BinaryPrimitives.ReadUInt32BigEndian(header[16..]) || c2 != BinaryPrimitives.ReadUInt32BigEndian(header[20..])) return false;
-        uncommitted.Add(new Frame(page, c1, c2));
+        uncommitted.Add(new Frame(page, Keep(buffer.AsSpan(Wal.FrameHeaderBytes)), c1, c2));
         var sizePages = BinaryPrimitives.ReadUInt32BigEndian(header[4..]);
         if (sizePages > 0) Commit(sizePages, lsn);
         return true;
@@ -121,23 +127,21 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? co
     void Commit(uint sizePages, ulong lsn)
     {
         var builder = pages.ToBuilder();
-        var newest = new Dictionary<uint, int>();
-        for (var i = 0; i < uncommitted.Count; i++) newest[uncommitted[i].Page] = i;
-        for (var i = 0; i < uncommitted.Count; i++)
-            if (newest[uncommitted[i].Page] == i) builder[uncommitted[i].Page] = frames!.Append(ReadPage(i));
+        foreach (var frame in uncommitted) builder[frame.Page] = frame.At;
         pages = builder.ToImmutable();
         (check1, check2) = (uncommitted[^1].Check1, uncommitted[^1].Check2);
         committedEnd += uncommitted.Count * (long)FrameBytes;
         uncommitted.Clear();
+        places.Clear();
         View = new WalView(frames!, pages, sizePages, lsn);
     }
 
-    ReadOnlySpan<byte> ReadPage(int uncommittedFrame)
+    /// <summary>Keeps the page of the frame that is taken next.</summary>
+    long Keep(ReadOnlySpan<byte> page)
     {
-        var page = buffer.AsSpan(Wal.FrameHeaderBytes);
-        var at = committedEnd + uncommittedFrame * (long)FrameBytes + Wal.FrameHeaderBytes;
-        return file.Read(at, page) == page.Length ? page
-            : throw new RecoveryException(RecoveryError.IoRead, $"A WAL lost bytes at offset {at} while it was read. Check the disk.");
+        if (uncommitted.Count == places.Count) places.Add(frames!.Append(page));
+        else frames!.Overwrite(places[uncommitted.Count], page);
+        return places[uncommitted.Count];
     }
 
     (uint, uint) Checksum(ReadOnlySpan<byte> bytes, uint s1, uint s2)

@@ -5,7 +5,7 @@ using RecoveryVfs.PageStore.Commits;
 namespace RecoveryVfs.PageStore.Wals;
 
 /// <summary>
-/// The pages that the committed frames of one life of a WAL hold, kept in an unlinked file that only grows: a view of it never changes, even when the WAL
+/// The pages that the committed frames of one life of a WAL hold, kept in an unnamed file: a view of it never changes, even when the WAL
 /// itself is written anew. The file goes with its last view.
 /// </summary>
 internal sealed class WalFrames(SpillFile file, int pageSize)
@@ -15,6 +15,9 @@ internal sealed class WalFrames(SpillFile file, int pageSize)
     public long SizeBytes => file.SizeBytes;
 
     public long Append(ReadOnlySpan<byte> page) => file.Append(page);
+
+    /// <summary>Only of what no view has.</summary>
+    public void Overwrite(long at, ReadOnlySpan<byte> page) => file.WriteAt(at, page);
 
     public void Read(long at, Span<byte> destination) => file.ReadAt(at, destination);
 }
