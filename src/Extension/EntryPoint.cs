@@ -29,6 +29,7 @@ internal static unsafe class EntryPoint
         try
         {
             Options.Process = new RecoveryOptions().WithEnvironment();
+            EventLog.Start();
             var vfs = VfsEntryPoints.Prepare(api);
             if (vfs->FileSizeBytes > fileBytes)
                 throw new InvalidOperationException($"The VFS needs {vfs->FileSizeBytes} bytes a file, and entry.c says {fileBytes}.");

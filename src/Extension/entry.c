@@ -74,6 +74,23 @@ static int faceLastError(sqlite3_vfs *unused, int bytes, char *text){
   return vfs ? vfs->xGetLastError(vfs, bytes, text) : 0;
 }
 
+/* recovery_last_error(): what the last failure said in full, on every connection. SQLite's own words for it are few. */
+static void lastError(sqlite3_context *context, int count, sqlite3_value **values){
+  enum { BYTES = 8192 };
+  char *text = sqlite3_malloc(BYTES);
+  (void)count; (void)values;
+  if( text==0 ) return;
+  text[0] = 0;
+  faceLastError(0, BYTES, text);
+  sqlite3_result_text(context, text, -1, sqlite3_free);
+}
+
+static int addLastError(sqlite3 *db, char **error, const sqlite3_api_routines *api){
+  (void)error; (void)api;
+  sqlite3_create_function(db, "recovery_last_error", 0, SQLITE_UTF8, 0, lastError, 0, 0);
+  return SQLITE_OK;
+}
+
 static int fail(const sqlite3_api_routines *api, char **error, const char *text){
   if( error ) *error = api->mprintf("%s", text);
   return SQLITE_ERROR;
@@ -83,9 +100,11 @@ static int fail(const sqlite3_api_routines *api, char **error, const char *text)
 PUBLIC int sqlite3_recovery_init(sqlite3 *db, char **error, const sqlite3_api_routines *api){
   const char *makeDefault = getenv("RECOVERY_VFS_DEFAULT");
   sqlite3_vfs *usual;
-  (void)db;
   if( face.zName ){
-    if( sqlite3_api->vfs_register==api->vfs_register ) return SQLITE_OK_LOAD_PERMANENTLY;
+    if( sqlite3_api->vfs_register==api->vfs_register ){
+      addLastError(db, 0, api);
+      return SQLITE_OK_LOAD_PERMANENTLY;
+    }
     return fail(api, error, "recovery: another copy of SQLite in this process has loaded this library already; use one SQLite for all databases");
   }
   SQLITE_EXTENSION_INIT2(api);
@@ -106,6 +125,8 @@ PUBLIC int sqlite3_recovery_init(sqlite3 *db, char **error, const sqlite3_api_ro
     face.zName = 0;
     return fail(api, error, "recovery: SQLite refused to register the VFS");
   }
+  sqlite3_auto_extension((void(*)(void))addLastError);
+  addLastError(db, 0, api);
   return SQLITE_OK_LOAD_PERMANENTLY;
 }
 

@@ -13,8 +13,13 @@ internal static class Failures
     [ThreadStatic] static string? last;
     [ThreadStatic] static int lastErrno;
 
+    static volatile string? latest;
+
     /// <summary>What the last failure on this thread said; empty when there was none.</summary>
     public static string Last => last ?? "";
+
+    /// <summary>The same for who may come by another thread than the call that failed: else what the last failure of the process said.</summary>
+    public static string Latest => last ?? latest ?? "";
 
     /// <summary>What sqlite3_system_errno() says of it: the nearest of Linux's numbers, 0 when there was no failure.</summary>
     public static int LastErrno => lastErrno;
@@ -58,6 +63,7 @@ internal static class Failures
     public static int Report(int code, string message)
     {
         last = message;
+        latest = message;
         lastErrno = (code & 0xff) switch
         {
             Sqlite.CantOpen => 2, // ENOENT
@@ -67,8 +73,21 @@ internal static class Failures
             _ => 5, // EIO
         };
         VfsEntryPoints.Api?.Log(code, "RecoveryVfs: " + message);
+        EventLog.Write(code == Sqlite.Warning ? EventLevel.Warning : EventLevel.Error, Name(code), message);
         return code;
     }
+
+    static string Name(int code) => (code & 0xff) switch
+    {
+        Sqlite.Busy => "BUSY",
+        Sqlite.ReadOnly => "READONLY",
+        Sqlite.IoErr => "IOERR",
+        Sqlite.Corrupt => "CORRUPT",
+        Sqlite.Full => "FULL",
+        Sqlite.CantOpen => "CANTOPEN",
+        Sqlite.Warning => "WARNING",
+        _ => "ERROR",
+    };
 
     // An error that is not of our family is a bug: its place is worth more than brevity.
     static string Text(Exception error) => error is RecoveryException ? error.Message : error.ToString();
@@ -76,7 +95,7 @@ internal static class Failures
     /// <summary>Copies the last message, as much as fits, with a final zero.</summary>
     public static void CopyLast(Span<byte> destination)
     {
-        var text = Encoding.UTF8.GetBytes(Last);
+        var text = Encoding.UTF8.GetBytes(Latest);
         var count = Math.Min(text.Length, destination.Length - 1);
         text.AsSpan(0, count).CopyTo(destination);
         destination[count] = 0;

@@ -46,8 +46,10 @@ public static class Recovery
             if (defaults is not null || !VfsEntryPoints.IsRegistered)
                 Options.Process = (defaults ?? new RecoveryOptions()).WithEnvironment();
             if (VfsEntryPoints.IsRegistered && !makeDefault) return;
+            if (!VfsEntryPoints.IsRegistered) EventLog.Start();
             if (!VfsEntryPoints.IsRegistered) AppDomain.CurrentDomain.ProcessExit += static (_, _) => CloseIdleStores();
             VfsEntryPoints.Register(SqliteApi.FromLibrary(library()), makeDefault);
+            LastErrorFunction.Add(VfsEntryPoints.Api);
         }
     }
 

@@ -173,6 +173,9 @@ internal sealed record OpenParameters
     public bool NoLock { get; init; }
     public bool Immutable { get; init; }
 
+    /// <summary>Whether the URI says <c>vfs=</c>.</summary>
+    public bool NamesVfs { get; init; }
+
     /// <summary>The value of one of our parameters, or null.</summary>
     public string? Value(string name) => Values.LastOrDefault(v => v.Key == name).Value;
 

@@ -84,6 +84,26 @@ public sealed class HostTests
     }
 
     [Fact]
+    public void What_went_wrong_is_said_on_every_connection_and_in_the_log_that_the_environment_names()
+    {
+        using var store = new StoreDirectory();
+        var outcome = Command.RunWith(new() { ["RECOVERY_LOG"] = "stderr" }, "/usr/bin/python3", "-c", $"""
+            import sqlite3
+            plain = sqlite3.connect(':memory:')
+            plain.enable_load_extension(True)
+            plain.load_extension('{Repository.Extension}')
+            print(plain.execute('SELECT recovery_last_error()').fetchone()[0] == '')
+            try: sqlite3.connect('file:{store.Path}/none/app.db?vfs=recovery', uri=True).execute('CREATE TABLE t(x)')
+            except sqlite3.OperationalError as e: print(e)
+            print(plain.execute('SELECT recovery_last_error()').fetchone()[0])
+            print(sqlite3.connect(':memory:').execute('SELECT recovery_last_error()').fetchone()[0])
+            """).MustSucceed();
+        Assert.Equal(["True", "unable to open database file"], outcome.Lines[..2]);
+        foreach (var line in outcome.Lines[2..4]) Assert.Contains("none/app.db", line);
+        Assert.Contains("error CANTOPEN", outcome.Errors);
+    }
+
+    [Fact]
     public void The_environment_makes_it_the_default_VFS()
     {
         using var store = new StoreDirectory();

@@ -89,17 +89,18 @@ public static class StoreRestore
     /// Before a store is opened whose directory does not exist: restores the newest state of its remote, if there ever was one. A remote that cannot be
     /// read, or has something that does not verify, is an error: its absence is proved by its answer, never assumed.
     /// </summary>
-    public static void RestoreIfGone(StoreOptions options)
+    /// <returns>What was restored; null when there was nothing to restore, or the directory was there.</returns>
+    public static RestoreResult? RestoreIfGone(StoreOptions options)
     {
-        if (options.Remote is not { } remote || (Directory.Exists(options.Directory) && !options.Home.IsStartingOver)) return;
-        Task.Run(async () =>
+        if (options.Remote is not { } remote || (Directory.Exists(options.Directory) && !options.Home.IsStartingOver)) return null;
+        return Task.Run(async () =>
         {
             await using var objects = remote.OpenStore(options.Time, readOnly: true);
             var context = new RemoteContext { Store = objects, Time = options.Time };
-            if (await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default) is null) return;
+            if (await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default) is null) return null;
             var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest);
             await using var pin = await RestorePin.TakeAsync(() => remote.OpenStore(options.Time), plan, context);
-            await RestoreAsync(plan, options with { Remote = null });
+            return await RestoreAsync(plan, options with { Remote = null });
         }).GetAwaiter().GetResult();
     }
 

@@ -30,6 +30,9 @@ public static class FilePlacing
         return Marshal.GetLastPInvokeError() is var errno && errno == DiskErrors.EEXIST ? false : throw DiskErrors.From(DiskOperation.Open, path, errno);
     }
 
+    /// <summary>Takes a name away if that can be.</summary>
+    public static void TryRemove(string path) => _ = Posix.Unlink(path);
+
     /// <summary>
     /// Places a file; false, with nothing changed, when something lies there that <paramref name="mayGo"/>, given its beginning, does not let go, that is no
     /// file, or that another SQLite is about to write. What it replaces passes on its owner and rights.

@@ -25,6 +25,7 @@ internal static class Files
     public static VfsFile OpenMain(ReadOnlySpan<byte> path, ref int flags, OpenParameters parameters)
     {
         var open = OpenDatabases.Attach(path);
+        if (open is null) DatabaseOpening.RestoreIfGone(path, flags, parameters);
         if (open is null && FollowedDatabases.TryOpen(path, ref flags, parameters) is { } followed) return followed;
         if (open is null && (flags & Sqlite.OpenReadOnly) != 0 && FollowedDatabases.TryView(path, ref flags, parameters) is { } viewed) return viewed;
         var database = open is not null ? NotExclusive(open, flags) : DatabaseOpening.Open(path.ToArray(), flags, parameters);
@@ -115,6 +116,7 @@ internal static class Files
     /// <summary>xAccess: whether a file of ours exists; null when the name is none of ours.</summary>
     public static bool? Exists(ReadOnlySpan<byte> path)
     {
+        if (PlainDatabases.OwnsCompanion(path)) return null;
         if (IsOfFollowed(path) is { } ofFollowed) return ofFollowed;
         if (DatabaseOf(path, JournalSuffixBytes) is { } journaled) return journaled.JournalExists;
         if (DatabaseOf(path, WalSuffixBytes) is { } walled) return walled.WalExists && !MainFile.IsThreadPinned(walled);
@@ -137,6 +139,7 @@ internal static class Files
     /// <summary>xDelete: SQLite's result code, or null when the name is none of ours.</summary>
     public static int? Delete(ReadOnlySpan<byte> path, bool durable)
     {
+        if (PlainDatabases.OwnsCompanion(path)) return null;
         if (DatabaseOf(path, JournalSuffixBytes) is { } journaled) return DeleteJournal(journaled, durable);
         if (DatabaseOf(path, WalSuffixBytes) is { } walled) return DeleteWal(walled, durable);
         if (OpenDatabases.Find(path) is { } database)

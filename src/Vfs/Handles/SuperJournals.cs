@@ -1,6 +1,8 @@
 using System.Text;
+using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.Handles;
 
@@ -20,7 +22,8 @@ namespace RecoveryVfs.Handles;
 /// rolled back one by one, and the first to finish deletes the super-journal (pager_delsuper) while the next still asks xAccess
 /// whether it exists, and does not restore anything when it does not. So a broken super-journal stays until all have finished.
 ///
-/// Databases of different stores commit store by store: each store's are atomic, all of them together are not.
+/// Databases of different stores commit store by store: each store's are atomic, all of them together are not. A plain database that takes part through the
+/// default VFS is like a store of its own: after a crash it has the transaction or not.
 /// </remarks>
 internal static class SuperJournals
 {
@@ -42,7 +45,9 @@ internal static class SuperJournals
         {
             if (all.TryGetValue(name, out var found)) return (flags & Sqlite.OpenExclusive) != 0 ? null : new SuperJournalFile(found);
             if ((flags & Sqlite.OpenCreate) == 0) return null;
-            all.Add(name, found = new SuperJournal());
+            // A plain database in the same transaction has a journal on the disk, which after a crash counts only while its super-journal is there, too.
+            found = new SuperJournal { HasFile = PlainDatabases.Any && FilePlacing.TryCreateEmpty(name) };
+            all.Add(name, found);
             count = all.Count;
             return new SuperJournalFile(found);
         }
@@ -91,9 +96,10 @@ internal static class SuperJournals
     {
         lock (gate)
         {
-            var removed = all.Remove(name);
+            if (!all.Remove(name, out var gone)) return false;
             count = all.Count;
-            return removed;
+            if (gone.HasFile) FilePlacing.TryRemove(name);
+            return true;
         }
     }
 }
@@ -108,6 +114,9 @@ internal sealed class SuperJournal
 
     /// <summary>A member failed, rolled back or went its own way: nothing may be published through this any more.</summary>
     public bool IsBroken { get; set; }
+
+    /// <summary>Whether an empty file of its name is on the disk, for the journals of plain databases.</summary>
+    public bool HasFile { get; init; }
 
     /// <summary>SQLite deleted it while members were still rolling back.</summary>
     public bool DeleteWhenIdle { get; set; }

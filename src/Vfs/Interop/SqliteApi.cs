@@ -26,6 +26,9 @@ internal sealed unsafe class SqliteApi
     readonly delegate* unmanaged[Cdecl]<void*, byte*, void*, byte*, void*> backupInit;
     readonly delegate* unmanaged[Cdecl]<void*, int, int> backupStep;
     readonly delegate* unmanaged[Cdecl]<void*, int> backupFinish;
+    readonly delegate* unmanaged[Cdecl]<void*, int> autoExtension;
+    readonly delegate* unmanaged[Cdecl]<void*, byte*, int, int, void*, void*, void*, void*, int> createFunction;
+    readonly delegate* unmanaged[Cdecl]<void*, byte*, int, void*, void> resultText;
 
     /// <summary>Resolves every function through <paramref name="find"/>, which takes a name and a place in the table.</summary>
     SqliteApi(Func<string, int, nint> find)
@@ -44,6 +47,9 @@ internal sealed unsafe class SqliteApi
         backupInit = (delegate* unmanaged[Cdecl]<void*, byte*, void*, byte*, void*>)find("backup_init", 156);
         backupStep = (delegate* unmanaged[Cdecl]<void*, int, int>)find("backup_step", 159);
         backupFinish = (delegate* unmanaged[Cdecl]<void*, int>)find("backup_finish", 155);
+        autoExtension = (delegate* unmanaged[Cdecl]<void*, int>)find("auto_extension", 192);
+        createFunction = (delegate* unmanaged[Cdecl]<void*, byte*, int, int, void*, void*, void*, void*, int>)find("create_function", 45);
+        resultText = (delegate* unmanaged[Cdecl]<void*, byte*, int, void*, void>)find("result_text", 85);
     }
 
     /// <summary>The functions exported by a loaded SQLite library.</summary>
@@ -100,6 +106,22 @@ internal sealed unsafe class SqliteApi
     public void Log(int code, string message)
     {
         fixed (byte* utf8 = Utf8(message.Replace("%", "%%"))) log(code, utf8);
+    }
+
+    /// <summary>Has a function called with each connection that is opened from now on.</summary>
+    public void AddToEveryConnection(delegate* unmanaged[Cdecl]<void*, byte**, void*, int> opened) => autoExtension(opened);
+
+    /// <summary>Adds a SQL function without arguments, as harmless as any of SQLite's own.</summary>
+    public void CreateFunction(void* connection, string name, delegate* unmanaged[Cdecl]<void*, int, void**, void> function)
+    {
+        const int utf8 = 1;
+        fixed (byte* bytes = Utf8(name)) createFunction(connection, bytes, 0, utf8, null, function, null, null);
+    }
+
+    /// <summary>Gives a text as a SQL function's result.</summary>
+    public void ReturnText(void* context, string text)
+    {
+        fixed (byte* bytes = Utf8(text)) resultText(context, bytes, -1, (void*)-1);
     }
 
     /// <summary>A string in memory that SQLite frees.</summary>

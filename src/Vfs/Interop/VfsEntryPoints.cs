@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using RecoveryVfs.Handles;
+using RecoveryVfs.Opening;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.Settings;
 
@@ -91,9 +92,11 @@ internal static unsafe class VfsEntryPoints
             const int ours = Sqlite.OpenMainDb | Sqlite.OpenMainJournal | Sqlite.OpenSuperJournal | Sqlite.OpenWal;
             if (name == null || (flags & ours) == 0) return system->Open(system, name, file, flags, outFlags);
             var path = MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name);
-            var opened = (flags & Sqlite.OpenMainDb) != 0
-                ? Files.OpenMain(path, ref flags, Parameters(name))
-                : Files.OpenCompanion(path, flags);
+            var isMain = (flags & Sqlite.OpenMainDb) != 0;
+            var parameters = isMain ? Parameters(name) : OpenParameters.None;
+            if (isMain ? IsDefaultOnly(parameters) && PlainDatabases.Takes(path) : PlainDatabases.OwnsCompanion(path))
+                return system->Open(system, name, file, flags, outFlags);
+            var opened = isMain ? Files.OpenMain(path, ref flags, parameters) : Files.OpenCompanion(path, flags);
             if (opened is null) return Sqlite.CantOpen;
             file->Handle = GCHandle.ToIntPtr(GCHandle.Alloc(opened));
             file->Methods = FileEntryPoints.Methods;
@@ -106,6 +109,10 @@ internal static unsafe class VfsEntryPoints
         }
     }
 
+    /// <summary>Whether a database comes here because this is the default VFS, and not because anybody named it.</summary>
+    static bool IsDefaultOnly(OpenParameters parameters) =>
+        parameters.Values.Count == 0 && !parameters.NamesVfs && new ReadOnlySpan<byte>(Api.FindVfs(null)->Name, 9).SequenceEqual("recovery\0"u8);
+
     static OpenParameters Parameters(byte* name)
     {
         if (!Api.HasParameters(name)) return OpenParameters.None;
@@ -113,6 +120,7 @@ internal static unsafe class VfsEntryPoints
         StoreSettings.RequireAllowed(all);
         return new OpenParameters
         {
+            NamesVfs = all.Any(p => p.Key == "vfs"),
             Values = [.. all.Where(p => Options.Names.Contains(p.Key))],
             PowersafeOverwrite = Api.Flag(name, "psow", true),
             NoLock = Api.Flag(name, "nolock", false),

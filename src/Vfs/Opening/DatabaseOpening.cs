@@ -1,4 +1,5 @@
 using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
@@ -25,7 +26,7 @@ internal static class DatabaseOpening
         try
         {
             var options = StoreSettings.Of(directory, parameters);
-            if (create && stub.Content != PathContent.Stub && !options.AutoRestore || Directory.Exists(directory)) StorePrivacy.Ensure(directory, path);
+            if (create && stub.Content != PathContent.Stub || Directory.Exists(directory)) StorePrivacy.Ensure(directory, path);
             var store = Acquire(directory, stub, options, parameters);
             try
             {
@@ -97,9 +98,39 @@ internal static class DatabaseOpening
         }
     }
 
+    static readonly Lock restoring = new();
+
+    /// <summary>
+    /// With <c>auto-restore</c>, and before anything is looked for: brings a store back whose directory is gone, with a stub for each of its databases, however
+    /// the database is to be opened. A program's first look is often one that only reads.
+    /// </summary>
+    public static void RestoreIfGone(ReadOnlySpan<byte> key, int flags, OpenParameters parameters)
+    {
+        if (!Options.Process.AutoRestore && parameters.Value("auto-restore") is null) return;
+        var path = DatabasePath.Of(key);
+        var asked = Options.Process.With(parameters.Values);
+        if (!asked.AutoRestore || Stub.Read(path) is not { Content: not (PathContent.PlainDatabase or PathContent.Foreign) } stub) return;
+        var directory = StoreOf(path, stub, asked);
+        lock (restoring)
+        {
+            if (StoreRegistry.IsOpen(directory)) return;
+            var restored = StoreRestore.RestoreIfGone(StoreSettings.Of(directory, parameters).ToStoreOptions(directory));
+            if (restored is null)
+            {
+                // A new application on an empty disk finds the directory that it was told.
+                if ((flags & Sqlite.OpenCreate) != 0) LocalDisk.Instance.CreateDirectory(Path.GetDirectoryName(path)!);
+                return;
+            }
+            EventLog.Write(EventLevel.Info, "RESTORED", $"Restored the store {directory} from its remote, at LSN {restored.Lsn}: it was gone.");
+            foreach (var name in restored.Databases)
+                if (Path.Combine(Path.GetDirectoryName(directory)!, Path.GetFileName(name)) is var place && Stub.Read(place).Content is PathContent.Missing or PathContent.Empty)
+                    Stub.Write(place, directory, name);
+        }
+    }
+
     static OpenStore Acquire(string directory, Stub stub, RecoveryOptions options, OpenParameters parameters)
     {
-        if (stub.Content == PathContent.Stub && !Directory.Exists(directory) && !options.AutoRestore)
+        if (stub.Content == PathContent.Stub && !Directory.Exists(directory))
             throw new RecoveryException(RecoveryError.CannotOpen,
                 $"The database {stub.Database} is in the store {directory}, which does not exist. Bring the store back, or restore it.");
         return StoreRegistry.Acquire(directory, options, open => StoreSettings.RequireSame(directory, open.Options, parameters));

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 
@@ -38,7 +37,6 @@ internal sealed class OpenStore(string directory)
         lock (Opening)
         {
             if (store is not null) return;
-            if (options.AutoRestore) StoreRestore.RestoreIfGone(options.ToStoreOptions(Directory));
             var started = Stopwatch.GetTimestamp();
             while (true)
             {
@@ -74,6 +72,9 @@ internal static class StoreRegistry
 {
     /// <summary>Gives a store directory a simulated disk, or null for the real one: for tests.</summary>
     public static Func<string, RecoveryOptions, StoreOptions?>? Simulated { get; set; }
+
+    /// <summary>Whether this process has ever opened a store.</summary>
+    public static bool HasOpened { get; private set; }
 
     static readonly Lock gate = new();
     static readonly Dictionary<string, OpenStore> stores = new(StringComparer.Ordinal);
@@ -113,6 +114,7 @@ internal static class StoreRegistry
         try
         {
             store.EnsureOpen(options);
+            HasOpened = true;
             return store;
         }
         catch

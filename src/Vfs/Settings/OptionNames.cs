@@ -4,7 +4,7 @@ namespace RecoveryVfs.Settings;
 internal static class OptionNames
 {
     /// <summary>What only the environment has.</summary>
-    public static readonly string[] OfEnvironmentOnly = ["vfs-default", "uri-options", "log", "log-format"];
+    public static readonly string[] OfEnvironmentOnly = ["vfs-default", "uri-options", "log", "log-format", "log-level", "trust-owners"];
 
     /// <summary>What SQLite itself reads of a URI.</summary>
     static readonly string[] ofSqlite = ["vfs", "mode", "cache", "psow", "nolock", "immutable", "modeof"];
