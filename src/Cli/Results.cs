@@ -37,6 +37,7 @@ namespace RecoveryVfs.Cli;
 [JsonSerializable(typeof(StatusCommand.RemoteOnly), TypeInfoPropertyName = "StatusOfRemote")]
 [JsonSerializable(typeof(SyncCommand.Report), TypeInfoPropertyName = "Sync")]
 [JsonSerializable(typeof(Output.Said), TypeInfoPropertyName = "Said")]
+[JsonSerializable(typeof(UndeleteCommand.Report), TypeInfoPropertyName = "Undelete")]
 [JsonSerializable(typeof(VerifyCommand.Report), TypeInfoPropertyName = "Verify")]
 internal sealed partial class Results : JsonSerializerContext
 {

@@ -66,7 +66,7 @@ public static class Recovery
     /// <summary>The databases of a store: its directory, or the directory in which its <c>.recovery</c> lies.</summary>
     public static IReadOnlyList<string> Databases(string storeDirectory) =>
         FollowedDatabases.View(StoreAt(storeDirectory), StoreSettings.OfReader(StoreAt(storeDirectory)), static reader => reader.AllDatabases)
-        ?? InStore(storeDirectory, static store => store.Databases.Select(d => d.Name).Order(StringComparer.Ordinal).ToArray());
+        ?? InStore(storeDirectory, static store => store.Databases.Select(d => d.Name).Where(n => !DeletedName.Is(n)).Order(StringComparer.Ordinal).ToArray());
 
     /// <summary>Deletes a database with its journal and WAL, durably, and the stub at its path. Connections that have it open can no longer write.</summary>
     public static void Delete(string databasePath)
@@ -77,6 +77,23 @@ public static class Recovery
         Files.Delete([.. bytes, .. Files.WalSuffixBytes], durable: false);
         if (Files.Delete(bytes, durable: true) is null)
             throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {path}.");
+    }
+
+    /// <summary>
+    /// Brings a database back whose file was removed (rm, EF Core's EnsureDeleted), the one that was deleted last of that name: to its path, or to another one in
+    /// the same directory. A store keeps them for as long as <c>retention</c> says.
+    /// </summary>
+    public static void Undelete(string databasePath, string? newPath = null)
+    {
+        var (from, to) = (Path.GetFullPath(databasePath), Path.GetFullPath(newPath ?? databasePath));
+        if (Stub.Read(to).Content is not (PathContent.Missing or PathContent.Empty)) throw new RecoveryException(RecoveryError.Invalid, $"{to} exists already. Bring it back under another name.");
+        var store = DatabaseOpening.StoreOf(from, new Stub(PathContent.Missing, null, null), Options.Process);
+        InStore(store, opened =>
+        {
+            DeletedDatabases.BringBack(opened, Path.GetFileName(from), Path.GetFileName(to));
+            if (Stub.Write(to, store, Path.GetFileName(to))) PlacedStubs.Add(store, opened.Find(Path.GetFileName(to))!.Id, to);
+            return true;
+        });
     }
 
     /// <summary>Moves a database to another name in the same store. It must not be open, and must have no WAL (close it cleanly first).</summary>

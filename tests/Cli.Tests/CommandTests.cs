@@ -8,7 +8,7 @@ namespace RecoveryVfs.Cli.Tests;
 public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
 {
     public static TheoryData<string> Names =>
-        ["restore", "status", "databases", "log", "hints", "verify", "sync", "snapshot", "gc", "salvage", "remote", "import", "export", "delete", "promote", "adopt", "check", "doctor", "completion"];
+        ["restore", "status", "databases", "log", "hints", "verify", "sync", "snapshot", "gc", "salvage", "remote", "import", "export", "delete", "undelete", "promote", "adopt", "check", "doctor", "completion"];
 
     [Theory]
     [MemberData(nameof(Names))]
@@ -155,6 +155,25 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
         Recover.Run("delete", database).MustEndWith(3);
         Assert.False(File.Exists(database));
         Recover.Run("import", plain + "-not-there", database).MustEndWith(3);
+    }
+
+    [Fact]
+    public void A_database_whose_file_was_removed_is_listed_and_comes_back()
+    {
+        var place = shipped.Place("removed");
+        Directory.CreateDirectory(place);
+        var path = Path.Combine(place, "a.db");
+        using (var connection = Shipped.Open(place, "a.db")) Shipped.Execute(connection, "CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)");
+        Shipped.Close();
+        File.Delete(path);
+        using (var connection = Shipped.Open(place, "a.db")) Shipped.Execute(connection, "CREATE TABLE u(x)");
+        Shipped.Close();
+        Assert.DoesNotContain("deleted~", Recover.Run("databases", place).MustEndWith(0).Output);
+        Assert.Contains("~a.db", Recover.Run("databases", "--deleted", place).MustEndWith(0).Output);
+        Recover.Run("undelete", path).MustEndWith(2);
+        Assert.Equal(Path.Combine(place, "old.db"), Recover.Run("undelete", path, "--as", "old.db", "--json").MustEndWith(0).Json.GetProperty("undeleted").GetString());
+        Assert.Equal(1, Shipped.RowsOfStore(place, "old.db"));
+        Recover.Run("undelete", path, "--as", "more.db").MustEndWith(3);
     }
 
     [Fact]

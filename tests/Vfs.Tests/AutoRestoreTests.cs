@@ -92,6 +92,23 @@ public sealed class AutoRestoreTests : IDisposable
     }
 
     [Fact]
+    public void Ef_core_deletes_and_creates_anew()
+    {
+        using (var context = new Notes(store.UriOf("a.db")))
+        {
+            Assert.True(context.Database.EnsureCreated());
+            context.All.Add(new Note { Text = "old" });
+            context.SaveChanges();
+            Assert.True(context.Database.EnsureDeleted());
+            Assert.True(context.Database.EnsureCreated());
+            Assert.Empty(context.All);
+        }
+        store.Close();
+        Recovery.Undelete(store.PathOf("a.db"), store.PathOf("old.db"));
+        Assert.Equal("old", store.Open("old.db").Do("SELECT Text FROM Notes"));
+    }
+
+    [Fact]
     public void Ef_core_starts_on_an_empty_machine()
     {
         using var context = new Notes(store.UriOf("data/a.db", Options));

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Views;
 using RecoveryVfs.RecoveryLog;
@@ -12,10 +13,12 @@ namespace RecoveryVfs.Cli.Commands;
 internal sealed class DatabasesCommand : CliCommand
 {
     readonly Argument<string?> target;
+    readonly Option<bool> deleted;
 
     public DatabasesCommand() : base("databases", "List the databases of a store or a remote.")
     {
         target = With(new Argument<string?>("DIR|URL") { Description = "A store or a remote (default: RECOVERY_REMOTE).", Arity = ArgumentArity.ZeroOrOne });
+        deleted = With(new Option<bool>("--deleted") { Description = "List those whose file was removed; `recovery undelete` brings them back." });
         About = "Of a remote, the hints and the log after them are read, and no pages: size, time and checksum are shown of databases committed to since the hints.\nA store in use by another process can be listed, too.";
         Examples = ["recovery databases /data", "recovery databases s3://bucket/app --json"];
     }
@@ -60,7 +63,7 @@ internal sealed class DatabasesCommand : CliCommand
             (lsn, _) = await plan.ReplayAsync(reading.Take, progress.Add, cancellation);
             where = remote.Url;
         }
-        to.Result(new Report(where, lsn, [.. reading.Databases]), Results.Json.Databases, r => to.Table(["DATABASE", "SIZE>", "PAGE>", "LSN>", "LAST COMMIT", "CHECKSUM"],
+        to.Result(new Report(where, lsn, [.. reading.Databases.Where(d => DeletedName.Is(d.Name) == parsed.GetValue(deleted))]), Results.Json.Databases, r => to.Table(["DATABASE", "SIZE>", "PAGE>", "LSN>", "LAST COMMIT", "CHECKSUM"],
             r.Databases.Select(d => new[]
             {
                 d.Name, d.SizeBytes is { } size ? Text.Bytes(size) : "-", d.PageSize?.ToString(CultureInfo.InvariantCulture) ?? "-",

@@ -1,9 +1,10 @@
 using System.CommandLine;
 using RecoveryVfs.Opening;
+using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
-using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Cli.Commands;
 
@@ -36,7 +37,7 @@ internal sealed class PromoteCommand : CliCommand
         {
             store.KeepRelay();
             if ((parsed.GetValue(from) ?? RemoteAccess.Default) is { } url) await CatchUpAsync(store, url, cancellation);
-            report = new Report(directory.Path, store.NextLsn - 1, [.. store.Databases.Select(d => d.Name)]);
+            report = new Report(directory.Path, store.NextLsn - 1, [.. store.Databases.Select(d => d.Name).Where(n => !DeletedName.Is(n))]);
             store.CloseAsStore();
         }
         foreach (var name in report.Databases)

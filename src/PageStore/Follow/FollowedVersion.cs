@@ -24,6 +24,9 @@ public sealed class FollowedVersion : IDisposable
         this.wal = wal is { IsEmpty: false } ? wal : null;
     }
 
+    /// <summary>The database's number in its store.</summary>
+    public uint DatabaseId => database.Id;
+
     /// <summary>The LSN of the newest commit in it.</summary>
     public ulong Lsn => wal is null ? main.Lsn : Math.Max(main.Lsn, wal.Lsn);
 

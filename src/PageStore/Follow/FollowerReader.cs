@@ -18,10 +18,10 @@ public sealed class FollowerReader : IDisposable
     public ulong Lsn => store.NextLsn - 1;
 
     /// <summary>The databases there are now, by name.</summary>
-    public IReadOnlyList<string> Databases => [.. store.Databases.Where(d => d.Current.SizeBytes > 0).Select(d => d.Name)];
+    public IReadOnlyList<string> Databases => [.. store.Databases.Where(d => d.Current.SizeBytes > 0 && !DeletedName.Is(d.Name)).Select(d => d.Name)];
 
     /// <summary>All of them, those without any commit included.</summary>
-    public IReadOnlyList<string> AllDatabases => [.. store.Databases.Select(d => d.Name)];
+    public IReadOnlyList<string> AllDatabases => [.. store.Databases.Select(d => d.Name).Where(n => !DeletedName.Is(n))];
 
     /// <summary>What is known of each database.</summary>
     internal IReadOnlyList<Database> Known => store.Databases;

@@ -1,12 +1,13 @@
-using RecoveryVfs.RecoveryLog.Remote.Pins;
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Pins;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
@@ -114,7 +115,7 @@ public static class StoreRestore
         }, progressed, cancellation);
         if (store.NextLsn != lsn + 1)
             throw new RecoveryException(RecoveryError.Corrupt, $"The replay ended at LSN {lsn}, but the store stands at {store.NextLsn - 1}. Keep the remote as it is and report this.");
-        var databases = store.Databases.Select(d => d.Name).ToList();
+        var databases = store.Databases.Select(d => d.Name).Where(n => !DeletedName.Is(n)).ToList();
         store.CloseAsStore();
         return new RestoreResult(lsn, timeMs, databases, 0);
     }

@@ -71,7 +71,7 @@ internal static class FollowedDatabases
         var name = stub.Database ?? Path.GetFileName(path);
         return Open(pathBytes, name, shared.Source!, () => views.Release(shared), ref flags, parameters, (found, _) =>
             found is null && stub.Content == PathContent.Stub ? DatabaseOpening.Lost(path, name, directory)
-            : found is null or { SizeBytes: 0 } && stub.Content == PathContent.Missing ? DatabaseOpening.Missing(path) : null);
+            : stub.Content == PathContent.Missing && (found is null or { SizeBytes: 0 } || PlacedStubs.Has(directory, found.DatabaseId, path)) ? DatabaseOpening.Missing(path) : null);
     }
 
     /// <summary>Answers from a store that this process does not have open, whoever writes it; null when it has.</summary>

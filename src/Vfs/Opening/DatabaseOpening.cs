@@ -142,19 +142,27 @@ internal static class DatabaseOpening
         var create = (flags & Sqlite.OpenCreate) != 0 && !readOnly;
         var name = stub.Database ?? Path.GetFileName(path);
         var database = store.Store.Find(name);
+        if (database is { Current.SizeBytes: > 0 } && stub.Content == PathContent.Missing && PlacedStubs.Has(store.Directory, database.Id, path))
+        {
+            // Its stub was in place and somebody has removed it: the database was deleted. Who does not create finds nothing.
+            if (!create) throw Missing(path);
+            DeletedDatabases.SetAside(store.Store, database, options.Time.GetUtcNow());
+            database = null;
+        }
         if (database is null or { Current.SizeBytes: 0 } && stub.Content == PathContent.Missing && !create) throw Missing(path);
         if (database is null)
         {
             if (stub.Content == PathContent.Stub)
                 throw Lost(path, name, store.Directory);
             if (readOnly) throw Missing(path);
+            DeletedDatabases.DropCompanions(store.Store, name);
             database = store.Store.Create(name);
         }
         var stubMissing = stub.Content != PathContent.Stub && database.Current.SizeBytes > 0;
         if (stubMissing)
         {
             // Somebody deleted the stub, or a crash came before it: the database is what counts.
-            Stub.Write(path, store.Directory, name);
+            if (Stub.Write(path, store.Directory, name)) PlacedStubs.Add(store.Directory, database.Id, path);
         }
         return new OpenDatabase(store, database, path, options.Journal == JournalPlace.Plain)
         {

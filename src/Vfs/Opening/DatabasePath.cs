@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Unicode;
+using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Records;
 
@@ -18,7 +19,8 @@ internal static class DatabasePath
     public static string Of(ReadOnlySpan<byte> path)
     {
         var text = Encoding.UTF8.GetString(path);
-        var problem = IsText(path) ? DatabaseName.Problem(Path.GetFileName(text)) : "is not UTF-8";
+        var name = Path.GetFileName(text);
+        var problem = !IsText(path) ? "is not UTF-8" : DeletedName.Is(name) ? "is one that deleted databases have" : DatabaseName.Problem(name);
         return problem is null ? text : throw new RecoveryException(RecoveryError.CannotOpen,
             $"No database can be called \"{DatabaseName.Shown(text)}\": the name {problem}. Choose another one.");
     }

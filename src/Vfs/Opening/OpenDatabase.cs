@@ -118,6 +118,6 @@ internal sealed class OpenDatabase(OpenStore store, Database database, string pa
         if (StubWritten) return;
         Store.Store.Sync();
         StubWritten = true;
-        Stub.Write(Path, Store.Directory, Database.Name);
+        if (Stub.Write(Path, Store.Directory, Database.Name)) PlacedStubs.Add(Store.Directory, Database.Id, Path);
     }
 }

@@ -44,6 +44,7 @@ internal sealed class OpenStore(string directory)
                 {
                     store = Store.Open(StoreRegistry.Simulated?.Invoke(Directory, options) ?? options.ToStoreOptions(Directory));
                     Options = options;
+                    DeletedDatabases.LetGo(store, options.Retention, options.Time.GetUtcNow());
                     return;
                 }
                 catch (RecoveryException e) when (e.Error == RecoveryError.Busy && Stopwatch.GetElapsedTime(started) < options.LockTimeout)

@@ -52,7 +52,7 @@ internal static class Pragmas
                 var problems = store.Verify(value == "store" ? null : file.Open.Database, CancellationToken.None);
                 return problems.Count == 0 ? "ok" : string.Join('\n', problems);
             case "recovery_databases":
-                return string.Join('\n', store.Databases.Select(d => d.Name));
+                return string.Join('\n', store.Databases.Select(d => d.Name).Where(n => !DeletedName.Is(n)));
             case "recovery_store":
                 return file.Open.Store.Directory;
             case "recovery_database":
