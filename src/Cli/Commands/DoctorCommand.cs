@@ -94,7 +94,10 @@ internal sealed class DoctorCommand : CliCommand
 
     static Finding Rights(StoreDirectory store)
     {
-        var others = Directory.EnumerateFileSystemEntries(store.Path).Where(p => (File.GetUnixFileMode(p) & UnixFileMode.OtherWrite) != 0).Select(p => Path.GetFileName(p)!).ToList();
+        var others = Directory.EnumerateFileSystemEntries(store.Path)
+            .Where(path => OperatingSystem.IsLinux() && (File.GetUnixFileMode(path) & UnixFileMode.OtherWrite) != 0)
+            .Select(path => Path.GetFileName(path)!)
+            .ToList();
         return others.Count == 0 ? new("rights", "ok", "nobody else may write")
             : new("rights", "warning", $"everybody may write: {Text.Some(others)}", $"chmod -R o-w {store.Path}");
     }
