@@ -51,7 +51,7 @@ public sealed class AdoptTests : IDisposable
             Recover.Run("delete", Path.Combine(Place("copy"), "a.db")).MustEndWith(1);
             var status = Recover.Run("status", Place("copy"), "--json").MustEndWith(1).Json;
             Assert.Equal("copy", status.GetProperty("state").GetString());
-            Assert.Contains("recovery adopt", status.GetProperty("remoteError").GetString());
+            Assert.Contains("recovery adopt", status.GetProperty("advice").GetString());
             Execute(live, "INSERT INTO t VALUES (2); PRAGMA recovery_sync");
             // The remote has gone on.
             Recover.Run("adopt", Place("copy")).MustEndWith(5);

@@ -13,6 +13,8 @@ public sealed class DamageTableTests(DamagedFiles files) : IClassFixture<Damaged
     static readonly (string Pattern, string[] Names)[] local =
     [
         ("data/.recovery/log/*.log", ["/log", "applied", "has no log"]),
+        ("data/.recovery/log/durable", ["durable", "/log"]),
+        ("data/.recovery/place", ["place"]),
         ("data/.recovery/hints-*", ["hints"]),
         ("data/.recovery/pages/*.sst", ["pages"]),
         ("data/.recovery/pages/*.blob", ["pages"]),
@@ -40,7 +42,7 @@ public sealed class DamageTableTests(DamagedFiles files) : IClassFixture<Damaged
     static readonly Dictionary<(string, Damage), string> undetectable = new()
     {
         [("remote/log/*", Damage.Delete)] = "the newest segment of a remote: the log may as well end before it",
-        [("data/.recovery/files/*", Damage.Flip)] = "a WAL: SQLite takes it to end where a frame does not verify",
+        [("data/.recovery/files/*", Damage.Flip)] = "a WAL, read beside its writer: SQLite takes it to end where a frame does not verify",
     };
 
     public static TheoryData<string, Damage> Local => Table(local);

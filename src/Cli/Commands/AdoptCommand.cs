@@ -2,6 +2,7 @@ using System.CommandLine;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.Cli.Commands;
@@ -48,10 +49,23 @@ internal sealed class AdoptCommand : CliCommand
         await using var remote = RemoteAccess.Open(url);
         if (await remote.TryStoreAsync(cancellation) is not { } store) return;
         var (last, segment) = await remote.Context.FindEndAsync(store, cancellation);
-        segment?.Dispose();
-        if (last.LastLsn <= end.LastLsn && last.Epoch <= end.Epoch) return;
+        using (segment)
+            if (last.LastLsn <= end.LastLsn && last.Epoch <= end.Epoch && (segment is null || Has(directory, segment))) return;
         throw new RecoveryException(RecoveryError.Fenced,
-            $"{url} has gone on to LSN {last.LastLsn} (epoch {last.Epoch}), and {directory.Path} ends at LSN {end.LastLsn} (epoch {end.Epoch}): it is an older copy, and was left as it is. "
+            $"{url} has gone on since {directory.Path} was copied: it ends at LSN {last.LastLsn} (epoch {last.Epoch}), the copy at LSN {end.LastLsn} (epoch {end.Epoch}). The copy was left as it is. "
             + $"To go on from the newest state, restore it into an empty directory: recovery restore {url} DIR. To keep this one, give it a remote of its own (another prefix) or remote=none.");
     }
+
+    /// <summary>Whether the local log has the same records, as far as it still has any: a copy that was opened has records of its own.</summary>
+    static bool Has(StoreDirectory directory, RemoteSegment segment)
+    {
+        var theirs = new Dictionary<ulong, (RecordKind, long, uint)>();
+        using (var records = segment.OpenRecords())
+            while (records.TryRead(out var record)) theirs[record.Lsn] = Of(record);
+        var differs = false;
+        directory.ReadLog(_ => differs = false, (in Record record) => differs |= theirs.TryGetValue(record.Lsn, out var other) && other != Of(record));
+        return !differs;
+    }
+
+    static (RecordKind, long, uint) Of(in Record record) => (record.Kind, record.UnixTimeMs, Crc32C.Compute(record.Body));
 }
