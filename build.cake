@@ -154,6 +154,17 @@ void Dist()
     PublishPrograms();
     Pack();
     WriteBillOfMaterials();
+    CopyLicences();
+}
+
+/// Ours, those of the libraries, and what Microsoft says of the .NET runtime that is compiled into the programs.
+void CopyLicences()
+{
+    CopyFileToDirectory("LICENSE", "dist");
+    CopyFileToDirectory("THIRD-PARTY-NOTICES.md", "dist");
+    var compiler = LockedPackages().First(package => (string)package["name"] == $"runtime.{Runtime}.Microsoft.DotNet.ILCompiler");
+    var packages = Ask("dotnet", "nuget", "locals", "global-packages", "--list").Split(": ", 2)[1].Trim();
+    CopyFile($"{packages}/{compiler["name"].ToString().ToLowerInvariant()}/{compiler["version"]}/THIRD-PARTY-NOTICES.TXT", "dist/THIRD-PARTY-NOTICES.dotnet.txt");
 }
 
 void PublishExtension()
@@ -361,7 +372,34 @@ Task("format").Does(() =>
     if (native.Length > 0)
         Must("clang-format", (check ? new[] { "--dry-run", "--Werror" } : new[] { "-i" }).Concat(native).ToArray());
     Must("dotnet", check ? ["format", Solution, "--verify-no-changes"] : ["format", Solution]);
+    if (check)
+        RequireNarrowDocuments();
 });
+
+/// Documents are read side by side: prose has at most 120 columns. Tables, code blocks, and lines that are one long link may be wider.
+void RequireNarrowDocuments()
+{
+    const int Columns = 120;
+    var wide = new List<string>();
+    foreach (var file in Ask("git", "ls-files", "*.md").Split('\n', StringSplitOptions.RemoveEmptyEntries))
+    {
+        var isCode = false;
+        var number = 0;
+        foreach (var line in System.IO.File.ReadLines(file))
+        {
+            number++;
+            if (line.TrimStart().StartsWith("```"))
+                isCode = !isCode;
+            else if (!isCode && line.Length > Columns && line[0] != '|' && line.Trim().Contains(' '))
+                wide.Add($"{file}:{number}: {line.Length} columns");
+        }
+    }
+    if (wide.Count > 0)
+        throw new CakeException($"Prose wider than {Columns} columns:\n{string.Join("\n", wide)}");
+}
+
+/// The documents alone, in a second.
+Task("width").Does(RequireNarrowDocuments);
 
 // ---- run ----------------------------------------------------------------------------------------------------------------
 

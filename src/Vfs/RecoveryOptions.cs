@@ -33,7 +33,7 @@ public enum Durability
 {
     /// <summary>When the commit is as durable on this machine as <c>PRAGMA synchronous</c> says; the remote follows within the sync interval.</summary>
     Async,
-    /// <summary>When the remote has it.</summary>
+    /// <summary>When it can be restored from the remote.</summary>
     Remote,
 }
 

@@ -31,8 +31,8 @@ internal sealed class PendingCommits(long budgetBytes) : IPendingPages
     static ulong KeyOf(uint database, uint page) => ((ulong)database << 32) | page;
 
     /// <summary>
-    /// Blocks while more is pending than the budget allows; throws what keeps the applier from going on. An earlier failure may be over (somebody made room): then
-    /// <paramref name="retry"/> has it try again, and what comes of that counts.
+    /// Blocks while more is pending than the budget allows; throws what keeps the applier from going on. An earlier failure may be over
+    /// (somebody made room), so <paramref name="retry"/> starts a new attempt, and only the failure of that attempt is thrown.
     /// </summary>
     public void WaitForRoom(Action retry)
     {

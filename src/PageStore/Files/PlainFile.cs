@@ -36,7 +36,10 @@ public sealed class PlainFile : IDisposable
     /// <summary>Cuts, and records it. Cutting to 0 gives the file a new identity, so that its old bytes leave the hints.</summary>
     public void Truncate(long sizeBytes) => node.Truncate(sizeBytes);
 
-    /// <summary>Makes everything written to it (and everything before it in the log) durable; but not a WAL's mere header, without which there is nothing to lose.</summary>
+    /// <summary>
+    /// Makes everything written to it (and everything before it in the log) durable. Does nothing while a WAL has no frames: there is
+    /// nothing to lose then.
+    /// </summary>
     public void Sync() => files.Sync(node);
 
     /// <summary>

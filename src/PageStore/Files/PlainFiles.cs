@@ -15,9 +15,10 @@ namespace RecoveryVfs.PageStore.Files;
 /// </summary>
 /// <remarks>
 /// <para>
-/// The other way round a file can have what a crash took from the log. SQLite goes by the file, everybody else (a restore, a follower) by the log, so what they read
-/// must not differ. What was appended is cut off by the next open, which knows the log's size of the file. What overwrites is the danger: it takes away what the
-/// log still says, and no cut brings that back. (What a WAL's file does not have yet, see <see cref="PlainNode"/>, a crash takes from memory, and the log decides alone.) Therefore:
+/// A file may also contain writes whose log records a crash lost. SQLite reads the file; a restore or a follower reads the log. They
+/// must read the same. The next open cuts off what was appended, since the log knows the file's size. Overwriting is the danger: it
+/// destroys what the log still says, and no cut brings that back. (What a WAL has only in memory, see <see cref="PlainNode"/>, is lost
+/// with the process; there the log alone decides.) Therefore:
 /// </para>
 /// <list type="bullet">
 /// <item>A file that is started over, be it cut to nothing or a WAL's header written again, becomes a new file. The old one stays until the log durably says

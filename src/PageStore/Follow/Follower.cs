@@ -303,7 +303,7 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
 
     static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>What readers see lacks nothing that was written before it was last complete, or before the newest that it has.</summary>
+    /// <summary>The lag is now minus the later of two times: when it had last caught up, and that of its newest record.</summary>
     FollowerState WithLag(FollowerState now)
     {
         var clock = options.Store.Time.GetUtcNow();

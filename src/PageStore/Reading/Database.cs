@@ -42,7 +42,7 @@ public sealed class Database
     /// <summary>The version that the page store shows without a snapshot. Touched by the applier only.</summary>
     internal DatabaseVersion Applied { get; set; }
 
-    /// <summary>How far it is in being brought into the page cache as a whole. Touched by the read-ahead only.</summary>
+    /// <summary>Progress of bringing the whole database into the page cache. Touched by the read-ahead only.</summary>
     internal Warming Warming;
 
     /// <summary>Whether <paramref name="version"/> is the newest and no commit has begun to replace it.</summary>

@@ -176,7 +176,7 @@ internal sealed unsafe class PageCache : IDisposable
         }
     }
 
-    /// <summary>Like <see cref="InsertAhead"/>, but only where no other page has to go for it, and it is the first to go itself until it is read.</summary>
+    /// <summary>Like <see cref="InsertAhead"/>, but inserts only into free space. Until the page is read, it is the first to be evicted.</summary>
     public bool InsertWarm(Database database, DatabaseVersion version, uint page, ReadOnlySpan<byte> bytes)
     {
         var key = KeyOf(database.Id, page);

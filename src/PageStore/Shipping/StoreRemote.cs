@@ -20,7 +20,7 @@ public sealed partial class StoreRemote : IAsyncDisposable
     static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
     static readonly TimeSpan PatienceLook = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>How long an outage may last before who waits for the remote is told, unless he says otherwise.</summary>
+    /// <summary>For how long a waiter tolerates an outage, unless it says otherwise.</summary>
     internal static readonly TimeSpan OutagePatience = TimeSpan.FromSeconds(30);
 
     static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(10);

@@ -175,7 +175,10 @@ public sealed partial class Store
         Volatile.Write(ref sizeAtCheckpoint, log.SizeBytes);
     }
 
-    /// <summary>Whether a checkpoint would drop log. What the last one could not drop is tried again when as much again as half of what calls for one has come.</summary>
+    /// <summary>
+    /// Whether a checkpoint would drop log. After one that could not drop everything, the next try comes when the log has grown by
+    /// another LogBytesBetweenFlushes / 2.
+    /// </summary>
     bool IsLogLong
     {
         get

@@ -88,7 +88,7 @@ public sealed partial class Store
         Remote.WaitRestorable(log.LastLsn, patience ?? StoreRemote.OutagePatience);
     }
 
-    /// <summary>Returns when the remote has a commit (durability=remote).</summary>
+    /// <summary>Returns when a commit can be restored from the remote (durability=remote): shipped, with hints to start from.</summary>
     public void WaitShipped(ulong lsn)
     {
         if (NotOwner() is { } why) throw why;

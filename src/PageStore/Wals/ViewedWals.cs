@@ -12,8 +12,8 @@ namespace RecoveryVfs.PageStore.Wals;
 /// </summary>
 /// <remarks>
 /// A copy is taken while its original is written, and so holds writes of which the log's end, read afterwards, may not know yet. Repeating
-/// records assigns: from where the log is read to its end, every byte that it knows of is right. What a copy has beyond that is not to be believed; how
-/// far the log confirms a WAL is known as soon as there is one record of it.
+/// records assigns: from where the log is read to its end, every byte that it knows of is right. Bytes beyond that, which the log has not
+/// confirmed, are ignored. How far the log confirms a WAL is known as soon as there is one record of it.
 /// </remarks>
 internal sealed class ViewedWals : IDisposable
 {

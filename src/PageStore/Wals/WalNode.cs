@@ -12,7 +12,7 @@ namespace RecoveryVfs.PageStore.Wals;
 /// <remarks>
 /// <code>
 ///    0                  tail.Start           recorded              Size
-///    | in the file, logged | in memory, logged | in memory, unlogged |        of all three only the last can be changed for nothing
+///    | in the file, logged | in memory, logged | in memory, unlogged |        only unlogged bytes may change without a record
 /// </code>
 /// <para>
 /// So a transaction of one page costs a copy and a record, and one that spills the same pages again and again costs no more than what is left of it at its end; and a WAL that

@@ -99,7 +99,8 @@ public sealed class LiveFiles
     }
 
     /// <summary>
-    /// A copy of the bytes that small files have is not made: an array is never changed in place once it was handed out, since appends replace it.
+    /// The bytes of small files are not copied: those below the size that is handed out never change. Appends write above it;
+    /// anything else goes to a new array.
     /// </summary>
     static LiveFile View(Entry entry) => new()
     {

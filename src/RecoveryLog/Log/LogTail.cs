@@ -10,8 +10,8 @@ namespace RecoveryVfs.RecoveryLog.Log;
 /// <remarks>
 /// A segment is found by its name each time, and known by its header: its file may have been dropped, recycled under another name, or (while it
 /// was empty) replaced. The last record that was taken must still stand where it stood: a writer whose sync failed wipes what it
-/// had written. Where the next record does not verify, the log ends, if its name says that the next segment does not exist and the name of this one
-/// still does. In that order: a log drops its oldest segments first, so what exists after the look has not been followed by something that is gone.
+/// had written. A record that does not verify is the end of the log if the next segment's file is absent and this one's is still present.
+/// They are looked at in that order: a log drops its oldest segments first, so while this one is there, the next was not dropped either.
 /// </remarks>
 public sealed class LogTail
 {

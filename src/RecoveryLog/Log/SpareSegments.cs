@@ -32,8 +32,8 @@ internal sealed class SpareSegments(ILogDisk disk, string directory, int keptMax
 
     /// <summary>
     /// Takes a spare of at least so many bytes, writes the header into it and syncs it. It still has the spare's
-    /// name. Who writes faster than spares are prepared gets one whose blocks are taken, but not written: a
-    /// thousandth of the cost, and the few syncs on it cost somewhat more.
+    /// name. When no spare is ready, a file is made whose blocks are allocated but not written. That is far cheaper;
+    /// its syncs are slightly slower.
     /// </summary>
     public (ILogFile File, string Path, long Bytes) Open(long bytes, SegmentHeader header)
     {

@@ -233,7 +233,7 @@ internal sealed partial class MainFile
     }
 
     /// <summary>
-    /// With durability=remote, a COMMIT returns when the remote has it. An error here (this writer was fenced, its remote can never be reached) comes after
+    /// With durability=remote, a COMMIT returns when it can be restored from the remote. An error here (this writer was fenced, its remote can never be reached) comes after
     /// the commit was published locally: the store takes no more writes then, and the commit is kept for salvage.
     /// </summary>
     /// <param name="lsn">The commit's own: what others appended since may only go with the next request.</param>

@@ -43,7 +43,7 @@ public readonly record struct RemoteHintsHeader
 public sealed record RemoteHints(RemoteHintsHeader Header, IReadOnlyDictionary<ulong, Extent> Extents, Hints Hints)
 {
     /// <summary>
-    /// What needs no hints to be known: before a log's first record there was nothing. Null when the remote's log starts later. No object says so, and no epoch.
+    /// The state before a log's first record: nothing. Null when the remote's log starts later. Synthetic: no object exists for it, and Epoch is 0.
     /// </summary>
     public static RemoteHints? Beginning(StoreObject store) => store.FirstLsn != 1 ? null : new(
         new RemoteHintsHeader { LogId = store.LogId, Epoch = 0, Author = 0, Lsn = 0, ReplayFrom = 1, TimeMs = 0, Start = RemoteLogEnd.Start(store) },
