@@ -86,6 +86,9 @@ case $target in
   test | soak)
     need sqlite3 sqlite3
     need sqlite3-tools sqldiff
+    need mount mount
+    need e2fsprogs /usr/sbin/mkfs.ext4
+    need xfsprogs /usr/sbin/mkfs.xfs
     need nodejs node
     need libnode-dev /usr/include/node/node.h
     need npm npm
