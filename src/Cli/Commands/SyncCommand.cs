@@ -24,7 +24,7 @@ internal sealed class SyncCommand : CliCommand
     {
         target = With(new Argument<string>("DIR") { Description = "The store." });
         remote = With(new Option<string?>("--remote") { HelpName = "URL", Description = "The remote (default: the one it shipped to before, else RECOVERY_REMOTE)." });
-        wait = With(new Option<bool>("--wait") { Description = "Wait until the remote has everything (for --timeout); without it, for a few seconds." });
+        wait = With(new Option<bool>("--wait") { Description = "Wait for as long as --timeout says; without it, for a few seconds." });
         timeout = With(new Option<string>("--timeout") { HelpName = "TIME", Description = "How long --wait waits (default 5m).", DefaultValueFactory = _ => "5m" });
         newRemote = With(new Option<bool>("--new-remote") { Description = "The remote was emptied or deleted on purpose: begin it anew." });
         restart = With(new Option<bool>("--restart") { Description = "Go on from fresh hints where the local log no longer has what the remote lacks; leaves a gap in history." });
@@ -45,7 +45,8 @@ internal sealed class SyncCommand : CliCommand
         if (parsed.GetValue(remote) is null && RemoteAccess.Default is null) await UntilRemoteIsKnownAsync(directory, patience, cancellation);
         var url = directory.ChooseRemote(parsed.GetValue(remote));
         var report = await WaitForHolderAsync(parsed, directory, url, patience, cancellation) ?? await ShipAsync(parsed, directory, url, patience, cancellation);
-        to.Result(report, Results.Json.Sync, r => to.Line($"{r.Remote} has everything up to LSN {r.ShippedLsn}."));
+        to.Result(report, Results.Json.Sync, r => to.Line(
+            $"{r.Remote} has everything up to LSN {r.ShippedLsn}{(r.Restorable ? "; a restore can deliver it" : ", but no hints yet to start a restore from")}."));
         return ExitCode.Ok;
     }
 

@@ -117,9 +117,10 @@ public sealed partial class StoreRemote : IAsyncDisposable
             var refused = State.Phase == ShipperPhase.Outage && hindrance.Why.InnerException is ObjectStoreException { IsTransient: false };
             if (!refused && context.Time.GetUtcNow() - hindrance.Since < patience) continue;
             limit.Cancel();
-            throw new RecoveryException(RecoveryError.Remote,
-                $"{Url} has everything up to LSN {State.ShippedLsn} of {lsn}: {hindrance.Why.Message.TrimEnd('.')}. What is left stays in the local log, and is shipped once that is "
-                + "mended (PRAGMA recovery_status).", hindrance.Why);
+            var (has, then) = State.ShippedLsn >= lsn
+                ? ($"{Url} has everything up to LSN {lsn}, but it cannot be restored yet", "Hints are tried again")
+                : ($"{Url} has everything up to LSN {State.ShippedLsn} of {lsn}", "What is left stays in the local log, and is shipped once that is mended");
+            throw new RecoveryException(RecoveryError.Remote, $"{has}: {hindrance.Why.Message.TrimEnd('.')}. {then} (PRAGMA recovery_status).", hindrance.Why);
         }
         shipped.GetAwaiter().GetResult();
     }
