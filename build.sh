@@ -26,7 +26,7 @@ usage: ./build.sh TARGET [options]
               --quick              small sizes, two minutes
               --only=NAME[,NAME]   only these rows, or those whose names begin so (remote)
   dist      what a user installs, under dist/: extension, libraries, programs, NuGet packages; and recovery.cdx.json, the bill of materials
-  format    formats C# and C++; --check only looks
+  format    formats C# and C++; --check only looks, also at the width of documents
 
 With --locked, any target restores exactly the packages that the packages.lock.json files name, or fails.
 

@@ -77,7 +77,7 @@ sealed class HealthServer : IDisposable
             }
             catch (SocketException)
             {
-                // Who came has gone, or there is no descriptor for him: the oldest connection makes room.
+                // The client has gone again, or there is no descriptor for its connection: the oldest connection makes room.
                 DropOldest(0);
                 await Task.Delay(Pause).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }

@@ -12,8 +12,8 @@ namespace RecoveryVfs.RecoveryLog.Log;
 /// the next. Nobody sleeps to let a group gather. It gathers while the round before it is at the disk.
 /// </para>
 /// <para>
-/// A round that fails, fails for all who stand in line. The line is empty then, and whoever comes later leads a round
-/// of his own. So nobody waits for a round that does not come. A thread in line must hold no lock that a round takes.
+/// A round that fails, fails for all who stand in line. The line is empty then, and the next thread that comes leads a
+/// round of its own. So nobody waits for a round that does not come. A thread in line must hold no lock that a round takes.
 /// </para>
 /// </remarks>
 /// <param name="round">Makes durable what is in the log; returns the last LSN that is durable.</param>

@@ -20,7 +20,7 @@ internal sealed partial class MainFile
     {
         lock (open.Gate)
         {
-            // Somebody has the WAL to himself and keeps its index in his own memory (locking_mode=EXCLUSIVE). A handle whose
+            // One connection has the WAL to itself and keeps its index in its own memory (locking_mode=EXCLUSIVE). A handle whose
             // snapshot is from before must not open that WAL too.
             if (open.Writer is { Level: >= LockLevel.Pending } writer && writer != this && pin is not null && !ReferenceEquals(pin, database.Current))
                 return Sqlite.Busy;
