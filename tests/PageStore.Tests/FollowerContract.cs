@@ -13,7 +13,8 @@ namespace RecoveryVfs.PageStore.Tests;
 /// <summary>Followers of a real remote: equal to their writer at every commit, killed, left behind, cut off, promoted.</summary>
 public abstract class FollowerContract : IDisposable
 {
-    protected static readonly CancellationToken Patience = new CancellationTokenSource(TimeSpan.FromMinutes(6)).Token;
+    /// <summary>Of one test: xUnit makes an object for each.</summary>
+    protected readonly CancellationToken Patience = new CancellationTokenSource(TimeSpan.FromMinutes(6)).Token;
 
     readonly string root = Path.Combine(Path.GetTempPath(), "follower-" + Guid.NewGuid().ToString("N"));
     readonly SortedDictionary<string, byte[]> model = new(StringComparer.Ordinal);

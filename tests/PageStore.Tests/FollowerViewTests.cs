@@ -12,7 +12,8 @@ namespace RecoveryVfs.PageStore.Tests;
 [Trait(Seeds.Kind, Seeds.Random)]
 public sealed class FollowerViewTests : IDisposable
 {
-    static readonly CancellationToken Patience = new CancellationTokenSource(TimeSpan.FromMinutes(3)).Token;
+    // Of one test: xUnit makes an object for each.
+    readonly CancellationToken Patience = new CancellationTokenSource(TimeSpan.FromMinutes(3)).Token;
 
     readonly string root = Path.Combine(Path.GetTempPath(), "follower-view-" + Guid.NewGuid().ToString("N"));
     readonly SortedDictionary<string, byte[]> model = new(StringComparer.Ordinal);
