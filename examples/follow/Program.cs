@@ -11,7 +11,7 @@ using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Tails;
 using RecoveryVfs.RecoveryLog.Objects;
-using RecoveryVfs.RecoveryLog.Remote.Write;
+using RecoveryVfs.RecoveryLog.Remote;
 
 var (remote, directory, count) = (args[0], Path.GetFullPath(args[1]), args.Length > 2 ? int.Parse(args[2]) : int.MaxValue);
 SQLitePCL.Batteries_V2.Init();

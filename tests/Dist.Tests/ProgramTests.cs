@@ -90,11 +90,24 @@ public sealed class ProgramTests(S3Server server)
         Assert.NotEqual(0, machine.Json("export", Place("imported/a.db"), Place("exported")).GetProperty("size_bytes").GetInt64());
         Assert.Equal(2, Rows(Place("exported")));
         Assert.Equal(Place("imported/a.db"), machine.Json("delete", Place("imported/a.db")).GetProperty("deleted").GetString());
+
+        Assert.NotEmpty(machine.Json("check", remote).GetProperty("findings").EnumerateArray());
+        Assert.NotEmpty(machine.Json("doctor", Place("imported")).GetProperty("findings").EnumerateArray());
+        Assert.Equal("none", machine.Json("remote", "show", Place("imported")).GetProperty("remote").GetString());
+        Assert.NotEqual(0UL, machine.Json("adopt", Place("imported")).GetProperty("lsn").GetUInt64());
+
+        // Whoever removes the file and goes on has a new database; the old one comes back beside it.
+        var careless = Directory.CreateDirectory(Place("careless")).FullName;
+        Write(careless, "", [], "CREATE TABLE t(x)");
+        File.Delete(Path.Combine(careless, "app.db"));
+        Write(careless, "", [], "CREATE TABLE u(x)");
+        Assert.Equal(Place("careless/old.db"), machine.Json("undelete", Place("careless/app.db"), "--as", "old.db").GetProperty("undeleted").GetString());
         Assert.True(machine.Json("demo", Place("demo")).GetProperty("whole").GetBoolean());
 
         var help = machine.Run("recovery", "--help").MustSucceed().Lines;
         var listed = help.SkipWhile(l => l != "Commands:").Skip(1).TakeWhile(l => l.StartsWith("  ", StringComparison.Ordinal)).Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries)[0]);
-        Assert.Equal([.. listed.Append("demo").Order()], machine.Commands.Order());
+        // A completion is a script, not a result.
+        Assert.Equal([.. listed.Except(["completion"]).Append("demo").Order()], machine.Commands.Order());
     }
 
     [Theory]

@@ -66,7 +66,9 @@ public sealed class RemoteTests(S3Server server)
         var wrong = Python($"{store.Uri}&remote=s3://{bucket}/app", code, new(server.Environment) { ["AWS_SECRET_ACCESS_KEY"] = "wrong" }).MustSucceed().Output;
         Assert.Contains("remote_healthy: no", wrong);
         Assert.Contains("credentials", wrong);
-        var missing = Python($"{store.Uri}&remote=s3://no-such-bucket/app", code).MustSucceed().Output;
+        // In a store of its own: a URI does not change the remote that a store has.
+        using var another = new StoreDirectory();
+        var missing = Python($"{another.Uri}&remote=s3://no-such-bucket/app", code).MustSucceed().Output;
         Assert.Contains("NoSuchBucket", missing);
     }
 }
