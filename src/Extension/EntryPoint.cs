@@ -13,7 +13,7 @@ internal static unsafe class EntryPoint
     {
         try
         {
-            Recovery.CloseIdleStores();
+            Recovery.EndWithProcess();
         }
         catch (Exception)
         {

@@ -47,7 +47,7 @@ public static class Recovery
                 Options.Process = (defaults ?? new RecoveryOptions()).WithEnvironment();
             if (VfsEntryPoints.IsRegistered && !makeDefault) return;
             if (!VfsEntryPoints.IsRegistered) EventLog.Start();
-            if (!VfsEntryPoints.IsRegistered) AppDomain.CurrentDomain.ProcessExit += static (_, _) => CloseIdleStores();
+            if (!VfsEntryPoints.IsRegistered) AppDomain.CurrentDomain.ProcessExit += static (_, _) => EndWithProcess();
             VfsEntryPoints.Register(SqliteApi.FromLibrary(library()), makeDefault);
             LastErrorFunction.Add(VfsEntryPoints.Api);
         }
@@ -61,6 +61,13 @@ public static class Recovery
     {
         FollowedDatabases.CloseIdle();
         StoreRegistry.CloseIdle();
+    }
+
+    /// <summary>The process exits: closes stores that no connection uses, and no longer writes to the host's log.</summary>
+    internal static void EndWithProcess()
+    {
+        Failures.LeaveHostsLog();
+        CloseIdleStores();
     }
 
     /// <summary>The databases of a store: its directory, or the directory in which its <c>.recovery</c> lies.</summary>

@@ -65,4 +65,20 @@ public sealed class ExitTests
         Command.Run(Path.Combine(Repository.Dist, "recovery"), "restore", $"file://{remote.Path}", "--database", "app.db", "-o", plain).MustSucceed();
         Assert.Equal("7", Command.Run("sqlite3", plain, "SELECT x FROM t").MustSucceed().Output.Trim());
     }
+
+    [Fact]
+    public async Task A_shell_ends_by_itself_while_its_remote_turns_out_to_be_of_another_store()
+    {
+        using var owner = new StoreDirectory();
+        using var remote = new StoreDirectory();
+        owner.Shell("CREATE TABLE t(x); PRAGMA recovery_sync;", $"&remote=file://{remote.Path}").MustSucceed();
+        await Parallel.ForEachAsync(Enumerable.Range(0, 12), (_, _) =>
+        {
+            using var other = new StoreDirectory();
+            var outcome = other.Shell("CREATE TABLE t(x);", $"&remote=file://{remote.Path}");
+            // The shell may have met the refusal, and says so by its code; it was not ended by a signal (128 and more).
+            Assert.True(outcome.ExitCode < 128, $"The shell ended with {outcome.ExitCode}: {outcome.Errors}");
+            return ValueTask.CompletedTask;
+        });
+    }
 }
