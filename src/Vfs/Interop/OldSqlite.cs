@@ -16,7 +16,8 @@ internal static class OldSqlite
     {
         var api = VfsEntryPoints.Api;
         if (api.Version >= KeepsWalAfterRollbackTo || Interlocked.Exchange(ref warned, 1) != 0) return;
-        api.Log(Sqlite.Warning, $"SQLite {api.VersionText} itself loses commits in WAL mode when a transaction outgrows the page cache, undoes a part with ROLLBACK TO, commits, " +
+        // A notice: programs that count what SQLite logs as errors (its own mptester) do not count those.
+        api.Log(Sqlite.Notice, $"SQLite {api.VersionText} itself loses commits in WAL mode when a transaction outgrows the page cache, undoes a part with ROLLBACK TO, commits, " +
             "and the process is then killed. Use SQLite 3.50.2 or newer, a larger cache_size, or another journal mode.");
     }
 }
