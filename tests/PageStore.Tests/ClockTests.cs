@@ -37,6 +37,8 @@ public sealed class ClockTests : IDisposable
             clock.Now = start.AddSeconds(2);
             store.Create("behind.db");
             store.Create("more.db");
+            // Hints of now, by a clock that is behind the newest record: they are not of before it.
+            await store.Remote.PublishHintsAsync();
             store.SyncRemote();
         }
         await using (var objects = remote.OpenStore(TimeProvider.System))

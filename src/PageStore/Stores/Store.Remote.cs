@@ -65,7 +65,8 @@ public sealed partial class Store
         return files.WhileFrozen(readBytes =>
         {
             var hints = Snapshot();
-            var now = options.Time.GetUtcNow().ToUnixTimeMilliseconds();
+            // Never before the newest record's time, which a clock that was ahead may have set: a restore by time must not find it in here.
+            var now = Math.Max(options.Time.GetUtcNow().ToUnixTimeMilliseconds(), log.LastTimeMs);
             log.Sync(hints.Lsn);
             return (hints with
             {
