@@ -297,6 +297,11 @@ Task("suite").IsDependentOn("dist").Does(() => Suite(HasArgument("fast")));
 
 Task("test").IsDependentOn("build").Does(() =>
 {
+    Part("documents", () =>
+    {
+        RequireNarrowDocuments();
+        Count("documents", 1, 0);
+    });
     Part("unit", UnitTests);
     if (Selected("dist") || Selected("suite"))
         Dist();

@@ -11,7 +11,7 @@ usage: ./build.sh TARGET [options]
   demo      a writer is killed, its machine lost, and everything restored: in a few lines
   build     everything, native library included
   test      all tests; ends with "N passed, N failed"
-              --only=PART[,PART]   parts: unit dist suite
+              --only=PART[,PART]   parts: documents unit dist suite
               --filter=EXPRESSION  of the unit tests, as `dotnet test --filter` takes it
   soak      random tests with fresh seeds, kills and big databases, for long; ends with "N passed, N failed"
               --minutes=N          for how long (default 30; the big ones come on top)
