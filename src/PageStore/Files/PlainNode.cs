@@ -1,6 +1,7 @@
 using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Files;
@@ -98,7 +99,7 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, 
     {
         if (Deleted) return;
         StopVouching(offset);
-        lastLsn = FileRecords.AppendWritten(files.Log, Fnode, offset, source, writeOut);
+        lastLsn = files.Log.AppendWritten(Fnode, offset, source, writeOut);
         sums.Write(offset, source);
     }
 
@@ -113,7 +114,7 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, 
         var start = offset / ChunkSums.ChunkBytes * ChunkSums.ChunkBytes;
         var rest = new byte[offset - start];
         var got = Read(start, rest);
-        lastLsn = FileRecords.AppendWritten(files.Log, Fnode, start, rest.AsSpan(0, got));
+        lastLsn = files.Log.AppendWritten(Fnode, start, rest.AsSpan(0, got));
         vouchedUntil = start;
         return true;
     }

@@ -173,33 +173,6 @@ public sealed partial class LocalLog
         return time;
     }
 
-    /// <summary>
-    /// A record larger than the buffer goes straight from the caller's memory to the file: the body first, and the header last, so
-    /// that a failure leaves nothing that verifies. The buffer is empty here.
-    /// </summary>
-    void WriteThrough(int size, ulong lsn, RecordKind kind, byte flags, long time, uint undurable,
-        ReadOnlySpan<byte> a, ReadOnlySpan<byte> b, ReadOnlySpan<byte> c)
-    {
-        Span<byte> header = stackalloc byte[RecordFormat.HeaderBytes];
-        RecordFormat.WriteHeader(header, current.Seed, lsn, kind, flags, time, undurable, a, b, c);
-        var start = bufferOffset;
-        var at = start + RecordFormat.HeaderBytes;
-        at = WritePart(WritePart(WritePart(at, a), b), c);
-        WritePart(at, LogFiles.Zeros((int)(start + size - at)));
-        WritePart(start, header);
-        bufferOffset = start + size;
-    }
-
-    long WritePart(long offset, ReadOnlySpan<byte> bytes)
-    {
-        if (bytes.Length > 0)
-        {
-            attemptedEnd = Math.Max(attemptedEnd, offset + bytes.Length);
-            file.Write(offset, bytes);
-        }
-        return offset + bytes.Length;
-    }
-
     void Remember(AppendedRecord record, ReadOnlySpan<byte> a, ReadOnlySpan<byte> b, ReadOnlySpan<byte> c)
     {
         if (record.Kind == RecordKind.PageCommit)
@@ -301,47 +274,4 @@ public sealed partial class LocalLog
         }
         attemptedEnd = from;
     }
-
-    /// <summary>Puts a record of RocksDB's file events in line; it is appended before whatever is appended next.</summary>
-    /// <remarks>Never waits for the log, but when <see cref="LogOptions.EventBytes"/> are waiting the calling thread appends them.</remarks>
-    public void EnqueueEvent(RecordKind kind, ReadOnlySpan<byte> a, ReadOnlySpan<byte> b = default)
-    {
-        while (!events.TryEnqueue(kind, a, b))
-            AppendEvents();
-    }
-
-    /// <summary>Appends the events enqueued so far.</summary>
-    public void AppendEvents()
-    {
-        lock (appendLock)
-        {
-            if (groupOpen)
-                throw new InvalidOperationException("This thread is appending a record group; complete or dispose it first.");
-            ThrowUnlessWritable();
-            DrainEvents();
-        }
-    }
-
-    /// <summary>Under the append lock, outside any group. Each event is a record of its own; on an error the rest stays in line.</summary>
-    void DrainEvents()
-    {
-        while (!events.IsEmpty && events.TryPeek(out var kind, out var body))
-        {
-            drainingEvents = true;
-            OpenGroup(null);
-            try
-            {
-                Emit(kind, 0, body, default, default);
-                Publish(writeOut: false);
-                events.Take();
-            }
-            finally
-            {
-                FinishGroup();
-                drainingEvents = false;
-            }
-        }
-    }
-
-    bool drainingEvents;
 }

@@ -58,14 +58,13 @@ public sealed partial class LocalLog
         file.Path = path;
         disk.SyncDirectory(directory);
         current = new LogSegment(path, header, fileBytes);
-        segments.Add(current);
+        segments.Begin([current]);
         StartAfter(at - 1, SegmentFormat.HeaderBytes);
     }
 
     void Continue(LogRecovery recovery)
     {
-        segments = recovery.Segments;
-        current = segments[^1];
+        current = recovery.Segments[^1];
         if (!options.ReadOnly)
         {
             spares.TakeOver(recovery);
@@ -75,6 +74,7 @@ public sealed partial class LocalLog
             Repair(recovery);
             current.FileBytes = Math.Max(current.FileBytes, recovery.End);
         }
+        segments.Begin(recovery.Segments);
         clock.Advance(recovery.LastTimeMs);
         StartAfter(recovery.LastLsn, recovery.End);
     }
@@ -84,7 +84,6 @@ public sealed partial class LocalLog
         appendedLsn = lastLsn = writtenLsn = durableLsn = last;
         StartAt(end);
         durableEnd = end;
-        CountBytes();
     }
 
     /// <summary>

@@ -7,10 +7,7 @@ namespace RecoveryVfs.RecoveryLog.Log;
 public sealed partial class LocalLog
 {
     readonly SpareSegments spares;
-    long sizeBytes;                                                  // of all segments; changes under segmentsLock
-    List<LogSegment> segments = [];                                  // under segmentsLock; the last is the current one
-    readonly List<LogHold> holds = [];                               // under segmentsLock
-    ulong dropBefore;                                                // under segmentsLock: the highest LSN asked for
+    readonly SegmentList segments;
 
     /// <summary>
     /// Sets aside log space. Afterwards appends given the reservation cannot fail for lack of space until they took that many bytes
@@ -76,11 +73,7 @@ public sealed partial class LocalLog
         CheckBound(target - capacity);
         file.Allocate(capacity, target);
         capacity = target;
-        lock (segmentsLock)
-        {
-            current.FileBytes = target;
-            CountBytes();
-        }
+        segments.Resize(current, target);
     }
 
     /// <summary>Under the append lock: syncs the current segment and goes on in a new one with at least so many bytes.</summary>
@@ -169,14 +162,7 @@ public sealed partial class LocalLog
     /// <summary>Under the append lock and the sync gate.</summary>
     void SwitchTo(LogSegment next)
     {
-        lock (segmentsLock)
-        {
-            if (current.FirstLsn == next.FirstLsn)
-                segments.RemoveAt(segments.Count - 1);
-            current.LastLsn = next.FirstLsn - 1;
-            segments.Add(next);
-            CountBytes();
-        }
+        segments.Add(next);
         current = next;
         StartAt(SegmentFormat.HeaderBytes);
         durableEnd = SegmentFormat.HeaderBytes;
@@ -203,24 +189,7 @@ public sealed partial class LocalLog
     }
 
     /// <summary>Keeps the records from <paramref name="lsn"/> on until the hold moves or is disposed. Throws NotFound when they are gone.</summary>
-    public LogHold Hold(string name, ulong lsn)
-    {
-        lock (segmentsLock)
-        {
-            if (lsn < segments[0].FirstLsn)
-                throw new RecoveryException(RecoveryError.NotFound,
-                    $"LSN {lsn} is no longer in the log in {directory}, which starts at {segments[0].FirstLsn}. Start from newer hints, or read it from the remote.");
-            var hold = new LogHold(this, name, lsn);
-            holds.Add(hold);
-            return hold;
-        }
-    }
-
-    internal void Release(LogHold hold)
-    {
-        lock (segmentsLock)
-            holds.Remove(hold);
-    }
+    public LogHold Hold(string name, ulong lsn) => segments.Hold(name, lsn);
 
     /// <summary>
     /// Says that no replay will need records before <paramref name="lsn"/>. Whole segments of such records that no hold keeps are recycled, now or in a
@@ -230,58 +199,23 @@ public sealed partial class LocalLog
     {
         if (options.ReadOnly)
             ThrowUnlessWritable();
-        spares.Recycle(() => TakeUnneeded(lsn), NextBytes);
+        spares.Recycle(() => segments.TakeUnneeded(lsn), NextBytes);
     }
 
-    List<LogSegment> TakeUnneeded(ulong before)
+    /// <summary>About how many bytes of log the records from an LSN on take: exact to the share of one segment.</summary>
+    public long EstimateBytesFrom(ulong lsn)
     {
-        var dropped = new List<LogSegment>();
-        lock (segmentsLock)
-        {
-            dropBefore = Math.Max(dropBefore, before);
-            var floor = dropBefore;
-            foreach (var hold in holds)
-                floor = Math.Min(floor, hold.Lsn);
-            while (segments.Count > 1 && segments[1].FirstLsn <= floor)
-            {
-                dropped.Add(segments[0]);
-                segments.RemoveAt(0);
-            }
-            CountBytes();
-        }
-        return dropped;
+        var (written, end) = Written();
+        return lsn > written ? 0 : segments.EstimateBytesFrom(lsn, written, end);
     }
 
     /// <summary>Gives the disk space of spares back but for so many of them: for a store that will be idle.</summary>
     public void TrimSpares(int keep) => spares.Trim(keep);
 
-    void CountBytes()
-    {
-        long sum = 0;
-        foreach (var segment in segments)
-            sum += segment.FileBytes;
-        Volatile.Write(ref sizeBytes, sum);
-    }
-
+    /// <summary>RocksDB's own events are appended whatever the bound: without them nothing could ever be dropped.</summary>
     void CheckBound(long more)
     {
-        if (options.MaxLogBytes == long.MaxValue || drainingEvents)
-            return;
-        lock (segmentsLock)
-        {
-            var size = sizeBytes;
-            if (size + more <= options.MaxLogBytes)
-                return;
-            LogHold? oldest = null;
-            foreach (var hold in holds)
-                if (hold.Lsn < dropBefore && (oldest is null || hold.Lsn < oldest.Lsn))
-                    oldest = hold;
-            var why = oldest is null
-                ? $"nothing before LSN {Math.Max(dropBefore, segments[0].FirstLsn)} could be dropped yet"
-                : $"{oldest.Name} still needs the records from LSN {oldest.Lsn} on";
-            throw new RecoveryException(RecoveryError.Full,
-                $"The log in {directory} has {size} bytes and may have {options.MaxLogBytes} (max-local-log): {why}. "
-                + "When it ships to a remote, see whether that can be reached; else raise the bound or run a checkpoint.");
-        }
+        if (!drainingEvents)
+            segments.CheckBound(more);
     }
 }

@@ -1,4 +1,5 @@
 using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.RecoveryLog.Log;
 
@@ -206,6 +207,33 @@ public sealed partial class LocalLog
         WritePart(bufferOffset, buffer.AsSpan(0, bufferUsed));
         bufferOffset += bufferUsed;
         bufferUsed = 0;
+    }
+
+    /// <summary>
+    /// A record larger than the buffer goes straight from the caller's memory to the file: the body first, and the header last, so
+    /// that a failure leaves nothing that verifies. The buffer is empty here.
+    /// </summary>
+    void WriteThrough(int size, ulong lsn, RecordKind kind, byte flags, long time, uint undurable,
+        ReadOnlySpan<byte> a, ReadOnlySpan<byte> b, ReadOnlySpan<byte> c)
+    {
+        Span<byte> header = stackalloc byte[RecordFormat.HeaderBytes];
+        RecordFormat.WriteHeader(header, current.Seed, lsn, kind, flags, time, undurable, a, b, c);
+        var start = bufferOffset;
+        var at = start + RecordFormat.HeaderBytes;
+        at = WritePart(WritePart(WritePart(at, a), b), c);
+        WritePart(at, LogFiles.Zeros((int)(start + size - at)));
+        WritePart(start, header);
+        bufferOffset = start + size;
+    }
+
+    long WritePart(long offset, ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.Length > 0)
+        {
+            attemptedEnd = Math.Max(attemptedEnd, offset + bytes.Length);
+            file.Write(offset, bytes);
+        }
+        return offset + bytes.Length;
     }
 
     /// <summary>With an empty buffer: what is written is all of the log, less a group that is not complete.</summary>

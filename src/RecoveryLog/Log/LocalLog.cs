@@ -23,7 +23,7 @@ public sealed partial class LocalLog : IDisposable
     readonly ILogDisk disk;
     readonly string directory;
     readonly LogOptions options;
-    readonly Lock appendLock = new(), syncGate = new(), segmentsLock = new(), writtenLock = new();
+    readonly Lock appendLock = new(), syncGate = new(), writtenLock = new();
     readonly EventQueue events;
     readonly SyncLine line;
     readonly LsnWaiters writtenWaiters = new();
@@ -62,6 +62,7 @@ public sealed partial class LocalLog : IDisposable
         buffer = options.ReadOnly ? [] : GC.AllocateUninitializedArray<byte>(Math.Max(options.BufferBytes, 4096), pinned: true);
         events = new EventQueue(options.EventBytes);
         line = new SyncLine(SyncAll);
+        segments = new SegmentList(directory, options.MaxLogBytes);
         spares = new SpareSegments(disk, directory, options.SpareSegments);
         durableMark = new DurableMark(disk, directory);
         clock = new LogClock(options.Time);
@@ -95,17 +96,10 @@ public sealed partial class LocalLog : IDisposable
     public ulong DurableLsn => Volatile.Read(ref durableLsn);
 
     /// <summary>The oldest record that is still there (or will be the first).</summary>
-    public ulong FirstLsn
-    {
-        get
-        {
-            lock (segmentsLock)
-                return segments[0].FirstLsn;
-        }
-    }
+    public ulong FirstLsn => segments.FirstLsn;
 
     /// <summary>Bytes of the segment files, spares not counted.</summary>
-    public long SizeBytes => Volatile.Read(ref sizeBytes);
+    public long SizeBytes => segments.SizeBytes;
 
     /// <summary>Why the log takes no more records, or null when it does.</summary>
     public RecoveryException? Poison => Volatile.Read(ref poison);

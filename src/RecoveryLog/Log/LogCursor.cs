@@ -103,13 +103,5 @@ public sealed partial class LocalLog
     // A poisoned log has wiped what was not durable.
     internal ulong Limit(LogReach reach) => reach == LogReach.Written && Poison is null ? WrittenLsn : DurableLsn;
 
-    internal LogSegment SegmentWith(ulong lsn)
-    {
-        lock (segmentsLock)
-        {
-            var i = segments.FindLastIndex(s => s.FirstLsn <= lsn);
-            return i >= 0 ? segments[i] : throw new RecoveryException(RecoveryError.NotFound,
-                $"LSN {lsn} is no longer in the log in {directory}. Start from newer hints, or read it from the remote.");
-        }
-    }
+    internal LogSegment SegmentWith(ulong lsn) => segments.With(lsn);
 }

@@ -3,12 +3,12 @@ namespace RecoveryVfs.RecoveryLog.Log;
 /// <summary>Keeps the log's records from an LSN on, for somebody who still has to read them (the shipper, a cursor).</summary>
 public sealed class LogHold : IDisposable
 {
-    readonly LocalLog log;
+    readonly SegmentList segments;
     ulong lsn;
 
-    internal LogHold(LocalLog log, string name, ulong lsn)
+    internal LogHold(SegmentList segments, string name, ulong lsn)
     {
-        this.log = log;
+        this.segments = segments;
         Name = name;
         this.lsn = lsn;
     }
@@ -27,5 +27,5 @@ public sealed class LogHold : IDisposable
     }
 
     /// <summary>Lets go of everything.</summary>
-    public void Dispose() => log.Release(this);
+    public void Dispose() => segments.Release(this);
 }

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Text;
-using RecoveryVfs.RecoveryLog.Log;
 
 namespace RecoveryVfs.RecoveryLog.Records;
 
@@ -49,13 +48,14 @@ public static class FileRecords
     /// <summary>fnode u64, offset u64; the bytes follow as the record's next span.</summary>
     public static byte[] Written(ulong fnode, long offset) => Pair(fnode, offset);
 
-    /// <summary>Appends a FileWritten record without allocating; <paramref name="writeOut"/> as in <see cref="LocalLog.Append"/>.</summary>
-    public static ulong AppendWritten(LocalLog log, ulong fnode, long offset, ReadOnlySpan<byte> bytes, bool writeOut = false)
+    /// <summary>Bytes before those that a FileWritten record carries.</summary>
+    public const int WrittenStartBytes = 16;
+
+    /// <summary>The same, into <see cref="WrittenStartBytes"/> bytes of the caller's.</summary>
+    public static void StartWritten(Span<byte> to, ulong fnode, long offset)
     {
-        Span<byte> start = stackalloc byte[16];
-        BinaryPrimitives.WriteUInt64LittleEndian(start, fnode);
-        BinaryPrimitives.WriteInt64LittleEndian(start[8..], offset);
-        return log.Append(RecordKind.FileWritten, start, bytes, writeOut: writeOut);
+        BinaryPrimitives.WriteUInt64LittleEndian(to, fnode);
+        BinaryPrimitives.WriteInt64LittleEndian(to[8..], offset);
     }
 
     /// <summary>Reads a FileWritten record.</summary>

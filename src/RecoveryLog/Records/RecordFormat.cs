@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using RecoveryVfs.RecoveryLog.Log;
 
 namespace RecoveryVfs.RecoveryLog.Records;
 
@@ -13,7 +12,7 @@ namespace RecoveryVfs.RecoveryLog.Records;
 ///   +--------+--------+----------------+-------------------------------+---------+--------···--+---------+
 /// </code>
 /// <c>length</c> is the body's. <c>crc32c</c> goes over the length and then everything after the checksum, padding included, and starts
-/// from a seed (in a segment: its identity, see <see cref="SegmentFormat"/>), so that the same bytes elsewhere do not verify.
+/// from a seed (in a segment: its identity, see <c>SegmentFormat</c>), so that the same bytes elsewhere do not verify.
 /// <c>time</c> is unix milliseconds. <c>undurable</c> is the LSN less the newest LSN known durable when this was appended (saturating):
 /// it decides, when a bad record has good ones after it, between a window that power loss may lose and damage.
 /// All zeros never is a record, since LSNs start at 1.
