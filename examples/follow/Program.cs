@@ -10,8 +10,6 @@ using RecoveryVfs.Hosting;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Tails;
-using RecoveryVfs.RecoveryLog.Objects;
-using RecoveryVfs.RecoveryLog.Remote;
 
 var (remote, directory, count) = (args[0], Path.GetFullPath(args[1]), args.Length > 2 ? int.Parse(args[2]) : int.MaxValue);
 SQLitePCL.Batteries_V2.Init();
@@ -35,8 +33,7 @@ using (var reader = follower.Read())
         Console.WriteLine($"{name}: {command.ExecuteScalar()} tables at LSN {follower.State.Lsn}");
     }
 
-await using var objects = RemoteUrl.Parse(remote).Open(readOnly: true);
-var tail = new RemoteTail(new RemoteContext { Store = objects }, new RemoteTailOptions { From = TailStart.Oldest });
+var tail = new RemoteTail(remote, new RemoteTailOptions { From = TailStart.Oldest });
 await foreach (var commit in tail.ReadAsync(host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping))
 {
     // A page is whole, or the ranges that differ from its previous version: commit.Pages[i].ApplyTo(page) makes one of the other.

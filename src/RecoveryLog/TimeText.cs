@@ -7,7 +7,7 @@ namespace RecoveryVfs.RecoveryLog;
 /// Times as people write and read them, the same for every option that takes one: RFC 3339, local time, <c>now</c>, <c>-5m</c>, <c>5 minutes ago</c>,
 /// <c>+7d</c>, <c>14:03</c>, <c>yesterday 14:00</c>. A time without a zone is local; what is shown always names its zone.
 /// </summary>
-public static partial class TimeText
+internal static partial class TimeText
 {
     /// <summary>For messages and help: what can be written.</summary>
     public const string Forms = Example + ", '2026-01-31 15:04' (local), 14:03, 'yesterday 14:00', -5m, '5 minutes ago' or now";

@@ -10,14 +10,19 @@ using RecoveryVfs.TestServers;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>A new remote on some object store, and what tests do to it.</summary>
-public sealed class RemotePlace(string url, Func<bool, IObjectStore> open)
+public sealed class RemotePlace
 {
+    readonly string url;
+    readonly Func<bool, IObjectStore> open;
+
+    internal RemotePlace(string url, Func<bool, IObjectStore> open) => (this.url, this.open) = (url, open);
+
     public string Url => url;
 
     /// <summary>The store's connection to the remote can be cut and mended.</summary>
     public bool IsAway { get; set; }
 
-    public RemoteOptions Options => new()
+    internal RemoteOptions Options => new()
     {
         Url = url,
         SyncInterval = TimeSpan.FromMilliseconds(20),
@@ -25,12 +30,12 @@ public sealed class RemotePlace(string url, Func<bool, IObjectStore> open)
     };
 
     /// <summary>A way to the remote that is never cut.</summary>
-    public IObjectStore Open() => open(false);
+    internal IObjectStore Open() => open(false);
 
-    public async Task<RestorePlan> PlanAsync(IObjectStore objects, RestoreTarget target = default) =>
+    internal async Task<RestorePlan> PlanAsync(IObjectStore objects, RestoreTarget target = default) =>
         await RestorePlanner.PlanAsync(new RemoteContext { Store = objects }, target);
 
-    public async Task<RestoreResult> RestoreAsync(StoreOptions into, RestoreTarget target = default)
+    internal async Task<RestoreResult> RestoreAsync(StoreOptions into, RestoreTarget target = default)
     {
         await using var objects = Open();
         return await StoreRestore.RestoreAsync(await PlanAsync(objects, target), into);

@@ -74,10 +74,11 @@ public sealed class ConcurrencyTests
     }
 
     [Theory]
-    [InlineData(LogReach.Durable)]
-    [InlineData(LogReach.Written)]
-    public void Cursors_follow_the_log_while_it_is_written_and_dropped(LogReach reach)
+    [InlineData(nameof(LogReach.Durable))]
+    [InlineData(nameof(LogReach.Written))]
+    public void Cursors_follow_the_log_while_it_is_written_and_dropped(string name)
     {
+        var reach = Enum.Parse<LogReach>(name);
         var disk = new PowerLossDisk();
         const ulong Last = 2000;
         using var log = Open(disk, Small with { SegmentBytes = 32 << 10 });

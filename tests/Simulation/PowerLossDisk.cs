@@ -11,7 +11,7 @@ public enum DiskCall { Open, Read, Write, SyncData, Truncate, Rename, Delete, Sy
 /// that a loss of power could leave: any version that each 512-byte sector had since the last sync, in any combination, and the
 /// directories as they were after some prefix of their unsynced changes. Thread-safe.
 /// </summary>
-public sealed class PowerLossDisk : ILogDisk
+internal sealed class PowerLossDisk : ILogDisk
 {
     internal const int SectorBytes = 512;
 

@@ -3,7 +3,7 @@ using RecoveryVfs.RecoveryLog.Objects;
 namespace RecoveryVfs.Simulation;
 
 /// <summary>The objects that several <see cref="SimulatedObjectStore"/>s share, as seen by the server itself. Thread-safe.</summary>
-public sealed class SimulatedBucket(TimeProvider time)
+internal sealed class SimulatedBucket(TimeProvider time)
 {
     readonly Lock gate = new();
     readonly SortedDictionary<string, SimulatedObject> objects = new(StringComparer.Ordinal);
@@ -81,7 +81,7 @@ public sealed class SimulatedBucket(TimeProvider time)
 }
 
 /// <summary>One object of a <see cref="SimulatedBucket"/>.</summary>
-public sealed record SimulatedObject(byte[] Bytes, DateTimeOffset Created)
+internal sealed record SimulatedObject(byte[] Bytes, DateTimeOffset Created)
 {
     /// <summary>When it was deleted, if it was.</summary>
     public DateTimeOffset Deleted { get; init; }

@@ -1,7 +1,7 @@
 namespace RecoveryVfs.Simulation;
 
 /// <summary>How an object store, and the way to it, misbehave. Chances are from 0 to 1, per request.</summary>
-public sealed record SimulatedFaults
+internal sealed record SimulatedFaults
 {
     /// <summary>None at all.</summary>
     public static readonly SimulatedFaults None = new();

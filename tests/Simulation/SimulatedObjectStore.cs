@@ -4,7 +4,7 @@ using RecoveryVfs.RecoveryLog.Objects;
 namespace RecoveryVfs.Simulation;
 
 /// <summary>One client's way to a <see cref="SimulatedBucket"/>, with faults drawn from a seed.</summary>
-public sealed class SimulatedObjectStore(SimulatedBucket bucket, Random random, SimulatedFaults? faults = null) : IObjectStore
+internal sealed class SimulatedObjectStore(SimulatedBucket bucket, Random random, SimulatedFaults? faults = null) : IObjectStore
 {
     DateTimeOffset stormUntil;
     long requests;
@@ -139,4 +139,4 @@ public sealed class SimulatedObjectStore(SimulatedBucket bucket, Random random, 
 }
 
 /// <summary>The simulated process is dead: nothing that throws this may do anything more.</summary>
-public sealed class SimulatedDeath() : Exception("The simulated process died here.");
+internal sealed class SimulatedDeath() : Exception("The simulated process died here.");

@@ -4,7 +4,7 @@ namespace RecoveryVfs.Simulation;
 /// Runs asynchronous code on one thread, in an order that depends on nothing but the code itself, with time that jumps to the next
 /// timer whenever nothing else is left to do. What runs inside must not use <c>ConfigureAwait(false)</c> or the thread pool.
 /// </summary>
-public sealed class SimulationLoop : SynchronizationContext
+internal sealed class SimulationLoop : SynchronizationContext
 {
     /// <summary>A history with more steps than this is taken to hang.</summary>
     const long MaxSteps = 50_000_000;
@@ -42,7 +42,7 @@ public sealed class SimulationLoop : SynchronizationContext
 }
 
 /// <summary>Time that stands still until it is advanced. Timers fire in order of their due times, then of their creation.</summary>
-public sealed class SimulatedTime : TimeProvider
+internal sealed class SimulatedTime : TimeProvider
 {
     readonly PriorityQueue<(SimulatedTimer Timer, long Generation), (long Due, long Number)> timers = new();
     long ticks = new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero).Ticks;

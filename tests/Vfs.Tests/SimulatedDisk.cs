@@ -8,7 +8,7 @@ namespace RecoveryVfs.Tests;
 /// <summary>
 /// Puts a test's store on a simulated disk: it can fail, and lose power at every write, sync or rename. The stubs stay real.
 /// </summary>
-public sealed class SimulatedDisk : ILogDisk, IDisposable
+internal sealed class SimulatedDisk : ILogDisk, IDisposable
 {
     static readonly ConcurrentDictionary<string, ILogDisk> disks = new();
 

@@ -35,7 +35,7 @@ public sealed record FollowerOptions
     public int Parallelism { get; init; } = 8;
 
     /// <summary>Opens the object store; by default what the URL says.</summary>
-    public Func<IObjectStore>? Open { get; init; }
+    internal Func<IObjectStore>? Open { get; init; }
 
     internal RemoteContext NewContext(bool readOnly) => new()
     {

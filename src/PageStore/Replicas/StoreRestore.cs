@@ -21,7 +21,7 @@ namespace RecoveryVfs.PageStore.Replicas;
 public sealed record RestoreResult(ulong Lsn, long UnixTimeMs, IReadOnlyList<string> Databases, long FetchedBytes);
 
 /// <summary>Restores a store's directory from a remote, to its newest state or an earlier one. Everything is verified on the way.</summary>
-public static class StoreRestore
+internal static class StoreRestore
 {
     const int Private = 0x1C0; // 0700
 

@@ -4,7 +4,7 @@ using RecoveryVfs.RecoveryLog.Remote.Collect;
 namespace RecoveryVfs.PageStore.Shipping;
 
 /// <summary>How a store ships to its remote.</summary>
-public sealed record RemoteOptions
+internal sealed record RemoteOptions
 {
     /// <summary>Where to: <c>s3://bucket/prefix</c> or <c>file:///directory</c>.</summary>
     public required string Url { get; init; }

@@ -42,7 +42,7 @@ public sealed partial class StoreRemote
     /// Restores the newest state aside, compares it with the live databases, and notes the result, here and for status reports. Throws only when it is
     /// cancelled or this writer has lost the log.
     /// </summary>
-    public async Task<RemoteVerification> VerifyAsync(CancellationToken cancellation = default)
+    internal async Task<RemoteVerification> VerifyAsync(CancellationToken cancellation = default)
     {
         using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellation, stopping.Token);
         RecoveryException? problem = null;

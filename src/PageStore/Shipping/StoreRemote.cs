@@ -71,7 +71,7 @@ public sealed partial class StoreRemote : IAsyncDisposable
     public string Url => options.Url;
 
     /// <summary>What operators watch.</summary>
-    public RemoteState State => shipper.State;
+    internal RemoteState State => shipper.State;
 
     internal Shipper Shipper => shipper;
 
@@ -247,7 +247,7 @@ public sealed partial class StoreRemote : IAsyncDisposable
     }
 
     /// <summary>Deletes from the remote what nothing needs any more, by the retention given or the store's own; says what and why.</summary>
-    public Task<CollectionPlan> CollectAsync(Retention? retention = null, CancellationToken cancellation = default) =>
+    internal Task<CollectionPlan> CollectAsync(Retention? retention = null, CancellationToken cancellation = default) =>
         collector.CollectAsync(retention ?? options.Retention ?? throw new InvalidOperationException("This store was opened without a retention to collect by."), cancellation);
 
     /// <summary>Ships what is left, for a while, and stops.</summary>

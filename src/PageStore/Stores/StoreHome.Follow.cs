@@ -4,7 +4,7 @@ using RecoveryVfs.RecoveryLog.Disk;
 namespace RecoveryVfs.PageStore.Stores;
 
 // What a replica's directory says of how complete it is, to other processes and after a restart.
-public sealed partial class StoreHome
+internal sealed partial class StoreHome
 {
     const string UnsettledMark = "unsettled", CaughtUpMark = "caught-up";
 

@@ -7,7 +7,7 @@ using RecoveryVfs.RecoveryLog.Disk;
 namespace RecoveryVfs.PageStore.Stores;
 
 // Whether a directory is the one that ships to its remote, or a copy of it. See docs/decisions/0015-copied-directories.md.
-public sealed partial class StoreHome
+internal sealed partial class StoreHome
 {
     const string PlaceMark = "place", MachineIdFile = "/etc/machine-id";
 

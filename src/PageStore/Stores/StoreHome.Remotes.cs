@@ -8,7 +8,7 @@ namespace RecoveryVfs.PageStore.Stores;
 // What a directory remembers of its remotes: `author`, who it is as a writer, so that it recognises its own segments after a crash; `remote`, the URLs it has
 // shipped to, newest first, so that it never takes an emptied remote for a new one; `remote-wanted`, the URL that somebody has set since, until the store has shipped
 // there (or `none`); `following`, what a follower in it follows; `restarting`, present while a gap in the remote's log waits for hints.
-public sealed partial class StoreHome
+internal sealed partial class StoreHome
 {
     const string AuthorMark = "author", RemoteMark = "remote", WantedMark = "remote-wanted", FollowingMark = "following", RestartingMark = "restarting", PinMark = "pin";
 

@@ -27,7 +27,7 @@ namespace RecoveryVfs.PageStore.Stores;
 /// <item><term><c>pin</c></term><description>The name of the pin that the remote has for this follower.</description></item>
 /// </list>
 /// </remarks>
-public sealed partial class StoreHome(ILogDisk disk, string path)
+internal sealed partial class StoreHome(ILogDisk disk, string path)
 {
     /// <summary>What a store's directory is called, beside its databases.</summary>
     public const string Name = ".recovery";

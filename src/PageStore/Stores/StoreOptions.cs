@@ -30,7 +30,7 @@ public sealed record StoreOptions
     public long MaxLocalLogBytes { get; init; } = 4L << 30;
 
     /// <summary>The remote to ship to; null for none.</summary>
-    public RemoteOptions? Remote { get; init; }
+    internal RemoteOptions? Remote { get; init; }
 
     /// <summary>Told, on any thread, what an operator must know and no caller waits for: the remote is away, or damaged.</summary>
     public Action<RecoveryException>? Alarm { get; init; }
@@ -42,7 +42,7 @@ public sealed record StoreOptions
     public bool PagesInMemory { get; init; }
 
     /// <summary>The local disk under the log, the plain files and the hints.</summary>
-    public ILogDisk Disk { get; init; } = LocalDisk.Instance;
+    internal ILogDisk Disk { get; init; } = LocalDisk.Instance;
 
     /// <summary>Size of a log segment; tests take small ones.</summary>
     internal long SegmentBytes { get; init; } = 16L << 20;

@@ -1,3 +1,4 @@
+using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Remote;
 using System.Runtime.CompilerServices;
 using RecoveryVfs.PageStore.Stores;
@@ -30,15 +31,23 @@ public sealed record RemoteTailOptions
 }
 
 /// <summary>
-/// The commits of a remote's log, as they arrive: <c>await foreach (var commit in new RemoteTail(context, options).ReadAsync())</c>. It reads only, and
-/// needs no directory, no RocksDB and no SQLite.
+/// The commits of a remote's log, as they arrive: <c>await foreach (var commit in new RemoteTail(url, options).ReadAsync())</c>.
+/// It reads only, and needs no directory, no RocksDB and no SQLite.
 /// </summary>
-public sealed class RemoteTail(RemoteContext context, RemoteTailOptions options)
+public sealed class RemoteTail
 {
     // Log read through for the names of databases and WALs, before the place to start at; beyond it an id must do.
     const long ScanBytesMax = 64L << 20;
 
+    readonly RemoteContext context;
+    readonly RemoteTailOptions options;
     readonly LiveFiles live = new();
+
+    /// <summary>A tail of the remote at <c>s3://bucket/prefix</c> or <c>file:///directory</c>. Makes no request yet.</summary>
+    public RemoteTail(string url, RemoteTailOptions options)
+        : this(new RemoteContext { Store = RemoteUrl.Parse(url).Open(readOnly: true) }, options) { }
+
+    internal RemoteTail(RemoteContext context, RemoteTailOptions options) => (this.context, this.options) = (context, options);
 
     /// <summary>The last LSN read.</summary>
     public ulong Lsn { get; private set; }

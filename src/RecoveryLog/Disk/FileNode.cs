@@ -11,7 +11,7 @@ namespace RecoveryVfs.RecoveryLog.Disk;
 /// <param name="SizeBytes">Its size.</param>
 /// <param name="Device">The file system's number.</param>
 /// <param name="Inode">The file's number on it.</param>
-public readonly record struct FileNode(int Mode, uint Owner, uint Group, long SizeBytes, ulong Device, ulong Inode)
+internal readonly record struct FileNode(int Mode, uint Owner, uint Group, long SizeBytes, ulong Device, ulong Inode)
 {
     const int Kinds = 0xF000, Regular = 0x8000, Folder = 0x4000, Link = 0xA000, Fifo = 0x1000, Socket = 0xC000;
     const int CurrentDirectory = -100, NoFollow = 0x100, OfDescriptor = 0x1000, Wanted = 0x7FF, SizeOfStatx = 256;

@@ -8,7 +8,7 @@ namespace RecoveryVfs.RecoveryLog.Disk;
 /// Puts a small file in the place of nothing, or of a file that may go, in a directory that others may write, too: at once or not at all, never in the
 /// place of anything else, and never through a link.
 /// </summary>
-public static class FilePlacing
+internal static class FilePlacing
 {
     const uint NoReplace = 1, Exchange = 2;
     const int EINVAL = 22, SetLock = 37;

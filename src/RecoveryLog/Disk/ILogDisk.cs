@@ -1,7 +1,7 @@
 namespace RecoveryVfs.RecoveryLog.Disk;
 
 /// <summary>How <see cref="ILogDisk.Open"/> opens a file.</summary>
-public enum LogFileMode
+internal enum LogFileMode
 {
     /// <summary>An existing file, for reading.</summary>
     Read,
@@ -20,7 +20,7 @@ public enum LogFileMode
 /// the way out: no space or quota is Full, a failed sync IoSync, missing rights or too many open files CannotOpen, a read-only
 /// disk ReadOnly, a missing file NotFound, anything else IoRead or IoWrite.
 /// </remarks>
-public interface ILogDisk
+internal interface ILogDisk
 {
     /// <summary>Opens a file. Its entry in the directory survives power loss only after <see cref="SyncDirectory"/>.</summary>
     ILogFile Open(string path, LogFileMode mode);
@@ -45,7 +45,7 @@ public interface ILogDisk
 }
 
 /// <summary>One open file of an <see cref="ILogDisk"/>. Reads and writes may run on several threads at once.</summary>
-public interface ILogFile : IDisposable
+internal interface ILogFile : IDisposable
 {
     /// <summary>The path that errors name; whoever renames an open file sets it.</summary>
     string Path { get; set; }

@@ -4,7 +4,7 @@ using Microsoft.Win32.SafeHandles;
 namespace RecoveryVfs.RecoveryLog.Disk;
 
 /// <summary>The real disk of this machine (Linux).</summary>
-public sealed class LocalDisk : ILogDisk
+internal sealed class LocalDisk : ILogDisk
 {
     LocalDisk() { }
 

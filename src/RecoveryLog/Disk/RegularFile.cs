@@ -7,7 +7,7 @@ namespace RecoveryVfs.RecoveryLog.Disk;
 /// Files in directories that others may write to. Opened for reading, a symbolic link is not followed, and what is no regular file (a FIFO would hang, a
 /// device answer anything) is refused by name; made, a file is new, or not made, and its owner's alone.
 /// </summary>
-public static class RegularFile
+internal static class RegularFile
 {
     const int TooManyLinks = 40 /* ELOOP */;
 

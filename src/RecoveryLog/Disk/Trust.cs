@@ -4,7 +4,7 @@ namespace RecoveryVfs.RecoveryLog.Disk;
 /// Whose files are obeyed. What says where data is and where it goes must be this user's own or root's, and nobody else may write it: as ssh has it
 /// with its keys. A shared directory holds what anybody puts there.
 /// </summary>
-public static class Trust
+internal static class Trust
 {
     const int GroupMayWrite = 0x10, OthersMayWrite = 0x2;
 

@@ -7,7 +7,7 @@ namespace RecoveryVfs.RecoveryLog.Disk;
 /// Scratch files that have no name: nobody else can open them, and they go with their last handle, however the process ends. 0600 all the same, for what looks
 /// through /proc.
 /// </summary>
-public static class UnnamedFile
+internal static class UnnamedFile
 {
     const int OwnerOnly = 0x180; // 0600
 

@@ -6,7 +6,7 @@ namespace RecoveryVfs.RecoveryLog.Live;
 /// The checksums of a plain file, chunk by chunk, kept while it is written: what is appended is added to them, and chunks that are overwritten are read again when the
 /// checksums are wanted. One thread at a time.
 /// </summary>
-public sealed class ChunkSums
+internal sealed class ChunkSums
 {
     /// <summary>Bytes of a chunk; the last may have fewer. Part of the format of hints.</summary>
     public const int ChunkBytes = 16 << 10;
@@ -107,4 +107,4 @@ public sealed class ChunkSums
 }
 
 /// <summary>Reads from an offset on; returns how many bytes there were.</summary>
-public delegate int ChunkRead(long offset, Span<byte> destination);
+internal delegate int ChunkRead(long offset, Span<byte> destination);

@@ -18,7 +18,7 @@ namespace RecoveryVfs.RecoveryLog.Live;
 /// </code>
 /// File flags: 1 sealed, 2 has a SHA-256, 4 has its bytes here, 8 has checksums (from version 2 on; hints without any are written as version 1).
 /// </remarks>
-public static class HintsFormat
+internal static class HintsFormat
 {
     /// <summary>The newest version this software knows.</summary>
     public const uint Version = 2;

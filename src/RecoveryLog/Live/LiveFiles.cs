@@ -12,7 +12,7 @@ namespace RecoveryVfs.RecoveryLog.Live;
 /// end comes later. A name given to another file leaves the one that had it; a file without a name is gone. Plain files and RocksDB's
 /// files do not meet: a journal that is called like a RocksDB file takes nothing from it.
 /// </remarks>
-public sealed class LiveFiles
+internal sealed class LiveFiles
 {
     sealed class Entry(ulong fnode, FileClass fileClass, string name)
     {

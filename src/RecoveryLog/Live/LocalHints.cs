@@ -6,7 +6,7 @@ namespace RecoveryVfs.RecoveryLog.Live;
 /// The hints of a local store: files `hints-&lt;lsn&gt;` in its directory, made whole under another name first, then renamed. The newest
 /// counts, and the one before it is kept, for a look.
 /// </summary>
-public static class LocalHints
+internal static class LocalHints
 {
     const string Prefix = "hints-";
     const int Kept = 2;

@@ -3,7 +3,7 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>Writes to plain files, on their way into the log.</summary>
-public static class FileWrites
+internal static class FileWrites
 {
     /// <summary>Appends a FileWritten record without allocating; <paramref name="writeOut"/> as in <see cref="LocalLog.Append"/>.</summary>
     public static ulong AppendWritten(this LocalLog log, ulong fnode, long offset, ReadOnlySpan<byte> bytes, bool writeOut = false)

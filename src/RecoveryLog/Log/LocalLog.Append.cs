@@ -6,7 +6,7 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Log;
 
 // Appending: records are encoded into the buffer under the append lock; every append is a group, mostly of one record.
-public sealed partial class LocalLog
+internal sealed partial class LocalLog
 {
     bool groupOpen, groupFailed;
     long groupStart;

@@ -3,7 +3,7 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Log;
 
 // A copy of another log: records keep their numbers, times and groups.
-public sealed partial class LocalLog
+internal sealed partial class LocalLog
 {
     long copiedTime;
 

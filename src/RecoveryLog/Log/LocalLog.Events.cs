@@ -3,7 +3,7 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Log;
 
 // RocksDB tells of its files while it holds locks of its own: such records wait in line, and come before whatever is appended next.
-public sealed partial class LocalLog
+internal sealed partial class LocalLog
 {
     /// <summary>Puts a record of RocksDB's file events in line; it is appended before whatever is appended next.</summary>
     /// <remarks>Never waits for the log, but when <see cref="LogOptions.EventBytes"/> are waiting the calling thread appends them.</remarks>

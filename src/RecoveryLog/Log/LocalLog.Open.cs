@@ -5,7 +5,7 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Log;
 
 // Opening: what LogRecovery found is repaired, and appending goes on in the newest segment.
-public sealed partial class LocalLog
+internal sealed partial class LocalLog
 {
     /// <summary>
     /// Opens the log in <c>&lt;dir&gt;/log</c>, or creates it, and replays its records from <paramref name="replayFrom"/> on, in order and only in

@@ -4,7 +4,7 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Log;
 
 // Room for records: segments come from spares, are reserved, and go back to the spares.
-public sealed partial class LocalLog
+internal sealed partial class LocalLog
 {
     readonly SpareSegments spares;
     readonly SegmentList segments;

@@ -4,7 +4,7 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Log;
 
 // From the buffer to the operating system, and from there to the disk.
-public sealed partial class LocalLog
+internal sealed partial class LocalLog
 {
     /// <summary>
     /// Hands the records up to <paramref name="lsn"/> (or more) to the operating system: they survive the end of the process. On an error

@@ -16,7 +16,7 @@ namespace RecoveryVfs.RecoveryLog.Log;
 /// segment, the durable LSN, and the move to another segment), segment list, written pair. Spares are prepared under a lock of their own,
 /// which may be taken inside the append lock.
 /// </remarks>
-public sealed partial class LocalLog : IDisposable
+internal sealed partial class LocalLog : IDisposable
 {
     const long GrowthBytes = 1 << 20, SyncAheadBytes = 1 << 20;
 

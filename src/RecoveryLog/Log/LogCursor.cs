@@ -4,7 +4,7 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>How far a <see cref="LogCursor"/> reads.</summary>
-public enum LogReach
+internal enum LogReach
 {
     /// <summary>Up to what survives loss of power.</summary>
     Durable,
@@ -15,7 +15,7 @@ public enum LogReach
 /// <summary>
 /// Reads the log's records in order, from its files, while it is appended to. Keeps (as a hold) what it has not read. Used by one thread at a time.
 /// </summary>
-public sealed class LogCursor : IDisposable
+internal sealed class LogCursor : IDisposable
 {
     readonly LocalLog log;
     readonly ILogDisk disk;
@@ -91,7 +91,7 @@ public sealed class LogCursor : IDisposable
     }
 }
 
-public sealed partial class LocalLog
+internal sealed partial class LocalLog
 {
     /// <summary>A cursor at an LSN (at most one beyond the last). Throws NotFound when the records from there on are gone.</summary>
     public LogCursor ReadFrom(ulong lsn, LogReach reach = LogReach.Durable, string name = "a reader of the log")

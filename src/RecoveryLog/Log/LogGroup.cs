@@ -6,7 +6,7 @@ namespace RecoveryVfs.RecoveryLog.Log;
 /// A record group being appended: all of it becomes part of the log at <see cref="Complete"/>, or nothing does. Holds the log's append
 /// lock, so it belongs to the thread that began it, and should be short.
 /// </summary>
-public readonly ref struct LogGroup
+internal readonly ref struct LogGroup
 {
     readonly LocalLog log;
 

@@ -1,7 +1,7 @@
 namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>Keeps the log's records from an LSN on, for somebody who still has to read them (the shipper, a cursor).</summary>
-public sealed class LogHold : IDisposable
+internal sealed class LogHold : IDisposable
 {
     readonly SegmentList segments;
     ulong lsn;

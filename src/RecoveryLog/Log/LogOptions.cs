@@ -3,7 +3,7 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>How a <see cref="LocalLog"/> is opened.</summary>
-public sealed record LogOptions
+internal sealed record LogOptions
 {
     /// <summary>The log that is expected (another one on disk is refused), and the id of one to be created. Null: any; a random one.</summary>
     public Guid? LogId { get; init; }

@@ -4,7 +4,7 @@ namespace RecoveryVfs.RecoveryLog.Log;
 /// Log space set aside: appends and groups given this reservation cannot fail for lack of space as long as they take no more
 /// than <see cref="Bytes"/>. Reusable; owned by one thread at a time.
 /// </summary>
-public sealed class LogReservation : IDisposable
+internal sealed class LogReservation : IDisposable
 {
     readonly LocalLog log;
 

@@ -13,7 +13,7 @@ namespace RecoveryVfs.RecoveryLog.Log;
 /// had written. A record that does not verify is the end of the log if the next segment's file is absent and this one's is still present.
 /// They are looked at in that order: a log drops its oldest segments first, so while this one is there, the next was not dropped either.
 /// </remarks>
-public sealed class LogTail
+internal sealed class LogTail
 {
     readonly ILogDisk disk;
     readonly string directory;

@@ -16,7 +16,7 @@ namespace RecoveryVfs.RecoveryLog.Log;
 /// segment's identity) seeds the checksums of its records: the bytes of another log, of another tenure, or of the segment that lived in this
 /// file before it was recycled never verify. The file is prewritten; records end where they stop verifying.
 /// </remarks>
-public static class SegmentFormat
+internal static class SegmentFormat
 {
     /// <summary>Bytes before the first record.</summary>
     public const int HeaderBytes = 64;
@@ -73,7 +73,7 @@ public static class SegmentFormat
 }
 
 /// <summary>What makes a segment this segment.</summary>
-public readonly record struct SegmentHeader(Guid LogId, ulong Epoch, ulong Number, ulong FirstLsn)
+internal readonly record struct SegmentHeader(Guid LogId, ulong Epoch, ulong Number, ulong FirstLsn)
 {
     /// <summary>The seed of its records' checksums.</summary>
     public uint Seed

@@ -6,7 +6,7 @@ namespace RecoveryVfs.RecoveryLog.Objects;
 /// Objects as files of one directory, which may be shared by machines. A file is written under a temporary name, made durable, and
 /// linked to its name, which fails when the name is taken: that is the conditional create. No symbolic link in it is followed (<see cref="ObjectDirectory"/>).
 /// </summary>
-public sealed class FileObjectStore : IObjectStore
+internal sealed class FileObjectStore : IObjectStore
 {
     const string TemporaryDirectory = ".tmp";
 

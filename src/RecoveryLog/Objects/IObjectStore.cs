@@ -15,7 +15,7 @@ namespace RecoveryVfs.RecoveryLog.Objects;
 /// <item>All methods may be called at the same time from many threads. Memory used by a call does not depend on the object's size.</item>
 /// </list>
 /// </remarks>
-public interface IObjectStore : IAsyncDisposable
+internal interface IObjectStore : IAsyncDisposable
 {
     /// <summary>Where this is, for people: server, bucket and prefix, or directory. Holds no secrets.</summary>
     string Location { get; }
@@ -46,7 +46,7 @@ public interface IObjectStore : IAsyncDisposable
 }
 
 /// <summary>How a conditional create ended.</summary>
-public enum CreateResult
+internal enum CreateResult
 {
     /// <summary>The object was created, by this call.</summary>
     Created,
@@ -58,10 +58,10 @@ public enum CreateResult
 /// <param name="Name">The name, relative to the store's prefix.</param>
 /// <param name="SizeBytes">The size.</param>
 /// <param name="Modified">When it was created, by the object store's own clock.</param>
-public readonly record struct ObjectInfo(string Name, long SizeBytes, DateTimeOffset Modified);
+internal readonly record struct ObjectInfo(string Name, long SizeBytes, DateTimeOffset Modified);
 
 /// <summary>An object being read. Dispose it to give the connection back.</summary>
-public sealed class ObjectDownload(Stream body, long lengthBytes, long objectBytes) : IAsyncDisposable
+internal sealed class ObjectDownload(Stream body, long lengthBytes, long objectBytes) : IAsyncDisposable
 {
     /// <summary>The bytes asked for, read forward once.</summary>
     public Stream Body { get; } = body;

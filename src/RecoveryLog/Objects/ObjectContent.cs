@@ -1,7 +1,7 @@
 namespace RecoveryVfs.RecoveryLog.Objects;
 
 /// <summary>The bytes of an object to be created. Can be opened several times (a retry sends the same bytes again).</summary>
-public sealed class ObjectContent
+internal sealed class ObjectContent
 {
     readonly Func<Stream>? open;
 

@@ -1,7 +1,7 @@
 namespace RecoveryVfs.RecoveryLog.Objects;
 
 /// <summary>Whole reads over <see cref="IObjectStore"/>: bounded, and never short without an error.</summary>
-public static class ObjectReads
+internal static class ObjectReads
 {
     /// <summary>
     /// The whole object, or null when there is none. Throws <see cref="ObjectStoreError.Rejected"/> when it is larger than

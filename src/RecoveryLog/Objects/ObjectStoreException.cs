@@ -1,7 +1,7 @@
 namespace RecoveryVfs.RecoveryLog.Objects;
 
 /// <summary>What is known after a request to an object store failed.</summary>
-public enum ObjectStoreError
+internal enum ObjectStoreError
 {
     /// <summary>Nobody knows whether the request was carried out: the answer was lost, timed out, or said "internal error".</summary>
     Unknown,
@@ -23,7 +23,7 @@ public enum ObjectStoreError
 /// A failed request to an object store. Stays inside the remote layer, which retries it, settles it, or turns it into a
 /// <see cref="RecoveryException"/>.
 /// </summary>
-public sealed class ObjectStoreException(ObjectStoreError error, string message, Exception? cause = null) : Exception(message, cause)
+internal sealed class ObjectStoreException(ObjectStoreError error, string message, Exception? cause = null) : Exception(message, cause)
 {
     /// <summary>What is known of the outcome.</summary>
     public ObjectStoreError Error { get; } = error;

@@ -6,7 +6,7 @@ namespace RecoveryVfs.RecoveryLog.Objects;
 /// Finds out, with throw-away objects, whether an object store keeps the promises that everything rests on: a conditional create has
 /// exactly one winner and never overwrites, and what was created is found at once. A store that does not is refused, not trusted.
 /// </summary>
-public static class RemoteProbe
+internal static class RemoteProbe
 {
     /// <summary>Creates racing for one name; enough to catch servers that look first and write later.</summary>
     const int Racers = 4;

@@ -4,7 +4,7 @@ namespace RecoveryVfs.RecoveryLog.Objects;
 /// Where a remote is, as users write it: <c>s3://bucket/prefix?endpoint=&amp;region=&amp;force-path-style=&amp;storage-class=</c> or
 /// <c>file:///directory</c>. Credentials never stand in it.
 /// </summary>
-public sealed record RemoteUrl
+internal sealed record RemoteUrl
 {
     RemoteUrl() { }
 

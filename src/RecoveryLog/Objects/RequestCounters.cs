@@ -4,7 +4,7 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 namespace RecoveryVfs.RecoveryLog.Objects;
 
 /// <summary>Kinds of requests, as object stores bill them.</summary>
-public enum RequestKind
+internal enum RequestKind
 {
     /// <summary>A conditional create (PUT).</summary>
     Create,
@@ -19,7 +19,7 @@ public enum RequestKind
 }
 
 /// <summary>Kinds of objects of a remote, by the first part of their names.</summary>
-public enum ObjectClass
+internal enum ObjectClass
 {
     /// <summary>Segments.</summary>
     Log,
@@ -34,7 +34,7 @@ public enum ObjectClass
 }
 
 /// <summary>Requests and bytes of one object store since it was opened, by kind of request and class of object. Thread-safe.</summary>
-public sealed class RequestCounters
+internal sealed class RequestCounters
 {
     static readonly int Classes = Enum.GetValues<ObjectClass>().Length;
     static readonly int Kinds = Enum.GetValues<RequestKind>().Length;

@@ -10,7 +10,7 @@ namespace RecoveryVfs.RecoveryLog.Objects;
 /// Objects in an S3 bucket. Credentials come from the usual AWS chain; creates are single PUTs with <c>If-None-Match: *</c> (never
 /// multipart: servers ignore the condition there).
 /// </summary>
-public sealed class S3ObjectStore : IObjectStore
+internal sealed class S3ObjectStore : IObjectStore
 {
     /// <summary>A request that moves no byte for this long is given up.</summary>
     static readonly TimeSpan Stall = TimeSpan.FromSeconds(30);

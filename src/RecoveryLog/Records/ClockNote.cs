@@ -6,7 +6,7 @@ namespace RecoveryVfs.RecoveryLog.Records;
 /// What a writer notes when its clock goes back: commit times never do, so the commits after it bear the time that the clock had shown, until the clock has come there again. The body
 /// of a Noted record: "RVFSCLK\n", the time that is kept u64, the time that the clock showed u64 (unix milliseconds).
 /// </summary>
-public readonly record struct ClockNote(long KeptMs, long ShownMs)
+internal readonly record struct ClockNote(long KeptMs, long ShownMs)
 {
     /// <summary>Bytes of the body.</summary>
     public const int SizeBytes = 24;

@@ -8,7 +8,7 @@ namespace RecoveryVfs.RecoveryLog.Records;
 /// CRC-32C (Castagnoli), by the processor's instruction. The instruction takes three cycles but one can start every cycle, so long
 /// inputs run in three lanes whose results are joined by table.
 /// </summary>
-public static class Crc32C
+internal static class Crc32C
 {
     /// <summary>Bytes of each lane; a block is three of them.</summary>
     const int LaneBytes = 1024;

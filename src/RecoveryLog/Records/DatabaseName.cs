@@ -4,7 +4,7 @@ namespace RecoveryVfs.RecoveryLog.Records;
 /// What may be the name of a database. It becomes a part of paths and a line of a stub, and logs and remotes bring names that somebody else wrote: so it is
 /// checked where it is read, and again where it is used.
 /// </summary>
-public static class DatabaseName
+internal static class DatabaseName
 {
     /// <summary>Throws Invalid when no database may be called so.</summary>
     public static void Check(string name)

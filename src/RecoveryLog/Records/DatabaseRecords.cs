@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 namespace RecoveryVfs.RecoveryLog.Records;
 
 /// <summary>The bodies of Database* records, little-endian: the database's id u32, and its name where there is one.</summary>
-public static class DatabaseRecords
+internal static class DatabaseRecords
 {
     /// <summary>DatabaseCreated, DatabaseRenamed: id u32, name.</summary>
     public static byte[] Named(uint id, string name)

@@ -17,7 +17,7 @@ public enum FileClass : byte
 }
 
 /// <summary>The bodies of File* records, little-endian; <see cref="RecordKind"/> says what each holds. Readers throw Corrupt on bytes that cannot be one.</summary>
-public static class FileRecords
+internal static class FileRecords
 {
     /// <summary>The longest name.</summary>
     public const int MaxNameBytes = 4096;
@@ -184,7 +184,7 @@ public static class FileRecords
 }
 
 /// <summary>A write to a tracked file, borrowed.</summary>
-public readonly ref struct FileWrite
+internal readonly ref struct FileWrite
 {
     internal FileWrite(ulong fnode, long offset, ReadOnlySpan<byte> bytes)
     {

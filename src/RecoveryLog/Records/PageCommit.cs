@@ -6,7 +6,7 @@ namespace RecoveryVfs.RecoveryLog.Records;
 /// A view of one part of a commit, read from a record's body: enumerate it for its pages. Nothing is allocated, and every number is checked
 /// against what it is a number of: bytes that are not a part are reported as Corrupt.
 /// </summary>
-public readonly ref struct PageCommit
+internal readonly ref struct PageCommit
 {
     readonly ReadOnlySpan<byte> pages;
     readonly ulong lsn;
@@ -112,7 +112,7 @@ public readonly ref struct PageCommit
 }
 
 /// <summary>One page of a commit.</summary>
-public readonly ref struct PageChange
+internal readonly ref struct PageChange
 {
     internal PageChange(uint page, PageForm form, int length, ReadOnlySpan<byte> payload)
     {

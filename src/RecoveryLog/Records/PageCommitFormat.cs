@@ -14,7 +14,7 @@ public enum PageForm : byte
 }
 
 /// <summary>Bits of a commit part's flags byte. The numbers are part of the format.</summary>
-public static class PageCommitFlags
+internal static class PageCommitFlags
 {
     /// <summary>Every earlier page of the database is forgotten first: the pages of this commit are all there are.</summary>
     public const byte Rebase = 1;
@@ -37,7 +37,7 @@ public static class PageCommitFlags
 /// form of ranges has the length of its previous version. <c>checksum</c> is the XOR over all pages of XXH64(page bytes, seed = page number) after the commit, where a page of zeros counts 0; size and
 /// checksum count in the last part.
 /// </remarks>
-public static class PageCommitFormat
+internal static class PageCommitFormat
 {
     /// <summary>Bytes before the first page.</summary>
     public const int HeaderBytes = 29;

@@ -7,7 +7,7 @@ namespace RecoveryVfs.RecoveryLog.Records;
 /// Encodes one part of a commit at a time: <see cref="Begin"/>, <see cref="AddPage"/> in the order of page numbers, <see cref="Finish"/>. Reusable; its buffer is pooled, and
 /// kept between parts unless it is detached, so that encoding allocates nothing. One thread at a time.
 /// </summary>
-public sealed class PageCommitWriter : IDisposable
+internal sealed class PageCommitWriter : IDisposable
 {
     const int BufferBytes = 64 << 10;
 

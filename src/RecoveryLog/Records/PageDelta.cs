@@ -16,7 +16,7 @@ namespace RecoveryVfs.RecoveryLog.Records;
 /// <c>gap</c> is counted from the end of the range before (from 0 for the first). The ranges are assignments, so applying them
 /// twice, or to a page that has them already, gives the same page.
 /// </remarks>
-public static class PageDelta
+internal static class PageDelta
 {
     /// <summary>Equal bytes between two ranges that are cheaper to repeat than a new range's gap and length.</summary>
     const int MergeGapBytes = 4;

@@ -1,7 +1,7 @@
 namespace RecoveryVfs.RecoveryLog.Records;
 
 /// <summary>Bits of a record's flags byte. The numbers are part of the format.</summary>
-public static class RecordFlags
+internal static class RecordFlags
 {
     /// <summary>The next record belongs to the same group: they are applied together or not at all.</summary>
     public const byte Continues = 1;
@@ -47,4 +47,4 @@ public readonly ref struct Record
 }
 
 /// <summary>Takes one record. What it is called with is valid only during the call.</summary>
-public delegate void RecordTaken(in Record record);
+internal delegate void RecordTaken(in Record record);

@@ -17,7 +17,7 @@ namespace RecoveryVfs.RecoveryLog.Records;
 /// it decides, when a bad record has good ones after it, between a window that power loss may lose and damage.
 /// All zeros never is a record, since LSNs start at 1.
 /// </remarks>
-public static class RecordFormat
+internal static class RecordFormat
 {
     /// <summary>Bytes before the body.</summary>
     public const int HeaderBytes = 28;

@@ -12,7 +12,7 @@ namespace RecoveryVfs.RecoveryLog.Records;
 /// </code>
 /// LOG, LOCK and *.log are RocksDB's, too, and never tracked.
 /// </remarks>
-public static class TrackedName
+internal static class TrackedName
 {
     /// <summary>A u64 has no more.</summary>
     const int DigitsMax = 20;

@@ -4,7 +4,7 @@ using RecoveryVfs.RecoveryLog.Objects;
 namespace RecoveryVfs.RecoveryLog.Remote;
 
 /// <summary>How long to wait before trying again: doubling, with jitter, so that many writers do not come back in step.</summary>
-public sealed record Backoff
+internal sealed record Backoff
 {
     /// <summary>Before the second try: about what a busy object store asks for.</summary>
     public TimeSpan First { get; init; } = TimeSpan.FromMilliseconds(100);
@@ -23,7 +23,7 @@ public sealed record Backoff
 }
 
 /// <summary>What everything that talks to a remote needs: the object store, time, randomness, and patience.</summary>
-public sealed record RemoteContext
+internal sealed record RemoteContext
 {
     /// <summary>The object store.</summary>
     public required IObjectStore Store { get; init; }

@@ -10,7 +10,7 @@ namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 /// <summary>What every object store must do; the classes below run it on each.</summary>
 public abstract class ObjectStoreContract
 {
-    protected abstract Task<IObjectStore> OpenAsync();
+    private protected abstract Task<IObjectStore> OpenAsync();
 
     [Fact]
     public async Task Created_object_is_read_back_whole_and_in_ranges()
@@ -151,7 +151,7 @@ public sealed class FileObjectStoreTests : ObjectStoreContract, IDisposable
 {
     readonly string directory = Directory.CreateTempSubdirectory("recovery-objects-").FullName;
 
-    protected override Task<IObjectStore> OpenAsync() => Task.FromResult<IObjectStore>(new FileObjectStore(Path.Combine(directory, "remote")));
+    private protected override Task<IObjectStore> OpenAsync() => Task.FromResult<IObjectStore>(new FileObjectStore(Path.Combine(directory, "remote")));
 
     [Fact]
     public async Task Half_written_object_is_never_seen()
@@ -253,14 +253,14 @@ public sealed class FileObjectStoreTests : ObjectStoreContract, IDisposable
 
 public sealed class SimulatedObjectStoreTests : ObjectStoreContract
 {
-    protected override Task<IObjectStore> OpenAsync() =>
+    private protected override Task<IObjectStore> OpenAsync() =>
         Task.FromResult<IObjectStore>(new SimulatedObjectStore(new SimulatedBucket(TimeProvider.System), new Random(1)));
 }
 
 [Collection(S3Collection.Name)]
 public sealed class S3ObjectStoreTests(S3Server server) : ObjectStoreContract
 {
-    protected override async Task<IObjectStore> OpenAsync() => await server.NewStoreAsync();
+    private protected override async Task<IObjectStore> OpenAsync() => await server.NewStoreAsync();
 
     [Fact]
     public async Task Missing_bucket_and_wrong_credentials_say_so()

@@ -17,7 +17,7 @@ public abstract class RealRemoteTests
 {
     static readonly string Scratch = Path.GetTempPath();
 
-    protected abstract Task<Func<IObjectStore>> NewRemoteAsync();
+    private protected abstract Task<Func<IObjectStore>> NewRemoteAsync();
 
     static ToyMachine NewMachine(IObjectStore store, ulong author = 7) =>
         new(new PowerLossDisk(), store, TimeProvider.System, new Random(5), author) { SyncInterval = TimeSpan.FromMilliseconds(20) };
@@ -121,7 +121,7 @@ public sealed class FileRemoteTests : RealRemoteTests, IDisposable
 {
     readonly string directory = Directory.CreateTempSubdirectory("recovery-remote-").FullName;
 
-    protected override Task<Func<IObjectStore>> NewRemoteAsync() =>
+    private protected override Task<Func<IObjectStore>> NewRemoteAsync() =>
         Task.FromResult<Func<IObjectStore>>(() => RemoteUrl.Parse(new Uri(Path.Combine(directory, "remote")).AbsoluteUri, _ => null).Open());
 
     public void Dispose() => Directory.Delete(directory, true);
@@ -130,7 +130,7 @@ public sealed class FileRemoteTests : RealRemoteTests, IDisposable
 [Collection(S3Collection.Name)]
 public sealed class S3RemoteTests(S3Server server, ITestOutputHelper output) : RealRemoteTests
 {
-    protected override async Task<Func<IObjectStore>> NewRemoteAsync()
+    private protected override async Task<Func<IObjectStore>> NewRemoteAsync()
     {
         var url = await server.NewRemoteAsync();
         return () => new S3ObjectStore(url, TimeProvider.System, S3Server.Credentials);

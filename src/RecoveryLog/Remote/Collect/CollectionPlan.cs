@@ -13,7 +13,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Collect;
 /// <param name="SizeBytes">Its size.</param>
 /// <param name="Delete">Whether it goes.</param>
 /// <param name="Why">Why it goes, or what needs it.</param>
-public readonly record struct CollectionItem(string Name, long SizeBytes, bool Delete, string Why);
+internal readonly record struct CollectionItem(string Name, long SizeBytes, bool Delete, string Why);
 
 /// <summary>
 /// What a collection would do now, and why. It is made from nothing but the remote itself, so a collection that was killed anywhere is
@@ -24,7 +24,7 @@ public readonly record struct CollectionItem(string Name, long SizeBytes, bool D
 /// while they are within retention or were so less than the readers' grace ago. Extents are needed by hints; those that no hints name yet may
 /// belong to hints that are being published, and stay for the grace too. Extents of a higher epoch are not ours to judge.
 /// </remarks>
-public sealed class CollectionPlan
+internal sealed class CollectionPlan
 {
     readonly List<CollectionItem> items = [];
 
@@ -210,7 +210,7 @@ public sealed class CollectionPlan
 }
 
 /// <summary>Hints already fetched, without the bytes in them: they never change, and a collection needs all of them each time.</summary>
-public sealed class HintsCache
+internal sealed class HintsCache
 {
     readonly Dictionary<string, RemoteHints> hints = new(StringComparer.Ordinal);
 

@@ -8,7 +8,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Collect;
 /// Deletes what nothing needs any more. Only the writer that owns the log collects, and it asks for that again before each
 /// batch. One collection, or publication of hints, at a time.
 /// </summary>
-public sealed class Collector(RemoteContext context, Shipper shipper, HintsPublisher publisher)
+internal sealed class Collector(RemoteContext context, Shipper shipper, HintsPublisher publisher)
 {
     const int BatchObjects = 500;
 

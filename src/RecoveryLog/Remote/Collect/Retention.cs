@@ -1,7 +1,7 @@
 namespace RecoveryVfs.RecoveryLog.Remote.Collect;
 
 /// <summary>What must stay restorable.</summary>
-public sealed record Retention
+internal sealed record Retention
 {
     /// <summary>Every state of this time, up to now, can be restored.</summary>
     public TimeSpan Keep { get; init; } = TimeSpan.FromDays(1);

@@ -11,10 +11,10 @@ namespace RecoveryVfs.RecoveryLog.Remote.Files;
 /// <param name="SizeBytes">Its sealed size.</param>
 /// <param name="Crc32C">The CRC-32C that it was sealed with.</param>
 /// <param name="Open">Opens it for reading, seekable; may be called more than once.</param>
-public sealed record SealedFile(ulong Fnode, long SizeBytes, uint Crc32C, Func<Stream> Open);
+internal sealed record SealedFile(ulong Fnode, long SizeBytes, uint Crc32C, Func<Stream> Open);
 
 /// <summary>Ships sealed files as extents, and fetches extents into files. Every byte is checked on both ways.</summary>
-public sealed class Extents(RemoteContext context)
+internal sealed class Extents(RemoteContext context)
 {
     /// <summary>Uploads at a time: enough to fill a link with round trips, few enough to leave it to commits.</summary>
     public const int Parallelism = 4;

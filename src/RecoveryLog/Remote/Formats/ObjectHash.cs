@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>A SHA-256, as a value.</summary>
-public readonly record struct ObjectHash
+internal readonly record struct ObjectHash
 {
     /// <summary>Its size.</summary>
     public const int Bytes = 32;

@@ -11,14 +11,14 @@ namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 /// <param name="Epoch">The epoch in which it was shipped.</param>
 /// <param name="SizeBytes">Its size.</param>
 /// <param name="Hash">Its SHA-256.</param>
-public readonly record struct Extent(ulong Fnode, ulong Epoch, long SizeBytes, ObjectHash Hash)
+internal readonly record struct Extent(ulong Fnode, ulong Epoch, long SizeBytes, ObjectHash Hash)
 {
     /// <summary>The object's name.</summary>
     public string Name => RemoteNames.Extent(Fnode, Epoch, Hash);
 }
 
 /// <summary>The fixed part of remote hints.</summary>
-public readonly record struct RemoteHintsHeader
+internal readonly record struct RemoteHintsHeader
 {
     /// <summary>The log that they are of.</summary>
     public required Guid LogId { get; init; }
@@ -40,7 +40,7 @@ public readonly record struct RemoteHintsHeader
 /// <param name="Header">The fixed part.</param>
 /// <param name="Extents">Where the bytes of sealed files are, by fnode.</param>
 /// <param name="Hints">Files and databases; small and plain files with their bytes, extents with their SHA-256.</param>
-public sealed record RemoteHints(RemoteHintsHeader Header, IReadOnlyDictionary<ulong, Extent> Extents, Hints Hints)
+internal sealed record RemoteHints(RemoteHintsHeader Header, IReadOnlyDictionary<ulong, Extent> Extents, Hints Hints)
 {
     /// <summary>
     /// The state before a log's first record: nothing. Null when the remote's log starts later. Synthetic: no object exists for it, and Epoch is 0.
@@ -72,7 +72,7 @@ public sealed record RemoteHints(RemoteHintsHeader Header, IReadOnlyDictionary<u
 /// <c>start segment</c> is the first LSN of the segment in which a replay begins, and need not be there yet. Epoch, author, first LSN (0: not known) and
 /// hash (32 bytes) after it are those of the segment before, to which the start segment must chain.
 /// </remarks>
-public static class RemoteHintsFormat
+internal static class RemoteHintsFormat
 {
     /// <summary>Bytes before the extents.</summary>
     public const int HeaderBytes = 136;

@@ -8,7 +8,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 /// <param name="Epoch">The epoch of the segment before; 0 at the very start.</param>
 /// <param name="Author">The author of the segment before; 0 at the very start.</param>
 /// <param name="BeforeLsn">The first LSN, and so the name, of the segment before; 0 when there is none, or when it is not known.</param>
-public readonly record struct RemoteLogEnd(ulong NextLsn, ObjectHash Hash, ulong Epoch, ulong Author, ulong BeforeLsn)
+internal readonly record struct RemoteLogEnd(ulong NextLsn, ObjectHash Hash, ulong Epoch, ulong Author, ulong BeforeLsn)
 {
     /// <summary>The place before a log's first segment.</summary>
     public static RemoteLogEnd Start(StoreObject store) => new(store.FirstLsn, default, 0, 0, 0);

@@ -18,7 +18,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 /// what is not its own to delete, and a part of its hash, so that an fnode that was given twice (after a tail of the log was lost, or
 /// by a writer that was fenced before it shipped the log) never meets other bytes.
 /// </remarks>
-public static class RemoteNames
+internal static class RemoteNames
 {
     /// <summary>The object that says what this remote is.</summary>
     public const string Store = "store.json";

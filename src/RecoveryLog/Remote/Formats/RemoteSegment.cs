@@ -5,7 +5,7 @@ using RecoveryVfs.RecoveryLog.Objects;
 namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>A segment fetched from a remote, whole and verified against its trailer. Its records can be read more than once.</summary>
-public sealed class RemoteSegment : IDisposable
+internal sealed class RemoteSegment : IDisposable
 {
     /// <summary>Segments up to this size are held in memory; larger ones go to a spool file.</summary>
     public const int MemoryBytes = 16 << 20;

@@ -4,7 +4,7 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>What the header of a remote segment says.</summary>
-public readonly record struct RemoteSegmentHeader
+internal readonly record struct RemoteSegmentHeader
 {
     /// <summary>The log that it is part of.</summary>
     public required Guid LogId { get; init; }
@@ -59,7 +59,7 @@ public readonly record struct RemoteSegmentHeader
 /// Varints are LEB128: 7 bits a byte, low ones first. A record group never crosses a segment: the last record has no <c>continues</c>
 /// flag. 144 bytes stand around the body: one small commit makes an object of about 300.
 /// </remarks>
-public static class RemoteSegmentFormat
+internal static class RemoteSegmentFormat
 {
     /// <summary>Bytes before the body.</summary>
     public const int HeaderBytes = 112;

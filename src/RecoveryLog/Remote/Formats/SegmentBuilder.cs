@@ -10,7 +10,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 /// Packs records, in order, into one remote segment. What is gathered stays in memory up to a bound; one huge record group, which may not
 /// be split, goes on into a spool file.
 /// </summary>
-public sealed class SegmentBuilder : IDisposable
+internal sealed class SegmentBuilder : IDisposable
 {
     /// <summary>Gathered bytes held in memory; twice a segment's usual size, so that only huge groups spool.</summary>
     public const int DefaultMemoryBytes = 8 << 20;
@@ -201,7 +201,7 @@ public sealed class SegmentBuilder : IDisposable
 }
 
 /// <summary>A segment ready to be created. Its bytes never change: a retry sends the same.</summary>
-public sealed class PackedSegment(RemoteSegmentHeader header, ObjectHash hash, ObjectContent content, IDisposable? spool) : IDisposable
+internal sealed class PackedSegment(RemoteSegmentHeader header, ObjectHash hash, ObjectContent content, IDisposable? spool) : IDisposable
 {
     /// <summary>What its header says.</summary>
     public RemoteSegmentHeader Header { get; } = header;

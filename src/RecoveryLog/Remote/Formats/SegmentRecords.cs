@@ -7,7 +7,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 /// The records of one verified remote segment, in order. Memory is bounded by the largest record that is really there, whatever lengths the bytes
 /// claim.
 /// </summary>
-public sealed class SegmentRecords : IDisposable
+internal sealed class SegmentRecords : IDisposable
 {
     const int FirstBufferBytes = 64 << 10;
 

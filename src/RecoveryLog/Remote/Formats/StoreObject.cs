@@ -9,7 +9,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 /// The object <c>store.json</c>, created once: which log lives under the prefix, where it begins, and who made it. Whoever created it knows that the
 /// remote was new; for everybody else it never is.
 /// </summary>
-public sealed record StoreObject
+internal sealed record StoreObject
 {
     /// <summary>The newest version this software knows.</summary>
     public const int Version = 1;

@@ -10,7 +10,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Pins;
 /// <summary>
 /// The object <c>pins/&lt;name&gt;</c>: a state that collection must keep restorable, beyond retention. A clone, a follower or a named snapshot puts one.
 /// </summary>
-public sealed record Pin
+internal sealed record Pin
 {
     /// <summary>The newest version this software knows.</summary>
     public const int Version = 1;

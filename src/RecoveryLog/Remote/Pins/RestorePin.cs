@@ -11,7 +11,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Pins;
 /// Keeps what a restore reads from collection for as long as it takes, should it take longer than the writer's grace for readers. One that a killed
 /// restore left expires.
 /// </summary>
-public sealed class RestorePin : IAsyncDisposable
+internal sealed class RestorePin : IAsyncDisposable
 {
     /// <summary>Longer than any restore that somebody would wait for.</summary>
     public static readonly TimeSpan Expiry = TimeSpan.FromDays(2);

@@ -10,10 +10,10 @@ namespace RecoveryVfs.RecoveryLog.Remote.Read;
 /// <param name="FirstLsn">The first of them.</param>
 /// <param name="LastLsn">The last of them.</param>
 /// <param name="Why">What is known of them.</param>
-public sealed record LogHole(ulong FirstLsn, ulong LastLsn, string Why);
+internal sealed record LogHole(ulong FirstLsn, ulong LastLsn, string Why);
 
 /// <summary>A part of the log that must be there, both ends included.</summary>
-public readonly record struct NeededLog(ulong FromLsn, ulong ToLsn);
+internal readonly record struct NeededLog(ulong FromLsn, ulong ToLsn);
 
 /// <summary>
 /// Reads every segment that a remote has, and finds what is damaged or missing. It goes on behind each problem, so that one run names them all.
@@ -22,7 +22,7 @@ public readonly record struct NeededLog(ulong FromLsn, ulong ToLsn);
 /// A hole is damage when something needs its LSNs, and when what stands before it would have been collected first: collection goes oldest first, and
 /// leaves only what a pin needs and the segments that fence an earlier writer.
 /// </remarks>
-public sealed class LogCheck(RemoteContext context, StoreObject store, IReadOnlyList<NeededLog> needed, IReadOnlyList<NeededLog> pinned)
+internal sealed class LogCheck(RemoteContext context, StoreObject store, IReadOnlyList<NeededLog> needed, IReadOnlyList<NeededLog> pinned)
 {
     readonly List<RecoveryException> problems = [];
     readonly List<LogHole> missing = [], gaps = [], collected = [];

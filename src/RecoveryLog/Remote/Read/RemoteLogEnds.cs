@@ -6,7 +6,7 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 namespace RecoveryVfs.RecoveryLog.Remote.Read;
 
 /// <summary>Finds the end of a remote's log: by listing as far as a listing shows, then segment by segment, which no stale listing can mislead.</summary>
-public static class RemoteLogEnds
+internal static class RemoteLogEnds
 {
     /// <summary>The end, and the last segment before it (null only when there is none yet; the caller disposes it).</summary>
     public static async ValueTask<(RemoteLogEnd End, RemoteSegment? Last)> FindEndAsync(

@@ -8,7 +8,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Read;
 /// Reads a remote's log in order, verifying that each segment follows the one before it. Looking for a segment that is not there yet costs
 /// one cheap request: a follower asks again, by name. Used by one caller at a time.
 /// </summary>
-public sealed class RemoteLogReader(RemoteContext context, StoreObject store, RemoteLogEnd start) : IDisposable
+internal sealed class RemoteLogReader(RemoteContext context, StoreObject store, RemoteLogEnd start) : IDisposable
 {
     /// <summary>Segments fetched ahead when a listing shows that they are there: small ones cost a round trip each.</summary>
     public const int Ahead = 8;

@@ -5,7 +5,7 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 namespace RecoveryVfs.RecoveryLog.Remote.Read;
 
 /// <summary>Finds where in a remote's log to begin reading, for those who start in the middle of it.</summary>
-public static class RemotePlaces
+internal static class RemotePlaces
 {
     /// <summary>
     /// The place of the segment that holds an LSN, or of the next one when the log ends right before it. Null when that part of the log is not there any

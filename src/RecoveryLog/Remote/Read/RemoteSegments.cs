@@ -7,7 +7,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Read;
 /// A remote's segments from a place on, as they come. When nothing is there it asks again, for that one name: soon after something came, then
 /// less and less often until the interval is reached. Many waiting segments are fetched several at a time. Used by one caller at a time.
 /// </summary>
-public sealed class RemoteSegments(RemoteContext context, StoreObject store, RemoteLogEnd start, TimeSpan interval) : IDisposable
+internal sealed class RemoteSegments(RemoteContext context, StoreObject store, RemoteLogEnd start, TimeSpan interval) : IDisposable
 {
     // A writer that commits all the time ships a segment every few milliseconds: waiting longer than this would show as lag.
     static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(5);

@@ -12,7 +12,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Read;
 /// How a state is restored from a remote: which hints it starts from, what is fetched, and which part of the log is replayed. Made by
 /// <see cref="RestorePlanner"/>; nothing is fetched before it is asked to.
 /// </summary>
-public sealed class RestorePlan
+internal sealed class RestorePlan
 {
     readonly RemoteContext context;
 

@@ -7,7 +7,7 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 namespace RecoveryVfs.RecoveryLog.Remote.Read;
 
 /// <summary>Finds out how a state can be restored from a remote, and, when something is damaged, what can be restored instead.</summary>
-public static class RestorePlanner
+internal static class RestorePlanner
 {
     /// <summary>
     /// Plans a restore. Throws NotFound when there is no remote, no hints, or no such state; Corrupt when something that is needed is damaged or

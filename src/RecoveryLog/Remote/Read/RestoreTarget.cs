@@ -1,7 +1,7 @@
 namespace RecoveryVfs.RecoveryLog.Remote.Read;
 
 /// <summary>Which state is wanted.</summary>
-public readonly record struct RestoreTarget
+internal readonly record struct RestoreTarget
 {
     RestoreTarget(ulong? lsn, long? timeMs) => (Lsn, TimeMs) = (lsn, timeMs);
 

@@ -8,7 +8,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.State;
 /// A <see cref="RemoteState"/> as System.Diagnostics.Metrics instruments, under the meter <see cref="MeterName"/>, which any OpenTelemetry or
 /// <c>dotnet-counters</c> listener takes. Read only when somebody listens.
 /// </summary>
-public sealed class RemoteMetrics : IDisposable
+internal sealed class RemoteMetrics : IDisposable
 {
     /// <summary>The meter's name.</summary>
     public const string MeterName = "RecoveryVfs.Remote";

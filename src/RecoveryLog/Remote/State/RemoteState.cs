@@ -7,7 +7,7 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 namespace RecoveryVfs.RecoveryLog.Remote.State;
 
 /// <summary>What operators watch of a remote. Every property may be read at any time; nothing here looks healthy while nothing is shipped.</summary>
-public sealed class RemoteState
+internal sealed class RemoteState
 {
     readonly RemoteContext context;
     readonly LocalLog log;

@@ -7,7 +7,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.State;
 /// What is known of whether a remote can be restored: when that was proved last, and what the newest try found. Kept in a file of the store's
 /// directory, so that its age outlives the process.
 /// </summary>
-public sealed record RemoteVerification
+internal sealed record RemoteVerification
 {
     const string FileName = "verified";
 

@@ -12,7 +12,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.State;
 /// <param name="Path">The directory.</param>
 /// <param name="Epoch">The epoch of the fenced writer.</param>
 /// <param name="FirstLsn">The first LSN that was not shipped.</param>
-public sealed record SalvagedLog(string Path, ulong Epoch, ulong FirstLsn)
+internal sealed record SalvagedLog(string Path, ulong Epoch, ulong FirstLsn)
 {
     const string LogDirectory = "log";
 

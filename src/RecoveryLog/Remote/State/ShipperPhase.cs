@@ -1,7 +1,7 @@
 namespace RecoveryVfs.RecoveryLog.Remote.State;
 
 /// <summary>What a shipper is about.</summary>
-public enum ShipperPhase
+internal enum ShipperPhase
 {
     /// <summary>Has not reached the remote yet, since it was started.</summary>
     Connecting,

@@ -11,7 +11,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Write;
 /// Publishes hints: first everything that they name, then themselves. Whatever interrupts it leaves older hints as they were, and
 /// objects that the collector finds. One publication, or collection, at a time.
 /// </summary>
-public sealed class HintsPublisher(RemoteContext context, Shipper shipper)
+internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
 {
     readonly Extents extents = new(context);
     readonly Dictionary<ulong, KnownExtent> known = [];

@@ -10,7 +10,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Write;
 /// <c>log/&lt;next LSN&gt;</c> owns that place, and whoever finds it taken by another is fenced, for good.
 /// </summary>
 /// <remarks>Thread-safe; one segment is appended at a time.</remarks>
-public sealed class RemoteLog
+internal sealed class RemoteLog
 {
     readonly RemoteContext context;
     readonly LocalLog local;

@@ -4,7 +4,7 @@ using RecoveryVfs.RecoveryLog.Remote.Read;
 namespace RecoveryVfs.RecoveryLog.Remote.Write;
 
 /// <summary>How a follower becomes the writer: it reads to the end of the log and creates the next segment, which fences the writer before.</summary>
-public static class RemotePromotion
+internal static class RemotePromotion
 {
     // A writer that ships all the time may be faster again and again; each turn is a race of one request.
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);

@@ -7,7 +7,7 @@ using RecoveryVfs.RecoveryLog.Remote.Read;
 namespace RecoveryVfs.RecoveryLog.Remote.Write;
 
 /// <summary>How a writer comes to own a remote's log: by creating it, by going on where it stopped, or by taking over.</summary>
-public static class RemoteTenure
+internal static class RemoteTenure
 {
     /// <summary>
     /// Goes on as the writer that the local log belongs to, or, with <paramref name="createAt"/>, creates the remote when there is none. Throws Invalid when

@@ -15,7 +15,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Write;
 /// this store finds after a crash. Local segments are held until the remote has them. A step that fails in a way that may pass is tried
 /// again, with growing waits, for ever; the local log is the queue. Thread-safe.
 /// </remarks>
-public sealed class Shipper : IAsyncDisposable
+internal sealed class Shipper : IAsyncDisposable
 {
     const string Name = "the shipper to the remote";
 

@@ -4,7 +4,7 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Remote.Write;
 
 /// <summary>How a <see cref="Shipper"/> ships.</summary>
-public sealed record ShipperOptions
+internal sealed record ShipperOptions
 {
     /// <summary>
     /// How long commits are gathered after something is there to send. One second: what a lost machine may lose with
