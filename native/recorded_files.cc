@@ -1,5 +1,7 @@
 #include "recorded_files.h"
 
+#include <sys/stat.h>
+
 #include <utility>
 
 #include "calls.h"
@@ -111,6 +113,17 @@ class RecordedWritableFile : public rocksdb::FSWritableFileOwnerWrapper {
   bool broken_ = false;
 };
 
+// A file is as private as its directory. RocksDB lets everybody read what it makes, as far as the umask does; only
+// Env::Default() as a whole, which others in the process may use, can be told not to.
+void AsPrivateAsItsDirectory(const std::string& path) {
+  constexpr mode_t kReaders = S_IRGRP | S_IROTH;
+  struct stat directory, file;
+  if (stat(path.substr(0, path.find_last_of('/')).c_str(), &directory) != 0 || stat(path.c_str(), &file) != 0) return;
+  // Where it cannot be changed, the directory's mode alone has to do.
+  if ((file.st_mode & kReaders & ~directory.st_mode) != 0)
+    (void)!chmod(path.c_str(), file.st_mode & ALLPERMS & ~(kReaders & ~directory.st_mode));
+}
+
 // A reader of a file that is kept open by its pin.
 class PinnedRandomAccessFile : public rocksdb::FSRandomAccessFileWrapper {
  public:
@@ -215,6 +228,8 @@ IOStatus RecordedFileSystem::NewWritableFile(const std::string& path, const File
   std::unique_ptr<rocksdb::FSWritableFile> file;
   if (status.ok()) status = target()->NewWritableFile(path, options, &file, dbg);
   if (!status.ok()) return status;
+  NotDeleted(path);
+  AsPrivateAsItsDirectory(path);
   std::string name = NameOf(path);
   FileKind kind = KindOf(name);
   if (kind != FileKind::kIgnored) status = Report(RV_FILE_CREATED, name, std::string(), Slice(), 0, 0);
@@ -270,6 +285,40 @@ bool RecordedFileSystem::IsCurrent(const std::string& path, const std::string& n
 }
 
 IOStatus RecordedFileSystem::DeleteFile(const std::string& path, const IOOptions& options, IODebugContext* dbg) {
+  return KeptBack(path) ? IOStatus::OK() : DeleteNow(path, options, dbg);
+}
+
+bool RecordedFileSystem::KeptBack(const std::string& path) {
+  if (KindOf(NameOf(path)) == FileKind::kIgnored) return false;
+  std::lock_guard<std::mutex> lock(held_mutex_);
+  if (holds_ == 0) return false;
+  held_.insert(path);
+  return true;
+}
+
+// It exists anew.
+void RecordedFileSystem::NotDeleted(const std::string& path) {
+  std::lock_guard<std::mutex> lock(held_mutex_);
+  held_.erase(path);
+}
+
+void RecordedFileSystem::Hold() {
+  std::lock_guard<std::mutex> lock(held_mutex_);
+  holds_++;
+}
+
+void RecordedFileSystem::Release() {
+  std::set<std::string> released;
+  {
+    std::lock_guard<std::mutex> lock(held_mutex_);
+    if (holds_ == 0 || --holds_ > 0) return;
+    released.swap(held_);
+  }
+  // One that cannot be deleted now goes when the store is opened next, as with RocksDB's own deletions.
+  for (const std::string& path : released) DeleteNow(path, IOOptions(), nullptr).PermitUncheckedError();
+}
+
+IOStatus RecordedFileSystem::DeleteNow(const std::string& path, const IOOptions& options, IODebugContext* dbg) {
   std::string name = NameOf(path);
   if (IsCurrent(path, name)) return IOStatus::Busy("CURRENT names this file", path);
   IOStatus status;
@@ -280,6 +329,7 @@ IOStatus RecordedFileSystem::DeleteFile(const std::string& path, const IOOptions
 IOStatus RecordedFileSystem::RenameFile(const std::string& from, const std::string& to, const IOOptions& options,
                                         IODebugContext* dbg) {
   IOStatus status = target()->RenameFile(from, to, options, dbg);
+  if (status.ok()) NotDeleted(to);
   std::string name = NameOf(from), other = NameOf(to);
   if (!status.ok() || KindOf(name) == FileKind::kIgnored) return status;
   return Report(RV_FILE_RENAMED, name, other, Slice(), 0, 0);
@@ -299,6 +349,13 @@ IOStatus RecordedFileSystem::Truncate(const std::string& path, size_t size, cons
   IOStatus status;
   if (KindOf(name) != FileKind::kIgnored) status = Report(RV_FILE_TRUNCATED, name, std::string(), Slice(), size, 0);
   return status.ok() ? target()->Truncate(path, size, options, dbg) : status;
+}
+
+IOStatus RecordedFileSystem::LockFile(const std::string& path, const IOOptions& options, rocksdb::FileLock** lock,
+                                      IODebugContext* dbg) {
+  IOStatus status = target()->LockFile(path, options, lock, dbg);
+  if (status.ok()) AsPrivateAsItsDirectory(path);
+  return status;
 }
 
 IOStatus RecordedFileSystem::GetFileSize(const std::string& path, const IOOptions& options, uint64_t* size,

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -76,8 +77,15 @@ class RecordedFileSystem : public rocksdb::FileSystemWrapper {
   IOStatus LinkFile(const std::string& from, const std::string& to, const IOOptions& options,
                     IODebugContext* dbg) override;
   IOStatus Truncate(const std::string& path, size_t size, const IOOptions& options, IODebugContext* dbg) override;
+  IOStatus LockFile(const std::string& path, const IOOptions& options, rocksdb::FileLock** lock,
+                    IODebugContext* dbg) override;
 
   IOStatus GetFileSize(const std::string& path, const IOOptions& options, uint64_t* size, IODebugContext* dbg) override;
+
+  // Until the last Release, files that RocksDB deletes stay where they are; then they go. RocksDB has a hold of its own
+  // (DisableFileDeletions), but its Resume lifts everybody's.
+  void Hold();
+  void Release();
 
   // Opens a file for reading now, so that it can be read later although somebody else may have deleted it.
   IOStatus Pin(const std::string& path, uint64_t* size);
@@ -102,6 +110,13 @@ class RecordedFileSystem : public rocksdb::FileSystemWrapper {
   std::mutex pinned_mutex_;
   std::map<std::string, Pinned> pinned_;  // by name
   bool FindPinned(const std::string& path, Pinned* found);
+
+  std::mutex held_mutex_;
+  int holds_ = 0;
+  std::set<std::string> held_;  // deleted, but for the holds
+  bool KeptBack(const std::string& path);
+  void NotDeleted(const std::string& path);
+  IOStatus DeleteNow(const std::string& path, const IOOptions& options, IODebugContext* dbg);
 
   // Whether it is the MANIFEST that CURRENT names, or may be. RocksDB 7.8 deletes that one, and with it the store, when
   // the writing of the next one failed and its error handler was not told (ProcessManifestWrites notes the number of a

@@ -425,7 +425,11 @@ int32_t rv_compact(rv_store* store, int32_t collect, double age_cutoff, const ui
 
 int32_t rv_hold_files(rv_store* store, int32_t hold, char** error) {
   return Guard(error, [&] {
-    return Finish(hold != 0 ? store->db->DisableFileDeletions() : store->db->EnableFileDeletions(false), error);
+    if (hold != 0)
+      store->files->Hold();
+    else
+      store->files->Release();
+    return static_cast<int32_t>(RV_OK);
   });
 }
 

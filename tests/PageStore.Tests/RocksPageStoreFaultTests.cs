@@ -66,6 +66,39 @@ public sealed class RocksPageStoreFaultTests : IDisposable
         CheckReopened(40);
     }
 
+    /// <summary>RocksDB's way back from a full disk (Resume) lifts everybody's hold on its files.</summary>
+    [Fact]
+    public void Files_that_are_held_stay_while_the_store_comes_back_from_a_full_disk()
+    {
+        var (store, disk) = Open();
+        string[] Files() => Directory.GetFiles(temp.Path, "*.blob");
+        using (store)
+        {
+            history.WriteTo(store, 100);
+            store.Flush();
+            store.CollectGarbage(default);
+            using (store.HoldFiles())
+            {
+                var held = Files();
+                Assert.NotEmpty(held);
+                // All of them are garbage then.
+                history.WriteTo(store, 800);
+                store.Flush();
+                store.Compact(default);
+                disk.Fail(FaultOperations.Write, ".blob", FaultError.Enospc);
+                history.WriteTo(store, 805);
+                Assert.Equal(RecoveryError.Full, Assert.Throws<RecoveryException>(store.Flush).Error);
+                Assert.Empty(held.Except(Files()));
+                disk.Heal();
+                history.WriteTo(store, 810); // resumes by itself
+                store.Flush();
+                Assert.Empty(held.Except(Files()));
+            }
+            Assert.Equal(store.Statistics()["blob_files"], Files().Length);
+        }
+        CheckReopened(810);
+    }
+
     [Fact]
     public void A_refused_batch_is_whole_and_can_be_applied_later()
     {

@@ -105,7 +105,9 @@ public sealed class TrustTests : IDisposable
         Run("chmod", file, store.PathOf("a.db"));
         store.Open().Do("CREATE TABLE t(x); INSERT INTO t VALUES(zeroblob(100000)); PRAGMA recovery_checkpoint");
         Assert.Equal(directory, Convert.ToString(FileNode.At(store.PathOf(".recovery"))!.Value.Rights, 8));
-        foreach (var log in Directory.GetFiles(store.PathOf(".recovery/log"))) Assert.Equal(file, Convert.ToString(FileNode.At(log)!.Value.Rights, 8));
+        Assert.Equal(directory, Convert.ToString(FileNode.At(store.PathOf(".recovery/pages"))!.Value.Rights, 8));
+        foreach (var made in (string[])[.. Directory.GetFiles(store.PathOf(".recovery/log")), .. Directory.GetFiles(store.PathOf(".recovery/pages"))])
+            Assert.Equal((made, file), (made, Convert.ToString(FileNode.At(made)!.Value.Rights, 8)));
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using RecoveryVfs.PageStore.Interop;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 
 namespace RecoveryVfs.PageStore.Rocks;
@@ -77,9 +78,9 @@ public sealed unsafe partial class RocksPageStore
     {
         try
         {
-            Directory.CreateDirectory(directory);
+            LocalDisk.Instance.CreateDirectory(directory);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (RecoveryException e)
         {
             throw new RecoveryException(RecoveryError.CannotOpen, $"The directory {directory} cannot be created: {e.Message} Check its path and rights.", e);
         }
