@@ -126,7 +126,7 @@ public sealed partial class Store
         if (applied > log.LastLsn)
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"The pages in {Directory} hold commits up to LSN {applied}, but the log ends at {log.LastLsn}. Files of different times were mixed; restore the store.");
-        files = new PlainFiles(options.Disk, home.Files, log, live.NewFnode, KeepLogShort, options.WalBufferBytes);
+        files = new PlainFiles(options.Disk, home.Files, log, live.NewFnode, BeforePlainWrite, options.WalBufferBytes);
         files.Adopt(live.Files.Where(f => f.Class == FileClass.Plain).Select(f => (f.Fnode, f.Name, f.SizeBytes)), plain);
         recorder?.Attach(log, live.NewFnode, live);
         applier = new Applier(new PageApplier(pages, pending), log.Sync, pending, AfterRound);
@@ -188,13 +188,19 @@ public sealed partial class Store
         }
     }
 
+    /// <summary>Before a journal or WAL is written: a WAL's commits are the log's before the store hears of them.</summary>
+    void BeforePlainWrite()
+    {
+        ThrowUnlessWritable();
+        KeepLogShort();
+    }
+
     /// <summary>
     /// Before something is written, and with no lock held. Commits of pages keep the log short by themselves; this is for a WAL that grows on and on, and for
     /// writers that are faster than the page store's disk: when half of the bound is reached they are slowed, not refused.
     /// </summary>
     void KeepLogShort()
     {
-        ThrowUnlessHere();
         var size = log.SizeBytes;
         var mustWait = size >= options.MaxLocalLogBytes / 2;
         if (!mustWait && size < options.LogBytesBetweenFlushes * 4) return;
