@@ -155,6 +155,78 @@ public sealed class PlainDamageTests : IDisposable
         Assert.Empty(alarms);
     });
 
+    /// <summary>Hints vouch for whole chunks. Of the one that a cut goes through the log has the rest, so that nothing of it is believed unread.</summary>
+    [Theory]
+    [InlineData(20_000)]
+    [InlineData(16_384)]
+    [InlineData(5_000)]
+    public void Of_a_WAL_that_was_cut_after_its_hints_every_byte_is_verified(int size)
+    {
+        var at = 0L;
+        using (var store = Store.Open(Options("store")))
+        using (var wal = store.OpenFile(Name, create: true)!)
+        {
+            Transactions(new Random(9), store, wal, ref at, 20);
+            Assert.True(at > 40_000);
+            store.Checkpoint();
+            wal.Truncate(size);
+            expected = new byte[size];
+            Assert.Equal(size, wal.Read(0, expected));
+            store.Sync();
+            Killed.Copy(store, temp["killed"]);
+        }
+        for (var damaged = 0; damaged < size; damaged += 997) WithByteChanged(damaged);
+    }
+
+    /// <summary>A transaction that spilled into the WAL before its hints, and writes one of its first frames again, lives on behind that frame.</summary>
+    [Fact]
+    public void What_lies_behind_an_overwritten_frame_is_verified_too()
+    {
+        const int Frames = 80, Rewritten = 5;
+        using (var store = Store.Open(Options("store")))
+        using (var wal = store.OpenFile(Name, create: true)!)
+        {
+            var random = new Random(13);
+            wal.Write(0, Bytes(random, HeaderBytes));
+            for (var i = 0; i < Frames; i++) Frame(random, wal, HeaderBytes + (i * FrameBytes), isCommit: false);
+            store.Checkpoint();
+            Frame(random, wal, HeaderBytes + (Rewritten * FrameBytes), isCommit: false);
+            Frame(random, wal, HeaderBytes + (Frames * FrameBytes), isCommit: true);
+            wal.LogCommit();
+            wal.Sync();
+            expected = new byte[HeaderBytes + ((Frames + 1) * FrameBytes)];
+            Assert.Equal(expected.Length, wal.Read(0, expected));
+            Killed.Copy(store, temp["killed"]);
+        }
+        foreach (var at in (int[])[100, (Rewritten * FrameBytes) + 100, 17_000, 40_000, (Frames - 1) * FrameBytes]) WithByteChanged(at);
+    }
+
+    /// <summary>A copy of the killed store, one byte of its WAL changed, has the right bytes all the same, or says which file has not.</summary>
+    void WithByteChanged(int at)
+    {
+        foreach (var file in Directory.EnumerateFiles(temp["killed"], "*", SearchOption.AllDirectories))
+        {
+            var copy = Path.Combine(temp["damaged"], Path.GetRelativePath(temp["killed"], file));
+            Directory.CreateDirectory(Path.GetDirectoryName(copy)!);
+            File.Copy(file, copy);
+        }
+        var path = Directory.EnumerateFiles(Path.Combine(temp["damaged"], "files")).Single();
+        var bytes = File.ReadAllBytes(path);
+        bytes[at] ^= 16;
+        File.WriteAllBytes(path, bytes);
+        try
+        {
+            using var store = Store.Open(Options("damaged"));
+            Assert.True(expected.AsSpan().SequenceEqual(ReadAll(store, expected.Length)), $"byte {at} of {expected.Length}: opened with another one");
+        }
+        catch (RecoveryException e)
+        {
+            Assert.Equal(RecoveryError.Corrupt, e.Error);
+            Assert.Contains(path, e.Message);
+        }
+        Directory.Delete(temp["damaged"], recursive: true);
+    }
+
     [Fact]
     public void What_the_log_still_has_makes_the_file_whole()
     {

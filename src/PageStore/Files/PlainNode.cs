@@ -1,4 +1,5 @@
 using RecoveryVfs.PageStore.Wals;
+using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Log;
@@ -12,6 +13,8 @@ namespace RecoveryVfs.PageStore.Files;
 /// </summary>
 internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, ChunkSums sums, long vouchedUntil)
 {
+    const int RecordedAtOnceMax = 64;
+
     public readonly Lock Gate = new();
     public readonly string Name = name;
     public ulong Fnode { get; private set; } = fnode;
@@ -24,8 +27,11 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, 
     ulong lastLsn;
     // Of what the log says that it holds.
     ChunkSums sums = sums;
-    // The newest hints say how the file is up to there.
+    // The newest hints say how the file is up to there, but for the chunks that the log has whole since.
     long vouchedUntil = vouchedUntil;
+    readonly HashSet<int> recordedChunks = [];
+    // The last of them that was recorded, and how many at once: who overwrites a file in order waits for the disk less and less often.
+    int lastRecorded = int.MinValue, recordedAtOnce;
 
     protected PlainFiles Files => files;
 
@@ -86,7 +92,7 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, 
     /// <summary>The file first: a record is only appended for a write that took place.</summary>
     protected void WriteFile(long offset, ReadOnlySpan<byte> source)
     {
-        if (StopVouching(offset)) files.Log.Sync(lastLsn);
+        if (StopVouching(offset, source.Length)) files.Log.Sync(lastLsn);
         Handle!.Write(offset, source);
         Record(offset, source);
         Size = Math.Max(Size, offset + source.Length);
@@ -98,32 +104,59 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, 
     protected void Record(long offset, ReadOnlySpan<byte> source, bool writeOut = false)
     {
         if (Deleted) return;
-        StopVouching(offset);
+        StopVouching(offset, source.Length);
         lastLsn = files.Log.AppendWritten(Fnode, offset, source, writeOut);
         sums.Write(offset, source);
     }
 
     /// <summary>
-    /// Before something is overwritten that the newest hints vouch for: the log says so, durably before the file has it, or a crash that takes the record from the log, and not the
-    /// write from the file, would look as damage does. Chunks before it stay vouched for: the record has the first one's rest. Rare, since what is overwritten is mostly younger
-    /// than the hints. What is still in memory gets to the file after a sync of the log, as all of it does.
+    /// Before something is overwritten that the newest hints vouch for: the log gets the chunks that it touches, as they are, durably before the file is changed. Or a crash that takes
+    /// the record of the change from the log, and not the change from the file, would look as damage does. Rare, since what is overwritten is mostly younger than the hints.
+    /// What is still in memory gets to the file after a sync of the log, as all of it does.
     /// </summary>
-    bool StopVouching(long offset)
+    bool StopVouching(long offset, int length)
     {
-        if (offset >= vouchedUntil || Deleted) return false;
-        var start = offset / ChunkSums.ChunkBytes * ChunkSums.ChunkBytes;
-        var rest = new byte[offset - start];
-        var got = Read(start, rest);
-        lastLsn = files.Log.AppendWritten(Fnode, start, rest.AsSpan(0, got));
-        vouchedUntil = start;
-        return true;
+        if (offset >= vouchedUntil || length == 0 || Deleted) return false;
+        var (first, end) = ((int)(offset / ChunkSums.ChunkBytes), Math.Min(offset + length, vouchedUntil));
+        var any = false;
+        for (var chunk = first; (long)chunk * ChunkSums.ChunkBytes < end; chunk++)
+        {
+            if (recordedChunks.Contains(chunk)) continue;
+            RecordChunks(chunk);
+            any = true;
+        }
+        return any;
     }
+
+    void RecordChunks(int first)
+    {
+        recordedAtOnce = first == lastRecorded + 1 ? Math.Min(recordedAtOnce * 2, RecordedAtOnceMax) : 1;
+        var start = (long)first * ChunkSums.ChunkBytes;
+        var count = 0;
+        for (; count < recordedAtOnce && start + ((long)count * ChunkSums.ChunkBytes) < vouchedUntil && !recordedChunks.Contains(first + count); count++)
+            ThrowIfDamaged(first + count);
+        var bytes = new byte[Math.Min((long)count * ChunkSums.ChunkBytes, vouchedUntil - start)];
+        var got = Read(start, bytes);
+        lastLsn = files.Log.AppendWritten(Fnode, start, bytes.AsSpan(0, got));
+        for (var chunk = first; chunk < first + count; chunk++) recordedChunks.Add(lastRecorded = chunk);
+    }
+
+    /// <summary>The log must not get as right what is not what was written.</summary>
+    void ThrowIfDamaged(int chunk)
+    {
+        if (IsDamaged(chunk)) throw new RecoveryException(RecoveryError.Corrupt, $"The plain file {Name} was damaged: {Damaged(chunk)}. Restore the store from its remote, or from a backup of the directory.");
+    }
+
+    bool IsDamaged(int chunk) => sums.Known(chunk) is { } sum && ChunkSums.Compute(Read, chunk, sums.SizeBytes) != sum;
+
+    static string Damaged(int chunk) => $"its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum of what was written";
 
     /// <summary>With the gate held: the checksums for hints of now, which vouch for the file from here on; none when it cannot be read whole.</summary>
     public ReadOnlyMemory<uint> Vouch()
     {
         var taken = sums.Take(Read);
         vouchedUntil = taken is null ? 0 : sums.SizeBytes;
+        recordedChunks.Clear();
         return taken;
     }
 
@@ -136,8 +169,7 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, 
             lock (Gate)
             {
                 if (Deleted || chunk >= ChunkSums.CountOf(sums.SizeBytes)) return null;
-                if (sums.Known(chunk) is { } sum && ChunkSums.Compute(Read, chunk, sums.SizeBytes) != sum)
-                    return $"its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum of what was written";
+                if (IsDamaged(chunk)) return Damaged(chunk);
             }
         }
     }
@@ -161,6 +193,8 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, 
         }
         if (!Deleted)
         {
+            // Of the chunk that the cut goes through the hints' checksum says nothing any more.
+            if (sizeBytes % ChunkSums.ChunkBytes != 0) StopVouching(sizeBytes, 1);
             lastLsn = files.Log.Append(RecordKind.FileTruncated, FileRecords.Truncated(Fnode, sizeBytes));
             files.Log.Sync(lastLsn);
             sums.Truncate(sizeBytes);
@@ -178,6 +212,7 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, 
         (Handle, Fnode, lastLsn) = files.Replace(this);
         handle?.Dispose();
         (sums, vouchedUntil) = (new ChunkSums(), 0);
+        recordedChunks.Clear();
         Size = 0;
         files.UnlinkAfter(old, lastLsn);
     }

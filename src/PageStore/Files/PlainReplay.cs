@@ -18,16 +18,7 @@ internal sealed class PlainReplay : IDisposable
     readonly string directory;
     readonly Dictionary<ulong, ILogFile> open = [];
     readonly Dictionary<ulong, ChunkSums> sums = [];
-    readonly Dictionary<ulong, Vouched> vouched = [];
-
-    /// <summary>What hints say of a file, as far as no record has touched it.</summary>
-    sealed class Vouched(LiveFile file, long lengthBefore)
-    {
-        public readonly LiveFile File = file;
-        public bool IsShort = lengthBefore < file.SizeBytes;
-        /// <summary>Records have written from there on.</summary>
-        public long Until = file.Sums.Length > 0 ? file.SizeBytes : 0;
-    }
+    readonly Dictionary<ulong, VouchedFile> vouched = [];
 
     /// <param name="disk">Where the files are.</param>
     /// <param name="directory">Their directory.</param>
@@ -40,7 +31,7 @@ internal sealed class PlainReplay : IDisposable
         {
             if (file.Class != FileClass.Plain) continue;
             sums[file.Fnode] = ChunkSums.From(file.SizeBytes, file.Sums);
-            vouched[file.Fnode] = new Vouched(file, LengthOf(file.Fnode));
+            vouched[file.Fnode] = new VouchedFile(file, LengthOf(file.Fnode));
         }
     }
 
@@ -70,7 +61,7 @@ internal sealed class PlainReplay : IDisposable
                 if (!IsPlain(live, written.Fnode)) break;
                 Open(written.Fnode, LogFileMode.Write).Write(written.Offset, written.Bytes);
                 SumsOf(written.Fnode).Write(written.Offset, written.Bytes);
-                if (vouched.GetValueOrDefault(written.Fnode) is { } hinted) hinted.Until = Math.Min(hinted.Until, written.Offset);
+                vouched.GetValueOrDefault(written.Fnode)?.Written(written.Offset, written.Bytes.Length);
                 break;
             case RecordKind.FileTruncated:
                 var (fnode, size) = FileRecords.ReadTruncated(record.Body);
@@ -78,10 +69,7 @@ internal sealed class PlainReplay : IDisposable
                 var file = Open(fnode, LogFileMode.Write);
                 if (file.SizeBytes > size) file.Truncate(size);
                 SumsOf(fnode).Truncate(size);
-                if (vouched.GetValueOrDefault(fnode) is not { } cut || size >= cut.File.SizeBytes) break;
-                // It may have been cut before the process died.
-                cut.IsShort = false;
-                cut.Until = Math.Min(cut.Until, size);
+                vouched.GetValueOrDefault(fnode)?.Cut(size);
                 break;
             case RecordKind.FileDeleted:
                 var deleted = FileRecords.ReadDeleted(record.Body);
@@ -119,23 +107,16 @@ internal sealed class PlainReplay : IDisposable
         }
     }
 
-    string? DamageOf(Vouched hinted)
+    string? DamageOf(VouchedFile hinted)
     {
         var (fnode, size) = (hinted.File.Fnode, hinted.File.SizeBytes);
         if (hinted.IsShort) return LengthOf(fnode) < 0 ? "it is missing" : $"it had fewer than the {size} bytes that the hints say";
-        // Up to a chunk's end, or the file's as it was.
-        var until = hinted.Until == size ? size : hinted.Until / ChunkSums.ChunkBytes * ChunkSums.ChunkBytes;
-        for (var chunk = 0; (long)chunk * ChunkSums.ChunkBytes < until; chunk++)
-        {
-            var sum = ChunkSums.Compute((offset, destination) => Open(fnode, LogFileMode.Write).Read(offset, destination), chunk, size);
-            if (sum != hinted.File.Sums.Span[chunk])
-                return $"its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum that the hints say";
-        }
-        return null;
+        return hinted.FirstDamaged((offset, destination) => Open(fnode, LogFileMode.Write).Read(offset, destination)) is { } chunk
+            ? $"its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum that the hints say" : null;
     }
 
     /// <summary>Repeats all that the log has of a file, in order. What it does not have, the checksums then miss.</summary>
-    void Mend(Vouched hinted, LocalLog log)
+    void Mend(VouchedFile hinted, LocalLog log)
     {
         var fnode = hinted.File.Fnode;
         using var cursor = log.ReadFrom(log.FirstLsn, LogReach.Written, "mending a plain file");
