@@ -11,6 +11,7 @@ public sealed class LayoutTests
         typeof(PageStore.Reading.DatabaseVersion).Assembly,
         typeof(Recovery).Assembly,
         typeof(Rows.IPageSource).Assembly,
+        typeof(Replicate.ReplicatorOptions).Assembly,
         typeof(Hosting.RecoveryServices).Assembly).Build();
 
     /// <summary>Which namespace uses which, with the types that do: what the compiler wrote, comments aside.</summary>

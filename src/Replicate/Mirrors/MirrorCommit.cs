@@ -1,0 +1,43 @@
+using RecoveryVfs.PageStore.Commits;
+using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Stores;
+
+namespace RecoveryVfs.Replicate.Mirrors;
+
+/// <summary>One commit of a mirror, under way: pages as a transaction left them. Nothing of it is seen, or stays, unless it is committed.</summary>
+internal sealed class MirrorCommit : IDisposable
+{
+    readonly Store store;
+    readonly PageOverlay overlay;
+    readonly int pageSize;
+
+    public MirrorCommit(Store store, Database database, int pageSize)
+    {
+        (this.store, this.pageSize) = (store, pageSize);
+        var basis = database.Current;
+        overlay = store.BeginOverlay(database, basis);
+        // Pages of another size are other pages: all of them are written.
+        if (basis.PageSize != pageSize) overlay.Truncate(0);
+    }
+
+    /// <summary>How many pages were written.</summary>
+    public long Written { get; private set; }
+
+    public void Write(uint page, ReadOnlySpan<byte> bytes)
+    {
+        overlay.Write((page - 1L) * pageSize, bytes);
+        Written++;
+    }
+
+    /// <summary>Commits, with so many pages from here on; returns the LSN. It survives the end of this process, and loss of power after the store's next sync.</summary>
+    public ulong Commit(uint sizePages)
+    {
+        var size = sizePages * (long)pageSize;
+        // What SQLite never wrote reads as zeros.
+        if (overlay.SizeBytes < size) overlay.Write(size - pageSize, new byte[pageSize]);
+        overlay.Truncate(size);
+        return store.Commit([overlay], durable: false);
+    }
+
+    public void Dispose() => overlay.Dispose();
+}

@@ -1,0 +1,155 @@
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.Replicate.Interop;
+using RecoveryVfs.Replicate.Mirrors;
+using RecoveryVfs.Replicate.Sources;
+using RecoveryVfs.Replicate.Wals;
+
+namespace RecoveryVfs.Replicate;
+
+// WAL mode: transaction by transaction.
+internal sealed partial class ReplicatedDatabase
+{
+    void TakeWal(SourceView view)
+    {
+        if (spare!.IsReadOnly)
+            throw new RecoveryException(RecoveryError.CannotOpen, $"This user may not write {path}: in WAL mode SQLite needs that of readers, too. Run as the application's user.");
+        mark = null;
+        if (gap is not null || !TryTakeTransactions(view)) Join(view);
+        Hold();
+        Shorten(view);
+    }
+
+    /// <summary>Takes what the view has beyond where the mirror stands; false when it cannot be told from the WAL what that is.</summary>
+    bool TryTakeTransactions(SourceView view)
+    {
+        if (standing is not { } known) return Missed("it was not in WAL mode before");
+        // A WAL that nothing was ever written to.
+        if (view.Index is not { } index) return known.Position is null && known.Changes == 0 || Missed("its WAL is gone");
+        if (index.Salt == known.Salt) return TryTakeUpTo(index, known);
+        if (!isHolding) return Missed("its WAL began anew unseen");
+        return TryTakeNewLife(index, known);
+    }
+
+    /// <summary>The WAL began anew while a transaction was held that had seen all of the old life. Nothing is missing if the transactions in it are as many as were made.</summary>
+    bool TryTakeNewLife(in WalIndex index, Standing known)
+    {
+        var made = index.Changes - known.Changes;
+        if (index.Frames == 0)
+        {
+            if (made != 0) return Missed("its WAL began anew, and what was in it is in the main file already");
+            standing = new(index.Salt, index.Changes, null);
+            return true;
+        }
+        if (!OpenWal()) return Missed("its WAL is gone");
+        var pages = WalPages.Read(wal!, index.Frames);
+        if (pages.End is not { } end || end.Salt != index.Salt || end.Frames != index.Frames || end.Checksum != index.Checksum) return Missed("its WAL does not go on as SQLite says");
+        if (pages.Commits != made) return Missed($"its WAL began anew with {pages.Commits} transactions, and {made} were made");
+        standing = new(index.Salt, known.Changes, null);
+        return TryTakeUpTo(index, standing);
+    }
+
+    bool TryTakeUpTo(in WalIndex index, Standing known)
+    {
+        if (index.Frames == (known.Position?.Frames ?? 0))
+        {
+            if (known.Position is { } at && at.Checksum != index.Checksum) return Missed("its WAL is another one than before");
+            standing = known with { Changes = index.Changes };
+            return true;
+        }
+        if (index.Frames < known.Position?.Frames) return Missed("its WAL is shorter than it was");
+        if (!OpenWal()) return Missed("its WAL is gone");
+        wal!.Refresh();
+        if ((known.Position ?? StartOf(index)) is not { } position) return Missed("its WAL does not begin as SQLite says");
+        MirrorCommit? commit = null;
+        try
+        {
+            while (position.Frames < index.Frames)
+            {
+                if (!wal.TryRead(ref position, out var frame)) return Missed("its WAL ends before SQLite says");
+                commit ??= mirror.Begin(position.PageSize);
+                commit.Write(frame.Page, frame.Bytes);
+                if (!frame.IsCommit) continue;
+                commit.Commit(frame.SizePages);
+                commit = null;
+                standing = known with { Position = position };
+                Transactions++;
+            }
+            if (commit is not null || position.Checksum != index.Checksum) return Missed("its WAL does not end where SQLite says");
+            standing = new(index.Salt, index.Changes, position);
+            return true;
+        }
+        finally
+        {
+            commit?.Dispose();
+        }
+    }
+
+    WalPosition? StartOf(in WalIndex index) => wal!.ReadHeader() is { } header && header.Salt == index.Salt ? header.Start : null;
+
+    bool Missed(string why)
+    {
+        gap = why;
+        return false;
+    }
+
+    /// <summary>Opens the WAL's file; false when there is none. Nobody removes it while a transaction is held.</summary>
+    bool OpenWal()
+    {
+        if (walFile is not null) return true;
+        try
+        {
+            walFile = LocalDisk.Instance.Open(path + "-wal", LogFileMode.Read);
+            wal = new WalReader(walFile);
+            return true;
+        }
+        catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Compares every page with the mirror, and commits what differs: whatever was missed is one commit.</summary>
+    void Join(SourceView view)
+    {
+        tell(new ReplicationEvent(ReplicationEventKind.Comparing, path, gap!));
+        walFile?.Dispose();
+        (walFile, wal) = (null, null);
+        for (var tries = 1; ; tries++)
+        {
+            var pages = view.Index is { Frames: > 0 } index && OpenWal() ? PagesOf(index) : WalPages.None;
+            using var commit = mirror.Begin(view.PageSize);
+            new MirrorComparison(mirror, null).Run(view, pages, walFile, 1, view.Pages, (page, bytes, _) => commit.Write(page, bytes));
+            // The WAL may have begun anew meanwhile, if all of it was in the main file: then what was read at its places was something else.
+            if (pages.End is { } end && wal!.ReadHeader()?.Salt != end.Salt && tries < 3) continue;
+            Joined(commit, view.Pages * (long)view.PageSize, view.Pages);
+            standing = new(view.Index?.Salt ?? default, view.Index?.Changes ?? 0, pages.End);
+            return;
+        }
+    }
+
+    /// <summary>The pages that the WAL holds for a view. None when it began anew since: then all of it is in the main file.</summary>
+    WalPages PagesOf(in WalIndex index)
+    {
+        var pages = WalPages.Read(wal!, index.Frames);
+        if (pages.End is { } end && end.Salt == index.Salt && end.Frames == index.Frames && end.Checksum == index.Checksum) return pages;
+        if (wal!.ReadHeader() is not { } header || header.Salt != index.Salt) return WalPages.None;
+        throw new RecoveryException(RecoveryError.Corrupt, $"{path}-wal is damaged: it has fewer than the {index.Frames} frames that its WAL-index counts. Nothing was taken of it; see PRAGMA integrity_check.");
+    }
+
+    void Joined(MirrorCommit commit, long sizeBytes, uint pages)
+    {
+        Joins++;
+        var before = mirror.Version!;
+        if (commit.Written == 0 && before.SizeBytes == sizeBytes)
+        {
+            tell(new ReplicationEvent(ReplicationEventKind.Equal, path, gap!));
+        }
+        else
+        {
+            var lsn = commit.Commit(pages);
+            tell(new ReplicationEvent(ReplicationEventKind.Joined, path, $"{gap}: {commit.Written} pages had changed, and are one commit, LSN {lsn}"));
+        }
+        gap = null;
+    }
+}

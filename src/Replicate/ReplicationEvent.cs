@@ -1,0 +1,23 @@
+namespace RecoveryVfs.Replicate;
+
+/// <summary>What a replicator tells whoever watches it.</summary>
+public enum ReplicationEventKind
+{
+    /// <summary>A database is compared whole with its mirror.</summary>
+    Comparing,
+    /// <summary>It was found equal.</summary>
+    Equal,
+    /// <summary>What had been missed is one commit now.</summary>
+    Joined,
+    /// <summary>A look failed; it is tried again.</summary>
+    Behind,
+    /// <summary>A database is in step (again).</summary>
+    InStep,
+    /// <summary>Its file is not there.</summary>
+    Missing,
+    /// <summary>Something about the remote or the store.</summary>
+    Warning,
+}
+
+/// <summary>One thing that happened.</summary>
+public sealed record ReplicationEvent(ReplicationEventKind Kind, string Path, string Message);

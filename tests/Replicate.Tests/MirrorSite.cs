@@ -1,0 +1,91 @@
+using Microsoft.Data.Sqlite;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.Replicate.Mirrors;
+
+namespace RecoveryVfs.Replicate.Tests;
+
+/// <summary>A database, a store with its mirror, and what watches the one for the other; looked at when a test says so.</summary>
+internal sealed class MirrorSite : IDisposable
+{
+    readonly Scratch scratch = new();
+    readonly ReplicatorOptions options;
+
+    public MirrorSite(ReplicatorOptions? options = null)
+    {
+        this.options = options ?? new();
+        Store = PageStore.Stores.Store.Open(new StoreOptions { Directory = scratch.At("store"), PagesInMemory = true });
+        Watched = New();
+    }
+
+    public Scratch Scratch => scratch;
+
+    public Store Store { get; }
+
+    public ReplicatedDatabase Watched { get; private set; }
+
+    public List<ReplicationEvent> Events { get; } = [];
+
+    ReplicatedDatabase New() => new(scratch.At("app.db"), new Mirror(Store, "app.db"), options, Events.Add);
+
+    /// <summary>As when the replicator's process ends and another one begins.</summary>
+    public void Restart()
+    {
+        Watched.Dispose();
+        Watched = New();
+    }
+
+    public SqliteConnection Open(params string[] statements) => scratch.Open("app.db", statements);
+
+    /// <summary>Looks, and holds the mirror against what SQLite says the database is.</summary>
+    public void LookAndCompare()
+    {
+        Watched.Look();
+        Assert.Null(Watched.Gap);
+        Assert.Equal(Expected(), Bytes());
+    }
+
+    /// <summary>The database as SQLite's own backup gives it.</summary>
+    public byte[] Expected()
+    {
+        var copy = scratch.At("copy.db");
+        using (var from = new SqliteConnection($"Data Source={scratch.At("app.db")};Mode=ReadOnly;Pooling=False"))
+        using (var to = new SqliteConnection($"Data Source={copy};Pooling=False"))
+        {
+            from.Open();
+            to.Open();
+            from.BackupDatabase(to);
+        }
+        var bytes = File.ReadAllBytes(copy);
+        File.Delete(copy);
+        return Comparable(bytes);
+    }
+
+    /// <summary>The mirror's newest version.</summary>
+    public byte[] Bytes()
+    {
+        var database = Store.Find("app.db")!;
+        var version = database.Pin();
+        var bytes = new byte[version.SizeBytes];
+        Assert.Equal(bytes.Length, database.Read(version, 0, bytes));
+        database.Unpin(version);
+        return Comparable(bytes);
+    }
+
+    /// <summary>SQLite's backup sets the counters in the header, and the journal mode, as it needs them.</summary>
+    static byte[] Comparable(byte[] bytes)
+    {
+        if (bytes.Length < 100) return bytes;
+        bytes.AsSpan(18, 2).Clear();
+        bytes.AsSpan(24, 4).Clear();
+        bytes.AsSpan(92, 8).Clear();
+        bytes.AsSpan(40, 4).Clear();
+        return bytes;
+    }
+
+    public void Dispose()
+    {
+        Watched.Dispose();
+        Store.Dispose();
+        scratch.Dispose();
+    }
+}
