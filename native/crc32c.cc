@@ -5,6 +5,8 @@
 // together with it and stands before it in the search order, as this one does, can provide it: ordinary symbol
 // interposition. Where that does not happen (another library has loaded RocksDB already), RocksDB uses its own, which
 // computes the same.
+#include "crc32c.h"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -85,11 +87,22 @@ __attribute__((target("sse4.2"))) uint32_t Hardware(uint32_t start, const char* 
 
 }  // namespace
 
+// Asks the processor itself: where this library is run as a program (see trial.cc), nobody has run its constructors,
+// and what they find out about the processor would all be "no".
+bool recovery::Crc32cHasInstruction() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("sse4.2") != 0;
+#else
+  return false;
+#endif
+}
+
 namespace rocksdb::crc32c {
 
 __attribute__((visibility("default"))) uint32_t Extend(uint32_t crc, const char* data, size_t size) {
 #if defined(__x86_64__)
-  static const bool has_instruction = __builtin_cpu_supports("sse4.2") != 0;
+  static const bool has_instruction = recovery::Crc32cHasInstruction();
   if (has_instruction) return ~Hardware(~crc, data, size);
 #endif
   return ~Bytewise(~crc, data, size);

@@ -3,6 +3,7 @@
 // RocksDB as distributions build it asserts much of what it reads: a MANIFEST or a table that somebody made on purpose,
 // with checksums that are right, ends the process. So a child does first what the host will do later, and more, with
 // links to the files: what would end the host ends the child, and is an error.
+// All is read twice, before and after a compaction, since what a MANIFEST says may come out only then.
 //
 // The child is this library itself, run as a program by the dynamic loader: nothing else has to be shipped or found,
 // and it can be no other version. Its entry is recovery_trial_entry (see build.sh).
@@ -17,19 +18,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "calls.h"
+#include "crc32c.h"
 #include "options.h"
 #include "recorded_files.h"
 #include "rocksdb/db.h"
+#include "scan_reads.h"
 
 extern char** environ;
 
@@ -50,6 +56,7 @@ constexpr const char* kPassed = "passed";
 constexpr rlim_t kAddressSpaceMax = rlim_t{3} << 30;  // a file may claim that something in it is as long as it likes
 constexpr size_t kValueMax = 1 << 20;                 // a page has 64 KiB at most
 constexpr int kReadSinglyEvery = 16;
+constexpr unsigned kThreadsMax = 4;
 
 // Links, since RocksDB changes neither tables nor blobs; the rest is small, and copied.
 void LinkFiles(const fs::path& from, const fs::path& to) {
@@ -65,13 +72,33 @@ void LinkFiles(const fs::path& from, const fs::path& to) {
   }
 }
 
-Status ReadAll(DB* db) {
+// What divides the keys into a few parts with about as many tables each.
+std::vector<std::string> Borders(DB* db, size_t parts) {
+  std::vector<rocksdb::LiveFileMetaData> tables;
+  db->GetLiveFilesMetaData(&tables);
+  std::vector<std::string> firsts;
+  for (const auto& table : tables) firsts.push_back(table.smallestkey);
+  std::sort(firsts.begin(), firsts.end());
+  std::vector<std::string> borders;
+  for (size_t part = 1; part < parts && !firsts.empty(); part++) {
+    const std::string& border = firsts[part * firsts.size() / parts];
+    if (borders.empty() || borders.back() < border) borders.push_back(border);
+  }
+  return borders;
+}
+
+// From one border to the next; nullptr is the end.
+Status ReadPart(DB* db, const std::string* from, const std::string* to) {
   rocksdb::ReadOptions options;
   options.fill_cache = false;
+  const Slice end = to == nullptr ? Slice() : Slice(*to);
+  if (to != nullptr) options.iterate_upper_bound = &end;
+  // Neighbours take one read: most of them lie in a blob file as they do in the order of keys.
+  recovery::ScanReads reads(std::numeric_limits<uint32_t>::max());
   std::unique_ptr<rocksdb::Iterator> all(db->NewIterator(options));
   std::string value;
   int count = 0;
-  for (all->SeekToFirst(); all->Valid(); all->Next()) {
+  for (from == nullptr ? all->SeekToFirst() : all->Seek(*from); all->Valid(); all->Next()) {
     if (all->key().size() != 8) return Status::Corruption("A key is not 8 bytes long");
     if (all->value().size() > kValueMax) return Status::Corruption("A page is too long");
     if (count++ % kReadSinglyEvery != 0) continue;
@@ -79,6 +106,24 @@ Status ReadAll(DB* db) {
     if (!status.ok() && !status.IsNotFound()) return status;
   }
   return all->status();
+}
+
+// On a few threads: whoever restores waits for this.
+Status ReadAll(DB* db) {
+  const std::vector<std::string> borders =
+      Borders(db, std::clamp(std::thread::hardware_concurrency(), 1U, kThreadsMax));
+  std::vector<Status> done(borders.size() + 1);
+  std::vector<std::thread> threads;
+  for (size_t part = 0; part < done.size(); part++) {
+    threads.emplace_back([&, part] {
+      done[part] =
+          ReadPart(db, part == 0 ? nullptr : &borders[part - 1], part < borders.size() ? &borders[part] : nullptr);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const Status& status : done)
+    if (!status.ok()) return status;
+  return Status::OK();
 }
 
 // Overwrites everything: the counts of garbage that the MANIFEST has meet the files'.
@@ -221,6 +266,7 @@ __attribute__((visibility("hidden"), noreturn)) void recovery_trial_main(const l
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (count == 3) Try(arguments[1], arguments[2]);
   fputs("librecovery_native.so is a library. As a program it tries a page store's files: DIRECTORY TRIAL\n", stderr);
+  fprintf(stderr, "CRC-32C %s\n", recovery::Crc32cHasInstruction() ? "by instruction" : "by table");
   _exit(2);
 }
 

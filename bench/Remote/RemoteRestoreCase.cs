@@ -9,7 +9,7 @@ internal sealed class RemoteRestoreCase : Case
     const string PageCache = "64M";
     const double CacheMegabytes = 64, MegabytesMax = 256;
 
-    public override IReadOnlyList<string> Names => ["remote-restore", "remote-memory: shipping", "remote-memory: restoring"];
+    public override IReadOnlyList<string> Names => ["remote-restore", "remote-restore: processor", "remote-memory: shipping", "remote-memory: restoring"];
 
     public override void Run(Place place, Report report)
     {
@@ -22,14 +22,23 @@ internal sealed class RemoteRestoreCase : Case
         litestream?.Replicate(() => litestream.HasSnapshot(place.Stock.PathOf("a.db")));
         var rounds = place.Rounds(5, 3);
         var (ours, theirs) = (new double[rounds], new double[rounds]);
+        var (oursBusy, theirsBusy) = (new double[rounds], new double[rounds]);
         for (var round = 0; round < rounds; round++)
         {
+            var before = ProcessorTime.OfEndedChildren();
             ours[round] = Restore(url, place.Ours.PathOf($"restored-{round}"));
+            var between = ProcessorTime.OfEndedChildren();
             if (litestream is not null) theirs[round] = litestream.Restore(place.Stock.PathOf("a.db"), place.Stock.PathOf("restored.db"));
+            (oursBusy[round], theirsBusy[round]) = (between - before, ProcessorTime.OfEndedChildren() - between);
             Directory.Delete(place.Ours.PathOf($"restored-{round}"), recursive: true);
         }
         if (litestream is not null)
+        {
             report.AddCost("remote-restore", $"s, {megabytes} MB (stock: litestream restore)", Interleaved.Median(ours), Interleaved.Median(theirs), 2.0);
+            var gigabytes = megabytes / 1000.0;
+            report.AddCost("remote-restore: processor", "s of processor time/GB (stock: litestream restore)",
+                Interleaved.Median(oursBusy) / gigabytes, Interleaved.Median(theirsBusy) / gigabytes, 1.0);
+        }
         var peak = RemoteChild.Run("restore", place.Ours.PathOf("restored"), url, megabytes).PeakMegabytes;
         report.AddCost("remote-memory: restoring", $"MB, {megabytes} MB (stock: the goal)", peak, MegabytesMax, 1.0);
     }
