@@ -13,11 +13,15 @@ internal static class PlainFile
     /// <summary>Refuses a place where something is; with <paramref name="force"/> only a directory.</summary>
     public static void CheckPlace(string path, bool force)
     {
-        if (Directory.Exists(path)) throw new RecoveryException(RecoveryError.Invalid, $"{path} is a directory. Name the file to write.");
+        if (Directory.Exists(path)) throw new RecoveryException(RecoveryError.Invalid,
+            $"{path} is a directory.",
+            "Name the file to write.") { Path = path };
         if (force) return;
         foreach (var each in (string[])["", .. Companions])
             if (File.Exists(path + each))
-                throw new RecoveryException(RecoveryError.Invalid, $"{path + each} exists already, and is not overwritten. Move it away, or give --force.");
+                throw new RecoveryException(RecoveryError.Invalid,
+                    $"{path + each} exists already, and is not overwritten.",
+                    "Move it away, or give --force.");
     }
 
     /// <summary>Writes a database of the store in <paramref name="staging"/> to <paramref name="path"/>; returns what SQLite says of it.</summary>

@@ -42,16 +42,22 @@ internal sealed class RemoteAccess : IAsyncDisposable
     public static RemoteAccess Open(string? target, bool readOnly = true)
     {
         var url = target is null
-            ? Default ?? throw new RecoveryException(RecoveryError.Invalid, "Which remote? Give its URL (s3://bucket/prefix or file:///directory), or set RECOVERY_REMOTE.")
+            ? Default ?? throw new RecoveryException(RecoveryError.Invalid,
+                "Which remote?",
+                "Give its URL (s3://bucket/prefix or file:///directory), or set RECOVERY_REMOTE.")
             : IsUrl(target) ? target
             : StoreDirectory.Find(target).RemoteUrl ?? Default
-                ?? throw new RecoveryException(RecoveryError.NotFound, $"The store in {target} has no remote. Give the remote's URL instead, or set RECOVERY_REMOTE.");
+                ?? throw new RecoveryException(RecoveryError.NotFound,
+                    $"The store in {target} has no remote.",
+                    "Give the remote's URL instead, or set RECOVERY_REMOTE.");
         return new RemoteAccess(url, RemoteUrl.Parse(url).Open(readOnly));
     }
 
     /// <summary>What the remote says of itself; an error when there is none.</summary>
     public async Task<StoreObject> StoreAsync(CancellationToken cancellation) => await TryStoreAsync(cancellation)
-        ?? throw new RecoveryException(RecoveryError.NotFound, $"There is no remote at {Context.Store.Location}: store.json is missing. Check the URL.");
+        ?? throw new RecoveryException(RecoveryError.NotFound,
+            $"There is no remote at {Context.Store.Location}: store.json is missing.",
+            "Check the URL.") { Path = Context.Store.Location };
 
     /// <summary>What the remote says of itself; null when nobody has made one there.</summary>
     public async Task<StoreObject?> TryStoreAsync(CancellationToken cancellation) =>

@@ -29,7 +29,9 @@ internal static class RestoredStore
         using var progress = new Progress("reading pages", store.Databases.Sum(d => d.Current.SizeBytes));
         var problems = store.Verify(null, cancellation, progress.Add);
         if (problems.Count > 0)
-            throw new RecoveryException(RecoveryError.Corrupt, $"What was restored does not verify: {string.Join("; ", problems)}. Restore an earlier state (--lsn, --timestamp).");
+            throw new RecoveryException(RecoveryError.Corrupt,
+                $"What was restored does not verify: {string.Join("; ", problems)}.",
+                "Restore an earlier state (--lsn, --timestamp).");
         var found = store.Databases.Select(d => new RestoredDatabase(
             d.Name, d.Current.Lsn, d.Current.SizeBytes, d.Current.PageSize, d.Current.IsWal ? "wal" : "rollback", d.Current.Checksum.ToString("x16"))).ToList();
         store.CloseAsStore();

@@ -26,12 +26,16 @@ internal sealed class Staging : IDisposable
         }
         catch (IOException e) when ((e.HResult & 0xffff) == HeldByOther)
         {
-            throw new RecoveryException(RecoveryError.Busy, $"Another restore is under way in {Directory}. Wait for it, or stop it.", e);
+            throw new RecoveryException(RecoveryError.Busy,
+                $"Another restore is under way in {Directory}.",
+                "Wait for it, or stop it.", e) { Path = Directory };
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new RecoveryException(RecoveryError.IoWrite,
-                $"Nothing can be written in {parent}: {(e is UnauthorizedAccessException ? "permission denied" : Marshal.GetPInvokeErrorMessage(e.HResult & 0xffff))}. Choose another place, or mend that one.", e);
+                $"Nothing can be written in {parent}: "
+                + $"{(e is UnauthorizedAccessException ? "permission denied" : Marshal.GetPInvokeErrorMessage(e.HResult & 0xffff))}.",
+                "Choose another place, or mend that one.", e);
         }
         Clear();
         LocalDisk.Instance.CreateDirectory(Directory);

@@ -40,7 +40,8 @@ internal sealed partial class StoreDirectory
         if (File.Exists(path) && Stub.Read(path) is { Content: PathContent.Stub } stub
             && DatabaseOpening.StoreOf(path, stub, new RecoveryOptions().WithEnvironment()) is var store && Directory.Exists(store)) return new(store);
         if (Directory.Exists(System.IO.Path.Combine(path, "pages"))) return new(path);
-        throw new RecoveryException(RecoveryError.NotFound, $"There is no store in {path} (no {Name} directory).");
+        throw new RecoveryException(RecoveryError.NotFound,
+            $"There is no store in {path} (no {Name} directory).") { Path = path };
     }
 
     /// <summary>What its config says of the remote.</summary>
@@ -60,7 +61,9 @@ internal sealed partial class StoreDirectory
 
     /// <summary>The remote to ship to: the one given, the one it has, or that of the environment.</summary>
     public string ChooseRemote(string? given) => given ?? RemoteUrl ?? RemoteAccess.Default
-        ?? throw new RecoveryException(RecoveryError.NotFound, $"The store {Path} has no remote. Give --remote URL, or set RECOVERY_REMOTE.");
+        ?? throw new RecoveryException(RecoveryError.NotFound,
+            $"The store {Path} has no remote.",
+            "Give --remote URL, or set RECOVERY_REMOTE.") { Path = Path };
 
     /// <summary>Its identity as a writer; null when it was never one.</summary>
     public ulong? Author => new StoreHome(Path).Author;

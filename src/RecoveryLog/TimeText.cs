@@ -29,12 +29,14 @@ internal static partial class TimeText
             return instant.ToUniversalTime();
         var zone = time.LocalTimeZone;
         if (TryLocal(words, TimeZoneInfo.ConvertTime(now, zone).Date) is { } local) return InZone(text, local, zone);
-        throw new RecoveryException(RecoveryError.Invalid, $"'{text}' is not a time. Write it as {Forms}.");
+        throw new RecoveryException(RecoveryError.Invalid, $"'{text}' is not a time.", $"Write it as {Forms}.");
     }
 
     /// <summary>Reads a length of time: <c>90s</c>, <c>200ms</c>, <c>15m</c>, <c>12h</c>, <c>7d</c>, <c>2w</c>, <c>1h30m</c>, <c>5 minutes</c>.</summary>
     public static TimeSpan ParseDuration(string text) => TryParseDuration(text)
-        ?? throw new RecoveryException(RecoveryError.Invalid, $"'{text}' is not a length of time. Write it as 90s, 15m, 12h, 7d or '5 minutes'.");
+        ?? throw new RecoveryException(RecoveryError.Invalid,
+            $"'{text}' is not a length of time.",
+            "Write it as 90s, 15m, 12h, 7d or '5 minutes'.");
 
     /// <summary>The same; null when it is none.</summary>
     public static TimeSpan? TryParseDuration(string text) => TrySpan(Spaces().Replace(text.Trim(), " ").ToLowerInvariant());
@@ -107,10 +109,14 @@ internal static partial class TimeText
     static DateTimeOffset InZone(string text, DateTime local, TimeZoneInfo zone)
     {
         if (zone.IsInvalidTime(local))
-            throw new RecoveryException(RecoveryError.Invalid, $"There was no '{text}' in {zone.Id}: the clocks were put forward then. Write the time with its offset, as {Example}.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"There was no '{text}' in {zone.Id}: the clocks were put forward then.",
+                $"Write the time with its offset, as {Example}.");
         if (!zone.IsAmbiguousTime(local)) return new DateTimeOffset(local, zone.GetUtcOffset(local)).ToUniversalTime();
         var both = zone.GetAmbiguousTimeOffsets(local).OrderDescending().Select(o => Show(new DateTimeOffset(local, o), zone).Replace(' ', 'T'));
-        throw new RecoveryException(RecoveryError.Invalid, $"There were two '{text}' in {zone.Id}: the clocks were put back then. Write {string.Join(" or ", both)}.");
+        throw new RecoveryException(RecoveryError.Invalid,
+            $"There were two '{text}' in {zone.Id}: the clocks were put back then.",
+            $"Write {string.Join(" or ", both)}.");
     }
 
     [GeneratedRegex(@"\s+")]

@@ -29,7 +29,9 @@ static partial class Companion
         }
         catch (System.ComponentModel.Win32Exception e)
         {
-            throw new RecoveryException(RecoveryError.Invalid, $"{command[0]} cannot be run: {e.Message}. Give --exec a command that is there.", e);
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{command[0]} cannot be run: {e.Message}.",
+                "Give --exec a command that is there.", e);
         }
     }
 

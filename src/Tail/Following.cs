@@ -46,7 +46,7 @@ static class Following
         var caughtUp = follower.CaughtUpAsync(stop);
         var interrupted = follower.WhenAsync(s => s.Phase == FollowerPhase.Interrupted, stop);
         if (await Task.WhenAny(caughtUp, interrupted) == interrupted && interrupted.IsCompletedSuccessfully && follower.State.LastError is { } error)
-            throw new RecoveryException(error.Error, error.Message, error);
+            throw error.Again();
         await caughtUp;
     }
 

@@ -55,7 +55,8 @@ internal static class EventLog
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new RecoveryException(RecoveryError.CannotOpen, $"RECOVERY_LOG: cannot write {path}: {e.Message}", e);
+            throw new RecoveryException(RecoveryError.CannotOpen,
+                $"RECOVERY_LOG: cannot write {path}: {e.Message}", e) { Path = path };
         }
     }
 

@@ -83,7 +83,8 @@ public static class Recovery
         Files.Delete([.. bytes, .. Files.JournalSuffixBytes], durable: false);
         Files.Delete([.. bytes, .. Files.WalSuffixBytes], durable: false);
         if (Files.Delete(bytes, durable: true) is null)
-            throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {path}.");
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"There is no RecoveryVfs database at {path}.") { Path = path };
     }
 
     /// <summary>
@@ -93,7 +94,9 @@ public static class Recovery
     public static void Undelete(string databasePath, string? newPath = null)
     {
         var (from, to) = (Path.GetFullPath(databasePath), Path.GetFullPath(newPath ?? databasePath));
-        if (Stub.Read(to).Content is not (PathContent.Missing or PathContent.Empty)) throw new RecoveryException(RecoveryError.Invalid, $"{to} exists already. Bring it back under another name.");
+        if (Stub.Read(to).Content is not (PathContent.Missing or PathContent.Empty)) throw new RecoveryException(RecoveryError.Invalid,
+            $"{to} exists already.",
+            "Bring it back under another name.") { Path = to };
         var store = DatabaseOpening.StoreOf(from, new Stub(PathContent.Missing, null, null), Options.Process);
         InStore(store, opened =>
         {
@@ -108,10 +111,14 @@ public static class Recovery
     {
         var (from, to) = (Path.GetFullPath(databasePath), Path.GetFullPath(newPath));
         if (OpenDatabases.Find(Encoding.UTF8.GetBytes(from)) is not null)
-            throw new RecoveryException(RecoveryError.Busy, $"{from} is open in this process. Close its connections before renaming it.");
+            throw new RecoveryException(RecoveryError.Busy,
+                $"{from} is open in this process.",
+                "Close its connections before renaming it.") { Path = from };
         var stub = Stub.Read(from);
-        if (stub.Content != PathContent.Stub) throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {from}.");
-        if (Stub.Read(to).Content != PathContent.Missing) throw new RecoveryException(RecoveryError.Invalid, $"{to} exists already.");
+        if (stub.Content != PathContent.Stub) throw new RecoveryException(RecoveryError.NotFound,
+            $"There is no RecoveryVfs database at {from}.") { Path = from };
+        if (Stub.Read(to).Content != PathContent.Missing) throw new RecoveryException(RecoveryError.Invalid,
+            $"{to} exists already.") { Path = to };
         InStore(DatabaseOpening.StoreOf(from, stub, Options.Process), store =>
         {
             var name = Path.GetFileName(to);
@@ -119,7 +126,9 @@ public static class Recovery
                 ?? throw new RecoveryException(RecoveryError.NotFound, $"The store {stub.Store} has no database {stub.Database}.");
             if (store.Find(name) is not null) throw new RecoveryException(RecoveryError.Invalid, $"The store {stub.Store} has a database {name} already.");
             if (store.FileExists(stub.Database + Files.WalSuffix) || store.FileExists(stub.Database + Files.JournalSuffix))
-                throw new RecoveryException(RecoveryError.Busy, $"{from} has a WAL or journal. Open it once and close it cleanly before renaming it.");
+                throw new RecoveryException(RecoveryError.Busy,
+                    $"{from} has a WAL or journal.",
+                    "Open it once and close it cleanly before renaming it.") { Path = from };
             store.Rename(database, name);
             store.Sync();
             Stub.Write(to, stub.Store!, name);
@@ -138,18 +147,24 @@ public static class Recovery
         RegisterIfNeeded();
         var (from, to) = (Path.GetFullPath(plainFile), Path.GetFullPath(databasePath));
         if (Stub.Read(from).Content != PathContent.PlainDatabase)
-            throw new RecoveryException(RecoveryError.Invalid, $"{from} is not a plain SQLite database.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{from} is not a plain SQLite database.") { Path = from };
         if (from == to) from = SetAside(from);
         else if (Stub.Read(to).Content is not (PathContent.Missing or PathContent.Empty))
-            throw new RecoveryException(RecoveryError.Invalid, $"{to} exists already. Delete it first, or choose another name.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{to} exists already.",
+                "Delete it first, or choose another name.") { Path = to };
         if (VfsEntryPoints.Api.Copy(Uri(from), VfsEntryPoints.SystemName, Uri(to), "recovery") is { } message)
-            throw new RecoveryException(RecoveryError.IoWrite, $"{from} was not imported to {to}: {message}. {Failures.Last}");
+            throw new RecoveryException(RecoveryError.IoWrite,
+                $"{from} was not imported to {to}: {message}. {Failures.Last}") { Path = from };
     }
 
     static string SetAside(string path)
     {
         var aside = path + ".plain";
-        if (File.Exists(aside)) throw new RecoveryException(RecoveryError.Invalid, $"{aside} exists already. Move it away first.");
+        if (File.Exists(aside)) throw new RecoveryException(RecoveryError.Invalid,
+            $"{aside} exists already.",
+            "Move it away first.") { Path = aside };
         foreach (var suffix in (string[])["-journal", "-wal", "-shm"])
             if (File.Exists(path + suffix)) File.Move(path + suffix, aside + suffix);
         File.Move(path, aside);
@@ -161,7 +176,8 @@ public static class Recovery
     {
         var from = Path.GetFullPath(databasePath);
         if (Stub.Read(from) is not { Content: PathContent.Stub } stub)
-            throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {from}.");
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"There is no RecoveryVfs database at {from}.") { Path = from };
         Export(from, DatabaseOpening.StoreOf(from, stub, Options.Process), plainFile);
     }
 
@@ -170,14 +186,17 @@ public static class Recovery
     {
         RegisterIfNeeded();
         var (from, to) = (Path.GetFullPath(databasePath), Path.GetFullPath(plainFile));
-        if (File.Exists(to)) throw new RecoveryException(RecoveryError.Invalid, $"{to} exists already. Delete it first, or choose another name.");
+        if (File.Exists(to)) throw new RecoveryException(RecoveryError.Invalid,
+            $"{to} exists already.",
+            "Delete it first, or choose another name.") { Path = to };
         // Reading changes nothing in the store, so a mount that is read-only and the rights to read are enough.
         var partial = to + ".partial";
         try
         {
             using var ours = StoreSettings.TakeOwnUris();
             if (VfsEntryPoints.Api.Copy($"{Uri(from)}?store={System.Uri.EscapeDataString(store)}&mode=ro", "recovery", Uri(partial), VfsEntryPoints.SystemName) is { } message)
-                throw new RecoveryException(RecoveryError.IoWrite, $"{from} was not exported to {to}: {message}. {Failures.Last}");
+                throw new RecoveryException(RecoveryError.IoWrite,
+                    $"{from} was not exported to {to}: {message}. {Failures.Last}") { Path = from };
             File.Move(partial, to);
         }
         finally

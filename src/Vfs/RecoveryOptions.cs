@@ -308,7 +308,8 @@ internal static class Options
             if (Names.Contains(name)) yield return KeyValuePair.Create(name, value);
             else if (OptionNames.Misspelled(name, OptionNames.OfEnvironmentOnly) is { } meant)
                 throw new RecoveryException(RecoveryError.Invalid,
-                    $"The environment has {variable}, which is no option. Did you mean {"RECOVERY_" + meant.ToUpperInvariant().Replace('-', '_')}?");
+                    $"The environment has {variable}, which is no option.",
+                    $"Did you mean {"RECOVERY_" + meant.ToUpperInvariant().Replace('-', '_')}?");
         }
     }
 
@@ -319,7 +320,9 @@ internal static class Options
     {
         const int most = 64 << 10;
         using var file = LocalDisk.Instance.Open(path, LogFileMode.Read);
-        if (file.SizeBytes > most) throw new RecoveryException(RecoveryError.Invalid, $"{path} has {file.SizeBytes} bytes, and a store's config never has so many. See what it is.");
+        if (file.SizeBytes > most) throw new RecoveryException(RecoveryError.Invalid,
+            $"{path} has {file.SizeBytes} bytes, and a store's config never has so many.",
+            "See what it is.") { Path = path };
         var bytes = new byte[most];
         return Encoding.UTF8.GetString(bytes.AsSpan(0, file.Read(0, bytes)));
     }

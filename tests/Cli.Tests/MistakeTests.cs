@@ -40,6 +40,25 @@ public sealed class MistakeTests(Shipped shipped) : IClassFixture<Shipped>
     }
 
     [Fact]
+    public void With_json_an_error_says_what_it_is_where_and_what_to_do()
+    {
+        var missing = ErrorOf(3, "verify", "file:///no/such/remote");
+        Assert.Equal("not-found", missing.GetProperty("error").GetString());
+        Assert.Contains("/no/such/remote", missing.GetProperty("path").GetString());
+        Assert.StartsWith("Check the URL", missing.GetProperty("hint").GetString());
+        Assert.False(missing.GetProperty("transient").GetBoolean());
+        Assert.False(missing.TryGetProperty("lsn", out _));
+
+        var ahead = ErrorOf(3, "restore", shipped.Remote, shipped.Place("ahead"), "--lsn", "987654321");
+        Assert.Equal(987654321ul, ahead.GetProperty("lsn").GetUInt64());
+        Assert.EndsWith(ahead.GetProperty("hint").GetString()!, ahead.GetProperty("message").GetString());
+    }
+
+    static JsonElement ErrorOf(int code, params string[] arguments) =>
+        JsonDocument.Parse(Recover.Run([.. arguments, "--json"]).MustEndWith(code).Errors.Split('\n')[0])
+            .RootElement.GetProperty("error");
+
+    [Fact]
     public void Names_from_elsewhere_do_not_reach_the_terminal_as_they_are()
     {
         var place = shipped.Place("odd\e[31m");

@@ -59,6 +59,7 @@ public sealed class DamageTests
             Assert.Contains(path, e.Message);
             Assert.Contains($"offset {hit.Offset}:", e.Message);
             Assert.Contains($"LSN {hit.Lsn} ", e.Message);
+            Assert.Equal((path, hit.Lsn), (e.Path, e.Lsn));
             Assert.All(found, r => Assert.True(r.Lsn < hit.Lsn));
             Assert.Equal(before, disk.Now);
         });

@@ -31,9 +31,13 @@ internal sealed class AdoptCommand : CliCommand
     {
         var directory = StoreDirectory.Find(parsed.GetValue(target)!);
         if (directory.IsReplica)
-            throw new RecoveryException(RecoveryError.Invalid, $"{directory.Path} follows another store, and has nothing to adopt. To make it a store of its own: recovery promote {directory.Path}.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{directory.Path} follows another store, and has nothing to adopt.",
+                $"To make it a store of its own: recovery promote {directory.Path}.") { Path = directory.Path };
         if (directory.Holder() is { } holder)
-            throw new RecoveryException(RecoveryError.Busy, $"The store {directory.Path} is open in {holder}. End that process first.");
+            throw new RecoveryException(RecoveryError.Busy,
+                $"The store {directory.Path} is open in {holder}.",
+                "End that process first.") { Path = directory.Path };
         var end = directory.ReadLog(static _ => { }, static (in Record _) => { }).End;
         var url = directory.RemoteUrl;
         if (url is not null && end is not null && !parsed.GetValue(offline)) await ThrowIfLeftBehindAsync(directory, url, end, cancellation);
@@ -52,8 +56,11 @@ internal sealed class AdoptCommand : CliCommand
         using (segment)
             if (last.LastLsn <= end.LastLsn && last.Epoch <= end.Epoch && (segment is null || Has(directory, segment))) return;
         throw new RecoveryException(RecoveryError.Fenced,
-            $"{url} has gone on since {directory.Path} was copied: it ends at LSN {last.LastLsn} (epoch {last.Epoch}), the copy at LSN {end.LastLsn} (epoch {end.Epoch}). The copy was left as it is. "
-            + $"To go on from the newest state, restore it into an empty directory: recovery restore {url} DIR. To keep this one, give it a remote of its own (another prefix) or remote=none.");
+            $"{url} has gone on since {directory.Path} was copied: it ends at LSN {last.LastLsn} (epoch "
+            + $"{last.Epoch}), the copy at LSN {end.LastLsn} (epoch {end.Epoch}). The copy was left as it is.",
+            $"To go on from the newest state, restore it into an empty directory: recovery restore {url} DIR. "
+            + "To keep this one, give it a remote of its own (another prefix) or remote=none.")
+        { Path = url, Lsn = last.LastLsn };
     }
 
     /// <summary>Whether the local log has the same records, as far as it still has any: a copy that was opened has records of its own.</summary>

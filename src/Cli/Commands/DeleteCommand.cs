@@ -21,7 +21,8 @@ internal sealed class DeleteCommand : CliCommand
     protected override Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
         var path = Path.GetFullPath(parsed.GetValue(database)!);
-        if (Stub.Read(path).Content != PathContent.Stub) throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {path}.");
+        if (Stub.Read(path).Content != PathContent.Stub) throw new RecoveryException(RecoveryError.NotFound,
+            $"There is no RecoveryVfs database at {path}.") { Path = path };
         SQLitePCL.Batteries_V2.Init();
         Recovery.Register();
         Recovery.Delete(path);

@@ -31,10 +31,11 @@ internal sealed class ExportCommand : CliCommand
     {
         var from = Path.GetFullPath(parsed.GetValue(database)!);
         var into = Path.GetFullPath(parsed.GetValue(output) ?? parsed.GetValue(file)
-            ?? throw new RecoveryException(RecoveryError.Invalid, "Where to? Give -o FILE."));
+            ?? throw new RecoveryException(RecoveryError.Invalid, "Where to?", "Give -o FILE."));
         PlainFile.CheckPlace(into, parsed.GetValue(force));
         var stub = Stub.Read(from);
-        if (stub.Content != PathContent.Stub) throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {from}.");
+        if (stub.Content != PathContent.Stub) throw new RecoveryException(RecoveryError.NotFound,
+            $"There is no RecoveryVfs database at {from}.") { Path = from };
         var store = StoreDirectory.Find(DatabaseOpening.StoreOf(from, stub, new RecoveryOptions().WithEnvironment()));
         using (var staging = new Staging(Path.GetDirectoryName(into)!, Path.GetFileName(into)))
             PlainFile.Export(staging, store.Path, stub.Database!, into, IntegrityCheck.None);

@@ -41,7 +41,8 @@ internal sealed class GcCommand : CliCommand
         var name = parsed.GetValue(target) ?? (!isDry && Directory.Exists(StoreDirectory.Within(".")) ? "." : null);
         if (!isDry && (name is null || RemoteAccess.IsUrl(name)))
             throw new RecoveryException(RecoveryError.Invalid,
-                "Only the remote's own writer deletes: nobody else knows what it is about to need. Name its store's directory, or give --dry-run to see what would go.");
+                "Only the remote's own writer deletes: nobody else knows what it is about to need.",
+                "Name its store's directory, or give --dry-run to see what would go.");
         if (parsed.GetValue(keepHints) < 1) throw new RecoveryException(RecoveryError.Invalid, "--keep-hints is 1 or more: without hints nothing can be restored.");
         var (url, plan) = isDry
             ? await PlanAsync(parsed, name, cancellation)
@@ -78,7 +79,9 @@ internal sealed class GcCommand : CliCommand
     async Task<(string, CollectionPlan)> CollectAsync(ParseResult parsed, StoreDirectory directory, CancellationToken cancellation)
     {
         if (directory.Holder() is { } holder)
-            throw new RecoveryException(RecoveryError.Busy, $"The store {directory.Path} is open in {holder}, which collects by itself, by its `retention`.");
+            throw new RecoveryException(RecoveryError.Busy,
+                $"The store {directory.Path} is open in {holder}, which collects by itself, by its `retention`.")
+            { Path = directory.Path };
         var url = directory.ChooseRemote(parsed.GetValue(remoteUrl));
         var options = directory.OptionsWith(url);
         var retention = RetentionOf(parsed, options.Remote!.Retention);
@@ -101,7 +104,10 @@ internal sealed class GcCommand : CliCommand
         }
         catch (TimeoutException)
         {
-            throw new RecoveryException(RecoveryError.Remote, $"{remote.Url} could not be reached: {remote.State.LastError?.Message ?? "it was not done in time."} Nothing was deleted.");
+            throw new RecoveryException(RecoveryError.Remote,
+                $"{remote.Url} could not be reached: "
+                + $"{remote.State.LastError?.Message ?? "it was not done in time."} Nothing was deleted.")
+            { Path = remote.Url };
         }
     }
 }

@@ -25,7 +25,8 @@ internal sealed class ImportCommand : CliCommand
     {
         var from = Path.GetFullPath(parsed.GetValue(plain)!);
         var into = Path.GetFullPath(parsed.GetValue(database) ?? from);
-        if (!File.Exists(from)) throw new RecoveryException(RecoveryError.NotFound, $"There is no file {from}.");
+        if (!File.Exists(from)) throw new RecoveryException(RecoveryError.NotFound,
+            $"There is no file {from}.") { Path = from };
         if (Directory.Exists(into)) into = Path.Combine(into, Path.GetFileName(from));
         SQLitePCL.Batteries_V2.Init();
         var (size, started) = (new FileInfo(from).Length, Stopwatch.GetTimestamp());

@@ -31,7 +31,8 @@ internal sealed class PromoteCommand : CliCommand
     {
         var directory = StoreDirectory.Find(parsed.GetValue(target)!);
         if (!directory.IsReplica)
-            throw new RecoveryException(RecoveryError.Invalid, $"{directory.Path} is not a replica: nothing to promote.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{directory.Path} is not a replica: nothing to promote.") { Path = directory.Path };
         Report report;
         using (var store = Store.OpenReplica(new StoreOptions { Directory = directory.Path }))
         {
@@ -55,7 +56,10 @@ internal sealed class PromoteCommand : CliCommand
         await using var remote = RemoteAccess.Open(url);
         var hints = (await remote.ListHintsAsync(cancellation)).FirstOrDefault(h => h.Lsn < store.NextLsn);
         if (hints.Object.Name is null)
-            throw new RecoveryException(RecoveryError.NotFound, $"{url} no longer has the log after LSN {store.NextLsn - 1}. Restore the newest state instead: recovery restore {url} DIR.");
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"{url} no longer has the log after LSN {store.NextLsn - 1}.",
+                $"Restore the newest state instead: recovery restore {url} DIR.")
+            { Path = url, Lsn = store.NextLsn - 1 };
         var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, hints.Lsn, cancellation);
         store.SetReplicaSource(plan.Store.LogId, plan.Epoch);
         using var progress = new Progress("following", plan.Segments.Sum(s => s.SizeBytes));

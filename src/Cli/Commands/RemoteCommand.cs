@@ -47,7 +47,9 @@ internal sealed class RemoteCommand : CliCommand
     static void Set(StoreDirectory store, string wanted)
     {
         if (store.ConfiguredRemote is { } configured && configured != wanted)
-            throw new RecoveryException(RecoveryError.Invalid, $"{Path.Combine(store.Path, "config")} says remote = {configured}, which counts more. Change it there.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{Path.Combine(store.Path, "config")} says remote = {configured}, which counts more.",
+                "Change it there.");
         Store.SetRemote(store.Path, wanted);
     }
 }

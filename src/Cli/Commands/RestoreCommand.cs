@@ -86,7 +86,9 @@ internal sealed class RestoreCommand : CliCommand
         if (await remote.TryStoreAsync(cancellation) is null && parsed.GetValue(ifReplicaExists))
             return Skip(to, $"There is no remote at {remote.Context.Store.Location} yet: nothing to restore.");
         if (store is not null && Exists(store, null) is not null)
-            throw new RecoveryException(RecoveryError.Invalid, $"{store} exists already. Restore into another directory, or move that one away.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{store} exists already.",
+                "Restore into another directory, or move that one away.");
         if (file is not null) PlainFile.CheckPlace(file, parsed.GetValue(force));
         var plan = await RestorePlanner.PlanAsync(remote.Context, Target(parsed), parsed.GetValue(hints), cancellation);
         foreach (var note in plan.Notes) to.Note(note);
@@ -146,7 +148,9 @@ internal sealed class RestoreCommand : CliCommand
     {
         foreach (var path in names.Where(n => DatabaseName.Problem(n) is null).Select(n => Path.Combine(Path.GetFullPath(into), n)))
             if (Stub.Read(path).Content is PathContent.PlainDatabase or PathContent.Foreign)
-                throw new RecoveryException(RecoveryError.Invalid, $"{path} is in the way of the database's stub. Move it away, or restore into another directory.");
+                throw new RecoveryException(RecoveryError.Invalid,
+                    $"{path} is in the way of the database's stub.",
+                    "Move it away, or restore into another directory.") { Path = path };
     }
 
     /// <summary>Reads the log as the restore would, and so finds the same state, or the same error.</summary>
@@ -213,12 +217,16 @@ internal sealed class RestoreCommand : CliCommand
     {
         if (wanted is not null)
             return there.Contains(wanted) ? wanted
-                : throw new RecoveryException(RecoveryError.NotFound, $"There is no database {wanted} at LSN {lsn}; there are: {Text.Some(there)}.");
+                : throw new RecoveryException(RecoveryError.NotFound,
+                    $"There is no database {wanted} at LSN {lsn}; there are: {Text.Some(there)}.") { Lsn = lsn };
         return there.Count switch
         {
             1 => there[0],
-            0 => throw new RecoveryException(RecoveryError.NotFound, $"There is no database at LSN {lsn}."),
-            _ => throw new RecoveryException(RecoveryError.Invalid, $"Which database? Give --database with one of: {Text.Some(there)}."),
+            0 => throw new RecoveryException(RecoveryError.NotFound,
+                $"There is no database at LSN {lsn}.") { Lsn = lsn },
+            _ => throw new RecoveryException(RecoveryError.Invalid,
+                "Which database?",
+                $"Give --database with one of: {Text.Some(there)}."),
         };
     }
 

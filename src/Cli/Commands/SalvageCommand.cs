@@ -169,7 +169,8 @@ internal sealed class SalvageCommand : CliCommand
     }
 
     static RecoveryException Lost(Source salvaged, RemoteAccess remote, ulong lsn) => new(RecoveryError.NotFound,
-        $"What was salvaged starts at LSN {salvaged.FirstLsn}, but {remote.Url} shares only the states up to LSN {lsn} with it: those between are lost.");
+        $"What was salvaged starts at LSN {salvaged.FirstLsn}, but {remote.Url} shares only the states up to LSN "
+        + $"{lsn} with it: those between are lost.") { Path = remote.Url, Lsn = salvaged.FirstLsn };
 
     static Source Choose(IReadOnlyList<Source> salvaged, ulong? lsn, StoreDirectory store)
     {
@@ -177,8 +178,12 @@ internal sealed class SalvageCommand : CliCommand
         return fitting.Count switch
         {
             1 => fitting[0],
-            0 => throw new RecoveryException(RecoveryError.NotFound, $"Nothing{(lsn is null ? "" : $" with the first LSN {lsn}")} was salvaged in {store.Path}."),
-            _ => throw new RecoveryException(RecoveryError.Invalid, $"Which? Give --lsn with one of: {string.Join(", ", fitting.Select(s => s.FirstLsn))}."),
+            0 => throw new RecoveryException(RecoveryError.NotFound,
+                $"Nothing{(lsn is null ? "" : $" with the first LSN {lsn}")} was salvaged in {store.Path}.")
+            { Path = store.Path },
+            _ => throw new RecoveryException(RecoveryError.Invalid,
+                "Which?",
+                $"Give --lsn with one of: {string.Join(", ", fitting.Select(s => s.FirstLsn))}."),
         };
     }
 }

@@ -65,7 +65,8 @@ internal sealed class SnapshotCommand : CliCommand
     static async Task<int> RemoveAsync(RemoteAccess remote, string name, Output to, CancellationToken cancellation)
     {
         if (!(await Pin.ListAsync(remote.Context, cancellation)).TryGetValue(name, out var pin))
-            throw new RecoveryException(RecoveryError.NotFound, $"There is no snapshot {name} in {remote.Url}.");
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"There is no snapshot {name} in {remote.Url}.") { Path = remote.Url };
         await Pin.RemoveAsync(remote.Context, name, cancellation);
         to.Result(ToEntry(name, pin), Results.Json.Snapshot, e => to.Line($"Removed the snapshot {e.Name} of LSN {e.Lsn}."));
         return ExitCode.Ok;
@@ -83,7 +84,9 @@ internal sealed class SnapshotCommand : CliCommand
     }
 
     static RecoveryException Damaged(RemoteAccess remote) =>
-        new(RecoveryError.Corrupt, $"The newest segment of {remote.Url} is damaged, so its newest state cannot be kept. Give --lsn; `recovery verify` says what is damaged.");
+        new(RecoveryError.Corrupt,
+            $"The newest segment of {remote.Url} is damaged, so its newest state cannot be kept.",
+            "Give --lsn; `recovery verify` says what is damaged.") { Path = remote.Url };
 
     static DateTimeOffset? Expiry(string? text)
     {

@@ -66,7 +66,9 @@ internal sealed class SyncCommand : CliCommand
         var shipsThere = directory.RemoteUrl is { } known ? known == url : directory.Author is not null;
         if (!shipsThere || parsed.GetValue(newRemote) || parsed.GetValue(restart))
             throw new RecoveryException(RecoveryError.Busy,
-                $"The store {directory.Path} is open in {holder}, which ships to {directory.RemoteUrl ?? "no remote"}. End that process first, or open the store there with that remote.");
+                $"The store {directory.Path} is open in {holder}, which ships to "
+                + $"{directory.RemoteUrl ?? "no remote"}.",
+                "End that process first, or open the store there with that remote.") { Path = directory.Path };
         var lsn = directory.ReadLog(static _ => { }, static (in Record _) => { }).End?.LastLsn ?? 0;
         var started = Stopwatch.GetTimestamp();
         await using var remote = RemoteAccess.Open(url);
@@ -74,13 +76,17 @@ internal sealed class SyncCommand : CliCommand
         {
             var end = await remote.TryStoreAsync(cancellation) is { } store ? await EndAsync(remote, store, cancellation) : default;
             if (end.Epoch > 0 && end.Author != directory.Author)
-                throw new RecoveryException(RecoveryError.Fenced, $"Another writer has taken {url} over: what {holder} has not shipped never will be (see `recovery status`, `recovery salvage`).");
+                throw new RecoveryException(RecoveryError.Fenced,
+                    $"Another writer has taken {url} over: what {holder} has not shipped never will be (see "
+                    + "`recovery status`, `recovery salvage`).") { Path = url };
             if (end.NextLsn > lsn && !new StoreHome(directory.Path).IsRestarting)
                 return new Report(directory.Path, url, lsn, end.LastLsn, (await remote.ListHintsAsync(cancellation)).Count > 0);
             if (directory.Holder() is null) return null;
             if (Stopwatch.GetElapsedTime(started) >= patience)
                 throw new RecoveryException(RecoveryError.Remote,
-                    $"{url} has everything up to LSN {(end.NextLsn == 0 ? 0 : end.LastLsn)} of {lsn}, and {holder} did not ship the rest in time. `PRAGMA recovery_status` there says why (remote_error).");
+                    $"{url} has everything up to LSN {(end.NextLsn == 0 ? 0 : end.LastLsn)} of {lsn}, "
+                    + $"and {holder} did not ship the rest in time. `PRAGMA recovery_status` there says why "
+                    + "(remote_error).") { Path = url };
             await Task.Delay(LookInterval, cancellation);
         }
     }
@@ -118,8 +124,10 @@ internal sealed class SyncCommand : CliCommand
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
         {
             throw new RecoveryException(RecoveryError.Remote,
-                $"{url} has everything up to LSN {shipping.State.ShippedLsn} of {lsn}: {shipping.State.LastError?.Message ?? "It was not done in time."} "
-                + "What is left stays in the local log; try again later.");
+                $"{url} has everything up to LSN {shipping.State.ShippedLsn} of {lsn}: "
+                + $"{shipping.State.LastError?.Message ?? "It was not done in time."} "
+                + "What is left stays in the local log; try again later.")
+            { Path = url, Lsn = shipping.State.ShippedLsn };
         }
     }
 }

@@ -30,7 +30,10 @@ internal static class DiskErrors
                 "Check the disk (kernel log, SMART); restore the store from its remote when the disk is bad."),
             _ => (RecoveryError.IoWrite, "Check the disk (kernel log, SMART); nothing was changed by this operation."),
         };
-        return new RecoveryException(error, $"Cannot {Verb(operation)} {path}: {Marshal.GetPInvokeErrorMessage(errno)} (errno {errno}). {wayOut}");
+        return new RecoveryException(error,
+            $"Cannot {Verb(operation)} {path}: {Marshal.GetPInvokeErrorMessage(errno)} (errno {errno}).",
+            wayOut)
+        { Path = path };
     }
 
     static string Verb(DiskOperation operation) => operation switch

@@ -25,7 +25,8 @@ internal sealed class LocalDisk : ILogDisk
         var handle = OpenHandle(path, flags | Posix.O_NOFOLLOW | Posix.O_NONBLOCK, DiskOperation.Open, rights);
         if (FileNode.Of(handle, path) is var node && node.IsRegular) return new LocalFile(handle, path);
         handle.Dispose();
-        throw new RecoveryException(RecoveryError.CannotOpen, $"{path} is {node.Kind}, where a file of our own is expected: see who put it there.");
+        throw new RecoveryException(RecoveryError.CannotOpen,
+            $"{path} is {node.Kind}, where a file of our own is expected: see who put it there.") { Path = path };
     }
 
     /// <inheritdoc/>

@@ -27,9 +27,10 @@ internal static class Trust
         var groupCounts = node.Group != 0 && node.Group != Posix.EffectiveGroup();
         var writable = node.Rights & (OthersMayWrite | (groupCounts ? GroupMayWrite : 0));
         if (writable == 0) return;
-        throw new RecoveryException(RecoveryError.CannotOpen,
-            $"{path} may be written by {((writable & OthersMayWrite) != 0 ? "everybody" : $"the group {node.Group}")} (mode {Octal(node.Rights)}), so it is not believed. "
-            + $"See that what it says is yours, then: chmod go-w {path}");
+        var who = (writable & OthersMayWrite) != 0 ? "everybody" : $"the group {node.Group}";
+        throw new RecoveryException(RecoveryError.Untrusted,
+            $"{path} may be written by {who} (mode {Octal(node.Rights)}), so it is not believed.",
+            $"See that what it says is yours, then: chmod go-w {path}") { Path = path };
     }
 
     static void Check(string path, FileNode node, bool checkRights)
@@ -37,9 +38,11 @@ internal static class Trust
         if (trustsAll) return;
         var user = Posix.EffectiveUser();
         if (node.Owner != 0 && node.Owner != user)
-            throw new RecoveryException(RecoveryError.CannotOpen,
-                $"{path} belongs to the user {node.Owner}, and this process is user {user}: what decides where data goes is believed only of its own user and of root. "
-                + $"Run as user {node.Owner}, or see that it is yours and: chown {user} {path}. (RECOVERY_TRUST_OWNERS=any trusts every owner.)");
+            throw new RecoveryException(RecoveryError.Untrusted,
+                $"{path} belongs to the user {node.Owner}, and this process is user {user}: "
+                + "what decides where data goes is believed only of its own user and of root.",
+                $"Run as user {node.Owner}, or see that it is yours and: chown {user} {path}. "
+                + "(RECOVERY_TRUST_OWNERS=any trusts every owner.)") { Path = path };
         if (checkRights) RequireUnwritable(path, node);
     }
 

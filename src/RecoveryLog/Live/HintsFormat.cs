@@ -111,7 +111,9 @@ internal static class HintsFormat
         if (bytes.Length < 16 || !bytes[..8].SequenceEqual(Magic)) throw Damaged(source, "does not start as hints do");
         var version = BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]);
         if (version > Version)
-            throw new RecoveryException(RecoveryError.TooNew, $"{source} has hints of format {version}; this version knows up to {Version}. Upgrade RecoveryVfs.");
+            throw new RecoveryException(RecoveryError.TooNew,
+                $"{source} has hints of format {version}; this version knows up to {Version}.",
+                "Upgrade RecoveryVfs.");
         if (version == 0 || bytes.Length < HeaderBytes + 4) throw Damaged(source, "ends too early");
         var length = bytes.Length - 4;
         if (BinaryPrimitives.ReadUInt32LittleEndian(bytes[12..]) != length) throw Damaged(source, $"has {bytes.Length} bytes, not what it says");
@@ -223,5 +225,5 @@ internal static class HintsFormat
     }
 
     static RecoveryException Damaged(string source, string what) => new(RecoveryError.Corrupt,
-        $"The hints {source} are damaged: it {what}. Use older hints, or restore the store from its remote.");
+        $"The hints {source} are damaged: it {what}.", "Use older hints, or restore the store from its remote.");
 }

@@ -301,7 +301,9 @@ internal sealed class LiveFiles
             {
                 if (file.Class == FileClass.RocksSmall && file.Bytes.Length != file.SizeBytes)
                     throw new RecoveryException(RecoveryError.Corrupt,
-                        $"The hints at LSN {hints.Lsn} have {file.Bytes.Length} of {file.SizeBytes} bytes of {file.Name}. Use older hints, or restore the store from its remote.");
+                        $"The hints at LSN {hints.Lsn} have {file.Bytes.Length} of {file.SizeBytes} bytes of "
+                        + $"{file.Name}.",
+                        "Use older hints, or restore the store from its remote.") { Lsn = hints.Lsn };
                 var entry = new Entry(file.Fnode, file.Class, file.Name) { Bytes = file.Bytes.ToArray(), Size = file.SizeBytes, Sealed = file.IsSealed, Crc = file.Crc32C, Sha256 = file.Sha256 };
                 entry.Names.AddRange(file.Names.Skip(1));
                 files.Add(file.Fnode, entry);

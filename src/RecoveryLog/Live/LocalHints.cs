@@ -22,7 +22,8 @@ internal static class LocalHints
         var got = file.Read(0, bytes);
         var hints = HintsFormat.Read(bytes.AsMemory(0, got), path);
         return newest == NameOf(hints.Lsn) ? hints : throw new RecoveryException(RecoveryError.Corrupt,
-            $"The hints {path} are of LSN {hints.Lsn}: the file has another's name. Give it back its own, or restore the store from its remote.");
+            $"The hints {path} are of LSN {hints.Lsn}: the file has another's name.",
+            "Give it back its own, or restore the store from its remote.") { Path = path, Lsn = hints.Lsn };
     }
 
     /// <summary>Publishes hints, durably, and removes those before the last two.</summary>

@@ -135,7 +135,9 @@ internal sealed partial class LocalLog
         var length = (long)a.Length + b.Length + c.Length;
         if (length > RecordFormat.MaxBodyBytes)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"A record's body of {length} bytes is too large for the log in {directory}: the limit is {RecordFormat.MaxBodyBytes}. Split it into a group.");
+                $"A record's body of {length} bytes is too large for the log in {directory}: "
+                + $"the limit is {RecordFormat.MaxBodyBytes}.",
+                "Split it into a group.") { Path = directory };
         var size = RecordFormat.SizeOf((int)length);
         MakeRoom(size);
 

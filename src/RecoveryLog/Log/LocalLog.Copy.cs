@@ -16,7 +16,9 @@ internal sealed partial class LocalLog
         lock (appendLock)
         {
             if (record.Lsn != appendedLsn + 1)
-                throw new RecoveryException(RecoveryError.Invalid, $"The log in {directory} needs LSN {appendedLsn + 1} next and was given {record.Lsn}.");
+                throw new RecoveryException(RecoveryError.Invalid,
+                    $"The log in {directory} needs LSN {appendedLsn + 1} next and was given {record.Lsn}.")
+                { Path = directory, Lsn = appendedLsn + 1 };
             if (!groupOpen)
             {
                 ThrowUnlessWritable();

@@ -48,7 +48,9 @@ internal sealed partial class LocalLog
         var at = options.CreateAt ?? 1;
         if (options.ReadOnly || at < replayFrom)
             throw new RecoveryException(RecoveryError.Corrupt,
-                $"There is no log in {directory}, but it is needed from LSN {replayFrom} on. Restore the store from its remote; if its files were moved, move log/ back too.");
+                $"There is no log in {directory}, but it is needed from LSN {replayFrom} on.",
+                "Restore the store from its remote; if its files were moved, move log/ back too.")
+            { Path = directory, Lsn = replayFrom };
         spares.TakeOver(recovery);
         var header = new SegmentHeader(options.LogId ?? Guid.NewGuid(), options.Epoch, 1, at);
         var path = Path.Combine(directory, SegmentFormat.FileName(at));
@@ -120,7 +122,9 @@ internal sealed partial class LocalLog
             {
                 var n = file.Read(offset, chunk.AsSpan(0, (int)Math.Min(chunk.Length, end - offset)));
                 if (n == 0)
-                    throw new RecoveryException(RecoveryError.IoRead, $"{current.Path} became shorter while it was opened. See whether something else uses the directory.");
+                    throw new RecoveryException(RecoveryError.IoRead,
+                        $"{current.Path} became shorter while it was opened.",
+                        "See whether something else uses the directory.") { Path = current.Path };
                 file.Write(offset, chunk.AsSpan(0, n));
                 offset += n;
             }

@@ -124,15 +124,18 @@ internal sealed partial class LocalLog : IDisposable
         ObjectDisposedException.ThrowIf(disposed, this);
         if (options.ReadOnly)
             throw new RecoveryException(RecoveryError.ReadOnly,
-                $"The log in {directory} was opened read-only. Open it for writing to append to it.");
+                $"The log in {directory} was opened read-only.",
+                "Open it for writing to append to it.") { Path = directory };
         if (Poison is { } cause)
             throw Poisoned(RecoveryError.ReadOnly, cause);
     }
 
     // A new exception each time: several threads throw it, and each needs its own stack.
     RecoveryException Poisoned(RecoveryError error, RecoveryException cause) => new(error,
-        $"The log in {directory} takes no more writes since an earlier error: {cause.Message} Reopen the store to go on from what is on disk.",
-        cause);
+        $"The log in {directory} takes no more writes since an earlier error: {cause.Message}",
+        "Reopen the store to go on from what is on disk.",
+        cause)
+    { Path = cause.Path ?? directory, Lsn = cause.Lsn };
 
     /// <summary>
     /// Writes out what is buffered (without syncing it) and closes the files. Never throws; call <see cref="Sync"/> before to

@@ -50,8 +50,10 @@ internal sealed class LogCursor : IDisposable
             MoveToSegment();
         if (!ReadAt(out record, out var size))
             throw new RecoveryException(RecoveryError.Corrupt,
-                $"{segment!.Path} is damaged at offset {offset}: the record with LSN {NextLsn} does not verify, though it did when it was written. "
-                + "Check the disk; restore the store from its remote, and keep the directory for a look at what happened.");
+                $"{segment!.Path} is damaged at offset {offset}: the record with LSN {NextLsn} does not verify, "
+                + "though it did when it was written.",
+                "Check the disk; restore the store from its remote, and keep the directory for a look at what "
+                + "happened.") { Path = segment!.Path, Lsn = NextLsn };
         offset += size;
         NextLsn++;
         return true;

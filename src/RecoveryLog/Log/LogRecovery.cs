@@ -80,9 +80,9 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
         Span<byte> bytes = stackalloc byte[SegmentFormat.HeaderBytes];
         var header = SegmentFormat.Read(bytes[..file.Read(0, bytes)], path);
         if (header.FirstLsn != firstLsn)
-            throw Damage($"{path} says that it starts at LSN {header.FirstLsn}, not as its name says at {firstLsn}");
+            throw Damage(path, firstLsn, $"{path} says that it starts at LSN {header.FirstLsn}, not as its name says at {firstLsn}");
         if (options.LogId is { } expected && header.LogId != expected)
-            throw Damage($"{path} belongs to the log {header.LogId}, not to {expected}: files of two stores are mixed");
+            throw Damage(path, null, $"{path} belongs to the log {header.LogId}, not to {expected}: files of two stores are mixed");
         return new LogSegment(path, header, file.SizeBytes);
     }
 
@@ -92,12 +92,15 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
         LinkSegments(replayFrom);
         vouchedLsn = vouched.LogId == Segments[^1].Header.LogId ? vouched.Lsn : 0;
         if (Segments[0].FirstLsn > replayFrom)
-            throw Damage($"The log in {directory} starts at LSN {Segments[0].FirstLsn}, but replay needs it from {replayFrom} on: a segment file is missing");
+            throw Damage(directory, replayFrom,
+                $"The log in {directory} starts at LSN {Segments[0].FirstLsn}, but replay needs it from {replayFrom} on: a segment file is missing");
         var first = Segments.FindLastIndex(s => s.FirstLsn <= replayFrom);
         for (var i = first; i < Segments.Count; i++)
             ReplaySegment(Segments[i], isLast: i == Segments.Count - 1, replayFrom, replay);
         if (LastLsn + 1 < replayFrom)
-            throw Damage($"The log in {directory} ends at LSN {LastLsn} in {Segments[^1].Path} at offset {End}, but LSN {replayFrom - 1} was already applied: its end is missing or damaged");
+            throw Damage(Segments[^1].Path, LastLsn + 1,
+                $"The log in {directory} ends at LSN {LastLsn} in {Segments[^1].Path} at offset {End}, "
+                + $"but LSN {replayFrom - 1} was already applied: its end is missing or damaged");
     }
 
     void LinkSegments(ulong replayFrom)
@@ -106,17 +109,21 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
         {
             var (older, newer) = (Segments[i - 1], Segments[i]);
             if (older.Header.LogId != newer.Header.LogId)
-                throw Damage($"{older.Path} and {newer.Path} belong to different logs ({older.Header.LogId} and {newer.Header.LogId})");
+                throw Damage(newer.Path, null,
+                    $"{older.Path} and {newer.Path} belong to different logs ({older.Header.LogId} and {newer.Header.LogId})");
             if (older.Header.Number + 1 != newer.Header.Number)
             {
                 if (newer.FirstLsn > replayFrom)
-                    throw Damage($"Between {older.Path} (segment {older.Header.Number}) and {newer.Path} (segment {newer.Header.Number}) segments are missing, and replay needs them from LSN {replayFrom} on");
+                    throw Damage(directory, replayFrom,
+                        $"Between {older.Path} (segment {older.Header.Number}) and {newer.Path} (segment "
+                        + $"{newer.Header.Number}) segments are missing, and replay needs them from LSN {replayFrom} on");
                 Stranded.AddRange(Segments.GetRange(0, i));
                 Segments = Segments.GetRange(i, Segments.Count - i);
                 return;
             }
             if (older.Header.Epoch > newer.Header.Epoch)
-                throw Damage($"{newer.Path} is of epoch {newer.Header.Epoch}, older than that of {older.Path} before it ({older.Header.Epoch})");
+                throw Damage(newer.Path, newer.FirstLsn,
+                    $"{newer.Path} is of epoch {newer.Header.Epoch}, older than that of {older.Path} before it ({older.Header.Epoch})");
             older.LastLsn = newer.FirstLsn - 1;
         }
     }
@@ -140,7 +147,8 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
                 reader.Invalidate();
                 if (options.ReadOnly && reader.TryReadAt(offset, out record, out _) && record.Lsn == expected)
                     continue;
-                throw Damage($"{segment.Path} is damaged at offset {offset}: the record with LSN {expected} does not verify"
+                throw Damage(segment.Path, expected,
+                    $"{segment.Path} is damaged at offset {offset}: the record with LSN {expected} does not verify"
                     + (!isLast ? "" : cutLsn <= vouchedLsn ? $", and the log was durable up to LSN {vouchedLsn}" : ", and later records say that it was durable"));
             }
             KnownDurable = Math.Max(KnownDurable, record.DurableBefore);
@@ -158,7 +166,8 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
             expected++;
         }
         if (!isLast && groupStart >= 0)
-            throw Damage($"{segment.Path} is damaged at offset {groupStart}: the record group that starts there with LSN {groupLsn} has no end");
+            throw Damage(segment.Path, groupLsn,
+                $"{segment.Path} is damaged at offset {groupStart}: the record group that starts there with LSN {groupLsn} has no end");
         End = groupStart >= 0 ? groupStart : offset;
         LastLsn = (groupStart >= 0 ? groupLsn : expected) - 1;
         LeftoverEnd = Math.Max(isLast ? LeftoverEnd : End, Math.Max(offset, End));
@@ -177,7 +186,9 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
             var verified = reader.TryReadAt(from, out var record, out var size);
             Debug.Assert(verified, "it was verified a moment ago");
             if (!verified)
-                throw new RecoveryException(RecoveryError.IoRead, $"A record at offset {from} read differently the second time. Check the disk.");
+                throw new RecoveryException(RecoveryError.IoRead,
+                    $"A record at offset {from} read differently the second time.",
+                    "Check the disk.");
             Deliver(record, replayFrom, replay);
             from += size;
         }
@@ -233,6 +244,8 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
         return -1;
     }
 
-    static RecoveryException Damage(string what) => new(RecoveryError.Corrupt,
-        what + ". Nothing was cut or changed. Restore the store from its remote (or from a backup), and keep the directory for a look at what happened.");
+    static RecoveryException Damage(string path, ulong? lsn, string what) => new(RecoveryError.Corrupt,
+        what + ". Nothing was cut or changed.",
+        "Restore the store from its remote (or from a backup), and keep the directory for a look at what happened.")
+    { Path = path, Lsn = lsn };
 }

@@ -61,7 +61,8 @@ internal static class SegmentFormat
         var version = BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]);
         if (version > Version)
             throw new RecoveryException(RecoveryError.TooNew,
-                $"{path} is a log segment of format {version}; this version knows up to {Version}. Upgrade RecoveryVfs to read it.");
+                $"{path} is a log segment of format {version}; this version knows up to {Version}.",
+                "Upgrade RecoveryVfs to read it.") { Path = path };
         if (version == 0 || Crc32C.Compute(bytes[..60]) != BinaryPrimitives.ReadUInt32LittleEndian(bytes[60..]))
             throw Damaged(path, "has a damaged header (its checksum is wrong at offset 60)");
         return new SegmentHeader(new Guid(bytes[16..32], bigEndian: true), BinaryPrimitives.ReadUInt64LittleEndian(bytes[32..]),
@@ -69,7 +70,8 @@ internal static class SegmentFormat
     }
 
     static RecoveryException Damaged(string path, string what) => new(RecoveryError.Corrupt,
-        $"{path} {what}. Restore the store from its remote; keep the directory for a look at what happened.");
+        $"{path} {what}.",
+        "Restore the store from its remote; keep the directory for a look at what happened.") { Path = path };
 }
 
 /// <summary>What makes a segment this segment.</summary>

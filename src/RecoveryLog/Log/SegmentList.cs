@@ -66,7 +66,8 @@ internal sealed class SegmentList(string directory, long bytesMax)
         {
             var i = segments.FindLastIndex(s => s.FirstLsn <= lsn);
             return i >= 0 ? segments[i] : throw new RecoveryException(RecoveryError.NotFound,
-                $"LSN {lsn} is no longer in the log in {directory}. Start from newer hints, or read it from the remote.");
+                $"LSN {lsn} is no longer in the log in {directory}.",
+                "Start from newer hints, or read it from the remote.") { Path = directory, Lsn = lsn };
         }
     }
 
@@ -77,8 +78,8 @@ internal sealed class SegmentList(string directory, long bytesMax)
         {
             if (lsn < segments[0].FirstLsn)
                 throw new RecoveryException(RecoveryError.NotFound,
-                    $"LSN {lsn} is no longer in the log in {directory}, which starts at {segments[0].FirstLsn}. "
-                    + "Start from newer hints, or read it from the remote.");
+                    $"LSN {lsn} is no longer in the log in {directory}, which starts at {segments[0].FirstLsn}.",
+                    "Start from newer hints, or read it from the remote.") { Path = directory, Lsn = lsn };
             var hold = new LogHold(this, name, lsn);
             holds.Add(hold);
             return hold;
@@ -132,8 +133,9 @@ internal sealed class SegmentList(string directory, long bytesMax)
                 ? $"nothing before LSN {Math.Max(dropBefore, segments[0].FirstLsn)} could be dropped yet"
                 : $"{oldest.Name} still needs the records from LSN {oldest.Lsn} on";
             throw new RecoveryException(RecoveryError.Full,
-                $"The log in {directory} has {sizeBytes} bytes and may have {bytesMax} (max-local-log): {why}. "
-                + "When it ships to a remote, see whether that can be reached; else raise the bound or run a checkpoint.");
+                $"The log in {directory} has {sizeBytes} bytes and may have {bytesMax} (max-local-log): {why}.",
+                "When it ships to a remote, see whether that can be reached; else raise the bound or run a "
+                + "checkpoint.") { Path = directory };
         }
     }
 

@@ -71,7 +71,7 @@ internal sealed class SyncWaiter
     // A new exception for each thread: several throw it, and each needs its own stack.
     static Exception Again(Exception e) => e switch
     {
-        RecoveryException known => new RecoveryException(known.Error, known.Message, known),
+        RecoveryException known => known.Again(),
         ObjectDisposedException => new ObjectDisposedException(nameof(LocalLog)),
         _ => new RecoveryException(RecoveryError.IoSync, $"The log could not be made durable: {e.Message}", e),
     };

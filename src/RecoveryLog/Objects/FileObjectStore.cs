@@ -157,7 +157,8 @@ internal sealed class FileObjectStore : IObjectStore
         }
         if (file.Length != content.LengthBytes)
             throw new RecoveryException(RecoveryError.IoRead,
-                $"The source of {place.Path} gave {file.Length} bytes instead of {content.LengthBytes}; it changed while it was copied");
+                $"The source of {place.Path} gave {file.Length} bytes instead of {content.LengthBytes}; "
+                + "it changed while it was copied") { Path = place.Path };
         file.Flush(flushToDisk: true);
     }
 

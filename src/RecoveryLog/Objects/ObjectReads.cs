@@ -16,7 +16,8 @@ internal static class ObjectReads
         {
             if (download.LengthBytes > maxBytes)
                 throw new ObjectStoreException(ObjectStoreError.Rejected,
-                    $"Object {name} in {store.Location} has {download.LengthBytes} bytes; at most {maxBytes} are expected");
+                    $"Object {name} in {store.Location} has {download.LengthBytes} bytes; at most {maxBytes} are expected")
+                { Path = name };
             // Memory comes with the bytes: what a server says of a length is not to be believed beforehand.
             byte[] bytes = new byte[Math.Min(download.LengthBytes, FirstReadBytes)];
             for (int done = 0; ;)
@@ -81,7 +82,7 @@ internal static class ObjectReads
             try { got = await download.Body.ReadAsync(destination[done..], cancellation); }
             catch (IOException e)
             {
-                throw new ObjectStoreException(ObjectStoreError.Unavailable, $"Reading {name} from {store.Location} broke off", e);
+                throw new ObjectStoreException(ObjectStoreError.Unavailable, $"Reading {name} from {store.Location} broke off", e) { Path = name };
             }
             if (got == 0) break;
             done += got;
@@ -97,8 +98,10 @@ internal static class ObjectReads
     }
 
     static ObjectStoreException CutShort(IObjectStore store, string name, long got, long expected) =>
-        new(ObjectStoreError.Unavailable, $"Object {name} in {store.Location} arrived cut short: {got} of {expected} bytes");
+        new(ObjectStoreError.Unavailable, $"Object {name} in {store.Location} arrived cut short: {got} of {expected} bytes")
+        { Path = name };
 
     static ObjectStoreException Changed(IObjectStore store, string name) =>
-        new(ObjectStoreError.Rejected, $"Object {name} in {store.Location} changed while it was read, though objects there never may");
+        new(ObjectStoreError.Rejected, $"Object {name} in {store.Location} changed while it was read, though objects there never may")
+        { Path = name };
 }

@@ -31,8 +31,12 @@ internal sealed class ObjectStoreException(ObjectStoreError error, string messag
     /// <summary>Whether trying again, without anybody mending anything, can succeed.</summary>
     public bool IsTransient => Error is ObjectStoreError.Unknown or ObjectStoreError.Unavailable;
 
+    /// <summary>The object or remote; null where the message alone names it.</summary>
+    public string? Path { get; init; }
+
     /// <summary>The same as an error for people, with what to do.</summary>
-    public RecoveryException ToRecoveryException() => new(RecoveryError.Remote, $"{Message}. {Advice}", this);
+    public RecoveryException ToRecoveryException() =>
+        new(RecoveryError.Remote, $"{Message}.", Advice, this) { Path = Path, IsTransient = IsTransient };
 
     string Advice => Error switch
     {

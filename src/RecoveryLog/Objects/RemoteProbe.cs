@@ -12,7 +12,7 @@ internal static class RemoteProbe
     const int Racers = 4;
 
     /// <summary>
-    /// Returns when the store is fit. Throws Remote, naming the store and what it does wrong, when it is not, and
+    /// Returns when the store is fit. Throws Unsupported, naming the store and what it does wrong, when it is not, and
     /// <see cref="ObjectStoreException"/> when it could not be found out now.
     /// </summary>
     public static async Task CheckAsync(IObjectStore store, Random random, CancellationToken cancellation = default)
@@ -56,6 +56,8 @@ internal static class RemoteProbe
     }
 
     static RecoveryException Refused(IObjectStore store, string why) =>
-        new(RecoveryError.Remote, $"The object store {store.Location} cannot hold a remote: {why}. Two writers could overwrite each other. "
-            + "Use one with conditional create (AWS S3, Ceph, MinIO, R2 and others have it), or file:///directory");
+        new(RecoveryError.Unsupported,
+            $"The object store {store.Location} cannot hold a remote: {why}. Two writers could overwrite each other.",
+            "Use one with conditional create (AWS S3, Ceph, MinIO, R2 and others have it), or file:///directory")
+        { Path = store.Location };
 }

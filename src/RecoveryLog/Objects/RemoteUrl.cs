@@ -120,7 +120,9 @@ internal sealed record RemoteUrl
             : uri;
 
     static RecoveryException Bad(string text, string why) =>
-        new(RecoveryError.Invalid, $"The remote '{Shown(text)}' cannot be used: {why}. Write s3://bucket/prefix or file:///directory");
+        new(RecoveryError.Invalid,
+            $"The remote '{Shown(text)}' cannot be used: {why}.",
+            "Write s3://bucket/prefix or file:///directory");
 
     /// <summary>What messages may show of a URL that may have been written wrongly, with a key or password anywhere in it.</summary>
     static string Shown(string text)

@@ -29,7 +29,8 @@ internal sealed class S3ObjectStore : IObjectStore
     /// <summary>Opens a bucket and prefix. Makes no request.</summary>
     public S3ObjectStore(RemoteUrl url, TimeProvider time, AWSCredentials? credentials = null)
     {
-        if (url.Bucket is null) throw new RecoveryException(RecoveryError.Invalid, $"{url} is not an S3 remote");
+        if (url.Bucket is null) throw new RecoveryException(RecoveryError.Invalid,
+            $"{url} is not an S3 remote") { Path = url.ToString() };
         (this.url, this.time) = (url, time);
         keyPrefix = url.Prefix.Length == 0 ? "" : url.Prefix + "/";
         Location = $"s3://{url.Bucket}/{url.Prefix}" + (url.Endpoint is null ? "" : $" at {url.Endpoint.GetLeftPart(UriPartial.Authority)}");
@@ -56,7 +57,8 @@ internal sealed class S3ObjectStore : IObjectStore
         catch (AmazonClientException e)
         {
             throw new RecoveryException(RecoveryError.Invalid,
-                $"The remote {Location} cannot be used: {e.Message}. Set region= in the URL or AWS_REGION, and credentials in the usual AWS chain", e);
+                $"The remote {Location} cannot be used: {e.Message}.",
+                "Set region= in the URL or AWS_REGION, and credentials in the usual AWS chain", e) { Path = Location };
         }
     }
 
@@ -232,6 +234,7 @@ internal sealed class S3ObjectStore : IObjectStore
     ObjectStoreException Failure(string doing, string name, Exception cause, ObjectStoreError error)
     {
         Counters.Failed();
-        return new ObjectStoreException(error, $"{doing} {name} in {Location} failed: {S3Failure.Describe(cause, Stall)}", cause);
+        return new ObjectStoreException(error, $"{doing} {name} in {Location} failed: {S3Failure.Describe(cause, Stall)}", cause)
+        { Path = $"{Location}/{name}" };
     }
 }

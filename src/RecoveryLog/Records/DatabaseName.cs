@@ -10,7 +10,9 @@ internal static class DatabaseName
     public static void Check(string name)
     {
         if (Problem(name) is { } problem)
-            throw new RecoveryException(RecoveryError.Invalid, $"No database can be called \"{Shown(name)}\": the name {problem}. Choose another one.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"No database can be called \"{Shown(name)}\": the name {problem}.",
+                "Choose another one.");
     }
 
     /// <summary>Why no database may be called so; null when one may.</summary>

@@ -153,10 +153,14 @@ internal static class FileRecords
         }
         catch (ArgumentException)
         {
-            throw new RecoveryException(RecoveryError.Invalid, $"The name '{name}' is not valid text. Choose another one.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"The name '{name}' is not valid text.",
+                "Choose another one.");
         }
         if (length is 0 or > MaxNameBytes)
-            throw new RecoveryException(RecoveryError.Invalid, $"A name of {length} bytes cannot be used: it has to have 1 to {MaxNameBytes}. Choose another one.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"A name of {length} bytes cannot be used: it has to have 1 to {MaxNameBytes}.",
+                "Choose another one.");
         var body = new byte[fixedBytes + length];
         strictUtf8.GetBytes(name, body.AsSpan(fixedBytes));
         return body;
@@ -180,7 +184,8 @@ internal static class FileRecords
     }
 
     internal static RecoveryException Damaged(string kind, string what) => new(RecoveryError.Corrupt,
-        $"A {kind} record {what}, though its checksum is right: it was written by something else. Keep the log and report this.");
+        $"A {kind} record {what}, though its checksum is right: it was written by something else.",
+        "Keep the log and report this.");
 }
 
 /// <summary>A write to a tracked file, borrowed.</summary>

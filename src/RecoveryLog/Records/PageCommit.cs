@@ -58,7 +58,8 @@ internal readonly ref struct PageCommit
     public Enumerator GetEnumerator() => new(pages, Count, lsn);
 
     static RecoveryException Damage(ulong lsn, string what) => new(RecoveryError.Corrupt,
-        $"The page commit at LSN {lsn} {what}. Its checksum was right, so it was written so: report it, and restore to LSN {lsn - 1}.");
+        $"The page commit at LSN {lsn} {what}. Its checksum was right, so it was written so: report it, "
+        + $"and restore to LSN {lsn - 1}.") { Lsn = lsn };
 
     /// <summary>Goes through the pages.</summary>
     public ref struct Enumerator
@@ -139,7 +140,9 @@ internal readonly ref struct PageChange
     {
         if (page.Length != Length)
             throw new RecoveryException(RecoveryError.Corrupt,
-                $"Page {Page} has {page.Length} bytes where the log has a change for {Length}: the pages and the log do not belong together. Restore the store from its remote.");
+                $"Page {Page} has {page.Length} bytes where the log has a change for {Length}: "
+                + "the pages and the log do not belong together.",
+                "Restore the store from its remote.");
         switch (Form)
         {
             case PageForm.Whole:

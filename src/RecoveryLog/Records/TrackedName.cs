@@ -33,8 +33,10 @@ internal static class TrackedName
     {
         if (!IsValid(fileClass, name))
             throw new RecoveryException(RecoveryError.Corrupt,
-                $"{source} names a file \"{DatabaseName.Shown(name)}\", and no {Text(fileClass)} is called so: something else wrote it, perhaps to have files put elsewhere. "
-                + "Nothing was written. Do not trust it before you know who did.");
+                $"{source} names a file \"{DatabaseName.Shown(name)}\", and no {Text(fileClass)} is called so: "
+                + "something else wrote it, perhaps to have files put elsewhere. "
+                + "Nothing was written.",
+                "Do not trust it before you know who did.");
     }
 
     static bool IsSmall(ReadOnlySpan<char> name)

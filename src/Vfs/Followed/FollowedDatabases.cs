@@ -47,7 +47,9 @@ internal static class FollowedDatabases
         var options = Options.Process.With(parameters.Values);
         if (options.Follow is null && !Follower.Any) return null;
         if (Options.Process.Follow is { } own && own != options.Follow)
-            throw new RecoveryException(RecoveryError.Invalid, $"This program follows {own}; the URI says follow={options.Follow}, and does not change that. Leave follow= out.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"This program follows {own}; the URI says follow={options.Follow}, and does not change that.",
+                "Leave follow= out.");
         var path = DatabasePath.Of(pathBytes);
         var directory = options.Store is { } store ? Path.GetFullPath(store) : StoreHome.Beside(path);
         var shared = options.Follow is null ? null : followers.Acquire(directory, running => EnsureFollowing((Follower?)running, directory, options));
@@ -56,7 +58,8 @@ internal static class FollowedDatabases
         var name = Path.GetFileName(path);
         var release = shared is null ? static () => { } : (Action)(() => followers.Release(shared));
         return Open(pathBytes, name, follower, release, ref flags, parameters, (found, reader) => found is not null ? null : new RecoveryException(RecoveryError.CannotOpen,
-            $"The followed store {directory} has no database {name}. It has: {string.Join(", ", reader.Databases)}."));
+            $"The followed store {directory} has no database {name}. It has: {string.Join(", ", reader.Databases)}.")
+        { Path = directory });
     }
 
     /// <summary>Opens a database read-only from its store's files, whoever writes them; null when this process has the store open, or there is none.</summary>
@@ -132,7 +135,9 @@ internal static class FollowedDatabases
         if (running is { State.Phase: not (FollowerPhase.Failed or FollowerPhase.Stopped) })
         {
             if (running.Url != options.Follow)
-                throw new RecoveryException(RecoveryError.Invalid, $"{directory} follows {running.Url}, not {options.Follow}. Give another remote a directory of its own.");
+                throw new RecoveryException(RecoveryError.Invalid,
+                    $"{directory} follows {running.Url}, not {options.Follow}.",
+                    "Give another remote a directory of its own.") { Path = directory };
             return running;
         }
         // SQLite's threads may not run continuations: everything asynchronous happens on the pool.

@@ -87,7 +87,9 @@ internal static class FollowedPragmas
     }
 
     static RecoveryException TooLate(string who, ulong at, ulong lsn, string hint) =>
-        new(RecoveryError.Busy, $"{who} stands at LSN {at} and did not reach {lsn} in {WaitPatience.TotalSeconds:0} s. {hint}");
+        new(RecoveryError.Busy,
+            $"{who} stands at LSN {at} and did not reach {lsn} in {WaitPatience.TotalSeconds:0} s. {hint}")
+        { Lsn = at };
 
     static IEnumerable<(string Name, object? Value)> StatusOf(FollowedFile file, Follower follower)
     {

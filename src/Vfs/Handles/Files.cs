@@ -49,7 +49,7 @@ internal static class Files
     {
         if ((flags & Sqlite.OpenExclusive) == 0 || (flags & Sqlite.OpenCreate) == 0) return open;
         OpenDatabases.Detach(open);
-        throw new RecoveryException(RecoveryError.CannotOpen, $"{open.Path} exists already.");
+        throw new RecoveryException(RecoveryError.CannotOpen, $"{open.Path} exists already.") { Path = open.Path };
     }
 
     /// <summary>Opens a journal, WAL or super-journal; null when it does not exist and is not to be created.</summary>

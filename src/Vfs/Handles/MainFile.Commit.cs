@@ -103,7 +103,9 @@ internal sealed partial class MainFile
     ulong Publish(bool durable)
     {
         if (database.IsDeleted)
-            throw new RecoveryException(RecoveryError.IoWrite, $"The database {open.Path} was deleted while it was open; nothing can be written to it any more.");
+            throw new RecoveryException(RecoveryError.IoWrite,
+                $"The database {open.Path} was deleted while it was open; nothing can be written to it any more.")
+            { Path = open.Path };
         var lsn = Store.Commit(new ReadOnlySpan<PageOverlay>(in overlay!), durable);
         Published();
         return lsn;

@@ -99,7 +99,9 @@ internal sealed class PrivateJournal(string directory) : VfsFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new RecoveryException(RecoveryError.IoWrite, $"Cannot create a file in {directory} for the rollback journal of a large transaction: {e.Message}", e);
+            throw new RecoveryException(RecoveryError.IoWrite,
+                $"Cannot create a file in {directory} for the rollback journal of a large transaction: {e.Message}",
+                e) { Path = directory };
         }
         for (long at = 0; at < size; at += ChunkBytes)
             WriteSpilled(chunks[(int)(at / ChunkBytes)].AsSpan(0, (int)Math.Min(ChunkBytes, size - at)), at);
@@ -118,7 +120,8 @@ internal sealed class PrivateJournal(string directory) : VfsFile
             // ENOSPC: .NET reports it as ERROR_DISK_FULL or as errno 28.
             var full = (e.HResult & 0xffff) is 112 or 28;
             throw new RecoveryException(full ? RecoveryError.Full : RecoveryError.IoWrite,
-                $"Cannot write the rollback journal of a large transaction in {directory}: {e.Message} Free some space, or write in smaller transactions.", e);
+                $"Cannot write the rollback journal of a large transaction in {directory}: "
+                + $"{e.Message} Free some space, or write in smaller transactions.", e) { Path = directory };
         }
     }
 
@@ -128,7 +131,8 @@ internal sealed class PrivateJournal(string directory) : VfsFile
         {
             var count = RandomAccess.Read(spill!, destination[done..], offset + done);
             if (count > 0) done += count;
-            else throw new RecoveryException(RecoveryError.IoRead, $"The rollback journal of a large transaction in {directory} ended early.");
+            else throw new RecoveryException(RecoveryError.IoRead,
+                $"The rollback journal of a large transaction in {directory} ended early.") { Path = directory };
         }
     }
 }

@@ -22,7 +22,8 @@ internal static class HostLibrary
         if (provider is not null && NativeLibrary.TryLoad(name, provider, null, out var library)) return library;
         if (NativeLibrary.TryLoad(name, typeof(HostLibrary).Assembly, null, out library)) return library;
         throw new RecoveryException(RecoveryError.CannotOpen,
-            $"SQLitePCLRaw uses the native SQLite library '{name}', which was not found. Reference the package that brings it, or pass the loaded library to Recovery.Register.");
+            $"SQLitePCLRaw uses the native SQLite library '{name}', which was not found.",
+            "Reference the package that brings it, or pass the loaded library to Recovery.Register.");
     }
 
     /// <summary>Throws unless SQLitePCLRaw's SQLite knows the VFS: it was registered with another copy then.</summary>
@@ -34,8 +35,10 @@ internal static class HostLibrary
         database?.Dispose();
         if (code == raw.SQLITE_OK) return;
         throw new RecoveryException(RecoveryError.Invalid,
-            $"Two SQLites are in this process: RecoveryVfs is registered with one, SQLitePCLRaw ('{name}', {raw.sqlite3_libversion().utf8_to_string()}) uses the other. " +
-            "Load the SQLite that SQLitePCLRaw's provider binds (a DllImportResolver on its assembly decides), and pass that to Recovery.Register.");
+            $"Two SQLites are in this process: RecoveryVfs is registered with one, SQLitePCLRaw ('{name}', "
+            + $"{raw.sqlite3_libversion().utf8_to_string()}) uses the other.",
+            "Load the SQLite that SQLitePCLRaw's provider binds (a DllImportResolver on its assembly decides), "
+            + "and pass that to Recovery.Register.");
     }
 
     static string Name()
@@ -43,8 +46,10 @@ internal static class HostLibrary
         if (NameOfProvider() is { } name) return name;
         // No provider was chosen yet. Microsoft.Data.Sqlite takes that of the bundle, if there is a bundle.
         Type.GetType("SQLitePCL.Batteries_V2, SQLitePCLRaw.batteries_v2")?.GetMethod("Init")?.Invoke(null, null);
-        return NameOfProvider() ?? throw new RecoveryException(RecoveryError.CannotOpen, "SQLitePCLRaw has no provider, so there is no SQLite to register with. " +
-            "Reference a SQLitePCLRaw bundle, call SQLitePCL.raw.SetProvider first, or pass a loaded SQLite to Recovery.Register.");
+        return NameOfProvider() ?? throw new RecoveryException(RecoveryError.CannotOpen,
+            "SQLitePCLRaw has no provider, so there is no SQLite to register with.",
+            "Reference a SQLitePCLRaw bundle, call SQLitePCL.raw.SetProvider first, "
+            + "or pass a loaded SQLite to Recovery.Register.");
     }
 
     /// <summary>The library that SQLitePCLRaw's provider binds, or null while it has no provider: then it throws.</summary>

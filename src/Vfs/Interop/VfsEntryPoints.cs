@@ -41,7 +41,8 @@ internal static unsafe class VfsEntryPoints
         if (api.Unfit is { } reason) throw new RecoveryException(RecoveryError.Invalid, reason);
         if (registered != null && !api.IsSameSqliteAs(Api))
             throw new RecoveryException(RecoveryError.Invalid,
-                "RecoveryVfs is registered with another copy of SQLite in this process already. Use one SQLite for all databases.");
+                "RecoveryVfs is registered with another copy of SQLite in this process already.",
+                "Use one SQLite for all databases.");
         if (registered == null)
         {
             Api = api;

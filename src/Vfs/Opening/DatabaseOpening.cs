@@ -52,12 +52,17 @@ internal static class DatabaseOpening
         {
             case PathContent.PlainDatabase:
                 throw new RecoveryException(RecoveryError.CannotOpen,
-                    $"{path} is a plain SQLite database, and was left as it is. Import it with Recovery.Import or `recovery import {path}`, or open it without vfs=recovery.");
+                    $"{path} is a plain SQLite database, and was left as it is.",
+                    $"Import it with Recovery.Import or `recovery import {path}`, or open it without vfs=recovery.")
+                { Path = path };
             case PathContent.Foreign when stub.Kind is { } kind:
-                throw new RecoveryException(RecoveryError.CannotOpen, $"{path} is {kind}, not a file, and was left as it is. Choose another name.");
+                throw new RecoveryException(RecoveryError.CannotOpen,
+                    $"{path} is {kind}, not a file, and was left as it is.",
+                    "Choose another name.") { Path = path };
             case PathContent.Foreign:
                 throw new RecoveryException(RecoveryError.CannotOpen,
-                    $"{path} is neither a RecoveryVfs database nor empty, and was left as it is. Choose another name.");
+                    $"{path} is neither a RecoveryVfs database nor empty, and was left as it is.",
+                    "Choose another name.") { Path = path };
             case PathContent.Stub:
                 Trust.RequireUnwritable(path, stub.Node!.Value);
                 break;
@@ -65,7 +70,7 @@ internal static class DatabaseOpening
         switch (stub.Content)
         {
             case not PathContent.Missing when (flags & Sqlite.OpenExclusive) != 0 && (flags & Sqlite.OpenCreate) != 0:
-                throw new RecoveryException(RecoveryError.CannotOpen, $"{path} exists already.");
+                throw new RecoveryException(RecoveryError.CannotOpen, $"{path} exists already.") { Path = path };
         }
         return stub;
     }
@@ -79,10 +84,14 @@ internal static class DatabaseOpening
         var wanted = options.Store is { } store ? Path.TrimEndingDirectorySeparator(Path.GetFullPath(store)) : null;
         if (stub.Store is not { } actual) return wanted ?? StoreHome.Beside(path);
         if (wanted is not null && wanted != actual)
-            throw new RecoveryException(RecoveryError.Invalid, $"{path} is in the store {actual}, not in {wanted}. Leave store= out, or export and import it.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{path} is in the store {actual}, not in {wanted}.",
+                "Leave store= out, or export and import it.") { Path = path };
         if (wanted is null && !stub.IsBeside(path))
             throw new RecoveryException(RecoveryError.Invalid,
-                $"{path} says that it is in the store {actual}, outside of its own directory, and is not believed alone. If it is right, say so: store={actual} (or RECOVERY_STORE).");
+                $"{path} says that it is in the store {actual}, outside of its own directory, "
+                + "and is not believed alone.",
+                $"If it is right, say so: store={actual} (or RECOVERY_STORE).") { Path = path };
         return actual;
     }
 
@@ -132,7 +141,8 @@ internal static class DatabaseOpening
     {
         if (stub.Content == PathContent.Stub && !Directory.Exists(directory))
             throw new RecoveryException(RecoveryError.CannotOpen,
-                $"The database {stub.Database} is in the store {directory}, which does not exist. Bring the store back, or restore it.");
+                $"The database {stub.Database} is in the store {directory}, which does not exist.",
+                "Bring the store back, or restore it.") { Path = directory };
         return StoreRegistry.Acquire(directory, options, open => StoreSettings.RequireSame(directory, open.Options, parameters));
     }
 
@@ -172,8 +182,10 @@ internal static class DatabaseOpening
 
     /// <summary>The stub knows a database that the store does not.</summary>
     public static RecoveryException Lost(string path, string name, string store) => new(RecoveryError.CannotOpen,
-        $"{path} says that it is the database {name} of the store {store}, but the store does not have it. Delete {path} to start anew, or restore the store.");
+        $"{path} says that it is the database {name} of the store {store}, but the store does not have it.",
+        $"Delete {path} to start anew, or restore the store.") { Path = path };
 
     /// <summary>There is nothing at a path.</summary>
-    public static RecoveryException Missing(string path) => new(RecoveryError.CannotOpen, $"There is no database at {path}.");
+    public static RecoveryException Missing(string path) => new(RecoveryError.CannotOpen,
+        $"There is no database at {path}.") { Path = path };
 }

@@ -22,6 +22,6 @@ internal static class DatabasePath
         var name = Path.GetFileName(text);
         var problem = !IsText(path) ? "is not UTF-8" : DeletedName.Is(name) ? "is one that deleted databases have" : DatabaseName.Problem(name);
         return problem is null ? text : throw new RecoveryException(RecoveryError.CannotOpen,
-            $"No database can be called \"{DatabaseName.Shown(text)}\": the name {problem}. Choose another one.");
+            $"No database can be called \"{DatabaseName.Shown(text)}\": the name {problem}.", "Choose another one.");
     }
 }

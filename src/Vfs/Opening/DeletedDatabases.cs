@@ -23,9 +23,13 @@ internal static class DeletedDatabases
     public static void BringBack(Store store, string name, string newName)
     {
         var found = store.Databases.Where(d => DeletedName.Parse(d.Name)?.Name == name).MaxBy(d => DeletedName.Parse(d.Name)!.Value.At)
-            ?? throw new RecoveryException(RecoveryError.NotFound, $"The store {store.Directory} has no deleted database {name}. `recovery databases --deleted` lists those there are.");
+            ?? throw new RecoveryException(RecoveryError.NotFound,
+                $"The store {store.Directory} has no deleted database {name}. `recovery databases --deleted` "
+                + "lists those there are.") { Path = store.Directory };
         if (store.Find(newName) is { Current.SizeBytes: > 0 })
-            throw new RecoveryException(RecoveryError.Invalid, $"There is a database {newName} in {store.Directory} again. Bring the deleted one back under another name: --as NAME.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"There is a database {newName} in {store.Directory} again.",
+                "Bring the deleted one back under another name: --as NAME.") { Path = store.Directory };
         if (store.Find(newName) is { } empty) store.Delete(empty, durable: false);
         Move(store, found, newName);
     }

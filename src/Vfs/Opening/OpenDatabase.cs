@@ -106,7 +106,9 @@ internal sealed class OpenDatabase(OpenStore store, Database database, string pa
     {
         if (StubWritten || Opening.Stub.Read(Path).Content is not (PathContent.PlainDatabase or PathContent.Foreign)) return;
         throw new RecoveryException(RecoveryError.IoWrite,
-            $"{Path} was empty when it was opened, and is another program's by now; nothing was committed, and it was left as it is. Open it without vfs=recovery, or choose another name.");
+            $"{Path} was empty when it was opened, and is another program's by now; nothing was committed, "
+            + "and it was left as it is.",
+            "Open it without vfs=recovery, or choose another name.") { Path = Path };
     }
 
     /// <summary>

@@ -122,7 +122,8 @@ internal readonly record struct Stub(PathContent Content, string? Store, string?
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new RecoveryException(RecoveryError.IoWrite, $"The database is deleted, but not the stub {path}: {e.Message}", e);
+            throw new RecoveryException(RecoveryError.IoWrite,
+                $"The database is deleted, but not the stub {path}: {e.Message}", e) { Path = path };
         }
     }
 }

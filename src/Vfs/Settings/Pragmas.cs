@@ -93,14 +93,18 @@ internal static class Pragmas
     static void Raise(MainFile file, Durability wanted)
     {
         if (wanted < file.Durability)
-            throw new RecoveryException(RecoveryError.Invalid, "The durability of a connection is raised by SQL, not lowered. Open another connection with durability=async.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                "The durability of a connection is raised by SQL, not lowered.",
+                "Open another connection with durability=async.");
         file.Durability = wanted;
     }
 
     static string VerifyRemote(Store store)
     {
         var remote = store.Remote
-            ?? throw new RecoveryException(RecoveryError.Invalid, $"The store {store.Directory} has no remote to verify. Set remote=URL.");
+            ?? throw new RecoveryException(RecoveryError.Invalid,
+                $"The store {store.Directory} has no remote to verify.",
+                "Set remote=URL.") { Path = store.Directory };
         return remote.VerifyAsync().GetAwaiter().GetResult().Problem ?? "ok";
     }
 

@@ -50,7 +50,9 @@ internal static class StoreSettings
                 throw new RecoveryException(RecoveryError.Invalid,
                     $"'{name}' belongs to the remote's URL, and came as an option of its own: escape the URL (remote=s3%3A%2F%2Fbucket%2Fapp%3F{name}%3D..), or give it as RECOVERY_REMOTE.");
             else if (OptionNames.Misspelled(name) is { } meant)
-                throw new RecoveryException(RecoveryError.Invalid, $"There is no option '{name}'. Did you mean '{meant}'?");
+                throw new RecoveryException(RecoveryError.Invalid,
+                    $"There is no option '{name}'.",
+                    $"Did you mean '{meant}'?");
         }
     }
 
@@ -60,7 +62,8 @@ internal static class StoreSettings
         var lowers = name == "durability" && Options.ParseDurability(value) < Options.Process.Durability;
         if (Options.OfConnection.Contains(name) && !lowers) return;
         throw new RecoveryException(RecoveryError.Invalid,
-            $"This program does not take {name}= from a database's URI (uri-options is safe). Set it in the store's config file, the environment or the program.");
+            $"This program does not take {name}= from a database's URI (uri-options is safe).",
+            "Set it in the store's config file, the environment or the program.");
     }
 
     /// <summary>Refuses what the store, which is open, was not opened with.</summary>
@@ -72,7 +75,9 @@ internal static class StoreSettings
             var asked = open.With(name, value);
             if (name == "remote" ? IsSame(open.Remote ?? new StoreHome(directory).RemoteUrl ?? "none", value) : asked == open) continue;
             throw new RecoveryException(RecoveryError.Invalid,
-                $"The store {directory} is open in this process with another {name}, and {name}={value} cannot be had beside it. Leave it out here, or close all its connections first.");
+                $"The store {directory} is open in this process with another {name}, "
+                + $"and {name}={value} cannot be had beside it.",
+                "Leave it out here, or close all its connections first.") { Path = directory };
         }
     }
 
@@ -93,6 +98,8 @@ internal static class StoreSettings
     static bool IsSame(string one, string other) => one.TrimEnd('/') == other.TrimEnd('/');
 
     static RecoveryException Other(string directory, string actual, string why, string wanted) => new(RecoveryError.Invalid,
-        $"The store {directory} ships to {actual} ({why}); the URI says {wanted}. A URI does not change a remote. Leave remote= out, or set it with "
-        + $"`recovery remote set {Path.GetDirectoryName(directory)} {wanted}` while nobody has the store open.");
+        $"The store {directory} ships to {actual} ({why}); the URI says {wanted}. A URI does not change a remote.",
+        "Leave remote= out, or set it with "
+        + $"`recovery remote set {Path.GetDirectoryName(directory)} {wanted}` while nobody has the store open.")
+    { Path = directory };
 }

@@ -54,7 +54,10 @@ public abstract class RealRemoteTests
         successor.Flush();
         await successor.PublishAsync();
         var e = await Assert.ThrowsAsync<RecoveryException>(() => machine.Shipper.WaitShippedAsync(machine.Commit()));
-        Assert.Equal(RecoveryError.Fenced, e.Error);
+        Assert.Equal((RecoveryError.Fenced, store.Location, (ulong?)last + 1), (e.Error, e.Path, e.Lsn));
+        Assert.False(e.IsTransient);
+        Assert.Contains("recovery salvage", e.Hint);
+        Assert.EndsWith(e.Hint!, e.Message);
 
         await successor.Collector.CollectAsync(new Retention { Keep = TimeSpan.Zero, KeepHints = 1, ReaderGrace = TimeSpan.FromMilliseconds(1) });
         Assert.Equal(successor.State.Describe(), (await RestoreAsync(other, RestoreTarget.Newest)).State.Describe());

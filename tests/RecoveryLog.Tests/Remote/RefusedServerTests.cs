@@ -27,7 +27,7 @@ public sealed class RefusedServerTests
             await using var store = new S3ObjectStore(RemoteUrl.Parse($"s3://bucket/p?endpoint=http://127.0.0.1:{port}", _ => null),
                 TimeProvider.System, new BasicAWSCredentials("S3RVER", "S3RVER"));
             var e = await Assert.ThrowsAsync<RecoveryException>(() => RemoteProbe.CheckAsync(store, new Random(1)));
-            Assert.Equal(RecoveryError.Remote, e.Error);
+            Assert.Equal(RecoveryError.Unsupported, e.Error);
             Assert.Contains($"127.0.0.1:{port}", e.Message);
             Assert.Contains("If-None-Match", e.Message);
         }
@@ -48,7 +48,7 @@ public sealed class RefusedServerTests
         var shipper = new Shipper(new RemoteContext { Store = store }, log, new ShipperOptions { Author = 1, MayCreate = true });
         shipper.Start();
         var e = await Assert.ThrowsAsync<RecoveryException>(() => shipper.ConnectedAsync());
-        Assert.Equal(RecoveryError.Remote, e.Error);
+        Assert.Equal(RecoveryError.Unsupported, e.Error);
         Assert.Equal(ShipperPhase.Failed, shipper.State.Phase);
         Assert.Throws<RecoveryException>(shipper.ThrowIfLost);
         Assert.Empty(bucket.Names);
@@ -61,6 +61,8 @@ public sealed class RefusedServerTests
         await using var store = new Unsupporting(new SimulatedBucket(TimeProvider.System));
         var e = await Assert.ThrowsAsync<RecoveryException>(() => RemoteProbe.CheckAsync(store, new Random(1)));
         Assert.Contains("conditional create", e.Message);
+        Assert.Equal((RecoveryError.Unsupported, store.Location, false), (e.Error, e.Path, e.IsTransient));
+        Assert.StartsWith("Use one with conditional create", e.Hint);
     }
 
     /// <summary>Installed once into build/, which git ignores.</summary>

@@ -202,7 +202,9 @@ internal sealed class CollectionPlan
         try { hints = await RemoteHintsReads.FetchAsync(context, name, store.LogId, cancellation); }
         catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.TooNew)
         {
-            throw new RecoveryException(e.Error, $"{e.Message} What it needs is not known, so nothing is collected. Remove the object when its state is not wanted any more", e);
+            throw new RecoveryException(e.Error,
+                $"{e.Message} What it needs is not known, so nothing is collected.",
+                "Remove the object when its state is not wanted any more", e) { Path = name };
         }
         if (hints is not null) cache.Add(name, hints);
         return hints;

@@ -40,7 +40,9 @@ internal sealed class Collector(RemoteContext context, Shipper shipper, HintsPub
                 {
                     // A plan that is old (this process was paused) may have been overtaken by readers and pins.
                     if (context.Time.GetElapsedTime(started) > longest)
-                        throw new RecoveryException(RecoveryError.Busy, $"Collecting in {context.Store.Location} took too long and was given up half-way; the next one goes on");
+                        throw new RecoveryException(RecoveryError.Busy,
+                            $"Collecting in {context.Store.Location} took too long and was given up half-way; "
+                            + "the next one goes on") { Path = context.Store.Location };
                     await remote.ConfirmTenureAsync(cancellation);
                     await context.RetryAsync(async token =>
                     {

@@ -99,7 +99,8 @@ internal sealed class Extents(RemoteContext context)
             file.SetLength(file.Position);
             file.Flush(flushToDisk: true);
         }
-        if (size < 0) throw new RecoveryException(RecoveryError.Corrupt, $"The object {extent.Name} is missing");
+        if (size < 0) throw new RecoveryException(RecoveryError.Corrupt,
+            $"The object {extent.Name} is missing") { Path = extent.Name };
         if (size != extent.SizeBytes) return $"it has {size} bytes instead of {extent.SizeBytes}";
         return ObjectHash.Take(sha) == extent.Hash ? null : "its bytes do not match its SHA-256";
     }
@@ -187,7 +188,8 @@ internal sealed class Extents(RemoteContext context)
         }
 
         RecoveryException Damaged(string how) => new(RecoveryError.Corrupt,
-            $"The local file with fnode {file.Fnode:x16} {how}. Nothing of it was shipped. Check the disk; restore the store from its remote");
+            $"The local file with fnode {file.Fnode:x16} {how}. Nothing of it was shipped.",
+            "Check the disk; restore the store from its remote");
 
         public override void Flush() { }
         public override void SetLength(long value) => throw new NotSupportedException();

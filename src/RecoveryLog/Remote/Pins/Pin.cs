@@ -62,7 +62,9 @@ internal sealed record Pin
         if (await context.RetryAsync(token => context.Store.CreateAsync(objectName, bytes, token), cancellation) == CreateResult.Created) return;
         byte[]? found = await context.RetryAsync(token => context.Store.ReadWholeAsync(objectName, MaxBytes, token), cancellation);
         if (found is null || !found.AsSpan().SequenceEqual(bytes))
-            throw new RecoveryException(RecoveryError.Busy, $"There is a pin '{name}' in {context.Store.Location} already. Choose another name, or remove that one first");
+            throw new RecoveryException(RecoveryError.Busy,
+                $"There is a pin '{name}' in {context.Store.Location} already.",
+                "Choose another name, or remove that one first") { Path = context.Store.Location };
     }
 
     /// <summary>All pins, by name. One that does not verify is an error: what it keeps is not known.</summary>

@@ -136,7 +136,8 @@ internal sealed class LogCheck(RemoteContext context, StoreObject store, IReadOn
         }
         var position = new RemoteLogEnd(before.NextLsn, default, 0, 0, before.FirstLsn);
         var problem = await RestorePlanner.ExplainSegmentAsync(context, store, name, position,
-            new RecoveryException(RecoveryError.Corrupt, $"The object {name} is missing, and the log goes on with {next}"), cancellation);
+            new RecoveryException(RecoveryError.Corrupt,
+                $"The object {name} is missing, and the log goes on with {next}") { Path = name }, cancellation);
         problems.Add(problem);
         missing.Add(new LogHole(before.NextLsn, last, problem.Message));
     }

@@ -43,8 +43,10 @@ internal static class RemoteLogEnds
             ?? await FetchLastAsync(context, await context.ListAsync(RemoteNames.Segments, null, cancellation), cancellation)
             // Hints before anything was shipped are fine; else there must be a segment, and "none" must not become "begin anew".
             ?? (before == 0 && hints.Start.NextLsn == store.FirstLsn ? null
-                : throw new RecoveryException(RecoveryError.Corrupt, $"The remote {context.Store.Location} has hints of LSN {hints.Lsn}, but no segment of its log. "
-                    + "Look whether objects were deleted by hand or by a bucket's lifecycle rule; ship to a new prefix"));
+                : throw new RecoveryException(RecoveryError.Corrupt,
+                    $"The remote {context.Store.Location} has hints of LSN {hints.Lsn}, but no segment of its log.",
+                    "Look whether objects were deleted by hand or by a bucket's lifecycle rule; ship to a new prefix")
+                { Path = context.Store.Location, Lsn = hints.Lsn });
     }
 
     /// <summary>The last one listed that is still there: a listing may show what was collected.</summary>

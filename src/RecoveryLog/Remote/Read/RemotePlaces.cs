@@ -21,7 +21,8 @@ internal static class RemotePlaces
         if (end.NextLsn == lsn) return end;
         if (end.NextLsn < lsn)
             throw new RecoveryException(RecoveryError.NotFound,
-                $"LSN {lsn} is not in {context.Store.Location}, which ends at {end.LastLsn}. Name an earlier one, or check that the URL is right");
+                $"LSN {lsn} is not in {context.Store.Location}, which ends at {end.LastLsn}.",
+                "Name an earlier one, or check that the URL is right") { Path = context.Store.Location, Lsn = lsn };
         string? name = null;
         foreach (var entry in await context.ListAsync(RemoteNames.Segments, null, cancellation))
             if (RemoteNames.TryParseSegment(entry.Name, out ulong first) && first <= lsn) name = entry.Name;
@@ -77,7 +78,9 @@ internal static class RemotePlaces
         // It may have come just now.
         if (await context.RetryAsync(token => context.Store.HeadAsync(name, token), cancellation) is not null) return;
         throw new RecoveryException(RecoveryError.NotFound,
-            $"The object {name} is not in {context.Store.Location}, which goes on with {later[0].Name}: what stood between was collected. Start from a later state");
+            $"The object {name} is not in {context.Store.Location}, which goes on with {later[0].Name}: "
+            + "what stood between was collected.",
+            "Start from a later state") { Path = name };
     }
 
     /// <summary>

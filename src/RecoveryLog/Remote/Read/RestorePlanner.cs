@@ -18,10 +18,14 @@ internal static class RestorePlanner
         RemoteContext context, RestoreTarget target, ulong? hintsLsn = null, CancellationToken cancellation = default)
     {
         var store = await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
-            ?? throw new RecoveryException(RecoveryError.NotFound, $"There is no remote at {context.Store.Location}: store.json is missing. Check the URL");
+            ?? throw new RecoveryException(RecoveryError.NotFound,
+                $"There is no remote at {context.Store.Location}: store.json is missing.",
+                "Check the URL") { Path = context.Store.Location };
         var end = await TryFindEndAsync(context, store, cancellation);
         if (target.Lsn > end?.LastLsn)
-            throw new RecoveryException(RecoveryError.NotFound, $"LSN {target.Lsn} is not in {context.Store.Location}, which ends at {end?.LastLsn}. Restore that instead");
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"LSN {target.Lsn} is not in {context.Store.Location}, which ends at {end?.LastLsn}.",
+                "Restore that instead") { Path = context.Store.Location, Lsn = target.Lsn };
         var listed = await RemoteHintsReads.ListAsync(context, cancellation);
         var notes = new List<string>();
         int at = hintsLsn is { } wanted ? listed.FindIndex(h => h.Lsn == wanted) : await ChooseAsync(context, listed, target, cancellation);
@@ -41,7 +45,9 @@ internal static class RestorePlanner
             // A writer that was fenced while it published may have left hints whose extents its successor collected: they never counted.
             if (!(end?.Epoch > hints.Header.Epoch) || hintsLsn is not null)
                 throw await ExplainExtentAsync(context, store, hints, missing.Value,
-                    new RecoveryException(RecoveryError.Corrupt, $"The object {missing.Value.Name} is missing or has another size"), cancellation);
+                    new RecoveryException(RecoveryError.Corrupt,
+                        $"The object {missing.Value.Name} is missing or has another size")
+                    { Path = missing.Value.Name }, cancellation);
             notes.Add($"The hints of LSN {hints.Header.Lsn} were left by a fenced writer, and were passed over");
         }
     }
@@ -106,7 +112,9 @@ internal static class RestorePlanner
         catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.TooNew)
         {
             string nearest = await NearestAsync(context, store, listed[at].Lsn, cancellation);
-            throw new RecoveryException(e.Error, $"{e.Message}. It held the hints of LSN {listed[at].Lsn}, published {listed[at].Published:u}. {nearest}", e);
+            throw new RecoveryException(e.Error,
+                $"{e.Message}. It held the hints of LSN {listed[at].Lsn}, published {listed[at].Published:u}.", nearest, e)
+            { Path = listed[at].Name, Lsn = listed[at].Lsn };
         }
     }
 
@@ -135,10 +143,12 @@ internal static class RestorePlanner
     static RecoveryException NoHints(RemoteContext context,
         List<(ulong Lsn, string Name, DateTimeOffset Published, long SizeBytes)> listed, RestoreTarget target, ulong? hintsLsn) =>
         new(RecoveryError.NotFound, listed.Count == 0
-            ? $"The remote {context.Store.Location} has no hints, and not all of its log, so nothing can be restored from it: its writer has not published any yet, or they were deleted. This is not an empty database"
+            ? $"The remote {context.Store.Location} has no hints, and not all of its log, so nothing can be restored from "
+                + "it: its writer has not published any yet, or they were deleted. This is not an empty database"
             : hintsLsn is { } lsn
             ? $"{context.Store.Location} has no hints of LSN {lsn}; it has those of {string.Join(", ", listed.Take(10).Select(h => h.Lsn))}"
-            : $"{target} cannot be restored from {context.Store.Location} any more: its oldest hints are of LSN {listed[^1].Lsn} (published {listed[^1].Published:u}). Restore that or a later state");
+            : $"{target} cannot be restored from {context.Store.Location} any more: its oldest hints are of LSN {listed[^1].Lsn} (published {listed[^1].Published:u}). Restore that or a later state")
+        { Path = context.Store.Location, Lsn = hintsLsn ?? target.Lsn };
 
     internal static async ValueTask<RecoveryException> ExplainExtentAsync(
         RemoteContext context, StoreObject store, RemoteHints hints, Extent extent, RecoveryException cause, CancellationToken cancellation)
@@ -146,7 +156,9 @@ internal static class RestorePlanner
         string file = hints.Hints.Files.FirstOrDefault(f => f.Fnode == extent.Fnode)?.Name ?? "a file";
         string nearest = await NearestAsync(context, store, hints.Header.Lsn, cancellation);
         return new RecoveryException(RecoveryError.Corrupt,
-            $"{cause.Message}. It holds {file} (fnode {extent.Fnode:x16}, {extent.SizeBytes} bytes), which the hints of LSN {hints.Header.Lsn} need. {nearest}", cause);
+            $"{cause.Message}. It holds {file} (fnode {extent.Fnode:x16}, {extent.SizeBytes} bytes), "
+            + $"which the hints of LSN {hints.Header.Lsn} need.", nearest, cause)
+        { Path = extent.Name, Lsn = hints.Header.Lsn };
     }
 
     internal static async ValueTask<RecoveryException> ExplainSegmentAsync(
@@ -163,7 +175,11 @@ internal static class RestorePlanner
             break;
         }
         return new RecoveryException(cause.Error,
-            $"{cause.Message}. It holds LSNs {before.NextLsn} to {to}. {(before.LastLsn == 0 ? "There is no state before it" : $"The nearest state before it is LSN {before.LastLsn} (--lsn {before.LastLsn})")}{after}", cause);
+            $"{cause.Message}. It holds LSNs {before.NextLsn} to {to}.",
+            (before.LastLsn == 0
+                ? "There is no state before it"
+                : $"The nearest state before it is LSN {before.LastLsn} (--lsn {before.LastLsn})") + after,
+            cause) { Path = name, Lsn = before.NextLsn };
     }
 
     /// <summary>The newest hints before an LSN that verify, with everything that they need, in words.</summary>

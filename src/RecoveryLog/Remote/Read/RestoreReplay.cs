@@ -47,8 +47,10 @@ sealed class RestoreReplay(RemoteContext context, RestorePlan plan, RecordTaken 
         segment.Dispose();
         if (plan.Target == RestoreTarget.Newest || plan.Target.Lsn >= header.FirstLsn || plan.Target.TimeMs >= header.FirstTimeMs)
             throw new RecoveryException(RecoveryError.NotFound,
-                $"LSNs {header.FirstLsn} to {header.LastLsn} were never shipped: after an outage shipping started afresh ({name}). "
-                + $"Restore LSN {header.FirstLsn - 1} or earlier, or a state from the hints published after LSN {header.LastLsn}");
+                $"LSNs {header.FirstLsn} to {header.LastLsn} were never shipped: "
+                + $"after an outage shipping started afresh ({name}).",
+                $"Restore LSN {header.FirstLsn - 1} or earlier, or a state from the hints published after LSN "
+                + $"{header.LastLsn}") { Lsn = header.FirstLsn };
         return null;
     }
 
@@ -132,12 +134,18 @@ sealed class RestoreReplay(RemoteContext context, RestorePlan plan, RecordTaken 
     void CheckReached(RemoteLogEnd position)
     {
         if (plan.IsFromBeginning && reached == 0)
-            throw new RecoveryException(RecoveryError.NotFound, $"{plan.Target} is before the log in {context.Store.Location} begins (`recovery log` shows it): there was nothing yet. Restore a later state");
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"{plan.Target} is before the log in {context.Store.Location} begins (`recovery log` shows it): "
+                + "there was nothing yet.",
+                "Restore a later state") { Path = context.Store.Location };
         if (reached < hints.Lsn || position.LastLsn < hints.Lsn)
             throw new RecoveryException(RecoveryError.Corrupt,
-                $"The hints {RemoteNames.HintsAt(hints.Lsn)} are of LSN {hints.Lsn}, but the log in {context.Store.Location} ends at {position.LastLsn}: segments are missing. Restore from older hints");
+                $"The hints {RemoteNames.HintsAt(hints.Lsn)} are of LSN {hints.Lsn}, "
+                + $"but the log in {context.Store.Location} ends at {position.LastLsn}: segments are missing.",
+                "Restore from older hints") { Path = context.Store.Location, Lsn = hints.Lsn };
         if (plan.Target.Lsn > position.LastLsn)
             throw new RecoveryException(RecoveryError.NotFound,
-                $"LSN {plan.Target.Lsn} is not in {context.Store.Location}, which ends at {position.LastLsn}. Restore that instead");
+                $"LSN {plan.Target.Lsn} is not in {context.Store.Location}, which ends at {position.LastLsn}.",
+                "Restore that instead") { Path = context.Store.Location, Lsn = plan.Target.Lsn };
     }
 }

@@ -47,7 +47,9 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
             await shipper.WaitShippedAsync(hints.Lsn, cancellation);
             if (hints.ReplayFrom <= shipper.GapLsn)
                 throw new RecoveryException(RecoveryError.Busy,
-                    $"Shipping to {context.Store.Location} started afresh while hints of LSN {hints.Lsn} were being made: what they would replay was never shipped. Publish hints again");
+                    $"Shipping to {context.Store.Location} started afresh while hints of LSN {hints.Lsn} were "
+                    + "being made: what they would replay was never shipped.",
+                    "Publish hints again") { Path = context.Store.Location, Lsn = hints.Lsn };
             await RememberAsync(remote.Store, cancellation);
             var files = hints.Files.Where(IsNeeded).ToList();
             var needed = await ShipExtentsAsync(files.Where(IsExtent).ToList(), remote.Epoch, open, cancellation);
@@ -137,7 +139,10 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
                 token => RemoteSegment.FetchAsync(context.Store, RemoteNames.Segment(lsn), context.OpenSpool, token), cancellation);
             if (segment is null || segment.Header.FirstLsn > replayFrom)
                 throw new RecoveryException(RecoveryError.Remote,
-                    $"The segment with LSN {replayFrom}, from which a restore would replay, is not found in {context.Store.Location}. Publish hints again later; if that stays so, ship to a new prefix");
+                    $"The segment with LSN {replayFrom}, from which a restore would replay, "
+                    + $"is not found in {context.Store.Location}.",
+                    "Publish hints again later; if that stays so, ship to a new prefix")
+                { Path = context.Store.Location, Lsn = replayFrom };
             // The epoch of the segment before only bounds what may follow it, so that of the segment itself serves.
             if (segment.Header.LastLsn >= replayFrom)
                 return new RemoteLogEnd(lsn, segment.Header.Previous, segment.Header.Epoch, segment.Header.Author, 0);

@@ -84,7 +84,7 @@ internal sealed class RemoteLog
     /// <summary>Throws Fenced when this writer has lost the log.</summary>
     public void ThrowIfFenced()
     {
-        if (Fenced is { } why) throw new RecoveryException(RecoveryError.Fenced, why.Message, why);
+        if (Fenced is { } why) throw why.Again();
     }
 
     ulong Settle(PackedSegment sent, RemoteSegment found)
@@ -109,11 +109,14 @@ internal sealed class RemoteLog
         return End.LastLsn;
     }
 
-    internal RecoveryException Fence(RemoteSegment by) => Fence(FenceMessage.TakenOver(context.Store, Epoch, by.Header, by.Name, Author));
+    internal RecoveryException Fence(RemoteSegment by) => 
+        Fence(FenceMessage.TakenOver(context.Store, Epoch, by.Header, by.Name, Author), by.Header.FirstLsn);
 
-    internal RecoveryException Fence(string why)
+    /// <summary>From now on nothing is appended: <paramref name="lsn"/> is where the other one's log begins.</summary>
+    internal RecoveryException Fence(string why, ulong lsn)
     {
-        var error = new RecoveryException(RecoveryError.Fenced, why);
+        var error = new RecoveryException(RecoveryError.Fenced, why, FenceMessage.Advice)
+        { Path = context.Store.Location, Lsn = lsn };
         Interlocked.CompareExchange(ref fenced, error, null);
         return error;
     }
@@ -125,13 +128,14 @@ internal sealed class RemoteLog
 /// <summary>What a writer that lost the log is told.</summary>
 static class FenceMessage
 {
-    const string Advice = "This store takes no more writes. Its unshipped commits are kept: see `recovery salvage`. To go on, restore from the remote";
+    public const string Advice = "This store takes no more writes. "
+        + "Its unshipped commits are kept: see `recovery salvage`. To go on, restore from the remote";
 
     public static string TakenOver(IObjectStore store, ulong epoch, in RemoteSegmentHeader by, string name, ulong author) =>
         by.Epoch == epoch && by.Author == author
-            ? $"Another copy of this store's directory has shipped other commits to {store.Location} (object {name}). {Advice}"
-            : $"Another writer ({by.Author:x16}, epoch {by.Epoch}) has the log in {store.Location} from LSN {by.FirstLsn} on; ours (epoch {epoch}) is fenced. {Advice}";
+            ? $"Another copy of this store's directory has shipped other commits to {store.Location} (object {name})."
+            : $"Another writer ({by.Author:x16}, epoch {by.Epoch}) has the log in {store.Location} from LSN {by.FirstLsn} on; ours (epoch {epoch}) is fenced.";
 
     public static string Ahead(IObjectStore store, ulong remoteLsn, ulong localLsn) =>
-        $"The remote {store.Location} reaches LSN {remoteLsn}, this store only LSN {localLsn}: the directory is an older copy of it, or was rolled back. {Advice}";
+        $"The remote {store.Location} reaches LSN {remoteLsn}, this store only LSN {localLsn}: the directory is an older copy of it, or was rolled back.";
 }

@@ -34,12 +34,16 @@ internal static class RemotePromotion
                 if (await segments.TakeAsync(cancellation) is { } epoch) Take(epoch);
                 if (segments.Position != ours)
                     throw new RecoveryException(RecoveryError.Remote,
-                        $"{reading.Store.Location} was taken over at LSN {ours.LastLsn}, but does not show it. Check the object store, then promote again");
+                        $"{reading.Store.Location} was taken over at LSN {ours.LastLsn}, but does not show it.",
+                        "Check the object store, then promote again")
+                    { Path = reading.Store.Location, Lsn = ours.LastLsn };
                 return (end, ours);
             }
             if (reading.Time.GetElapsedTime(began) > Patience)
                 throw new RecoveryException(RecoveryError.Busy,
-                    $"The writer of {reading.Store.Location} ships faster than it can be taken over: it stands at LSN {end.LastLsn} and goes on. Stop it, then promote again");
+                    $"The writer of {reading.Store.Location} ships faster than it can be taken over: "
+                    + $"it stands at LSN {end.LastLsn} and goes on.",
+                    "Stop it, then promote again") { Path = reading.Store.Location, Lsn = end.LastLsn };
         }
 
         async ValueTask ReadOnAsync()
@@ -60,6 +64,8 @@ internal static class RemotePromotion
         var name = RemoteNames.Segment(place.BeforeLsn);
         if (await context.RetryAsync(token => context.Store.HeadAsync(name, token), cancellation) is not null) return;
         throw new RecoveryException(RecoveryError.NotFound,
-            $"The object {name} is not in {context.Store.Location} any more, so what followed it may have been collected, too: LSN {place.NextLsn} is not known to be the end. Follow again from later hints");
+            $"The object {name} is not in {context.Store.Location} any more, so what followed it may have been "
+            + $"collected, too: LSN {place.NextLsn} is not known to be the end.",
+            "Follow again from later hints") { Path = name, Lsn = place.NextLsn };
     }
 }

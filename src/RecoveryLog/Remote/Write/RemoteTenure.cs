@@ -29,7 +29,8 @@ internal static class RemoteTenure
             var header = last.Header;
             bool isOurs = header.Epoch == local.Epoch && header.Author == author;
             if (header.Epoch > local.Epoch || header.Epoch == local.Epoch && !isOurs) throw remote.Fence(last);
-            if (end.LastLsn > local.LastLsn) throw remote.Fence(FenceMessage.Ahead(context.Store, end.LastLsn, local.LastLsn));
+            if (end.LastLsn > local.LastLsn) 
+                throw remote.Fence(FenceMessage.Ahead(context.Store, end.LastLsn, local.LastLsn), local.LastLsn + 1);
             if (!LocalMatch.Matches(local, last)) throw remote.Fence(last);
             return remote;
         }
@@ -81,10 +82,14 @@ internal static class RemoteTenure
             }
             if (store is null)
                 throw new RecoveryException(RecoveryError.NotFound,
-                    $"There is no remote at {context.Store.Location}, though this store has shipped to one. Check the URL; to begin a new remote there, say so: recovery sync --new-remote DIR");
+                    $"There is no remote at {context.Store.Location}, though this store has shipped to one.",
+                    "Check the URL; to begin a new remote there, say so: recovery sync --new-remote DIR")
+                { Path = context.Store.Location };
             if (store.LogId != local.LogId)
                 throw new RecoveryException(RecoveryError.Invalid,
-                    $"{context.Store.Location} holds another log ({store.LogId}; this store's is {local.LogId}). Give this store a prefix of its own, or restore that one into an empty directory");
+                    $"{context.Store.Location} holds another log ({store.LogId}; this store's is {local.LogId}).",
+                    "Give this store a prefix of its own, or restore that one into an empty directory")
+                { Path = context.Store.Location };
             return store;
         }, cancellation);
     }

@@ -64,5 +64,5 @@ sealed class ShippedWaiters
     }
 
     /// <summary>Several threads throw it, each needs its own.</summary>
-    static Exception Again(Exception e) => e is RecoveryException r ? new RecoveryException(r.Error, r.Message, r) : e;
+    static Exception Again(Exception e) => e is RecoveryException r ? r.Again() : e;
 }

@@ -89,7 +89,7 @@ internal sealed class Shipper : IAsyncDisposable
     /// <summary>Throws what keeps this store from ever shipping again: Fenced, or Failed's cause. Costs one read while all is well.</summary>
     public void ThrowIfLost()
     {
-        if (State.Final is { } why) throw new RecoveryException(why.Error, why.Message, why);
+        if (State.Final is { } why) throw why.Again();
     }
 
     /// <summary>Stops, without shipping what is left (wait for it before, where that matters).</summary>
@@ -98,7 +98,9 @@ internal sealed class Shipper : IAsyncDisposable
         stopping.Cancel();
         if (loop is not null) await loop;
         if (State.Final is { Error: RecoveryError.Fenced }) Salvage();
-        var stopped = new RecoveryException(RecoveryError.Remote, "The store was closed before the remote had everything. Open it again to ship the rest");
+        var stopped = new RecoveryException(RecoveryError.Remote,
+            "The store was closed before the remote had everything.",
+            "Open it again to ship the rest");
         waiters.Fail(stopped);
         patient.Fail(stopped);
         connected.TrySetException(stopped);
@@ -133,12 +135,16 @@ internal sealed class Shipper : IAsyncDisposable
         catch (RecoveryException e) { Lose(e); }
         catch (ObjectDisposedException e)
         {
-            Lose(new RecoveryException(RecoveryError.ReadOnly, "The local log was closed under the shipper. Open the store again to ship the rest", e));
+            Lose(new RecoveryException(RecoveryError.ReadOnly,
+                "The local log was closed under the shipper.",
+                "Open the store again to ship the rest", e));
         }
         // Whatever it is: a shipper that stopped must never look as if it went on.
         catch (Exception e)
         {
-            Lose(new RecoveryException(RecoveryError.Remote, $"The shipper stopped at an error that it did not expect: {e.Message} Open the store again, and report this", e));
+            Lose(new RecoveryException(RecoveryError.Remote,
+                $"The shipper stopped at an error that it did not expect: {e.Message}",
+                "Open the store again, and report this", e));
         }
     }
 
@@ -158,8 +164,11 @@ internal sealed class Shipper : IAsyncDisposable
     {
         if (!options.MayRestart)
             throw new RecoveryException(RecoveryError.NotFound,
-                $"The remote {context.Store.Location} ends at LSN {found.End.LastLsn}, and the local log begins at {log.FirstLsn}: what lies between was dropped before it was shipped. "
-                + "Ship to a new prefix, or start afresh from new hints, which leaves a gap in history: option restart-remote=on, or `recovery sync --restart DIR`");
+                $"The remote {context.Store.Location} ends at LSN {found.End.LastLsn}, "
+                + $"and the local log begins at {log.FirstLsn}: what lies between was dropped before it was shipped.",
+                "Ship to a new prefix, or start afresh from new hints, which leaves a gap in history: "
+                + "option restart-remote=on, or `recovery sync --restart DIR`")
+            { Path = context.Store.Location, Lsn = found.End.LastLsn };
         using var gap = GapAfter(found);
         await found.AppendAsync(gap, cancellation);
         return found;
