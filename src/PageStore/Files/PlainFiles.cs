@@ -369,8 +369,9 @@ internal sealed class PlainFiles : IDisposable
             }
             if (length < size)
                 throw new RecoveryException(RecoveryError.Corrupt,
-                    $"The plain file {name} ({path}) holds {Math.Max(length, 0)} bytes where the log says {size}. Restore the store from its remote, "
-                    + "or from a backup of the directory.");
+                    $"The plain file {name} ({path}) holds {Math.Max(length, 0)} bytes where the log says {size}.",
+                    "Restore the store from its remote, "
+                    + "or from a backup of the directory.") { Path = path };
             byName.Add(name, NewNode(fnode, name, size, replayed.SumsOf(fnode), replayed.VouchedUntil(fnode)));
         }
         foreach (var file in disk.List(directory))

@@ -102,8 +102,12 @@ internal sealed class PlainReplay : IDisposable
             if (log is not null) Mend(hinted, log);
             if (DamageOf(hinted) is not null)
                 throw new RecoveryException(RecoveryError.Corrupt,
-                    $"{what} The log no longer has those bytes, and commits that were acknowledged may be among them. Restore the store from its remote, or from a backup of the directory.");
-            mended?.Invoke(new RecoveryException(RecoveryError.Corrupt, $"{what} It was made whole from the log, and nothing is lost. Check the disk (kernel log, SMART)."));
+                    $"{what} The log no longer has those bytes, and commits that were acknowledged may be among them.",
+                    "Restore the store from its remote, or from a backup of the directory.")
+                { Path = PathOf(hinted.File.Fnode) };
+            mended?.Invoke(new RecoveryException(RecoveryError.Corrupt,
+                $"{what} It was made whole from the log, and nothing is lost.",
+                "Check the disk (kernel log, SMART).") { Path = PathOf(hinted.File.Fnode) });
         }
     }
 

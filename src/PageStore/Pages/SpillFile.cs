@@ -24,7 +24,8 @@ internal sealed class SpillFile : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new RecoveryException(RecoveryError.CannotOpen,
-                $"Pages could not be spilled to {path}: {e.Message} Check space and rights there, or raise overlay-bytes.", e);
+                $"Pages could not be spilled to {path}: {e.Message}",
+                "Check space and rights there, or raise overlay-bytes.", e) { Path = path };
         }
     }
 
@@ -49,7 +50,8 @@ internal sealed class SpillFile : IDisposable
         catch (IOException e)
         {
             throw new RecoveryException(RecoveryError.Full,
-                $"Pages could not be spilled to {path}: {e.Message} The transaction fails; free space there and try again.", e);
+                $"Pages could not be spilled to {path}: {e.Message} The transaction fails.",
+                "Free space there and try again.", e) { Path = path };
         }
     }
 
@@ -58,7 +60,8 @@ internal sealed class SpillFile : IDisposable
         while (destination.Length > 0)
         {
             var got = RandomAccess.Read(handle, destination, offset);
-            if (got <= 0) throw new RecoveryException(RecoveryError.IoRead, $"The spill file {path} ended early at offset {offset}.");
+            if (got <= 0) throw new RecoveryException(RecoveryError.IoRead,
+                $"The spill file {path} ended early at offset {offset}.") { Path = path };
             destination = destination[got..];
             offset += got;
         }

@@ -46,7 +46,9 @@ internal sealed class Catalog(string directory, PageReader reader)
         lock (gate)
         {
             if (byName.ContainsKey(name))
-                throw new RecoveryException(RecoveryError.Invalid, $"There is a database {name} already in {directory}. Delete it first, or take another name.");
+                throw new RecoveryException(RecoveryError.Invalid,
+                    $"There is a database {name} already in {directory}.",
+                    "Delete it first, or take another name.") { Path = directory };
             append();
             byName.Remove(database.Name);
             database.Name = name;

@@ -38,7 +38,9 @@ internal static class DatabaseHeader
         var pageSize = BinaryPrimitives.ReadInt32LittleEndian(bytes[4..]);
         if (length != SizeBytes || pageSize is not 0 and (< 512 or > 65536))
             throw new RecoveryException(RecoveryError.Corrupt,
-                $"The header of database {name} (id {database}) in the page store is damaged: {length} bytes, page size {pageSize}. Restore the store.");
+                $"The header of database {name} (id {database}) in the page store is damaged: {length} bytes, "
+                + $"page size {pageSize}.",
+                "Restore the store.");
         return new DatabaseVersion(
             BinaryPrimitives.ReadUInt64LittleEndian(bytes[16..]), BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]), pageSize,
             (BinaryPrimitives.ReadUInt32LittleEndian(bytes) & FlagWal) != 0, BinaryPrimitives.ReadUInt64LittleEndian(bytes[24..]));

@@ -94,7 +94,9 @@ internal sealed class FileRecorder(string directory) : IFileRecorder
     static bool IsRecorded(string name) => TrackedName.RocksClassOf(name) is not null;
 
     static FileClass ClassOf(string name) => TrackedName.RocksClassOf(name)
-        ?? throw new RecoveryException(RecoveryError.Invalid, $"RocksDB calls a file {name}: this version does not know what that is. Report this.");
+        ?? throw new RecoveryException(RecoveryError.Invalid,
+            $"RocksDB calls a file {name}: this version does not know what that is.",
+            "Report this.");
 
     void Tell(string name, Action action)
     {

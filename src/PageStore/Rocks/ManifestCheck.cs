@@ -97,7 +97,9 @@ internal static class ManifestCheck
     static uint Mask(uint crc) => BitOperations.RotateRight(crc, 15) + 0xa282ead8;
 
     static RecoveryException Damaged(string file, string what) =>
-        new(RecoveryError.Corrupt, $"{file} {what}. Nothing was changed. Restore the store from its remote, or this file from a backup.");
+        new(RecoveryError.Corrupt,
+            $"{file} {what}. Nothing was changed.",
+            "Restore the store from its remote, or this file from a backup.") { Path = file };
 }
 
 /// <summary>Where the MANIFEST was: it grows with each change of the store's files, and a new one takes its place when it is large.</summary>

@@ -29,10 +29,13 @@ internal static class RocksErrors
         if (refusal is not null && message.Contains("The recorder refused", StringComparison.Ordinal))
         {
             var kind = (refusal as RecoveryException)?.Error ?? RecoveryError.IoWrite;
-            return new RecoveryException(kind, $"{action} in {directory} failed because a change of a file could not be recorded: {refusal.Message}", refusal);
+            return new RecoveryException(kind,
+                $"{action} in {directory} failed because a change of a file could not be recorded: {refusal.Message}",
+                refusal) { Path = directory };
         }
         var (error, advice) = Classify(code, message, writing);
-        return new RecoveryException(error, $"{action} in {directory} failed: {message.TrimEnd('.')}. {advice}");
+        return new RecoveryException(error,
+            $"{action} in {directory} failed: {message.TrimEnd('.')}.", advice) { Path = directory };
     }
 
     static (RecoveryError Error, string Advice) Classify(Native.Code code, string message, bool writing) => code switch

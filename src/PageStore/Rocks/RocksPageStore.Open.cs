@@ -54,7 +54,9 @@ public sealed unsafe partial class RocksPageStore
         var mark = ManifestMark.Of(directory);
         var exists = ManifestCheck.Exists(directory);
         if (!exists && options.Mode == RocksMode.ReadOnly)
-            throw new RecoveryException(RecoveryError.NotFound, $"There is no page store in {directory}. Open it for writing once to create it.");
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"There is no page store in {directory}.",
+                "Open it for writing once to create it.") { Path = directory };
 
         var files = options.Files ?? (options.Recorder is null ? null : new RecordedFiles(options.Recorder));
         var store = new RocksPageStore(options, files, mark);
@@ -82,7 +84,9 @@ public sealed unsafe partial class RocksPageStore
         }
         catch (RecoveryException e)
         {
-            throw new RecoveryException(RecoveryError.CannotOpen, $"The directory {directory} cannot be created: {e.Message} Check its path and rights.", e);
+            throw new RecoveryException(RecoveryError.CannotOpen,
+                $"The directory {directory} cannot be created: {e.Message} Check its path and rights.", e)
+            { Path = directory };
         }
     }
 

@@ -39,10 +39,15 @@ internal static unsafe class RocksTrial
         throw code switch
         {
             Code.Corrupt => new RecoveryException(RecoveryError.Corrupt,
-                $"The page store's files that were fetched into {pages} are not what a store writes: {why.Trim()}. They were tried in a process of its own, and are not used. Restore an older state (--at, --lsn), and find out who wrote to the remote."),
-            Code.NoSpace => new RecoveryException(RecoveryError.Full, $"There is no room to try the files in {pages}: {why.Trim()}. Free some space on this disk."),
+                $"The page store's files that were fetched into {pages} are not what a store writes: "
+                + $"{why.Trim()}. They were tried in a process of its own, and are not used.",
+                "Restore an older state (--at, --lsn), and find out who wrote to the remote."),
+            Code.NoSpace => new RecoveryException(RecoveryError.Full,
+                $"There is no room to try the files in {pages}: {why.Trim()}.",
+                "Free some space on this disk."),
             _ => new RecoveryException(RecoveryError.CannotOpen,
-                $"The files in {pages} could not be tried in a process of its own: {why.Trim()}. Allow this process to start one, or set {Switch}=off to trust whoever writes to the remote."),
+                $"The files in {pages} could not be tried in a process of its own: {why.Trim()}.",
+                $"Allow this process to start one, or set {Switch}=off to trust whoever writes to the remote."),
         };
     }
 }

@@ -91,14 +91,17 @@ internal sealed class RestorabilityCheck(Store live, RemoteContext context, Ship
     }
 
     RecoveryException Differs(string how) => new(RecoveryError.Corrupt,
-        $"What {context.Store.Location} restores to is not what {live.Directory} holds: {how}. Keep both, ship to a new prefix (remote=...), and report this.");
+        $"What {context.Store.Location} restores to is not what {live.Directory} holds: {how}.",
+        "Keep both, ship to a new prefix (remote=...), and report this.") { Path = context.Store.Location };
 
     void CheckRoom(RestorePlan plan)
     {
         var (free, needed) = (new DriveInfo(live.Directory).AvailableFreeSpace, plan.FetchBytes + (plan.FetchBytes / 8) + SpareBytes);
         if (free < needed)
             throw new RecoveryException(RecoveryError.Full,
-                $"The remote {context.Store.Location} was not verified: that takes {needed >> 20} MiB in {directory}, and {free >> 20} MiB are free. Make room, or run `recovery verify` on another machine.");
+                $"The remote {context.Store.Location} was not verified: that takes {needed >> 20} MiB in "
+                + $"{directory}, and {free >> 20} MiB are free.",
+                "Make room, or run `recovery verify` on another machine.") { Path = context.Store.Location };
     }
 
     void Clear()

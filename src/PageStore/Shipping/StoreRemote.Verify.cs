@@ -55,7 +55,8 @@ public sealed partial class StoreRemote
         catch (Exception e) when (e is not OperationCanceledException)
         {
             shipper.ThrowIfLost();
-            problem = e as RecoveryException ?? new RecoveryException(RecoveryError.IoRead, $"The remote {Url} could not be verified: {e.Message}", e);
+            problem = e as RecoveryException ?? new RecoveryException(RecoveryError.IoRead,
+                $"The remote {Url} could not be verified: {e.Message}", e) { Path = Url };
         }
         finally
         {

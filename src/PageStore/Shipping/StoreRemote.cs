@@ -120,7 +120,12 @@ public sealed partial class StoreRemote : IAsyncDisposable
             var (has, then) = State.ShippedLsn >= lsn
                 ? ($"{Url} has everything up to LSN {lsn}, but it cannot be restored yet", "Hints are tried again")
                 : ($"{Url} has everything up to LSN {State.ShippedLsn} of {lsn}", "What is left stays in the local log, and is shipped once that is mended");
-            throw new RecoveryException(RecoveryError.Remote, $"{has}: {hindrance.Why.Message.TrimEnd('.')}. {then} (PRAGMA recovery_status).", hindrance.Why);
+            throw new RecoveryException(RecoveryError.Remote,
+                $"{has}: {hindrance.Why.Message.TrimEnd('.')}. {then} (PRAGMA recovery_status).", hindrance.Why)
+            {
+                Path = hindrance.Why.Path ?? Url, Lsn = lsn, Hint = hindrance.Why.Hint,
+                IsTransient = hindrance.Why.IsTransient,
+            };
         }
         shipped.GetAwaiter().GetResult();
     }
@@ -195,7 +200,8 @@ public sealed partial class StoreRemote : IAsyncDisposable
     }
 
     static RecoveryException AsRecovery(Exception e) =>
-        e as RecoveryException ?? new RecoveryException(RecoveryError.Remote, $"Hints could not be published: {e.Message} It is tried again.", e);
+        e as RecoveryException ?? new RecoveryException(RecoveryError.Remote,
+            $"Hints could not be published: {e.Message} It is tried again.", e) { IsTransient = true };
 
     /// <summary>Brings all pages into files, ships those that the remote lacks, and publishes hints: a restore then starts from now.</summary>
     public Task PublishHintsAsync(CancellationToken cancellation = default) => PublishHintsAsync(onlyIfNeeded: false, cancellation);

@@ -56,7 +56,9 @@ public sealed class RemoteTail
     public async IAsyncEnumerable<TailedCommit> ReadAsync([EnumeratorCancellation] CancellationToken cancellation = default)
     {
         var store = await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
-            ?? throw new RecoveryException(RecoveryError.NotFound, $"There is no remote at {context.Store.Location}: store.json is missing. Check the URL.");
+            ?? throw new RecoveryException(RecoveryError.NotFound,
+                $"There is no remote at {context.Store.Location}: store.json is missing.",
+                "Check the URL.") { Path = context.Store.Location };
         var place = await FindPlaceAsync(store, cancellation);
         var records = new TailRecords(live, options.WithPages);
         await LearnNamesAsync(store, place, records, cancellation);
@@ -140,7 +142,8 @@ public sealed class RemoteTail
             if (place is not null) return place.Value;
             var oldest = await context.OldestPlaceAsync(store, cancellation);
             throw new RecoveryException(RecoveryError.NotFound,
-                $"LSN {lsn} is not in {context.Store.Location} any more: its log begins with LSN {oldest.NextLsn}. Start there (--from start), or from a later one.");
+                $"LSN {lsn} is not in {context.Store.Location} any more: its log begins with LSN {oldest.NextLsn}.",
+                "Start there (--from start), or from a later one.") { Path = context.Store.Location, Lsn = lsn };
         }
         var (end, last) = await context.FindEndAsync(store, cancellation);
         last?.Dispose();
