@@ -42,7 +42,8 @@ public sealed class CareTests(Shipped shipped) : IClassFixture<Shipped>
     {
         var place = shipped.Place("patient");
         Recover.Run("restore", shipped.Remote, place).MustEndWith(0);
-        using (var db = Shipped.Open(place, "a.db", "&remote=none")) Shipped.Execute(db, "INSERT INTO t(v) VALUES ('more')");
+        using (Shipped.Unshipped(place))
+        using (var db = Shipped.Open(place, "a.db")) Shipped.Execute(db, "INSERT INTO t(v) VALUES ('more')");
         Shipped.Close();
         var sound = Findings(Recover.Run("doctor", place, "--json").MustEndWith(0));
         Assert.Equal("ok", Result(sound["pages"]));

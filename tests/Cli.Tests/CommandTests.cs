@@ -222,7 +222,8 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
         Recover.Run("sync", "--wait", successor, "--remote", remote).MustEndWith(0);
         Assert.Equal("fenced", Recover.Run("status", old, "--json").MustEndWith(1).Json.GetProperty("state").GetString());
         // The old writer went on without reaching the remote; then it does.
-        using (var connection = Shipped.Open(old, "a.db", "&remote=none")) Shipped.Execute(connection, "INSERT INTO t VALUES (2)");
+        using (Shipped.Unshipped(old))
+        using (var connection = Shipped.Open(old, "a.db")) Shipped.Execute(connection, "INSERT INTO t VALUES (2)");
         Shipped.Close();
         Recover.Run("sync", "--wait", old, "--remote", remote).MustEndWith(5);
         var salvaged = Recover.Run("salvage", old, "--json").MustEndWith(0).Json.EnumerateArray().Single();

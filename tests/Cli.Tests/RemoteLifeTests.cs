@@ -217,7 +217,8 @@ public abstract class RemoteLifeTests : IDisposable
         }
         Shipped.Close();
         // Much, so that the log of it is dropped.
-        using (var db = Shipped.Open(Place("data"), "a.db", "&remote=none"))
+        using (Shipped.Unshipped(Place("data")))
+        using (var db = Shipped.Open(Place("data"), "a.db"))
         {
             for (var i = 0; i < 40; i++) Shipped.Execute(db, "INSERT INTO t(v) VALUES (randomblob(1000000))");
             Shipped.Execute(db, "PRAGMA recovery_checkpoint");

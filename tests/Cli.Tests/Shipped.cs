@@ -67,6 +67,29 @@ public sealed class Shipped : IDisposable
         return connection;
     }
 
+    /// <summary>Until it is disposed of, a store ships nothing when it is opened, because its config says so: a URI may not.</summary>
+    public static IDisposable Unshipped(string directory) => new UnshippedStore(Path.Combine(directory, ".recovery", "config"));
+
+    sealed class UnshippedStore : IDisposable
+    {
+        readonly string config;
+        readonly string? before;
+
+        public UnshippedStore(string config)
+        {
+            this.config = config;
+            before = File.Exists(config) ? File.ReadAllText(config) : null;
+            File.WriteAllText(config, before + "\nremote = none\n");
+        }
+
+        public void Dispose()
+        {
+            Close();
+            if (before is null) File.Delete(config);
+            else File.WriteAllText(config, before);
+        }
+    }
+
     public static void Close() => Recovery.CloseIdleStores();
 
     public static void Execute(SqliteConnection connection, string sql)
@@ -95,9 +118,10 @@ public sealed class Shipped : IDisposable
     /// <summary>How many rows a database of a store has; it must be sound.</summary>
     public static long RowsOfStore(string directory, string name)
     {
+        using var unshipped = Unshipped(directory);
         try
         {
-            using var connection = Open(directory, name, "&remote=none");
+            using var connection = Open(directory, name);
             Assert.Equal("ok", Scalar(connection, "PRAGMA integrity_check"));
             Assert.Equal("ok", Scalar(connection, "PRAGMA recovery_verify"));
             return long.Parse(Scalar(connection, "SELECT count(*) FROM t"), CultureInfo.InvariantCulture);

@@ -100,7 +100,8 @@ public sealed class VerifyTests : IDisposable
     {
         Write(3);
         var data = Path.Combine(root, "data");
-        using (var db = Shipped.Open(data, "a.db", "&remote=none"))
+        using (Shipped.Unshipped(data))
+        using (var db = Shipped.Open(data, "a.db"))
         {
             for (var i = 0; i < 40; i++) Shipped.Execute(db, "INSERT INTO t(v) VALUES (randomblob(1000000))");
             Shipped.Execute(db, "PRAGMA recovery_checkpoint");

@@ -76,7 +76,7 @@ public sealed class ProgramTests(S3Server server)
 
         // The successor takes over; the old writer goes on without reaching the remote, then it does.
         Assert.True(machine.Json("sync", "--wait", Place("successor"), "--remote", remote).GetProperty("shipped_lsn").GetUInt64() >= lsn);
-        Write(store, "&remote=none", [], "INSERT INTO t VALUES (2)");
+        Write(store, "", new() { ["RECOVERY_REMOTE"] = "none" }, "INSERT INTO t VALUES (2)");
         Assert.Equal(5, machine.Run("recovery", "sync", "--wait", store, "--remote", remote).ExitCode);
         Assert.Equal(["app.db"], Strings(Only(machine.Json("salvage", store)).GetProperty("databases")));
         Assert.Equal("app.db", machine.Json("salvage", store, "--extract", "app.db", "-o", Place("salvaged")).GetProperty("database").GetString());

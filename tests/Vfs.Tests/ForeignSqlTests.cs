@@ -36,6 +36,18 @@ public sealed class ForeignSqlTests : IDisposable
         Assert.Equal("1 " + Remote("ours"), foreign.Do($"ATTACH '{SecretWith(Remote("ours"))}' AS s; SELECT count(*) FROM s.t; PRAGMA s.recovery_remote"));
     }
 
+    [Fact]
+    public void Attach_does_not_keep_a_store_from_shipping()
+    {
+        WriteSecret();
+        var foreign = store.Open("other.db");
+        Assert.StartsWith("!", foreign.Try($"ATTACH '{SecretWith("none")}' AS s; INSERT INTO s.t VALUES('unshipped')"));
+        Assert.Contains("recovery remote set", Recovery.LastError);
+        Assert.Contains(Remote("ours"), Recovery.LastError);
+        // Of a store that ships nowhere it says what is so.
+        Assert.Equal("none", store.Open("alone.db", "store=" + store.PathOf("alone") + "&remote=none").Do("PRAGMA recovery_remote"));
+    }
+
     [Theory, InlineData("thief"), InlineData("none")]
     public void A_remote_in_the_config_is_not_changed_by_a_uri(string wanted)
     {

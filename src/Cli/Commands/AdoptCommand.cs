@@ -59,7 +59,7 @@ internal sealed class AdoptCommand : CliCommand
             $"{url} has gone on since {directory.Path} was copied: it ends at LSN {last.LastLsn} (epoch "
             + $"{last.Epoch}), the copy at LSN {end.LastLsn} (epoch {end.Epoch}). The copy was left as it is.",
             $"To go on from the newest state, restore it into an empty directory: recovery restore {url} DIR. "
-            + "To keep this one, give it a remote of its own (another prefix) or remote=none.")
+            + "To keep this one, give it a remote of its own (another prefix), or none: `recovery remote set`.")
         { Path = url, Lsn = last.LastLsn };
     }
 

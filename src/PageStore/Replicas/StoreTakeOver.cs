@@ -67,6 +67,6 @@ internal static class StoreTakeOver
         throw new RecoveryException(RecoveryError.Fenced,
             $"{options.Directory} was restored to LSN {restored} and has been written since without {objects.Location}, which ends at LSN {end.LastLsn} and is another writer's: the two are "
             + $"different lines of one history, and nothing was changed. To go on from the remote's newest state, restore it into an empty directory (`recovery restore {options.Remote!.Url} DIR`); "
-            + "to keep what is here, give it a remote of its own (another prefix) or remote=none.");
+            + "to keep what is here, give it a remote of its own (another prefix), or none: `recovery remote set`.");
     }
 }

@@ -33,8 +33,8 @@ internal static class StoreSettings
         if (asked.Remote == own.Remote && asked.Remote is not null) return asked;
         if (parameters.Value("remote") is not { } remote) return asked;
         if (own.Remote is { } configured && !IsSame(configured, remote)) throw Other(directory, configured, "its config, or this program's own options, say so", remote);
-        // To ship nothing for once leaves what is remembered as it is.
-        if (remote != "none" && new StoreHome(directory).RemoteUrl is { } known && !IsSame(known, remote)) throw Other(directory, known, "it has shipped there before, or was set to", remote);
+        // Not even for once: "none" would have commits acknowledged that are nowhere else, whatever durability they were promised, and log dropped that the remote lacks.
+        if (new StoreHome(directory).RemoteUrl is { } known && !IsSame(known, remote)) throw Other(directory, known, "it has shipped there before, or was set to", remote);
         return asked;
     }
 
