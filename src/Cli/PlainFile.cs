@@ -34,7 +34,8 @@ internal static class PlainFile
         DatabaseName.Check(database);
         var stub = Path.Combine(stubs, database);
         Stub.Write(stub, store, database);
-        Recovery.Export(stub, store, staging.Path("plain"));
+        using (var progress = new Progress("writing the file"))
+            Recovery.Export(stub, store, staging.Path("plain"), progress.Reach);
         var finding = IntegrityFinding.Of(staging.Path("plain"), database, check);
         using (var file = new FileStream(staging.Path("plain"), FileMode.Open, FileAccess.ReadWrite)) file.Flush(flushToDisk: true);
         // A WAL or journal of the file that is replaced must never be applied to the new one.

@@ -30,9 +30,11 @@ internal static partial class Program
         var problems = Problems(parsed, arguments);
         if (problems.Count > 0)
         {
-            var output = new Output(arguments.Contains(CliCommand.Json), Console.Out, Console.Error);
-            foreach (var error in problems) output.Error(new Failure(ExitCode.Usage, error));
-            if (!arguments.Contains(CliCommand.Json)) output.Note($"See `{Help.NameOf(parsed.CommandResult.Command)} --help`.");
+            var json = arguments.TakeWhile(a => a != "--").Contains(CliCommand.Json);
+            var output = new Output(json, Console.Out, Console.Error);
+            // Whoever reads JSON reads one object, and gets all that is wrong in it.
+            foreach (var error in json ? [string.Join(' ', problems)] : problems) output.Error(new Failure(ExitCode.Usage, error));
+            if (!json) output.Note($"See `{Help.NameOf(parsed.CommandResult.Command)} --help`.");
             return ExitCode.Usage;
         }
         return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = StopPatience });

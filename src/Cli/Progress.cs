@@ -20,17 +20,31 @@ internal sealed class Progress : IDisposable
     public Progress(string what, long totalBytes = 0)
     {
         (this.what, this.totalBytes) = (what, totalBytes);
-        if (!Console.IsErrorRedirected) timer = new Timer(_ => Show(), null, Interval, Interval);
+        if (Console.IsErrorRedirected) return;
+        Show();
+        timer = new Timer(_ => Show(), null, Interval, Interval);
     }
 
     /// <summary>Counts; from any thread.</summary>
     public void Add(long bytes) => Interlocked.Add(ref doneBytes, bytes);
 
+    /// <summary>How much is done, for who counts in something else than bytes.</summary>
+    public void Reach(int done, int of) => Volatile.Write(ref percent, of <= 0 ? 0 : (int)(100L * done / of));
+
+    int percent = -1;
+
     void Show()
     {
         lock (gate)
             // A line that wraps cannot be taken back.
-            if (!ended) Console.Error.Write($"\r{Printable.Fit(Line(what, Interlocked.Read(ref doneBytes), totalBytes, Stopwatch.GetElapsedTime(started)), Columns() - 1)}\e[K");
+            if (!ended) Console.Error.Write($"\r{Printable.Fit(Line(), Columns() - 1)}\e[K");
+    }
+
+    string Line()
+    {
+        var taken = Stopwatch.GetElapsedTime(started);
+        if (Volatile.Read(ref percent) is not (>= 0 and var share)) return Line(what, Interlocked.Read(ref doneBytes), totalBytes, taken);
+        return totalBytes > 0 ? Line(what, totalBytes * share / 100, totalBytes, taken) : $"{what} {share,3}%  {Text.Duration(taken)}";
     }
 
     /// <summary>The most important first, so that a narrow terminal shows it.</summary>

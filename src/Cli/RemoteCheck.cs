@@ -2,6 +2,7 @@ using RecoveryVfs.RecoveryLog.Remote.Files;
 using RecoveryVfs.RecoveryLog.Remote.Pins;
 using RecoveryVfs.Cli.Commands;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
@@ -35,12 +36,14 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
     {
         (ulong Lsn, DateTimeOffset? Time, IReadOnlyList<RestoredDatabase>? Databases) newest = (plan.LastLsn, null, null);
         await TryAsync(async () => newest = await RestoreAsync(cancellation));
-        var hints = await OlderHintsAsync(cancellation);
+        KnownHints hints;
+        using (new Progress("looking at older hints")) hints = await OlderHintsAsync(cancellation);
         var known = plan.Extents.Select(e => e.Name).ToHashSet();
         var others = hints.Plans.SelectMany(p => p.Extents).Where(e => !known.Contains(e.Name)).DistinctBy(e => e.Name).ToArray();
         await FetchAsync(others, cancellation);
         var log = new LogCheck(remote.Context, plan.Store, hints.Needed, hints.Pinned);
-        var segments = await LogCheck.ListAsync(remote.Context, cancellation);
+        IReadOnlyList<ObjectInfo> segments;
+        using (new Progress("listing the log")) segments = await LogCheck.ListAsync(remote.Context, cancellation);
         using (var progress = new Progress("reading the log", segments.Sum(s => s.SizeBytes)))
             await log.RunAsync(segments, progress.Add, cancellation);
         foreach (var problem in log.Problems) Add(problem.Message);
@@ -55,7 +58,7 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
         var store = Path.Combine(directory, "store");
         var result = await RestoredStore.RestoreAsync(plan, store, parallelism, cancellation);
         var databases = RestoredStore.Verify(store, cancellation);
-        Directory.Delete(store, recursive: true);
+        using (new Progress("removing what was restored")) Directory.Delete(store, recursive: true);
         return (result.Lsn, Text.FromMs(result.UnixTimeMs), databases);
     }
 

@@ -16,7 +16,14 @@ internal static class RestoredStore
     public static async Task<RestoreResult> RestoreAsync(RestorePlan plan, string directory, int parallelism, CancellationToken cancellation)
     {
         using var progress = new Progress("restoring", plan.FetchBytes);
-        return await StoreRestore.RestoreAsync(plan, new StoreOptions { Directory = directory }, parallelism, progress.Add, cancellation);
+        try
+        {
+            return await StoreRestore.RestoreAsync(plan, new StoreOptions { Directory = directory }, parallelism, progress.Add, cancellation);
+        }
+        catch (RecoveryException e) when (e.Error == RecoveryError.Full)
+        {
+            throw new RecoveryException(RecoveryError.Full, $"{e.Message} The whole restore takes about {Text.Bytes(plan.FetchBytes)} in {directory}.", e);
+        }
     }
 
     /// <summary>
@@ -26,15 +33,16 @@ internal static class RestoredStore
     public static IReadOnlyList<RestoredDatabase> Verify(string directory, CancellationToken cancellation)
     {
         using var store = Store.OpenReplica(new StoreOptions { Directory = directory });
-        using var progress = new Progress("reading pages", store.Databases.Sum(d => d.Current.SizeBytes));
-        var problems = store.Verify(null, cancellation, progress.Add);
+        IReadOnlyList<string> problems;
+        using (var progress = new Progress("reading pages", store.Databases.Sum(d => d.Current.SizeBytes)))
+            problems = store.Verify(null, cancellation, progress.Add);
         if (problems.Count > 0)
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"What was restored does not verify: {string.Join("; ", problems)}.",
                 "Restore an earlier state (--lsn, --timestamp).");
         var found = store.Databases.Select(d => new RestoredDatabase(
             d.Name, d.Current.Lsn, d.Current.SizeBytes, d.Current.PageSize, d.Current.IsWal ? "wal" : "rollback", d.Current.Checksum.ToString("x16"))).ToList();
-        store.CloseAsStore();
+        using (new Progress("closing what was restored")) store.CloseAsStore();
         return found;
     }
 

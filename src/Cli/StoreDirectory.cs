@@ -36,12 +36,22 @@ internal sealed partial class StoreDirectory
     public static StoreDirectory Find(string target)
     {
         var path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(target));
-        if (Directory.Exists(Within(path))) return new(Within(path));
+        if (Directory.Exists(Within(path))) return Readable(new(Within(path)));
+        if (System.IO.Path.GetFileName(path) == Name && Directory.Exists(path)) return Readable(new(path));
         if (File.Exists(path) && Stub.Read(path) is { Content: PathContent.Stub } stub
             && DatabaseOpening.StoreOf(path, stub, new RecoveryOptions().WithEnvironment()) is var store && Directory.Exists(store)) return new(store);
         if (Directory.Exists(System.IO.Path.Combine(path, "pages"))) return new(path);
         throw new RecoveryException(RecoveryError.NotFound,
             $"There is no store in {path} (no {Name} directory).") { Path = path };
+    }
+
+    /// <summary>A store that this user may look at; another one is refused by the right that is missing, not as one that is not there.</summary>
+    static StoreDirectory Readable(StoreDirectory store)
+    {
+        string[] places = [store.Path, System.IO.Path.Combine(store.Path, "log"), System.IO.Path.Combine(store.Path, "pages"), System.IO.Path.Combine(store.Path, "files")];
+        if (places.Select(UserRights.WhyNotReadIn).FirstOrDefault(why => why is not null) is { } why)
+            throw new RecoveryException(RecoveryError.CannotOpen, $"The store {store.Path} cannot be read: {why}. Give this user the rights to read it and what is in it, or run as its owner.");
+        return store;
     }
 
     /// <summary>What its config says of the remote.</summary>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Remote;
 
@@ -59,25 +60,15 @@ internal sealed record Failure(int Code, string Message)
 
     static string OfDisk(IOException e) => (e.HResult & 0xffff) switch
     {
-        NoSpace => $"The disk is full{At(e)}. Free some space there and try again.",
+        NoSpace => $"The disk is full{At(e)}. Free some space there and try again.{RoomAt(e)}",
         QuotaUsedUp => $"The disk quota is used up{At(e)}. Raise it or free some space, and try again.",
         ReadOnlyDisk => $"The file system is mounted read-only{At(e)}. Remount it for writing, or write elsewhere.",
         _ => e.Message,
     };
 
-    static string At(IOException e) => Quoted(e) is { Length: > 0 } path ? $" at {path}{FreeAt(path)}" : "";
+    static string At(IOException e) => Quoted(e) is { Length: > 0 } path ? $" at {path}" : "";
 
-    static string FreeAt(string path)
-    {
-        try
-        {
-            return $", which has {new DriveInfo(Path.GetDirectoryName(Path.GetFullPath(path)) ?? "/").AvailableFreeSpace:N0} bytes left";
-        }
-        catch (Exception e) when (e is IOException or ArgumentException or UnauthorizedAccessException)
-        {
-            return "";
-        }
-    }
+    static string RoomAt(IOException e) => Quoted(e) is { Length: > 0 } path ? DiskRoom.Tell(path) : "";
 
     /// <summary>.NET's messages name the path between quotes.</summary>
     static string Quoted(Exception e)

@@ -67,6 +67,9 @@ internal static class Failures
 
     public static int Report(Exception error, int otherwise) => Report(CodeOf(error, otherwise), Text(error));
 
+    /// <summary>Keeps what explains an error that SQLite will give by itself, without asking us again.</summary>
+    public static void Foretell(string message) => last = latest = message;
+
     public static int Report(int code, string message)
     {
         last = message;

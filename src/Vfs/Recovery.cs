@@ -7,6 +7,7 @@ using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Views;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.Settings;
 
 namespace RecoveryVfs;
@@ -98,8 +99,13 @@ public static class Recovery
             $"{to} exists already.",
             "Bring it back under another name.") { Path = to };
         var store = DatabaseOpening.StoreOf(from, new Stub(PathContent.Missing, null, null), Options.Process);
+        if (OpenDatabases.Find(Encoding.UTF8.GetBytes(from)) is not null)
+            throw new RecoveryException(RecoveryError.Busy, $"{from} is open in this process, whose connections still have what was at that path. Close them first.");
         InStore(store, opened =>
         {
+            // Nobody has opened the path since its file went: it is set aside only now.
+            if (opened.Find(Path.GetFileName(from)) is { Current.SizeBytes: > 0 } unnoticed && Stub.Read(from).Content is PathContent.Missing or PathContent.Empty)
+                DeletedDatabases.SetAside(opened, unnoticed, Options.Process.Time.GetUtcNow());
             DeletedDatabases.BringBack(opened, Path.GetFileName(from), Path.GetFileName(to));
             if (Stub.Write(to, store, Path.GetFileName(to))) PlacedStubs.Add(store, opened.Find(Path.GetFileName(to))!.Id, to);
             return true;
@@ -142,7 +148,10 @@ public static class Recovery
     /// database is taken into account). The plain file is left as it is; when the paths are the same it is kept beside, as
     /// <c>NAME.plain</c>. A database that is there already is not overwritten.
     /// </summary>
-    public static void Import(string plainFile, string databasePath)
+    public static void Import(string plainFile, string databasePath) => Import(plainFile, databasePath, null);
+
+    /// <summary>The same, for who watches: pages done so far, and all there are.</summary>
+    internal static void Import(string plainFile, string databasePath, Action<int, int>? progressed)
     {
         RegisterIfNeeded();
         var (from, to) = (Path.GetFullPath(plainFile), Path.GetFullPath(databasePath));
@@ -154,9 +163,8 @@ public static class Recovery
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{to} exists already.",
                 "Delete it first, or choose another name.") { Path = to };
-        if (VfsEntryPoints.Api.Copy(Uri(from), VfsEntryPoints.SystemName, Uri(to), "recovery") is { } message)
-            throw new RecoveryException(RecoveryError.IoWrite,
-                $"{from} was not imported to {to}: {message}. {Failures.Last}") { Path = from };
+        if (VfsEntryPoints.Api.Copy(Uri(from), VfsEntryPoints.SystemName, Uri(to), "recovery", progressed) is { } message)
+            throw NotCopied($"{from} was not imported to {to}: {message}. {Failures.Last}", to, from);
     }
 
     static string SetAside(string path)
@@ -182,7 +190,7 @@ public static class Recovery
     }
 
     /// <summary>The same, of a store that the caller knows to be the right one.</summary>
-    internal static void Export(string databasePath, string store, string plainFile)
+    internal static void Export(string databasePath, string store, string plainFile, Action<int, int>? progressed = null)
     {
         RegisterIfNeeded();
         var (from, to) = (Path.GetFullPath(databasePath), Path.GetFullPath(plainFile));
@@ -194,9 +202,8 @@ public static class Recovery
         try
         {
             using var ours = StoreSettings.TakeOwnUris();
-            if (VfsEntryPoints.Api.Copy($"{Uri(from)}?store={System.Uri.EscapeDataString(store)}&mode=ro", "recovery", Uri(partial), VfsEntryPoints.SystemName) is { } message)
-                throw new RecoveryException(RecoveryError.IoWrite,
-                    $"{from} was not exported to {to}: {message}. {Failures.Last}") { Path = from };
+            if (VfsEntryPoints.Api.Copy($"{Uri(from)}?store={System.Uri.EscapeDataString(store)}&mode=ro", "recovery", Uri(partial), VfsEntryPoints.SystemName, progressed) is { } message)
+                throw NotCopied($"The database {Path.GetFileName(from)} of the store {store} was not exported: {message}. {Failures.Last}", partial, null);
             File.Move(partial, to);
         }
         finally
@@ -204,6 +211,11 @@ public static class Recovery
             File.Delete(partial);
         }
     }
+
+    /// <summary>Why a copy failed. SQLite says "database or disk is full" and no more: how much is needed, and how much there is, is added.</summary>
+    static RecoveryException NotCopied(string message, string to, string? source) => message.Contains("full", StringComparison.Ordinal)
+        ? new RecoveryException(RecoveryError.Full, message.TrimEnd() + DiskRoom.Tell(to, source is null ? null : new FileInfo(source).Length))
+        : new RecoveryException(RecoveryError.IoWrite, message);
 
     static string Uri(string path) => "file:" + path.Replace("%", "%25").Replace("?", "%3f").Replace("#", "%23");
 

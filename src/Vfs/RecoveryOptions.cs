@@ -71,7 +71,9 @@ public sealed record RecoveryOptions
     public long PageCacheBytes { get; init; } = 64L << 20;
 
     /// <summary><c>overlay-budget</c>: bytes of uncommitted pages kept in memory before they spill to disk, for a whole store.</summary>
-    public long OverlayBytes { get; init; } = 64L << 20;
+    public long OverlayBytes { get; init; } = UsualOverlayBytes;
+
+    internal const long UsualOverlayBytes = 64L << 20;
 
     /// <summary><c>pending-budget</c>: bytes of committed pages that may wait to enter the page store.</summary>
     public long PendingBytes { get; init; } = 32L << 20;

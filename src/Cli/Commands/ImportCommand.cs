@@ -30,11 +30,10 @@ internal sealed class ImportCommand : CliCommand
         if (Directory.Exists(into)) into = Path.Combine(into, Path.GetFileName(from));
         SQLitePCL.Batteries_V2.Init();
         var (size, started) = (new FileInfo(from).Length, Stopwatch.GetTimestamp());
-        using (new Progress($"importing {Text.Bytes(size)}"))
-        {
-            Recovery.Import(from, into);
-            Recovery.CloseIdleStores();
-        }
+        // One transaction of all pages: what does not fit into memory is written twice.
+        Recovery.Register(new RecoveryOptions { OverlayBytes = Math.Clamp(size + (size / 4), RecoveryOptions.UsualOverlayBytes, Math.Max(RecoveryOptions.UsualOverlayBytes, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8)) });
+        using (var progress = new Progress("importing", size)) Recovery.Import(from, into, progress.Reach);
+        using (new Progress("closing the store")) Recovery.CloseIdleStores();
         var report = new Report(from, into, size, Stopwatch.GetElapsedTime(started).TotalSeconds);
         to.Result(report, Results.Json.Import, r => to.Line($"Imported {r.From} as {r.Database} ({Text.Bytes(r.SizeBytes)} in {Text.Duration(TimeSpan.FromSeconds(r.Seconds))}); open it with file:{r.Database}?vfs=recovery"));
         return Task.FromResult(ExitCode.Ok);

@@ -79,14 +79,18 @@ internal sealed class SyncCommand : CliCommand
                 throw new RecoveryException(RecoveryError.Fenced,
                     $"Another writer has taken {url} over: what {holder} has not shipped never will be (see "
                     + "`recovery status`, `recovery salvage`).") { Path = url };
-            if (end.NextLsn > lsn && !new StoreHome(directory.Path).IsRestarting)
-                return new Report(directory.Path, url, lsn, end.LastLsn, (await remote.ListHintsAsync(cancellation)).Count > 0);
+            var shipped = end.NextLsn > lsn;
+            // Shipped is not restorable: that takes hints to start from, and no gap that waits for some.
+            if (shipped && !new StoreHome(directory.Path).IsRestarting && (await remote.ListHintsAsync(cancellation)).Count > 0)
+                return new Report(directory.Path, url, lsn, end.LastLsn, true);
             if (directory.Holder() is null) return null;
             if (Stopwatch.GetElapsedTime(started) >= patience)
-                throw new RecoveryException(RecoveryError.Remote,
-                    $"{url} has everything up to LSN {(end.NextLsn == 0 ? 0 : end.LastLsn)} of {lsn}, "
-                    + $"and {holder} did not ship the rest in time. `PRAGMA recovery_status` there says why "
-                    + "(remote_error).") { Path = url };
+                throw new RecoveryException(RecoveryError.Remote, shipped
+                    ? $"{url} has everything up to LSN {lsn}, but no hints to start a restore from: it cannot be restored yet. "
+                        + $"`PRAGMA recovery_status` in {holder} says why (remote_hints_error)."
+                    : $"{url} has everything up to LSN {(end.NextLsn == 0 ? 0 : end.LastLsn)} of {lsn}, "
+                        + $"and {holder} did not ship the rest in time. `PRAGMA recovery_status` there says why "
+                        + "(remote_error).") { Path = url };
             await Task.Delay(LookInterval, cancellation);
         }
     }

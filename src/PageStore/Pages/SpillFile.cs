@@ -51,7 +51,7 @@ internal sealed class SpillFile : IDisposable
         {
             throw new RecoveryException(RecoveryError.Full,
                 $"Pages could not be spilled to {path}: {e.Message} The transaction fails.",
-                "Free space there and try again.", e) { Path = path };
+                $"Free space there and try again.{DiskRoom.Tell(path, bytes.Length)}", e) { Path = path };
         }
     }
 

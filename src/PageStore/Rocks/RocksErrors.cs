@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using RecoveryVfs.PageStore.Interop;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.PageStore.Rocks;
 
@@ -35,7 +36,7 @@ internal static class RocksErrors
         }
         var (error, advice) = Classify(code, message, writing);
         return new RecoveryException(error,
-            $"{action} in {directory} failed: {message.TrimEnd('.')}.", advice) { Path = directory };
+            $"{action} in {directory} failed: {message.TrimEnd('.')}.", advice + (error == RecoveryError.Full ? DiskRoom.Tell(directory) : "")) { Path = directory };
     }
 
     static (RecoveryError Error, string Advice) Classify(Native.Code code, string message, bool writing) => code switch

@@ -1,5 +1,6 @@
 using RecoveryVfs.PageStore.Interop;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 using Code = RecoveryVfs.PageStore.Interop.Native.Code;
 
 namespace RecoveryVfs.PageStore.Rocks;
@@ -44,7 +45,7 @@ internal static unsafe class RocksTrial
                 "Restore an older state (--at, --lsn), and find out who wrote to the remote."),
             Code.NoSpace => new RecoveryException(RecoveryError.Full,
                 $"There is no room to try the files in {pages}: {why.Trim()}.",
-                "Free some space on this disk."),
+                "Free some space on this disk." + DiskRoom.Tell(pages)),
             _ => new RecoveryException(RecoveryError.CannotOpen,
                 $"The files in {pages} could not be tried in a process of its own: {why.Trim()}.",
                 $"Allow this process to start one, or set {Switch}=off to trust whoever writes to the remote."),

@@ -133,6 +133,26 @@ public sealed partial class StoreRemote : IAsyncDisposable
     /// <summary>Throws when this writer has lost the log for good.</summary>
     internal void ThrowIfLost() => shipper.ThrowIfLost();
 
+    /// <summary>
+    /// The same, for who is about to write: the first one waits until the remote has said whose it is. A remote that is away, or does not answer for
+    /// <see cref="AnswerPatience"/>, holds nobody up any more: commits gather in the local log then.
+    /// </summary>
+    internal void ThrowIfNotOurs()
+    {
+        if (!Volatile.Read(ref wasAsked))
+        {
+            // By the clock on the wall: it is somebody's thread that waits.
+            shipper.Looked.Wait(AnswerPatience);
+            Volatile.Write(ref wasAsked, true);
+        }
+        shipper.ThrowIfLost();
+    }
+
+    /// <summary>Two requests and their answers, from far away.</summary>
+    static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(2);
+
+    bool wasAsked;
+
     async Task PublishAsync()
     {
         var stop = stopping.Token;

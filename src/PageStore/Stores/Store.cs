@@ -165,7 +165,6 @@ public sealed partial class Store : IDisposable
     {
         ObjectDisposedException.ThrowIf(disposed, this);
         ThrowUnlessHere();
-        Remote?.ThrowIfLost();
         if (options.ReadOnly || IsReplica)
             throw new RecoveryException(RecoveryError.ReadOnly, $"The store {Directory} was opened for reading only.");
         if ((poison ?? log.Poison) is { } cause)
@@ -174,10 +173,19 @@ public sealed partial class Store : IDisposable
                 + "Close all connections and open it again to go on from what is durable.", cause);
     }
 
-    /// <summary>Throws when what is written would be for nothing: the directory is a copy of a store that ships, or is not there any more.</summary>
+    /// <summary>
+    /// Throws when what is written would be for nothing: the directory is a copy of a store that ships, or is not there any more, or its remote is another
+    /// writer's. The first one to write waits for the remote to say so.
+    /// </summary>
     void ThrowUnlessHere()
     {
         if (NotOwner() is { } why) throw why;
+        ThrowIfMoved();
+        Remote?.ThrowIfNotOurs();
+    }
+
+    void ThrowIfMoved()
+    {
         // Once a tick, a few milliseconds: each look is a system call.
         if (storeLock is not StoreLock held || Environment.TickCount64 is var now && now == Volatile.Read(ref lookedAt)) return;
         Volatile.Write(ref lookedAt, now);

@@ -48,7 +48,7 @@ internal sealed class StoreLock : IDisposable
                 return new RecoveryException(RecoveryError.CannotOpen,
                     $"No right to write {path}. Give this user write access to the directory.");
             case ReadOnlyDisk:
-                return new RecoveryException(RecoveryError.CannotOpen, $"{path} lies on a read-only disk, and a store needs to write even for readers. Copy the directory to a writable disk.");
+                return new RecoveryException(RecoveryError.CannotOpen, $"{path} lies on a read-only disk. To read, open it with mode=ro; to write, remount the disk for writing.");
             case TooManyFiles or TooManyFilesInSystem:
                 return new RecoveryException(RecoveryError.CannotOpen, $"Cannot open {path}: too many open files. Raise the limit (ulimit -n).");
             default:

@@ -11,14 +11,14 @@ internal static class DiskErrors
     internal const int ENOENT = 2, EINTR = 4, EIO = 5, EAGAIN = 11, EACCES = 13, EPERM = 1, EEXIST = 17, ENOTDIR = 20, ELOOP = 40, ENFILE = 23, EMFILE = 24, ENOSPC = 28,
         EROFS = 30, ENOSYS = 38, EOPNOTSUPP = 95, EDQUOT = 122;
 
-    internal static RecoveryException From(DiskOperation operation, string path, int errno)
+    internal static RecoveryException From(DiskOperation operation, string path, int errno, long? neededBytes = null)
     {
         var (error, wayOut) = (operation, errno) switch
         {
             (DiskOperation.Sync or DiskOperation.SyncDirectory, _) => (RecoveryError.IoSync,
                 "Nobody knows what of the latest writes is on disk; check the disk (kernel log, SMART), then reopen the store."),
-            (_, ENOSPC) => (RecoveryError.Full, "Free some space on that disk and try again."),
-            (_, EDQUOT) => (RecoveryError.Full, "The disk quota is used up: raise it or free some space, and try again."),
+            (_, ENOSPC) => (RecoveryError.Full, "Free some space on that disk and try again." + DiskRoom.Tell(path, neededBytes)),
+            (_, EDQUOT) => (RecoveryError.Full, "The disk quota is used up: raise it or free some space, and try again." + (neededBytes is { } n ? $" {n:N0} bytes were needed." : "")),
             (_, EROFS) => (RecoveryError.ReadOnly, "The file system is mounted read-only: remount it for writing, or open with mode=ro."),
             (DiskOperation.Open or DiskOperation.Read or DiskOperation.Rename, ENOENT) => (RecoveryError.NotFound,
                 "Check the path; if the file was there before, restore the store from its remote."),

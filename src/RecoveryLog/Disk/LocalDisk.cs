@@ -164,7 +164,7 @@ internal sealed class LocalFile(SafeFileHandle handle, string path) : ILogFile
             else if (n == 0)
                 throw DiskErrors.From(DiskOperation.Write, Path, DiskErrors.EIO);
             else if (Marshal.GetLastPInvokeError() is var errno and not DiskErrors.EINTR)
-                throw DiskErrors.From(DiskOperation.Write, Path, errno);
+                throw DiskErrors.From(DiskOperation.Write, Path, errno, source.Length);
         }
     }
 
@@ -192,7 +192,7 @@ internal sealed class LocalFile(SafeFileHandle handle, string path) : ILogFile
                     this.WriteZeros(from, to);
                     return;
                 case var errno:
-                    throw DiskErrors.From(DiskOperation.Write, Path, errno);
+                    throw DiskErrors.From(DiskOperation.Write, Path, errno, to - from);
             }
         }
     }

@@ -61,6 +61,9 @@ internal static partial class Posix
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true)]
     internal static unsafe partial int Stat(int directory, byte* path, int flags, uint wanted, byte* answer);
 
+    [LibraryImport("libc", EntryPoint = "faccessat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int Access(int directory, string path, int mode, int flags);
+
     [LibraryImport("libc", EntryPoint = "geteuid")]
     internal static partial uint EffectiveUser();
 

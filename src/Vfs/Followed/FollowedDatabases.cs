@@ -62,8 +62,11 @@ internal static class FollowedDatabases
         { Path = directory });
     }
 
-    /// <summary>Opens a database read-only from its store's files, whoever writes them; null when this process has the store open, or there is none.</summary>
-    public static FollowedFile? TryView(ReadOnlySpan<byte> pathBytes, ref int flags, OpenParameters parameters)
+    /// <summary>
+    /// Opens a database read-only from its store's files, whoever writes them; null when this process has the store open, or there is none.
+    /// <paramref name="whyReadOnly"/>: what kept it from being opened for writing, which was asked for.
+    /// </summary>
+    public static FollowedFile? TryView(ReadOnlySpan<byte> pathBytes, ref int flags, OpenParameters parameters, string? whyReadOnly = null)
     {
         var path = DatabasePath.Of(pathBytes);
         var stub = Stub.Read(path);
@@ -72,6 +75,12 @@ internal static class FollowedDatabases
         if (!Directory.Exists(directory) || StoreRegistry.IsOpen(directory)) return null;
         var shared = AcquireView(directory, StoreSettings.OfReader(directory, parameters));
         var name = stub.Database ?? Path.GetFileName(path);
+        if (whyReadOnly is not null)
+        {
+            // Of a file that was opened so, SQLite refuses writes by itself.
+            Failures.Foretell(whyReadOnly);
+            EventLog.Write(EventLevel.Warning, "READONLY", whyReadOnly);
+        }
         return Open(pathBytes, name, shared.Source!, () => views.Release(shared), ref flags, parameters, (found, _) =>
             found is null && stub.Content == PathContent.Stub ? DatabaseOpening.Lost(path, name, directory)
             : stub.Content == PathContent.Missing && (found is null or { SizeBytes: 0 } || PlacedStubs.Has(directory, found.DatabaseId, path)) ? DatabaseOpening.Missing(path) : null);

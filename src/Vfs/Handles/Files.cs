@@ -28,6 +28,7 @@ internal static class Files
         if (open is null) DatabaseOpening.RestoreIfGone(path, flags, parameters);
         if (open is null && FollowedDatabases.TryOpen(path, ref flags, parameters) is { } followed) return followed;
         if (open is null && (flags & Sqlite.OpenReadOnly) != 0 && FollowedDatabases.TryView(path, ref flags, parameters) is { } viewed) return viewed;
+        if (open is null && ReadOnlyPlaces.WhyReadOnly(path, flags, parameters) is { } why && FollowedDatabases.TryView(path, ref flags, parameters, why) is { } only) return only;
         var database = open is not null ? NotExclusive(open, flags) : DatabaseOpening.Open(path.ToArray(), flags, parameters);
         try
         {

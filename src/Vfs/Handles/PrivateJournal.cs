@@ -121,7 +121,8 @@ internal sealed class PrivateJournal(string directory) : VfsFile
             var full = (e.HResult & 0xffff) is 112 or 28;
             throw new RecoveryException(full ? RecoveryError.Full : RecoveryError.IoWrite,
                 $"Cannot write the rollback journal of a large transaction in {directory}: "
-                + $"{e.Message} Free some space, or write in smaller transactions.", e) { Path = directory };
+                + $"{e.Message} Free some space, or write in smaller transactions."
+                + (full ? DiskRoom.Tell(directory, source.Length) : ""), e) { Path = directory };
         }
     }
 

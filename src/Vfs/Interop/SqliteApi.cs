@@ -26,6 +26,8 @@ internal sealed unsafe class SqliteApi
     readonly delegate* unmanaged[Cdecl]<void*, byte*, void*, byte*, void*> backupInit;
     readonly delegate* unmanaged[Cdecl]<void*, int, int> backupStep;
     readonly delegate* unmanaged[Cdecl]<void*, int> backupFinish;
+    readonly delegate* unmanaged[Cdecl]<void*, int> backupRemaining;
+    readonly delegate* unmanaged[Cdecl]<void*, int> backupPageCount;
     readonly delegate* unmanaged[Cdecl]<void*, int> autoExtension;
     readonly delegate* unmanaged[Cdecl]<void*, byte*, int, int, void*, void*, void*, void*, int> createFunction;
     readonly delegate* unmanaged[Cdecl]<void*, byte*, int, void*, void> resultText;
@@ -47,6 +49,8 @@ internal sealed unsafe class SqliteApi
         backupInit = (delegate* unmanaged[Cdecl]<void*, byte*, void*, byte*, void*>)find("backup_init", 156);
         backupStep = (delegate* unmanaged[Cdecl]<void*, int, int>)find("backup_step", 159);
         backupFinish = (delegate* unmanaged[Cdecl]<void*, int>)find("backup_finish", 155);
+        backupRemaining = (delegate* unmanaged[Cdecl]<void*, int>)find("backup_remaining", 158);
+        backupPageCount = (delegate* unmanaged[Cdecl]<void*, int>)find("backup_pagecount", 157);
         autoExtension = (delegate* unmanaged[Cdecl]<void*, int>)find("auto_extension", 192);
         createFunction = (delegate* unmanaged[Cdecl]<void*, byte*, int, int, void*, void*, void*, void*, int>)find("create_function", 45);
         resultText = (delegate* unmanaged[Cdecl]<void*, byte*, int, void*, void>)find("result_text", 85);
@@ -135,8 +139,11 @@ internal sealed unsafe class SqliteApi
         return memory;
     }
 
-    /// <summary>Copies a whole database with SQLite's backup from one VFS to another; returns null, or SQLite's message.</summary>
-    public string? Copy(string sourceName, string sourceVfs, string targetName, string targetVfs)
+    /// <summary>
+    /// Copies a whole database with SQLite's backup from one VFS to another; returns null, or SQLite's message. <paramref name="progressed"/> gets the pages
+    /// done so far, and all there are.
+    /// </summary>
+    public string? Copy(string sourceName, string sourceVfs, string targetName, string targetVfs, Action<int, int>? progressed = null)
     {
         const int uri = 0x40, done = 101;
         void* source = null, target = null;
@@ -150,7 +157,10 @@ internal sealed unsafe class SqliteApi
             {
                 var backup = backupInit(target, main, source, main);
                 if (backup == null) return Message(target);
-                var step = backupStep(backup, -1);
+                int step;
+                // A writer of the source, between two steps, would have the copy begin again: without anybody who watches there is one step.
+                while ((step = backupStep(backup, progressed is null ? -1 : PagesPerStep)) == Sqlite.Ok)
+                    progressed!(backupPageCount(backup) - backupRemaining(backup), backupPageCount(backup));
                 var finished = backupFinish(backup);
                 return step == done && finished == Sqlite.Ok ? null : finished != Sqlite.Ok ? Message(target) : Message(source);
             }
@@ -161,6 +171,9 @@ internal sealed unsafe class SqliteApi
             closeV2(source);
         }
     }
+
+    /// <summary>Some megabytes: often enough for who watches, and the cost of a step does not show.</summary>
+    const int PagesPerStep = 1024;
 
     string Message(void* connection) =>
         (connection == null ? null : Marshal.PtrToStringUTF8((nint)errmsg(connection))) ?? "out of memory";

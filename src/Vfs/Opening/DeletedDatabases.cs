@@ -40,8 +40,16 @@ internal static class DeletedDatabases
         foreach (var database in store.Databases)
         {
             if (DeletedName.Parse(database.Name) is not { } deleted || now - deleted.At < retention) continue;
-            store.Delete(database, durable: false);
-            DropCompanions(store, database.Name);
+            try
+            {
+                store.Delete(database, durable: false);
+                DropCompanions(store, database.Name);
+            }
+            catch (RecoveryException)
+            {
+                // A store that takes no writes can still be read; they go when it takes some again.
+                return;
+            }
         }
     }
 

@@ -27,6 +27,7 @@ internal sealed class Shipper : IAsyncDisposable
     readonly Lock wakeGate = new();
     TaskCompletionSource wake = NewWake();
     TaskCompletionSource<RemoteLog> connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    readonly TaskCompletionSource looked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     // Null after the queue was let go, until there is a remote again.
     LogHold? hold;
     LogCursor? cursor;
@@ -58,6 +59,12 @@ internal sealed class Shipper : IAsyncDisposable
 
     /// <summary>The remote's log, once it was reached. Fails when it never can be.</summary>
     public Task<RemoteLog> ConnectedAsync(CancellationToken cancellation = default) => connected.Task.WaitAsync(cancellation);
+
+    /// <summary>
+    /// Completes, and never fails, when it was asked whose the remote is: it answered, or the first try found it away. What it answered is in
+    /// <see cref="State"/>.
+    /// </summary>
+    public Task Looked => looked.Task;
 
     /// <summary>
     /// Completes when the remote has everything up to an LSN. Ships at once: all who wait share a PUT, and those who come while one is
@@ -104,6 +111,7 @@ internal sealed class Shipper : IAsyncDisposable
         waiters.Fail(stopped);
         patient.Fail(stopped);
         connected.TrySetException(stopped);
+        looked.TrySetResult();
         // Nobody may ever ask.
         _ = connected.Task.Exception;
         unsettled?.Dispose();
@@ -150,10 +158,14 @@ internal sealed class Shipper : IAsyncDisposable
 
     async ValueTask<RemoteLog> ConnectAsync(CancellationToken cancellation)
     {
-        if (options.Probe) await RemoteProbe.CheckAsync(context.Store, context.Random, cancellation);
         // Here a failed try is repeated by the loop, which tells of the outage; so no step is patient on its own.
         var impatient = context with { Tries = 1 };
-        var found = await RemoteTenure.ResumeAsync(impatient, log, options.Author, options.MayCreate ? log.FirstLsn : null, cancellation);
+        // Whose it is comes first, where that takes no writing: commits may wait for the answer.
+        var known = options.MayCreate ? null : await RemoteTenure.ResumeAsync(impatient, log, options.Author, null, cancellation);
+        if (known is not null) looked.TrySetResult();
+        if (options.Probe) await RemoteProbe.CheckAsync(context.Store, context.Random, cancellation);
+        var found = known ?? await RemoteTenure.ResumeAsync(impatient, log, options.Author, log.FirstLsn, cancellation);
+        looked.TrySetResult();
         options.Connected?.Invoke();
         // Without a hold the log may lose more meanwhile: that gap is closed when there is one again.
         return found.End.NextLsn >= log.FirstLsn || hold is null ? found : await RestartAsync(found, cancellation);
@@ -313,6 +325,7 @@ internal sealed class Shipper : IAsyncDisposable
             // Wrong credentials, a full or missing bucket: somebody may mend that, so it is tried on as well.
             catch (ObjectStoreException e) { State.Failed(e.ToRecoveryException(), failures); }
             catch (RecoveryException e) when (e.InnerException is ObjectStoreException) { State.Failed(e, failures); }
+            looked.TrySetResult();
             await RestAsync(context.Backoff.After(failures, context.Random));
         }
     }
@@ -339,6 +352,7 @@ internal sealed class Shipper : IAsyncDisposable
         patient.Fail(why);
         connected.TrySetException(why);
         _ = connected.Task.Exception;
+        looked.TrySetResult();
         if (why.Error == RecoveryError.Fenced) Salvage();
     }
 
