@@ -11,10 +11,9 @@ internal sealed class Connection : IDisposable
     readonly sqlite3 db;
 
     /// <summary>Opens a file, named by its path or as a URI.</summary>
-    public Connection(string file)
+    public Connection(string file, int flags = raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_CREATE | raw.SQLITE_OPEN_URI)
     {
-        const int Flags = raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_CREATE | raw.SQLITE_OPEN_URI;
-        if (raw.sqlite3_open_v2(file, out db, Flags, null) != raw.SQLITE_OK)
+        if (raw.sqlite3_open_v2(file, out db, flags, null) != raw.SQLITE_OK)
             using (db)
                 throw Failed(file);
         raw.sqlite3_busy_timeout(db, PatienceMs);
@@ -25,9 +24,42 @@ internal sealed class Connection : IDisposable
     /// </summary>
     public static Connection OpenForeign(string path)
     {
-        var connection = new Connection("file:" + path.Replace("%", "%25").Replace("?", "%3f").Replace("#", "%23"));
+        var connection = new Connection("file:" + Escaped(path));
         foreach (var pragma in (string[])["PRAGMA trusted_schema=off", "PRAGMA cell_size_check=on"]) connection.Ask(pragma);
         return connection;
+    }
+
+    /// <summary>
+    /// Opens a database of a store that is restored aside, to ask it only: nothing is written, and what its schema calls is
+    /// not trusted.
+    /// </summary>
+    public static Connection OpenReadOnly(string stub, string store)
+    {
+        var connection = new Connection($"file:{Escaped(stub)}?vfs=recovery&mode=ro&remote=none&store={Uri.EscapeDataString(store)}", raw.SQLITE_OPEN_READONLY | raw.SQLITE_OPEN_URI);
+        foreach (var pragma in (string[])["PRAGMA trusted_schema=off", "PRAGMA cell_size_check=on", "PRAGMA query_only=on"]) connection.Ask(pragma);
+        return connection;
+    }
+
+    static string Escaped(string path) => path.Replace("%", "%25").Replace("?", "%3f").Replace("#", "%23");
+
+    /// <summary>One statement that only reads, to be stepped through. Throws Invalid for anything else.</summary>
+    public sqlite3_stmt Query(string sql)
+    {
+        if (raw.sqlite3_prepare_v2(db, sql, out var statement, out string rest) != raw.SQLITE_OK) throw Wrong(raw.sqlite3_errmsg(db).utf8_to_string());
+        if (statement is null || statement.IsInvalid) throw Wrong("it says nothing");
+        if (raw.sqlite3_stmt_readonly(statement) != 0 && rest.AsSpan().Trim(" \t\r\n;").IsEmpty) return statement;
+        statement.Dispose();
+        throw Wrong(rest.AsSpan().Trim(" \t\r\n;").IsEmpty ? "it would write" : "it is more than one statement");
+    }
+
+    static RecoveryException Wrong(string why) => new(RecoveryError.Invalid, $"The query was refused: {why}. Give one SELECT.");
+
+    /// <summary>To the next row; false at the end.</summary>
+    public static bool Step(sqlite3_stmt statement)
+    {
+        var code = raw.sqlite3_step(statement);
+        if (code is raw.SQLITE_ROW or raw.SQLITE_DONE) return code == raw.SQLITE_ROW;
+        throw new RecoveryException(RecoveryError.Invalid, $"The query failed: {raw.sqlite3_errmsg(raw.sqlite3_db_handle(statement)).utf8_to_string()}. {Recovery.LastError}".TrimEnd());
     }
 
     /// <summary>Runs a statement to its end; returns the first column of its first row.</summary>

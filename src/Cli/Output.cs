@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 
@@ -15,6 +16,21 @@ internal sealed class Output(bool json, TextWriter results, TextWriter messages)
         if (json) results.WriteLine(JsonSerializer.Serialize(value, format));
         else forPeople(value);
     }
+
+    /// <summary>Whether results are to be JSON.</summary>
+    public bool IsJson => json;
+
+    /// <summary>Standard output for what is to be read back as it is: SQL, CSV. Dispose it when all is written.</summary>
+    public StreamWriter OpenRaw() => new(OpenRawBytes(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), RawBufferBytes);
+
+    /// <summary>The same for who writes bytes.</summary>
+    public Stream OpenRawBytes()
+    {
+        results.Flush();
+        return new BufferedStream(Console.OpenStandardOutput(), RawBufferBytes);
+    }
+
+    const int RawBufferBytes = 64 << 10;
 
     /// <summary>A line of the result for people.</summary>
     public void Line(string text = "") => results.WriteLine(Printable.Escape(text));

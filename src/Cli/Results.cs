@@ -16,6 +16,7 @@ namespace RecoveryVfs.Cli;
 [JsonSerializable(typeof(DatabasesCommand.Report), TypeInfoPropertyName = "Databases")]
 [JsonSerializable(typeof(DeleteCommand.Report), TypeInfoPropertyName = "Delete")]
 [JsonSerializable(typeof(DemoCommand.Report), TypeInfoPropertyName = "Demo")]
+[JsonSerializable(typeof(DifferenceLines.CountsReport), TypeInfoPropertyName = "DifferenceCounts")]
 [JsonSerializable(typeof(ExportCommand.Report), TypeInfoPropertyName = "Export")]
 [JsonSerializable(typeof(GcCommand.Report), TypeInfoPropertyName = "Gc")]
 [JsonSerializable(typeof(HintsCommand.Entry), TypeInfoPropertyName = "HintsEntry")]

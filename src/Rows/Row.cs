@@ -1,3 +1,4 @@
+using RecoveryVfs.Rows.Differences;
 using RecoveryVfs.Rows.Format;
 
 namespace RecoveryVfs.Rows;
@@ -27,6 +28,20 @@ public sealed class Row
     /// <summary>The value of the column called <paramref name="column"/>.</summary>
     public ColumnValue this[string column] =>
         Table.IndexOf(column) is >= 0 and var i ? this[i] : throw new ArgumentException($"Table '{Table}' has no column '{column}'.", nameof(column));
+
+    /// <summary>
+    /// Whether this row has that key: a value for each of <see cref="Table.KeyColumns"/>, or its rowid where that is the
+    /// key.
+    /// </summary>
+    public bool HasKey(IReadOnlyList<object?> key)
+    {
+        if (Table.RowIdColumn >= 0 || Table.Key.Length == 0) return key is [long wanted] && wanted == rowId;
+        if (key.Count != Table.Key.Length) return false;
+        var values = new GivenKey(Table, key);
+        for (var i = 0; i < Table.Key.Length; i++)
+            if (Values.Compare(this[Table.Key[i].Column], values[i], Table.Key[i].Collation) != 0) return false;
+        return true;
+    }
 
     internal ReadOnlySpan<byte> Record => record;
 

@@ -1,3 +1,4 @@
+using RecoveryVfs.Rows.Differences;
 using RecoveryVfs.Rows.Format;
 using RecoveryVfs.Rows.Sql;
 
@@ -43,6 +44,28 @@ public sealed class RowReader
     /// <summary>The rows of the table called <paramref name="table"/>.</summary>
     public RowCursor Read(string table) =>
         Schema.TryGetTable(table, out var found) ? Read(found) : throw new ArgumentException($"The database has no table '{table}'.", nameof(table));
+
+    /// <summary>
+    /// The row of <paramref name="table"/> with that key; null when there is none. A key is what <see
+    /// cref="Rows.Table.KeyColumns"/> says, in its order, or the rowid where that is the key. A value is null, a long, a
+    /// double, a string or a byte array.
+    /// </summary>
+    /// <exception cref="NotSupportedException">The key's order is not known here.</exception>
+    public Row? Find(Table table, IReadOnlyList<object?> key)
+    {
+        var seek = new TreeSeek(this);
+        if (table.RowIdColumn >= 0 || table.Key.Length == 0)
+            return key is [long rowId] ? seek.ByRowId(table, rowId) : throw new ArgumentException($"The key of table '{table}' is one integer.", nameof(key));
+        if (key.Count != table.Key.Length)
+            throw new ArgumentException($"The key of table '{table}' has {table.Key.Length} columns, and {key.Count} values were given.", nameof(key));
+        if (table.Key.FirstOrDefault(k => !Values.Knows(k.Collation)) is { Collation: { } unknown })
+            throw new NotSupportedException($"The key of table '{table}' has the collation '{unknown}', which is not known here.");
+        var values = new GivenKey(table, key);
+        if (table.IsWithoutRowId) return seek.ByKey(table, values);
+        var index = Schema.IndexRoot(table.KeyIndexName);
+        if (index == 0) throw new NotSupportedException($"The key of table '{table}' has no index.");
+        return seek.ByKey(table, index, values) is { } found ? seek.ByRowId(table, found) : null;
+    }
 
     DatabaseSchema ReadSchema()
     {

@@ -16,15 +16,21 @@ internal sealed class OrdersDatabase : IDisposable
     ];
 
     readonly Random random;
-    readonly string path = Path.Combine(Path.GetTempPath(), $"orders-{Guid.NewGuid():N}.db");
+    readonly string path;
+    readonly bool isOwn;
 
-    public OrdersDatabase(Random random)
+    /// <param name="random">What decides.</param>
+    /// <param name="name">Where it is, as SQLite is told; a file of its own by default.</param>
+    /// <param name="journal">Its journal mode.</param>
+    public OrdersDatabase(Random random, string? name = null, string journal = "MEMORY")
     {
         this.random = random;
+        isOwn = name is null;
+        path = name ?? Path.Combine(Path.GetTempPath(), $"orders-{Guid.NewGuid():N}.db");
         Db = new Sqlite(path);
         Db.Do($"PRAGMA page_size={512 << random.Next(4)}");
         Db.Do($"PRAGMA auto_vacuum={random.Next(3)}");
-        Db.Do("PRAGMA journal_mode=MEMORY");
+        Db.Do($"PRAGMA journal_mode={journal}");
         Db.Do("PRAGMA synchronous=OFF");
         Db.Do("PRAGMA foreign_keys=1");
         foreach (var table in tables) Db.Do(table);
@@ -41,7 +47,7 @@ internal sealed class OrdersDatabase : IDisposable
     public void Dispose()
     {
         Db.Dispose();
-        System.IO.File.Delete(path);
+        if (isOwn) System.IO.File.Delete(path);
     }
 
     public void Change(int statements)

@@ -10,17 +10,23 @@ internal sealed class RandomDatabase : IDisposable
 
     readonly Random random;
     readonly string path;
+    readonly bool isOwn;
     int made;
 
-    public RandomDatabase(Random random, int? pageSize = null)
+    /// <param name="random">What decides.</param>
+    /// <param name="pageSize">The size of its pages, when that matters.</param>
+    /// <param name="name">Where it is, as SQLite is told; a file of its own by default.</param>
+    /// <param name="journal">Its journal mode.</param>
+    public RandomDatabase(Random random, int? pageSize = null, string? name = null, string journal = "MEMORY")
     {
         this.random = random;
-        path = Path.Combine(Path.GetTempPath(), $"rows-{Guid.NewGuid():N}.db");
+        path = name ?? Path.Combine(Path.GetTempPath(), $"rows-{Guid.NewGuid():N}.db");
+        isOwn = name is null;
         Db = new Sqlite(path);
         Db.Do($"PRAGMA page_size={pageSize ?? 512 << random.Next(random.Next(4) == 0 ? 8 : 4)}");
         Db.Do("PRAGMA encoding='" + Pick("UTF-8", "UTF-8", "UTF-16le", "UTF-16be") + "'");
         Db.Do($"PRAGMA auto_vacuum={random.Next(5) switch { 0 => 1, 1 => 2, _ => 0 }}");
-        Db.Do("PRAGMA journal_mode=MEMORY");
+        Db.Do($"PRAGMA journal_mode={journal}");
         Db.Do("PRAGMA synchronous=OFF");
         Db.Do($"PRAGMA cache_size={Pick("5", "100", "-2000")}");
         Db.Do($"PRAGMA foreign_keys={random.Next(2)}");
@@ -47,7 +53,7 @@ internal sealed class RandomDatabase : IDisposable
     public void Dispose()
     {
         Db.Dispose();
-        System.IO.File.Delete(path);
+        if (isOwn) System.IO.File.Delete(path);
     }
 
     /// <summary>One transaction of some statements; some of them are taken back.</summary>

@@ -12,8 +12,9 @@ internal sealed class Sqlite : IDisposable
 
     public Sqlite(string path)
     {
-        if (raw.sqlite3_open_v2(path, out db, raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_CREATE | raw.SQLITE_OPEN_NOMUTEX, null) != raw.SQLITE_OK)
-            throw new InvalidOperationException($"{path} does not open.");
+        const int flags = raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_CREATE | raw.SQLITE_OPEN_NOMUTEX | raw.SQLITE_OPEN_URI;
+        if (raw.sqlite3_open_v2(path, out db, flags, null) != raw.SQLITE_OK)
+            throw new InvalidOperationException($"{path} does not open: {raw.sqlite3_errmsg(db).utf8_to_string()}");
     }
 
     public static bool HasStrict => raw.sqlite3_libversion_number() >= 3037000;

@@ -213,7 +213,8 @@ internal sealed class RestoreCommand : CliCommand
         return Done(remote, plan, result, null, file, [name]) with { Integrity = finding.Result, Warning = finding.Warning };
     }
 
-    static string Choose(string? wanted, IReadOnlyList<string> there, ulong lsn)
+    /// <summary>The database that is named, or the only one there is.</summary>
+    internal static string Choose(string? wanted, IReadOnlyList<string> there, ulong lsn)
     {
         if (wanted is not null)
             return there.Contains(wanted) ? wanted

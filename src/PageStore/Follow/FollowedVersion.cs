@@ -33,6 +33,9 @@ public sealed class FollowedVersion : IDisposable
     /// <summary>The size of the file.</summary>
     public long SizeBytes => wal?.SizeBytes ?? main.SizeBytes;
 
+    /// <summary>The size of a page in bytes; 0 while nothing was written.</summary>
+    public int PageSize => wal?.PageSize ?? main.PageSize;
+
     /// <summary>Whether it was deleted since.</summary>
     public bool IsDeleted => database.IsDeleted;
 

@@ -42,6 +42,9 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? co
     WalFrames? frames;
     ImmutableDictionary<uint, long> pages = ImmutableDictionary<uint, long>.Empty;
 
+    /// <summary>Told of each page that a commit wrote, before the view of the commit is there.</summary>
+    public Action<uint>? Committed { get; set; }
+
     /// <summary>The newest commit; null when the WAL holds none.</summary>
     public WalView? View { get; private set; }
 
@@ -129,6 +132,8 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? co
         var builder = pages.ToBuilder();
         foreach (var frame in uncommitted) builder[frame.Page] = frame.At;
         pages = builder.ToImmutable();
+        if (Committed is { } tell)
+            foreach (var frame in uncommitted) tell(frame.Page);
         (check1, check2) = (uncommitted[^1].Check1, uncommitted[^1].Check2);
         committedEnd += uncommitted.Count * (long)FrameBytes;
         uncommitted.Clear();

@@ -24,6 +24,9 @@ internal sealed class FollowedWals : IDisposable
         foreach (var file in store.Live.Files) Open(file, store.NextLsn - 1);
     }
 
+    /// <summary>Told of each page of a database that a commit in its WAL wrote, or that is no longer read from the WAL.</summary>
+    public Action<string, uint>? Changed { get; set; }
+
     /// <summary>What the WAL of a database holds; null when there is none.</summary>
     public WalView? ViewOf(string database) => views.GetValueOrDefault(database);
 
@@ -45,7 +48,7 @@ internal sealed class FollowedWals : IDisposable
                 break;
             case RecordKind.FileDeleted:
                 if (!wals.Remove(FileRecords.ReadDeleted(record.Body), out var deleted)) break;
-                views.TryRemove(deleted.Database, out _);
+                if (views.TryRemove(deleted.Database, out var gone)) TellOf(deleted.Database, gone);
                 deleted.Wal.Dispose();
                 break;
         }
@@ -62,13 +65,22 @@ internal sealed class FollowedWals : IDisposable
     {
         if (file.Class != FileClass.Plain || !Wal.IsName(file.Name)) return;
         if (open(file) is not { } wal) return;
-        wals[file.Fnode] = (Wal.DatabaseOf(file.Name), wal);
+        var database = Wal.DatabaseOf(file.Name);
+        wals[file.Fnode] = (database, wal);
+        wal.Committed = page => Changed?.Invoke(database, page);
         wal.Written(0, 0, lsn);
-        Publish(Wal.DatabaseOf(file.Name), wal);
+        Publish(database, wal);
+    }
+
+    void TellOf(string database, WalView gone)
+    {
+        if (Changed is not { } tell) return;
+        foreach (var page in gone.Pages.Keys) tell(database, page);
     }
 
     void Publish(string database, FollowedWal wal)
     {
+        if (views.TryGetValue(database, out var before) && !ReferenceEquals(before.Frames, wal.View?.Frames)) TellOf(database, before);
         if (wal.View is { } view) views[database] = view;
         else views.TryRemove(database, out _);
     }

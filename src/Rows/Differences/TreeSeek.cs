@@ -32,9 +32,19 @@ internal sealed class TreeSeek(RowReader reader)
     /// <summary>
     /// The rowid that the index of the primary key has for the key of <paramref name="row"/>; null when it has none.
     /// </summary>
-    public long? ByKey(Table table, uint indexRoot, Row row)
+    public long? ByKey(Table table, uint indexRoot, Row row) =>
+        TryFind(table, indexRoot, new KeyOfRow(row), out var cell) ? RowIdOf(table, cell) : null;
+
+    /// <summary>The rowid that the index of the primary key has for a key; null when it has none.</summary>
+    public long? ByKey(Table table, uint indexRoot, KeyValues key) => TryFind(table, indexRoot, key, out var cell) ? RowIdOf(table, cell) : null;
+
+    /// <summary>The row of that key in a table WITHOUT ROWID, or null.</summary>
+    public Row? ByKey(Table table, KeyValues key) =>
+        TryFind(table, table.Root, key, out var cell) ? new Row(table, 0, Payload(cell), page.Number) : null;
+
+    bool TryFind(Table table, uint root, KeyValues key, out Cell cell)
     {
-        var (number, from) = (indexRoot, 1u);
+        var (number, from) = (root, 1u);
         for (var level = 0; level < MostLevels; level++)
         {
             page.Load(number, from, ofRowIds: false);
@@ -42,13 +52,14 @@ internal sealed class TreeSeek(RowReader reader)
             while (low < high)
             {
                 var middle = (low + high) / 2;
-                page.Read(middle, out var cell);
-                var compared = Compare(table, row, cell, out var rowId);
-                if (compared == 0) return rowId;
+                page.Read(middle, out cell);
+                var compared = Compare(table, key, cell);
+                if (compared == 0) return true;
                 if (compared < 0) high = middle;
                 else low = middle + 1;
             }
-            if (page.IsLeaf) return null;
+            cell = default;
+            if (page.IsLeaf) return false;
             (number, from) = (page.Child(low), number);
         }
         throw page.Damaged($"there are more than {MostLevels} pages above it");
@@ -69,22 +80,28 @@ internal sealed class TreeSeek(RowReader reader)
         return low;
     }
 
-    int Compare(Table table, Row row, Cell cell, out long rowId)
+    /// <summary>Both an index of the key and a table WITHOUT ROWID begin with the key's columns.</summary>
+    int Compare(Table table, KeyValues wanted, in Cell cell)
     {
         var record = Payload(cell);
         fields.Parse(record, page.Number);
-        rowId = 0;
-        if (fields.Count <= table.Key.Length)
+        if (fields.Count < table.Key.Length + (table.IsWithoutRowId ? 0 : 1))
             throw page.Damaged($"an entry has {fields.Count} fields, too few for the key of table '{table}'");
         for (var i = 0; i < table.Key.Length; i++)
         {
             var key = table.Key[i];
-            var compared = Values.Compare(row[row.Table.Key[i].Column], fields.Value(record, i, table.Encoding), key.Collation);
+            var compared = Values.Compare(wanted[i], fields.Value(record, i, table.Encoding), key.Collation);
             if (compared != 0) return key.Descending ? -compared : compared;
         }
-        var last = fields.Value(record, fields.Count - 1, table.Encoding);
-        rowId = last.Kind == ValueKind.Integer ? last.Integer : throw page.Damaged("an entry of an index has no rowid");
         return 0;
+    }
+
+    long RowIdOf(Table table, in Cell cell)
+    {
+        var record = Payload(cell);
+        fields.Parse(record, page.Number);
+        var last = fields.Value(record, fields.Count - 1, table.Encoding);
+        return last.Kind == ValueKind.Integer ? last.Integer : throw page.Damaged("an entry of an index has no rowid");
     }
 
     ReadOnlySpan<byte> Payload(in Cell cell)

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace RecoveryVfs.RecoveryLog.Remote.Read;
 
 /// <summary>Which state is wanted.</summary>
@@ -13,6 +15,23 @@ internal readonly record struct RestoreTarget
 
     /// <summary>The state after the last whole record group that was appended by a time.</summary>
     public static RestoreTarget At(DateTimeOffset time) => new(null, time.ToUnixTimeMilliseconds());
+
+    /// <summary>
+    /// Reads <c>now</c> (the newest state), an LSN, or a time as <see cref="TimeText.Parse"/> reads it. Throws Invalid.
+    /// </summary>
+    public static RestoreTarget Parse(string text, TimeProvider? time = null)
+    {
+        if (text == "now") return Newest;
+        if (ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var lsn)) return At(lsn);
+        try
+        {
+            return At(TimeText.Parse(text, time));
+        }
+        catch (RecoveryException e) when (e.Error == RecoveryError.Invalid)
+        {
+            throw new RecoveryException(RecoveryError.Invalid, $"'{text}' is no moment of a log: give now, an LSN, or a time. {e.Message}", e);
+        }
+    }
 
     /// <summary>The LSN, when one was given.</summary>
     public ulong? Lsn { get; }

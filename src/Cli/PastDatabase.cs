@@ -1,0 +1,30 @@
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote.Pins;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+
+namespace RecoveryVfs.Cli;
+
+/// <summary>What the commands that look at the past of a database share.</summary>
+internal static class PastDatabase
+{
+    /// <summary>The database that is named, or the only one there is.</summary>
+    public static async Task<string> NameAsync(RemoteAccess remote, string? named, CancellationToken cancellation)
+    {
+        if (named is not null) return named;
+        var reading = new LogReading();
+        var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, null, cancellation);
+        reading.Start(plan.Hints.Hints);
+        await plan.ReplayAsync(reading.Take, null, cancellation);
+        var names = reading.Databases.Select(d => d.Name).Where(n => !PageStore.Reading.DeletedName.Is(n)).ToList();
+        return names.Count switch
+        {
+            1 => names[0],
+            0 => throw new RecoveryException(RecoveryError.NotFound, $"There is no database in {remote.Context.Store.Location}."),
+            _ => throw new RecoveryException(RecoveryError.Invalid, $"Which database? Give --database with one of: {Text.Some(names)}."),
+        };
+    }
+
+    /// <summary>Keeps what is read from collection meanwhile, if the credentials allow to put a pin.</summary>
+    public static async Task<RestorePin> PinAsync(RemoteAccess remote, RestoreTarget moment, Output to, CancellationToken cancellation) =>
+        await remote.PinAsync(await RestorePlanner.PlanAsync(remote.Context, moment, null, cancellation), to, cancellation);
+}
