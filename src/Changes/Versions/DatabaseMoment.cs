@@ -4,7 +4,7 @@ using RecoveryVfs.Rows;
 namespace RecoveryVfs.Changes.Versions;
 
 /// <summary>A database as one moment shows it. Where it was not there at that moment, it has no tables.</summary>
-public sealed class DatabaseMoment : IDisposable
+internal sealed class DatabaseMoment : IDisposable
 {
     readonly FollowedVersion? version;
 

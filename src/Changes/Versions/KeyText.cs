@@ -9,7 +9,7 @@ namespace RecoveryVfs.Changes.Versions;
 /// Keys as people write them: a value as it is (<c>42</c>, <c>anna</c>, <c>x'00ff'</c>, <c>'42'</c> for a text where numbers
 /// could be meant); of a key of several columns a JSON array, <c>["a", 1]</c>.
 /// </summary>
-public static class KeyText
+internal static class KeyText
 {
     /// <summary>Reads a key of a table. Throws Invalid with what to write instead.</summary>
     public static IReadOnlyList<object?> Parse(Table table, string text)

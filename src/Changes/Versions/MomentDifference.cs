@@ -10,7 +10,7 @@ namespace RecoveryVfs.Changes.Versions;
 /// What changed in a database between two moments. One state is restored aside, and the log between the two is applied to
 /// it, so it costs the fetch and what changed.
 /// </summary>
-public sealed class MomentDifference : IAsyncDisposable
+internal sealed class MomentDifference : IAsyncDisposable
 {
     readonly PastStore store;
     readonly PageChanges changes;

@@ -13,10 +13,10 @@ namespace RecoveryVfs.Changes.Versions;
 /// <param name="Time">When it was committed, by the writer's clock.</param>
 /// <param name="Row">The row; null when it is not there from here on.</param>
 /// <param name="IsFirst">Whether this is how it was at the oldest moment that was looked at, and not a change.</param>
-public sealed record RowVersion(ulong Lsn, DateTimeOffset Time, Row? Row, bool IsFirst);
+internal sealed record RowVersion(ulong Lsn, DateTimeOffset Time, Row? Row, bool IsFirst);
 
 /// <summary>Every version of one row, commit by commit. A commit that did not write to the database costs nothing.</summary>
-public sealed class RowHistory(RemoteContext context, string database, string table, string key)
+internal sealed class RowHistory(RemoteContext context, string database, string table, string key)
 {
     /// <summary>How the past is looked at.</summary>
     public PastOptions Options { get; init; } = new();

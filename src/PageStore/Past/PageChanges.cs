@@ -4,7 +4,7 @@ namespace RecoveryVfs.PageStore.Past;
 /// Which pages of a database were written between two of its versions. A page that is not among them holds the same
 /// bytes in both.
 /// </summary>
-public sealed class PageChanges
+internal sealed class PageChanges
 {
     readonly HashSet<uint> pages = [];
     uint leastPages = uint.MaxValue;

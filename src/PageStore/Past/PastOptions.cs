@@ -3,7 +3,7 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs.PageStore.Past;
 
 /// <summary>How the past of a remote is looked at.</summary>
-public sealed record PastOptions
+internal sealed record PastOptions
 {
     /// <summary>Where the restored state is put meanwhile, in a directory of its own that only this user may read.</summary>
     public string TemporaryDirectory { get; init; } = Path.GetTempPath();

@@ -17,7 +17,7 @@ namespace RecoveryVfs.PageStore.Past;
 /// Versions that are pinned stay readable while it goes on, so two moments are one restore, and the log between them.
 /// Used by one thread at a time; dispose it after the versions that were pinned.
 /// </summary>
-public sealed class PastStore : IAsyncDisposable
+internal sealed class PastStore : IAsyncDisposable
 {
     const int Private = 0x1C0; // 0700
 
@@ -55,14 +55,16 @@ public sealed class PastStore : IAsyncDisposable
     public PageChanges TakeChanges(uint database) => log.TakeChanges(database);
 
     /// <summary>
-    /// Restores the state of a moment aside. Throws NotFound when the remote does not reach back so far, or not so far
-    /// forward.
+    /// Restores the state of a moment aside; LSN 0 is before the first record, when there was nothing. Throws NotFound when
+    /// the remote does not reach back so far, or not so far forward.
     /// </summary>
     public static async Task<PastStore> OpenAsync(
         RemoteContext context, RestoreTarget at, PastOptions? options = null, CancellationToken cancellation = default)
     {
         options ??= new PastOptions();
-        var plan = await RestorePlanner.PlanAsync(context, at, null, cancellation);
+        var plan = at.Lsn == 0
+            ? await RestorePlanner.PlanAsync(context, RestoreTarget.Newest, hintsLsn: 0, cancellation)
+            : await RestorePlanner.PlanAsync(context, at, null, cancellation);
         var directory = Path.Combine(Path.GetFullPath(options.TemporaryDirectory), "recovery-past-" + Path.GetRandomFileName());
         LocalDisk.Instance.CreateDirectory(directory, Private);
         PassingLog? log = null;
@@ -87,14 +89,13 @@ public sealed class PastStore : IAsyncDisposable
     {
         var store = await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
             ?? throw new RecoveryException(RecoveryError.NotFound, $"There is no remote at {context.Store.Location}: store.json is missing. Check the URL.");
-        var first = RestoreTarget.At(store.FirstLsn);
         ulong? oldest = null;
         foreach (var entry in await context.ListAsync(RemoteNames.Hints, null, cancellation))
             if (RemoteNames.TryParseHints(entry.Name, out var lsn)) oldest = lsn; // The newest come first.
         try
         {
-            await RestorePlanner.PlanAsync(context, first, null, cancellation);
-            return first;
+            await RestorePlanner.PlanAsync(context, RestoreTarget.At(store.FirstLsn), hintsLsn: 0, cancellation);
+            return RestoreTarget.At(0);
         }
         catch (RecoveryException e) when (e.Error == RecoveryError.NotFound && oldest is not null)
         {
@@ -129,7 +130,7 @@ public sealed class PastStore : IAsyncDisposable
         if (log.Lsn < plan.Hints.Header.Lsn)
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"The hints of LSN {plan.Hints.Header.Lsn} need the log up to there, and it ends at LSN {log.Lsn} in {context.Store.Location}. Name an earlier moment.");
-        if (plan.IsFromBeginning && Lsn == 0)
+        if (plan.IsFromBeginning && Lsn == 0 && at.Lsn != 0)
             throw new RecoveryException(RecoveryError.NotFound, $"{at} is before the log in {context.Store.Location} begins (`recovery log` shows it): there was nothing yet. Name a later moment.");
         log.Commits.Clear();
         foreach (var name in Databases)
