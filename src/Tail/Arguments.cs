@@ -1,8 +1,18 @@
+using RecoveryVfs.Changes;
 using RecoveryVfs.PageStore.Tails;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Objects;
 
 namespace RecoveryVfs.Tail;
+
+/// <summary>How rows are written.</summary>
+enum RowFormat
+{
+    /// <summary>Ours: values as they are, told apart.</summary>
+    Json,
+    /// <summary>Debezium's envelope, with keys and tombstones.</summary>
+    Debezium,
+}
 
 /// <summary>What the command line says.</summary>
 sealed record Arguments
@@ -16,6 +26,12 @@ sealed record Arguments
     public TimeSpan Interval { get; init; } = TimeSpan.FromSeconds(1);
     public string? Into { get; init; }
     public bool Promote { get; init; }
+    public bool Rows { get; init; }
+    public string Tables { get; init; } = "*";
+    public string? Cursor { get; init; }
+    public TimeSpan CursorExpiry { get; init; } = TimeSpan.FromDays(7);
+    public RowFormat Format { get; init; }
+    public RowSnapshot Snapshot { get; init; }
     public bool Help { get; init; }
     public bool Version { get; init; }
 
@@ -45,6 +61,12 @@ sealed record Arguments
                 "--into" => parsed with { Into = Value() },
                 "--promote" => parsed with { Promote = true },
                 "--listen" => parsed with { Listen = Value() },
+                "--rows" => parsed with { Rows = true },
+                "--table" => parsed with { Tables = Value() },
+                "--cursor" => parsed with { Cursor = Value() },
+                "--cursor-expiry" => parsed with { CursorExpiry = ParseInterval(Value()) },
+                "--format" => parsed with { Format = OneOf<RowFormat>(name, Value()) },
+                "--snapshot" => parsed with { Snapshot = OneOf<RowSnapshot>(name, Value()) },
                 "--exec" => parsed with { Exec = ["/bin/sh", "-c", Value()] },
                 "--" => parsed with { Exec = [.. given.Skip(i + 1)] },
                 _ when name.StartsWith('-') => throw Wrong($"{name} is not known."),
@@ -62,9 +84,17 @@ sealed record Arguments
         RemoteUrl.Parse(Url);
         if (Into is null && (Promote || Exec.Count > 0 || Listen is not null)) throw Wrong("--promote, --exec and --listen need --into DIR.");
         if (Into is not null && FromGiven) throw Wrong("--from does not go with --into: a follower goes on where it stopped.");
+        if (Rows && Into is not null) throw Wrong("--rows does not go with --into: it shows changes, and keeps no copy.");
+        if (!Rows && (Tables != "*" || Cursor is not null || Format != RowFormat.Json || Snapshot != RowSnapshot.Never))
+            throw Wrong("--table, --cursor, --format and --snapshot need --rows.");
+        if (Cursor is not null && Snapshot == RowSnapshot.Only) throw Wrong("--snapshot only ends with the rows: there is no place for a --cursor to keep.");
         if (Promote && Exec.Count > 0) throw Wrong("--promote does not go with --exec.");
         return this;
     }
+
+    static T OneOf<T>(string name, string text) where T : struct, Enum =>
+        Enum.GetNames<T>().FirstOrDefault(n => n.ToLowerInvariant() == text) is { } found ? Enum.Parse<T>(found)
+            : throw Wrong($"{name} cannot be '{text}': give {string.Join(", ", Enum.GetNames<T>().Select(n => n.ToLowerInvariant()))}.");
 
     static (string Name, string? Value) Split(string argument)
     {
@@ -103,6 +133,22 @@ sealed record Arguments
           --interval TIME   how often to look when idle: 0.5 or 200ms (default 1 s). Each look is
                             one small request.
 
+        Showing rows (--rows): one JSON object a line for each row that a commit changed, in the
+        order of commits: lsn, n (its number within the commit), time, database, table, op
+        (insert, update, delete; read), key, before, after. Changes of the schema are lines, too.
+        It restores a copy of the store into TMPDIR, and needs room for that.
+          --table GLOB      only tables whose names match
+          --snapshot WHICH  initial: first all rows there are, then what changes after them;
+                            only: all rows, and then stop; never (default)
+          --format FORM     json (default), or debezium: Debezium's envelope, a line a message: key,
+                            tab, value; a tombstone has no value:
+                            recovery-tail URL --rows --format debezium | kcat -P -t app -K '\t' -Z
+          --cursor NAME     remember in the remote how far whoever reads our output has come, and go
+                            on from there next time. A line counts as read when it was taken from
+                            the pipe: after a kill some lines may come twice, none is missing. lsn
+                            and n tell. The remote keeps what the cursor needs, for
+          --cursor-expiry TIME  (default 7d) after it moved last
+
         Following (--into DIR): the databases lie in DIR/.recovery. It begins with the newest hints
         of the remote, goes on where it stopped when it is started again, and verifies every commit.
         Nobody can write to it. Any process reads it meanwhile with file:DIR/app.db?vfs=recovery&mode=ro;
@@ -123,6 +169,7 @@ sealed record Arguments
         Examples:
           recovery-tail s3://backups/shop
           recovery-tail s3://backups/shop --from -1h --once --json | jq .database
+          recovery-tail s3://backups/shop --rows --table orders --cursor billing | ./bill
           recovery-tail s3://backups/shop --into /var/lib/shop-replica
         """;
 }

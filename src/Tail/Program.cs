@@ -45,6 +45,7 @@ static partial class Program
                 text.WriteLine(arguments.Help ? Arguments.HelpText : "recovery-tail " + typeof(Program).Assembly.GetName().Version!.ToString(3));
                 return ExitCode.Ok;
             }
+            if (arguments.Rows) return await RowStreaming.RunAsync(arguments, output, errors, stop);
             return arguments.Into is null
                 ? await ShowAsync(arguments, output, errors, stop)
                 : await Following.RunAsync(arguments, output, errors, stop);

@@ -26,6 +26,17 @@ sealed partial class StandardOutput : Stream
         }
     }
 
+
+    /// <summary>
+    /// How many of the bytes that were written nobody has read yet: what is in the pipe. None where output is no pipe.
+    /// </summary>
+    public static long UnreadBytes() => Unread(Descriptor, BytesReadable, out var bytes) == 0 ? bytes : 0;
+
+    const nuint BytesReadable = 0x541B; // FIONREAD
+
+    [LibraryImport("libc", EntryPoint = "ioctl")]
+    private static partial int Unread(int descriptor, nuint request, out int bytes);
+
     public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
 
     public override void Flush()

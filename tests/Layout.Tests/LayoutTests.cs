@@ -12,7 +12,7 @@ public sealed class LayoutTests
         typeof(Recovery).Assembly,
         typeof(Rows.IPageSource).Assembly,
         typeof(Replicate.ReplicatorOptions).Assembly,
-        typeof(Changes.Versions.MomentDifference).Assembly,
+        typeof(Changes.RowTail).Assembly,
         typeof(Hosting.RecoveryServices).Assembly).Build();
 
     /// <summary>Which namespace uses which, with the types that do: what the compiler wrote, comments aside.</summary>
