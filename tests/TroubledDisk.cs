@@ -17,6 +17,9 @@ internal sealed class TroubledDisk(ILogDisk? under = null) : ILogDisk
     /// <summary>Whether writing into what a file has already needs room too.</summary>
     public bool CopiesOnWrite { get; init; }
 
+    /// <summary>Nothing can be deleted.</summary>
+    public bool RefusesDeletes { get; set; }
+
     /// <summary>The next sync does this, and fails.</summary>
     public Action? DuringFailedSync;
 
@@ -38,7 +41,13 @@ internal sealed class TroubledDisk(ILogDisk? under = null) : ILogDisk
     public IReadOnlyList<string> List(string directory) => disk.List(directory);
     public void CreateDirectory(string path) => disk.CreateDirectory(path);
     public void Rename(string from, string to) => disk.Rename(from, to);
-    public void Delete(string path) => disk.Delete(path);
+
+    public void Delete(string path)
+    {
+        if (RefusesDeletes) throw new RecoveryException(RecoveryError.IoWrite, $"{path} cannot be deleted (a test says so).");
+        disk.Delete(path);
+    }
+
     public void SyncDirectory(string path) => disk.SyncDirectory(path);
 
     sealed class TroubledFile(TroubledDisk owner, ILogFile file) : ILogFile

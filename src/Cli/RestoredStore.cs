@@ -32,28 +32,28 @@ internal static class RestoredStore
     /// </summary>
     public static IReadOnlyList<RestoredDatabase> Verify(string directory, CancellationToken cancellation)
     {
-        using var store = Store.OpenReplica(new StoreOptions { Directory = directory });
+        using var replica = Replica.Open(new StoreOptions { Directory = directory });
         IReadOnlyList<string> problems;
-        using (var progress = new Progress("reading pages", store.Databases.Sum(d => d.Current.SizeBytes)))
-            problems = store.Verify(null, cancellation, progress.Add);
+        using (var progress = new Progress("reading pages", replica.Databases.Sum(d => d.Current.SizeBytes)))
+            problems = replica.Verify(null, cancellation, progress.Add);
         if (problems.Count > 0)
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"What was restored does not verify: {string.Join("; ", problems)}.",
                 "Restore an earlier state (--lsn, --timestamp).");
-        var found = store.Databases.Select(d => new RestoredDatabase(
+        var found = replica.Databases.Select(d => new RestoredDatabase(
             d.Name, d.Current.Lsn, d.Current.SizeBytes, d.Current.PageSize, d.Current.IsWal ? "wal" : "rollback", d.Current.Checksum.ToString("x16"))).ToList();
-        using (new Progress("closing what was restored")) store.CloseAsStore();
+        using (new Progress("closing what was restored")) replica.CloseAsStore();
         return found;
     }
 
     /// <summary>Goes on from a restored state with more records of the same log.</summary>
     public static void Apply(string directory, Action<RecordTaken> records)
     {
-        using var store = Store.OpenReplica(new StoreOptions { Directory = directory });
+        using var replica = Replica.Open(new StoreOptions { Directory = directory });
         records((in Record record) =>
         {
-            if (record.Lsn >= store.NextLsn) store.Apply(record);
+            if (record.Lsn >= replica.NextLsn) replica.Apply(record);
         });
-        store.CloseAsStore();
+        replica.CloseAsStore();
     }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Data.Sqlite;
+using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
 
 namespace RecoveryVfs.Cli.Tests;
@@ -239,7 +240,7 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
         var place = shipped.Place("replica");
         Recover.Run("restore", shipped.Remote, place, "--lsn", shipped.Lsns[1].ToString(CultureInfo.InvariantCulture)).MustEndWith(0);
         Recover.Run("promote", place).MustEndWith(2);
-        Store.OpenReplica(new StoreOptions { Directory = Path.Combine(place, ".recovery") }).Dispose();
+        Replica.Open(new StoreOptions { Directory = Path.Combine(place, ".recovery") }).Dispose();
         Recover.Run("promote", place, "--remote", shipped.Remote).MustEndWith(0);
         Assert.Equal(Shipped.Commits, Shipped.RowsOfStore(place, "a.db"));
         Assert.Equal(3, Shipped.RowsOfStore(place, "w.db"));

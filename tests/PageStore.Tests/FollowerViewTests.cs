@@ -1,4 +1,5 @@
 using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Views;
@@ -134,10 +135,10 @@ public sealed class FollowerViewTests : IDisposable
         lsn = Write(writer, 20);
         await follower.WaitForAsync(lsn, Patience);
         await Killed.KillAsync(follower);
-        using (var replica = Store.OpenReplica(Options("follower", remote: false)))
+        using (var replica = Replica.Open(Options("follower", remote: false)))
         {
             Assert.True(replica.NextLsn <= lsn);
-            replica.SetReplicaSource(writer.Log.LogId, 0);
+            replica.SetSource(writer.Log.LogId, 0);
             replica.KeepRelay();
             Assert.Equal(lsn + 1, replica.NextLsn);
             StoreTests.Compare(replica, model);
@@ -194,8 +195,8 @@ public sealed class FollowerViewTests : IDisposable
         var options = Options("follower", remote: false) with { Disk = disk };
         using var writer = Store.Open(Options("writer", remote: false));
         using var keep = writer.Log.Hold("test", 1);
-        using var replica = Store.OpenReplica(options);
-        replica.SetReplicaSource(writer.Log.LogId, 0);
+        using var replica = Replica.Open(options);
+        replica.SetSource(writer.Log.LogId, 0);
         replica.KeepRelay();
         void Follow(int transactions)
         {
@@ -231,9 +232,9 @@ public sealed class FollowerViewTests : IDisposable
         using var writer = Store.Open(Options("writer", remote: false));
         using var keep = writer.Log.Hold("test", 1);
         var options = Options("follower", remote: false);
-        using (var replica = Store.OpenReplica(options))
+        using (var replica = Replica.Open(options))
         {
-            replica.SetReplicaSource(writer.Log.LogId, 0);
+            replica.SetSource(writer.Log.LogId, 0);
             for (var i = 0; i < 10; i++) StoreTests.Transaction(random, writer, model);
             Follow(replica);
             replica.Settle();
@@ -244,7 +245,7 @@ public sealed class FollowerViewTests : IDisposable
         }
         Killed.Replace(options.Directory);
         Assert.Equal(RecoveryError.Busy, Assert.Throws<RecoveryException>(View).Error);
-        using (var replica = Store.OpenReplica(options))
+        using (var replica = Replica.Open(options))
         {
             Follow(replica);
             replica.Settle();
@@ -253,7 +254,7 @@ public sealed class FollowerViewTests : IDisposable
         }
         return Task.CompletedTask;
 
-        void Follow(Store replica)
+        void Follow(Replica replica)
         {
             writer.WriteOut();
             using var cursor = writer.Log.ReadFrom(replica.NextLsn, LogReach.Written);

@@ -1,4 +1,5 @@
 using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog.Live;
 
@@ -15,7 +16,15 @@ internal static class Killed
         Replace(store.Directory);
     }
 
-    /// <inheritdoc cref="Kill"/>
+    /// <inheritdoc cref="Kill(Store)"/>
+    public static void Kill(Replica replica)
+    {
+        Copy(replica, CopyOf(replica.Directory));
+        replica.Dispose();
+        Replace(replica.Directory);
+    }
+
+    /// <inheritdoc cref="Kill(Store)"/>
     public static async Task KillAsync(Follower follower)
     {
         Copy(follower.Replica!, CopyOf(follower.Directory));
@@ -40,17 +49,29 @@ internal static class Killed
     public static void Copy(Store store, string to)
     {
         using var files = store.HoldFiles();
-        using var log = store.IsReplica ? null : store.Log.Hold("a copy", store.Log.FirstLsn);
+        using var log = store.Log.Hold("a copy", store.Log.FirstLsn);
+        CopyWhole(store.Directory, to);
+    }
+
+    /// <inheritdoc cref="Copy(Store, string)"/>
+    public static void Copy(Replica replica, string to)
+    {
+        using var files = replica.HoldFiles();
+        CopyWhole(replica.Directory, to);
+    }
+
+    static void CopyWhole(string directory, string to)
+    {
         string[] before;
         do
         {
             if (Directory.Exists(to)) Directory.Delete(to, recursive: true);
             before = Hints();
-            CopyAll(store.Directory, to);
+            CopyAll(directory, to);
         }
         while (!Hints().SequenceEqual(before));
 
-        string[] Hints() => [.. Directory.EnumerateFiles(store.Directory, "hints-*").Order(StringComparer.Ordinal)];
+        string[] Hints() => [.. Directory.EnumerateFiles(directory, "hints-*").Order(StringComparer.Ordinal)];
     }
 
     static void CopyAll(string from, string to)

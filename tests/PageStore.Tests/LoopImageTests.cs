@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog.Log;
@@ -81,8 +82,8 @@ public sealed class LoopImageTests(Xunit.Abstractions.ITestOutputHelper output) 
         {
             for (var i = 0; i < 30; i++) StoreTests.Transaction(random, writer, model);
             writer.SyncRemote();
-            var replica = Store.OpenReplica(Options(Path.Combine(temp["mounted"], "promoted"), remote: false));
-            replica.SetReplicaSource(writer.Log.LogId, 1);
+            var replica = Replica.Open(Options(Path.Combine(temp["mounted"], "promoted"), remote: false));
+            replica.SetSource(writer.Log.LogId, 1);
             using (var cursor = writer.Log.ReadFrom(replica.NextLsn, LogReach.Written))
                 while (cursor.TryRead(out var record)) replica.Apply(record);
             replica.CloseAsStore();

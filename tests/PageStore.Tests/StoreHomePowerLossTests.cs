@@ -3,8 +3,8 @@ using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Log;
-using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.Simulation;
 
 namespace RecoveryVfs.PageStore.Tests;
@@ -194,9 +194,9 @@ public sealed class StoreHomePowerLossTests : IDisposable
         Transactions(random, writer, 6);
         var disk = Watched(random);
         stage = "beginning";
-        var replica = Store.OpenReplica(Options(disk, remote: false));
+        var replica = Replica.Open(Options(disk, remote: false));
         stage = "following";
-        replica.SetReplicaSource(writer.Log.LogId, 1);
+        replica.SetSource(writer.Log.LogId, 1);
         replica.KeepRelay();
         Follow(writer, replica);
         replica.Settle();
@@ -219,15 +219,15 @@ public sealed class StoreHomePowerLossTests : IDisposable
     void FinishPromotion(Store writer, PowerLossDisk disk)
     {
         if (Options(disk, remote: false).Home is { IsReplica: false } && disk.Files.Any(f => f.EndsWith("/restored", StringComparison.Ordinal))) return;
-        using var replica = Store.OpenReplica(Options(disk, remote: false));
-        replica.SetReplicaSource(writer.Log.LogId, 1);
+        using var replica = Replica.Open(Options(disk, remote: false));
+        replica.SetSource(writer.Log.LogId, 1);
         replica.KeepRelay();
         Follow(writer, replica);
         replica.DeclareWhole();
         replica.CloseAsStore();
     }
 
-    static void Follow(Store writer, Store replica)
+    static void Follow(Store writer, Replica replica)
     {
         writer.WriteOut();
         using (var cursor = writer.Log.ReadFrom(replica.NextLsn, LogReach.Written))

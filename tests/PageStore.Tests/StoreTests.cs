@@ -1,8 +1,10 @@
 using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
+using RecoveryVfs.Testing;
 
 namespace RecoveryVfs.PageStore.Tests;
 
@@ -30,6 +32,23 @@ public sealed class StoreTests : IDisposable
         var bytes = new byte[version.SizeBytes];
         Assert.Equal(bytes.Length, database.Read(version, 0, bytes));
         return bytes;
+    }
+
+    [Fact]
+    public void An_opening_that_fails_after_its_replay_lets_go_of_everything()
+    {
+        var disk = new TroubledDisk();
+        var options = Options() with { Disk = disk };
+        using (var store = Store.Open(options)) Assert.True(store.Create("a.db").Id > 0);
+        // The log knows nothing of it, so the next opening wants to delete it.
+        var strange = Path.Combine(options.Home.Files, "00000000000000ff");
+        File.WriteAllText(strange, "left by a crash");
+        disk.RefusesDeletes = true;
+        Assert.Equal(RecoveryError.IoWrite, Assert.Throws<RecoveryException>(() => Store.Open(options)).Error);
+        disk.RefusesDeletes = false;
+        // Neither RocksDB nor the log is held by what failed.
+        using (var store = Store.Open(options)) Assert.NotNull(store.Find("a.db"));
+        Assert.False(File.Exists(strange));
     }
 
     [Fact]
@@ -212,15 +231,25 @@ public sealed class StoreTests : IDisposable
 
     internal static void Compare(Store store, SortedDictionary<string, byte[]> model)
     {
-        Assert.Equal(model.Keys, store.Databases.Select(d => d.Name));
-        foreach (var (name, content) in model)
+        Compare(store.Databases, model);
+        Assert.Empty(store.Verify(null, default));
+    }
+
+    internal static void Compare(Replica replica, SortedDictionary<string, byte[]> model)
+    {
+        Compare(replica.Databases, model);
+        Assert.Empty(replica.Verify(null, default));
+    }
+
+    static void Compare(IReadOnlyList<Database> databases, SortedDictionary<string, byte[]> model)
+    {
+        Assert.Equal(model.Keys, databases.Select(d => d.Name));
+        foreach (var database in databases)
         {
-            var database = store.Find(name)!;
             var version = database.Pin();
-            Assert.Equal(content, ReadAll(database, version));
+            Assert.Equal(model[database.Name], ReadAll(database, version));
             database.Unpin(version);
         }
-        Assert.Empty(store.Verify(null, default));
     }
 
     internal static void Transaction(Random random, Store store, SortedDictionary<string, byte[]> model)

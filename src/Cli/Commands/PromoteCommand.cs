@@ -1,10 +1,11 @@
 using System.CommandLine;
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Read;
-using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Cli.Commands;
 
@@ -34,12 +35,12 @@ internal sealed class PromoteCommand : CliCommand
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{directory.Path} is not a replica: nothing to promote.") { Path = directory.Path };
         Report report;
-        using (var store = Store.OpenReplica(new StoreOptions { Directory = directory.Path }))
+        using (var replica = Replica.Open(new StoreOptions { Directory = directory.Path }))
         {
-            store.KeepRelay();
-            if ((parsed.GetValue(from) ?? RemoteAccess.Default) is { } url) await CatchUpAsync(store, url, cancellation);
-            report = new Report(directory.Path, store.NextLsn - 1, [.. store.Databases.Select(d => d.Name).Where(n => !DeletedName.Is(n))]);
-            store.CloseAsStore();
+            replica.KeepRelay();
+            if ((parsed.GetValue(from) ?? RemoteAccess.Default) is { } url) await CatchUpAsync(replica, url, cancellation);
+            report = new Report(directory.Path, replica.NextLsn - 1, [.. replica.Databases.Select(d => d.Name).Where(n => !DeletedName.Is(n))]);
+            replica.CloseAsStore();
         }
         foreach (var name in report.Databases)
         {
@@ -51,21 +52,21 @@ internal sealed class PromoteCommand : CliCommand
         return ExitCode.Ok;
     }
 
-    static async Task CatchUpAsync(Store store, string url, CancellationToken cancellation)
+    static async Task CatchUpAsync(Replica replica, string url, CancellationToken cancellation)
     {
         await using var remote = RemoteAccess.Open(url);
-        var hints = (await remote.ListHintsAsync(cancellation)).FirstOrDefault(h => h.Lsn < store.NextLsn);
+        var hints = (await remote.ListHintsAsync(cancellation)).FirstOrDefault(h => h.Lsn < replica.NextLsn);
         if (hints.Object.Name is null)
             throw new RecoveryException(RecoveryError.NotFound,
-                $"{url} no longer has the log after LSN {store.NextLsn - 1}.",
+                $"{url} no longer has the log after LSN {replica.NextLsn - 1}.",
                 $"Restore the newest state instead: recovery restore {url} DIR.")
-            { Path = url, Lsn = store.NextLsn - 1 };
+            { Path = url, Lsn = replica.NextLsn - 1 };
         var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, hints.Lsn, cancellation);
-        store.SetReplicaSource(plan.Store.LogId, plan.Epoch);
+        replica.SetSource(plan.Store.LogId, plan.Epoch);
         using var progress = new Progress("following", plan.Segments.Sum(s => s.SizeBytes));
         await plan.ReplayAsync((in Record record) =>
         {
-            if (record.Lsn >= store.NextLsn) store.Apply(record);
+            if (record.Lsn >= replica.NextLsn) replica.Apply(record);
         }, progress.Add, cancellation);
     }
 }

@@ -1,3 +1,4 @@
+using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog;
@@ -58,9 +59,9 @@ public sealed partial class Follower
     }
 
     /// <summary>Opens the replica with its copy of the log; null when it has nothing, not even whose log it follows.</summary>
-    Store? OpenStore()
+    Replica? OpenStore()
     {
-        var opened = Store.OpenReplica(options.Store);
+        var opened = Replica.Open(options.Store);
         try
         {
             if ((source?.LogId ?? opened.SourceLogId) is var logId && logId == default)
@@ -68,7 +69,7 @@ public sealed partial class Follower
                 opened.Dispose();
                 return null;
             }
-            opened.SetReplicaSource(logId, 0);
+            opened.SetSource(logId, 0);
             opened.KeepRelay();
             return opened;
         }
@@ -91,12 +92,12 @@ public sealed partial class Follower
         Set(s => s with { Phase = FollowerPhase.CatchingUp, CaughtUpAt = place is null ? null : options.Store.Home.CompleteAt });
     }
 
-    void Adopt(Store opened)
+    void Adopt(Replica opened)
     {
         lock (gate)
         {
             store = opened;
-            wals = FollowedWals.Of(opened, options.Store.Disk);
+            wals = opened.OpenWals();
             hasUnsettled = hasHalfApplied = false;
             unsettledBytes = 0;
             settledAt = options.Store.Time.GetTimestamp();
@@ -109,7 +110,7 @@ public sealed partial class Follower
     async Task ConnectAsync(CancellationToken cancellation)
     {
         source = await FetchSourceAsync(cancellation);
-        store!.SetReplicaSource(source.LogId, 0);
+        store!.SetSource(source.LogId, 0);
         if (await reading.PlaceOfAsync(source, store.NextLsn, cancellation) is not { } place)
             throw new BrokenPathException(new RecoveryException(RecoveryError.NotFound,
                 $"LSN {store.NextLsn}, where {Directory} goes on, is not in {context.Store.Location} any more: it was collected. The follower needs later hints."));
@@ -259,7 +260,7 @@ public sealed partial class Follower
             throw new DivergedException(e);
         }
         hasHalfApplied = false;
-        store.SetReplicaSource(source!.LogId, segment.Header.Epoch);
+        store.SetSource(source!.LogId, segment.Header.Epoch);
         hasUnsettled |= groups > 0;
         unsettledBytes += segment.Header.BodyBytes;
         Set(s => Measure(s) with

@@ -1,9 +1,10 @@
-using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
@@ -33,7 +34,7 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
     readonly CancellationTokenSource stopping = new();
     readonly Lock gate = new();
     StoreObject? source;
-    Store? store;
+    Replica? store;
     FollowedWals? wals;
     RemoteSegments? segments;
     Task? loop;
@@ -58,7 +59,7 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
     public string Url => options.Url;
 
     /// <summary>The replica, while it is open.</summary>
-    internal Store? Replica => store;
+    internal Replica? Replica => store;
 
     /// <summary>What operators watch.</summary>
     public FollowerState State => WithLag(state);
@@ -169,7 +170,7 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
                     ? $"The follower {Directory} was stopped{(state.LastError is { } e ? ": " + e.Message : "")}. Start it again."
                     : $"The follower {Directory} starts over from the remote's hints. Try again in a while.");
             readers++;
-            return new FollowerReader(this, store, wals!);
+            return new FollowerReader(this, store.Replayed, wals!);
         }
     }
 

@@ -1,8 +1,8 @@
-using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
@@ -45,7 +45,7 @@ internal static class FollowerDirectory
                 options.Store.Home.Empty();
                 continue;
             }
-            Store.BeginReplica(options.Store, plan.Hints.Hints);
+            Replica.Begin(options.Store, plan.Hints.Hints);
             options.Store.Home.CompleteAt = DateTimeOffset.FromUnixTimeMilliseconds(plan.Hints.Header.TimeMs);
             return plan.Hints.Header.Start;
         }

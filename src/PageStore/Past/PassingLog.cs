@@ -1,5 +1,5 @@
 using RecoveryVfs.PageStore.Follow;
-using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Tails;
 using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog.Live;
@@ -13,7 +13,7 @@ namespace RecoveryVfs.PageStore.Past;
 /// </summary>
 internal sealed class PassingLog : IReadHost, IDisposable
 {
-    readonly Store store;
+    readonly Replica replica;
     readonly FollowedWals wals;
     readonly TailRecords records;
     readonly LiveFiles names = new();
@@ -22,16 +22,16 @@ internal sealed class PassingLog : IReadHost, IDisposable
     // What a group that has not ended has written: nobody sees it yet.
     readonly Dictionary<uint, PageChanges> group = [];
 
-    /// <param name="store">The store that applies the records; owned.</param>
+    /// <param name="replica">Applies the records; owned.</param>
     /// <param name="wals">The WALs of its databases; owned.</param>
     /// <param name="hints">Where the store began: up to there its names are known.</param>
-    public PassingLog(Store store, FollowedWals wals, Hints? hints)
+    public PassingLog(Replica replica, FollowedWals wals, Hints? hints)
     {
-        (this.store, this.wals) = (store, wals);
+        (this.replica, this.wals) = (replica, wals);
         KnownTo = hints?.Lsn ?? 0;
         if (hints is not null) names.Load(hints with { Files = [.. hints.Files.Where(f => f.Class == FileClass.Plain)] });
         records = new TailRecords(names, withPages: false);
-        reader = new FollowerReader(this, store, wals);
+        reader = new FollowerReader(this, replica.Replayed, wals);
         wals.Changed = (database, page) => Of(changes, names.DatabaseIdOf(database)).Add(page);
     }
 
@@ -39,7 +39,7 @@ internal sealed class PassingLog : IReadHost, IDisposable
     public ulong KnownTo { get; }
 
     /// <summary>The last record taken.</summary>
-    public ulong Lsn => store.NextLsn - 1;
+    public ulong Lsn => replica.NextLsn - 1;
 
     /// <summary>When the last record was written, in milliseconds since 1970; 0 before the first.</summary>
     public long TimeMs { get; private set; }
@@ -59,8 +59,8 @@ internal sealed class PassingLog : IReadHost, IDisposable
     /// <summary>Takes the next record.</summary>
     public void Take(in Record record)
     {
-        if (record.Lsn < store.NextLsn) return;
-        store.Apply(record);
+        if (record.Lsn < replica.NextLsn) return;
+        replica.Apply(record);
         if (record.Kind == RecordKind.PageCommit) Note(record);
         wals.Take(record);
         TimeMs = Math.Max(TimeMs, record.UnixTimeMs);
@@ -95,6 +95,6 @@ internal sealed class PassingLog : IReadHost, IDisposable
     public void Dispose()
     {
         wals.Dispose();
-        store.Dispose();
+        replica.Dispose();
     }
 }

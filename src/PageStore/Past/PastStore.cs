@@ -111,7 +111,7 @@ internal sealed class PastStore : IAsyncDisposable
         {
             // Nobody ever comes back to this directory.
             store.Announce(ulong.MaxValue);
-            return new PassingLog(store, FollowedWals.Of(store, options.Disk), plan.IsFromBeginning ? null : hints);
+            return new PassingLog(store, store.OpenWals(), plan.IsFromBeginning ? null : hints);
         }
         catch
         {

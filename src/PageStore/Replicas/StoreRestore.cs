@@ -47,7 +47,7 @@ internal static class StoreRestore
         // Nobody knows here how private the databases were.
         LocalDisk.Instance.CreateDirectory(options.Directory, Private);
         home.Create();
-        var taken = Store.TakeLock(options);
+        var taken = StoreLock.TakeFor(options);
         try
         {
             // Another one may have been faster.
@@ -121,14 +121,14 @@ internal static class StoreRestore
     }
 
     /// <summary>Makes a replica that stands at a plan's hints, and needs the log after them.</summary>
-    internal static async Task<Store> BeginAsync(
+    internal static async Task<Replica> BeginAsync(
         RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation, IDisposable? taken = null)
     {
         var hints = plan.Hints.Hints;
         await PlaceFilesAsync(plan, options, parallelism, progressed, cancellation);
-        if (!plan.IsFromBeginning) Store.BeginReplica(options, hints);
-        var store = Store.OpenReplica(options, taken);
-        store.SetReplicaSource(hints.LogId, plan.Epoch);
+        if (!plan.IsFromBeginning) Replica.Begin(options, hints);
+        var store = Replica.Open(options, taken);
+        store.SetSource(hints.LogId, plan.Epoch);
         return store;
     }
 

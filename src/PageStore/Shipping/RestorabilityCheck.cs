@@ -1,9 +1,9 @@
-using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
@@ -74,14 +74,14 @@ internal sealed class RestorabilityCheck(Store live, RemoteContext context, Ship
         if (problems.Count > 0) throw Differs(string.Join("; ", problems));
     }
 
-    void Compare(Store restored, uint id)
+    void Compare(Replica restored, uint id)
     {
         var version = expected[id];
         if (restored.Catalog.Find(id) is not { } database || database.Current.Lsn != version.Lsn || database.Current.Checksum == version.Checksum) return;
         throw Differs($"{database.Name} at LSN {version.Lsn} has checksum {database.Current.Checksum:x16} there and {version.Checksum:x16} here");
     }
 
-    void CheckReached(Store restored, uint id, DatabaseVersion version)
+    void CheckReached(Replica restored, uint id, DatabaseVersion version)
     {
         // Deleted here meanwhile.
         if (live.Catalog.Find(id) is not { } database) return;

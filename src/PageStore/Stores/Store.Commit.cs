@@ -15,7 +15,7 @@ public sealed partial class Store
     public PageOverlay BeginOverlay(Database database, DatabaseVersion basis)
     {
         database.PinAgain(basis);
-        return new PageOverlay(Buffers, database, basis);
+        return new PageOverlay(core.Buffers, database, basis);
     }
 
     /// <summary>
@@ -25,7 +25,7 @@ public sealed partial class Store
     public void Prepare(ReadOnlySpan<PageOverlay> overlays)
     {
         ThrowUnlessWritable();
-        pending.WaitForRoom(applier!.Retry);
+        pending.WaitForRoom(applier.Retry);
         KeepLogShort();
         foreach (var overlay in overlays) Encode(overlay);
     }
@@ -129,14 +129,14 @@ public sealed partial class Store
         try
         {
             MakeDurable(commit.Lsn, durable);
-            Publish(commit);
+            core.Publish(commit);
         }
         finally
         {
             if (durable) Interlocked.Decrement(ref commitsAtDisk);
         }
         foreach (var overlay in overlays) Finish(overlay);
-        applier!.Notify();
+        applier.Notify();
         return commit.Lsn;
     }
 
@@ -209,37 +209,5 @@ public sealed partial class Store
             throw;
         }
     }
-
-    void Publish(PendingCommit commit)
-    {
-        foreach (ref readonly var part in commit.Parts.AsSpan())
-        {
-            if (part.Overlay is not { } overlay) continue;
-            var database = part.Database;
-            database.BeginPublish();
-            BringIntoCache(overlay, part.Version!);
-            database.Publish(part.Version!);
-            Interlocked.Add(ref commitPages, overlay.Pages.Count);
-        }
-        commit.Ready = true;
-        Interlocked.Increment(ref commits);
-    }
-
-    void BringIntoCache(PageOverlay overlay, DatabaseVersion version)
-    {
-        var id = overlay.Database.Id;
-        var basis = overlay.Basis;
-        if (overlay.IsRebase)
-            for (var page = 1u; page <= basis.PageCount; page++) Cache.Remove(id, page);
-        else
-            for (var page = version.PageCount + 1; page <= basis.PageCount; page++) Cache.Remove(id, page);
-        // A bulk load would only push out what others read.
-        var insert = overlay.PageBytes <= Cache.BudgetBytes / 4;
-        foreach (var (page, hash) in overlay.Changed)
-        {
-            var bytes = overlay.InMemory(page);
-            if (bytes.IsEmpty) Cache.Remove(id, page);
-            else Cache.Publish(id, page, version.Lsn, hash, bytes, insert);
-        }
-    }
 }
+

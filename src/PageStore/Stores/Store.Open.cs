@@ -2,7 +2,6 @@ using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Reading;
-using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
@@ -19,148 +18,53 @@ public sealed partial class Store
     const long ReplayBytesAtClose = 1 << 20;
     const int SparesAtClose = 1;
 
-    readonly LiveFiles live = new();
+    readonly CancellationTokenSource closing = new();
+    readonly Lock collectGate = new();
+    Task? collecting;
     bool checkpointWanted;
     long sizeAtCheckpoint;
-    ulong hintsLsn, replayFrom;
 
-    Store(StoreOptions options, IDisposable? storeLock, IPageStore pages)
-    {
-        this.options = options = options.WithinLogBound();
-        home = options.Home;
-        this.storeLock = storeLock;
-        this.pages = pages;
-        pending = new PendingCommits(options.PendingBytes);
-        Cache = new PageCache(options.PageCacheBytes);
-        Buffers = new PageBuffers(options.OverlayBytes + options.PendingBytes, SpillDirectory);
-        reader = new PageReader(Cache, pending, pages);
-        Catalog = new Catalog(Directory, reader);
-    }
-
-    /// <summary>Opens or creates the store, replaying what a crash left. Takes the directory's lock, naming the holder when it is taken.</summary>
+    /// <summary>
+    /// Opens or creates the store, replaying what a crash left. Takes the directory's lock, naming the holder when it is taken.
+    /// </summary>
     public static Store Open(StoreOptions options)
     {
         options.Home.Create();
         // A copy of a store's directory can be read, and does not come near the remote.
         var whyNotOwner = options.Home.WhyNotOwner(options.Remote?.Url);
-        return OpenDirectory(whyNotOwner is null ? options : options with { Remote = null }, (store, recorder) =>
-        {
-            store.whyNotOwner = whyNotOwner;
-            store.Replay(recorder);
-        });
-    }
-
-    /// <summary>Takes the directory's lock. A disk that is handed in is not the system's: nobody else can open it.</summary>
-    internal static IDisposable? TakeLock(StoreOptions options) => options.Disk is LocalDisk ? StoreLock.Take(options.Directory) : null;
-
-    static Store OpenDirectory(StoreOptions options, Action<Store, FileRecorder?> start, IDisposable? taken = null)
-    {
-        var storeLock = taken ?? TakeLock(options);
-        IPageStore? pages = null;
-        Store? store = null;
+        if (whyNotOwner is not null) options = options with { Remote = null };
+        var storeLock = StoreLock.TakeFor(options);
         try
         {
-            if (System.IO.Directory.Exists(options.Home.Spill)) System.IO.Directory.Delete(options.Home.Spill, recursive: true);
-            var pagesDirectory = options.Home.Pages;
-            var recorder = options.PagesInMemory ? null : new FileRecorder(pagesDirectory);
-            pages = recorder is null
-                ? new MemoryPageStore()
-                : RocksPageStore.Open(new RocksPageStoreOptions { Directory = pagesDirectory, Recorder = recorder, LivePages = () => store!.CountPages() });
-            store = new Store(options, storeLock, pages);
-            start(store, recorder);
-            return store;
+            return new Store(StoreOpening.Replay(options, whyNotOwner), storeLock, whyNotOwner);
         }
         catch
         {
-            store?.ReleaseAll();
-            pages?.Dispose();
             storeLock?.Dispose();
             throw;
         }
     }
 
-    /// <summary>
-    /// Brings the store to the end of its log. Files and databases start from the hints, pages from what the page store holds; each takes the
-    /// records that come after.
-    /// </summary>
-    void Replay(FileRecorder? recorder)
+    Store(StoreOpening.Replayed opened, IDisposable? storeLock, RecoveryException? whyNotOwner)
     {
-        home.ThrowUnlessOwn();
-        home.DeleteRelay();
-        // Its log would begin without a word to the remote.
-        if (whyNotOwner is not null && !home.HasLog) throw whyNotOwner;
-        var (hints, createAt, epoch) = BeginAfterRestore(LoadHints());
-        if (hints is not null && createAt is null && !home.HasLog) throw home.WithoutLog(hints);
-        if (options.Remote is not null && createAt is null) StoreTakeOver.ThrowIfAnotherLine(options, hints);
-        var applied = pages.Applied;
-        var replay = new StoreReplay(this, applied, hintsLsn);
-        var plain = new PlainReplay(options.Disk, home.Files, hints);
-        using (replayApplier = new PageApplier(pages, pending))
-        {
-            log = LocalLog.Open(options.Disk, Directory, new LogOptions
-            {
-                LogId = hints?.LogId,
-                CreateAt = createAt,
-                Epoch = epoch,
-                MaxLogBytes = options.MaxLocalLogBytes,
-                SegmentBytes = options.SegmentBytes,
-                FirstSegmentBytes = Math.Min(options.SegmentBytes, 1 << 20),
-                Time = options.Time,
-                NotBeforeMs = hints?.UnixTimeMs ?? 0,
-                OnAppended = (in Record record) => live.Apply(record),
-            }, ReplayFrom(hints, applied), (in Record record) =>
-            {
-                if (record.Lsn > hintsLsn)
-                {
-                    live.Apply(record);
-                    plain.Take(record, live);
-                }
-                if (record.Lsn > hintsLsn || record.Kind is RecordKind.PageCommit or RecordKind.DatabaseDeleted) replay.Take(record);
-            });
-            plain.Verify(log, options.Alarm);
-            plain.SyncAll();
-            plain.Dispose();
-            replayApplier = null;
-        }
-        home.NoteLogBegun();
-        if (applied > log.LastLsn)
-            throw new RecoveryException(RecoveryError.Corrupt,
-                $"The pages in {Directory} hold commits up to LSN {applied}, but the log ends at {log.LastLsn}. Files of different times were mixed; restore the store.");
-        files = new PlainFiles(options.Disk, home.Files, log, live.NewFnode, BeforePlainWrite, options.WalBufferBytes);
-        files.Adopt(live.Files.Where(f => f.Class == FileClass.Plain).Select(f => (f.Fnode, f.Name, f.SizeBytes)), plain);
-        recorder?.Attach(log, live.NewFnode, live);
+        (core, log) = (opened.Core, opened.Log);
+        (options, home, pages, pending) = (core.Options, core.Home, core.Pages, core.Pending);
+        (this.storeLock, this.whyNotOwner) = (storeLock, whyNotOwner);
+        files = new PlainFiles(options.Disk, home.Files, log, core.Live.NewFnode, BeforePlainWrite, options.WalBufferBytes);
+        // It sleeps until it is told of a commit.
         applier = new Applier(new PageApplier(pages, pending), log.Sync, pending, AfterRound);
-        StartRemote();
+        try
+        {
+            files.Adopt(core.Live.Files.Where(f => f.Class == FileClass.Plain).Select(f => (f.Fnode, f.Name, f.SizeBytes)), opened.Plain);
+            opened.Recorder?.Attach(log, core.Live.NewFnode, core.Live);
+            StartRemote();
+        }
+        catch
+        {
+            ReleaseAll();
+            throw;
+        }
         if (pending.Count > 0) applier.Notify();
-    }
-
-    /// <summary>The first record that a replay needs: what the hints say, or later when the page store went on since.</summary>
-    static ulong ReplayFrom(Hints? hints, ulong applied) => hints is null ? 1 : Math.Max(hints.ReplayFrom, Math.Min(hints.Lsn, applied) + 1);
-
-    Hints? LoadHints() => AdoptHints(LocalHints.LoadNewest(options.Disk, Directory));
-
-    Hints? AdoptHints(Hints? hints)
-    {
-        hintsLsn = hints?.Lsn ?? 0;
-        replayFrom = hints?.ReplayFrom ?? 1;
-        if (hints is null) return null;
-        live.Load(hints);
-        foreach (var database in live.Databases)
-            Catalog.Adopt(database.Id, database.Name, VersionOf(database.Id, database.Name, 0));
-        Catalog.ReserveIds(live.NextDatabaseId);
-        return hints;
-    }
-
-    internal DatabaseVersion VersionOf(uint id, string name, ulong createdLsn) =>
-        DatabaseHeader.Load(pages, id, name) ?? new DatabaseVersion(createdLsn, 0, 0, false, 0);
-
-    PageApplier? replayApplier;
-
-    /// <summary>A replay that has gathered much brings it into the page store before it goes on; the log is durable as far as it is replayed.</summary>
-    void MakeRoomInReplay()
-    {
-        if (replayApplier is null || pending.Bytes < pending.BudgetBytes / 2) return;
-        while (pending.Bytes > 0 && replayApplier.ApplySome(static _ => { })) { }
     }
 
     /// <summary>On the applier's thread: keeps the log short.</summary>
@@ -207,12 +111,12 @@ public sealed partial class Store
         if (!IsLogLong) return;
         if (!mustWait)
         {
-            applier!.Notify();
+            applier.Notify();
             return;
         }
         try
         {
-            applier!.Drain();
+            applier.Drain();
         }
         catch (RecoveryException)
         {
@@ -236,8 +140,8 @@ public sealed partial class Store
         var hints = files.WithSums(Snapshot) with { UnixTimeMs = log.LastTimeMs };
         log.Sync(hints.Lsn);
         files.SyncAll();
-        if (hints.Lsn != hintsLsn) LocalHints.Publish(options.Disk, Directory, hints);
-        hintsLsn = hints.Lsn;
+        if (hints.Lsn != core.HintsLsn) LocalHints.Publish(options.Disk, Directory, hints);
+        core.HintsLsn = hints.Lsn;
         log.DropBefore(hints.ReplayFrom);
     }
 
@@ -252,8 +156,8 @@ public sealed partial class Store
             var all = pending.Count == 0 && persisted == pages.Applied;
             // After that look: the files that hold what is persisted are among the events enqueued by now.
             log.AppendEvents();
-            var hints = live.Snapshot(log.LogId, log.Epoch, lsn => Math.Max(replayFrom, (all ? lsn : Math.Min(lsn, persisted)) + 1));
-            replayFrom = hints.ReplayFrom;
+            var hints = core.Live.Snapshot(log.LogId, log.Epoch, lsn => Math.Max(core.ReplayFrom, (all ? lsn : Math.Min(lsn, persisted)) + 1));
+            core.ReplayFrom = hints.ReplayFrom;
             return hints;
         }
     }
@@ -284,13 +188,6 @@ public sealed partial class Store
         }
     }
 
-    /// <summary>How many pages all databases have together.</summary>
-    long CountPages() => Databases.Sum(d => (long)d.Current.PageCount);
-
-    readonly CancellationTokenSource closing = new();
-    readonly Lock collectGate = new();
-    Task? collecting;
-
     /// <summary>Closes cleanly: everything is durable, the next open has little to replay, the lock is released.</summary>
     public void Dispose()
     {
@@ -298,27 +195,20 @@ public sealed partial class Store
         disposed = true;
         try
         {
-            if (viewedWals is not null) { }
-            else if (IsReplica)
-            {
-                // From the middle of a group it goes back to where it was settled last.
-                if (!isInGroup) Settle();
-            }
-            else if (poison is null && log.Poison is null && !options.ReadOnly) CloseCleanly();
+            if (poison is null && log.Poison is null) CloseCleanly();
         }
         catch (RecoveryException)
         {
             // Everything acknowledged is in the log; the next open replays it and meets the error again if it lasts.
         }
         ReleaseAll();
-        pages.Dispose();
         storeLock?.Dispose();
     }
 
     void CloseCleanly()
     {
-        if (hintsLsn == log.LastLsn && Remote is null) return;
-        applier!.Drain();
+        if (core.HintsLsn == log.LastLsn && Remote is null) return;
+        applier.Drain();
         log.Sync(log.LastLsn);
         Remote?.ShipRest(log.LastLsn, ShipRestPatience);
         if (pages.UnflushedBytes > ReplayBytesAtClose && pages.PersistedApplied < pages.Applied) pages.Flush();
@@ -333,16 +223,10 @@ public sealed partial class Store
         closing.Cancel();
         collecting?.Wait();
         Remote?.DisposeAsync().AsTask().GetAwaiter().GetResult();
-        reader.Dispose();
-        applier?.Dispose();
-        files?.Dispose();
-        replicaPlain?.Dispose();
-        unsettled?.Dispose();
-        viewedWals?.Dispose();
-        CloseRelay();
-        pending.Clear();
-        log?.Dispose();
-        Cache.Dispose();
-        Buffers.Dispose();
+        core.Reader.Dispose();
+        applier.Dispose();
+        files.Dispose();
+        log.Dispose();
+        core.Dispose();
     }
 }

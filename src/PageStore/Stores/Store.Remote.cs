@@ -27,7 +27,7 @@ public sealed partial class Store
     }
 
     // Why this directory, a copy, takes no writes.
-    RecoveryException? whyNotOwner;
+    readonly RecoveryException? whyNotOwner;
 
     /// <summary>The remote, for whoever has asked for one: a copy of a store's directory has none.</summary>
     public StoreRemote RemoteOrThrow() => Remote ?? throw NotOwner() ?? new RecoveryException(RecoveryError.Invalid, $"The store {Directory} has no remote. Set remote=URL.");
@@ -47,7 +47,7 @@ public sealed partial class Store
     internal void CheckpointSoon()
     {
         Volatile.Write(ref checkpointWanted, true);
-        applier?.Notify();
+        applier.Notify();
     }
 
     /// <summary>While it lasts, RocksDB deletes no file.</summary>
@@ -59,7 +59,7 @@ public sealed partial class Store
     /// </summary>
     internal (Hints Hints, long UnixTimeMs) SnapshotForRemote()
     {
-        applier!.Drain();
+        applier.Drain();
         CollectGarbageNow(CancellationToken.None);
         pages.Flush();
         return files.WhileFrozen(readBytes =>

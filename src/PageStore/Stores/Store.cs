@@ -11,8 +11,8 @@ using RecoveryVfs.RecoveryLog.Remote.Collect;
 namespace RecoveryVfs.PageStore.Stores;
 
 /// <summary>
-/// One local directory: the databases in it, their pages, the recovery log and the plain files. Everything a connection needs.
-/// Thread-safe.
+/// Who writes a store's directory: its databases, their pages, the recovery log, the plain files and the tie to the remote.
+/// Everything that a writing connection needs. Thread-safe.
 /// </summary>
 /// <remarks>
 /// A commit is encoded (by its own thread), appended to the log, made durable together with whoever else waits, and then published:
@@ -24,28 +24,25 @@ namespace RecoveryVfs.PageStore.Stores;
 /// </remarks>
 public sealed partial class Store : IDisposable
 {
+    readonly StoreCore core;
     readonly StoreOptions options;
     readonly StoreHome home;
-    readonly IDisposable? storeLock;
     readonly IPageStore pages;
     readonly PendingCommits pending;
-    readonly PageReader reader;
+    readonly IDisposable? storeLock;
+    readonly LocalLog log;
+    readonly PlainFiles files;
+    readonly Applier applier;
     readonly Lock orderGate = new();
-    LocalLog log = null!;
-    PlainFiles files = null!;
-    Applier? applier;
     RecoveryException? poison;
     bool disposed;
-    long commits, commitPages;
     int commitsAtDisk;
     long lookedAt;
 
     internal LocalLog Log => log;
     internal StoreHome Home => home;
-    internal PageCache Cache { get; }
-    internal PageBuffers Buffers { get; }
-    internal Catalog Catalog { get; }
-    internal string SpillDirectory => options.ReadOnly ? Path.GetTempPath() : home.Spill;
+    internal PageCache Cache => core.Cache;
+    internal Catalog Catalog => core.Catalog;
 
     /// <summary>The store's directory.</summary>
     public string Directory => options.Directory;
@@ -85,34 +82,8 @@ public sealed partial class Store : IDisposable
         });
         if (!deleted) return;
         commit.Ready = true;
-        applier!.Notify();
+        applier.Notify();
         MakeDurable(commit.Lsn, durable);
-    }
-
-    /// <summary>Publishes a replayed commit: it is in the log already.</summary>
-    internal void PublishReplayed(ulong lsn, PendingPart[] parts)
-    {
-        var commit = new PendingCommit(parts) { Lsn = lsn };
-        pending.Enqueue(commit);
-        Publish(commit);
-        foreach (ref readonly var part in parts.AsSpan()) part.Overlay?.Consume();
-        if (IsReplica) applier!.Notify();
-        else MakeRoomInReplay();
-    }
-
-    /// <summary>The checksum of a pinned version, from all its pages.</summary>
-    internal ulong ChecksumOf(Database database, DatabaseVersion pinned, CancellationToken cancellation, Action<long>? progressed = null)
-    {
-        var bytes = new byte[Math.Max(512, pinned.PageSize)].AsSpan(0, pinned.PageSize);
-        var checksum = 0UL;
-        for (var page = 1u; page <= pinned.PageCount; page++)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            bytes[database.Read(pinned, (page - 1L) * pinned.PageSize, bytes)..].Clear();
-            checksum ^= PageCommitFormat.HashOf(page, bytes);
-            progressed?.Invoke(bytes.Length);
-        }
-        return checksum;
     }
 
     /// <summary>Opens a plain file (journal, WAL) by name; null when it does not exist and <paramref name="create"/> is false.</summary>
@@ -134,14 +105,14 @@ public sealed partial class Store : IDisposable
     public void Sync() => MakeDurable(log.LastLsn, true);
 
     /// <summary>The newest LSN appended, and the newest known durable.</summary>
-    public (ulong Last, ulong Durable) Lsn => IsReplica ? (replicaLsn, settledLsn) : (log.LastLsn, log.DurableLsn);
+    public (ulong Last, ulong Durable) Lsn => (log.LastLsn, log.DurableLsn);
 
     /// <summary>Brings all pages into files and drops log no longer needed.</summary>
     public void Checkpoint()
     {
         ThrowUnlessWritable();
         Volatile.Write(ref checkpointWanted, true);
-        applier!.Drain();
+        applier.Drain();
     }
 
     /// <summary>
@@ -165,8 +136,6 @@ public sealed partial class Store : IDisposable
     {
         ObjectDisposedException.ThrowIf(disposed, this);
         ThrowUnlessHere();
-        if (options.ReadOnly || IsReplica)
-            throw new RecoveryException(RecoveryError.ReadOnly, $"The store {Directory} was opened for reading only.");
         if ((poison ?? log.Poison) is { } cause)
             throw new RecoveryException(RecoveryError.ReadOnly,
                 $"The store {Directory} takes no more writes since an earlier error: {cause.Message} "
@@ -195,67 +164,23 @@ public sealed partial class Store : IDisposable
         throw new RecoveryException(RecoveryError.IoWrite, poison.Message);
     }
 
-    /// <summary>Reads every page of a database, or of all, and checks the checksums; returns one line a problem.</summary>
+    /// <summary>
+    /// Reads every page of a database, or of all with the plain files, and checks the checksums; returns one line a problem.
+    /// </summary>
     public IReadOnlyList<string> Verify(Database? database, CancellationToken cancellation, Action<long>? progressed = null)
     {
-        var problems = new List<string>();
-        foreach (var each in database is null ? Databases : [database])
-        {
-            var version = each.Pin();
-            try
-            {
-                var actual = ChecksumOf(each, version, cancellation, progressed);
-                if (actual != version.Checksum)
-                    problems.Add($"{each.Name}: checksum {actual:x16} at LSN {version.Lsn}, should be {version.Checksum:x16}");
-            }
-            catch (RecoveryException e)
-            {
-                problems.Add($"{each.Name}: {e.Message}");
-            }
-            finally
-            {
-                each.Unpin(version);
-            }
-        }
-        if (database is null && files is not null) problems.AddRange(files.Verify(cancellation));
+        var problems = core.Verify(database, cancellation, progressed);
+        if (database is null) problems.AddRange(files.Verify(cancellation));
         return problems;
     }
 
     /// <summary>Names and values for `PRAGMA recovery_status` and its kin.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Status()
     {
-        var rows = new List<KeyValuePair<string, string>>();
-        void Row(string name, object value) => rows.Add(new(name, Convert.ToString(value, CultureInfo.InvariantCulture)!));
-        Row("store", Directory);
-        Row("log_id", IsReplica ? replicaLogId : log.LogId);
-        var broken = poison ?? log?.Poison;
-        Row("state", broken is not null ? "poisoned: " + broken.Message
-            : IsReplica ? "replica"
+        var state = (poison ?? log.Poison) is { } broken ? "poisoned: " + broken.Message
             : whyNotOwner is { } why ? "copy: " + why.Message
-            : pending.Failure is { } failure ? "stuck: " + failure.Message : options.ReadOnly ? "read-only" : "ok");
-        Row("databases", Databases.Count);
-        Row("lsn", Lsn.Last);
-        Row("durable_lsn", Lsn.Durable);
-        Row("applied_lsn", pages.Applied);
-        Row("persisted_lsn", pages.PersistedApplied);
-        Row("commits", Interlocked.Read(ref commits));
-        Row("commit_pages", Interlocked.Read(ref commitPages));
-        Row("cache_misses", reader.CacheMisses);
-        Row("pages_read_ahead", reader.PagesAhead);
-        Row("pages_warmed", reader.PagesWarmed);
-        Row("log_bytes", log?.SizeBytes ?? 0);
-        Row("log_bytes_max", options.MaxLocalLogBytes);
-        Row("page_cache_bytes", Cache.ResidentBytes);
-        Row("page_cache_bytes_max", Cache.BudgetBytes);
-        Row("overlay_bytes", Buffers.UsedBytes - pending.Bytes);
-        Row("overlay_bytes_max", Buffers.BudgetBytes);
-        Row("pending_bytes", pending.Bytes);
-        Row("pending_bytes_max", pending.BudgetBytes);
-        Row("wal_buffer_bytes", files?.TailBytes ?? 0);
-        Row("wal_buffer_bytes_max", options.WalBufferBytes);
-        if (Remote is null) Row("remote", "none");
-        else foreach (var (name, value) in Remote.Status()) Row(name, value);
-        foreach (var (name, value) in pages.Statistics()) Row(name, value);
-        return rows;
+            : pending.Failure is { } failure ? "stuck: " + failure.Message
+            : "ok";
+        return core.Status(new(log.LogId, state, log.LastLsn, log.DurableLsn, log.SizeBytes, files.TailBytes), Remote?.Status());
     }
 }

@@ -1,5 +1,6 @@
 using RecoveryVfs.PageStore.Interop;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.PageStore.Stores;
 
@@ -18,6 +19,9 @@ internal sealed class StoreLock : IDisposable
         var taken = LockFile.TryTake(path, $"pid {Environment.ProcessId} ({File.ReadAllText("/proc/self/comm").Trim()})\n", out var error);
         return taken is null ? throw Refused(directory, path, error) : new StoreLock(taken, path);
     }
+
+    /// <summary>The same; nothing for a disk that is handed in: it is not the system's, and nobody else can open it.</summary>
+    public static StoreLock? TakeFor(StoreOptions options) => options.Disk is LocalDisk ? Take(options.Directory) : null;
 
     readonly LockFile file;
     readonly string path;

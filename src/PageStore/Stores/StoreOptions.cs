@@ -35,9 +35,6 @@ public sealed record StoreOptions
     /// <summary>Told, on any thread, what an operator must know and no caller waits for: the remote is away, or damaged.</summary>
     public Action<RecoveryException>? Alarm { get; init; }
 
-    /// <summary>Open for reading only; nothing in the directory is changed.</summary>
-    public bool ReadOnly { get; init; }
-
     /// <summary>Keep pages in memory instead of RocksDB: for tests and throw-away stores. The log is written all the same.</summary>
     public bool PagesInMemory { get; init; }
 

@@ -9,7 +9,11 @@ namespace RecoveryVfs.PageStore.Stores;
 /// Applies PageCommit and Database records, in order, to a store's databases: the replay after a crash, and a follower's life.
 /// Every commit's checksum is verified; a group is published only when it is whole.
 /// </summary>
-internal sealed class StoreReplay(Store store, ulong appliedBefore, ulong hintsLsn)
+/// <param name="core">The databases that it brings forward.</param>
+/// <param name="appliedBefore">Pages of commits up to here are in the page store.</param>
+/// <param name="hintsLsn">The LSN of the hints that the replay started from.</param>
+/// <param name="published">Told after each commit that was published.</param>
+internal sealed class StoreReplay(StoreCore core, ulong appliedBefore, ulong hintsLsn, Action published)
 {
     sealed class Part(PageOverlay overlay)
     {
@@ -22,9 +26,6 @@ internal sealed class StoreReplay(Store store, ulong appliedBefore, ulong hintsL
     readonly byte[] before = new byte[65536];
     readonly byte[] after = new byte[65536];
 
-    /// <summary>Commits that were applied.</summary>
-    public long Commits { get; private set; }
-
     /// <summary>Takes the next record.</summary>
     public void Take(in Record record)
     {
@@ -32,16 +33,17 @@ internal sealed class StoreReplay(Store store, ulong appliedBefore, ulong hintsL
         {
             case RecordKind.DatabaseCreated:
                 var (created, name) = DatabaseRecords.ReadNamed(record.Body);
-                store.Catalog.Adopt(created, name, store.VersionOf(created, name, record.Lsn));
+                core.Catalog.Adopt(created, name, core.VersionOf(created, name, record.Lsn));
                 break;
             case RecordKind.DatabaseRenamed:
                 var (renamed, newName) = DatabaseRecords.ReadNamed(record.Body);
-                store.Catalog.ReplayedRename(renamed, newName);
+                core.Catalog.ReplayedRename(renamed, newName);
                 break;
             case RecordKind.DatabaseDeleted:
-                var database = store.Catalog.ReplayedDelete(DatabaseRecords.ReadId(record.Body));
-                if (record.Lsn > appliedBefore)
-                    store.PublishReplayed(record.Lsn, [new PendingPart(database ?? store.Catalog.Ghost(DatabaseRecords.ReadId(record.Body)), null, null)]);
+                var database = core.Catalog.ReplayedDelete(DatabaseRecords.ReadId(record.Body));
+                if (record.Lsn <= appliedBefore) break;
+                core.PublishReplayed(record.Lsn, [new PendingPart(database ?? core.Catalog.Ghost(DatabaseRecords.ReadId(record.Body)), null, null)]);
+                published();
                 break;
             case RecordKind.PageCommit:
                 if (record.Lsn > appliedBefore) TakePages(record);
@@ -53,7 +55,7 @@ internal sealed class StoreReplay(Store store, ulong appliedBefore, ulong hintsL
     void TakePages(in Record record)
     {
         var commit = PageCommit.Read(record);
-        var database = store.Catalog.Find(commit.Database);
+        var database = core.Catalog.Find(commit.Database);
         // Deleted before the hints were made: its deletion follows.
         if (database is null && record.Lsn <= hintsLsn) return;
         if (database is null) throw new RecoveryException(RecoveryError.Corrupt,
@@ -61,7 +63,7 @@ internal sealed class StoreReplay(Store store, ulong appliedBefore, ulong hintsL
         var part = group.Find(p => ReferenceEquals(p.Overlay.Database, database));
         if (part is null)
         {
-            part = new Part(PageOverlay.ForReplay(store.Buffers, database, commit.PageSize, commit.IsRebase));
+            part = new Part(PageOverlay.ForReplay(core.Buffers, database, commit.PageSize, commit.IsRebase));
             part.Checksum = commit.IsRebase ? 0 : part.Overlay.Basis.Checksum;
             group.Add(part);
             if (commit.SizeBytes < part.Overlay.SizeBytes) CutBasis(part, commit.SizeBytes);
@@ -78,7 +80,7 @@ internal sealed class StoreReplay(Store store, ulong appliedBefore, ulong hintsL
             else old.Clear();
             old.CopyTo(fresh);
             change.ApplyTo(fresh);
-            var known = page <= existing ? store.Cache.KnownHash(database.Id, page, overlay.Basis.Lsn) : 0;
+            var known = page <= existing ? core.Cache.KnownHash(database.Id, page, overlay.Basis.Lsn) : 0;
             var hash = PageCommitFormat.HashOf(page, fresh);
             part.Checksum ^= (known != 0 ? known : PageCommitFormat.HashOf(page, old)) ^ hash;
             overlay.Changed.Add((page, hash));
@@ -114,9 +116,9 @@ internal sealed class StoreReplay(Store store, ulong appliedBefore, ulong hintsL
         // Before anybody can read it.
         foreach (var part in group)
             if (part.Checksum != part.ExpectedChecksum) VerifyWhole(part, lsn);
-        store.PublishReplayed(lsn, parts);
+        core.PublishReplayed(lsn, parts);
+        published();
         group.Clear();
-        Commits++;
     }
 
     static bool IsWal(PageOverlay overlay)

@@ -21,7 +21,8 @@ internal sealed class ViewedState : IReadHost
 
     readonly StoreOptions options;
     readonly LayeredPageStore pages;
-    readonly Store store;
+    readonly ReplayedStore store;
+    readonly ViewedWals copies;
     readonly LogTail? tail;
     readonly Lock gate = new();
     FollowedWals? wals;
@@ -30,9 +31,9 @@ internal sealed class ViewedState : IReadHost
     int readers;
     bool retired, broken, stuck;
 
-    ViewedState(StoreOptions options, LayeredPageStore pages, Store store, LogTail? tail, bool isReplica, Guid logId)
+    ViewedState(StoreOptions options, LayeredPageStore pages, ReplayedStore store, ViewedWals copies, LogTail? tail, bool isReplica, Guid logId)
     {
-        (this.options, this.pages, this.store, this.tail) = (options, pages, store, tail);
+        (this.options, this.pages, this.store, this.copies, this.tail) = (options, pages, store, copies, tail);
         (IsReplica, LogId) = (isReplica, logId);
         rebasedAt = options.Time.GetTimestamp();
     }
@@ -41,7 +42,7 @@ internal sealed class ViewedState : IReadHost
     public bool IsReplica { get; }
 
     /// <summary>The newest record taken.</summary>
-    public ulong Lsn => store.NextLsn - 1;
+    public ulong Lsn => store.LastLsn;
 
     /// <summary>The log's identity.</summary>
     public Guid LogId { get; }
@@ -61,27 +62,33 @@ internal sealed class ViewedState : IReadHost
         using var unsettled = options.Home.OpenUnsettled();
         var hints = LocalHints.LoadNewest(options.Disk, options.Directory);
         var pages = new LayeredPageStore(OpenFiles(options), Path.GetTempPath());
-        Store? store = null;
+        // The page store was opened after the hints were read: what they say of older files is not enough for older pages.
+        var core = new StoreCore(options with { Remote = null }, pages, Path.GetTempPath());
+        ReplayedStore? store = null;
+        ViewedWals? copies = null;
         try
         {
-            store = Store.OpenView(options, hints, pages);
+            core.AdoptHints(hints);
+            copies = new ViewedWals(options.Disk, options.Home.Files, Path.GetTempPath(), core.Live);
+            store = new ReplayedStore(core, hints, copies.Take);
             var (applied, from) = (pages.Applied, store.NextLsn);
             var tail = OpenTail(options, isReplica, isReplica && unsettled.Lsn > 0, hints, from);
-            var opened = new ViewedState(options, pages, store, tail, isReplica, tail?.LogId ?? hints!.LogId);
-            store.SetReplicaSource(opened.LogId, 0);
+            var opened = new ViewedState(options, pages, store, copies, tail, isReplica, tail?.LogId ?? hints!.LogId);
+            store.SetSource(opened.LogId, 0);
             opened.ReadToEnd();
             var least = Math.Max(Math.Max(applied, hints?.Lsn ?? 0), isReplica ? unsettled.Lsn : 0);
             if (opened.Lsn < least)
                 throw isReplica
                     ? new RecoveryException(RecoveryError.Busy, $"The follower {options.Directory} has not come back to where its files are whole (LSN {opened.Lsn}{(least == ulong.MaxValue ? "" : $" of {least}")}). Try again in a while.")
                     : new RecoveryException(RecoveryError.Corrupt, $"The files in {options.Directory} hold commits up to LSN {least}, but the log ends at {opened.Lsn}. Files of different times were mixed; restore the store.");
-            store.ViewedWals!.ThrowUnlessWhole(store.Live);
-            opened.wals = new FollowedWals(store, store.ViewedWals.Open);
+            copies.ThrowUnlessWhole(core.Live);
+            opened.wals = new FollowedWals(core.Live, opened.Lsn, copies.Open);
             return opened;
         }
         catch
         {
-            if (store is null) pages.Dispose();
+            copies?.Dispose();
+            if (store is null) core.Dispose();
             else store.Dispose();
             throw;
         }
@@ -183,7 +190,7 @@ internal sealed class ViewedState : IReadHost
         {
             // The log has every commit that these files hold.
             if (!TryTake()) return false;
-            store.DrainPending();
+            store.Drain();
             if (newer.Applied > pages.Applied) return false;
             pages.Rebase(newer);
             isTaken = true;
@@ -223,6 +230,7 @@ internal sealed class ViewedState : IReadHost
     void Close()
     {
         wals?.Dispose();
+        copies.Dispose();
         store.Dispose();
     }
 }

@@ -1,7 +1,5 @@
 using System.Collections.Concurrent;
 using RecoveryVfs.PageStore.Reading;
-using RecoveryVfs.PageStore.Stores;
-using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Records;
 
@@ -10,18 +8,18 @@ namespace RecoveryVfs.PageStore.Wals;
 /// <summary>The WALs of a follower's databases: what is committed in them, for readers. Records are taken by one thread, views by any.</summary>
 internal sealed class FollowedWals : IDisposable
 {
-
-    readonly Store store;
+    readonly LiveFiles live;
     readonly Func<LiveFile, FollowedWal?> open;
     readonly Dictionary<ulong, (string Database, FollowedWal Wal)> wals = [];
     readonly ConcurrentDictionary<string, WalView> views = new(StringComparer.Ordinal);
 
-    /// <param name="store">The replica.</param>
+    /// <param name="live">The files that live at the last record taken.</param>
+    /// <param name="lsn">That record.</param>
     /// <param name="open">Opens a WAL that the replica has; null when it is not there.</param>
-    public FollowedWals(Store store, Func<LiveFile, FollowedWal?> open)
+    public FollowedWals(LiveFiles live, ulong lsn, Func<LiveFile, FollowedWal?> open)
     {
-        (this.store, this.open) = (store, open);
-        foreach (var file in store.Live.Files) Open(file, store.NextLsn - 1);
+        (this.live, this.open) = (live, open);
+        foreach (var file in live.Files) Open(file, lsn);
     }
 
     /// <summary>Told of each page of a database that a commit in its WAL wrote, or that is no longer read from the WAL.</summary>
@@ -30,14 +28,14 @@ internal sealed class FollowedWals : IDisposable
     /// <summary>What the WAL of a database holds; null when there is none.</summary>
     public WalView? ViewOf(string database) => views.GetValueOrDefault(database);
 
-    /// <summary>Takes a record that the store has applied.</summary>
+    /// <summary>Takes a record that the live files have taken before.</summary>
     public void Take(in Record record)
     {
         switch (record.Kind)
         {
             case RecordKind.FileCreated:
                 var created = FileRecords.ReadCreated(record.Body);
-                if (created.Class == FileClass.Plain && store.Live.Find(created.Fnode) is { } file) Open(file, record.Lsn);
+                if (created.Class == FileClass.Plain && live.Find(created.Fnode) is { } file) Open(file, record.Lsn);
                 break;
             case RecordKind.FileWritten:
                 var write = FileRecords.ReadWritten(record.Body);
@@ -53,13 +51,6 @@ internal sealed class FollowedWals : IDisposable
                 break;
         }
     }
-
-    /// <summary>Opens WALs where a replica keeps them.</summary>
-    public static FollowedWals Of(Store store, ILogDisk disk) => new(store, file =>
-    {
-        var path = store.Home.FileOf(file.Fnode);
-        return disk.Exists(path) ? new FollowedWal(disk.Open(path, LogFileMode.Read), store.SpillDirectory) : null;
-    });
 
     void Open(LiveFile file, ulong lsn)
     {

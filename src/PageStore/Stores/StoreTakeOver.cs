@@ -1,12 +1,12 @@
-using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
-namespace RecoveryVfs.PageStore.Replicas;
+namespace RecoveryVfs.PageStore.Stores;
 
 /// <summary>
 /// The first opening of a directory that a restore or a replica left, with the remote it came from: takes the remote's log over, so that
