@@ -1,5 +1,3 @@
-using RecoveryVfs.PageStore.Wals;
-
 namespace RecoveryVfs.PageStore.Files;
 
 /// <summary>
@@ -46,10 +44,10 @@ public sealed class PlainFile : IDisposable
     /// Sees to it that a commit in a WAL is in the log: before others see it, and before it returns. Costs next to nothing when it is, which is the rule; throws
     /// when the log does not take it.
     /// </summary>
-    public void LogCommit() => (node as WalNode)?.LogCommit();
+    public void LogCommit() => node.LogCommit();
 
     /// <summary>Whether <see cref="LogCommit"/> has something to do.</summary>
-    public bool HasUnloggedCommit => node is WalNode { HasUnloggedCommit: true };
+    public bool HasUnloggedCommit => node.HasUnloggedCommit;
 
     /// <summary>Closes this handle.</summary>
     public void Dispose()

@@ -1,5 +1,4 @@
 using RecoveryVfs.PageStore.Interop;
-using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
@@ -32,7 +31,7 @@ namespace RecoveryVfs.PageStore.Files;
 /// is there puts back what is there.
 /// </para>
 /// </remarks>
-internal sealed class PlainFiles : IDisposable
+internal sealed partial class PlainFiles : IDisposable
 {
     readonly ILogDisk disk;
     readonly string directory;
@@ -41,33 +40,29 @@ internal sealed class PlainFiles : IDisposable
     readonly Action beforeWrite;
     readonly Lock gate = new();
     readonly Dictionary<string, PlainNode> byName = new(StringComparer.Ordinal);
-    readonly Lock unlinkGate = new();
-    readonly Queue<(ulong Fnode, ulong Lsn)> unlinks = new();
+    readonly UnlinkQueue unlinks;
     readonly Lock dirtyGate = new();
     readonly HashSet<PlainNode> dirty = [];
-    readonly long tailBudget;
-    long tailBytes;
+    readonly IPlainKinds kinds;
 
     /// <param name="disk">Where the files are.</param>
     /// <param name="directory">Their directory.</param>
     /// <param name="log">Where every change is recorded.</param>
     /// <param name="newFnode">Numbers new files.</param>
     /// <param name="beforeWrite">Called before something is written, with no lock held: may wait for room in the log.</param>
-    /// <param name="tailBudget">Bound on the memory of all WALs' ends.</param>
-    public PlainFiles(ILogDisk disk, string directory, LocalLog log, Func<ulong> newFnode, Action beforeWrite, long tailBudget)
+    /// <param name="kinds">Makes the files.</param>
+    public PlainFiles(ILogDisk disk, string directory, LocalLog log, Func<ulong> newFnode, Action beforeWrite, IPlainKinds kinds)
     {
         this.disk = disk;
         this.directory = directory;
         this.log = log;
         this.newFnode = newFnode;
         this.beforeWrite = beforeWrite;
-        this.tailBudget = tailBudget;
+        this.kinds = kinds;
+        unlinks = new UnlinkQueue(disk);
     }
 
     internal LocalLog Log => log;
-
-    /// <summary>What one WAL's end may take, so that a large transaction leaves room for others.</summary>
-    internal long TailBytesMax => tailBudget / 2;
 
     string PathOf(ulong fnode) => Path.Combine(directory, fnode.ToString("x16"));
 
@@ -78,7 +73,7 @@ internal sealed class PlainFiles : IDisposable
             if (!byName.TryGetValue(name, out var node))
             {
                 if (!create) return null;
-                node = NewNode(newFnode(), name, 0, new ChunkSums(), 0);
+                node = kinds.New(this, newFnode(), name, 0, new ChunkSums(), 0);
                 node.Handle = disk.Open(PathOf(node.Fnode), LogFileMode.Create);
                 node.Created(log.Append(RecordKind.FileCreated, FileRecords.Created(node.Fnode, FileClass.Plain, name)));
                 byName.Add(name, node);
@@ -88,9 +83,6 @@ internal sealed class PlainFiles : IDisposable
             return new PlainFile(this, node);
         }
     }
-
-    PlainNode NewNode(ulong fnode, string name, long size, ChunkSums sums, long vouchedUntil) =>
-        Wal.IsName(name) ? new WalNode(this, fnode, name, size, sums, vouchedUntil) : new PlainNode(this, fnode, name, size, sums, vouchedUntil);
 
     public bool Exists(string name)
     {
@@ -105,7 +97,7 @@ internal sealed class PlainFiles : IDisposable
     public void Write(PlainNode node, long offset, ReadOnlySpan<byte> source)
     {
         beforeWrite();
-        if (Volatile.Read(ref tailBytes) > tailBudget) ReleaseTails();
+        if (kinds.IsMemoryFull) ReleaseMemory();
         node.Write(offset, source);
     }
 
@@ -120,24 +112,13 @@ internal sealed class PlainFiles : IDisposable
     }
 
     /// <summary>Unlinks a file once its deletion, at this LSN, is durable.</summary>
-    internal void UnlinkAfter(ulong fnode, ulong lsn)
-    {
-        lock (unlinkGate) unlinks.Enqueue((fnode, lsn));
-    }
+    internal void UnlinkAfter(ulong fnode, ulong lsn) => unlinks.Add(PathOf(fnode), lsn);
 
-    /// <summary>The end of a WAL whose file ends there now.</summary>
-    internal WalTail NewTail(long size)
-    {
-        var tail = new WalTail(change => Interlocked.Add(ref tailBytes, change));
-        tail.Begin(size);
-        return tail;
-    }
+    /// <summary>Unlinks files whose deletion is durable in the log.</summary>
+    public void UnlinkDeleted() => unlinks.UnlinkUpTo(log.DurableLsn);
 
-    /// <summary>Memory that the ends of WALs take. Exceeds its bound by what the writes under way add.</summary>
-    public long TailBytes => Interlocked.Read(ref tailBytes);
-
-    /// <summary>All WALs are written out: rare, and then each has much.</summary>
-    void ReleaseTails()
+    /// <summary>All files are written out: rare, and then each has much.</summary>
+    void ReleaseMemory()
     {
         PlainNode[] nodes;
         lock (gate) nodes = [.. byName.Values];
@@ -157,12 +138,8 @@ internal sealed class PlainFiles : IDisposable
 
     public void Sync(PlainNode node)
     {
-        if (node is WalNode wal)
-        {
-            // SQLite wants the header of a WAL that begins anew to be durable before its frames, which the order of the log sees to.
-            if (wal.IsHeaderOnly) return;
-            wal.LogCommit();
-        }
+        if (node.HasNothingToLose) return;
+        node.LogCommit();
         var lsn = node.LastLsn;
         if (!node.Deleted) log.Sync(lsn);
     }
@@ -261,97 +238,6 @@ internal sealed class PlainFiles : IDisposable
         }
     }
 
-    /// <summary>
-    /// Runs something while no plain file is created, changed or deleted; it may read files by fnode. Writers wait.
-    /// </summary>
-    public T WhileFrozen<T>(Func<Func<ulong, long, ReadOnlyMemory<byte>>, T> action) =>
-        WhileFrozen(nodes => action((fnode, sizeBytes) => ReadWhole(nodes.First(n => n.Fnode == fnode), sizeBytes)));
-
-    /// <summary>Makes local hints, with the checksums of all plain files, for which they vouch from here on. Writers wait.</summary>
-    public Hints WithSums(Func<Hints> snapshot) => WhileFrozen(nodes =>
-    {
-        var hints = snapshot();
-        return hints with { Files = [.. hints.Files.Select(f => f.Class == FileClass.Plain ? f with { Sums = Vouch(nodes.First(n => n.Fnode == f.Fnode)) } : f)] };
-    });
-
-    /// <summary>Reads every plain file, and returns one line a problem.</summary>
-    public IEnumerable<string> Verify(CancellationToken cancellation)
-    {
-        PlainNode[] nodes;
-        lock (gate)
-        {
-            nodes = [.. byName.Values];
-            foreach (var node in nodes)
-            {
-                node.Handle ??= disk.Open(PathOf(node.Fnode), LogFileMode.Write);
-                node.References++;
-            }
-        }
-        foreach (var node in nodes)
-        {
-            var problem = node.Verify(cancellation);
-            Close(node);
-            if (problem is not null) yield return $"{node.Name}: {problem} ({PathOf(node.Fnode)})";
-        }
-    }
-
-    ReadOnlyMemory<uint> Vouch(PlainNode node) => WithHandle(node, static n => n.Vouch());
-
-    T WhileFrozen<T>(Func<PlainNode[], T> action)
-    {
-        lock (gate)
-        {
-            var nodes = byName.Values.OrderBy(n => n.Fnode).ToArray();
-            var taken = 0;
-            try
-            {
-                foreach (var node in nodes)
-                {
-                    node.Gate.Enter();
-                    taken++;
-                }
-                return action(nodes);
-            }
-            finally
-            {
-                while (taken > 0) nodes[--taken].Gate.Exit();
-            }
-        }
-    }
-
-    ReadOnlyMemory<byte> ReadWhole(PlainNode node, long sizeBytes)
-    {
-        var bytes = new byte[sizeBytes];
-        var got = WithHandle(node, n => n.Read(0, bytes));
-        if (got < sizeBytes)
-            throw new RecoveryException(RecoveryError.Corrupt, $"{PathOf(node.Fnode)} has {got} bytes where {sizeBytes} were written. Something else changes the store's files.");
-        return bytes;
-    }
-
-    T WithHandle<T>(PlainNode node, Func<PlainNode, T> action)
-    {
-        var wasClosed = node.Handle is null;
-        node.Handle ??= disk.Open(PathOf(node.Fnode), LogFileMode.Write);
-        var result = action(node);
-        if (wasClosed) node.CloseHandle();
-        return result;
-    }
-
-    /// <summary>Unlinks files whose deletion is durable in the log; before that, a crash could still bring them back.</summary>
-    public void UnlinkDeleted()
-    {
-        while (true)
-        {
-            ulong fnode;
-            lock (unlinkGate)
-            {
-                if (!unlinks.TryPeek(out var next) || next.Lsn > log.DurableLsn) return;
-                fnode = unlinks.Dequeue().Fnode;
-            }
-            disk.Delete(PathOf(fnode));
-        }
-    }
-
     /// <summary>Takes over what a replay found live; cuts what the log does not know of and removes what is not live.</summary>
     public void Adopt(IEnumerable<(ulong Fnode, string Name, long Size)> live, PlainReplay replayed)
     {
@@ -372,7 +258,7 @@ internal sealed class PlainFiles : IDisposable
                     $"The plain file {name} ({path}) holds {Math.Max(length, 0)} bytes where the log says {size}.",
                     "Restore the store from its remote, "
                     + "or from a backup of the directory.") { Path = path };
-            byName.Add(name, NewNode(fnode, name, size, replayed.SumsOf(fnode), replayed.VouchedUntil(fnode)));
+            byName.Add(name, kinds.New(this, fnode, name, size, replayed.SumsOf(fnode), replayed.VouchedUntil(fnode)));
         }
         foreach (var file in disk.List(directory))
             if (!known.Contains(file)) disk.Delete(Path.Combine(directory, file));

@@ -1,4 +1,3 @@
-using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
@@ -8,8 +7,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Files;
 
 /// <summary>
-/// One plain file: its identity, what its open handles share, and how it is read and written. See <see cref="PlainFiles"/> for what must hold between it and
-/// the log. A WAL is a <see cref="WalNode"/>.
+/// One plain file: its identity, what its open handles share, and how it is read and written. See <see cref="PlainFiles"/> for
+/// what must hold between it and the log. This is a file that is all on the disk; see <see cref="IPlainKinds"/> for others.
 /// </summary>
 internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, ChunkSums sums, long vouchedUntil)
 {
@@ -216,6 +215,15 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, 
         Size = 0;
         files.UnlinkAfter(old, lastLsn);
     }
+
+    /// <summary>Whether a sync of it has nothing to make durable.</summary>
+    public virtual bool HasNothingToLose => false;
+
+    /// <summary>Whether a commit is in it that the log does not have.</summary>
+    public virtual bool HasUnloggedCommit => false;
+
+    /// <summary>Records such a commit.</summary>
+    public virtual void LogCommit() { }
 
     /// <summary>With the gate held: brings to the file what it lacks of what the log has.</summary>
     public virtual void WriteOut() { }

@@ -3,6 +3,7 @@ using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Rocks;
+using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
@@ -50,7 +51,8 @@ public sealed partial class Store
         (core, log) = (opened.Core, opened.Log);
         (options, home, pages, pending) = (core.Options, core.Home, core.Pages, core.Pending);
         (this.storeLock, this.whyNotOwner) = (storeLock, whyNotOwner);
-        files = new PlainFiles(options.Disk, home.Files, log, core.Live.NewFnode, BeforePlainWrite, options.WalBufferBytes);
+        wals = new WalMemory(options.WalBufferBytes);
+        files = new PlainFiles(options.Disk, home.Files, log, core.Live.NewFnode, BeforePlainWrite, wals);
         // It sleeps until it is told of a commit.
         applier = new Applier(new PageApplier(pages, pending), log.Sync, pending, AfterRound);
         try

@@ -3,6 +3,7 @@ using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Records;
@@ -32,6 +33,7 @@ public sealed partial class Store : IDisposable
     readonly IDisposable? storeLock;
     readonly LocalLog log;
     readonly PlainFiles files;
+    readonly WalMemory wals;
     readonly Applier applier;
     readonly Lock orderGate = new();
     RecoveryException? poison;
@@ -181,6 +183,6 @@ public sealed partial class Store : IDisposable
             : whyNotOwner is { } why ? "copy: " + why.Message
             : pending.Failure is { } failure ? "stuck: " + failure.Message
             : "ok";
-        return core.Status(new(log.LogId, state, log.LastLsn, log.DurableLsn, log.SizeBytes, files.TailBytes), Remote?.Status());
+        return core.Status(new(log.LogId, state, log.LastLsn, log.DurableLsn, log.SizeBytes, wals.UsedBytes), Remote?.Status());
     }
 }

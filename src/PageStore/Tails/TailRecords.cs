@@ -8,7 +8,6 @@ namespace RecoveryVfs.PageStore.Tails;
 /// <summary>Makes commits of records: gathers a group's parts by database, names databases, finds the transactions in WALs.</summary>
 internal sealed class TailRecords(LiveFiles live, bool withPages)
 {
-
     sealed class Gathered(uint database)
     {
         public readonly uint Database = database;
@@ -113,7 +112,7 @@ internal sealed class TailRecords(LiveFiles live, bool withPages)
         var name = Wal.DatabaseOf(live.Find(write.Fnode)!.Name);
         found.Add(Event(record, epoch, TailedKind.WalCommit, IdOf(name), name) with
         {
-            Pages = commit.Pages,
+            Pages = [.. commit.Pages.Select(p => new TailedPage(p.Page, PageForm.Whole, p.Length, p.Bytes))],
             PageSize = commit.PageSize,
             SizeBytes = commit.SizeBytes,
             Bytes = commit.Bytes,

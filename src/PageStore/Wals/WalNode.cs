@@ -27,6 +27,7 @@ namespace RecoveryVfs.PageStore.Wals;
 /// </remarks>
 internal sealed class WalNode : PlainNode
 {
+    readonly WalMemory memory;
     readonly WalTail tail;
 
     // The log has everything before it.
@@ -45,16 +46,21 @@ internal sealed class WalNode : PlainNode
     // The end of a commit that is not in the log yet; -1 for none.
     long commitEnd = -1;
 
-    public WalNode(PlainFiles files, ulong fnode, string name, long size, ChunkSums sums, long vouchedUntil) : base(files, fnode, name, size, sums, vouchedUntil)
+    public WalNode(PlainFiles files, ulong fnode, string name, long size, ChunkSums sums, long vouchedUntil, WalMemory memory)
+        : base(files, fnode, name, size, sums, vouchedUntil)
     {
-        tail = files.NewTail(size);
+        this.memory = memory;
+        tail = memory.NewTail(size);
         recorded = size;
     }
 
     public override long ShownSize => Math.Max(Size, Volatile.Read(ref formerSize));
 
-    /// <summary>There is no frame in it.</summary>
-    public bool IsHeaderOnly => Size <= Wal.HeaderBytes;
+    /// <summary>
+    /// There is no frame in it. SQLite wants the header of a WAL that begins anew to be durable before its frames, which the order
+    /// of the log sees to.
+    /// </summary>
+    public override bool HasNothingToLose => Size <= Wal.HeaderBytes;
 
     protected override int ReadMemory(long offset, Span<byte> destination) => tail.Read(offset, destination);
 
@@ -86,7 +92,7 @@ internal sealed class WalNode : PlainNode
     void Append(long offset, ReadOnlySpan<byte> source, bool isPageOfHeader, bool isCommitPage)
     {
         var isHeader = source.Length == Wal.FrameHeaderBytes && offset == frameAt;
-        if (!isPageOfHeader && tail.UsedBytes + source.Length + frameBytes > Files.TailBytesMax) WriteOutAll();
+        if (!isPageOfHeader && tail.UsedBytes + source.Length + frameBytes > memory.TailBytesMax) WriteOutAll();
         // Frames of another size follow those of one.
         if (isPageOfHeader && frameBytes != Wal.FrameHeaderBytes + source.Length)
         {
@@ -197,13 +203,13 @@ internal sealed class WalNode : PlainNode
     }
 
     /// <summary>
-    /// Whether a commit is in memory that the log does not have. As a rule not even while SQLite writes: it takes transactions of which a page was written twice, and something
-    /// unexpected.
+    /// Whether a commit is in memory that the log does not have. As a rule not even while SQLite writes: it takes transactions of
+    /// which a page was written twice, and something unexpected.
     /// </summary>
-    public bool HasUnloggedCommit => Volatile.Read(ref commitEnd) >= 0;
+    public override bool HasUnloggedCommit => Volatile.Read(ref commitEnd) >= 0;
 
     /// <summary>Records such a commit.</summary>
-    public void LogCommit()
+    public override void LogCommit()
     {
         if (!HasUnloggedCommit) return;
         lock (Gate)
