@@ -1,9 +1,8 @@
-using RecoveryVfs.RecoveryLog.Remote;
 using System.Runtime.InteropServices;
-using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Tails;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.Tail;

@@ -1,8 +1,8 @@
 using RecoveryVfs.PageStore.Replicas;
-using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
-using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.PageStore.Tests;
 

@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 

@@ -1,8 +1,8 @@
 using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.PageStore.Replicas;
-using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Views;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Remote.Collect;

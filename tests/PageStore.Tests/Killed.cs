@@ -1,6 +1,6 @@
 using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.PageStore.Replicas;
-using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog.Live;
 
 namespace RecoveryVfs.PageStore.Tests;

@@ -1,7 +1,7 @@
 using System.Globalization;
 using RecoveryVfs.PageStore.Reading;
-using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 
 namespace RecoveryVfs.PageStore.Tests;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using RecoveryVfs.PageStore.Replicas;
-using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Objects;
 

@@ -1,7 +1,7 @@
 using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Rocks;
-using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using static RecoveryVfs.PageStore.Tests.PageStoreTestExtensions;
 
 namespace RecoveryVfs.PageStore.Tests;

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Log;

@@ -1,6 +1,7 @@
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Wals;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.Simulation;

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 
 namespace RecoveryVfs.PageStore.Tests;

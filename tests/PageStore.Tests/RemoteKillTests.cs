@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.TestServers;
 using Xunit.Abstractions;
 

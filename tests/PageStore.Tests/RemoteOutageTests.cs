@@ -1,7 +1,7 @@
-using RecoveryVfs.RecoveryLog.Remote.State;
-using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote.State;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 using RecoveryVfs.TestServers;
 

@@ -1,8 +1,7 @@
-using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.PageStore.Replicas;
-using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 using RecoveryVfs.TestServers;

@@ -1,8 +1,9 @@
-using RecoveryVfs.RecoveryLog.Remote;
 using System.Diagnostics.Metrics;
 using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.State;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 using RecoveryVfs.TestServers;
@@ -105,7 +106,7 @@ public abstract class RemoteVerificationTests(IRemotePlaces places) : IDisposabl
         Write(store, 5);
         store.SyncRemote();
         await using var cut = new CutOffStore(place.Open(), () => true);
-        var check = new RestorabilityCheck(store, new RemoteContext { Store = cut, Tries = 1 }, store.Remote!.Shipper);
+        var check = new RestorabilityCheck(store, store.Home, new RemoteContext { Store = cut, Tries = 1 }, store.Remote!.Shipper);
         var e = await Assert.ThrowsAsync<RecoveryException>(() => check.RunAsync(default));
         Assert.Equal(RecoveryError.Remote, e.Error);
     }

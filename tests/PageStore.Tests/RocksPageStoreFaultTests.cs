@@ -1,6 +1,5 @@
 using RecoveryVfs.PageStore.Interop;
 using RecoveryVfs.PageStore.Rocks;
-using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.PageStore.Tests;

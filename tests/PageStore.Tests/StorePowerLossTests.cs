@@ -1,5 +1,6 @@
 using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.Simulation;

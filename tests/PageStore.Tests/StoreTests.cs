@@ -2,6 +2,7 @@ using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.Testing;

@@ -1,6 +1,7 @@
 using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Views;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.Simulation;

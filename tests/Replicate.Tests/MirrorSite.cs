@@ -1,5 +1,6 @@
 using Microsoft.Data.Sqlite;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.Replicate.Mirrors;
 
 namespace RecoveryVfs.Replicate.Tests;
@@ -13,7 +14,7 @@ internal sealed class MirrorSite : IDisposable
     public MirrorSite(ReplicatorOptions? options = null)
     {
         this.options = options ?? new();
-        Store = PageStore.Stores.Store.Open(new StoreOptions { Directory = scratch.At("store"), PagesInMemory = true });
+        Store = PageStore.Writing.Store.Open(new StoreOptions { Directory = scratch.At("store"), PagesInMemory = true });
         Watched = New();
     }
 

@@ -1,4 +1,4 @@
-using RecoveryVfs.PageStore.Stores;
+
 
 namespace RecoveryVfs.Tests;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using RecoveryVfs.PageStore.Interop;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using Xunit.Abstractions;
 
 namespace RecoveryVfs.Tests;

@@ -2,7 +2,6 @@ using System.CommandLine;
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Reading;
-using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Cli.Commands;

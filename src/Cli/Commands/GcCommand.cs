@@ -1,6 +1,6 @@
 using System.CommandLine;
 using RecoveryVfs.PageStore.Shipping;
-using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.RecoveryLog.Remote.Read;

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using RecoveryVfs.Opening;
-using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Cli.Commands;

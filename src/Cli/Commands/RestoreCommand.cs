@@ -4,7 +4,6 @@ using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Replicas;
-using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
-using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;

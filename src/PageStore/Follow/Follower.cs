@@ -1,6 +1,4 @@
 using RecoveryVfs.PageStore.Replicas;
-using RecoveryVfs.PageStore.Shipping;
-using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Objects;

@@ -17,23 +17,23 @@ namespace RecoveryVfs.PageStore.Shipping;
 /// The live store goes on writing. Each database's newest version is noted first; the replay then passes by its LSN, and must have its checksum there. What is
 /// restored lies in <c>verifying/</c> of the store's directory, as long as it takes, so memory does not grow with the databases.
 /// </remarks>
-internal sealed class RestorabilityCheck(Store live, RemoteContext context, Shipper shipper)
+internal sealed class RestorabilityCheck(IShippedStore live, StoreHome home, RemoteContext context, Shipper shipper)
 {
     // Small: nobody waits for it, and the application needs the memory.
     const long CacheBytes = 4 << 20, OverlayBytes = 16 << 20, PendingBytes = 8 << 20;
     const int Parallelism = 2;
     const long SpareBytes = 64 << 20;
 
-    readonly string directory = Path.Combine(live.Directory, "verifying");
+    readonly string directory = Path.Combine(home.Path, "verifying");
     readonly Dictionary<uint, DatabaseVersion> expected = [];
     readonly Dictionary<ulong, List<uint>> atLsn = [];
 
     /// <summary>Returns the LSN that was proved. Throws Corrupt or NotFound, naming what does not verify; anything else means that it could not be found out.</summary>
     public async Task<ulong> RunAsync(CancellationToken cancellation)
     {
-        foreach (var database in live.Databases) Expect(database.Id, database.Current);
+        foreach (var database in live.Catalog.All) Expect(database.Id, database.Current);
         live.WriteOut();
-        var target = live.Lsn.Last;
+        var target = live.Log.LastLsn;
         await shipper.WhenShippedAsync(target, cancellation);
         var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.At(target), null, cancellation);
         Clear();
@@ -91,12 +91,12 @@ internal sealed class RestorabilityCheck(Store live, RemoteContext context, Ship
     }
 
     RecoveryException Differs(string how) => new(RecoveryError.Corrupt,
-        $"What {context.Store.Location} restores to is not what {live.Directory} holds: {how}.",
+        $"What {context.Store.Location} restores to is not what {home.Path} holds: {how}.",
         "Keep both, ship to a new prefix (remote=...), and report this.") { Path = context.Store.Location };
 
     void CheckRoom(RestorePlan plan)
     {
-        var (free, needed) = (new DriveInfo(live.Directory).AvailableFreeSpace, plan.FetchBytes + (plan.FetchBytes / 8) + SpareBytes);
+        var (free, needed) = (new DriveInfo(home.Path).AvailableFreeSpace, plan.FetchBytes + (plan.FetchBytes / 8) + SpareBytes);
         if (free < needed)
             throw new RecoveryException(RecoveryError.Full,
                 $"The remote {context.Store.Location} was not verified: that takes {needed >> 20} MiB in "

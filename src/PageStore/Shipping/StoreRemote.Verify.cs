@@ -73,7 +73,7 @@ public sealed partial class StoreRemote
             Problem = problem?.Message,
             IsDamage = problem?.Error is RecoveryError.Corrupt or RecoveryError.NotFound or RecoveryError.TooNew,
         };
-        result.Save(store.Directory);
+        result.Save(home.Path);
         State.NoteVerification(result);
         return result;
     }
@@ -87,7 +87,7 @@ public sealed partial class StoreRemote
             var hints = State.Hints?.Lsn;
             try
             {
-                return await new RestorabilityCheck(store, context, shipper).RunAsync(cancellation);
+                return await new RestorabilityCheck(store, home, context, shipper).RunAsync(cancellation);
             }
             catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.NotFound && State.Hints?.Lsn != hints)
             {

@@ -25,7 +25,7 @@ public sealed partial class StoreRemote : IAsyncDisposable
 
     static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(10);
 
-    readonly Store store;
+    readonly IShippedStore store;
     readonly RemoteOptions options;
     readonly RemoteContext context;
     readonly StoreHome home;
@@ -37,7 +37,7 @@ public sealed partial class StoreRemote : IAsyncDisposable
     readonly SemaphoreSlim oneAtATime = new(1);
     Task publishing = Task.CompletedTask, verifying = Task.CompletedTask;
 
-    internal StoreRemote(Store store, RemoteOptions options, StoreOptions storeOptions)
+    internal StoreRemote(IShippedStore store, RemoteOptions options, StoreOptions storeOptions)
     {
         this.store = store;
         this.options = options;
@@ -45,7 +45,7 @@ public sealed partial class StoreRemote : IAsyncDisposable
         home.BeginToShip();
         // Before it is reached: whoever looks at the directory must see that it was to ship.
         home.ConfigureRemote(options.Url);
-        context = new RemoteContext { Store = options.OpenStore(storeOptions.Time), Time = storeOptions.Time, OpenSpool = RemoteContext.SpoolsIn(store.Directory) };
+        context = new RemoteContext { Store = options.OpenStore(storeOptions.Time), Time = storeOptions.Time, OpenSpool = RemoteContext.SpoolsIn(home.Path) };
         shipper = new Shipper(context, store.Log, new ShipperOptions
         {
             Author = home.AuthorOrNew(),
@@ -62,9 +62,9 @@ public sealed partial class StoreRemote : IAsyncDisposable
         });
         publisher = new HintsPublisher(context, shipper);
         collector = new Collector(context, shipper, publisher);
-        metrics = new RemoteMetrics(State, store.Directory, context.Time);
+        metrics = new RemoteMetrics(State, home.Path, context.Time);
         if (storeOptions.Alarm is { } alarm) State.Troubled += alarm;
-        if (RemoteVerification.Load(store.Directory) is { } known && known.Remote == options.Url) State.RecallVerification(known);
+        if (RemoteVerification.Load(home.Path) is { } known && known.Remote == options.Url) State.RecallVerification(known);
     }
 
     /// <summary>Where the log goes.</summary>
@@ -233,7 +233,7 @@ public sealed partial class StoreRemote : IAsyncDisposable
         {
             if (onlyIfNeeded && !State.NeedsHints) return;
             // Files are held only when the remote can be reached: an outage of hours must not keep every file that RocksDB is done with.
-            await shipper.WaitShippedAsync(store.Lsn.Last, cancellation);
+            await shipper.WaitShippedAsync(store.Log.LastLsn, cancellation);
             using var held = store.HoldFiles();
             var (hints, timeMs) = store.SnapshotForRemote();
             await publisher.PublishAsync(hints, timeMs, OpenPagesFile, cancellation);
@@ -268,7 +268,7 @@ public sealed partial class StoreRemote : IAsyncDisposable
     /// <summary>Only what RocksDB made is shipped: a name that leads elsewhere, or a link, would publish somebody's file.</summary>
     FileStream OpenPagesFile(LiveFile file)
     {
-        TrackedName.Check(file.Class, file.Name, $"The store {store.Directory}");
+        TrackedName.Check(file.Class, file.Name, $"The store {home.Path}");
         return RegularFile.OpenRead(Path.Combine(home.Pages, file.Name));
     }
 

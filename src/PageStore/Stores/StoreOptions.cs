@@ -1,5 +1,4 @@
 using RecoveryVfs.PageStore.Interop;
-using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 

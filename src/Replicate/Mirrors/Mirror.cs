@@ -1,5 +1,5 @@
 using RecoveryVfs.PageStore.Reading;
-using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 
 namespace RecoveryVfs.Replicate.Mirrors;
 

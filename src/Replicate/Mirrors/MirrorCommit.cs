@@ -1,6 +1,6 @@
 using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Reading;
-using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 
 namespace RecoveryVfs.Replicate.Mirrors;
 

@@ -5,6 +5,7 @@ using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Views;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.Settings;
 

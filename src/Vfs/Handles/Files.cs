@@ -4,6 +4,7 @@ using RecoveryVfs.Interop;
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.Settings;
 

@@ -1,7 +1,6 @@
 using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Reading;
-using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Collect;

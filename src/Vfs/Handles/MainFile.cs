@@ -2,7 +2,7 @@ using RecoveryVfs.Interop;
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Reading;
-using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 
 namespace RecoveryVfs.Handles;

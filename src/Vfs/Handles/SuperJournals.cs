@@ -1,7 +1,6 @@
 using System.Text;
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Commits;
-using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.Handles;

@@ -1,6 +1,6 @@
 using RecoveryVfs.Handles;
 using RecoveryVfs.PageStore.Reading;
-using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Opening;

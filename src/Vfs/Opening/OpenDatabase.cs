@@ -2,8 +2,8 @@ using RecoveryVfs.Handles;
 using RecoveryVfs.Interop;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Reading;
-using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Wals;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Opening;

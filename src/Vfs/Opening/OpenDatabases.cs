@@ -1,5 +1,4 @@
 using RecoveryVfs.PageStore.Reading;
-using RecoveryVfs.PageStore.Stores;
 
 namespace RecoveryVfs.Opening;
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Opening;

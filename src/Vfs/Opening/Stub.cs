@@ -1,6 +1,6 @@
 using System.Text;
 using RecoveryVfs.PageStore.Reading;
-using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using RecoveryVfs.Handles;
 using RecoveryVfs.PageStore.Reading;
-using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Settings;

@@ -3,13 +3,15 @@ using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Shipping;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 
-namespace RecoveryVfs.PageStore.Stores;
+namespace RecoveryVfs.PageStore.Writing;
 
 /// <summary>
 /// Who writes a store's directory: its databases, their pages, the recovery log, the plain files and the tie to the remote.
@@ -23,7 +25,7 @@ namespace RecoveryVfs.PageStore.Stores;
 /// Locks, in the order in which they may be taken: catalog, order gate, log, pending commits; a database's gate and the page cache's
 /// lock are innermost. None is held while RocksDB is called, but for snapshots (which RocksDB serves without waiting for anything).
 /// </remarks>
-public sealed partial class Store : IDisposable
+public sealed partial class Store : IShippedStore, IDisposable
 {
     readonly StoreCore core;
     readonly StoreOptions options;

@@ -1,7 +1,7 @@
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 
-namespace RecoveryVfs.PageStore.Shipping;
+namespace RecoveryVfs.PageStore.Stores;
 
 /// <summary>How a store ships to its remote.</summary>
 internal sealed record RemoteOptions

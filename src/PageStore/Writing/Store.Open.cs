@@ -3,6 +3,7 @@ using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Rocks;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
@@ -10,7 +11,7 @@ using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.PageStore.Stores;
+namespace RecoveryVfs.PageStore.Writing;
 
 // Opening, the work after each round of the applier (hints, dropping log), and closing.
 public sealed partial class Store
@@ -37,7 +38,7 @@ public sealed partial class Store
         var storeLock = StoreLock.TakeFor(options);
         try
         {
-            return new Store(StoreOpening.Replay(options, whyNotOwner), storeLock, whyNotOwner);
+            return new Store(StoreRecovery.Run(options, whyNotOwner), storeLock, whyNotOwner);
         }
         catch
         {
@@ -46,7 +47,7 @@ public sealed partial class Store
         }
     }
 
-    Store(StoreOpening.Replayed opened, IDisposable? storeLock, RecoveryException? whyNotOwner)
+    Store(StoreRecovery.Replayed opened, IDisposable? storeLock, RecoveryException? whyNotOwner)
     {
         (core, log) = (opened.Core, opened.Log);
         (options, home, pages, pending) = (core.Options, core.Home, core.Pages, core.Pending);

@@ -6,7 +6,7 @@ using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
-namespace RecoveryVfs.PageStore.Stores;
+namespace RecoveryVfs.PageStore.Writing;
 
 // From a transaction's pages to a commit that is in the log and seen.
 public sealed partial class Store

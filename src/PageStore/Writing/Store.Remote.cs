@@ -1,11 +1,14 @@
+using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.PageStore.Shipping;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.PageStore.Stores;
+namespace RecoveryVfs.PageStore.Writing;
 
 // What a remote needs of a store.
 public sealed partial class Store
@@ -43,8 +46,10 @@ public sealed partial class Store
         Remote.Start();
     }
 
-    /// <summary>Brings all pages into files, in the background, and drops the log that nothing holds.</summary>
-    internal void CheckpointSoon()
+    LocalLog IShippedStore.Log => log;
+    Catalog IShippedStore.Catalog => Catalog;
+
+    void IShippedStore.CheckpointSoon()
     {
         Volatile.Write(ref checkpointWanted, true);
         applier.Notify();
@@ -53,11 +58,9 @@ public sealed partial class Store
     /// <summary>While it lasts, RocksDB deletes no file.</summary>
     internal IDisposable? HoldFiles() => (pages as RocksPageStore)?.HoldFiles();
 
-    /// <summary>
-    /// Brings all pages into files and says what lives: hints with the plain files' bytes as they are at their LSN, and the time. Writers of plain files
-    /// wait while these are copied.
-    /// </summary>
-    internal (Hints Hints, long UnixTimeMs) SnapshotForRemote()
+    IDisposable? IShippedStore.HoldFiles() => HoldFiles();
+
+    (Hints Hints, long UnixTimeMs) IShippedStore.SnapshotForRemote()
     {
         applier.Drain();
         CollectGarbageNow(CancellationToken.None);

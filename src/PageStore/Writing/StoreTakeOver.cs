@@ -6,7 +6,7 @@ using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
-namespace RecoveryVfs.PageStore.Stores;
+namespace RecoveryVfs.PageStore.Writing;
 
 /// <summary>
 /// The first opening of a directory that a restore or a replica left, with the remote it came from: takes the remote's log over, so that

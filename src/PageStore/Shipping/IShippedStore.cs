@@ -1,0 +1,30 @@
+using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Log;
+
+namespace RecoveryVfs.PageStore.Shipping;
+
+/// <summary>What shipping needs of the store that is shipped.</summary>
+internal interface IShippedStore
+{
+    /// <summary>What is shipped.</summary>
+    LocalLog Log { get; }
+
+    /// <summary>Its databases: what a restore is compared with.</summary>
+    Catalog Catalog { get; }
+
+    /// <summary>Hands everything appended so far to the operating system.</summary>
+    void WriteOut();
+
+    /// <summary>Brings all pages into files, in the background, and drops the log that nothing holds.</summary>
+    void CheckpointSoon();
+
+    /// <summary>While it lasts, the page store deletes no file.</summary>
+    IDisposable? HoldFiles();
+
+    /// <summary>
+    /// Brings all pages into files and says what lives: hints with the plain files' bytes as they are at their LSN, and the time.
+    /// Writers of plain files wait while these are copied.
+    /// </summary>
+    (Hints Hints, long UnixTimeMs) SnapshotForRemote();
+}

@@ -1,0 +1,124 @@
+using RecoveryVfs.PageStore.Commits;
+using RecoveryVfs.PageStore.Files;
+using RecoveryVfs.PageStore.Rocks;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Log;
+using RecoveryVfs.RecoveryLog.Records;
+
+namespace RecoveryVfs.PageStore.Writing;
+
+/// <summary>
+/// Brings a writer's directory to the end of its log, as every opening does: after a clean close there is little to do, after
+/// a crash everything that the log has beyond the files. What fails half-way is closed again.
+/// </summary>
+internal static class StoreRecovery
+{
+    /// <summary>What a replay leaves: everything that a writer is made of.</summary>
+    internal sealed record Replayed(StoreCore Core, LocalLog Log, PlainReplay Plain, FileRecorder? Recorder);
+
+    /// <summary>
+    /// Brings a store to the end of its log. Files and databases start from the hints, pages from what the page store holds; each
+    /// takes the records that come after.
+    /// </summary>
+    public static Replayed Run(StoreOptions options, RecoveryException? whyNotOwner)
+    {
+        var (core, recorder) = StoreOpening.OpenCore(options);
+        try
+        {
+            return Replay(core, recorder, whyNotOwner);
+        }
+        catch
+        {
+            core.Dispose();
+            throw;
+        }
+    }
+
+    static Replayed Replay(StoreCore core, FileRecorder? recorder, RecoveryException? whyNotOwner)
+    {
+        var (options, home) = (core.Options, core.Home);
+        home.ThrowUnlessOwn();
+        home.DeleteRelay();
+        // Its log would begin without a word to the remote.
+        if (whyNotOwner is not null && !home.HasLog) throw whyNotOwner;
+        var (hints, createAt, epoch) = BeginAfterRestore(core, core.LoadHints());
+        if (hints is not null && createAt is null && !home.HasLog) throw home.WithoutLog(hints);
+        if (options.Remote is not null && createAt is null) StoreTakeOver.ThrowIfAnotherLine(options, hints);
+        var applied = core.Pages.Applied;
+        using var plain = new PlainReplay(options.Disk, home.Files, hints);
+        var log = ReplayLog(core, plain, new LogOptions
+        {
+            LogId = hints?.LogId,
+            CreateAt = createAt,
+            Epoch = epoch,
+            MaxLogBytes = options.MaxLocalLogBytes,
+            SegmentBytes = options.SegmentBytes,
+            FirstSegmentBytes = Math.Min(options.SegmentBytes, 1 << 20),
+            Time = options.Time,
+            NotBeforeMs = hints?.UnixTimeMs ?? 0,
+            OnAppended = (in Record record) => core.Live.Apply(record),
+        }, StoreCore.FirstToReplay(hints, applied));
+        try
+        {
+            plain.Verify(log, options.Alarm);
+            plain.SyncAll();
+            home.NoteLogBegun();
+            if (applied > log.LastLsn)
+                throw new RecoveryException(RecoveryError.Corrupt,
+                    $"The pages in {core.Directory} hold commits up to LSN {applied}, but the log ends at {log.LastLsn}. "
+                    + "Files of different times were mixed; restore the store.");
+            return new Replayed(core, log, plain, recorder);
+        }
+        catch
+        {
+            log.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens the log and takes what it has beyond the hints and the page store.</summary>
+    static LocalLog ReplayLog(StoreCore core, PlainReplay plain, LogOptions logOptions, ulong from)
+    {
+        var (pending, hintsLsn) = (core.Pending, core.HintsLsn);
+        using var applier = new PageApplier(core.Pages, pending);
+        var replay = new StoreReplay(core, core.Pages.Applied, hintsLsn, MakeRoom);
+        return LocalLog.Open(core.Options.Disk, core.Directory, logOptions, from, (in Record record) =>
+        {
+            if (record.Lsn > hintsLsn)
+            {
+                core.Live.Apply(record);
+                plain.Take(record, core.Live);
+            }
+            if (record.Lsn > hintsLsn || record.Kind is RecordKind.PageCommit or RecordKind.DatabaseDeleted) replay.Take(record);
+        });
+
+        // What has gathered goes into the page store before the replay goes on; the log is durable as far as it is replayed.
+        void MakeRoom()
+        {
+            if (pending.Bytes < pending.BudgetBytes / 2) return;
+            while (pending.Bytes > 0 && applier.ApplySome(static _ => { })) { }
+        }
+    }
+
+    /// <summary>
+    /// In a directory that a restore left: takes over the remote it came from, if it is to write there, and says where the log
+    /// begins and in which epoch.
+    /// </summary>
+    static (Hints? Hints, ulong? CreateAt, ulong Epoch) BeginAfterRestore(StoreCore core, Hints? hints)
+    {
+        var (options, home) = (core.Options, core.Home);
+        var first = home.FirstLsnAfterRestore(hints);
+        if (first is null || hints is null) return (hints, null, 1);
+        if (options.Remote is null || StoreTakeOver.Run(options, hints) is not { } end) return (hints, first, Math.Max(1, hints.Epoch));
+        // The record that says so is in the remote; here, the hints step over it.
+        home.AddRemote(options.Remote.Url);
+        hints = hints with { Lsn = end.LastLsn, ReplayFrom = end.NextLsn, Epoch = end.Epoch };
+        LocalHints.Publish(options.Disk, core.Directory, hints);
+        home.NoteRestored(hints.Lsn);
+        (core.HintsLsn, core.ReplayFrom) = (hints.Lsn, hints.ReplayFrom);
+        core.Live.Load(hints);
+        return (hints, end.NextLsn, end.Epoch);
+    }
+}
