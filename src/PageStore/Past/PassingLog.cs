@@ -1,4 +1,5 @@
 using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Tails;
 using RecoveryVfs.PageStore.Wals;

@@ -1,4 +1,5 @@
 using RecoveryVfs.PageStore.Commits;
+using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Records;

@@ -1,3 +1,4 @@
+using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.RecoveryLog.Records;
 

@@ -1,5 +1,6 @@
 using System.Buffers;
 using RecoveryVfs.PageStore.Commits;
+using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Log;

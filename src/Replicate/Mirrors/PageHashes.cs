@@ -1,3 +1,4 @@
+using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.Replicate.Mirrors;

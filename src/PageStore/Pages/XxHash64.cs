@@ -2,7 +2,7 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
-namespace RecoveryVfs.RecoveryLog.Records;
+namespace RecoveryVfs.PageStore.Pages;
 
 /// <summary>XXH64, the hash of pages in database checksums: four independent lanes of eight bytes, about 14 GB/s.</summary>
 /// <remarks>

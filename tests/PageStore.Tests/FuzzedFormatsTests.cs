@@ -1,17 +1,20 @@
-using RecoveryVfs.RecoveryLog.Remote.Pins;
-using RecoveryVfs.RecoveryLog.Remote;
 using System.Buffers.Binary;
+using RecoveryVfs.PageStore.Pages;
+using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Pins;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
+using Record = RecoveryVfs.RecoveryLog.Records.Record;
 
-namespace RecoveryVfs.RecoveryLog.Tests;
+namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>
 /// One fuzz target a format. Each takes a file of <c>corpus/</c>, as a real store or remote had it, changes it, makes its checksums and hashes right again (so that what is behind them is

@@ -1,7 +1,8 @@
 using System.Buffers;
 using System.Diagnostics;
+using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.RecoveryLog.Records;
+namespace RecoveryVfs.PageStore.Pages;
 
 /// <summary>
 /// Encodes one part of a commit at a time: <see cref="Begin"/>, <see cref="AddPage"/> in the order of page numbers, <see cref="Finish"/>. Reusable; its buffer is pooled, and

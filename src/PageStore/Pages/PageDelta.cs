@@ -2,8 +2,9 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.RecoveryLog.Records;
+namespace RecoveryVfs.PageStore.Pages;
 
 /// <summary>A page as the byte ranges in which it differs from its previous version.</summary>
 /// <remarks>

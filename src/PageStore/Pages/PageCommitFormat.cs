@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
+using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.RecoveryLog.Records;
+namespace RecoveryVfs.PageStore.Pages;
 
 /// <summary>How a page is written in a commit. The numbers are part of the format.</summary>
 public enum PageForm : byte

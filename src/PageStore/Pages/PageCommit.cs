@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.RecoveryLog.Records;
+namespace RecoveryVfs.PageStore.Pages;
 
 /// <summary>
 /// A view of one part of a commit, read from a record's body: enumerate it for its pages. Nothing is allocated, and every number is checked
