@@ -29,6 +29,7 @@ internal sealed record IntegrityFinding(string Result, string? Warning)
     public static IntegrityFinding Of(string file, string database, IntegrityCheck check)
     {
         if (check == IntegrityCheck.None) return NotAsked;
+        Batteries_V2.Init();
         var pragma = check == IntegrityCheck.Quick ? "quick_check" : "integrity_check";
         using var connection = Connection.OpenForeign(file);
         try

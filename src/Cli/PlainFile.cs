@@ -8,6 +8,9 @@ namespace RecoveryVfs.Cli;
 /// <summary>Plain SQLite files as results: made beside their place, checked, and moved into it whole.</summary>
 internal static class PlainFile
 {
+    /// <summary>What a file is called while it is made.</summary>
+    public const string Made = "plain";
+
     static readonly string[] Companions = ["-wal", "-journal", "-shm"];
 
     /// <summary>Refuses a place where something is; with <paramref name="force"/> only a directory.</summary>
@@ -35,12 +38,18 @@ internal static class PlainFile
         var stub = Path.Combine(stubs, database);
         Stub.Write(stub, store, database);
         using (var progress = new Progress("writing the file"))
-            Recovery.Export(stub, store, staging.Path("plain"), progress.Reach);
-        var finding = IntegrityFinding.Of(staging.Path("plain"), database, check);
-        using (var file = new FileStream(staging.Path("plain"), FileMode.Open, FileAccess.ReadWrite)) file.Flush(flushToDisk: true);
+            Recovery.Export(stub, store, staging.Path(Made), progress.Reach);
+        using (var file = new FileStream(staging.Path(Made), FileMode.Open, FileAccess.ReadWrite)) file.Flush(flushToDisk: true);
+        return Deliver(staging, database, path, check);
+    }
+
+    /// <summary>Moves the file that was made in <paramref name="staging"/>, durably, to <paramref name="path"/>; returns what SQLite says of it.</summary>
+    public static IntegrityFinding Deliver(Staging staging, string database, string path, IntegrityCheck check)
+    {
+        var finding = IntegrityFinding.Of(staging.Path(Made), database, check);
         // A WAL or journal of the file that is replaced must never be applied to the new one.
         foreach (var each in Companions) File.Delete(path + each);
-        staging.MoveOut("plain", path);
+        staging.MoveOut(Made, path);
         return finding;
     }
 }

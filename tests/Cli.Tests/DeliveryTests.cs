@@ -35,7 +35,7 @@ public sealed class DeliveryTests : IDisposable
         Recover.Run("import", plain, Path.Combine(data, "app.db")).MustEndWith(0);
         Recover.Run("sync", "--wait", data, "--remote", remote).MustEndWith(0);
         file = Path.Combine(root, "restored.db");
-        return Recover.Run("restore", remote, "--database", "app.db", "-o", file, "--json");
+        return Recover.Run("restore", remote, "--database", "app.db", "-o", file, "--integrity-check", "full", "--json");
     }
 
     [Theory]
@@ -68,7 +68,7 @@ public sealed class DeliveryTests : IDisposable
         Assert.Equal("damaged", restored.Json.GetProperty("integrity").GetString());
         Assert.Contains("index", restored.Json.GetProperty("warning").GetString());
         Assert.True(File.Exists(file));
-        Assert.Equal("none", Recover.Run("restore", "file://" + Path.Combine(root, "remote"), "-o", file, "--force", "--integrity-check", "none", "--json").MustEndWith(0)
+        Assert.Equal("none", Recover.Run("restore", "file://" + Path.Combine(root, "remote"), "-o", file, "--force", "--json").MustEndWith(0)
             .Json.GetProperty("integrity").GetString());
     }
 }

@@ -44,10 +44,9 @@ internal sealed class RestoreCommand : CliCommand
             nearest state that can be restored. The result appears whole, or not at all. A remote that cannot be read is an error, never an empty
             database.
 
-            --integrity-check: of a file, SQLite's own quick_check or integrity_check (default: full). Its pages are verified by checksum before, so the file is
-            written whatever SQLite says: what it finds is a warning and exit code 4; what it cannot check (a collation or function of the application) is a
-            warning only. Of a store, both quick and full read every page
-            and compare with the checksums that its writer logged (default: none).
+            --integrity-check: of a file, SQLite's own quick_check or integrity_check (default: none). Its pages are verified anyway, by the checksum that every
+            commit carries, so the file is written whatever SQLite says: what it finds is a warning and exit code 4; what it cannot check (a collation or function
+            of the application) is a warning only. Of a store, both quick and full read every page and compare with those checksums (default: none).
 
             A pin (`recovery snapshot --list`) keeps what is read from collection meanwhile, if the credentials allow to put one.
 
@@ -98,7 +97,7 @@ internal sealed class RestoreCommand : CliCommand
         await using var pin = await remote.PinAsync(plan, to, cancellation);
         var report = file is null
             ? await ToStoreAsync(parsed, to, remote, plan, into!, cancellation)
-            : await ToFileAsync(parsed, remote, plan, file, cancellation);
+            : await ToFileAsync(parsed, to, remote, plan, file, cancellation);
         if (report.Warning is { } warning) to.Warning(warning);
         if (plan.ClockNote is { } clock) to.Note(clock);
         to.Result(report, Results.Json.Restore, r =>
@@ -202,13 +201,24 @@ internal sealed class RestoreCommand : CliCommand
         else Stub.Write(path, store, name);
     }
 
-    async Task<Report> ToFileAsync(ParseResult parsed, RemoteAccess remote, RestorePlan plan, string file, CancellationToken cancellation)
+    async Task<Report> ToFileAsync(ParseResult parsed, Output to, RemoteAccess remote, RestorePlan plan, string file, CancellationToken cancellation)
     {
         using var staging = new Staging(Path.GetDirectoryName(file)!, Path.GetFileName(file));
+        var check = parsed.GetValue(integrity) ?? IntegrityCheck.None;
+        var (direct, why) = await RestoredFile.TryAsync(plan, staging, parsed.GetValue(database), parsed.GetValue(parallelism), cancellation);
+        if (direct is not null)
+        {
+            var only = Choose(parsed.GetValue(database), direct.Databases, direct.Lsn);
+            PlainFile.CheckPlace(file, parsed.GetValue(force));
+            var found = PlainFile.Deliver(staging, only, file, check);
+            return Done(remote, plan, direct, null, file, [only]) with { Integrity = found.Result, Warning = found.Warning };
+        }
+        to.Note($"A store is restored first, and the file made of it: {why}.");
         var result = await RestoredStore.RestoreAsync(plan, staging.Path("store"), parsed.GetValue(parallelism), cancellation);
         var name = Choose(parsed.GetValue(database), result.Databases, result.Lsn);
+        RestoredStore.Verify(staging.Path("store"), cancellation);
         PlainFile.CheckPlace(file, parsed.GetValue(force));
-        var finding = PlainFile.Export(staging, staging.Path("store"), name, file, parsed.GetValue(integrity) ?? IntegrityCheck.Full);
+        var finding = PlainFile.Export(staging, staging.Path("store"), name, file, check);
         return Done(remote, plan, result, null, file, [name]) with { Integrity = finding.Result, Warning = finding.Warning };
     }
 

@@ -35,13 +35,16 @@ internal static class DatabaseHeader
         Span<byte> bytes = stackalloc byte[SizeBytes];
         var length = pages.Read(database, 0, null, bytes);
         if (length < 0) return null;
+        return (length == SizeBytes ? Parse(bytes) : null) ?? throw new RecoveryException(RecoveryError.Corrupt,
+            $"The header of database {name} (id {database}) in the page store is damaged: {length} bytes, "
+            + $"page size {BinaryPrimitives.ReadInt32LittleEndian(bytes[4..])}.", "Restore the store.");
+    }
+
+    /// <summary>Reads its bytes; null when they make no sense.</summary>
+    public static DatabaseVersion? Parse(ReadOnlySpan<byte> bytes)
+    {
         var pageSize = BinaryPrimitives.ReadInt32LittleEndian(bytes[4..]);
-        if (length != SizeBytes || pageSize is not 0 and (< 512 or > 65536))
-            throw new RecoveryException(RecoveryError.Corrupt,
-                $"The header of database {name} (id {database}) in the page store is damaged: {length} bytes, "
-                + $"page size {pageSize}.",
-                "Restore the store.");
-        return new DatabaseVersion(
+        return pageSize is not 0 and (< 512 or > 65536) ? null : new DatabaseVersion(
             BinaryPrimitives.ReadUInt64LittleEndian(bytes[16..]), BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]), pageSize,
             (BinaryPrimitives.ReadUInt32LittleEndian(bytes) & FlagWal) != 0, BinaryPrimitives.ReadUInt64LittleEndian(bytes[24..]));
     }

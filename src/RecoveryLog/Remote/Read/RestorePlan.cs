@@ -84,6 +84,19 @@ internal sealed class RestorePlan
     }
 
     /// <summary>
+    /// Reads an extent as it comes, for who needs no file of it; see <see cref="ExtentReads.ReadAsync"/>. An error names the object and what it holds, and the nearest state that
+    /// verifies.
+    /// </summary>
+    public async Task ReadExtentAsync(Extent extent, Action begin, Action<ReadOnlyMemory<byte>> take, CancellationToken cancellation = default)
+    {
+        try { await ExtentReads.ReadAsync(context, extent, begin, take, cancellation); }
+        catch (RecoveryException e) when (e.Error == RecoveryError.Corrupt)
+        {
+            throw await RestorePlanner.ExplainExtentAsync(context, Store, Hints, extent, e, cancellation);
+        }
+    }
+
+    /// <summary>
     /// Gives the records from <see cref="RemoteHintsHeader.ReplayFrom"/> to the target, in order and only whole groups, to <paramref name="take"/>; returns the
     /// last LSN given (that of the hints when there is nothing after them) and its time. Of records up to the hints' LSN only page commits matter.
     /// </summary>

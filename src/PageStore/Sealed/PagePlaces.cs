@@ -1,0 +1,102 @@
+using RecoveryVfs.PageStore.Reading;
+
+namespace RecoveryVfs.PageStore.Sealed;
+
+/// <summary>
+/// Where the pages of one database lie, as far as they count: for each page what the tables say of it with the highest sequence number. 16 bytes a page while tables are read.
+/// </summary>
+internal sealed class PagePlaces : ITableEntries
+{
+    const int OffsetBits = 44, FilesMax = 1 << (64 - OffsetBits);
+    const ulong Inline = ulong.MaxValue;
+
+    readonly uint database;
+    // Of page i: the sequence number, and one more, of what counts; and its place: which file, and where in it. 0: none.
+    readonly ulong[] sequences, places;
+    readonly List<ulong> files = [];
+    readonly Dictionary<ulong, ulong> ordinals = [];
+    readonly List<(ulong First, ulong Last, ulong Sequence)> gone = [];
+
+    public PagePlaces(uint database, uint pages)
+    {
+        this.database = database;
+        (sequences, places) = (new ulong[pages + 1L], new ulong[pages + 1L]);
+    }
+
+    public void Take(ulong key, ulong sequence, EntryKind kind, ReadOnlySpan<byte> value)
+    {
+        var page = (uint)key;
+        if (key >> 32 != database || page == 0 || page >= (uint)places.Length || sequence < sequences[page]) return;
+        sequences[page] = sequence + 1;
+        places[page] = kind switch
+        {
+            EntryKind.Deletion or EntryKind.SingleDeletion => 0,
+            EntryKind.Blob => PlaceOf(value),
+            EntryKind.Value => Inline,
+            _ => throw new UnfamiliarFileException($"Page {page}", $"has an entry of kind {(byte)kind}"),
+        };
+    }
+
+    public void TakeRangeDeletion(ulong first, ulong last, ulong sequence)
+    {
+        if (first >> 32 <= database && database <= last >> 32) gone.Add((first, last, sequence));
+    }
+
+    ulong PlaceOf(ReadOnlySpan<byte> value)
+    {
+        var bytes = new FileBytes(value, "A table");
+        if (bytes.Byte() != 1) throw new UnfamiliarFileException("A table", "has a blob of another kind");
+        var (file, offset) = (bytes.Varint(), bytes.Varint());
+        if (!ordinals.TryGetValue(file, out var ordinal))
+        {
+            ordinals[file] = ordinal = (ulong)files.Count;
+            files.Add(file);
+            if (files.Count >= FilesMax) throw new UnfamiliarFileException("The page store", "has too many files");
+        }
+        return offset >> OffsetBits == 0 ? ordinal << OffsetBits | offset : throw new UnfamiliarFileException("A table", $"has a blob at {offset}");
+    }
+
+    /// <summary>All tables have been read.</summary>
+    public void Finish()
+    {
+        foreach (var (first, last, sequence) in gone)
+        {
+            var from = first >> 32 < database ? 1 : Math.Max(1, (uint)first);
+            var to = last >> 32 > database ? uint.MaxValue : (uint)last;
+            for (long covered = from; covered <= to && covered < places.Length; covered++)
+                if (sequences[covered] <= sequence) places[covered] = 0;
+        }
+        if (Array.IndexOf(places, Inline) is > 0 and var page) throw new UnfamiliarFileException($"Page {page}", "lies in a table");
+    }
+
+    /// <summary>The blob files in which something lies that counts.</summary>
+    public IReadOnlySet<ulong> LiveFiles() => places.Where(p => p != 0).Select(p => files[(int)(p >> OffsetBits)]).ToHashSet();
+
+    /// <summary>Whether a blob is the one of its page that counts.</summary>
+    public bool Counts(uint page, ulong file, long offset) =>
+        page < (uint)places.Length && places[page] is not 0 and var place && (place & ((1UL << OffsetBits) - 1)) == (ulong)offset && files[(int)(place >> OffsetBits)] == file;
+}
+
+/// <summary>The header of a database, as the tables have it.</summary>
+internal sealed class HeaderEntry(uint database) : ITableEntries
+{
+    readonly byte[] bytes = new byte[DatabaseHeader.SizeBytes];
+    ulong sequence;
+    bool isThere;
+
+    public ReadOnlyMemory<byte>? Bytes => isThere ? bytes : null;
+
+    public void Take(ulong key, ulong newer, EntryKind kind, ReadOnlySpan<byte> value)
+    {
+        if (key != (ulong)database << 32 || newer < sequence) return;
+        (sequence, isThere) = (newer + 1, kind == EntryKind.Value);
+        if (kind == EntryKind.Blob || (isThere && value.Length != bytes.Length)) throw new UnfamiliarFileException("A database's header", "is not what it should be");
+        if (isThere) value.CopyTo(bytes);
+    }
+
+    public void TakeRangeDeletion(ulong first, ulong last, ulong newer)
+    {
+        if (first > (ulong)database << 32 || last < (ulong)database << 32 || newer < sequence) return;
+        (sequence, isThere) = (newer + 1, false);
+    }
+}

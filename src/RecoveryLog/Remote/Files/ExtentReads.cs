@@ -1,0 +1,48 @@
+using System.Security.Cryptography;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+
+namespace RecoveryVfs.RecoveryLog.Remote.Files;
+
+/// <summary>Reads extents as their bytes come, without a file.</summary>
+public static class ExtentReads
+{
+    /// <summary>
+    /// Gives an extent's bytes, in order, to <paramref name="take"/>. <paramref name="begin"/> is called before the first byte, and again whenever it starts at the first once
+    /// more. When this returns, all that was given since the last beginning has the extent's hash; until then none of it may be believed. Throws Corrupt, naming the object, when it is
+    /// missing or is not what it should be.
+    /// </summary>
+    public static async ValueTask ReadAsync(
+        RemoteContext context, Extent extent, Action begin, Action<ReadOnlyMemory<byte>> take, CancellationToken cancellation = default)
+    {
+        for (int tries = 1; ; tries++)
+        {
+            if (await TryReadAsync(context, extent, begin, take, cancellation) is not { } wrong) return;
+            // Once more: a bit that fell over on the way is not damage.
+            if (tries == 2) throw RemoteFormat.Damaged(extent.Name, wrong);
+        }
+    }
+
+    /// <summary>Returns what is wrong with the bytes, or null.</summary>
+    static async ValueTask<string?> TryReadAsync(RemoteContext context, Extent extent, Action begin, Action<ReadOnlyMemory<byte>> take, CancellationToken cancellation)
+    {
+        using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        long size = await context.RetryAsync(async token =>
+        {
+            long done = 0;
+            sha.GetHashAndReset();
+            begin();
+            return await context.Store.CopyWholeAsync(extent.Name, part =>
+            {
+                // The server may be wrong about the size, or hostile.
+                if ((done += part.Length) > extent.SizeBytes) throw RemoteFormat.Damaged(extent.Name, $"it has more than {extent.SizeBytes} bytes");
+                sha.AppendData(part.Span);
+                take(part);
+                return ValueTask.CompletedTask;
+            }, context.Tries, token);
+        }, cancellation);
+        if (size < 0) throw new RecoveryException(RecoveryError.Corrupt, $"The object {extent.Name} is missing");
+        if (size != extent.SizeBytes) return $"it has {size} bytes instead of {extent.SizeBytes}";
+        return ObjectHash.Take(sha) == extent.Hash ? null : "its bytes do not match its SHA-256";
+    }
+}
