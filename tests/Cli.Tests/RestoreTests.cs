@@ -21,10 +21,31 @@ public sealed class RestoreTests(Shipped shipped) : IClassFixture<Shipped>
     public void A_plain_file_comes_back_of_a_database_in_either_journal_mode()
     {
         var (a, w) = (shipped.Place("a.db"), shipped.Place("w.db"));
-        Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", a).MustEndWith(0);
-        Recover.Run("restore", shipped.Remote, "--database", "w.db", "-o", w).MustEndWith(0);
+        // Neither takes a store on the way.
+        Assert.Equal("", Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", a).MustEndWith(0).Errors);
+        Assert.Equal("", Recover.Run("restore", shipped.Remote, "--database", "w.db", "-o", w).MustEndWith(0).Errors);
         Assert.Equal(Shipped.Commits, Shipped.RowsOfPlain(a));
         Assert.Equal(3, Shipped.RowsOfPlain(w));
+    }
+
+    [Fact]
+    public void A_name_that_went_to_another_database_in_the_log_takes_a_store_on_the_way()
+    {
+        var (data, remote) = (shipped.Place("renamed"), "file://" + shipped.Place("remote"));
+        Directory.CreateDirectory(data);
+        using (var connection = Shipped.Open(data, "a.db")) Shipped.Execute(connection, "CREATE TABLE t(x); INSERT INTO t VALUES (1)");
+        Shipped.Close();
+        Recover.Run("sync", "--wait", data, "--remote", remote).MustEndWith(0);
+        Recover.Run("delete", Path.Combine(data, "a.db")).MustEndWith(0);
+        using (var connection = Shipped.Open(data, "a.db", "&remote=" + Uri.EscapeDataString(remote)))
+        {
+            Shipped.Execute(connection, "CREATE TABLE t(x); INSERT INTO t VALUES (1), (2)");
+            Shipped.Execute(connection, "PRAGMA recovery_sync");
+        }
+        Shipped.Close();
+        var file = shipped.Place("file");
+        Recover.Run("restore", remote, "--database", "a.db", "-o", file).MustEndWith(0);
+        Assert.Equal(2, Shipped.RowsOfPlain(file));
     }
 
     [Fact]

@@ -76,7 +76,7 @@ public static class PlainRestore
             replay.Finish();
             image.Finish();
         }
-        return new RestoreResult(lsn, timeMs, [.. replay.Databases.Select(d => d.Name).Where(n => n == name || !DeletedName.Is(n))], fetched);
+        return new RestoreResult(lsn, timeMs, [.. replay.Databases.Select(d => d.Name).Where(n => n == name || !DeletedName.Is(n)).Order(StringComparer.Ordinal)], fetched);
     }
 
     /// <summary>What the page store has of a database at the hints.</summary>

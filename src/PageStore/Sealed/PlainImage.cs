@@ -16,9 +16,9 @@ internal sealed class PlainImage : IDisposable
     readonly byte[] before = new byte[PageCommitFormat.MaxPageBytes];
     ulong checksum;
 
-    public PlainImage(string path) => stream = RegularFile.CreateNew(path);
+    public PlainImage(string path) => (Path, stream) = (path, RegularFile.CreateNew(path));
 
-    public string Path => stream.Name;
+    public string Path { get; }
 
     public int PageSize { get; private set; }
 
@@ -53,11 +53,17 @@ internal sealed class PlainImage : IDisposable
     {
         if (pageSize != PageSize) Begin(pageSize, 0);
         if (sizeBytes == SizeBytes) return;
-        // Of a page that is cut in two, what is left counts.
-        for (var page = PagesIn(sizeBytes - sizeBytes % Math.Max(1, PageSize)) + 1; page <= PagesIn(SizeBytes); page++) checksum ^= PageCommitFormat.HashOf(page, Read(page));
-        Guarded(() => RandomAccess.SetLength(Handle, sizeBytes));
-        if (sizeBytes < SizeBytes && sizeBytes % PageSize != 0) checksum ^= PageCommitFormat.HashOf(PagesIn(sizeBytes), Read(PagesIn(sizeBytes)));
+        if (sizeBytes < SizeBytes) Cut(sizeBytes);
+        else Guarded(() => RandomAccess.SetLength(Handle, sizeBytes));
         SizeBytes = sizeBytes;
+    }
+
+    /// <summary>Of a page that is cut in two, what is left counts.</summary>
+    void Cut(long sizeBytes)
+    {
+        for (var page = (uint)(sizeBytes / PageSize) + 1; page <= PagesIn(SizeBytes); page++) checksum ^= PageCommitFormat.HashOf(page, Read(page));
+        Guarded(() => RandomAccess.SetLength(Handle, sizeBytes));
+        if (sizeBytes % PageSize != 0) checksum ^= PageCommitFormat.HashOf(PagesIn(sizeBytes), Read(PagesIn(sizeBytes)));
     }
 
     /// <summary>The page as it is; zeros where there is nothing. Valid until the next call.</summary>
