@@ -94,7 +94,7 @@ public static class PlainRestore
             var entry = new HeaderEntry(database);
             foreach (var table in tables.Where(t => t.MayHave(database, 0))) await ReadTableAsync(table, entry, static _ => { }, cancellation);
             if (entry.Bytes is not { } bytes) return null;
-            var version = DatabaseHeader.Parse(bytes.Span) ?? throw new UnfamiliarFileException("The header of the database", "is not what it should be");
+            var version = DatabaseHeader.Parse(bytes) ?? throw new UnfamiliarFileException("The header of the database", "is not what it should be");
             var entriesMax = tables.Sum(t => ExtentOf(t.FileName).SizeBytes) / EntryBytesMin;
             if (version.SizeBytes < 0 || (version.SizeBytes > 0 && version.PageSize == 0) || version.PageCount > Math.Max(PagesFree, entriesMax))
                 throw new UnfamiliarFileException("The header of the database", $"says {version.SizeBytes} bytes in pages of {version.PageSize}");

@@ -84,7 +84,7 @@ internal sealed class HeaderEntry(uint database) : ITableEntries
     ulong sequence;
     bool isThere;
 
-    public ReadOnlyMemory<byte>? Bytes => isThere ? bytes : null;
+    public byte[]? Bytes => isThere ? bytes : null;
 
     public void Take(ulong key, ulong newer, EntryKind kind, ReadOnlySpan<byte> value)
     {
