@@ -14,7 +14,7 @@ namespace RecoveryVfs.PageStore.Replicas;
 /// RocksDB's files are read by code of our own (<c>Sealed</c>), which believes what it knows and nothing else, and what it has read is verified by the checksum of the database. When anything
 /// is not as expected, this gives up, and the caller restores a store, with RocksDB.
 /// </remarks>
-public static class PlainRestore
+static class PlainRestore
 {
     /// <summary>An entry of a table takes some bytes: with fewer, a database of so many pages has holes, or does not exist.</summary>
     const int EntryBytesMin = 8;

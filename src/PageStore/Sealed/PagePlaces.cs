@@ -1,5 +1,3 @@
-using RecoveryVfs.PageStore.Reading;
-
 namespace RecoveryVfs.PageStore.Sealed;
 
 /// <summary>
@@ -80,7 +78,10 @@ internal sealed class PagePlaces : ITableEntries
 /// <summary>The header of a database, as the tables have it.</summary>
 internal sealed class HeaderEntry(uint database) : ITableEntries
 {
-    readonly byte[] bytes = new byte[DatabaseHeader.SizeBytes];
+    /// <summary>As it is written by the page store's readers.</summary>
+    public const int HeaderBytes = 32;
+
+    readonly byte[] bytes = new byte[HeaderBytes];
     ulong sequence;
     bool isThere;
 

@@ -114,7 +114,7 @@ internal sealed class PlainImage : IDisposable
         }
         catch (IOException e)
         {
-            throw new RecoveryException(RecoveryError.IoRead, $"{Path} could not be read: {e.Message}. Check the disk.", e);
+            throw new RecoveryException(RecoveryError.IoRead, $"{Path} could not be read: {e.Message}", "Check the disk.", e) { Path = Path };
         }
     }
 
@@ -142,7 +142,8 @@ internal sealed class PlainImage : IDisposable
         }
     }
 
-    RecoveryException Failed(IOException e) => new(RecoveryError.Full, $"{Path} could not be written: {e.Message} Free some space there, or choose another place.", e);
+    RecoveryException Failed(IOException e) =>
+        new(RecoveryError.Full, $"{Path} could not be written: {e.Message}", "Free some space there, or choose another place.", e) { Path = Path };
 
     public void Dispose() => stream.Dispose();
 }

@@ -5,7 +5,7 @@ using RecoveryVfs.RecoveryLog.Remote.Formats;
 namespace RecoveryVfs.RecoveryLog.Remote.Files;
 
 /// <summary>Reads extents as their bytes come, without a file.</summary>
-public static class ExtentReads
+static class ExtentReads
 {
     /// <summary>
     /// Gives an extent's bytes, in order, to <paramref name="take"/>. <paramref name="begin"/> is called before the first byte, and again whenever it starts at the first once
