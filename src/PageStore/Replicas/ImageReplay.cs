@@ -1,6 +1,7 @@
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Sealed;
 using RecoveryVfs.PageStore.Wals;
+using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;

@@ -1,5 +1,6 @@
 using System.Buffers;
 using RecoveryVfs.PageStore.Interop;
+using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Sealed;

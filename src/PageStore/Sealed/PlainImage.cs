@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Records;
