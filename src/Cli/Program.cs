@@ -37,7 +37,8 @@ internal static partial class Program
             if (!json) output.Note($"See `{Help.NameOf(parsed.CommandResult.Command)} --help`.");
             return ExitCode.Usage;
         }
-        return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = StopPatience });
+        // A replicator passes signals on, and ships what is left before it ends.
+        return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = parsed.CommandResult.Command is ReplicateCommand ? null : StopPatience });
     }
 
     /// <summary>What is wrong with the arguments, without the names of .NET's types.</summary>
@@ -92,7 +93,7 @@ internal static partial class Program
             new RestoreCommand(), new StatusCommand(), new DatabasesCommand(), new LogCommand(), new HintsCommand(), new VerifyCommand(),
             new SyncCommand(), new RemoteCommand(), new SnapshotCommand(), new GcCommand(), new SalvageCommand(),
             new ImportCommand(), new ExportCommand(), new DeleteCommand(), new UndeleteCommand(), new PromoteCommand(), new AdoptCommand(), new DemoCommand(),
-            new DiffCommand(), new HistoryCommand(), new AtCommand(),
+            new ReplicateCommand(), new DiffCommand(), new HistoryCommand(), new AtCommand(),
             new CheckCommand(), new DoctorCommand(), new CompletionCommand(), new ManCommand(),
         };
         foreach (var help in root.Options.Where(o => o.Name == "--help").ToList()) root.Options.Remove(help);

@@ -1,4 +1,5 @@
 using RecoveryVfs.Replicate.Interop;
+using RecoveryVfs.Replicate.Mirrors;
 using RecoveryVfs.Replicate.Sources;
 
 namespace RecoveryVfs.Replicate;

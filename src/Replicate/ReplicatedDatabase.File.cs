@@ -13,9 +13,6 @@ internal sealed partial class ReplicatedDatabase
 
     const int TriesWithoutLock = 4;
 
-    /// <summary>What tells a file that was written from one that was not.</summary>
-    readonly record struct FileMark(uint ChangeCounter, long SizeBytes, DateTime WrittenAt, uint Pages, int PageSize);
-
     void TakeFile(SourceView view)
     {
         try

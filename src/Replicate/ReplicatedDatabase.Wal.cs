@@ -25,7 +25,7 @@ internal sealed partial class ReplicatedDatabase
     {
         if (standing is not { } known) return Missed("it was not in WAL mode before");
         // A WAL that nothing was ever written to.
-        if (view.Index is not { } index) return known.Position is null && known.Changes == 0 || Missed("its WAL is gone");
+        if (view.Index is not { } index) return (isHolding && known.Position is null && known.Changes == 0) || Missed("its WAL is gone");
         if (index.Salt == known.Salt) return TryTakeUpTo(index, known);
         if (!isHolding) return Missed("its WAL began anew unseen");
         return TryTakeNewLife(index, known);
@@ -147,8 +147,10 @@ internal sealed partial class ReplicatedDatabase
         }
         else
         {
-            var lsn = commit.Commit(pages);
-            tell(new ReplicationEvent(ReplicationEventKind.Joined, path, $"{gap}: {commit.Written} pages had changed, and are one commit, LSN {lsn}"));
+            var (isFirst, lsn) = (before.SizeBytes == 0, commit.Commit(pages));
+            tell(isFirst
+                ? new ReplicationEvent(ReplicationEventKind.Copied, path, $"copied whole, {commit.Written} pages, LSN {lsn}")
+                : new ReplicationEvent(ReplicationEventKind.Joined, path, $"{gap}: {commit.Written} pages had changed, and are one commit, LSN {lsn}"));
         }
         gap = null;
     }

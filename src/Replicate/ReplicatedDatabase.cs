@@ -33,9 +33,6 @@ internal sealed partial class ReplicatedDatabase(string path, Mirror mirror, Rep
     FileMark? mark;
     string? gap = "the replicator begins";
 
-    /// <summary>The life of the WAL, the WAL-index' change number, and the place in the WAL (null: nothing of this life was read yet).</summary>
-    internal sealed record Standing(WalSalt Salt, uint Changes, WalPosition? Position);
-
     public string Path => path;
 
     public Mirror Mirror => mirror;
@@ -47,6 +44,18 @@ internal sealed partial class ReplicatedDatabase(string path, Mirror mirror, Rep
 
     /// <summary>Why it must be compared before it can be said to be in step; null when nothing speaks against it.</summary>
     public string? Gap => gap;
+
+    /// <summary>Where it stands; null when only a comparison would tell.</summary>
+    public MirrorMark? Mark => gap is not null || mirror.Version is not { } version || FileIdentities.Of(path) is not { } file ? null
+        : new(mirror.Name, path, file.Inode, file.BornNs, version.Lsn, version.Checksum, standing, mark);
+
+    /// <summary>Goes on from where an earlier replicator stood when it was stopped, if the mirror and the file are still those.</summary>
+    public void GoOnFrom(MirrorMark known)
+    {
+        if (known.Path != path || mirror.Version is not { } version || version.Lsn != known.Lsn || version.Checksum != known.Checksum) return;
+        if (FileIdentities.Of(path) is not { } file || file.Inode != known.Inode || file.BornNs != known.BornNs) return;
+        (standing, mark, gap) = (known.Standing, known.File, null);
+    }
 
     /// <summary>Brings what was committed into the mirror. When it returns, the mirror has everything that was committed before it was called.</summary>
     public void Look()

@@ -7,6 +7,8 @@ public enum ReplicationEventKind
     Comparing,
     /// <summary>It was found equal.</summary>
     Equal,
+    /// <summary>Its first copy was made.</summary>
+    Copied,
     /// <summary>What had been missed is one commit now.</summary>
     Joined,
     /// <summary>A look failed; it is tried again.</summary>
@@ -15,6 +17,8 @@ public enum ReplicationEventKind
     InStep,
     /// <summary>Its file is not there.</summary>
     Missing,
+    /// <summary>It did not exist, and was written from the mirror.</summary>
+    Restored,
     /// <summary>Something about the remote or the store.</summary>
     Warning,
 }

@@ -29,6 +29,12 @@ public sealed record ReplicatorOptions
     /// <summary>How much of it a second, of all databases together.</summary>
     public long CompareBytesPerSecond { get; init; } = 32L << 20;
 
+    /// <summary>How old the oldest commit that only this machine has may be, and the newest look, before a replicator says that it is not ready.</summary>
+    public TimeSpan ReadyBound { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Return from starting only after every database was looked at once.</summary>
+    public bool WaitForFirstLook { get; init; } = true;
+
     /// <summary>Where a database does not exist, restore it from the remote first.</summary>
     public bool RestoreIfMissing { get; init; }
 

@@ -19,7 +19,7 @@ static class Following
             Store = new StoreOptions { Directory = directory },
             Interval = arguments.Interval,
         }, stop);
-        using var health = arguments.Listen is { } address ? HealthServer.Start(address, follower) : null;
+        using var health = arguments.Listen is { } address ? HealthServer.Start(address, () => FollowerHealth.Of(follower.State)) : null;
         if (arguments.Promote) return await PromoteAsync(follower, arguments, directory, lines, stop);
         if (arguments.Once)
         {

@@ -105,6 +105,14 @@ internal static class StoreRestore
         }).GetAwaiter().GetResult();
     }
 
+    /// <summary>Whether a store's remote has a log already. A remote that cannot be read is an error.</summary>
+    internal static bool HasLog(StoreOptions options) => Task.Run(async () =>
+    {
+        await using var objects = options.Remote!.OpenStore(options.Time, readOnly: true);
+        var context = new RemoteContext { Store = objects, Time = options.Time };
+        return await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default) is not null;
+    }).GetAwaiter().GetResult();
+
     static async Task<RestoreResult> RestoreIntoAsync(
         RestorePlan plan, StoreOptions options, IDisposable? taken, int parallelism, Action<long> progressed, CancellationToken cancellation)
     {

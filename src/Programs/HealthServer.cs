@@ -2,14 +2,12 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.Tail;
+namespace RecoveryVfs.Programs;
 
 /// <summary>
-/// <c>--listen</c>: <c>/health</c> (200 unless it gave up), <c>/ready</c> (200 when it has caught up) and <c>/metrics</c>, for whoever orchestrates.
+/// <c>--listen</c>: <c>/health</c> (200 unless it gave up), <c>/ready</c> (200 when nothing is behind) and <c>/metrics</c>, for whoever orchestrates.
 /// </summary>
 /// <remarks>
 /// By hand: one request a connection, of three fixed paths. (Kestrel would add megabytes to a program of its own, and HttpListener has neither deadlines nor a
@@ -26,14 +24,14 @@ sealed class HealthServer : IDisposable
     static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
     readonly Socket listener;
-    readonly Follower follower;
+    readonly Func<Health> health;
     readonly CancellationTokenSource closing = new();
     // Oldest first.
     readonly LinkedList<Socket> open = [];
 
-    HealthServer(Socket listener, Follower follower) => (this.listener, this.follower) = (listener, follower);
+    HealthServer(Socket listener, Func<Health> health) => (this.listener, this.health) = (listener, health);
 
-    public static HealthServer Start(string address, Follower follower)
+    public static HealthServer Start(string address, Func<Health> health)
     {
         Socket? listener = null;
         try
@@ -50,7 +48,7 @@ sealed class HealthServer : IDisposable
             throw new RecoveryException(RecoveryError.Invalid,
                 $"--listen cannot be '{address}': {e.Message} Give an address and a free port, as 127.0.0.1:9090, :9090 (this machine only) or 0.0.0.0:9090 (all interfaces).", e);
         }
-        var server = new HealthServer(listener, follower);
+        var server = new HealthServer(listener, health);
         _ = server.AcceptAsync();
         return server;
     }
@@ -145,34 +143,16 @@ sealed class HealthServer : IDisposable
 
     byte[] Answer(string path)
     {
-        var state = follower.State;
+        var state = health();
         var (code, text) = path switch
         {
-            "/health" => (state.Phase == FollowerPhase.Failed ? "503 Service Unavailable" : "200 OK", Word(state)),
-            "/ready" => (state.Phase == FollowerPhase.Following ? "200 OK" : "503 Service Unavailable", Word(state)),
-            "/metrics" => ("200 OK", Metrics(state)),
+            "/health" => (state.IsAlive ? "200 OK" : "503 Service Unavailable", state.Word + "\n"),
+            "/ready" => (state.IsReady ? "200 OK" : "503 Service Unavailable", state.Word + "\n"),
+            "/metrics" => ("200 OK", state.Metrics()),
             _ => ("404 Not Found", "Ask for GET /health, /ready or /metrics.\n"),
         };
         return Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture,
             $"HTTP/1.1 {code}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {Encoding.UTF8.GetByteCount(text)}\r\nConnection: close\r\n\r\n{text}"));
-    }
-
-    static string Word(FollowerState state) => $"{state.Phase.ToString().ToLowerInvariant()}{(state.LastError is { } e ? ": " + e.Message : "")}\n";
-
-    static string Metrics(FollowerState state)
-    {
-        var text = new StringBuilder();
-        void Metric(string name, string kind, string help, double value) => text.Append(CultureInfo.InvariantCulture,
-            $"# HELP recovery_follower_{name} {help}\n# TYPE recovery_follower_{name} {kind}\nrecovery_follower_{name} {value}\n");
-        Metric("lsn", "gauge", "The last LSN applied.", state.Lsn);
-        Metric("groups_total", "counter", "Record groups applied.", state.Groups);
-        Metric("lag_seconds", "gauge", "How far what readers see lies behind.", state.Lag.TotalSeconds);
-        Metric("lag_records", "gauge", "Records known to be in the remote and not applied.", state.LagRecords);
-        Metric("lag_bytes", "gauge", "Bytes known to be in the remote and not applied.", state.LagBytes);
-        Metric("caught_up", "gauge", "1 when it was at the end of the log when it last looked.", state.Phase == FollowerPhase.Following ? 1 : 0);
-        Metric("started_over_total", "counter", "How often it started over from hints.", state.StartedOver);
-        Metric("failed", "gauge", "1 when it gave up.", state.Phase == FollowerPhase.Failed ? 1 : 0);
-        return text.ToString();
     }
 
     public void Dispose()
@@ -181,3 +161,10 @@ sealed class HealthServer : IDisposable
         listener.Dispose();
     }
 }
+
+/// <summary>What a program says of itself when it is asked.</summary>
+/// <param name="IsAlive">Whether it goes on.</param>
+/// <param name="IsReady">Whether it lacks nothing.</param>
+/// <param name="Word">Its state, in a line.</param>
+/// <param name="Metrics">Its numbers, as Prometheus reads them.</param>
+internal sealed record Health(bool IsAlive, bool IsReady, string Word, Func<string> Metrics);

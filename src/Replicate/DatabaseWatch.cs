@@ -1,0 +1,149 @@
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.Replicate.Mirrors;
+
+namespace RecoveryVfs.Replicate;
+
+/// <summary>Looks at one database when something has changed, now and then when nothing seems to have, and when it is asked to.</summary>
+internal sealed class DatabaseWatch : IAsyncDisposable
+{
+    /// <summary>What is compared at a time, so that nobody waits for it.</summary>
+    const int CompareBytes = 1 << 20;
+
+    readonly ReplicatedDatabase database;
+    readonly ReplicatorOptions options;
+    readonly SemaphoreSlim changed = new(1, 1), oneLook = new(1, 1);
+    readonly SemaphoreSlim places;
+    readonly CancellationTokenSource stopping = new();
+    readonly Action<ReplicationEvent> tell;
+    Task running = Task.CompletedTask;
+    DateTimeOffset compareNext;
+    DatabaseStatus status;
+
+    /// <param name="database">What it looks at.</param>
+    /// <param name="options">How often.</param>
+    /// <param name="places">How many may look at a time.</param>
+    /// <param name="tell">Told when it is in step, and when it is not any more.</param>
+    public DatabaseWatch(ReplicatedDatabase database, ReplicatorOptions options, SemaphoreSlim places, Action<ReplicationEvent> tell)
+    {
+        (this.database, this.options, this.places, this.tell) = (database, options, places, tell);
+        status = new(database.Path, database.Mirror.Name, ReplicationPhase.NotCertain, "it was not looked at yet", 0, 0, 0, 0, null);
+        compareNext = options.Time.GetUtcNow() + options.CompareInterval;
+    }
+
+    public string Path => database.Path;
+
+    public DatabaseStatus Status => Volatile.Read(ref status);
+
+    /// <summary>Where the mirror stands; asked when it is stopped.</summary>
+    public MirrorMark? Mark { get; private set; }
+
+    public void Start(TimeSpan idle) => running = Task.Run(() => RunAsync(idle));
+
+    /// <summary>Something has changed: it is looked at soon.</summary>
+    public void Notice()
+    {
+        try
+        {
+            if (changed.CurrentCount == 0) changed.Release();
+        }
+        catch (Exception e) when (e is SemaphoreFullException or ObjectDisposedException)
+        {
+            // Somebody else was faster, or it is over.
+        }
+    }
+
+    async Task RunAsync(TimeSpan idle)
+    {
+        var stop = stopping.Token;
+        try
+        {
+            while (true)
+            {
+                var comparing = options.CompareInterval > TimeSpan.Zero && Status.Phase == ReplicationPhase.InStep && options.Time.GetUtcNow() >= compareNext;
+                await changed.WaitAsync(comparing ? TimeSpan.FromSeconds(CompareBytes / (double)options.CompareBytesPerSecond) : idle, stop);
+                await LookAsync(comparing, stop);
+                await Task.Delay(options.LookInterval, options.Time, stop);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // It is stopped.
+        }
+    }
+
+    /// <summary>Looks now. Returns the error that kept it from being in step; null when it is.</summary>
+    public async Task<RecoveryException?> LookAsync(bool compare, CancellationToken cancellation)
+    {
+        await oneLook.WaitAsync(cancellation);
+        try
+        {
+            await places.WaitAsync(cancellation);
+            try
+            {
+                return await Task.Run(() => Look(compare), CancellationToken.None);
+            }
+            finally
+            {
+                places.Release();
+            }
+        }
+        finally
+        {
+            oneLook.Release();
+        }
+    }
+
+    RecoveryException? Look(bool compare)
+    {
+        RecoveryException? error = null;
+        try
+        {
+            if (database.Gap is { } gap) Become(ReplicationPhase.NotCertain, gap);
+            database.Look();
+            if (compare && database.CompareSome(CompareBytes) == 0) compareNext = options.Time.GetUtcNow() + options.CompareInterval;
+            if (database.Gap is { } found)
+            {
+                Become(ReplicationPhase.NotCertain, found);
+                database.Look();
+            }
+            Become(ReplicationPhase.InStep, null);
+        }
+        catch (Exception e)
+        {
+            error = e as RecoveryException ?? new RecoveryException(RecoveryError.IoRead, $"{Path} could not be looked at: {e.Message} It is tried again.", e);
+            Become(error.Error == RecoveryError.NotFound ? ReplicationPhase.Missing : ReplicationPhase.Behind, error.Message);
+        }
+        return error;
+    }
+
+    void Become(ReplicationPhase phase, string? why)
+    {
+        var (last, version) = (Status, database.Mirror.Version);
+        Volatile.Write(ref status, new(Path, database.Mirror.Name, phase, why, version?.Lsn ?? 0, version?.SizeBytes ?? 0, database.Transactions, database.Joins,
+            phase == ReplicationPhase.InStep ? options.Time.GetUtcNow() : last.LookedAt));
+        if (last.Phase == phase) return;
+        switch (phase)
+        {
+            case ReplicationPhase.InStep:
+                tell(new(ReplicationEventKind.InStep, Path, $"in step at LSN {version?.Lsn ?? 0}"));
+                break;
+            case ReplicationPhase.Behind:
+                tell(new(ReplicationEventKind.Behind, Path, why!));
+                break;
+            case ReplicationPhase.Missing:
+                tell(new(ReplicationEventKind.Missing, Path, why!));
+                break;
+        }
+    }
+
+    /// <summary>Looks once more, notes where it stands, and lets go of the database.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await stopping.CancelAsync();
+        await running;
+        await LookAsync(compare: false, CancellationToken.None);
+        Mark = Status.Phase == ReplicationPhase.InStep ? database.Mark : null;
+        database.Dispose();
+        stopping.Dispose();
+    }
+}
