@@ -29,6 +29,9 @@ internal abstract class CliCommand : Command
         return symbol;
     }
 
+    /// <summary>Whether the result is to be JSON.</summary>
+    protected bool IsJson(ParseResult parsed) => parsed.GetValue(json);
+
     /// <summary>Does it; returns the exit code.</summary>
     protected abstract Task<int> RunAsync(ParseResult parsed, Output output, CancellationToken cancellation);
 

@@ -92,7 +92,7 @@ internal static partial class Program
         {
             new RestoreCommand(), new StatusCommand(), new DatabasesCommand(), new LogCommand(), new HintsCommand(), new VerifyCommand(),
             new SyncCommand(), new RemoteCommand(), new SnapshotCommand(), new GcCommand(), new SalvageCommand(),
-            new ImportCommand(), new ExportCommand(), new DeleteCommand(), new UndeleteCommand(), new PromoteCommand(), new AdoptCommand(), new DemoCommand(),
+            new SqlCommand(), new ImportCommand(), new ExportCommand(), new DeleteCommand(), new UndeleteCommand(), new PromoteCommand(), new AdoptCommand(), new DemoCommand(),
             new ReplicateCommand(), new DiffCommand(), new HistoryCommand(), new AtCommand(),
             new CheckCommand(), new DoctorCommand(), new CompletionCommand(), new ManCommand(),
         };

@@ -30,6 +30,7 @@ internal static unsafe class EntryPoint
         {
             Options.Process = new RecoveryOptions().WithEnvironment();
             EventLog.Start();
+            Recovery.StartServices();
             var vfs = VfsEntryPoints.Prepare(api);
             if (vfs->FileSizeBytes > fileBytes)
                 throw new InvalidOperationException($"The VFS needs {vfs->FileSizeBytes} bytes a file, and entry.c says {fileBytes}.");

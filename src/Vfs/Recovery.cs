@@ -10,6 +10,7 @@ using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.Settings;
+using RecoveryVfs.Statements;
 
 namespace RecoveryVfs;
 
@@ -49,10 +50,18 @@ public static class Recovery
                 Options.Process = (defaults ?? new RecoveryOptions()).WithEnvironment();
             if (VfsEntryPoints.IsRegistered && !makeDefault) return;
             if (!VfsEntryPoints.IsRegistered) EventLog.Start();
+            StartServices();
             if (!VfsEntryPoints.IsRegistered) AppDomain.CurrentDomain.ProcessExit += static (_, _) => EndWithProcess();
             VfsEntryPoints.Register(SqliteApi.FromLibrary(library()), makeDefault);
             LastErrorFunction.Add(VfsEntryPoints.Api);
         }
+    }
+
+    /// <summary>From now on each store that opens is served: once a process.</summary>
+    internal static void StartServices()
+    {
+        if (StoreRegistry.Services.Count > 0) return;
+        StoreRegistry.Services.Add(SqlServer.Start);
     }
 
     /// <summary>What the last failed call of this thread said in full: which file, what happened, what to do.</summary>
@@ -218,7 +227,7 @@ public static class Recovery
         ? new RecoveryException(RecoveryError.Full, message.TrimEnd() + DiskRoom.Tell(to, source is null ? null : new FileInfo(source).Length))
         : new RecoveryException(RecoveryError.IoWrite, message);
 
-    static string Uri(string path) => "file:" + path.Replace("%", "%25").Replace("?", "%3f").Replace("#", "%23");
+    internal static string Uri(string path) => "file:" + path.Replace("%", "%25").Replace("?", "%3f").Replace("#", "%23");
 
     static string StoreAt(string directory)
     {

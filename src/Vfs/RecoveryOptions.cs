@@ -119,6 +119,11 @@ public sealed record RecoveryOptions
     /// <summary><c>follow-interval</c>: how often an idle follower looks for more, in milliseconds.</summary>
     public TimeSpan FollowInterval { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>
+    /// <c>sql-socket</c>: whether the process that has the store open runs the statements of its user's other processes (<c>recovery sql --write</c>).
+    /// </summary>
+    public bool SqlSocket { get; init; } = true;
+
     /// <summary><c>pages</c>: <c>rocksdb</c>, or <c>memory</c> for tests and small throw-away stores (the log is written all the same).</summary>
     public bool PagesInMemory { get; init; }
 
@@ -193,7 +198,7 @@ internal static class Options
     /// <summary>Every name, as in a URI.</summary>
     public static readonly string[] Names =
         ["store", "isolation", "journal", "page-cache", "overlay-budget", "pending-budget", "wal-buffer", "max-local-log", "pages",
-         "remote", "durability", "sync-interval", "hints-bytes", "retention", "verify-interval", "restart-remote", "auto-restore", "follow", "follow-interval", "linger", "lock-timeout"];
+         "remote", "durability", "sync-interval", "hints-bytes", "retention", "verify-interval", "restart-remote", "auto-restore", "follow", "follow-interval", "sql-socket", "linger", "lock-timeout"];
 
     /// <summary>Those of a connection; all others are of the store, or say which it is.</summary>
     public static readonly string[] OfConnection = ["isolation", "journal", "durability"];
@@ -219,6 +224,7 @@ internal static class Options
         "auto-restore" => options with { AutoRestore = ParseSwitch(name, value) },
         "follow" => options with { Follow = value },
         "follow-interval" => options with { FollowInterval = ParseMilliseconds(name, value) },
+        "sql-socket" => options with { SqlSocket = ParseSwitch(name, value) },
         "pages" => options with { PagesInMemory = ParsePages(value) },
         "linger" => options with { Linger = ParseMilliseconds(name, value) },
         "lock-timeout" => options with { LockTimeout = ParseMilliseconds(name, value) },

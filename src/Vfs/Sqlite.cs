@@ -3,7 +3,7 @@ namespace RecoveryVfs;
 /// <summary>Numbers of SQLite's C interface (sqlite3.h): result codes, flags, lock levels.</summary>
 internal static class Sqlite
 {
-    public const int Ok = 0, Error = 1, Perm = 3, Busy = 5, NoMem = 7, ReadOnly = 8, IoErr = 10, Corrupt = 11, NotFound = 12, Full = 13, CantOpen = 14, Misuse = 21, Notice = 27, Warning = 28;
+    public const int Ok = 0, Error = 1, Perm = 3, Busy = 5, NoMem = 7, ReadOnly = 8, IoErr = 10, Corrupt = 11, Interrupt = 9, NotFound = 12, Full = 13, CantOpen = 14, TooBig = 18, Misuse = 21, Notice = 27, Warning = 28;
     public const int OkLoadPermanently = 256;
     public const int BusySnapshot = Busy | 2 << 8;
     public const int IoErrRead = IoErr | 1 << 8, IoErrShortRead = IoErr | 2 << 8, IoErrWrite = IoErr | 3 << 8, IoErrFsync = IoErr | 4 << 8;

@@ -73,6 +73,9 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     /// <summary>Who has the store open.</summary>
     public string Lock => At("LOCK");
 
+    /// <summary>The socket by which the process that has the store open takes statements of its user's other processes.</summary>
+    public string SqlSocket => At("sql");
+
     /// <summary>Where a replica keeps its copy of the log (in a directory <c>log</c> there).</summary>
     internal string Relay => At("relay");
 

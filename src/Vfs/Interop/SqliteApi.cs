@@ -7,7 +7,7 @@ namespace RecoveryVfs.Interop;
 /// The functions of the SQLite that hosts us, found by name in its library or by place in the <c>sqlite3_api_routines</c> that it hands
 /// to a loadable extension (places as in sqlite3ext.h; they never change).
 /// </summary>
-internal sealed unsafe class SqliteApi
+internal sealed unsafe partial class SqliteApi
 {
     /// <summary>The oldest SQLite that tells a VFS when a checkpoint starts (SQLITE_FCNTL_CKPT_START).</summary>
     const int VersionMin = 3_034_000;
@@ -32,6 +32,26 @@ internal sealed unsafe class SqliteApi
     readonly delegate* unmanaged[Cdecl]<void*, byte*, int, int, void*, void*, void*, void*, int> createFunction;
     readonly delegate* unmanaged[Cdecl]<void*, byte*, int, void*, void> resultText;
 
+    readonly delegate* unmanaged[Cdecl]<void*, byte*, int, void**, byte**, int> prepareV2;
+    readonly delegate* unmanaged[Cdecl]<void*, int> step;
+    readonly delegate* unmanaged[Cdecl]<void*, void> interrupt;
+    readonly delegate* unmanaged[Cdecl]<void*, int> finalizeStatement;
+    readonly delegate* unmanaged[Cdecl]<void*, int> columnCount;
+    readonly delegate* unmanaged[Cdecl]<void*, int, byte*> columnName;
+    readonly delegate* unmanaged[Cdecl]<void*, int, int> columnType;
+    readonly delegate* unmanaged[Cdecl]<void*, int, long> columnInt64;
+    readonly delegate* unmanaged[Cdecl]<void*, int, double> columnDouble;
+    readonly delegate* unmanaged[Cdecl]<void*, int, byte*> columnText;
+    readonly delegate* unmanaged[Cdecl]<void*, int, byte*> columnBlob;
+    readonly delegate* unmanaged[Cdecl]<void*, int, int> columnBytes;
+    readonly delegate* unmanaged[Cdecl]<void*, int> extendedErrorCode;
+    readonly delegate* unmanaged[Cdecl]<void*, int, int> busyTimeout;
+    readonly delegate* unmanaged[Cdecl]<void*, int, delegate* unmanaged[Cdecl]<void*, int>, void*, void> progressHandler;
+    readonly delegate* unmanaged[Cdecl]<void*, int> getAutocommit;
+    readonly delegate* unmanaged[Cdecl]<void*, int> totalChanges;
+    readonly delegate* unmanaged[Cdecl]<void*, void*> dbMutex;
+    readonly delegate* unmanaged[Cdecl]<byte*, int> complete;
+
     /// <summary>Resolves every function through <paramref name="find"/>, which takes a name and a place in the table.</summary>
     SqliteApi(Func<string, int, nint> find)
     {
@@ -54,6 +74,25 @@ internal sealed unsafe class SqliteApi
         autoExtension = (delegate* unmanaged[Cdecl]<void*, int>)find("auto_extension", 192);
         createFunction = (delegate* unmanaged[Cdecl]<void*, byte*, int, int, void*, void*, void*, void*, int>)find("create_function", 45);
         resultText = (delegate* unmanaged[Cdecl]<void*, byte*, int, void*, void>)find("result_text", 85);
+        prepareV2 = (delegate* unmanaged[Cdecl]<void*, byte*, int, void**, byte**, int>)find("prepare_v2", 116);
+        step = (delegate* unmanaged[Cdecl]<void*, int>)find("step", 94);
+        interrupt = (delegate* unmanaged[Cdecl]<void*, void>)find("interrupt", 64);
+        finalizeStatement = (delegate* unmanaged[Cdecl]<void*, int>)find("finalize", 57);
+        columnCount = (delegate* unmanaged[Cdecl]<void*, int>)find("column_count", 22);
+        columnName = (delegate* unmanaged[Cdecl]<void*, int, byte*>)find("column_name", 30);
+        columnType = (delegate* unmanaged[Cdecl]<void*, int, int>)find("column_type", 38);
+        columnInt64 = (delegate* unmanaged[Cdecl]<void*, int, long>)find("column_int64", 29);
+        columnDouble = (delegate* unmanaged[Cdecl]<void*, int, double>)find("column_double", 27);
+        columnText = (delegate* unmanaged[Cdecl]<void*, int, byte*>)find("column_text", 36);
+        columnBlob = (delegate* unmanaged[Cdecl]<void*, int, byte*>)find("column_blob", 19);
+        columnBytes = (delegate* unmanaged[Cdecl]<void*, int, int>)find("column_bytes", 20);
+        extendedErrorCode = (delegate* unmanaged[Cdecl]<void*, int>)find("extended_errcode", 166);
+        busyTimeout = (delegate* unmanaged[Cdecl]<void*, int, int>)find("busy_timeout", 14);
+        progressHandler = (delegate* unmanaged[Cdecl]<void*, int, delegate* unmanaged[Cdecl]<void*, int>, void*, void>)find("progress_handler", 75);
+        getAutocommit = (delegate* unmanaged[Cdecl]<void*, int>)find("get_autocommit", 60);
+        totalChanges = (delegate* unmanaged[Cdecl]<void*, int>)find("total_changes", 97);
+        dbMutex = (delegate* unmanaged[Cdecl]<void*, void*>)find("db_mutex", 164);
+        complete = (delegate* unmanaged[Cdecl]<byte*, int>)find("complete", 41);
     }
 
     /// <summary>The functions exported by a loaded SQLite library.</summary>

@@ -29,6 +29,12 @@ internal static class OpenDatabases
     /// <summary>The open database at a path, or null. Takes no lock and allocates nothing.</summary>
     public static OpenDatabase? Find(ReadOnlySpan<byte> path) => byPathBytes.TryGetValue(path, out var found) ? found : null;
 
+    /// <summary>Where the stub of a database of a store lies that has handles; null when it has none.</summary>
+    public static string? PathOf(OpenStore store, string name)
+    {
+        lock (gate) return store.OpenDatabases.TryGetValue(name, out var found) ? found.Path : null;
+    }
+
     /// <summary>One more handle on the database at a path that is open already; null when it is not.</summary>
     public static OpenDatabase? Attach(ReadOnlySpan<byte> path)
     {

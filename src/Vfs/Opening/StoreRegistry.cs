@@ -9,6 +9,7 @@ namespace RecoveryVfs.Opening;
 internal sealed class OpenStore(string directory)
 {
     Store? store;
+    IDisposable[] services = [];
 
     /// <summary>Held while the store opens or closes, which may take long.</summary>
     public readonly Lock Opening = new();
@@ -46,6 +47,7 @@ internal sealed class OpenStore(string directory)
                     store = Store.Open(StoreRegistry.Simulated?.Invoke(Directory, options) ?? options.ToStoreOptions(Directory));
                     Options = options;
                     DeletedDatabases.LetGo(store, options.Retention, options.Time.GetUtcNow());
+                    if (StoreRegistry.Simulated is null) services = [.. StoreRegistry.Services.Select(start => start(this)).OfType<IDisposable>()];
                     return;
                 }
                 catch (RecoveryException e) when (e.Error == RecoveryError.Busy && Stopwatch.GetElapsedTime(started) < options.LockTimeout)
@@ -60,6 +62,8 @@ internal sealed class OpenStore(string directory)
     /// <summary>Closes the store. Called under <see cref="Opening"/>, without references.</summary>
     public void Close()
     {
+        foreach (var service in services) service.Dispose();
+        services = [];
         var closing = store;
         store = null;
         closing?.Dispose();
@@ -77,6 +81,9 @@ internal static class StoreRegistry
 
     /// <summary>Whether this process has ever opened a store.</summary>
     public static bool HasOpened { get; private set; }
+
+    /// <summary>What is done beside each store while it is open: started when it has opened, disposed of before it closes. None of it throws.</summary>
+    public static List<Func<OpenStore, IDisposable?>> Services { get; } = [];
 
     static readonly Lock gate = new();
     static readonly Dictionary<string, OpenStore> stores = new(StringComparer.Ordinal);
