@@ -211,7 +211,7 @@ public sealed class SqlTests : IDisposable
         // Even where somebody has given the socket away.
         File.SetUnixFileMode(SocketPath, (UnixFileMode)0b110_110_110);
         var refused = Ask();
-        Assert.True(refused == "0\n" || refused.Contains("reset", StringComparison.OrdinalIgnoreCase), refused);
+        Assert.True(refused == "0\n" || refused.Contains("ConnectionResetError") || refused.Contains("BrokenPipeError"), refused);
         Write("SELECT 1").MustEndWith(0);
     }
 
