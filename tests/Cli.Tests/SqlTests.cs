@@ -124,6 +124,8 @@ public sealed class SqlTests : IDisposable
     public void A_transaction_that_is_left_open_ends_and_one_whose_client_is_gone_too()
     {
         using var application = Application();
+        // It listens soon after the store has opened.
+        Write("SELECT 1").MustEndWith(0);
         using (var slow = SqlClient.TryConnect(Path.GetDirectoryName(SocketPath)!, "a.db", TimeSpan.FromSeconds(1))!)
         {
             slow.Run("BEGIN IMMEDIATE; DELETE FROM t", new Nothing());
