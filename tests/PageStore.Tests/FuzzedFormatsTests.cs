@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Buffers.Binary;
+using System.IO.Pipelines;
 using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
@@ -153,7 +155,7 @@ public sealed class FuzzedFormatsTests : IDisposable
         var whole = Corpus("remote-hints");
         var body = RemoteHintsFormat.HeaderBytes + BinaryPrimitives.ReadInt32LittleEndian(whole.AsSpan(128)) * 56;
         var bytes = new byte[BinaryPrimitives.ReadInt32LittleEndian(whole.AsSpan(132))];
-        using (var zstd = new ZstdReader(new MemoryStream(whole, body, whole.Length - 32 - body)))
+        using (var zstd = new ZstdReader(PipeReader.Create(new ReadOnlySequence<byte>(whole, body, whole.Length - 32 - body))))
             for (var done = 0; done < bytes.Length;) done += zstd.Read(bytes.AsSpan(done));
         bytes = Changed(bytes, random);
         MakeHintsWhole(bytes);

@@ -1,23 +1,27 @@
+using System.Buffers;
+
 namespace RecoveryVfs.RecoveryLog.Objects;
 
-/// <summary>A seekable, read-only stream over memory (which <see cref="MemoryStream"/> can only do over arrays).</summary>
-sealed class MemoryContentStream(ReadOnlyMemory<byte> bytes) : Stream
+/// <summary>A seekable, read-only stream over memory, in one block or several (which <see cref="MemoryStream"/> can only do over arrays).</summary>
+sealed class MemoryContentStream(ReadOnlySequence<byte> bytes) : Stream
 {
-    int position;
+    long position;
+
+    public MemoryContentStream(ReadOnlyMemory<byte> bytes) : this(new ReadOnlySequence<byte>(bytes)) { }
 
     public override bool CanRead => true;
     public override bool CanSeek => true;
     public override bool CanWrite => false;
     public override long Length => bytes.Length;
-    public override long Position { get => position; set => position = checked((int)Math.Clamp(value, 0, bytes.Length)); }
+    public override long Position { get => position; set => position = Math.Clamp(value, 0, bytes.Length); }
 
     public override int Read(Span<byte> buffer)
     {
-        var part = bytes.Span[position..];
-        if (part.Length > buffer.Length) part = part[..buffer.Length];
+        var part = bytes.Slice(position);
+        if (part.Length > buffer.Length) part = part.Slice(0, buffer.Length);
         part.CopyTo(buffer);
         position += part.Length;
-        return part.Length;
+        return (int)part.Length;
     }
 
     public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));

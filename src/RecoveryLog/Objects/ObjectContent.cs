@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace RecoveryVfs.RecoveryLog.Objects;
 
 /// <summary>The bytes of an object to be created. Can be opened several times (a retry sends the same bytes again).</summary>
@@ -7,6 +9,9 @@ internal sealed class ObjectContent
 
     /// <summary>Content in memory; the bytes must not change while it is in use.</summary>
     public ObjectContent(ReadOnlyMemory<byte> bytes) => (Bytes, LengthBytes) = (bytes, bytes.Length);
+
+    /// <summary>The same, in several blocks.</summary>
+    public ObjectContent(ReadOnlySequence<byte> bytes) : this(bytes.Length, () => new MemoryContentStream(bytes)) { }
 
     /// <summary>Content that is read from a stream, opened anew for each use; each must give exactly <paramref name="lengthBytes"/>.</summary>
     public ObjectContent(long lengthBytes, Func<Stream> open)
@@ -18,7 +23,7 @@ internal sealed class ObjectContent
     /// <summary>The size.</summary>
     public long LengthBytes { get; }
 
-    /// <summary>The bytes, when they are in memory.</summary>
+    /// <summary>The bytes, when they are in one block of memory.</summary>
     public ReadOnlyMemory<byte>? Bytes { get; }
 
     /// <summary>A new stream over the bytes, from the first.</summary>

@@ -1,3 +1,5 @@
+using System.IO.Pipelines;
+
 namespace RecoveryVfs.RecoveryLog.Objects;
 
 /// <summary>Whole reads over <see cref="IObjectStore"/>: bounded, and never short without an error.</summary>
@@ -31,46 +33,48 @@ internal static class ObjectReads
     }
 
     /// <summary>
-    /// Copies an object, from the first byte, into <paramref name="destination"/>, and returns its size, or -1 when there is none.
-    /// A connection that breaks is taken up again at the byte it broke at, for at most <paramref name="resumes"/> times in a row
-    /// without progress. <paramref name="begin"/> is told the size before the first byte comes.
+    /// Gives an object's bytes, from the first, to <paramref name="take"/>, which is told first how many there are; returns their number, or -1 when there is no such
+    /// object. A connection that breaks is taken up again at the byte it broke at, for at most <paramref name="resumes"/> times in a row without progress.
     /// </summary>
-    public static async ValueTask<long> CopyWholeAsync(
-        this IObjectStore store, string name, Func<ReadOnlyMemory<byte>, ValueTask> destination, int resumes,
-        CancellationToken cancellation = default, Action<long>? begin = null)
+    public static async ValueTask<long> StreamWholeAsync(
+        this IObjectStore store, string name, Func<long, PipeReader, ValueTask> take, int resumes, CancellationToken cancellation = default)
     {
-        byte[] buffer = System.Buffers.ArrayPool<byte>.Shared.Rent(CopyBufferBytes);
-        try
-        {
-            long done = 0, total = -1;
-            for (int left = resumes; ;)
-            {
-                long before = done;
-                var download = await store.GetAsync(name, done, null, cancellation);
-                if (download is null) return total < 0 ? -1 : throw Changed(store, name);
-                await using (download)
-                {
-                    if (total < 0) begin?.Invoke(download.ObjectBytes);
-                    else if (download.ObjectBytes != total) throw Changed(store, name);
-                    total = download.ObjectBytes;
-                    while (done < total)
-                    {
-                        int got = await ReadSomeAsync(download.Body, buffer, cancellation);
-                        if (got == 0) break;
-                        if (got > total - done) throw Changed(store, name);
-                        await destination(buffer.AsMemory(0, got));
-                        done += got;
-                    }
-                }
-                if (done == total) return total;
-                left = done > before ? resumes : left - 1;
-                if (left < 0) throw CutShort(store, name, done, total);
-            }
-        }
-        finally { System.Buffers.ArrayPool<byte>.Shared.Return(buffer); }
+        var first = await store.GetAsync(name, 0, null, cancellation);
+        if (first is null) return -1;
+        long total = first.ObjectBytes;
+        return await BytePipe.RunAsync(
+            to => GiveWholeAsync(store, name, first, to, resumes, cancellation), from => take(total, from));
     }
 
-    const int CopyBufferBytes = 128 << 10, FirstReadBytes = 1 << 20;
+    static async ValueTask<long> GiveWholeAsync(
+        IObjectStore store, string name, ObjectDownload first, PipeWriter to, int resumes, CancellationToken cancellation)
+    {
+        long done = 0, total = first.ObjectBytes;
+        var download = first;
+        for (int left = resumes; ;)
+        {
+            long before = done;
+            await using (download)
+            {
+                if (download.ObjectBytes != total) throw Changed(store, name);
+                int got;
+                while (done < total && (got = await ReadSomeAsync(download.Body, to.GetMemory(), cancellation)) > 0)
+                {
+                    if (got > total - done) throw Changed(store, name);
+                    to.Advance(got);
+                    done += got;
+                    // Whoever takes them wants no more: it says why.
+                    if ((await to.FlushAsync(cancellation)).IsCompleted) return total;
+                }
+            }
+            if (done == total) return total;
+            left = done > before ? resumes : left - 1;
+            if (left < 0) throw CutShort(store, name, done, total);
+            download = await store.GetAsync(name, done, null, cancellation) ?? throw Changed(store, name);
+        }
+    }
+
+    const int FirstReadBytes = 1 << 20;
 
     static async ValueTask<int> ReadFullAsync(
         IObjectStore store, string name, ObjectDownload download, Memory<byte> destination, CancellationToken cancellation)
@@ -91,9 +95,9 @@ internal static class ObjectReads
     }
 
     /// <summary>Bytes read, 0 at the end; a broken connection looks like the end, which the caller finds by counting.</summary>
-    static async ValueTask<int> ReadSomeAsync(Stream body, byte[] buffer, CancellationToken cancellation)
+    static async ValueTask<int> ReadSomeAsync(Stream body, Memory<byte> buffer, CancellationToken cancellation)
     {
-        try { return await body.ReadAsync(buffer.AsMemory(0, CopyBufferBytes), cancellation); }
+        try { return await body.ReadAsync(buffer, cancellation); }
         catch (IOException) { return 0; }
     }
 

@@ -27,20 +27,18 @@ static class ExtentReads
     static async ValueTask<string?> TryReadAsync(RemoteContext context, Extent extent, Action begin, Action<ReadOnlyMemory<byte>> take, CancellationToken cancellation)
     {
         using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        long size = await context.RetryAsync(async token =>
+        long size = await context.RetryAsync(token => context.Store.StreamWholeAsync(extent.Name, (total, from) =>
         {
-            long done = 0;
+            // The server may be wrong about the size, or hostile.
+            if (total > extent.SizeBytes) throw RemoteFormat.Damaged(extent.Name, $"it has more than {extent.SizeBytes} bytes");
             sha.GetHashAndReset();
             begin();
-            return await context.Store.CopyWholeAsync(extent.Name, part =>
+            return from.DrainAsync(part =>
             {
-                // The server may be wrong about the size, or hostile.
-                if ((done += part.Length) > extent.SizeBytes) throw RemoteFormat.Damaged(extent.Name, $"it has more than {extent.SizeBytes} bytes");
                 sha.AppendData(part.Span);
                 take(part);
-                return ValueTask.CompletedTask;
-            }, context.Tries, token);
-        }, cancellation);
+            });
+        }, context.Tries, token), cancellation);
         if (size < 0) throw new RecoveryException(RecoveryError.Corrupt, $"The object {extent.Name} is missing");
         if (size != extent.SizeBytes) return $"it has {size} bytes instead of {extent.SizeBytes}";
         return ObjectHash.Take(sha) == extent.Hash ? null : "its bytes do not match its SHA-256";

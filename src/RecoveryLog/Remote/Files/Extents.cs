@@ -1,3 +1,4 @@
+using System.IO.Pipelines;
 using System.Security.Cryptography;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Objects;
@@ -19,8 +20,6 @@ internal sealed class Extents(RemoteContext context)
     /// <summary>Uploads at a time: enough to fill a link with round trips, few enough to leave it to commits.</summary>
     public const int Parallelism = 4;
 
-    const int BufferBytes = 128 << 10;
-
     /// <summary>
     /// Ships files, several at a time, and returns their extents. What is there already is not sent again. A local file that
     /// does not match the checksum it was sealed with is Corrupt, and nothing of it is left in the remote.
@@ -39,13 +38,21 @@ internal sealed class Extents(RemoteContext context)
     /// </summary>
     public async ValueTask FetchAsync(Extent extent, string path, Action<long>? progressed = null, CancellationToken cancellation = default)
     {
-        for (int tries = 1; ; tries++)
+        await using var file = RegularFile.CreateNew(path);
+        try
         {
-            string? wrong = await TryFetchAsync(extent, path, progressed, cancellation);
-            if (wrong is null) return;
+            await ExtentReads.ReadAsync(context, extent, () => file.Position = 0, part =>
+            {
+                file.Write(part.Span);
+                progressed?.Invoke(part.Length);
+            }, cancellation);
+            file.SetLength(file.Position);
+            file.Flush(flushToDisk: true);
+        }
+        catch
+        {
             File.Delete(path);
-            // Once more: a bit that fell over on the way is not damage.
-            if (tries == 2) throw RemoteFormat.Damaged(extent.Name, wrong);
+            throw;
         }
     }
 
@@ -68,41 +75,10 @@ internal sealed class Extents(RemoteContext context)
     static async ValueTask<ObjectHash> HashAsync(SealedFile file, CancellationToken cancellation)
     {
         using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        byte[] buffer = new byte[BufferBytes];
-        await using var stream = new VerifiedStream(file.Open(), file);
-        for (int got; (got = await stream.ReadAsync(buffer, cancellation)) > 0;) sha.AppendData(buffer, 0, got);
+        var reader = PipeReader.Create(new VerifiedStream(file.Open(), file), new StreamPipeReaderOptions(bufferSize: BytePipe.BlockBytes));
+        try { await reader.DrainAsync(part => sha.AppendData(part.Span), cancellation: cancellation); }
+        finally { await reader.CompleteAsync(); }
         return ObjectHash.Take(sha);
-    }
-
-    /// <summary>Returns what is wrong with the bytes, or null.</summary>
-    async ValueTask<string?> TryFetchAsync(Extent extent, string path, Action<long>? progressed, CancellationToken cancellation)
-    {
-        using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        long size = -1;
-        await using (var file = RegularFile.CreateNew(path))
-        {
-            size = await context.RetryAsync(async token =>
-            {
-                // A try that broke off for good starts at the first byte again.
-                file.Position = 0;
-                sha.GetHashAndReset();
-                return await context.Store.CopyWholeAsync(extent.Name, part =>
-                {
-                    // The server may be wrong about the size, or hostile.
-                    if (file.Position + part.Length > extent.SizeBytes) throw RemoteFormat.Damaged(extent.Name, $"it has more than {extent.SizeBytes} bytes");
-                    file.Write(part.Span);
-                    sha.AppendData(part.Span);
-                    progressed?.Invoke(part.Length);
-                    return ValueTask.CompletedTask;
-                }, context.Tries, token);
-            }, cancellation);
-            file.SetLength(file.Position);
-            file.Flush(flushToDisk: true);
-        }
-        if (size < 0) throw new RecoveryException(RecoveryError.Corrupt,
-            $"The object {extent.Name} is missing") { Path = extent.Name };
-        if (size != extent.SizeBytes) return $"it has {size} bytes instead of {extent.SizeBytes}";
-        return ObjectHash.Take(sha) == extent.Hash ? null : "its bytes do not match its SHA-256";
     }
 
     /// <summary>

@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Buffers.Binary;
+using System.IO.Pipelines;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Remote.Read;
@@ -203,7 +205,7 @@ internal static class RemoteHintsFormat
     {
         try
         {
-            using var zstd = new ZstdReader(new MemoryContentStream(compressed));
+            using var zstd = new ZstdReader(PipeReader.Create(new ReadOnlySequence<byte>(compressed)));
             byte[] plain = new byte[Math.Min(plainBytes, FirstBytes)];
             int done = 0;
             while (done < plainBytes)

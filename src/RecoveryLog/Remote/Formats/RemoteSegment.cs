@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.IO.Pipelines;
 using System.Security.Cryptography;
 using RecoveryVfs.RecoveryLog.Objects;
 
@@ -9,6 +10,8 @@ internal sealed class RemoteSegment : IDisposable
 {
     /// <summary>Segments up to this size are held in memory; larger ones go to a spool file.</summary>
     public const int MemoryBytes = 16 << 20;
+
+    static readonly StreamPipeReaderOptions spooledBlocks = new(bufferSize: BytePipe.BlockBytes);
 
     readonly RemoteSegmentHeader header;
     readonly bool isRented;
@@ -43,9 +46,9 @@ internal sealed class RemoteSegment : IDisposable
         long length = sizeBytes - RemoteSegmentFormat.HeaderBytes - RemoteSegmentFormat.TrailerBytes;
         if (!Header.IsCompressed && length != Header.BodyBytes)
             throw RemoteSegmentFormat.Damaged(Name, "its size is not what its header says");
-        if (bytes is not null) return new SegmentRecords(Header, Name, new MemoryContentStream(bytes.AsMemory(body, (int)length)));
+        if (bytes is not null) return new SegmentRecords(Header, Name, PipeReader.Create(new ReadOnlySequence<byte>(bytes, body, (int)length)));
         var view = new SharedFileView(spool ?? throw new ObjectDisposedException(nameof(RemoteSegment))) { Position = body };
-        return new SegmentRecords(Header, Name, new BoundedReadStream(view, length, _ => { }));
+        return new SegmentRecords(Header, Name, PipeReader.Create(new BoundedReadStream(view, length, _ => { }), spooledBlocks));
     }
 
     /// <inheritdoc/>
@@ -74,7 +77,7 @@ internal sealed class RemoteSegment : IDisposable
         var fetch = new Fetch(openSpool);
         try
         {
-            if (await store.CopyWholeAsync(name, fetch.TakeAsync, Resumes, cancellation, fetch.Begin) < 0) return null;
+            if (await store.StreamWholeAsync(name, fetch.TakeAsync, Resumes, cancellation) < 0) return null;
             return fetch.Finish(name);
         }
         finally { fetch.Dispose(); }
@@ -101,16 +104,16 @@ internal sealed class RemoteSegment : IDisposable
         Stream? spool;
         long total, done;
 
-        public void Begin(long sizeBytes)
+        public ValueTask TakeAsync(long sizeBytes, PipeReader from)
         {
             total = sizeBytes;
             if (total > MemoryBytes && openSpool is not null) spool = openSpool();
             else memory = ArrayPool<byte>.Shared.Rent(checked((int)total));
+            return from.DrainAsync(part => Take(part.Span));
         }
 
-        public ValueTask TakeAsync(ReadOnlyMemory<byte> part)
+        void Take(ReadOnlySpan<byte> bytes)
         {
-            var bytes = part.Span;
             if (memory is not null) bytes.CopyTo(memory.AsSpan((int)done));
             else spool!.Write(bytes);
             if (done < start.Length) bytes[..(int)Math.Min(bytes.Length, start.Length - done)].CopyTo(start.AsSpan((int)done));
@@ -118,7 +121,6 @@ internal sealed class RemoteSegment : IDisposable
             sha.AppendData(bytes[..hashed]);
             bytes[hashed..].CopyTo(trailer.AsSpan((int)Math.Max(0, done - (total - trailer.Length))));
             done += bytes.Length;
-            return ValueTask.CompletedTask;
         }
 
         public RemoteSegment Finish(string name)

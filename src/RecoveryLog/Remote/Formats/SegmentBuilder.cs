@@ -1,27 +1,32 @@
 using System.Buffers;
 using System.Diagnostics;
-using System.Security.Cryptography;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>
-/// Packs records, in order, into one remote segment. What is gathered stays in memory up to a bound; one huge record group, which may not
-/// be split, goes on into a spool file.
+/// Packs records, in order, into one remote segment. A few are gathered, and compressed in one step at the end; more are compressed as they come
+/// (<see cref="SegmentPacker"/>). Only one huge record group, which may not be split, needs a spool file.
 /// </summary>
 internal sealed class SegmentBuilder : IDisposable
 {
-    /// <summary>Gathered bytes held in memory; twice a segment's usual size, so that only huge groups spool.</summary>
+    /// <summary>Packed bytes held in memory; twice a segment's usual size, so that only huge groups spool.</summary>
     public const int DefaultMemoryBytes = 8 << 20;
 
     /// <summary>A body below this is not worth a compressor's start: it rarely gains what a frame's header costs.</summary>
     const int WorthCompressingBytes = 64;
 
+    /// <summary>
+    /// Up to here a segment is compressed in one step, which is faster: tables of its size for a single commit, and no window that is moved for more. What is
+    /// larger goes on to the packer in pieces of this size.
+    /// </summary>
+    const int GatheredBytes = 1 << 20;
+
     readonly int memoryBytes;
     readonly Func<Stream>? openSpool;
     readonly ArrayBufferWriter<byte> gathered = new(4096);
-    SpoolWriter? spool;
+    SegmentPacker? packer;
     long previousTimeMs, bodyBytes;
 
     /// <summary>
@@ -57,12 +62,10 @@ internal sealed class SegmentBuilder : IDisposable
     {
         Debug.Assert(record.Lsn != 0 && (IsEmpty || record.Lsn == LastLsn + 1), "records come without gaps");
         if (IsEmpty) (FirstLsn, FirstTimeMs, LastTimeMs, previousTimeMs) = (record.Lsn, record.UnixTimeMs, record.UnixTimeMs, 0);
-        int sizeMax = RemoteSegmentFormat.MaxRecordHeaderBytes + record.Body.Length;
-        if (openSpool is not null && gathered.WrittenCount > 0 && gathered.WrittenCount + sizeMax > memoryBytes) Spool();
-        var to = gathered.GetSpan(sizeMax);
-        int size = RemoteSegmentFormat.WriteRecordHeader(to, record, previousTimeMs);
-        record.Body.CopyTo(to[size..]);
-        gathered.Advance(size + record.Body.Length);
+        Span<byte> start = stackalloc byte[RemoteSegmentFormat.MaxRecordHeaderBytes];
+        int size = RemoteSegmentFormat.WriteRecordHeader(start, record, previousTimeMs);
+        Put(start[..size]);
+        Put(record.Body);
         bodyBytes += size + record.Body.Length;
         (LastLsn, previousTimeMs, IsComplete) = (record.Lsn, record.UnixTimeMs, !record.Continues);
         (FirstTimeMs, LastTimeMs) = (Math.Min(FirstTimeMs, record.UnixTimeMs), Math.Max(LastTimeMs, record.UnixTimeMs));
@@ -85,12 +88,11 @@ internal sealed class SegmentBuilder : IDisposable
             Previous = previous,
         };
         PackedSegment packed;
-        if (spool is null) packed = InMemory(header, gathered.WrittenSpan);
+        if (packer is null) packed = InOneStep(header, gathered.WrittenSpan);
         else
         {
-            Spool();
-            packed = spool.Finish(header with { IsCompressed = true });
-            spool = null;
+            PackGathered();
+            packed = packer.Finish(header with { IsCompressed = true });
         }
         Clear();
         return packed;
@@ -99,7 +101,7 @@ internal sealed class SegmentBuilder : IDisposable
     /// <summary>A segment that says that the log goes on at <paramref name="nextLsn"/>, and holds nothing.</summary>
     public static PackedSegment Gap(
         Guid logId, ulong epoch, ulong author, ulong firstLsn, ulong nextLsn, long timeMs, in ObjectHash previous) =>
-        InMemory(new RemoteSegmentHeader
+        InOneStep(new RemoteSegmentHeader
         {
             LogId = logId,
             Epoch = epoch,
@@ -118,21 +120,36 @@ internal sealed class SegmentBuilder : IDisposable
     {
         gathered.ResetWrittenCount();
         (FirstLsn, LastLsn, bodyBytes, IsComplete) = (0, 0, 0, false);
-        spool?.Dispose();
-        spool = null;
+        packer?.Dispose();
+        packer = null;
     }
 
     /// <inheritdoc/>
     public void Dispose() => Clear();
 
-    void Spool()
+    /// <summary>Small things are gathered; what is no smaller than a block goes straight to the packer.</summary>
+    void Put(ReadOnlySpan<byte> bytes)
     {
-        spool ??= new SpoolWriter(openSpool!());
-        spool.Write(gathered.WrittenSpan);
+        if (gathered.WrittenCount + bytes.Length > GatheredBytes)
+        {
+            PackGathered();
+            if (bytes.Length >= GatheredBytes)
+            {
+                packer!.Write(bytes);
+                return;
+            }
+        }
+        gathered.Write(bytes);
+    }
+
+    void PackGathered()
+    {
+        packer ??= new SegmentPacker(openSpool, memoryBytes);
+        packer.Write(gathered.WrittenSpan);
         gathered.ResetWrittenCount();
     }
 
-    static PackedSegment InMemory(RemoteSegmentHeader header, ReadOnlySpan<byte> body)
+    static PackedSegment InOneStep(RemoteSegmentHeader header, ReadOnlySpan<byte> body)
     {
         const int around = RemoteSegmentFormat.HeaderBytes + RemoteSegmentFormat.TrailerBytes;
         byte[] bytes = GC.AllocateUninitializedArray<byte>(around + Math.Max(body.Length, body.Length < WorthCompressingBytes ? 0 : Zstd.Bound(body.Length)));
@@ -152,69 +169,4 @@ internal sealed class SegmentBuilder : IDisposable
         var content = bytes.Length > 4 * (hashed + ObjectHash.Bytes) ? bytes.AsMemory(0, hashed + ObjectHash.Bytes).ToArray() : bytes.AsMemory(0, hashed + ObjectHash.Bytes);
         return new PackedSegment(header, hash, new ObjectContent(content), null);
     }
-
-    /// <summary>A segment on its way into a file: body first, since the header is known last.</summary>
-    sealed class SpoolWriter(Stream file) : IDisposable
-    {
-        readonly Zstd.CompressorHandle context = Zstd.NewCompressor();
-        readonly byte[] buffer = new byte[128 << 10];
-        bool handedOver;
-
-        public void Write(ReadOnlySpan<byte> bytes)
-        {
-            if (file.Position < RemoteSegmentFormat.HeaderBytes) file.Position = RemoteSegmentFormat.HeaderBytes;
-            while (bytes.Length > 0)
-            {
-                Zstd.Compress(context, bytes, buffer, end: false, out int read, out int written, out _);
-                file.Write(buffer, 0, written);
-                bytes = bytes[read..];
-            }
-        }
-
-        public PackedSegment Finish(RemoteSegmentHeader header)
-        {
-            for (bool done = false; !done;)
-            {
-                Zstd.Compress(context, default, buffer, end: true, out _, out int written, out done);
-                file.Write(buffer, 0, written);
-            }
-            RemoteSegmentFormat.WriteHeader(buffer, header);
-            file.Position = 0;
-            file.Write(buffer, 0, RemoteSegmentFormat.HeaderBytes);
-            using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            file.Position = 0;
-            for (int got; (got = file.Read(buffer)) > 0;) sha.AppendData(buffer, 0, got);
-            var hash = ObjectHash.Take(sha);
-            hash.CopyTo(buffer);
-            file.Write(buffer, 0, ObjectHash.Bytes);
-            handedOver = true;
-            context.Dispose();
-            return new PackedSegment(header, hash, new ObjectContent(file.Length, () => new SharedFileView(file)), file);
-        }
-
-        public void Dispose()
-        {
-            context.Dispose();
-            if (!handedOver) file.Dispose();
-        }
-    }
-}
-
-/// <summary>A segment ready to be created. Its bytes never change: a retry sends the same.</summary>
-internal sealed class PackedSegment(RemoteSegmentHeader header, ObjectHash hash, ObjectContent content, IDisposable? spool) : IDisposable
-{
-    /// <summary>What its header says.</summary>
-    public RemoteSegmentHeader Header { get; } = header;
-
-    /// <summary>Its trailer.</summary>
-    public ObjectHash Hash { get; } = hash;
-
-    /// <summary>Its bytes.</summary>
-    public ObjectContent Content { get; } = content;
-
-    /// <summary>The object's name.</summary>
-    public string Name => RemoteNames.Segment(Header.FirstLsn);
-
-    /// <inheritdoc/>
-    public void Dispose() => spool?.Dispose();
 }

@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.IO.Pipelines;
+using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.RecoveryLog.Remote.Formats;
@@ -9,25 +11,25 @@ namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 /// </summary>
 internal sealed class SegmentRecords : IDisposable
 {
-    const int FirstBufferBytes = 64 << 10;
+    static readonly StreamPipeReaderOptions plainBlocks = new(bufferSize: 64 << 10, minimumReadSize: 4 << 10);
 
     readonly RemoteSegmentHeader header;
     readonly string name;
-    readonly Stream source;
-    readonly ZstdReader? zstd;
-    byte[] buffer = ArrayPool<byte>.Shared.Rent(FirstBufferBytes);
-    int start, end;
-    long left;
+    readonly PipeReader plain;
+    // What the pipe has given and was not taken yet. It is advanced when this runs out.
+    ReadOnlySequence<byte> unread;
+    // A record that begins in one block and ends in another.
+    byte[] joined = [];
+    long taken;
     ulong nextLsn;
     long timeMs;
-    bool lastContinues;
+    bool lastContinues, hasRead, isOpen = true;
 
-    /// <summary>Reads a body from a stream that stands at its first byte; takes the stream over.</summary>
-    internal SegmentRecords(RemoteSegmentHeader header, string name, Stream body)
+    /// <summary>Reads a body from its first byte; takes the source over, whose bytes are there when they are asked for.</summary>
+    internal SegmentRecords(RemoteSegmentHeader header, string name, PipeReader body)
     {
-        (this.header, this.name, source) = (header, name, body);
-        (left, nextLsn) = (header.BodyBytes, header.FirstLsn);
-        if (header.IsCompressed) zstd = new ZstdReader(body);
+        (this.header, this.name, nextLsn) = (header, name, header.FirstLsn);
+        plain = header.IsCompressed ? PipeReader.Create(new ZstdReader(body), plainBlocks) : body;
     }
 
     /// <summary>
@@ -38,11 +40,13 @@ internal sealed class SegmentRecords : IDisposable
     {
         record = default;
         if (header.IsGap || nextLsn == header.NextLsn) return End();
-        var (length, kind, flags, delta, size) = ReadRecordHeader();
-        Need(size + length);
+        var start = Next(RemoteSegmentFormat.MaxRecordHeaderBytes, mayBeLess: true);
+        var (length, kind, flags, delta, size) = ReadRecordHeader(start);
+        var all = start.Length >= size + length ? start : Next(size + length);
         timeMs += delta;
-        record = new Record(nextLsn, kind, flags, timeMs, 0, buffer.AsSpan(start + size, length));
-        start += size + length;
+        record = new Record(nextLsn, kind, flags, timeMs, 0, all.Slice(size, length));
+        unread = unread.Slice(size + length);
+        taken += size + length;
         lastContinues = record.Continues;
         nextLsn++;
         return true;
@@ -51,24 +55,22 @@ internal sealed class SegmentRecords : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        zstd?.Dispose();
-        source.Dispose();
-        if (buffer.Length > 0) ArrayPool<byte>.Shared.Return(buffer);
-        buffer = [];
+        if (!isOpen) return;
+        isOpen = false;
+        plain.Complete();
+        if (joined.Length > 0) ArrayPool<byte>.Shared.Return(joined);
     }
 
     bool End()
     {
         if (header.IsGap) return false;
-        if (start != end || left != 0) throw Damaged("there is more in it than its header says");
+        if (taken != header.BodyBytes) throw Damaged("there is more in it than its header says");
         if (lastContinues) throw Damaged("its last record group is not complete");
         return false;
     }
 
-    (int Length, RecordKind Kind, byte Flags, long Delta, int Size) ReadRecordHeader()
+    (int Length, RecordKind Kind, byte Flags, long Delta, int Size) ReadRecordHeader(ReadOnlySpan<byte> from)
     {
-        Fill(RemoteSegmentFormat.MaxRecordHeaderBytes);
-        var from = buffer.AsSpan(start, end - start);
         int at = Varint64.Read(from, out ulong length);
         if (at <= 0 || length > RecordFormat.MaxBodyBytes || from.Length < at + 3) throw Damaged($"there is no record for LSN {nextLsn}");
         var (kind, flags) = ((RecordKind)from[at], from[at + 1]);
@@ -77,41 +79,48 @@ internal sealed class SegmentRecords : IDisposable
         return ((int)length, kind, flags, Varint64.UnZigZag(delta), at + 2 + time);
     }
 
-    void Need(int bytes)
+    /// <summary>The next bytes in one piece, so many at least; nothing is taken. Only at the end of the body there may be less.</summary>
+    ReadOnlySpan<byte> Next(int bytes, bool mayBeLess = false)
     {
-        Fill(bytes);
-        if (end - start < bytes) throw Damaged($"it ends inside the record with LSN {nextLsn}");
-    }
-
-    /// <summary>Has so many bytes in the buffer, or all that are left. The buffer grows only as bytes really come.</summary>
-    void Fill(int bytes)
-    {
-        while (end - start < bytes && left > 0)
+        var first = unread.FirstSpan;
+        if (first.Length >= bytes) return first;
+        long left = header.BodyBytes - taken;
+        if (left < bytes)
         {
-            if (start > 0 && (start == end || buffer.Length - start < bytes))
-            {
-                buffer.AsSpan(start, end - start).CopyTo(buffer);
-                (start, end) = (0, end - start);
-            }
-            if (end == buffer.Length) Grow();
-            int got = Read(buffer.AsSpan(end, (int)Math.Min(buffer.Length - end, left)));
-            if (got == 0) throw Damaged("it holds fewer bytes than its header says");
-            (end, left) = (end + got, left - got);
+            if (!mayBeLess) throw Damaged($"it ends inside the record with LSN {nextLsn}");
+            bytes = (int)left;
         }
+        if (unread.Length < bytes) Fetch(bytes);
+        first = unread.FirstSpan;
+        return first.Length >= bytes ? first : Join(bytes);
     }
 
-    void Grow()
+    /// <summary>Block by block, so that memory grows with the bytes that come and not with what was claimed.</summary>
+    void Fetch(int bytes)
     {
-        byte[] larger = ArrayPool<byte>.Shared.Rent(buffer.Length * 2);
-        buffer.AsSpan(0, end).CopyTo(larger);
-        ArrayPool<byte>.Shared.Return(buffer);
-        buffer = larger;
-    }
-
-    int Read(Span<byte> to)
-    {
-        try { return zstd is not null ? zstd.Read(to) : source.Read(to); }
+        try
+        {
+            while (unread.Length < bytes)
+            {
+                if (hasRead) plain.AdvanceTo(unread.Start, unread.End);
+                hasRead = true;
+                var read = plain.ReadNow();
+                unread = read.Buffer;
+                if (read.IsCompleted && unread.Length < bytes) throw Damaged("it holds fewer bytes than its header says");
+            }
+        }
         catch (InvalidDataException e) { throw RemoteFormat.Damaged(name, e.Message, e); }
+    }
+
+    ReadOnlySpan<byte> Join(int bytes)
+    {
+        if (joined.Length < bytes)
+        {
+            if (joined.Length > 0) ArrayPool<byte>.Shared.Return(joined);
+            joined = ArrayPool<byte>.Shared.Rent(bytes);
+        }
+        unread.Slice(0, bytes).CopyTo(joined);
+        return joined.AsSpan(0, bytes);
     }
 
     RecoveryException Damaged(string why) => RemoteFormat.Damaged(name, why);

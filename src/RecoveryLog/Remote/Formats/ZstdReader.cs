@@ -1,41 +1,53 @@
-using System.Buffers;
+using System.IO.Pipelines;
+using RecoveryVfs.RecoveryLog.Objects;
 
 namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
-/// <summary>The plain bytes of one zstd frame, read forward; throws InvalidData when it is none or ends early. Owns its source.</summary>
-sealed class ZstdReader(Stream source) : IDisposable
+/// <summary>
+/// The plain bytes of one zstd frame, read forward; throws InvalidData when it is none or ends early. Owns its source, whose bytes are there when they are
+/// asked for: in memory, or in a local file.
+/// </summary>
+sealed class ZstdReader(PipeReader source) : Stream
 {
-    const int InputBytes = 64 << 10;
-
     readonly Zstd.DecompressorHandle context = Zstd.NewDecompressor();
-    byte[]? input = ArrayPool<byte>.Shared.Rent(InputBytes);
-    int start, end;
     bool done;
 
     /// <summary>Some bytes, at least one; 0 at the end of the frame.</summary>
-    public int Read(Span<byte> destination)
+    public override int Read(Span<byte> destination)
     {
         if (destination.IsEmpty) return 0;
         while (!done)
         {
-            if (start == end)
-            {
-                (start, end) = (0, source.Read(input!, 0, InputBytes));
-                if (end == 0) throw new InvalidDataException("zstd: the frame ends early");
-            }
-            Zstd.Decompress(context, input.AsSpan(start, end - start), destination, out int read, out int written, out done);
-            start += read;
+            var packed = source.ReadNow().Buffer;
+            if (packed.IsEmpty) throw new InvalidDataException("zstd: the frame ends early");
+            Zstd.Decompress(context, packed.FirstSpan, destination, out int read, out int written, out done);
+            source.AdvanceTo(packed.GetPosition(read));
             if (written > 0) return written;
         }
         return 0;
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
+    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => new(Read(buffer.Span));
+
+    protected override void Dispose(bool disposing)
     {
-        context.Dispose();
-        source.Dispose();
-        if (input is { } returned) ArrayPool<byte>.Shared.Return(returned);
-        input = null;
+        if (disposing)
+        {
+            context.Dispose();
+            source.Complete();
+        }
+        base.Dispose(disposing);
     }
+
+    public override bool CanRead => true;
+    public override bool CanSeek => false;
+    public override bool CanWrite => false;
+    public override long Length => throw new NotSupportedException();
+    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+    public override void Flush() { }
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+    public override void SetLength(long value) => throw new NotSupportedException();
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 }
