@@ -326,12 +326,18 @@ void Soak(int minutes)
     var projects = UnitProjects().Append(DistProject).Where(project => SoakSelected(project)).ToList();
     foreach (var project in SoakSelected("big") ? UnitProjects().Append(DistProject) : [])
         TestProject(project, "Kind=Big", mayBeEmpty: true);
+    // What is fuzzed has the memory that a reader of hostile bytes may take.
+    var limited = new Dictionary<string, string>(soaking) { ["DOTNET_GCHeapHardLimit"] = "0x10000000" };
     for (var round = 1; projects.Count > 0 && (round == 1 || DateTime.UtcNow < end); round++)
     {
         Console.WriteLine($"== soak: round {round}, {seconds} s a test, {Math.Max(0, (end - DateTime.UtcNow).TotalMinutes):0} minutes left; {passed} passed, {failed} failed so far");
         foreach (var project in projects)
             if (round == 1 || DateTime.UtcNow < end)
-                TestProject(project, Argument("filter", "") is { Length: > 0 } asked ? $"Kind=Random&({asked})" : "Kind=Random", soaking, mayBeEmpty: true);
+            {
+                var asked = Argument("filter", "") is { Length: > 0 } filter ? $"&({filter})" : "";
+                TestProject(project, "Kind=Random&FullyQualifiedName!~Fuzz" + asked, soaking, mayBeEmpty: true);
+                TestProject(project, "Kind=Random&FullyQualifiedName~Fuzz" + asked, limited, mayBeEmpty: true);
+            }
     }
 }
 

@@ -41,6 +41,29 @@ public static class CraftedRemote
         Files = [.. hints.Files, new LiveFile { Fnode = hints.NextFnode, Class = fileClass, Names = [name], SizeBytes = bytes.Length, Bytes = bytes }],
     });
 
+    /// <summary>Changes the bytes of sealed files: their objects, under the names that their hashes give them, and what hints say of them.</summary>
+    public static void EditExtents(string directory, Func<LiveFile, byte[], byte[]?> edit)
+    {
+        foreach (var path in Directory.GetFiles(Path.Combine(directory, "hints")))
+        {
+            var read = RemoteHintsFormat.Read(File.ReadAllBytes(path), "hints/" + Path.GetFileName(path));
+            var extents = read.Extents.ToDictionary();
+            var files = new List<LiveFile>();
+            foreach (var file in read.Hints.Files)
+            {
+                files.Add(file);
+                if (!extents.TryGetValue(file.Fnode, out var extent) || edit(file, File.ReadAllBytes(Path.Combine(directory, extent.Name))) is not { } bytes) continue;
+                var other = extent with { SizeBytes = bytes.Length, Hash = ObjectHash.Of(bytes) };
+                File.WriteAllBytes(Path.Combine(directory, other.Name), bytes);
+                extents[file.Fnode] = other;
+                var hash = new byte[ObjectHash.Bytes];
+                other.Hash.CopyTo(hash);
+                files[^1] = file with { SizeBytes = bytes.Length, Crc32C = Crc32C.Compute(bytes), Sha256 = hash };
+            }
+            File.WriteAllBytes(path, RemoteHintsFormat.Write(read.Header, [.. extents.Values], read.Hints with { Files = files }));
+        }
+    }
+
     /// <summary>Changes the bodies of records in all segments, chains the segments anew, and has the hints point at them.</summary>
     public static void EditRecords(string directory, BodyOf edit)
     {

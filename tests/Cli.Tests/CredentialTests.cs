@@ -4,7 +4,7 @@ using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.Cli.Tests;
 
-/// <summary>Keys reach the object store, and nothing that people or machines look at: not status, errors, logs or metrics, and no file of a store.</summary>
+/// <summary>Keys reach the object store, and nothing that people or machines look at: not status, errors, SQLite's error log or metrics, and no file of a store.</summary>
 [Collection(S3Collection.Name)]
 public sealed class CredentialTests(S3Server server) : IDisposable
 {
@@ -70,13 +70,20 @@ public sealed class CredentialTests(S3Server server) : IDisposable
         Run(new(known) { ["AWS_ENDPOINT_URL"] = $"http://me:{secrets[2]}@{host}" }, "verify", url);
         Run(new(known) { ["RECOVERY_REMOTE"] = $"s3://{bucket}/a?endpoint=http://me:{secrets[2]}@{host}" }, "verify");
 
-        foreach (var secret in secrets.Append(key)) Assert.DoesNotContain(secret, seen.ToString());
+        var log = SqliteLog.Text;
+        foreach (var secret in secrets.Append(key))
+        {
+            Assert.DoesNotContain(secret, seen.ToString());
+            Assert.DoesNotContain(secret, log);
+        }
         foreach (var path in Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories))
             foreach (var secret in secrets.Append(key))
                 Assert.True(File.ReadAllBytes(path).AsSpan().IndexOf(Encoding.UTF8.GetBytes(secret)) < 0, $"{path} has {secret}");
         // The test looks at something: the bucket is in what it saw.
         Assert.Contains(bucket, seen.ToString());
         Assert.Contains("403", seen.ToString());
+        Assert.Contains("403", log);
+        Assert.Contains(bucket, log);
     }
 
     void Look(Microsoft.Data.Sqlite.SqliteConnection db)

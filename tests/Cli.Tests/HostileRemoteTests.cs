@@ -109,6 +109,48 @@ public sealed class HostileRemoteTests(Shipped shipped) : IClassFixture<Shipped>
         Directory.Delete(remote, recursive: true);
     });
 
+    /// <summary>
+    /// Tables whose every hash and checksum is right, and that end the process of whoever opens them, by RocksDB's own assertions: nobody who uses the remote dies of them, and who looks
+    /// is told which files they are.
+    /// </summary>
+    [Theory]
+    [InlineData("a block of data that says it has an index of hashes")]
+    [InlineData("a block of the table as a whole that nobody knows")]
+    public void A_table_that_ends_its_reader_is_named(string attack)
+    {
+        var remote = shipped.CopyOfRemote();
+        var tables = 0;
+        CraftedRemote.EditExtents(remote, (file, bytes) =>
+        {
+            if (file.Class != FileClass.RocksTable) return null;
+            tables++;
+            var blocks = new TableBlocks(bytes);
+            // The first key of the metaindex, and the end of the last block of data.
+            var number = attack.StartsWith("a block of data", StringComparison.Ordinal) ? blocks.Count - 1 : 0;
+            if (number == 0) blocks.Bytes(0)[3] = (byte)'a';
+            else blocks.Bytes(number)[^1] |= 0x80;
+            blocks.Seal(number);
+            return bytes;
+        });
+        Assert.NotEqual(0, tables);
+        var url = "file://" + remote;
+        var into = shipped.Place("into");
+        var restored = Recover.Run("restore", url, into).MustEndWith(4);
+        Assert.Contains("not what a store writes", restored.Errors);
+        Assert.Contains("Assertion", restored.Errors);
+        Assert.False(Directory.Exists(Path.Combine(into, ".recovery", "log")));
+        Assert.Contains("not what a store writes", Recover.Run("restore", url, "--database", "a.db", "-o", shipped.Place("out.db")).MustEndWith(4).Errors);
+        // An application that restores by itself, and one that follows.
+        foreach (var options in (string[])["auto-restore=on&remote=", "mode=ro&follow="])
+        {
+            Directory.CreateDirectory(into);
+            Assert.ThrowsAny<Microsoft.Data.Sqlite.SqliteException>(() => Shipped.Open(into, "a.db", "&" + options + Uri.EscapeDataString(url)));
+            Assert.Contains("not what a store writes", Recovery.LastError);
+            Shipped.Close();
+            Directory.Delete(into, recursive: true);
+        }
+    }
+
     [Fact]
     public void Crafting_leaves_what_it_does_not_change()
     {

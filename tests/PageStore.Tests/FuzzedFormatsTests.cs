@@ -26,7 +26,8 @@ public sealed class FuzzedFormatsTests : IDisposable
 {
     // A case's own input is small; what a reader sets aside beforehand is the rest.
     const long AllocatedMax = 160 << 20;
-    const double Seconds = 2;
+    // A few in a run of all tests; ./build.sh soak multiplies its own seconds, to a minute each round.
+    const double Seconds = 5, SoakTimes = 4;
 
     readonly string directory = Directory.CreateTempSubdirectory("recovery-fuzz-").FullName;
 
@@ -49,7 +50,7 @@ public sealed class FuzzedFormatsTests : IDisposable
             Assert.NotEmpty(e.Message);
         }
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, AllocatedMax);
-    }, name: corpus);
+    }, SoakTimes, corpus);
 
     /// <summary>A few changes of the kinds that parsers trip over: bits, numbers at their limits, pieces gone, doubled or moved.</summary>
     static byte[] Changed(byte[] bytes, Random random)

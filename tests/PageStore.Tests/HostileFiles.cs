@@ -76,7 +76,8 @@ public static class HostileFiles
     static string Change(string directory, Random random)
     {
         var files = Directory.GetFiles(directory).Where(f => Path.GetFileName(f) is not "LOCK" and not "IDENTITY" && !f.EndsWith(".log", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToArray();
-        // Mostly the MANIFEST: it says what all else is.
+        // Mostly the MANIFEST and the tables: they say what all else is.
+        if (random.Next(2) == 0) return ChangeTable(random.GetItems(files.Where(f => f.EndsWith(".sst", StringComparison.Ordinal)).ToArray(), 1)[0], random);
         var path = random.Next(4) > 0 ? files.First(f => f.Contains("/MANIFEST-", StringComparison.Ordinal)) : files[random.Next(files.Length)];
         var bytes = File.ReadAllBytes(path);
         var places = new List<int>();
@@ -89,6 +90,29 @@ public static class HostileFiles
         if (path.Contains("/MANIFEST-", StringComparison.Ordinal)) Seal(bytes);
         File.WriteAllBytes(path, bytes);
         return $"{Path.GetFileName(path)} at {string.Join(", ", places)}";
+    }
+
+    /// <summary>Changes what is in the blocks of a table, behind checksums that are right.</summary>
+    static string ChangeTable(string path, Random random)
+    {
+        var bytes = File.ReadAllBytes(path);
+        var blocks = new TableBlocks(bytes);
+        var places = new List<string>();
+        for (var changed = random.Next(1, 3); changed > 0; changed--)
+        {
+            // The first ones lead to all others.
+            var number = random.Next(2) == 0 ? random.Next(2) : random.Next(blocks.Count);
+            var block = blocks.Bytes(number);
+            for (var changes = random.Next(1, 4); changes > 0; changes--)
+            {
+                var at = random.Next(block.Length);
+                block[at] = random.Next(3) switch { 0 => (byte)(block[at] ^ (1 << random.Next(8))), 1 => (byte)random.Next(256), _ => (byte)(random.Next(2) * 255) };
+                places.Add($"{number}:{at}");
+            }
+            blocks.Seal(number);
+        }
+        File.WriteAllBytes(path, bytes);
+        return $"{Path.GetFileName(path)}, in blocks, at {string.Join(", ", places)}";
     }
 
     /// <summary>Makes the checksums of a MANIFEST's records right, as far as its lengths lead.</summary>

@@ -10,6 +10,7 @@ namespace RecoveryVfs.Tests;
 public sealed class FuzzedFilesTests : IDisposable
 {
     const long AllocatedMax = 64 << 20;
+    const double Seconds = 5, SoakTimes = 4;
 
     readonly TestStore store = new("linger=0");
     readonly Dictionary<string, byte[]> originals = [];
@@ -29,7 +30,7 @@ public sealed class FuzzedFilesTests : IDisposable
     [InlineData(".recovery/config")]
     [InlineData(".recovery/author")]
     [Trait(Seeds.Kind, Seeds.Random)]
-    public void A_changed_file_is_understood_or_refused_with_a_message(string name) => Seeds.RunFor(2, 1, (seed, _) =>
+    public void A_changed_file_is_understood_or_refused_with_a_message(string name) => Seeds.RunFor(Seconds, 1, (seed, _) =>
     {
         foreach (var (each, bytes) in originals) File.WriteAllBytes(store.PathOf(each), bytes);
         File.WriteAllBytes(store.PathOf(name), Changed(originals[name], new Random(seed)));
@@ -46,7 +47,7 @@ public sealed class FuzzedFilesTests : IDisposable
         }
         store.Close();
         Assert.InRange(GC.GetTotalAllocatedBytes() - before, 0, AllocatedMax);
-    }, name: name);
+    }, SoakTimes, name);
 
     static byte[] Changed(byte[] bytes, Random random)
     {
