@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Views;
 using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Live;
@@ -250,6 +251,71 @@ public sealed class PlainDamageTests : IDisposable
         Assert.Contains("made whole from the log", Assert.Single(alarms).Message);
     }
 
+    /// <summary>A process that reads beside a writer: SQLite would take a WAL to end before the damage, and show fewer commits.</summary>
+    [Fact]
+    public void A_reader_beside_the_writer_is_told_of_a_damaged_WAL()
+    {
+        var at = 0L;
+        using var store = Store.Open(Options("store"));
+        using var wal = store.OpenFile(Name, create: true)!;
+        Transactions(new Random(5), store, wal, ref at, 30);
+        store.Checkpoint();
+        using (StoreView.Open(Options("store"))) { }
+        var path = Directory.EnumerateFiles(Path.Combine(temp["store"], "files")).Single();
+        for (var place = 100L; place < at; place += 4801)
+        {
+            Flip(path, place);
+            var refused = Assert.Throws<RecoveryException>(() => StoreView.Open(Options("store")));
+            Assert.Equal(RecoveryError.Corrupt, refused.Error);
+            Assert.Contains(path, refused.Message);
+            Flip(path, place);
+        }
+        using (StoreView.Open(Options("store"))) { }
+    }
+
+    static void Flip(string path, long at)
+    {
+        using var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        file.Position = at;
+        var was = file.ReadByte();
+        file.Position = at;
+        file.WriteByte((byte)(was ^ 4));
+    }
+
+    /// <summary>What a writer does to its WALs is nowhere taken for damage by who reads beside it.</summary>
+    [Fact, Trait(Seeds.Kind, Seeds.Random)]
+    public void A_writer_at_work_is_no_damage_to_a_reader_beside_it() => Seeds.RunFor(4, 1, (seed, _) =>
+    {
+        if (Directory.Exists(temp["store"])) Directory.Delete(temp["store"], recursive: true);
+        using var store = Store.Open(Options("store"));
+        using var wal = store.OpenFile(Name, create: true)!;
+        using var written = new CancellationTokenSource();
+        var writer = Task.Run(() =>
+        {
+            var (random, at) = (new Random(seed), 0L);
+            for (var round = 0; round < 40; round++)
+            {
+                Transactions(random, store, wal, ref at, random.Next(1, 6));
+                if (random.Next(3) == 0) store.Checkpoint();
+                if (random.Next(12) == 0) wal.Truncate(at = random.Next(2) == 0 ? 0 : Math.Min(at, HeaderBytes + (FrameBytes * random.Next(1, 30))));
+            }
+            written.Cancel();
+        });
+        while (!written.IsCancellationRequested && !writer.IsFaulted)
+        {
+            try
+            {
+                ViewedState.Open(Options("store")).Retire();
+            }
+            catch (RecoveryException e) when (!e.Message.Contains("checksum", StringComparison.Ordinal))
+            {
+                // It went on from where this one began to look: StoreView looks again then.
+            }
+        }
+        writer.GetAwaiter().GetResult();
+        StoreView.Open(Options("store")).Dispose();
+    });
+
     [Fact]
     public void Verifying_a_store_reads_its_plain_files()
     {
@@ -260,13 +326,7 @@ public sealed class PlainDamageTests : IDisposable
         store.Checkpoint();
         Assert.Empty(store.Verify(null, default));
         var path = Directory.EnumerateFiles(Path.Combine(temp["store"], "files")).Single();
-        using (var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite))
-        {
-            file.Position = 5000;
-            var was = file.ReadByte();
-            file.Position = 5000;
-            file.WriteByte((byte)(was ^ 4));
-        }
+        Flip(path, 5000);
         var problem = Assert.Single(store.Verify(null, default));
         Assert.Contains(Name, problem);
         Assert.Contains(path, problem);

@@ -69,7 +69,7 @@ internal sealed class ViewedState : IReadHost
         try
         {
             core.AdoptHints(hints);
-            copies = new ViewedWals(options.Disk, options.Home.Files, Path.GetTempPath(), core.Live);
+            copies = new ViewedWals(options.Disk, options.Home.Files, Path.GetTempPath(), hints);
             store = new ReplayedStore(core, hints, copies.Take);
             var (applied, from) = (pages.Applied, store.NextLsn);
             var tail = OpenTail(options, isReplica, isReplica && unsettled.Lsn > 0, hints, from);

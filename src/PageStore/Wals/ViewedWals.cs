@@ -1,4 +1,5 @@
 using System.Buffers;
+using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
@@ -21,6 +22,8 @@ internal sealed class ViewedWals : IDisposable
     sealed class Copy(ILogFile file, bool isWhole, long confirmed)
     {
         public readonly ILogFile File = file;
+        // What the hints say of it; null of one that is younger.
+        public VouchedFile? Vouched;
         public readonly bool IsWhole = isWhole;
         public long Confirmed = confirmed;
     }
@@ -32,13 +35,18 @@ internal sealed class ViewedWals : IDisposable
     /// <param name="disk">Where the originals are.</param>
     /// <param name="directory">The originals' directory.</param>
     /// <param name="temporary">Where the copies are made.</param>
-    /// <param name="live">The files that live where the reading of the log starts.</param>
-    public ViewedWals(ILogDisk disk, string directory, string temporary, LiveFiles live)
+    /// <param name="hints">The files that live where the reading of the log starts; null for none.</param>
+    public ViewedWals(ILogDisk disk, string directory, string temporary, Hints? hints)
     {
         (this.disk, this.directory, this.temporary) = (disk, directory, temporary);
         try
         {
-            foreach (var file in live.Files.Where(IsWal)) copies.Add(file.Fnode, Take(file.Fnode));
+            foreach (var file in (hints?.Files ?? []).Where(IsWal))
+            {
+                var copy = Take(file.Fnode);
+                copies.Add(file.Fnode, copy);
+                copy.Vouched = new VouchedFile(file, copy.File.SizeBytes);
+            }
         }
         catch
         {
@@ -94,13 +102,16 @@ internal sealed class ViewedWals : IDisposable
                 var written = FileRecords.ReadWritten(record.Body);
                 if (!copies.TryGetValue(written.Fnode, out var target)) break;
                 target.File.Write(written.Offset, written.Bytes);
+                target.Vouched?.Written(written.Offset, written.Bytes.Length);
                 var end = written.Offset + written.Bytes.Length;
                 // The header begins the WAL anew.
                 target.Confirmed = written.Offset == 0 ? end : Math.Max(target.Confirmed, end);
                 break;
             case RecordKind.FileTruncated:
                 var (fnode, size) = FileRecords.ReadTruncated(record.Body);
-                if (copies.TryGetValue(fnode, out var cut) && cut.File.SizeBytes > size) cut.File.Truncate(size);
+                if (!copies.TryGetValue(fnode, out var cut)) break;
+                if (cut.File.SizeBytes > size) cut.File.Truncate(size);
+                cut.Vouched?.Cut(size);
                 break;
             case RecordKind.FileDeleted:
                 Forget(FileRecords.ReadDeleted(record.Body));
@@ -113,15 +124,21 @@ internal sealed class ViewedWals : IDisposable
         if (copies.Remove(fnode, out var copy)) copy.File.Dispose();
     }
 
-    /// <summary>Throws when a WAL that lives at the end of the log was not there to be copied, or not as far as the log knows it.</summary>
+    /// <summary>
+    /// Throws when a WAL that lives at the end of the log was not there to be copied, or not as far as the log knows it, or not as the hints say: SQLite would take it to end before the
+    /// damage, and show fewer commits without a word. A writer changes what hints vouch for only after the log has it, so that none at work looks like damage.
+    /// </summary>
     public void ThrowUnlessWhole(LiveFiles live)
     {
         foreach (var file in live.Files.Where(IsWal))
             if (!copies.TryGetValue(file.Fnode, out var copy) || !copy.IsWhole || copy.File.SizeBytes < file.SizeBytes)
-                throw new RecoveryException(RecoveryError.Corrupt,
-                    $"The plain file {file.Name} ({PathOf(file.Fnode)}) does not hold the {file.SizeBytes} bytes that the log says. Restore the store from its remote, "
-                    + "or from a backup of the directory.");
+                throw Damaged(file, $"does not hold the {file.SizeBytes} bytes that the log says");
+            else if (copy.Vouched?.FirstDamaged(copy.File.Read) is { } chunk)
+                throw Damaged(file, $"was damaged: its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum that the hints say");
     }
+
+    RecoveryException Damaged(LiveFile file, string how) => new(RecoveryError.Corrupt,
+        $"The plain file {file.Name} ({PathOf(file.Fnode)}) {how}. Restore the store from its remote, or from a backup of the directory.");
 
     /// <summary>The copy of a WAL, and how far the log confirms it, or null where it does not say.</summary>
     public FollowedWal? Open(LiveFile file) => copies.TryGetValue(file.Fnode, out var copy)
