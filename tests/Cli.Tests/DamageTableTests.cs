@@ -42,10 +42,13 @@ public sealed class DamageTableTests(DamagedFiles files) : IClassFixture<Damaged
     static readonly Dictionary<(string, Damage), string> undetectable = new()
     {
         [("remote/log/*", Damage.Delete)] = "the newest segment of a remote: the log may as well end before it",
-        [("data/.recovery/files/*", Damage.Flip)] = "a WAL, read beside its writer: SQLite takes it to end where a frame does not verify",
     };
 
+    static readonly (string Pattern, string[] Names)[] replica = [("replica/.recovery/relay/log/*.log", ["relay", "follower"])];
+
     public static TheoryData<string, Damage> Local => Table(local);
+
+    public static TheoryData<string, Damage> Replica => Table(replica);
 
     public static TheoryData<string, Damage> Remote => Table(remote);
 
@@ -62,12 +65,28 @@ public sealed class DamageTableTests(DamagedFiles files) : IClassFixture<Damaged
     public void A_damaged_file_of_a_store_is_named_or_does_no_harm(string pattern, Damage damage)
     {
         if (files.Damaged(pattern, damage) is not var (directory, file)) return;
-        foreach (var database in (string[])["a.db", "w.db"])
+        foreach (var database in pattern.Contains("/files/", StringComparison.Ordinal) ? (string[])["a.db", "w.db", "v.db"] : ["a.db", "w.db"])
         {
             var output = Path.Combine(directory, "out-" + database);
             var outcome = Recover.RunWith(within256MB, "export", Path.Combine(directory, "data", database), "-o", output);
             Judge(outcome, file, local.Single(k => k.Pattern == pattern).Names, () => Shipped.RowsOfPlain(output), undetectable.ContainsKey((pattern, damage)));
         }
+        Directory.Delete(directory, recursive: true);
+    }
+
+    /// <summary>Whoever reads the follower's directory gets what it had, or is told; the follower itself fetches again what it needs.</summary>
+    [Theory]
+    [MemberData(nameof(Replica))]
+    public void A_damaged_relay_is_named_to_readers_and_made_anew_by_its_follower(string pattern, Damage damage)
+    {
+        if (files.Damaged(pattern, damage) is not var (directory, file)) return;
+        var place = Path.Combine(directory, "replica");
+        var names = replica.Single(k => k.Pattern == pattern).Names;
+        foreach (var database in (string[])["a.db", "w.db"])
+            if (RowsBeside(place, database) is var (rows, error) && error is null) Assert.Equal(files.Rows, rows);
+            else Assert.Contains(names.Append(Path.GetFileName(file)), n => error!.Contains(n, StringComparison.Ordinal));
+        Recover.TailWith(within256MB, files.Remote, "--into", place, "--once").MustEndWith(0);
+        foreach (var database in (string[])["a.db", "w.db"]) Assert.Equal((files.Rows, null), RowsBeside(place, database));
         Directory.Delete(directory, recursive: true);
     }
 
@@ -87,6 +106,25 @@ public sealed class DamageTableTests(DamagedFiles files) : IClassFixture<Damaged
         var verified = Recover.RunWith(within256MB, "verify", url);
         Judge(verified, file, names, () => files.Rows, isUndetectable);
         Directory.Delete(directory, recursive: true);
+    }
+
+    /// <summary>What a reader of a follower's directory is shown, or told.</summary>
+    static (long Rows, string? Error) RowsBeside(string place, string database)
+    {
+        try
+        {
+            using var connection = Shipped.Open(place, database, "&mode=ro");
+            Assert.Equal("ok", Shipped.Scalar(connection, "PRAGMA integrity_check"));
+            return (long.Parse(Shipped.Scalar(connection, "SELECT count(*) FROM t"), System.Globalization.CultureInfo.InvariantCulture), null);
+        }
+        catch (Microsoft.Data.Sqlite.SqliteException e)
+        {
+            return (0, $"{e.Message} {Recovery.LastError}");
+        }
+        finally
+        {
+            Shipped.Close();
+        }
     }
 
     void Judge(Outcome outcome, string file, string[] names, Func<long> rows, bool mayBeOlder)

@@ -24,20 +24,25 @@ internal static class Recover
 
     public static Outcome Run(params string[] arguments) => RunWith([], arguments);
 
-    public static Outcome RunWith(Dictionary<string, string> environment, params string[] arguments)
+    public static Outcome RunWith(Dictionary<string, string> environment, params string[] arguments) => RunProgram("recovery", environment, arguments);
+
+    /// <summary>Runs <c>recovery-tail</c>.</summary>
+    public static Outcome TailWith(Dictionary<string, string> environment, params string[] arguments) => RunProgram("recovery-tail", environment, arguments);
+
+    static Outcome RunProgram(string name, Dictionary<string, string> environment, string[] arguments)
     {
-        var program = Path.Combine(AppContext.BaseDirectory, "recovery.dll");
+        var program = Path.Combine(AppContext.BaseDirectory, name + ".dll");
         var start = new ProcessStartInfo("dotnet", [program, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment.Remove("RECOVERY_REMOTE");
-        foreach (var (name, value) in environment) start.Environment[name] = value;
+        foreach (var (variable, value) in environment) start.Environment[variable] = value;
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEndAsync();
         var errors = process.StandardError.ReadToEndAsync();
         if (!process.WaitForExit(Limit))
         {
             process.Kill(entireProcessTree: true);
-            Assert.Fail($"recovery {string.Join(' ', arguments)} did not end within {Limit}");
+            Assert.Fail($"{name} {string.Join(' ', arguments)} did not end within {Limit}");
         }
-        return new Outcome("recovery " + string.Join(' ', arguments), process.ExitCode, output.Result, errors.Result);
+        return new Outcome(name + " " + string.Join(' ', arguments), process.ExitCode, output.Result, errors.Result);
     }
 }
