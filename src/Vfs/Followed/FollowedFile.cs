@@ -17,8 +17,7 @@ internal sealed class FollowedFile(FollowedDatabase open) : VfsFile
     FollowerReader? reader;
     FollowedVersion? pin;
 
-    // As MainFile.ValidateCache: the version that this connection's page cache was last known to agree with.
-    ulong validated;
+    PagerCache pagerCache;
 
     public FollowedDatabase Open => open;
 
@@ -47,14 +46,7 @@ internal sealed class FollowedFile(FollowedDatabase open) : VfsFile
             return Found(newest.Read(offset, destination), destination);
         }
         var code = Found(pinned.Read(offset, destination), destination);
-        if (destination.Length == 16 && offset == 24)
-        {
-            // A WAL-mode writer does not move the change counter with each commit: only the LSN tells.
-            if (code == Sqlite.Ok && validated != pinned.Lsn)
-                foreach (ref var b in destination) b = (byte)~b;
-            validated = pinned.Lsn;
-        }
-        else if (validated == 0 && destination.Length >= 512) validated = pinned.Lsn;
+        pagerCache.Validate(destination, offset, code, pinned.Lsn);
         return code;
     }
 

@@ -7,19 +7,6 @@ using RecoveryVfs.RecoveryLog.Remote.Collect;
 
 namespace RecoveryVfs.Handles;
 
-/// <summary>When the pages of an overlay are to be published.</summary>
-internal enum Publishing
-{
-    /// <summary>A rollback-mode transaction: at COMMIT_PHASETWO, or at its super-journal's deletion; dropped when the lock falls.</summary>
-    AtCommit,
-    /// <summary>Rollback of a hot journal (EXCLUSIVE without RESERVED), or writes without any lock: at FCNTL_SYNC or xSync.</summary>
-    AtSync,
-    /// <summary>A checkpoint: at FCNTL_CKPT_DONE.</summary>
-    AtCheckpointDone,
-    /// <summary>What follows a checkpoint, or comes outside of everything known: with the write itself.</summary>
-    AtOnce,
-}
-
 /// <summary>Preparing, publishing and dropping what this handle wrote.</summary>
 /// <remarks>
 /// <para>
@@ -60,120 +47,99 @@ internal enum Publishing
 /// </remarks>
 internal sealed partial class MainFile
 {
-    bool isCheckpointing;
-    // The last thing done was to finish a checkpoint: the xTruncate that may follow is part of it.
-    bool isCheckpointed;
-    bool checkpointFailed;
-    bool isPrepared;
-    SuperJournal? super;
+    /// <summary>What this handle has written and nobody else sees yet.</summary>
+    public Transaction? Transaction => transaction;
 
-    /// <summary>Whether xSync came since FCNTL_SYNC: the commit is to be durable.</summary>
-    public bool IsSynced { get; private set; }
-
-    /// <summary>The overlay that waits for its super-journal.</summary>
-    public PageOverlay Prepared => overlay!;
-
-    PageOverlay BeginOverlay(bool truncating)
+    Transaction Begin(bool truncating)
     {
         DatabaseVersion basis;
+        Publishing due;
         lock (open.Gate)
         {
-            publishing = isCheckpointing ? Publishing.AtCheckpointDone
-                : isCheckpointed && truncating ? Publishing.AtOnce
-                : Level >= LockLevel.Exclusive && viaReserved ? Publishing.AtCommit
+            due = checkpoint is Checkpoint.UnderWay or Checkpoint.Failed ? Publishing.AtCheckpointDone
+                : checkpoint == Checkpoint.Done && truncating ? Publishing.AtOnce
+                : Level >= LockLevel.Exclusive && held.IsViaReserved ? Publishing.AtCommit
                 : noLock || Level >= LockLevel.Exclusive && !open.IsWalRegime ? Publishing.AtSync
                 : Publishing.AtOnce;
             // The pin of a writer is the newest version: RESERVED is refused otherwise, and nobody else publishes while it is held.
-            if (publishing != Publishing.AtCommit) Unpin();
+            if (due != Publishing.AtCommit) Unpin();
             basis = pin ?? database.Pin();
         }
         try
         {
-            overlay = Store.BeginOverlay(database, basis);
+            transaction = new Transaction(this, Store.BeginOverlay(database, basis), due);
         }
         finally
         {
             if (!ReferenceEquals(basis, pin)) database.Unpin(basis);
         }
-        return overlay;
+        return transaction;
     }
 
     /// <returns>The commit's LSN.</returns>
-    ulong Publish(bool durable)
+    ulong Publish(Transaction own, bool durable)
     {
         if (database.IsDeleted)
             throw new RecoveryException(RecoveryError.IoWrite,
                 $"The database {open.Path} was deleted while it was open; nothing can be written to it any more.")
             { Path = open.Path };
-        var lsn = Store.Commit(new ReadOnlySpan<PageOverlay>(in overlay!), durable);
+        var pages = own.Pages;
+        var lsn = Store.Commit(new ReadOnlySpan<PageOverlay>(in pages), durable);
         Published();
         return lsn;
     }
 
-    void PublishAtOnce()
+    void PublishAtOnce(Transaction own)
     {
         try
         {
-            Publish(durable: false);
+            Publish(own, durable: false);
         }
         catch
         {
-            DropOverlay();
+            Drop();
             throw;
         }
     }
 
-    /// <summary>The store has committed the overlay: from here on this handle reads the new version.</summary>
+    /// <summary>The store has committed the transaction: from here on this handle reads the new version.</summary>
     public void Published()
     {
-        var isOwnTransaction = publishing == Publishing.AtCommit;
-        overlay = null;
-        isPrepared = false;
-        IsSynced = false;
-        LeaveSuper(broken: false);
+        var isOfThisConnection = transaction is { Due: Publishing.AtCommit };
+        transaction?.Published();
+        transaction = null;
         lock (open.Gate)
         {
             // The cache holds what was just written. Not after a hot journal or a WAL's close: those caches may be stale.
-            if (isOwnTransaction && Level >= LockLevel.Exclusive && viaReserved) validated = database.Current.Lsn;
+            if (isOfThisConnection && Level >= LockLevel.Exclusive && held.IsViaReserved) pagerCache.AgreesWith(database.Current.Lsn);
             Repin();
         }
         open.EnsureStub();
     }
 
-    void DropOverlay()
+    void Drop()
     {
-        overlay?.Dispose();
-        overlay = null;
-        isPrepared = false;
-        IsSynced = false;
-        LeaveSuper(broken: true);
-    }
-
-    void LeaveSuper(bool broken)
-    {
-        super?.Leave(this, broken);
-        super = null;
+        transaction?.Drop();
+        transaction = null;
     }
 
     /// <summary>FCNTL_SYNC: everything is written; <paramref name="superPath"/> names the super-journal, if there is one.</summary>
     public int OnSync(ReadOnlySpan<byte> superPath)
     {
-        LeaveSuper(broken: true);
-        IsSynced = false;
+        transaction?.BeginSync();
         var named = superPath.IsEmpty ? null : SuperJournals.Find(superPath);
         try
         {
-            if (overlay is null) return Sqlite.Ok;
+            if (transaction is not { } own) return Sqlite.Ok;
             open.RequirePlace();
-            if (publishing != Publishing.AtCommit)
+            if (own.Due != Publishing.AtCommit)
             {
-                Publish(durable: false);
+                Publish(own, durable: false);
                 return Sqlite.Ok;
             }
-            Store.Prepare(new ReadOnlySpan<PageOverlay>(in overlay));
-            isPrepared = true;
-            named?.Join(this);
-            super = named;
+            var pages = own.Pages;
+            Store.Prepare(new ReadOnlySpan<PageOverlay>(in pages));
+            own.Prepared(named);
             return Sqlite.Ok;
         }
         catch
@@ -187,21 +153,23 @@ internal sealed partial class MainFile
     {
         if (readOnly) return Sqlite.Ok;
         if (open.Failure is { } failure) return Failures.Report(Sqlite.IoErrFsync, failure);
-        IsSynced = true;
-        if (overlay is null && isCheckpointed) return Sqlite.Ok;
-        if (overlay is null) Store.Sync();
-        else if (!isPrepared) Publish(durable: true);
+        if (transaction is { } own)
+        {
+            if (own.IsPrepared) own.Synced();
+            else Publish(own, durable: true);
+        }
+        else if (checkpoint != Checkpoint.Done) Store.Sync();
         return Sqlite.Ok;
     }
 
     /// <summary>FCNTL_COMMIT_PHASETWO: the point of no return of a commit without a super-journal.</summary>
     public int OnCommitPhaseTwo()
     {
-        isCheckpointed = false;
+        if (checkpoint == Checkpoint.Done) checkpoint = Checkpoint.None;
         try
         {
             ulong lsn;
-            if (overlay is not null) lsn = Publish(IsSynced);
+            if (transaction is { } own) lsn = Publish(own, own.IsSynced);
             else if (open.WalExists && !readOnly)
             {
                 LogWalCommit();
@@ -215,7 +183,7 @@ internal sealed partial class MainFile
         }
         catch (Exception e)
         {
-            DropOverlay();
+            Drop();
             return Failures.Report(e, Sqlite.IoErrWrite);
         }
     }
@@ -243,25 +211,21 @@ internal sealed partial class MainFile
         if (Durability == Durability.Remote) Store.WaitShipped(lsn);
     }
 
-    public void OnCheckpointStart()
-    {
-        isCheckpointing = true;
-        checkpointFailed = false;
-    }
+    public void OnCheckpointStart() => checkpoint = Checkpoint.UnderWay;
 
     public void OnCheckpointDone()
     {
-        isCheckpointing = false;
-        isCheckpointed = true;
-        if (overlay is null) return;
+        var hasFailed = checkpoint == Checkpoint.Failed;
+        checkpoint = Checkpoint.Done;
+        if (transaction is not { } own) return;
         try
         {
-            if (checkpointFailed) DropOverlay();
-            else Publish(durable: false);
+            if (hasFailed) Drop();
+            else Publish(own, durable: false);
         }
         catch (Exception e)
         {
-            DropOverlay();
+            Drop();
             open.Failure = $"A checkpoint of {open.Path} could not be committed: {e.Message} Close all connections to it and open it again; its WAL is whole.";
             Failures.Report(e, Sqlite.IoErrWrite);
         }

@@ -12,17 +12,13 @@ namespace RecoveryVfs.Handles;
 /// </summary>
 internal sealed partial class MainFile
 {
-    // EXCLUSIVE was reached through RESERVED: the transaction ends with COMMIT_PHASETWO, or is rolled back.
-    bool viaReserved;
-    // EXCLUSIVE was taken while a WAL may have been in use: nobody gets SHARED until it is released.
-    bool isHard;
-    bool countedAsLocking;
+    readonly HeldLock held;
     // About 10 us of point reads: what a commit may wait; and yielding to nobody costs half a microsecond.
     const int ReadsBetweenYields = 4;
     int readsBesideCommits;
 
     /// <summary>The lock this handle has. Written under the database's gate.</summary>
-    public LockLevel Level { get; private set; }
+    public LockLevel Level => held.Level;
 
     /// <summary>
     /// Whether the handle that took SHARED last on this thread reads a pinned version of <paramref name="database"/>, from before a WAL came.
@@ -46,7 +42,7 @@ internal sealed partial class MainFile
             var wal = open.IsWalRegime;
             if (Level == LockLevel.None)
             {
-                if (open.Writer is { Level: >= LockLevel.Pending } writer && (wal || writer.isHard || IsLocking || writer.IsLocking))
+                if (open.Writer is { Level: >= LockLevel.Pending } writer && (wal || writer.held.IsHard || IsLocking || writer.IsLocking))
                     return Sqlite.Busy;
                 TakeShared();
             }
@@ -56,14 +52,10 @@ internal sealed partial class MainFile
             open.Writer = this;
             if (level == LockLevel.Reserved)
             {
-                Level = LockLevel.Reserved;
-                viaReserved = true;
+                held.Reserve();
                 return Sqlite.Ok;
             }
-            var waitsForReaders = wal || IsLocking ? open.Readers > 1 : open.LockingReaders > (countedAsLocking ? 1 : 0);
-            Level = waitsForReaders ? LockLevel.Pending : LockLevel.Exclusive;
-            isHard = wal;
-            return waitsForReaders ? Sqlite.Busy : Sqlite.Ok;
+            return held.TryExclude(wal, IsLocking) ? Sqlite.Ok : Sqlite.Busy;
         }
     }
 
@@ -88,10 +80,7 @@ internal sealed partial class MainFile
 
     void TakeShared()
     {
-        open.Readers++;
-        countedAsLocking = IsLocking;
-        if (countedAsLocking) open.LockingReaders++;
-        Level = LockLevel.Shared;
+        held.Share(IsLocking);
         Repin();
         LastShared = this;
     }
@@ -102,18 +91,19 @@ internal sealed partial class MainFile
         var endsWriting = Level > LockLevel.Shared && level <= LockLevel.Shared;
         // What was not published by now was rolled back, or its commit failed (pager_playback restores originals without a
         // COMMIT_PHASETWO; journal_mode=OFF restores nothing).
-        if (endsWriting) DropOverlay();
+        if (endsWriting) Drop();
         lock (open.Gate)
         {
             if (endsWriting && ReferenceEquals(open.Writer, this))
             {
                 open.Writer = null;
-                viaReserved = isHard = isCheckpointing = isCheckpointed = false;
+                held.EndWriting();
+                checkpoint = Checkpoint.None;
             }
             if (level == LockLevel.None) LeaveShared();
             else
             {
-                Level = level;
+                held.FallTo(level);
                 if (level == LockLevel.Shared && pin is null) Repin();
             }
         }
@@ -133,10 +123,7 @@ internal sealed partial class MainFile
 
     void LeaveShared()
     {
-        Level = LockLevel.None;
-        open.Readers--;
-        if (countedAsLocking) open.LockingReaders--;
-        countedAsLocking = false;
+        held.Leave();
         Unpin();
         if (ReferenceEquals(LastShared, this)) LastShared = null;
     }

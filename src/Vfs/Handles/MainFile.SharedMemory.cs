@@ -26,7 +26,7 @@ internal sealed partial class MainFile
                 return Sqlite.Busy;
             mapped = open.SharedMemory ??= new SharedMemory();
             mapped.References++;
-            if (overlay is null) Repin();
+            if (transaction is null) Repin();
             return Sqlite.Ok;
         }
     }

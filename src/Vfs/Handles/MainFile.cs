@@ -9,9 +9,13 @@ namespace RecoveryVfs.Handles;
 
 /// <summary>
 /// A handle on a database file. Its reads come from its own uncommitted pages, else from the version that it has pinned, else
-/// from the newest. This part holds reading and writing; MainFile.Locks.cs locks and pins, MainFile.Commit.cs publishing,
-/// MainFile.SharedMemory.cs the wal-index.
+/// from the newest. Its states are its lock (<see cref="HeldLock"/>), what it has written (<see cref="Transaction"/>) and where it
+/// is in a checkpoint.
 /// </summary>
+/// <remarks>
+/// This part holds reading and writing; MainFile.Locks.cs locks and pins, MainFile.Commit.cs publishing, MainFile.SharedMemory.cs
+/// the wal-index.
+/// </remarks>
 internal sealed partial class MainFile : VfsFile
 {
     readonly OpenDatabase open;
@@ -22,12 +26,10 @@ internal sealed partial class MainFile : VfsFile
 
     // The version that reads come from; null for the newest (no lock, or a WAL may be in use).
     DatabaseVersion? pin;
-    // Uncommitted pages, and when they are to be published.
-    PageOverlay? overlay;
-    Publishing publishing;
-
-    // The version (its LSN) that this connection's page cache was last known to agree with; 0 for unknown. See ValidateCache.
-    ulong validated;
+    // What this handle has written, until it is published.
+    Transaction? transaction;
+    Checkpoint checkpoint;
+    PagerCache pagerCache;
 
     public MainFile(OpenDatabase open, RecoveryOptions options, bool readOnly, OpenParameters parameters)
     {
@@ -36,6 +38,7 @@ internal sealed partial class MainFile : VfsFile
         Durability = options.Durability;
         this.readOnly = readOnly;
         database = open.Database;
+        held = new HeldLock(open);
         noLock = parameters.NoLock;
         PowersafeOverwrite = parameters.PowersafeOverwrite;
         // An immutable database is read without locks, and as one version.
@@ -72,24 +75,24 @@ internal sealed partial class MainFile : VfsFile
     /// </remarks>
     public override int Capabilities => PowersafeOverwrite ? Sqlite.CapPowersafeOverwrite : 0;
 
-    public override long SizeBytes => overlay?.SizeBytes ?? pin?.SizeBytes ?? database.Current.SizeBytes;
+    public override long SizeBytes => transaction?.Pages.SizeBytes ?? pin?.SizeBytes ?? database.Current.SizeBytes;
 
     /// <remarks>Hot path: with a pin, no lock and no allocation here; the page cache answers below.</remarks>
     public override int Read(Span<byte> destination, long offset)
     {
         if (open.Failure is { } failure) return Failures.Report(Sqlite.IoErrRead, failure);
-        if (overlay is { } own) return Found(own.Read(offset, destination), destination);
+        if (transaction is { } own) return Found(own.Pages.Read(offset, destination), destination);
         if (pin is { } pinned)
         {
             var code = Found(database.Read(pinned, offset, destination), destination);
-            if (Level >= LockLevel.Shared) ValidateCache(destination, offset, code, pinned.Lsn);
+            if (Level >= LockLevel.Shared) pagerCache.Validate(destination, offset, code, pinned.Lsn);
             return code;
         }
         var newest = database.Pin();
         try
         {
             var code = Found(database.Read(newest, offset, destination), destination);
-            if (Level >= LockLevel.Shared) ValidateCache(destination, offset, code, newest.Lsn);
+            if (Level >= LockLevel.Shared) pagerCache.Validate(destination, offset, code, newest.Lsn);
             return code;
         }
         finally
@@ -98,42 +101,24 @@ internal sealed partial class MainFile : VfsFile
         }
     }
 
-    /// <summary>
-    /// Makes the pager drop its cache when it belongs to another version. Each time it takes SHARED, the pager compares the 16 bytes
-    /// at 24 (change counter and more) with those it remembers, and keeps its cache when they are equal. Under snapshots
-    /// that is not enough: in locking_mode=EXCLUSIVE only the first commit moves the counter, so two versions that others
-    /// see can carry the same bytes; and closing a WAL leaves the cache stale without telling. So when the version is not the one
-    /// the cache was last known to agree with, the answer to that read is inverted; it is used for the comparison and nothing else.
-    /// </summary>
-    void ValidateCache(Span<byte> destination, long offset, int code, ulong lsn)
-    {
-        if (destination.Length == 16 && offset == 24)
-        {
-            if (code == Sqlite.Ok && validated != lsn)
-                foreach (ref var b in destination) b = (byte)~b;
-            validated = lsn;
-        }
-        else if (validated == 0 && destination.Length >= 512) validated = lsn;
-    }
-
     public override int Write(ReadOnlySpan<byte> source, long offset)
     {
         if (readOnly) return Sqlite.ReadOnly;
         if (open.Failure is { } failure) return Failures.Report(Sqlite.IoErrWrite, failure);
-        var own = overlay ?? BeginOverlay(truncating: false);
-        isCheckpointed = false;
+        var own = transaction ?? Begin(truncating: false);
+        if (checkpoint == Checkpoint.Done) checkpoint = Checkpoint.None;
         try
         {
-            own.Write(offset, source);
-            if (publishing == Publishing.AtCheckpointDone) Store.Reserve(own);
+            own.Pages.Write(offset, source);
+            if (own.Due == Publishing.AtCheckpointDone) Store.Reserve(own.Pages);
         }
-        catch when (publishing == Publishing.AtCheckpointDone)
+        catch when (own.Due == Publishing.AtCheckpointDone)
         {
             // SQLite gives this checkpoint up, but still says CKPT_DONE.
-            checkpointFailed = true;
+            checkpoint = Checkpoint.Failed;
             throw;
         }
-        if (publishing == Publishing.AtOnce) PublishAtOnce();
+        if (own.Due == Publishing.AtOnce) PublishAtOnce(own);
         return Sqlite.Ok;
     }
 
@@ -142,9 +127,9 @@ internal sealed partial class MainFile : VfsFile
         if (readOnly) return Sqlite.ReadOnly;
         if (open.Failure is { } failure) return Failures.Report(Sqlite.IoErrTruncate, failure);
         if (sizeBytes >= SizeBytes) return Sqlite.Ok;
-        var own = overlay ?? BeginOverlay(truncating: true);
-        own.Truncate(sizeBytes);
-        if (publishing == Publishing.AtOnce) PublishAtOnce();
+        var own = transaction ?? Begin(truncating: true);
+        own.Pages.Truncate(sizeBytes);
+        if (own.Due == Publishing.AtOnce) PublishAtOnce(own);
         return Sqlite.Ok;
     }
 
@@ -154,7 +139,7 @@ internal sealed partial class MainFile : VfsFile
         {
             Unlock(LockLevel.None);
             UnmapSharedMemory();
-            DropOverlay();
+            Drop();
             if (pin is { } pinned)
             {
                 pin = null;

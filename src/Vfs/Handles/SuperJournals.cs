@@ -135,8 +135,8 @@ internal sealed class SuperJournal
         foreach (var store in members.GroupBy(m => m.Store).ToArray())
         {
             var files = store.ToArray();
-            PageOverlay[] overlays = [.. files.Select(m => m.Prepared)];
-            var lsn = store.Key.Commit(overlays, durable: files.Any(m => m.IsSynced));
+            PageOverlay[] overlays = [.. files.Select(m => m.Transaction!.Pages)];
+            var lsn = store.Key.Commit(overlays, durable: files.Any(m => m.Transaction!.IsSynced));
             foreach (var file in files) file.Published();
             files[0].WaitForRemote(lsn);
         }

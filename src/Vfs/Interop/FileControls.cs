@@ -57,7 +57,7 @@ internal static unsafe class FileControls
                 *(int*)argument = 0;
                 return Sqlite.Ok;
             // Answered by SQLite itself before a VFS is asked: 7 FILE_POINTER, 27 VFS_POINTER, 28 JOURNAL_POINTER, 35 DATA_VERSION
-            // (the pager counts; its cache is dropped whenever another version is pinned, see MainFile.ValidateCache),
+            // (the pager counts; its cache is dropped whenever another version is pinned, see PagerCache),
             // 38 RESERVE_BYTES, 42 RESET_CACHE.
             // Of other systems or other VFSes: 2, 3 LOCKPROXYFILE (macOS), 9 WIN32_AV_RETRY, 23 WIN32_SET_HANDLE, 29 WIN32_GET_HANDLE,
             // 25 ZIPVFS, 26 RBU, 36 SIZE_LIMIT (memdb), 41 CKSM_FILE.
