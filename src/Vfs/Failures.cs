@@ -1,5 +1,4 @@
 using System.Text;
-using RecoveryVfs.Interop;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs;
@@ -14,13 +13,6 @@ internal static class Failures
     [ThreadStatic] static int lastErrno;
 
     static volatile string? latest;
-    static volatile bool isHostExiting;
-
-    /// <summary>
-    /// The process exits: the host's log is left alone from here on. What it points to may be gone. SQLite's shell, for one, keeps it
-    /// on the stack of its main function, which has returned.
-    /// </summary>
-    public static void LeaveHostsLog() => isHostExiting = true;
 
     /// <summary>What the last failure on this thread said; empty when there was none.</summary>
     public static string Last => last ?? "";
@@ -82,7 +74,7 @@ internal static class Failures
             Sqlite.ReadOnly => 30, // EROFS
             _ => 5, // EIO
         };
-        if (!isHostExiting) VfsEntryPoints.Api?.Log(code, "RecoveryVfs: " + message);
+        HostSqlite.Log(code, "RecoveryVfs: " + message);
         EventLog.Write(code == Sqlite.Warning ? EventLevel.Warning : EventLevel.Error, Name(code), message);
         return code;
     }

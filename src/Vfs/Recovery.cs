@@ -2,6 +2,7 @@ using System.Text;
 using RecoveryVfs.Followed;
 using RecoveryVfs.Handles;
 using RecoveryVfs.Interop;
+using RecoveryVfs.Names;
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
@@ -77,7 +78,7 @@ public static class Recovery
     /// <summary>The process exits: closes stores that no connection uses, and no longer writes to the host's log.</summary>
     internal static void EndWithProcess()
     {
-        Failures.LeaveHostsLog();
+        HostSqlite.LeaveLog();
         CloseIdleStores();
     }
 
@@ -91,8 +92,8 @@ public static class Recovery
     {
         var path = Path.GetFullPath(databasePath);
         var bytes = Encoding.UTF8.GetBytes(path);
-        Files.Delete([.. bytes, .. Files.JournalSuffixBytes], durable: false);
-        Files.Delete([.. bytes, .. Files.WalSuffixBytes], durable: false);
+        Files.Delete([.. bytes, .. Companions.JournalSuffixBytes], durable: false);
+        Files.Delete([.. bytes, .. Companions.WalSuffixBytes], durable: false);
         if (Files.Delete(bytes, durable: true) is null)
             throw new RecoveryException(RecoveryError.NotFound,
                 $"There is no RecoveryVfs database at {path}.") { Path = path };
@@ -141,7 +142,7 @@ public static class Recovery
             var database = store.Find(stub.Database!)
                 ?? throw new RecoveryException(RecoveryError.NotFound, $"The store {stub.Store} has no database {stub.Database}.");
             if (store.Find(name) is not null) throw new RecoveryException(RecoveryError.Invalid, $"The store {stub.Store} has a database {name} already.");
-            if (store.FileExists(stub.Database + Files.WalSuffix) || store.FileExists(stub.Database + Files.JournalSuffix))
+            if (store.FileExists(stub.Database + Companions.WalSuffix) || store.FileExists(stub.Database + Companions.JournalSuffix))
                 throw new RecoveryException(RecoveryError.Busy,
                     $"{from} has a WAL or journal.",
                     "Open it once and close it cleanly before renaming it.") { Path = from };
@@ -173,7 +174,7 @@ public static class Recovery
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{to} exists already.",
                 "Delete it first, or choose another name.") { Path = to };
-        if (VfsEntryPoints.Api.Copy(Uri(from), VfsEntryPoints.SystemName, Uri(to), "recovery", progressed) is { } message)
+        if (VfsEntryPoints.Api.Copy(DatabasePath.UriOf(from), VfsEntryPoints.SystemName, DatabasePath.UriOf(to), "recovery", progressed) is { } message)
             throw NotCopied($"{from} was not imported to {to}: {message}. {Failures.Last}", to, from);
     }
 
@@ -212,7 +213,7 @@ public static class Recovery
         try
         {
             using var ours = StoreSettings.TakeOwnUris();
-            if (VfsEntryPoints.Api.Copy($"{Uri(from)}?store={System.Uri.EscapeDataString(store)}&mode=ro", "recovery", Uri(partial), VfsEntryPoints.SystemName, progressed) is { } message)
+            if (VfsEntryPoints.Api.Copy($"{DatabasePath.UriOf(from)}?store={Uri.EscapeDataString(store)}&mode=ro", "recovery", DatabasePath.UriOf(partial), VfsEntryPoints.SystemName, progressed) is { } message)
                 throw NotCopied($"The database {Path.GetFileName(from)} of the store {store} was not exported: {message}. {Failures.Last}", partial, null);
             File.Move(partial, to);
         }
@@ -226,8 +227,6 @@ public static class Recovery
     static RecoveryException NotCopied(string message, string to, string? source) => message.Contains("full", StringComparison.Ordinal)
         ? new RecoveryException(RecoveryError.Full, message.TrimEnd() + DiskRoom.Tell(to, source is null ? null : new FileInfo(source).Length))
         : new RecoveryException(RecoveryError.IoWrite, message);
-
-    internal static string Uri(string path) => "file:" + path.Replace("%", "%25").Replace("?", "%3f").Replace("#", "%23");
 
     static string StoreAt(string directory)
     {

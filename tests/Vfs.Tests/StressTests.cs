@@ -1,6 +1,8 @@
 using System.Globalization;
 using Microsoft.Data.Sqlite;
 using RecoveryVfs.Handles;
+using RecoveryVfs.Names;
+using RecoveryVfs.Opening;
 using SQLitePCL;
 using Xunit.Abstractions;
 
@@ -247,7 +249,7 @@ public sealed class StressTests(ITestOutputHelper output)
     {
         using var store = new TestStore("journal=plain");
         store.Open().Do("CREATE TABLE t(x)");
-        var journal = System.Text.Encoding.UTF8.GetBytes(store.PathOf("a.db") + Files.JournalSuffix);
+        var journal = System.Text.Encoding.UTF8.GetBytes(store.PathOf("a.db") + Companions.JournalSuffix);
         using var done = new CancellationTokenSource();
         var looking = Task.Run(() =>
         {

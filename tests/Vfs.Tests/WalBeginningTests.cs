@@ -1,6 +1,6 @@
 using System.Text;
 using Microsoft.Data.Sqlite;
-using RecoveryVfs.Interop;
+using RecoveryVfs.Memory;
 using RecoveryVfs.Opening;
 
 namespace RecoveryVfs.Tests;

@@ -51,7 +51,7 @@ internal sealed class SqlPlace : IDisposable
     static HostConnection Here(string path, string store, bool write)
     {
         using var ours = StoreSettings.TakeOwnUris();
-        return HostConnection.Open($"{Recovery.Uri(path)}?store={Uri.EscapeDataString(store)}{(write ? "" : "&mode=ro")}", write, BusyPatienceMs);
+        return HostConnection.Open($"{DatabasePath.UriOf(path)}?store={Uri.EscapeDataString(store)}{(write ? "" : "&mode=ro")}", write, BusyPatienceMs);
     }
 
     /// <summary>Runs statements; throws <see cref="SqlFailure"/> with what SQLite says of the first that fails.</summary>

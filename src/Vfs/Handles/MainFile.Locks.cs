@@ -42,14 +42,14 @@ internal sealed partial class MainFile
             var wal = open.IsWalRegime;
             if (Level == LockLevel.None)
             {
-                if (open.Writer is { Level: >= LockLevel.Pending } writer && (wal || writer.held.IsHard || IsLocking || writer.IsLocking))
+                if (open.Writer is { Level: >= LockLevel.Pending } writer && (wal || writer.IsHard || IsLocking || writer.IsLocking))
                     return Sqlite.Busy;
                 TakeShared();
             }
             if (level == LockLevel.Shared) return Sqlite.Ok;
-            if (open.Writer is { } other && other != this) return Sqlite.Busy;
+            if (open.Writer is { } other && other != held) return Sqlite.Busy;
             if (Level < LockLevel.Reserved && pin is not null && !ReferenceEquals(pin, database.Current)) return Sqlite.BusySnapshot;
-            open.Writer = this;
+            open.Writer = held;
             if (level == LockLevel.Reserved)
             {
                 held.Reserve();
@@ -94,7 +94,7 @@ internal sealed partial class MainFile
         if (endsWriting) Drop();
         lock (open.Gate)
         {
-            if (endsWriting && ReferenceEquals(open.Writer, this))
+            if (endsWriting && ReferenceEquals(open.Writer, held))
             {
                 open.Writer = null;
                 held.EndWriting();

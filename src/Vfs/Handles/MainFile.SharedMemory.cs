@@ -1,4 +1,4 @@
-using RecoveryVfs.Interop;
+using RecoveryVfs.Memory;
 using RecoveryVfs.PageStore.Wals;
 
 namespace RecoveryVfs.Handles;
@@ -22,7 +22,7 @@ internal sealed partial class MainFile
         {
             // One connection has the WAL to itself and keeps its index in its own memory (locking_mode=EXCLUSIVE). A handle whose
             // snapshot is from before must not open that WAL too.
-            if (open.Writer is { Level: >= LockLevel.Pending } writer && writer != this && pin is not null && !ReferenceEquals(pin, database.Current))
+            if (open.Writer is { Level: >= LockLevel.Pending } writer && writer != held && pin is not null && !ReferenceEquals(pin, database.Current))
                 return Sqlite.Busy;
             mapped = open.SharedMemory ??= new SharedMemory();
             mapped.References++;

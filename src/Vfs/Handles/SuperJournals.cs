@@ -153,7 +153,7 @@ internal sealed class SuperJournal
                 var end = names.IndexOf((byte)0);
                 var name = end < 0 ? names : names[..end];
                 names = end < 0 ? default : names[(end + 1)..];
-                if (Files.DatabaseOf(name, Files.JournalSuffixBytes) is { IsCommitting: true }) return true;
+                if (Companions.DatabaseOf(name, Companions.JournalSuffixBytes) is { IsCommitting: true }) return true;
             }
             return false;
         }

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using RecoveryVfs.Handles;
+using RecoveryVfs.Names;
 using RecoveryVfs.Opening;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.Settings;
@@ -46,6 +47,7 @@ internal static unsafe class VfsEntryPoints
         if (registered == null)
         {
             Api = api;
+            HostSqlite.Met(api.Version, api.Log);
             system = Present(api.FindVfs("unix"), api.FindVfs("win32"), api.FindVfs(null));
             ForkGuard.Arm();
             registered = Create();

@@ -24,4 +24,7 @@ internal static class DatabasePath
         return problem is null ? text : throw new RecoveryException(RecoveryError.CannotOpen,
             $"No database can be called \"{DatabaseName.Shown(text)}\": the name {problem}.", "Choose another one.");
     }
+
+    /// <summary>A path as SQLite takes it in a URI.</summary>
+    public static string UriOf(string path) => "file:" + path.Replace("%", "%25").Replace("?", "%3f").Replace("#", "%23");
 }

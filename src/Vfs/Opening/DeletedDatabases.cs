@@ -56,7 +56,7 @@ internal static class DeletedDatabases
     /// <summary>A database must not inherit the journal or WAL of another that had its name.</summary>
     public static void DropCompanions(Store store, string name)
     {
-        foreach (var suffix in (string[])[Files.JournalSuffix, Files.WalSuffix])
+        foreach (var suffix in (string[])[Companions.JournalSuffix, Companions.WalSuffix])
             if (store.FileExists(name + suffix)) store.DeleteFile(name + suffix, durable: false);
     }
 
@@ -65,7 +65,7 @@ internal static class DeletedDatabases
     {
         var old = database.Name;
         DropCompanions(store, name);
-        foreach (var suffix in (string[])[Files.JournalSuffix, Files.WalSuffix]) Copy(store, old + suffix, name + suffix);
+        foreach (var suffix in (string[])[Companions.JournalSuffix, Companions.WalSuffix]) Copy(store, old + suffix, name + suffix);
         store.Rename(database, name);
         store.Sync();
         DropCompanions(store, old);

@@ -1,5 +1,4 @@
-using RecoveryVfs.Handles;
-using RecoveryVfs.Interop;
+using RecoveryVfs.Memory;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Wals;
@@ -38,10 +37,10 @@ internal sealed class OpenDatabase(OpenStore store, Database database, string pa
     public volatile bool PlainJournal = plainJournal;
 
     /// <summary>Whether a plain journal exists in the store. Follows every open and delete, all of which come through us.</summary>
-    public volatile bool JournalExists = store.Store.FileExists(database.Name + Files.JournalSuffix);
+    public volatile bool JournalExists = store.Store.FileExists(database.Name + Companions.JournalSuffix);
 
     /// <summary>Whether a WAL exists in the store.</summary>
-    public volatile bool WalExists = store.Store.FileExists(database.Name + Files.WalSuffix);
+    public volatile bool WalExists = store.Store.FileExists(database.Name + Companions.WalSuffix);
 
     /// <summary>Whether the stub is known to be in place.</summary>
     public volatile bool StubWritten;
@@ -52,8 +51,8 @@ internal sealed class OpenDatabase(OpenStore store, Database database, string pa
     /// </summary>
     public volatile string? Failure;
 
-    /// <summary>The handle with RESERVED or more. Guarded by <see cref="Gate"/>, as all below.</summary>
-    public MainFile? Writer;
+    /// <summary>The lock of the handle that has RESERVED or more. Guarded by <see cref="Gate"/>, as all below.</summary>
+    public HeldLock? Writer;
 
     /// <summary>Handles with SHARED or more.</summary>
     public int Readers;

@@ -39,6 +39,6 @@ internal static class PlainDatabases
 
     /// <summary>Whether a file is the journal or WAL of one.</summary>
     public static bool OwnsCompanion(ReadOnlySpan<byte> path) => Any
-        && (path.EndsWith(Files.JournalSuffixBytes) && byBytes.ContainsKey(path[..^Files.JournalSuffix.Length])
-            || path.EndsWith(Files.WalSuffixBytes) && byBytes.ContainsKey(path[..^Files.WalSuffix.Length]));
+        && (path.EndsWith(Companions.JournalSuffixBytes) && byBytes.ContainsKey(path[..^Companions.JournalSuffix.Length])
+            || path.EndsWith(Companions.WalSuffixBytes) && byBytes.ContainsKey(path[..^Companions.WalSuffix.Length]));
 }

@@ -61,7 +61,7 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
             throw new RecoveryException(RecoveryError.NotFound, $"The store {store.Directory} has no database {name} whose file lies at {path}.");
         EventLog.Write(EventLevel.Info, "SQL-SOCKET", $"Process {process} runs statements on {path}.");
         using var ours = StoreSettings.TakeOwnUris();
-        return HostConnection.Open($"{Recovery.Uri(path)}?store={Uri.EscapeDataString(store.Directory)}", write: true, BusyPatienceMs);
+        return HostConnection.Open($"{DatabasePath.UriOf(path)}?store={Uri.EscapeDataString(store.Directory)}", write: true, BusyPatienceMs);
     }
 
     void Serve(HostConnection connection)

@@ -1,6 +1,6 @@
 using System.Text;
 using RecoveryVfs.Followed;
-using RecoveryVfs.Interop;
+using RecoveryVfs.Handles;
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
@@ -8,7 +8,7 @@ using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.Settings;
 
-namespace RecoveryVfs.Handles;
+namespace RecoveryVfs.Names;
 
 /// <summary>
 /// Which file is whose: decides for every name that SQLite opens, deletes or asks about whether it is a database of a store, a
@@ -16,12 +16,6 @@ namespace RecoveryVfs.Handles;
 /// </summary>
 internal static class Files
 {
-    public const string JournalSuffix = "-journal", WalSuffix = "-wal";
-
-    public static ReadOnlySpan<byte> JournalSuffixBytes => "-journal"u8;
-
-    public static ReadOnlySpan<byte> WalSuffixBytes => "-wal"u8;
-
     /// <summary>Opens a database; <paramref name="flags"/> become what it was opened with.</summary>
     public static VfsFile OpenMain(ReadOnlySpan<byte> path, ref int flags, OpenParameters parameters)
     {
@@ -63,12 +57,12 @@ internal static class Files
 
     static RecordedFile? OpenWal(ReadOnlySpan<byte> path, int flags)
     {
-        if (DatabaseOf(path, WalSuffixBytes) is not { } database) return OpenOfClosed(path, flags);
+        if (Companions.DatabaseOf(path, Companions.WalSuffixBytes) is not { } database) return OpenOfClosed(path, flags);
         var readOnly = (flags & Sqlite.OpenReadOnly) != 0;
         lock (database.CompanionGate)
         {
             var create = (flags & Sqlite.OpenCreate) != 0 && !readOnly;
-            if (database.Store.Store.OpenFile(database.Database.Name + WalSuffix, create) is not { } file) return null;
+            if (database.Store.Store.OpenFile(database.Database.Name + Companions.WalSuffix, create) is not { } file) return null;
             database.WalOpened(file);
             OldSqlite.WarnOfWal();
             return new RecordedFile(file, readOnly, database.WalClosed);
@@ -78,7 +72,7 @@ internal static class Files
     static VfsFile? OpenJournal(ReadOnlySpan<byte> path, int flags)
     {
         var create = (flags & Sqlite.OpenCreate) != 0;
-        var database = DatabaseOf(path, JournalSuffixBytes);
+        var database = Companions.DatabaseOf(path, Companions.JournalSuffixBytes);
         if (database is null) return IsOrphanJournal(path) ? create ? new PrivateJournal(Path.GetTempPath()) : null : OpenOfClosed(path, flags);
         // A journal that a crash or another connection left is opened whatever this one would create.
         if (!database.JournalExists && !create) return null;
@@ -86,14 +80,14 @@ internal static class Files
         var readOnly = (flags & Sqlite.OpenReadOnly) != 0;
         lock (database.CompanionGate)
         {
-            if (database.Store.Store.OpenFile(database.Database.Name + JournalSuffix, create && !readOnly) is not { } file) return null;
+            if (database.Store.Store.OpenFile(database.Database.Name + Companions.JournalSuffix, create && !readOnly) is not { } file) return null;
             database.JournalExists = true;
             return new RecordedFile(file, readOnly, static () => { });
         }
     }
 
     static bool IsOrphanJournal(ReadOnlySpan<byte> path) =>
-        path.EndsWith(JournalSuffixBytes) && OpenDatabases.IsOrphan(path[..^JournalSuffixBytes.Length]);
+        path.EndsWith(Companions.JournalSuffixBytes) && OpenDatabases.IsOrphan(path[..^Companions.JournalSuffixBytes.Length]);
 
     /// <summary>A journal or WAL by itself, as a program that copies files opens it: its database is not open, or not there yet.</summary>
     static RecordedFile? OpenOfClosed(ReadOnlySpan<byte> path, int flags)
@@ -120,8 +114,8 @@ internal static class Files
     {
         if (PlainDatabases.OwnsCompanion(path)) return null;
         if (IsOfFollowed(path) is { } ofFollowed) return ofFollowed;
-        if (DatabaseOf(path, JournalSuffixBytes) is { } journaled) return journaled.JournalExists;
-        if (DatabaseOf(path, WalSuffixBytes) is { } walled) return walled.WalExists && !MainFile.IsThreadPinned(walled);
+        if (Companions.DatabaseOf(path, Companions.JournalSuffixBytes) is { } journaled) return journaled.JournalExists;
+        if (Companions.DatabaseOf(path, Companions.WalSuffixBytes) is { } walled) return walled.WalExists && !MainFile.IsThreadPinned(walled);
         if (OpenDatabases.Find(path) is { } database) return database.Database.Current.SizeBytes > 0;
         if (SuperJournals.Find(path) is not null) return true;
         return ClosedCompanion(path, static (store, name) => store.FileExists(name));
@@ -129,8 +123,8 @@ internal static class Files
 
     /// <summary>A followed database shows neither journal nor WAL, whatever its writer has; null for any other path.</summary>
     static bool? IsOfFollowed(ReadOnlySpan<byte> path) => FollowedDatabases.IsOpen(path) ? true
-        : path.EndsWith(JournalSuffixBytes) && IsAskedByFollowed(path[..^JournalSuffix.Length])
-        || path.EndsWith(WalSuffixBytes) && IsAskedByFollowed(path[..^WalSuffix.Length]) ? false : null;
+        : path.EndsWith(Companions.JournalSuffixBytes) && IsAskedByFollowed(path[..^Companions.JournalSuffix.Length])
+        || path.EndsWith(Companions.WalSuffixBytes) && IsAskedByFollowed(path[..^Companions.WalSuffix.Length]) ? false : null;
 
     /// <summary>
     /// A database may have handles of both kinds here. A pager asks for journal and WAL right after it took SHARED: what its thread locked last is who asks.
@@ -142,8 +136,8 @@ internal static class Files
     public static int? Delete(ReadOnlySpan<byte> path, bool durable)
     {
         if (PlainDatabases.OwnsCompanion(path)) return null;
-        if (DatabaseOf(path, JournalSuffixBytes) is { } journaled) return DeleteJournal(journaled, durable);
-        if (DatabaseOf(path, WalSuffixBytes) is { } walled) return DeleteWal(walled, durable);
+        if (Companions.DatabaseOf(path, Companions.JournalSuffixBytes) is { } journaled) return DeleteJournal(journaled, durable);
+        if (Companions.DatabaseOf(path, Companions.WalSuffixBytes) is { } walled) return DeleteWal(walled, durable);
         if (OpenDatabases.Find(path) is { } database)
         {
             OpenDatabases.Delete(database, durable);
@@ -165,8 +159,8 @@ internal static class Files
     /// <summary>Nobody can name a journal or WAL whose database is gone, and a new database of that name must not inherit them.</summary>
     static void DeleteCompanions(Store store, string name, bool durable)
     {
-        store.DeleteFile(name + JournalSuffix, durable);
-        store.DeleteFile(name + WalSuffix, durable);
+        store.DeleteFile(name + Companions.JournalSuffix, durable);
+        store.DeleteFile(name + Companions.WalSuffix, durable);
     }
 
     static int DeleteJournal(OpenDatabase database, bool durable)
@@ -175,7 +169,7 @@ internal static class Files
         if (!database.JournalExists) return database.PlainJournal ? Sqlite.IoErrDeleteNoEntry : Sqlite.Ok;
         lock (database.CompanionGate)
         {
-            var deleted = database.Store.Store.DeleteFile(database.Database.Name + JournalSuffix, durable);
+            var deleted = database.Store.Store.DeleteFile(database.Database.Name + Companions.JournalSuffix, durable);
             database.JournalExists = false;
             return deleted ? Sqlite.Ok : Sqlite.IoErrDeleteNoEntry;
         }
@@ -192,15 +186,11 @@ internal static class Files
             if (database.IsWalOpen) return Failures.Report(Sqlite.Busy, $"The WAL of {database.Path} is in use and was not deleted.");
             if (database.Failure is { } failure) return Failures.Report(Sqlite.IoErrDelete, failure);
             if (!database.WalExists) return Sqlite.IoErrDeleteNoEntry;
-            var deleted = database.Store.Store.DeleteFile(database.Database.Name + WalSuffix, durable);
+            var deleted = database.Store.Store.DeleteFile(database.Database.Name + Companions.WalSuffix, durable);
             database.WalExists = false;
             return deleted ? Sqlite.Ok : Sqlite.IoErrDeleteNoEntry;
         }
     }
-
-    /// <summary>The open database whose path is this one without a suffix, or null.</summary>
-    public static OpenDatabase? DatabaseOf(ReadOnlySpan<byte> path, ReadOnlySpan<byte> suffix) =>
-        path.EndsWith(suffix) ? OpenDatabases.Find(path[..^suffix.Length]) : null;
 
     /// <summary>
     /// Where a journal or WAL is whose database is not open: in the store that the database's stub names, else in the one beside it.
@@ -208,7 +198,7 @@ internal static class Files
     /// </summary>
     static (string Store, string Name)? PlaceOfClosed(ReadOnlySpan<byte> path)
     {
-        var suffix = path.EndsWith(JournalSuffixBytes) ? JournalSuffix : path.EndsWith(WalSuffixBytes) ? WalSuffix : null;
+        var suffix = path.EndsWith(Companions.JournalSuffixBytes) ? Companions.JournalSuffix : path.EndsWith(Companions.WalSuffixBytes) ? Companions.WalSuffix : null;
         if (suffix is null || !DatabasePath.IsText(path)) return null;
         var main = Encoding.UTF8.GetString(path)[..^suffix.Length];
         var stub = Stub.Read(main);

@@ -4,7 +4,7 @@ using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 
-namespace RecoveryVfs.Settings;
+namespace RecoveryVfs.Handles;
 
 /// <summary>
 /// The PRAGMAs of RecoveryVfs, from any language: <c>PRAGMA recovery_status</c> and so on. Each answers with one value; what has

@@ -1,4 +1,4 @@
-namespace RecoveryVfs.Settings;
+namespace RecoveryVfs;
 
 /// <summary>Tells a misspelled option from one that is somebody else's.</summary>
 internal static class OptionNames

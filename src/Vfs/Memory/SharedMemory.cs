@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace RecoveryVfs.Interop;
+namespace RecoveryVfs.Memory;
 
 /// <summary>
 /// The wal-index of one database: regions of memory that all connections of this process see, and its eight lock slots. It lives from

@@ -1,6 +1,4 @@
-using RecoveryVfs.Opening;
-
-namespace RecoveryVfs.Handles;
+namespace RecoveryVfs.Opening;
 
 /// <summary>
 /// The lock that a handle has on its database, how it came by it, and how it is counted there. Changed by the handle's thread,
@@ -9,7 +7,7 @@ namespace RecoveryVfs.Handles;
 internal sealed class HeldLock(OpenDatabase open)
 {
     // Counted among the readers that hold writers off.
-    bool isCountedAsLocking;
+    bool isCounted;
 
     public LockLevel Level { get; private set; }
 
@@ -19,11 +17,14 @@ internal sealed class HeldLock(OpenDatabase open)
     /// <summary>EXCLUSIVE was taken while a WAL may have been in use: nobody gets SHARED until it is released.</summary>
     public bool IsHard { get; private set; }
 
+    /// <summary>As a reader it holds writers off, as a writer it keeps readers out (<c>isolation=locking</c>).</summary>
+    public bool IsLocking { get; private set; }
+
     /// <summary>Takes SHARED; with <paramref name="isLocking"/>, writers wait for it.</summary>
     public void Share(bool isLocking)
     {
         open.Readers++;
-        isCountedAsLocking = isLocking;
+        isCounted = IsLocking = isLocking;
         if (isLocking) open.LockingReaders++;
         Level = LockLevel.Shared;
     }
@@ -38,7 +39,8 @@ internal sealed class HeldLock(OpenDatabase open)
     /// <summary>Takes EXCLUSIVE; PENDING, and false, while there are readers that it has to wait for.</summary>
     public bool TryExclude(bool isWalRegime, bool isLocking)
     {
-        var waits = isWalRegime || isLocking ? open.Readers > 1 : open.LockingReaders > (isCountedAsLocking ? 1 : 0);
+        IsLocking = isLocking;
+        var waits = isWalRegime || isLocking ? open.Readers > 1 : open.LockingReaders > (isCounted ? 1 : 0);
         Level = waits ? LockLevel.Pending : LockLevel.Exclusive;
         IsHard = isWalRegime;
         return !waits;
@@ -55,7 +57,7 @@ internal sealed class HeldLock(OpenDatabase open)
     {
         Level = LockLevel.None;
         open.Readers--;
-        if (isCountedAsLocking) open.LockingReaders--;
-        isCountedAsLocking = false;
+        if (isCounted) open.LockingReaders--;
+        isCounted = IsLocking = false;
     }
 }
