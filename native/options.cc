@@ -69,6 +69,7 @@ rocksdb::Options MakeOptions(const rv_options& given, std::shared_ptr<LastWords>
   table.block_size = 4 << 10;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.whole_key_filtering = true;
+  table.checksum = rocksdb::kCRC32c;  // one that src/PageStore/Sealed verifies, too
   table.block_cache = rocksdb::NewLRUCache(static_cast<size_t>(given.block_cache_bytes));
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;

@@ -32,7 +32,7 @@ public sealed class History(int seed, int pageBytes = 2048)
     {
         var applied = snapshot?.Applied ?? store.Applied;
         var expected = StateAt(applied);
-        var scanned = store.ScanAll(1, snapshot: snapshot);
+        var scanned = store.ScanAll(1, first: 1, snapshot: snapshot);
         Assert.Equal(expected.Select(e => e.Key), scanned.Select(p => p.Page));
         Assert.All(scanned, p => Assert.Equal(expected[p.Page], LsnOf(1, p.Page, p.Value)));
         foreach (var (page, lsn) in expected)

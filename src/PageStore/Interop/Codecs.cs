@@ -2,6 +2,14 @@ using System.Runtime.InteropServices;
 
 namespace RecoveryVfs.PageStore.Interop;
 
+/// <summary>How blobs are compressed; RocksDB's numbers.</summary>
+internal enum BlobCompression : byte
+{
+    None = 0,
+    Lz4 = 4,
+    Zstd = 7,
+}
+
 /// <summary>
 /// Decompresses what RocksDB compressed. Its functions write no further than they are told to, whatever the bytes are. The libraries are those that RocksDB itself needs.
 /// </summary>
@@ -9,15 +17,30 @@ internal sealed unsafe partial class Codecs() : SafeHandle(0, true)
 {
     public override bool IsInvalid => handle == 0;
 
-    /// <summary>Whether all of the destination was filled.</summary>
-    public static bool TryLz4(ReadOnlySpan<byte> source, Span<byte> destination)
+    /// <summary>
+    /// Decompresses the value of a blob, before which its size stands as a varint, and returns that size; -1 when it is not what it should be, or does not fit. By one thread at a time.
+    /// </summary>
+    public int Decompress(BlobCompression compression, ReadOnlySpan<byte> value, Span<byte> destination)
+    {
+        if (compression == BlobCompression.None) return value.TryCopyTo(destination) ? value.Length : -1;
+        var (size, at) = (0, 0);
+        for (; at < Math.Min(3, value.Length); at++)
+        {
+            size |= (value[at] & 0x7f) << (7 * at);
+            if (value[at] < 0x80) break;
+        }
+        if (size > destination.Length) return -1;
+        var rest = value[Math.Min(at + 1, value.Length)..];
+        return (compression == BlobCompression.Lz4 ? TryLz4(rest, destination[..size]) : TryZstd(rest, destination[..size])) ? size : -1;
+    }
+
+    static bool TryLz4(ReadOnlySpan<byte> source, Span<byte> destination)
     {
         fixed (byte* from = source, to = destination)
             return LZ4_decompress_safe(from, to, source.Length, destination.Length) == destination.Length;
     }
 
-    /// <summary>Whether all of the destination was filled. By one thread at a time.</summary>
-    public bool TryZstd(ReadOnlySpan<byte> source, Span<byte> destination)
+    bool TryZstd(ReadOnlySpan<byte> source, Span<byte> destination)
     {
         if (IsInvalid) SetHandle(ZSTD_createDCtx());
         fixed (byte* from = source, to = destination)

@@ -4,7 +4,7 @@ using RecoveryVfs.PageStore.Pages;
 namespace RecoveryVfs.PageStore.Rocks;
 
 /// <summary>RocksDB's write batch: what is put goes straight into native memory.</summary>
-internal sealed unsafe class RocksBatch : IPageBatch
+internal sealed unsafe class RocksBatch(PlaceMap? places) : IPageBatch
 {
     /// <summary>RocksDB's batch begins with 12 bytes of its own.</summary>
     const int EmptyBytes = 12;
@@ -17,6 +17,7 @@ internal sealed unsafe class RocksBatch : IPageBatch
     {
         PageLimits.Check(database);
         PageLimits.CheckValue(value.Length);
+        places?.Touch(database, page);
         fixed (byte* bytes = value)
             Check(Native.rv_batch_put(Handle, database, page, bytes, value.Length));
     }
@@ -24,8 +25,9 @@ internal sealed unsafe class RocksBatch : IPageBatch
     public void DeleteRange(uint database, uint firstPage, uint lastPage)
     {
         PageLimits.Check(database);
-        if (firstPage <= lastPage)
-            Check(Native.rv_batch_delete_range(Handle, database, firstPage, lastPage));
+        if (firstPage > lastPage) return;
+        places?.TouchRange(database, firstPage, lastPage);
+        Check(Native.rv_batch_delete_range(Handle, database, firstPage, lastPage));
     }
 
     public void Clear() => Native.rv_batch_clear(Handle);

@@ -58,8 +58,11 @@ public sealed unsafe partial class RocksPageStore
                 $"There is no page store in {directory}.",
                 "Open it for writing once to create it.") { Path = directory };
 
-        var files = options.Files ?? (options.Recorder is null ? null : new RecordedFiles(options.Recorder));
-        var store = new RocksPageStore(options, files, mark);
+        // Who does not hear of deletions must not keep files open.
+        var places = options.Mode == RocksMode.ReadWrite && options.Files is null && options.Recorder is not null ? new PlaceMap(directory) : null;
+        var files = options.Files ?? (places is not null ? new RecordedFiles(new WatchedDeletions(options.Recorder!, places.Deleted))
+            : options.Recorder is null ? null : new RecordedFiles(options.Recorder));
+        var store = new RocksPageStore(options, files, places, mark);
         try
         {
             store.OpenHandle(create: !exists);

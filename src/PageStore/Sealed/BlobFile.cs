@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using RecoveryVfs.PageStore.Interop;
+using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Sealed;
 
@@ -12,14 +14,6 @@ internal interface IBlobs
     void Take(ulong key, long offset, BlobCompression compression, ReadOnlySpan<byte> value);
 }
 
-/// <summary>How blobs are compressed; RocksDB's numbers.</summary>
-internal enum BlobCompression : byte
-{
-    None = 0,
-    Lz4 = 4,
-    Zstd = 7,
-}
-
 /// <summary>Reads a blob file of RocksDB's as its bytes come.</summary>
 /// <remarks>
 /// <code>
@@ -31,8 +25,8 @@ internal enum BlobCompression : byte
 /// </remarks>
 internal sealed class BlobFile(string name, long sizeBytes, IBlobs blobs)
 {
-    public const int HeaderBytes = 30, FooterBytes = 32, BlobHeaderBytes = 32;
-    const int KeyBytes = 8, ValueBytesMax = 1 << 20;
+    public const int HeaderBytes = 30, FooterBytes = 32, BlobHeaderBytes = 32, KeyBytes = 8;
+    const int ValueBytesMax = 1 << 20;
     const uint Magic = 2395959, Version = 1;
 
     byte[] held = new byte[512 << 10];
@@ -74,10 +68,23 @@ internal sealed class BlobFile(string name, long sizeBytes, IBlobs blobs)
 
     int TakeHeader(ReadOnlySpan<byte> header)
     {
-        compression = (BlobCompression)header[13];
+        compression = CompressionOf(header, name);
+        return HeaderBytes;
+    }
+
+    /// <summary>What the header of a blob file says.</summary>
+    public static BlobCompression CompressionOf(ReadOnlySpan<byte> header, string name)
+    {
+        var compression = (BlobCompression)header[13];
         if (BinaryPrimitives.ReadUInt32LittleEndian(header) != Magic || BinaryPrimitives.ReadUInt32LittleEndian(header[4..]) != Version
             || header[12] != 0 || compression is not (BlobCompression.None or BlobCompression.Lz4 or BlobCompression.Zstd))
             throw new UnfamiliarFileException(name, "is no blob file of a kind that is known here");
-        return HeaderBytes;
+        return compression;
     }
+
+    /// <summary>Whether the bytes are the whole blob of a key, as it was written: its header, key and value.</summary>
+    public static bool IsBlobOf(ulong key, ReadOnlySpan<byte> blob) =>
+        blob.Length >= BlobHeaderBytes + KeyBytes && BinaryPrimitives.ReadUInt64BigEndian(blob[BlobHeaderBytes..]) == key
+        && BinaryPrimitives.ReadUInt64LittleEndian(blob[8..]) == (ulong)(blob.Length - BlobHeaderBytes - KeyBytes)
+        && BinaryPrimitives.ReadUInt32LittleEndian(blob[28..]) == Manifest.Masked(Crc32C.Compute(blob[BlobHeaderBytes..]));
 }

@@ -60,9 +60,11 @@ internal static class Manifest
     {
         int length = BinaryPrimitives.ReadUInt16LittleEndian(manifest[(at + 4)..]);
         if (manifest[at + 6] is < 1 or > 4 || at + HeaderBytes + length > manifest.Length) return null;
-        var masked = BitOperations.RotateRight(Crc32C.Compute(manifest.Slice(at + 6, 1 + length)), 15) + 0xa282ead8;
-        return masked == BinaryPrimitives.ReadUInt32LittleEndian(manifest[at..]) ? length : null;
+        return Masked(Crc32C.Compute(manifest.Slice(at + 6, 1 + length))) == BinaryPrimitives.ReadUInt32LittleEndian(manifest[at..]) ? length : null;
     }
+
+    /// <summary>As RocksDB writes checksums down.</summary>
+    public static uint Masked(uint crc) => BitOperations.RotateRight(crc, 15) + 0xa282ead8;
 
     static void Apply(ReadOnlySpan<byte> edit, string name, Dictionary<(ulong, ulong), LiveTable> tables)
     {

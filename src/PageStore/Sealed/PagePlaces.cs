@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+
 namespace RecoveryVfs.PageStore.Sealed;
 
 /// <summary>
@@ -5,7 +7,6 @@ namespace RecoveryVfs.PageStore.Sealed;
 /// </summary>
 internal sealed class PagePlaces : ITableEntries
 {
-    const int OffsetBits = 44, FilesMax = 1 << (64 - OffsetBits);
     const ulong Inline = ulong.MaxValue;
 
     readonly uint database;
@@ -49,9 +50,8 @@ internal sealed class PagePlaces : ITableEntries
         {
             ordinals[file] = ordinal = (ulong)files.Count;
             files.Add(file);
-            if (files.Count >= FilesMax) throw new UnfamiliarFileException("The page store", "has too many files");
         }
-        return offset >> OffsetBits == 0 ? ordinal << OffsetBits | offset : throw new UnfamiliarFileException("A table", $"has a blob at {offset}");
+        return BlobPlace.Pack(ordinal, offset, bytes.Varint());
     }
 
     /// <summary>All tables have been read.</summary>
@@ -68,11 +68,31 @@ internal sealed class PagePlaces : ITableEntries
     }
 
     /// <summary>The blob files in which something lies that counts.</summary>
-    public IReadOnlySet<ulong> LiveFiles() => places.Where(p => p != 0).Select(p => files[(int)(p >> OffsetBits)]).ToHashSet();
+    public IReadOnlySet<ulong> LiveFiles() => places.Where(p => p != 0).Select(p => files[BlobPlace.FileOf(p)]).ToHashSet();
 
     /// <summary>Whether a blob is the one of its page that counts.</summary>
     public bool Counts(uint page, ulong file, long offset) =>
-        page < (uint)places.Length && places[page] is not 0 and var place && (place & ((1UL << OffsetBits) - 1)) == (ulong)offset && files[(int)(place >> OffsetBits)] == file;
+        page < (uint)places.Length && places[page] is not 0 and var place && BlobPlace.OffsetOf(place) == offset && files[BlobPlace.FileOf(place)] == file;
+
+    /// <summary>The numbers of the blob files, by their place in the list, and the place of each page, by its number.</summary>
+    public (IReadOnlyList<ulong> Files, ulong[] Places) Take() => (files, places);
+}
+
+/// <summary>Where a blob lies, in 64 bits: which file of a list, where in it, and how long it is. 0: nowhere.</summary>
+internal static class BlobPlace
+{
+    const int SizeBits = 18, OffsetBits = 31, FilesMax = 1 << (64 - SizeBits - OffsetBits);
+
+    public static ulong Pack(ulong file, ulong offset, ulong size) =>
+        file < FilesMax - 1 && offset >> OffsetBits == 0 && size >> SizeBits == 0
+            ? file << (OffsetBits + SizeBits) | offset << SizeBits | size
+            : throw new UnfamiliarFileException("A table", $"has a blob of {size} bytes at {offset} in file {file} of its list");
+
+    public static int FileOf(ulong place) => (int)(place >> (OffsetBits + SizeBits));
+
+    public static long OffsetOf(ulong place) => (long)(place >> SizeBits & ((1UL << OffsetBits) - 1));
+
+    public static int SizeOf(ulong place) => (int)(place & ((1UL << SizeBits) - 1));
 }
 
 /// <summary>The header of a database, as the tables have it.</summary>
@@ -86,6 +106,10 @@ internal sealed class HeaderEntry(uint database) : ITableEntries
     bool isThere;
 
     public byte[]? Bytes => isThere ? bytes : null;
+
+    /// <summary>How many pages it says that there are; 0 when it is not there, or makes no sense.</summary>
+    public long PageCount => isThere && BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(4)) is >= 512 and <= 65536 and var pageSize
+        && BinaryPrimitives.ReadInt64LittleEndian(bytes.AsSpan(8)) is >= 0 and < 1L << 48 and var size ? (size + pageSize - 1) / pageSize : 0;
 
     public void Take(ulong key, ulong newer, EntryKind kind, ReadOnlySpan<byte> value)
     {

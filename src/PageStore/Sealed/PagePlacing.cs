@@ -54,32 +54,10 @@ internal sealed class PagePlacing : IBlobs, IDisposable
         if (used > 0 && (page != first + (uint)(used / pageSize) || used + pageSize > RunBytesMax)) WriteRun();
         if (used == 0) first = page;
         var bytes = run.AsSpan(used, pageSize);
-        Decompress(page, compression, value, bytes);
+        if (codecs.Decompress(compression, value, bytes) != pageSize) throw new UnfamiliarFileException(name, $"does not have page {page} in a form that is known here");
         hashes ^= PageCommitFormat.HashOf(page, bytes);
         used += pageSize;
     }
-
-    /// <summary>Before what is compressed stands its size.</summary>
-    void Decompress(uint page, BlobCompression compression, ReadOnlySpan<byte> value, Span<byte> bytes)
-    {
-        if (compression == BlobCompression.None)
-        {
-            if (value.Length != bytes.Length) throw Unfamiliar(page);
-            value.CopyTo(bytes);
-            return;
-        }
-        var size = 0;
-        var at = 0;
-        for (; at < Math.Min(3, value.Length); at++)
-        {
-            size |= (value[at] & 0x7f) << (7 * at);
-            if (value[at] < 0x80) break;
-        }
-        var rest = value[Math.Min(at + 1, value.Length)..];
-        if (size != bytes.Length || !(compression == BlobCompression.Lz4 ? Codecs.TryLz4(rest, bytes) : codecs.TryZstd(rest, bytes))) throw Unfamiliar(page);
-    }
-
-    UnfamiliarFileException Unfamiliar(uint page) => new(name, $"does not have page {page} in a form that is known here");
 
     void WriteRun()
     {

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Sealed;
 
@@ -34,7 +35,7 @@ internal interface ITableEntries
 ///   place:  offset varint | size varint
 ///   key:    database u32, page u32, big-endian | kind u8, sequence u56, little-endian
 /// </code>
-/// In the index an entry has no length of the value, which is a place. Checksums of blocks are not looked at: who reads a table has verified all of its bytes.
+/// In the index an entry has no length of the value, which is a place. A block's trailer is its compression (0: none) and a CRC-32C of both, masked as in <see cref="Manifest"/>.
 /// </remarks>
 internal static class SealedTable
 {
@@ -44,36 +45,47 @@ internal static class SealedTable
 
     readonly record struct Place(ulong Offset, ulong Size);
 
-    public static void Read(ReadOnlySpan<byte> file, string name, ITableEntries entries)
+    const byte Crc32COfBlocks = 1;
+
+    /// <summary>Reads a table of which all bytes were verified.</summary>
+    public static void Read(ReadOnlySpan<byte> file, string name, ITableEntries entries) => Read(file, name, entries, verify: false);
+
+    /// <summary>Reads a table whose blocks have to be verified; one with other checksums than CRC-32C (older stores have some) is not known here.</summary>
+    public static void ReadVerified(ReadOnlySpan<byte> file, string name, ITableEntries entries) => Read(file, name, entries, verify: true);
+
+    static void Read(ReadOnlySpan<byte> file, string name, ITableEntries entries, bool verify)
     {
         if (file.Length < FooterBytes) throw new UnfamiliarFileException(name, "is too short for a table");
         var footer = new FileBytes(file[^FooterBytes..], name);
-        footer.Byte();
+        if (footer.Byte() is var checksum && verify && checksum != Crc32COfBlocks) throw new UnfamiliarFileException(name, $"has checksums of type {checksum}");
         var (metaindex, index) = (ReadPlace(ref footer), ReadPlace(ref footer));
         if (BinaryPrimitives.ReadUInt64LittleEndian(file[^8..]) != Magic || BinaryPrimitives.ReadUInt32LittleEndian(file[^12..]) != Version)
             throw new UnfamiliarFileException(name, "is no table of the version that is known here");
-        ReadIndexed(file, index, name, entries);
-        if (RangeDeletionsOf(Block(file, metaindex, name), name) is { } ranges) ReadRangeDeletions(Block(file, ranges, name), name, entries);
+        ReadIndexed(file, index, name, entries, verify);
+        if (RangeDeletionsOf(Block(file, metaindex, name, verify), name) is { } ranges) ReadRangeDeletions(Block(file, ranges, name, verify), name, entries);
     }
 
     static Place ReadPlace(ref FileBytes bytes) => new(bytes.Varint(), bytes.Varint());
 
     /// <summary>The entries of a block, without what stands behind them.</summary>
-    static ReadOnlySpan<byte> Block(ReadOnlySpan<byte> file, Place place, string name)
+    static ReadOnlySpan<byte> Block(ReadOnlySpan<byte> file, Place place, string name, bool verify)
     {
         if (place.Size < 4 || place.Size > (ulong)file.Length || place.Offset > (ulong)file.Length - place.Size || (ulong)file.Length - place.Size - place.Offset < TrailerBytes)
             throw new UnfamiliarFileException(name, $"has no block of {place.Size} bytes at {place.Offset}");
         var block = file.Slice((int)place.Offset, (int)place.Size);
-        if (file[(int)(place.Offset + place.Size)] != 0) throw new UnfamiliarFileException(name, "has compressed blocks");
+        var end = (int)(place.Offset + place.Size);
+        if (verify && BinaryPrimitives.ReadUInt32LittleEndian(file[(end + 1)..]) != Manifest.Masked(Crc32C.Compute(file[(int)place.Offset..(end + 1)])))
+            throw new UnfamiliarFileException(name, $"has a block at {place.Offset} that does not verify");
+        if (file[end] != 0) throw new UnfamiliarFileException(name, "has compressed blocks");
         var restarts = BinaryPrimitives.ReadUInt32LittleEndian(block[^4..]);
         if (restarts > (uint)(block.Length - 4) / 4) throw new UnfamiliarFileException(name, "has a block of another kind");
         return block[..^(4 + 4 * (int)restarts)];
     }
 
     /// <summary>Data blocks lie one behind the other from the first byte on; that they do shows that the index was read as it is meant.</summary>
-    static void ReadIndexed(ReadOnlySpan<byte> file, Place index, string name, ITableEntries entries)
+    static void ReadIndexed(ReadOnlySpan<byte> file, Place index, string name, ITableEntries entries, bool verify)
     {
-        var places = new FileBytes(Block(file, index, name), name);
+        var places = new FileBytes(Block(file, index, name, verify), name);
         var expected = 0UL;
         while (!places.IsEmpty)
         {
@@ -82,7 +94,7 @@ internal static class SealedTable
             var place = ReadPlace(ref places);
             if (shared != 0 || place.Offset != expected) throw new UnfamiliarFileException(name, "has an index of another kind");
             expected += place.Size + TrailerBytes;
-            ReadData(Block(file, place, name), name, entries);
+            ReadData(Block(file, place, name, verify), name, entries);
         }
     }
 
