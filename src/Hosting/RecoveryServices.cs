@@ -1,7 +1,9 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.Replicate;
 using RecoveryVfs.PageStore.Writing;
 
 namespace RecoveryVfs.Hosting;
@@ -23,6 +25,18 @@ public static class RecoveryServices
         services.AddKeyedSingleton(key, (provider, _) => ActivatorUtilities.CreateInstance<FollowerService>(provider, options));
         services.AddSingleton(provider => provider.GetRequiredKeyedService<FollowerService>(key));
         services.AddSingleton<IHostedService>(provider => provider.GetRequiredKeyedService<FollowerService>(key));
+        return services;
+    }
+
+    /// <summary>
+    /// Replicates a plain SQLite database while the host runs: <c>services.AddRecoveryReplicator("/data/app.db", "s3://bucket/app")</c>. Its state comes with
+    /// <see cref="ReplicatorService"/>, for several by the key that is their path.
+    /// </summary>
+    public static IServiceCollection AddRecoveryReplicator(this IServiceCollection services, string path, string? url, ReplicatorOptions? options = null)
+    {
+        services.AddKeyedSingleton(path, (provider, _) => new ReplicatorService(path, url, options ?? new(), provider.GetRequiredService<ILogger<ReplicatorService>>()));
+        services.AddSingleton(provider => provider.GetRequiredKeyedService<ReplicatorService>(path));
+        services.AddSingleton<IHostedService>(provider => provider.GetRequiredKeyedService<ReplicatorService>(path));
         return services;
     }
 

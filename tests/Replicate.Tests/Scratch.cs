@@ -30,6 +30,10 @@ internal sealed class Scratch : IDisposable
         Assert.Equal(0, process.ExitCode);
     }
 
+    /// <summary>Starts one that is talked to.</summary>
+    public System.Diagnostics.Process StartPython(string program) => System.Diagnostics.Process.Start(
+        new System.Diagnostics.ProcessStartInfo("python3", ["-c", program]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+
     public void Dispose() => System.IO.Directory.Delete(Directory, recursive: true);
 }
 

@@ -1,9 +1,11 @@
 using System.CommandLine;
+using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.Replicate;
 
 namespace RecoveryVfs.Cli.Commands;
 
@@ -15,21 +17,26 @@ internal sealed class AdoptCommand : CliCommand
 
     public AdoptCommand() : base("adopt", "Let a copied or moved store go on in the place of the one it was copied from.")
     {
-        target = With(new Argument<string>("DIR") { Description = "The store's directory, here." });
+        target = With(new Argument<string>("DIR") { Description = "The store's directory, here; or a plain database whose mirror (recovery replicate) becomes its store." });
         offline = With(new Option<bool>("--offline") { Description = "Do not ask the remote whether it has gone on since." });
         About = """
             A store that ships to a remote remembers the directory and the machine it is on. A copy of it, or one that came to another machine, is opened for
             reading only until somebody says what it is. After `adopt` it ships again; should the one it was copied from still run, that one is fenced. A copy
             that the remote has gone beyond is refused: restore the newest state instead. Does no harm where there is nothing to adopt.
+
+            Of a plain database that was replicated, the mirror beside it becomes the store at its path, without a new upload: stop the replicator and the application
+            first, and open it with vfs=recovery then. The plain file is kept as NAME.plain; `recovery export` goes back.
             """;
-        Examples = ["recovery adopt /data", "recovery adopt --offline /data"];
+        Examples = ["recovery adopt /data", "recovery adopt --offline /data", "recovery adopt /data/app.db      # replicated until now; vfs=recovery from now on"];
     }
 
     internal sealed record Report(string Store, string? Remote, ulong Lsn);
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
-        var directory = StoreDirectory.Find(parsed.GetValue(target)!);
+        var asked = parsed.GetValue(target)!;
+        if (File.Exists(asked) && MirrorAdoption.MirrorOf(asked) is { } mirror && Stub.Read(Path.GetFullPath(asked)).Content != PathContent.Stub) return AdoptMirror(asked, mirror, to);
+        var directory = StoreDirectory.Find(asked);
         if (directory.IsReplica)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{directory.Path} follows another store, and has nothing to adopt.",
@@ -45,6 +52,18 @@ internal sealed class AdoptCommand : CliCommand
         to.Result(new Report(directory.Path, url, end?.LastLsn ?? 0), Results.Json.Adopt, r => to.Line(r.Remote is null
             ? $"{r.Store} has no remote: nothing changes."
             : $"{r.Store} ships to {r.Remote} from its next opening on. Make sure that the store it was copied from never runs again: it would be fenced."));
+        return ExitCode.Ok;
+    }
+
+    static int AdoptMirror(string database, string mirror, Output to)
+    {
+        SQLitePCL.Batteries_V2.Init();
+        var (aside, lsn) = MirrorAdoption.Run(database, mirror);
+        to.Result(new Report(mirror, new StoreHome(mirror).RemoteUrl, lsn), Results.Json.Adopt, r =>
+        {
+            to.Line($"{database} is in the store {r.Store} now, at LSN {r.Lsn}; the plain file is kept as {aside}.");
+            to.Line($"Open it with file:{database}?vfs=recovery; it ships to {r.Remote ?? "no remote"} as before. `recovery export` goes back.");
+        });
         return ExitCode.Ok;
     }
 
