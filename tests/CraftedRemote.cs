@@ -77,7 +77,8 @@ public static class CraftedRemote
                 while (records.TryRead(out var record))
                     builder.Add(edit(record) is { } body ? new Record(record.Lsn, record.Kind, record.Flags, record.UnixTimeMs, 0, body) : record);
             using var packed = builder.Finish(segment.Header.LogId, segment.Header.Epoch, segment.Header.Author, previous);
-            File.WriteAllBytes(path, packed.Content.Bytes!.Value.ToArray());
+            using (var file = File.Create(path))
+            using (var content = packed.Content.Open()) content.CopyTo(file);
             chained[segment.Hash] = packed.Hash;
             previous = packed.Hash;
         }

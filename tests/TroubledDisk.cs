@@ -26,6 +26,11 @@ internal sealed class TroubledDisk(ILogDisk? under = null) : ILogDisk
     /// <summary>The next sync does this first.</summary>
     public Action? DuringSync;
 
+    /// <summary>What it says of the room that is left.</summary>
+    public Func<long>? Free { get; init; }
+
+    public long FreeBytes(string directory) => Free?.Invoke() ?? disk.FreeBytes(directory);
+
     void ThrowIfFull(string path)
     {
         if (IsFull && Fills(path)) throw new RecoveryException(RecoveryError.Full, $"No space is left for {path} (a test says so). Make room.");

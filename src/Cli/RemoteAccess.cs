@@ -19,7 +19,10 @@ internal sealed class RemoteAccess : IAsyncDisposable
 
     public string Url { get; }
 
-    public RemoteContext Context { get; }
+    public RemoteContext Context { get; private set; }
+
+    /// <summary>What is too large for memory goes to the disk of a directory, which this command writes to anyway, and not to TMPDIR.</summary>
+    public void SpoolIn(string directory) => Context = Context with { OpenSpool = RemoteContext.SpoolsIn(directory) };
 
     /// <summary>What RECOVERY_REMOTE says, for commands that leave the URL out.</summary>
     public static string? Default { get; private set; }

@@ -88,6 +88,7 @@ internal sealed class RestoreCommand : CliCommand
                 $"{store} exists already.",
                 "Restore into another directory, or move that one away.");
         if (file is not null) PlainFile.CheckPlace(file, parsed.GetValue(force));
+        remote.SpoolIn(store ?? Path.GetDirectoryName(file)!);
         var plan = await RestorePlanner.PlanAsync(remote.Context, Target(parsed), parsed.GetValue(hints), cancellation);
         foreach (var note in plan.Notes) to.Note(note);
         if (plan.Target.TimeMs > DateTimeOffset.UtcNow.ToUnixTimeMilliseconds())

@@ -21,6 +21,7 @@ internal sealed class ImageReplay : IDisposable
     readonly LiveFiles live = new();
     readonly PlainReplay plain;
     readonly HashSet<ulong> wals = [];
+    readonly DiskReserve room;
     readonly byte[] after = new byte[PageCommitFormat.MaxPageBytes];
     string? wanted;
     ulong appliedLsn, expected;
@@ -37,6 +38,7 @@ internal sealed class ImageReplay : IDisposable
     {
         (this.hints, Database, wanted, this.image, this.appliedLsn, this.expected, this.scratch) = (hints, database, name, image, appliedLsn, expected, scratch);
         isVerified = image.Checksum == expected;
+        room = new DiskReserve(LocalDisk.Instance, System.IO.Path.GetDirectoryName(image.Path)!);
         live.Load(hints);
         LocalDisk.Instance.CreateDirectory(scratch);
         var mine = hints.Files.Where(f => f.Class == FileClass.Plain && IsWal(f.Name)).ToList();
@@ -62,6 +64,7 @@ internal sealed class ImageReplay : IDisposable
     /// <summary>Takes the next record, of whole groups.</summary>
     public void Take(in Record record)
     {
+        room.Take(record.Body.Length);
         if (record.Lsn > hints.Lsn)
         {
             live.ApplyOfOther(record);
@@ -93,6 +96,7 @@ internal sealed class ImageReplay : IDisposable
         isOpen = true;
         foreach (var change in commit)
         {
+            room.Take(commit.PageSize);
             var old = image.Read(change.Page);
             var hash = PageCommitFormat.HashOf(change.Page, old);
             var fresh = after.AsSpan(0, commit.PageSize);

@@ -56,6 +56,7 @@ static class PlainRestore
     static async Task<RestoreResult> RunAsync(
         RestorePlan plan, string? name, PlainImage image, string scratch, int parallelism, Action<long>? progressed, CancellationToken cancellation)
     {
+        plan.SpoolIn(scratch);
         var hints = plan.Hints.Hints;
         var known = hints.Databases.Where(d => name is null ? !DeletedName.Is(d.Name) : d.Name == name).ToList();
         var database = known.Count switch { 0 => 0u, 1 => known[0].Id, _ => NoDatabase };

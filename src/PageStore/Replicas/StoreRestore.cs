@@ -97,7 +97,7 @@ internal static class StoreRestore
         return Task.Run(async () =>
         {
             await using var objects = remote.OpenStore(options.Time, readOnly: true);
-            var context = new RemoteContext { Store = objects, Time = options.Time };
+            var context = new RemoteContext { Store = objects, Time = options.Time, OpenSpool = RemoteContext.SpoolsIn(options.Directory) };
             if (await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default) is null) return null;
             var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest);
             await using var pin = await RestorePin.TakeAsync(() => remote.OpenStore(options.Time), plan, context);
@@ -109,7 +109,7 @@ internal static class StoreRestore
     internal static bool HasLog(StoreOptions options) => Task.Run(async () =>
     {
         await using var objects = options.Remote!.OpenStore(options.Time, readOnly: true);
-        var context = new RemoteContext { Store = objects, Time = options.Time };
+        var context = new RemoteContext { Store = objects, Time = options.Time, OpenSpool = RemoteContext.SpoolsIn(options.Directory) };
         return await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default) is not null;
     }).GetAwaiter().GetResult();
 
@@ -133,10 +133,14 @@ internal static class StoreRestore
         RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation, IDisposable? taken = null)
     {
         var hints = plan.Hints.Hints;
+        var room = new DiskReserve(options.Disk, options.Directory);
+        room.CheckRoomFor(plan.FetchBytes);
+        plan.SpoolIn(options.Directory);
         await PlaceFilesAsync(plan, options, parallelism, progressed, cancellation);
         if (!plan.IsFromBeginning) Replica.Begin(options, hints);
         var store = Replica.Open(options, taken);
         store.SetSource(hints.LogId, plan.Epoch);
+        store.Replayed.Room = room;
         return store;
     }
 

@@ -1,5 +1,6 @@
 using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Records;
 
@@ -50,6 +51,9 @@ internal sealed class ReplayedStore : IDisposable
     public Guid LogId { get; private set; }
     public ulong Epoch { get; private set; }
 
+    /// <summary>When set: how much of the disk may be taken, where the records are somebody else's.</summary>
+    public DiskReserve? Room { get => replay.Room; set => replay.Room = value; }
+
     /// <summary>Says whose log is followed.</summary>
     public void SetSource(Guid logId, ulong epoch)
     {
@@ -71,6 +75,7 @@ internal sealed class ReplayedStore : IDisposable
         if (record.Kind == RecordKind.PageCommit) Core.Pending.WaitForRoom(applier.Retry);
         // An error below leaves it so.
         IsInGroup = true;
+        Room?.Take(record.Body.Length);
         if (record.Lsn > Core.HintsLsn)
         {
             Core.Live.ApplyOfOther(record);

@@ -2,6 +2,7 @@ using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Stores;
@@ -22,6 +23,9 @@ internal sealed class StoreReplay(StoreCore core, ulong appliedBefore, ulong hin
         public ulong Checksum;
         public ulong ExpectedChecksum;
     }
+
+    /// <summary>When set: how much of the disk may be taken, where the records are somebody else's.</summary>
+    public DiskReserve? Room { get; set; }
 
     readonly List<Part> group = [];
     readonly byte[] before = new byte[65536];
@@ -74,6 +78,8 @@ internal sealed class StoreReplay(StoreCore core, ulong appliedBefore, ulong hin
         var existing = commit.IsRebase || overlay.IsRebase ? 0 : overlay.Basis.PageCount;
         foreach (var change in commit)
         {
+            // A page of zeros has five bytes in the log: what it takes here is known here first.
+            Room?.Take(pageSize);
             var page = change.Page;
             var old = before.AsSpan(0, pageSize);
             var fresh = after.AsSpan(0, pageSize);

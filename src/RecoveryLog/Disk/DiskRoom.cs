@@ -15,7 +15,7 @@ public static class DiskRoom
         return neededBytes is { } needed ? $" {Number(needed)} bytes were needed, and {Number(free)} are free there." : $" {Number(free)} bytes are free there.";
     }
 
-    static long? FreeAt(string path)
+    internal static long? FreeAt(string path)
     {
         try
         {

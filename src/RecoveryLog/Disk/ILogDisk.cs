@@ -42,6 +42,9 @@ internal interface ILogDisk
 
     /// <summary>Makes creations, renames and deletions in a directory durable.</summary>
     void SyncDirectory(string path);
+
+    /// <summary>Bytes that this user may still write where a directory is, or will be. A disk that cannot tell has room.</summary>
+    long FreeBytes(string directory) => long.MaxValue;
 }
 
 /// <summary>One open file of an <see cref="ILogDisk"/>. Reads and writes may run on several threads at once.</summary>

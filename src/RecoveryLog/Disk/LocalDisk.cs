@@ -62,6 +62,9 @@ internal sealed class LocalDisk : ILogDisk
     /// <inheritdoc/>
     public void CreateDirectory(string path) => CreateDirectory(path, null);
 
+    /// <inheritdoc/>
+    public long FreeBytes(string directory) => DiskRoom.FreeAt(directory) ?? long.MaxValue;
+
     /// <summary>The same with rights of its own, instead of those of the directory in which it is.</summary>
     public void CreateDirectory(string path, int? rights)
     {

@@ -45,8 +45,17 @@ internal sealed record RemoteContext
     /// <summary>Makes a seekable temporary stream for what is too large for memory; null keeps everything in memory.</summary>
     public Func<Stream>? OpenSpool { get; init; } = () => UnnamedFile.OpenStream(Path.GetTempPath(), SpoolBufferBytes);
 
-    /// <summary>Spools on the file system of a directory: where what is fetched goes, and where there is room for it.</summary>
-    public static Func<Stream> SpoolsIn(string directory) => () => UnnamedFile.OpenStream(Directory.Exists(directory) ? directory : Path.GetTempPath(), SpoolBufferBytes);
+    /// <summary>
+    /// Spools on the file system of a directory, which may still have to be made: where what is fetched goes, and where there is room for it.
+    /// </summary>
+    public static Func<Stream> SpoolsIn(string directory) => () => UnnamedFile.OpenStream(Nearest(directory), SpoolBufferBytes);
+
+    static string Nearest(string directory)
+    {
+        var place = Path.GetFullPath(directory);
+        while (!Directory.Exists(place)) place = Path.GetDirectoryName(place)!;
+        return place;
+    }
 
     const int SpoolBufferBytes = 128 << 10;
 

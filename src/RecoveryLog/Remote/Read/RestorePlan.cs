@@ -14,7 +14,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Read;
 /// </summary>
 internal sealed class RestorePlan
 {
-    readonly RemoteContext context;
+    RemoteContext context;
 
     internal RestorePlan(RemoteContext context, StoreObject store, RestoreTarget target, RemoteHints hints, RemoteLogEnd? end,
         IReadOnlyList<ObjectInfo> segments, IReadOnlyList<string> notes)
@@ -56,6 +56,9 @@ internal sealed class RestorePlan
 
     /// <summary>After a restore by time: what the writer's clock did about then, in words, when commits may bear another time than they were made at.</summary>
     public string? ClockNote { get; internal set; }
+
+    /// <summary>From here on, what is too large for memory is kept on the disk of a directory: of that which is restored to.</summary>
+    public void SpoolIn(string directory) => context = context with { OpenSpool = RemoteContext.SpoolsIn(directory) };
 
     /// <summary>Bytes to fetch.</summary>
     public long FetchBytes => Extents.Sum(e => e.SizeBytes) + Segments.Sum(s => s.SizeBytes);
