@@ -1,4 +1,5 @@
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.Settings;
 using SQLitePCL;
 
 namespace RecoveryVfs.Cli;
@@ -35,12 +36,37 @@ internal sealed class Connection : IDisposable
     /// </summary>
     public static Connection OpenReadOnly(string stub, string store)
     {
+        // A URI says where it is, whatever others may say in theirs.
+        using var ours = StoreSettings.TakeOwnUris();
         var connection = new Connection($"file:{Escaped(stub)}?vfs=recovery&mode=ro&remote=none&store={Uri.EscapeDataString(store)}", raw.SQLITE_OPEN_READONLY | raw.SQLITE_OPEN_URI);
         foreach (var pragma in (string[])["PRAGMA trusted_schema=off", "PRAGMA cell_size_check=on", "PRAGMA query_only=on"]) connection.Ask(pragma);
         return connection;
     }
 
-    static string Escaped(string path) => path.Replace("%", "%25").Replace("?", "%3f").Replace("#", "%23");
+    /// <summary>A path as a URI has it.</summary>
+    public static string Escaped(string path) => path.Replace("%", "%25").Replace("?", "%3f").Replace("#", "%23");
+
+    /// <summary>A statement to be run again and again.</summary>
+    public sqlite3_stmt Prepare(string sql) =>
+        raw.sqlite3_prepare_v2(db, sql, out var statement) == raw.SQLITE_OK ? statement : throw Refused();
+
+    /// <summary>Runs a prepared statement that gives no rows, and makes it ready for the next time.</summary>
+    public void Finish(sqlite3_stmt statement)
+    {
+        if (raw.sqlite3_step(statement) != raw.SQLITE_DONE) throw Refused();
+        raw.sqlite3_reset(statement);
+    }
+
+    /// <summary>Runs one statement; more than one is refused.</summary>
+    public void RunOne(string sql)
+    {
+        if (raw.sqlite3_prepare_v2(db, sql, out var statement, out string rest) != raw.SQLITE_OK) throw Refused();
+        using (statement)
+        {
+            if (!rest.AsSpan().Trim(" \t\r\n;").IsEmpty) throw new RecoveryException(RecoveryError.Corrupt, "A statement of the schema is more than one.");
+            Finish(statement);
+        }
+    }
 
     /// <summary>One statement that only reads, to be stepped through. Throws Invalid for anything else.</summary>
     public sqlite3_stmt Query(string sql)

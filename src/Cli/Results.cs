@@ -22,6 +22,8 @@ namespace RecoveryVfs.Cli;
 [JsonSerializable(typeof(HintsCommand.Entry), TypeInfoPropertyName = "HintsEntry")]
 [JsonSerializable(typeof(List<HintsCommand.Entry>), TypeInfoPropertyName = "Hints")]
 [JsonSerializable(typeof(ImportCommand.Report), TypeInfoPropertyName = "Import")]
+[JsonSerializable(typeof(ImportCommand.Rows), TypeInfoPropertyName = "ImportRows")]
+[JsonSerializable(typeof(List<VerifyCommand.BackupReport>), TypeInfoPropertyName = "ListBackupReport")]
 [JsonSerializable(typeof(List<LoggedCommit>), TypeInfoPropertyName = "Commits")]
 [JsonSerializable(typeof(List<LogCommand.Segment>), TypeInfoPropertyName = "Segments")]
 [JsonSerializable(typeof(PromoteCommand.Report), TypeInfoPropertyName = "Promote")]

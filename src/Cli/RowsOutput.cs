@@ -41,7 +41,7 @@ internal sealed class RowsOutput(Output to, bool csv, bool header)
     }
 
     /// <summary>Quotes around what would not be read back as it is.</summary>
-    static string Csv(string value) => value.AsSpan().ContainsAny("\",\r\n\t '") || value.Any(c => c < ' ' || c > '~')
+    public static string Csv(string value) => value.AsSpan().ContainsAny("\",\r\n\t '") || value.Any(c => c < ' ' || c > '~')
         ? '"' + value.Replace("\"", "\"\"", StringComparison.Ordinal) + '"' : value;
 
     static void WriteJson(sqlite3_stmt rows, Stream to)

@@ -18,7 +18,8 @@ internal static class ValueText
         _ => "?",
     };
 
-    static string Real(double value)
+    /// <summary>A floating-point number, told from an integer by its point or exponent.</summary>
+    public static string Real(double value)
     {
         if (double.IsInfinity(value)) return value > 0 ? "9e999" : "-9e999";
         var text = value.ToString("R", CultureInfo.InvariantCulture);

@@ -27,6 +27,9 @@ internal sealed class MomentDifference : IAsyncDisposable
     /// <summary>The second moment.</summary>
     public DatabaseMoment To { get; }
 
+    /// <summary>Whose log it is.</summary>
+    public Guid LogId => store.LogId;
+
     /// <summary>From the first to the second.</summary>
     public VersionDifference Difference { get; }
 

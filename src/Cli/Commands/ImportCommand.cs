@@ -1,32 +1,43 @@
 using System.CommandLine;
 using System.Diagnostics;
+using RecoveryVfs.Changes.Backups;
+using RecoveryVfs.Cli.Backups;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Cli.Commands;
 
-/// <summary>Brings a plain SQLite database into a store.</summary>
+/// <summary>Brings a plain SQLite database, or backups as JSON lines, into a store.</summary>
 internal sealed class ImportCommand : CliCommand
 {
-    readonly Argument<string> plain;
-    readonly Argument<string?> database;
+    readonly Argument<string[]> given;
+    readonly Option<ExistingDatabase> existing;
 
-    public ImportCommand() : base("import", "Bring a plain SQLite database into a store.")
+    public ImportCommand() : base("import", "Bring a plain SQLite database, or backups as JSON lines, into a store.")
     {
-        plain = With(new Argument<string>("PLAINFILE") { Description = "The plain SQLite database. It is left as it is." });
-        database = With(new Argument<string?>("DATABASE") { Description = "Where to, as /data/a.db (default: the same path; the plain file is then kept as PLAINFILE.plain).", Arity = ArgumentArity.ZeroOrOne });
-        About = "Uses SQLite's own backup, so a WAL or hot journal of the plain database is taken into account. A database that is there already is not overwritten.\nA store with a remote ships what was imported when it is opened.";
-        Examples = ["recovery import old/app.db /data/app.db", "recovery import /data/app.db"];
+        given = With(new Argument<string[]>("FILE.. DATABASE") { Description = "A plain SQLite database, which is left as it is, or backups that follow each other; and where to, as /data/a.db (of a plain database by default the same path; it is then kept as FILE.plain).", Arity = ArgumentArity.OneOrMore });
+        existing = With(new Option<ExistingDatabase>("--into-existing") { HelpName = "fail|merge|replace", Description = "Of JSON lines, when the database has tables already: refuse (default), write rows over those with the same keys, or drop all that is there first." });
+        About = """
+            A plain database comes in by SQLite's own backup, so its WAL or hot journal is taken into account. One that is there already is not overwritten.
+            Backups (`recovery export --format jsonl`) are verified first, each and as a chain, and come in as one transaction: all of it, or nothing.
+            A store with a remote ships what was imported when it is opened.
+            """;
+        Examples = ["recovery import old/app.db /data/app.db", "recovery import /data/app.db", "recovery import monday.jsonl tuesday.jsonl /data/app.db"];
     }
+
+    internal sealed record Rows(IReadOnlyList<string> From, string Database, long Lines, double Seconds);
 
     internal sealed record Report(string From, string Database, long SizeBytes, double Seconds);
 
     protected override Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
-        var from = Path.GetFullPath(parsed.GetValue(plain)!);
-        var into = Path.GetFullPath(parsed.GetValue(database) ?? from);
+        var named = parsed.GetValue(given)!;
+        var from = Path.GetFullPath(named[0]);
         if (!File.Exists(from)) throw new RecoveryException(RecoveryError.NotFound,
             $"There is no file {from}.") { Path = from };
+        if (IsBackup(from)) return Task.FromResult(ImportRows(parsed, to, named));
+        if (named.Length > 2) throw new RecoveryException(RecoveryError.Invalid, $"{from} is no backup as JSON lines: give it and where to, and nothing else.");
+        var into = Path.GetFullPath(named.Length > 1 ? named[1] : from);
         if (Directory.Exists(into)) into = Path.Combine(into, Path.GetFileName(from));
         SQLitePCL.Batteries_V2.Init();
         var (size, started) = (new FileInfo(from).Length, Stopwatch.GetTimestamp());
@@ -37,5 +48,37 @@ internal sealed class ImportCommand : CliCommand
         var report = new Report(from, into, size, Stopwatch.GetElapsedTime(started).TotalSeconds);
         to.Result(report, Results.Json.Import, r => to.Line($"Imported {r.From} as {r.Database} ({Text.Bytes(r.SizeBytes)} in {Text.Duration(TimeSpan.FromSeconds(r.Seconds))}); open it with file:{r.Database}?vfs=recovery"));
         return Task.FromResult(ExitCode.Ok);
+    }
+
+    static bool IsBackup(string file)
+    {
+        using var reader = BackupReader.TryOpen(file);
+        return reader is not null;
+    }
+
+    int ImportRows(ParseResult parsed, Output to, string[] named)
+    {
+        if (named.Length < 2) throw new RecoveryException(RecoveryError.Invalid, "Where to? Name the database after the backup, as /data/a.db.");
+        var files = named[..^1];
+        var into = Path.GetFullPath(named[^1]);
+        var started = Stopwatch.GetTimestamp();
+        // Nothing is made where nothing can come in.
+        BackupReader.VerifyChain(files);
+        SQLitePCL.Batteries_V2.Init();
+        Recovery.Register();
+        long rows;
+        using (new Progress("importing rows"))
+        {
+            using (var connection = new Connection($"file:{Connection.Escaped(into)}?vfs=recovery"))
+            {
+                var import = new RowImport(connection, parsed.GetValue(existing));
+                import.Run(files);
+                rows = import.Rows;
+            }
+            Recovery.CloseIdleStores();
+        }
+        var report = new Rows(files, into, rows, Stopwatch.GetElapsedTime(started).TotalSeconds);
+        to.Result(report, Results.Json.ImportRows, r => to.Line($"Imported {Text.Count(r.Lines, "row")} into {r.Database} in {Text.Duration(TimeSpan.FromSeconds(r.Seconds))}"));
+        return ExitCode.Ok;
     }
 }

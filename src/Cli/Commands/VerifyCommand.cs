@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using RecoveryVfs.Changes.Backups;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Records;
@@ -15,14 +16,14 @@ internal sealed class VerifyCommand : CliCommand
 {
     const int SampledExtents = 8;
 
-    readonly Argument<string?> target;
+    readonly Argument<string[]> target;
     readonly Option<bool> sample;
     readonly Option<string?> temporary;
     readonly Option<int> parallelism;
 
     public VerifyCommand() : base("verify", "Prove that a remote can be restored: fetch and check everything.")
     {
-        target = With(new Argument<string?>("URL|DIR") { Description = "A remote, or a store that has one (default: RECOVERY_REMOTE).", Arity = ArgumentArity.ZeroOrOne });
+        target = With(new Argument<string[]>("URL|DIR|FILE..") { Description = "A remote, or a store that has one (default: RECOVERY_REMOTE); or backups as JSON lines that follow each other.", Arity = ArgumentArity.ZeroOrMore });
         sample = With(new Option<bool>("--sample") { Description = "Cheaper: the newest hints, the log after them, and a random few of their extents; no restore." });
         temporary = With(new Option<string?>("--temp-dir") { HelpName = "DIR", Description = "Where to restore to for the while (default: the system's temporary directory)." });
         parallelism = With(new Option<int>("--parallelism") { HelpName = "N", Description = "Objects fetched at a time (default 8).", DefaultValueFactory = _ => 8 });
@@ -32,7 +33,7 @@ internal sealed class VerifyCommand : CliCommand
             named, all of it, and the exit code is 4; a gap that the writer left on purpose, and said so in the log, is no damage.
             The checksums printed are those of `PRAGMA recovery_verify` and `recovery databases` at the same LSN.
             """;
-        Examples = ["recovery verify s3://bucket/app", "recovery verify file:///backup/app --sample"];
+        Examples = ["recovery verify s3://bucket/app", "recovery verify monday.jsonl tuesday.jsonl", "recovery verify file:///backup/app --sample"];
     }
 
     internal sealed record Report(string Result, string Remote, bool Sampled, ulong Lsn, DateTimeOffset? Time, int Hints, int Extents, long ExtentBytes, int Segments, long Records,
@@ -41,10 +42,28 @@ internal sealed class VerifyCommand : CliCommand
         internal bool IsDamaged => Problems.Count > 0;
     }
 
+    internal sealed record BackupReport(string File, string Kind, string Database, ulong? SinceLsn, ulong Lsn, DateTimeOffset Time, long Rows, string Sha256);
+
+    static int VerifyBackups(Output to, string[] files)
+    {
+        var chain = BackupReader.VerifyChain(files);
+        var reports = chain.Select((b, i) => new BackupReport(files[i], b.Header.Kind, b.Header.Database, b.Header.Since?.Lsn, b.Header.Lsn, b.Header.Time, b.End.Tables.Sum(t => t.Rows), b.End.Sha256)).ToList();
+        to.Result(reports, Results.Json.ListBackupReport, all =>
+        {
+            foreach (var r in all)
+                to.Line($"{r.File} verifies: {r.Kind}, {r.Database} at LSN {r.Lsn} ({Text.Time(r.Time)}){(r.SinceLsn is { } since ? $" since LSN {since}" : "")}, {Text.Count(r.Rows, "row")}, SHA-256 {r.Sha256}");
+            if (all.Count > 1) to.Line($"They follow each other{(chain[0].Header.IsFull ? ", from a full backup on" : "")}.");
+        });
+        return ExitCode.Ok;
+    }
+
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
+        var named = parsed.GetValue(target) ?? [];
+        if (named.Length > 0 && named.All(n => !RemoteAccess.IsUrl(n) && File.Exists(n)) && Opening.Stub.Read(Path.GetFullPath(named[0])).Content != Opening.PathContent.Stub) return VerifyBackups(to, named);
+        if (named.Length > 1) throw new RecoveryException(RecoveryError.Invalid, "Several files are backups as JSON lines, and all must be there; of remotes and stores give one.");
         if (parsed.GetValue(parallelism) is < 1 or > 256) throw new RecoveryException(RecoveryError.Invalid, "--parallelism is from 1 to 256.");
-        await using var remote = RemoteAccess.Open(parsed.GetValue(target));
+        await using var remote = RemoteAccess.Open(named.FirstOrDefault());
         var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, null, cancellation);
         await using var pin = await remote.PinAsync(plan, to, cancellation);
         var directory = Path.Combine(Path.GetFullPath(parsed.GetValue(temporary) ?? Path.GetTempPath()), "recovery-verify-" + Guid.NewGuid().ToString("N"));

@@ -56,6 +56,12 @@ public sealed class StoreView : IFollowedStore, IDisposable
         get { lock (gate) return current!.Lsn; }
     }
 
+    /// <summary>The identity of the log that it shows.</summary>
+    public Guid LogId
+    {
+        get { lock (gate) return current!.LogId; }
+    }
+
     /// <summary>Whether the directory is a follower's.</summary>
     public bool IsReplica
     {

@@ -1,0 +1,85 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.Changes.Backups;
+
+/// <summary>An entry of the schema in a backup.</summary>
+internal sealed record BackupEntry(string Type, string Name, string Table, string? Sql)
+{
+    [JsonIgnore] public bool IsVirtual => Type == "table" && Sql?.StartsWith("CREATE VIRTUAL", StringComparison.OrdinalIgnoreCase) == true;
+}
+
+/// <summary>A table in a backup, with how many rows it has there.</summary>
+internal sealed record BackupTable(string Name, long Rows);
+
+/// <summary>What a backup goes on from: the one before, by its LSN and the hash that ends it.</summary>
+internal sealed record BackupPredecessor(ulong Lsn, string? Sha256);
+
+/// <summary>The first line of a backup.</summary>
+internal sealed record BackupHeader
+{
+    /// <summary>What it is, so that nothing else is taken for it.</summary>
+    public const string Name = "recovery-rows";
+
+    /// <summary>The newest version this software knows.</summary>
+    public const int KnownVersion = 1;
+
+    public const string Full = "full", Incremental = "incremental";
+
+    public string Format { get; init; } = Name;
+    public int Version { get; init; } = KnownVersion;
+    public required string Kind { get; init; }
+    public required string Database { get; init; }
+    public Guid Log { get; init; }
+    public ulong Lsn { get; init; }
+    public BackupPredecessor? Since { get; init; }
+    public DateTimeOffset Time { get; init; }
+    public string Encoding { get; init; } = "UTF-8";
+
+    /// <summary>The tables that are left out, when only some were asked for.</summary>
+    public string? OnlyTables { get; init; }
+
+    /// <summary>All of the schema at the LSN, in its order.</summary>
+    public IReadOnlyList<BackupEntry> Schema { get; init; } = [];
+
+    /// <summary>The tables with rows in this file.</summary>
+    public IReadOnlyList<BackupTable> Tables { get; init; } = [];
+
+    [JsonIgnore] public bool IsFull => Kind == Full;
+
+    /// <summary>Reads a first line; null when it is none of a backup. Throws TooNew, or Corrupt.</summary>
+    public static BackupHeader? TryParse(ReadOnlySpan<byte> line, string file)
+    {
+        if (!line.StartsWith("{\"format\":\"recovery-rows\""u8)) return null;
+        try
+        {
+            var header = JsonSerializer.Deserialize(line, BackupJson.Default.BackupHeader)!;
+            if (header.Version > KnownVersion)
+                throw new RecoveryException(RecoveryError.TooNew, $"{file} is a backup of version {header.Version}, and this software knows {KnownVersion}. Use a newer one.");
+            return header.Kind is Full or Incremental ? header : throw new JsonException("its kind");
+        }
+        catch (JsonException e)
+        {
+            throw new RecoveryException(RecoveryError.Corrupt, $"{file} is damaged: its first line makes no sense ({e.Message}). Use another copy.", e);
+        }
+    }
+}
+
+/// <summary>The last line of a backup.</summary>
+internal sealed record BackupEnd(bool End, long Lines, IReadOnlyList<BackupTable> Tables, string Sha256);
+
+/// <summary>Generated (de)serialization: works without reflection, so under NativeAOT too.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(BackupHeader))]
+[JsonSerializable(typeof(BackupEnd))]
+internal sealed partial class BackupJson : JsonSerializerContext
+{
+    /// <summary>For writing: nothing is escaped that need not be.</summary>
+    public static BackupJson Plain { get; } = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    });
+}

@@ -1,0 +1,151 @@
+using System.Buffers.Text;
+using System.Text;
+using System.Text.Json;
+using RecoveryVfs.Changes.Lines;
+using RecoveryVfs.RecoveryLog;
+using SQLitePCL;
+
+namespace RecoveryVfs.Cli.Backups;
+
+/// <summary>Writes the rows of a backup's lines into a database: a statement for each kind of line, prepared once.</summary>
+internal sealed class RowWriter(Connection connection) : IDisposable
+{
+    readonly Dictionary<string, sqlite3_stmt> statements = new(StringComparer.Ordinal);
+    readonly Dictionary<string, string> rowIdNames = new(StringComparer.OrdinalIgnoreCase);
+    readonly StringBuilder sql = new();
+    readonly List<string> columns = [];
+    readonly List<object?> values = [];
+
+    /// <summary>The bytes of a text that are no text in the database's encoding.</summary>
+    sealed record TextBytes(byte[] Bytes);
+
+    /// <summary>A line: <c>{"table", "op"?, "rowid"?, "row"}</c>, or <c>{"table", "op": "delete", "key"}</c>.</summary>
+    public void Take(ReadOnlySpan<byte> line)
+    {
+        var json = new Utf8JsonReader(line);
+        string? table = null, op = null;
+        columns.Clear();
+        values.Clear();
+        json.Read();
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            var name = json.GetString();
+            json.Read();
+            switch (name)
+            {
+                case "table": table = json.GetString(); break;
+                case "op": op = json.GetString(); break;
+                case "rowid":
+                    columns.Add(RowIdName(table!));
+                    values.Add(json.GetInt64());
+                    break;
+                case "row" or "key": ReadValues(ref json, table!, isKey: name == "key"); break;
+                default: json.Skip(); break;
+            }
+        }
+        if (table is null || columns.Count == 0) throw new RecoveryException(RecoveryError.Corrupt, "A line of the backup is no row.");
+        if (table == "sqlite_sequence" && op != "delete") ForgetSequence();
+        Run(op == "delete" ? Delete(table) : Insert(table));
+    }
+
+    /// <summary>It has no key by which a row would be replaced.</summary>
+    void ForgetSequence()
+    {
+        var at = columns.IndexOf("\"name\"");
+        var text = at >= 0 && values[at] is string name ? name : "";
+        connection.Ask($"DELETE FROM sqlite_sequence WHERE name='{text.Replace("'", "''", StringComparison.Ordinal)}'");
+    }
+
+    void ReadValues(ref Utf8JsonReader json, string table, bool isKey)
+    {
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            var column = json.GetString()!;
+            columns.Add(isKey && column == "rowid" && !HasColumn(table, "rowid") ? RowIdName(table) : Quoted(column));
+            json.Read();
+            values.Add(Value(ref json));
+        }
+    }
+
+    static object? Value(ref Utf8JsonReader json)
+    {
+        switch (json.TokenType)
+        {
+            case JsonTokenType.Null: return null;
+            case JsonTokenType.String: return json.GetString();
+            case JsonTokenType.Number:
+                if (json.ValueSpan.IndexOfAny((byte)'.', (byte)'E', (byte)'e') < 0 && json.TryGetInt64(out var integer)) return integer;
+                return Utf8Parser.TryParse(json.ValueSpan, out double real, out _) ? real : throw Senseless();
+            case JsonTokenType.StartObject:
+                json.Read();
+                var kind = json.GetString();
+                json.Read();
+                object value = kind switch
+                {
+                    ValueJson.Blob => json.GetBytesFromBase64(),
+                    ValueJson.TextBytes => new TextBytes(json.GetBytesFromBase64()),
+                    ValueJson.Real => json.GetString() == ValueJson.Infinity ? double.PositiveInfinity : double.NegativeInfinity,
+                    _ => throw Senseless(),
+                };
+                json.Read();
+                return value;
+            default: throw Senseless();
+        }
+    }
+
+    static RecoveryException Senseless() => new(RecoveryError.Corrupt, "A line of the backup has a value that is none of SQLite's.");
+
+    static string Quoted(string name) => '"' + name.Replace("\"", "\"\"", StringComparison.Ordinal) + '"';
+
+    bool HasColumn(string table, string name) =>
+        connection.Ask($"SELECT count(*) FROM pragma_table_xinfo('{table.Replace("'", "''", StringComparison.Ordinal)}') WHERE name = '{name}' COLLATE NOCASE") != "0";
+
+    /// <summary>A name of the rowid that no column has.</summary>
+    string RowIdName(string table)
+    {
+        if (rowIdNames.TryGetValue(table, out var known)) return known;
+        var name = Array.Find(["rowid", "_rowid_", "oid"], n => !HasColumn(table, n))
+            ?? throw new RecoveryException(RecoveryError.Invalid, $"Table {table} has columns called rowid, _rowid_ and oid: its rows cannot be named.");
+        return rowIdNames[table] = name;
+    }
+
+    string Insert(string table)
+    {
+        sql.Clear().Append("INSERT OR REPLACE INTO ").Append(Quoted(table)).Append('(').AppendJoin(',', columns).Append(") VALUES(");
+        for (var i = 0; i < columns.Count; i++) sql.Append(i > 0 ? "," : "").Append(values[i] is TextBytes ? "CAST(? AS TEXT)" : "?");
+        return sql.Append(')').ToString();
+    }
+
+    string Delete(string table)
+    {
+        sql.Clear().Append("DELETE FROM ").Append(Quoted(table)).Append(" WHERE ");
+        for (var i = 0; i < columns.Count; i++) sql.Append(i > 0 ? " AND " : "").Append(columns[i]).Append(values[i] is TextBytes ? " = CAST(? AS TEXT)" : " = ?");
+        return sql.ToString();
+    }
+
+    void Run(string text)
+    {
+        if (!statements.TryGetValue(text, out var statement)) statements.Add(text, statement = connection.Prepare(text));
+        for (var i = 0; i < values.Count; i++)
+        {
+            _ = values[i] switch
+            {
+                null => raw.sqlite3_bind_null(statement, i + 1),
+                long integer => raw.sqlite3_bind_int64(statement, i + 1, integer),
+                double real => raw.sqlite3_bind_double(statement, i + 1, real),
+                string said => raw.sqlite3_bind_text(statement, i + 1, said),
+                TextBytes bytes => raw.sqlite3_bind_blob(statement, i + 1, bytes.Bytes),
+                var blob => BindBlob(statement, i + 1, (byte[])blob),
+            };
+        }
+        connection.Finish(statement);
+    }
+
+    static int BindBlob(sqlite3_stmt statement, int at, byte[] blob) =>
+        blob.Length == 0 ? raw.sqlite3_bind_zeroblob(statement, at, 0) : raw.sqlite3_bind_blob(statement, at, blob);
+
+    public void Dispose()
+    {
+        foreach (var statement in statements.Values) statement.Dispose();
+    }
+}
