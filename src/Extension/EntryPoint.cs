@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using RecoveryVfs.Functions;
 using RecoveryVfs.Interop;
 using RecoveryVfs.PageStore.Rocks;
 
@@ -44,4 +45,8 @@ internal static unsafe class EntryPoint
             return null;
         }
     }
+
+    /// <summary>The methods of the table-valued functions, each of which is told its place in the list of names in entry.c.</summary>
+    [UnmanagedCallersOnly(EntryPoint = "recovery_functions", CallConvs = [typeof(CallConvCdecl)])]
+    static NativeModule* Functions() => RowModule.Methods;
 }

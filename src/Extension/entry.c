@@ -85,8 +85,39 @@ static void lastError(sqlite3_context *context, int count, sqlite3_value **value
   sqlite3_result_text(context, text, -1, sqlite3_free);
 }
 
+/* The table-valued functions (RowFunction.cs has what they do): every connection has them, and the runtime starts when one
+** is used. Each method is passed on to the one behind. */
+sqlite3_module *recovery_functions(void);
+static sqlite3_module *functions(void){ return start() ? recovery_functions() : 0; }
+
+static int tableConnect(sqlite3 *db, void *number, int count, const char *const*arguments, sqlite3_vtab **table, char **error){
+  sqlite3_module *behindModule = functions();
+  return behindModule ? behindModule->xConnect(db, number, count, arguments, table, error) : SQLITE_CANTOPEN;
+}
+static int tableBestIndex(sqlite3_vtab *table, sqlite3_index_info *info){ return functions()->xBestIndex(table, info); }
+static int tableDisconnect(sqlite3_vtab *table){ return functions()->xDisconnect(table); }
+static int tableOpen(sqlite3_vtab *table, sqlite3_vtab_cursor **cursor){ return functions()->xOpen(table, cursor); }
+static int tableClose(sqlite3_vtab_cursor *cursor){ return functions()->xClose(cursor); }
+static int tableFilter(sqlite3_vtab_cursor *cursor, int index, const char *text, int count, sqlite3_value **values){
+  return functions()->xFilter(cursor, index, text, count, values);
+}
+static int tableNext(sqlite3_vtab_cursor *cursor){ return functions()->xNext(cursor); }
+static int tableEof(sqlite3_vtab_cursor *cursor){ return functions()->xEof(cursor); }
+static int tableColumn(sqlite3_vtab_cursor *cursor, sqlite3_context *context, int column){ return functions()->xColumn(cursor, context, column); }
+static int tableRowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid){ return functions()->xRowid(cursor, rowid); }
+
+static const sqlite3_module tables = {
+  .xConnect = tableConnect, .xBestIndex = tableBestIndex, .xDisconnect = tableDisconnect, .xOpen = tableOpen, .xClose = tableClose,
+  .xFilter = tableFilter, .xNext = tableNext, .xEof = tableEof, .xColumn = tableColumn, .xRowid = tableRowid,
+};
+
+/* In the order of RowFunction.All. */
+static const char *const tableNames[] = { "recovery_log", "recovery_changes", "recovery_diff", "recovery_history", "recovery_at" };
+
 static int addLastError(sqlite3 *db, char **error, const sqlite3_api_routines *api){
+  size_t i;
   (void)error; (void)api;
+  for(i=0; i<sizeof(tableNames)/sizeof(tableNames[0]); i++) sqlite3_create_module(db, tableNames[i], &tables, (void*)i);
   sqlite3_create_function(db, "recovery_last_error", 0, SQLITE_UTF8, 0, lastError, 0, 0);
   return SQLITE_OK;
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using RecoveryVfs.Followed;
+using RecoveryVfs.Functions;
 using RecoveryVfs.Handles;
 using RecoveryVfs.Interop;
 using RecoveryVfs.Names;
@@ -54,6 +55,10 @@ public static class Recovery
             StartServices();
             if (!VfsEntryPoints.IsRegistered) AppDomain.CurrentDomain.ProcessExit += static (_, _) => EndWithProcess();
             VfsEntryPoints.Register(SqliteApi.FromLibrary(library()), makeDefault);
+            unsafe
+            {
+                LastErrorFunction.Opened = static connection => RowModule.Add(VfsEntryPoints.Api, (void*)connection);
+            }
             LastErrorFunction.Add(VfsEntryPoints.Api);
         }
     }

@@ -8,6 +8,8 @@ using RecoveryVfs.Changes.Backups;
 
 namespace RecoveryVfs.Cli.Tests;
 
+using Sqlite = Rows.Tests.Sqlite;
+
 /// <summary>Backups as JSON lines: nothing of a value is lost, increments are real, and what does not verify is not taken.</summary>
 public sealed class BackupTests : IDisposable
 {

@@ -10,6 +10,9 @@ namespace RecoveryVfs.Interop;
 /// </summary>
 internal static unsafe class LastErrorFunction
 {
+    /// <summary>Called with each connection, for what else it gets.</summary>
+    public static Action<nint>? Opened { get; set; }
+
     /// <summary>Adds it to connections to come. A SQLite that was built without that way has the pragma and the log.</summary>
     public static void Add(SqliteApi api) => api.AddToEveryConnection(&OnOpened);
 
@@ -19,6 +22,7 @@ internal static unsafe class LastErrorFunction
         try
         {
             VfsEntryPoints.Api.CreateFunction(connection, "recovery_last_error", &Answer);
+            Opened?.Invoke((nint)connection);
         }
         catch (Exception)
         {
