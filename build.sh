@@ -86,6 +86,9 @@ case $target in
   test | soak)
     need sqlite3 sqlite3
     need sqlite3-tools sqldiff
+    need zsh zsh
+    need fish fish
+    need systemd systemd-analyze
     need mount mount
     need e2fsprogs /usr/sbin/mkfs.ext4
     need xfsprogs /usr/sbin/mkfs.xfs
@@ -110,6 +113,12 @@ if [ ${#missing[@]} -gt 0 ]; then
   export DEBIAN_FRONTEND=noninteractive
   apt-get -qq update
   apt-get -qq install -y --no-install-recommends "${missing[@]}" > /dev/null
+fi
+# promtool alone, which checks an example: its package would start a server on this machine.
+if [ "$target" = test ] && ! command -v promtool > /dev/null && [ ! -x build/tools/promtool ] && command -v apt-get > /dev/null; then
+  mkdir -p build/tools
+  (cd build/tools && apt-get -qq download prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool; rm -f prometheus_*.deb) \
+    > build/tools/promtool.log 2>&1 || echo "build.sh: no promtool ($(tail -1 build/tools/promtool.log)): alert rules are not checked by it"
 fi
 
 if ! command -v dotnet > /dev/null || ! dotnet --list-sdks | grep -q '^10\.'; then

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.RecoveryLog.Watch;
 
 namespace RecoveryVfs.Tail;
 

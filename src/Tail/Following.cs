@@ -1,7 +1,8 @@
-using System.Text;
 using System.Text.Json;
+using System.Text;
 using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog.Watch;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Tail;

@@ -15,7 +15,7 @@ internal static class Options
     /// <summary>Every name, as in a URI.</summary>
     public static readonly string[] Names =
         ["store", "isolation", "journal", "page-cache", "overlay-budget", "pending-budget", "wal-buffer", "max-local-log", "pages",
-         "remote", "durability", "sync-interval", "hints-bytes", "retention", "verify-interval", "restart-remote", "auto-restore", "follow", "follow-interval", "sql-socket", "linger", "lock-timeout"];
+         "remote", "durability", "sync-interval", "hints-bytes", "retention", "verify-interval", "restart-remote", "auto-restore", "follow", "follow-interval", "sql-socket", "metrics-listen", "linger", "lock-timeout"];
 
     /// <summary>Those of a connection; all others are of the store, or say which it is.</summary>
     public static readonly string[] OfConnection = ["isolation", "journal", "durability"];
@@ -42,6 +42,7 @@ internal static class Options
         "follow" => options with { Follow = value },
         "follow-interval" => options with { FollowInterval = ParseMilliseconds(name, value) },
         "sql-socket" => options with { SqlSocket = ParseSwitch(name, value) },
+        "metrics-listen" => options with { MetricsListen = value },
         "pages" => options with { PagesInMemory = ParsePages(value) },
         "linger" => options with { Linger = ParseMilliseconds(name, value) },
         "lock-timeout" => options with { LockTimeout = ParseMilliseconds(name, value) },

@@ -1,4 +1,5 @@
 using System.Text;
+using RecoveryVfs.Figures;
 using RecoveryVfs.Followed;
 using RecoveryVfs.Functions;
 using RecoveryVfs.Handles;
@@ -68,6 +69,7 @@ public static class Recovery
     {
         if (StoreRegistry.Services.Count > 0) return;
         StoreRegistry.Services.Add(SqlServer.Start);
+        StoreRegistry.Services.Add(FiguresServer.Start);
     }
 
     /// <summary>What the last failed call of this thread said in full: which file, what happened, what to do.</summary>

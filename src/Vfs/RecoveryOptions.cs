@@ -118,6 +118,12 @@ public sealed record RecoveryOptions
     /// </summary>
     public bool SqlSocket { get; init; } = true;
 
+    /// <summary>
+    /// <c>metrics-listen</c>: where <c>/metrics</c>, <c>/health</c> and <c>/ready</c> are answered while the store is open: <c>127.0.0.1:9091</c>, or <c>:9091</c> for
+    /// this machine only. Null for nowhere. Not to be set by a URI.
+    /// </summary>
+    public string? MetricsListen { get; init; }
+
     /// <summary><c>pages</c>: <c>rocksdb</c>, or <c>memory</c> for tests and small throw-away stores (the log is written all the same).</summary>
     public bool PagesInMemory { get; init; }
 

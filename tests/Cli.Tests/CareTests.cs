@@ -69,6 +69,32 @@ public sealed class CareTests(Shipped shipped) : IClassFixture<Shipped>
     }
 
     [Theory]
+    [InlineData("recovery rest", "restore")]
+    [InlineData("recovery restore --time", "--timestamp")]
+    [InlineData("recovery sql --wr", "--write")]
+    public void Fish_completes_commands_and_options(string line, string expected)
+    {
+        var script = shipped.Place("fish");
+        File.WriteAllText(script, Recover.Run("completion", "fish").MustEndWith(0).Output);
+        using var fish = Process.Start(new ProcessStartInfo("fish", ["-c", $"source {script}; complete -C '{line}'"]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        Assert.Equal((expected, ""), (fish.StandardOutput.ReadToEnd().Split('\t')[0], fish.StandardError.ReadToEnd()));
+    }
+
+    [Fact]
+    public void Zsh_completes_commands_and_options()
+    {
+        var script = shipped.Place("zsh");
+        File.WriteAllText(script, Recover.Run("completion", "zsh").MustEndWith(0).Output);
+        // Typed on a terminal, as people do: what was completed is then run, and says what it was given.
+        var typed = $$"""recovery() { print "GIVEN:$*:" }\nautoload -U compinit; compinit -u -D\nsource {{script}}\nrecovery rest\t\nrecovery restore --time\t\nrecovery sql --wr\t\nexit\n""";
+        var start = new ProcessStartInfo("sh", ["-c", $"printf '{typed}' | script -qec 'zsh -f -i' /dev/null"]) { RedirectStandardOutput = true };
+        start.Environment["TERM"] = "xterm";
+        using var zsh = Process.Start(start)!;
+        var said = zsh.StandardOutput.ReadToEnd();
+        foreach (var given in (string[])["GIVEN:restore:", "GIVEN:restore --timestamp:", "GIVEN:sql --write:"]) Assert.Contains(given, said);
+    }
+
+    [Theory]
     [InlineData("bash")]
     [InlineData("zsh")]
     [InlineData("fish")]

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
 using RecoveryVfs.Cli.Replicate;
+using RecoveryVfs.RecoveryLog.Watch;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.Replicate;
 

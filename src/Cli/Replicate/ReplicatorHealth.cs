@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using RecoveryVfs.RecoveryLog.Watch;
 using RecoveryVfs.Replicate;
 
 namespace RecoveryVfs.Cli.Replicate;

@@ -45,6 +45,9 @@ internal static class StoreSettings
     {
         foreach (var (name, value) in parameters)
         {
+            // Whoever may run ATTACH must not open a port.
+            if (name == "metrics-listen")
+                throw new RecoveryException(RecoveryError.Invalid, "A URI does not say metrics-listen: set it in the store's config file, the environment (RECOVERY_METRICS_LISTEN) or the program.");
             if (Options.Names.Contains(name)) RequireSafe(name, value);
             else if (name is "endpoint" or "region" or "force-path-style" or "storage-class")
                 throw new RecoveryException(RecoveryError.Invalid,

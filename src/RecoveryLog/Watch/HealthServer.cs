@@ -2,18 +2,17 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using RecoveryVfs.RecoveryLog;
 
-namespace RecoveryVfs.Programs;
+namespace RecoveryVfs.RecoveryLog.Watch;
 
 /// <summary>
-/// <c>--listen</c>: <c>/health</c> (200 unless it gave up), <c>/ready</c> (200 when nothing is behind) and <c>/metrics</c>, for whoever orchestrates.
+/// <c>--listen</c> and <c>metrics-listen</c>: <c>/health</c> (200 unless it gave up), <c>/ready</c> (200 when nothing is behind) and <c>/metrics</c>, for whoever orchestrates.
 /// </summary>
 /// <remarks>
 /// By hand: one request a connection, of three fixed paths. (Kestrel would add megabytes to a program of its own, and HttpListener has neither deadlines nor a
 /// bound.) Whoever connects and says nothing costs at most a place, which the next one takes over.
 /// </remarks>
-sealed class HealthServer : IDisposable
+internal sealed class HealthServer : IDisposable
 {
     const int ConnectionsMax = 16, RequestBytesMax = 8 << 10;
 
@@ -31,7 +30,8 @@ sealed class HealthServer : IDisposable
 
     HealthServer(Socket listener, Func<Health> health) => (this.listener, this.health) = (listener, health);
 
-    public static HealthServer Start(string address, Func<Health> health)
+    /// <summary>Listens from now on; <paramref name="option"/> is what said where.</summary>
+    public static HealthServer Start(string address, Func<Health> health, string option = "--listen")
     {
         Socket? listener = null;
         try
@@ -46,7 +46,7 @@ sealed class HealthServer : IDisposable
         {
             listener?.Dispose();
             throw new RecoveryException(RecoveryError.Invalid,
-                $"--listen cannot be '{address}': {e.Message} Give an address and a free port, as 127.0.0.1:9090, :9090 (this machine only) or 0.0.0.0:9090 (all interfaces).", e);
+                $"{option} cannot be '{address}': {e.Message} Give an address and a free port, as 127.0.0.1:9090, :9090 (this machine only) or 0.0.0.0:9090 (all interfaces).", e);
         }
         var server = new HealthServer(listener, health);
         _ = server.AcceptAsync();
