@@ -16,8 +16,11 @@ internal sealed class TailedDatabase(string name, FollowedVersion? version) : ID
     public RowReader Rows => rows ??= new RowReader(new VersionPages(version));
 
     /// <summary>What changed since an earlier version; <paramref name="written"/> are the pages that were written between.</summary>
-    public VersionDifference ComparedWith(TailedDatabase earlier, PageChanges written) =>
-        new(earlier.Rows, Rows, earlier.IsEmpty ? null : new UnwrittenPages(written));
+    public VersionDifference ComparedWith(TailedDatabase earlier, PageChanges written)
+    {
+        rows ??= new RowReader(new VersionPages(version), earlier.Rows);
+        return new VersionDifference(earlier.Rows, rows, earlier.IsEmpty ? null : new UnwrittenPages(written));
+    }
 
     bool IsEmpty => version is null;
 

@@ -32,6 +32,17 @@ public sealed class RowReader
         Schema = ReadSchema();
     }
 
+    /// <summary>
+    /// Another version of a database that <paramref name="earlier"/> reads: its schema is not read again where SQLite says
+    /// that it is the same.
+    /// </summary>
+    public RowReader(IPageSource pages, RowReader earlier)
+    {
+        options = earlier.options;
+        Pages = new Pages(pages);
+        Schema = Pages.HasSchemaOf(earlier.Pages) ? earlier.Schema : ReadSchema();
+    }
+
     /// <summary>The tables, and what else there is.</summary>
     public DatabaseSchema Schema { get; }
 

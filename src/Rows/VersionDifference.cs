@@ -18,6 +18,7 @@ public sealed class VersionDifference
         (Before, After) = (before, after);
         Changed = new ChangedPages(before.Pages, after.Pages, comparison);
         OverflowOwners.Mark(before, after, Changed);
+        Dirty = DirtyPages.Find(before, after, Changed);
         var cookiesDiffer = before.Pages.Header?.SchemaCookie != after.Pages.Header?.SchemaCookie;
         IsRewritten = cookiesDiffer && (before.Pages.Size != after.Pages.Size || Changed.IsAll || Changed.Count > Changed.Shared / 2);
         var pairs = new TablePairs(before.Schema, after.Schema);
@@ -43,4 +44,7 @@ public sealed class VersionDifference
     internal RowReader Before { get; }
     internal RowReader After { get; }
     internal ChangedPages Changed { get; }
+
+    /// <summary>What need be read of tables with rowids; null when that is not known.</summary>
+    internal DirtyPages? Dirty { get; }
 }

@@ -107,4 +107,40 @@ public sealed class RowTailTests
         }
         Assert.Equal(["Read there", "Insert row 1", "Insert row 2"], told);
     }
+
+    /// <summary>A database of some size and commits of one row: the stream must not read what did not change.</summary>
+    [Fact]
+    [Trait(Seeds.Kind, Seeds.Big)]
+    public async Task The_stream_goes_as_fast_as_commits_are_however_large_the_database_is()
+    {
+        using var history = new ShippedHistory();
+        const int rows = 200_000, commits = 3000;
+        ulong before;
+        var began = System.Diagnostics.Stopwatch.GetTimestamp();
+        double writing;
+        using (var db = new Sqlite(history.NameOf("a.db")))
+        {
+            db.Do("PRAGMA synchronous=OFF");
+            for (var t = 0; t < 5; t++) db.Do($"CREATE TABLE t{t}(id INTEGER PRIMARY KEY, v)");
+            for (var t = 0; t < 5; t++)
+                db.Do($"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows / 5}) INSERT INTO t{t} SELECT i, randomblob(700) FROM n");
+            before = ShippedHistory.LsnOf(db);
+            db.Do("PRAGMA recovery_sync=300");
+            began = System.Diagnostics.Stopwatch.GetTimestamp();
+            for (var i = 0; i < commits; i++) db.Do($"UPDATE t{i % 5} SET v = zeroblob(700) WHERE id = ?", (i * 7919L) % (rows / 5) + 1);
+            writing = System.Diagnostics.Stopwatch.GetElapsedTime(began).TotalSeconds;
+            db.Do("PRAGMA recovery_sync=300");
+        }
+        Recovery.CloseIdleStores();
+        var (seen, opened) = (0, 0.0);
+        began = System.Diagnostics.Stopwatch.GetTimestamp();
+        await foreach (var each in new RowTail(history.Context, new RowTailOptions { After = before, Once = true }).ReadAsync())
+        {
+            if (seen++ == 0) (opened, began) = (System.Diagnostics.Stopwatch.GetElapsedTime(began).TotalSeconds, System.Diagnostics.Stopwatch.GetTimestamp());
+            Assert.Equal(RowEventKind.Update, each.Kind);
+        }
+        var streaming = System.Diagnostics.Stopwatch.GetElapsedTime(began).TotalSeconds;
+        Console.WriteLine($"{commits} commits written in {writing:0.00} s, {seen} events: begun in {opened:0.00} s, streamed in {streaming:0.00} s ({seen / streaming:0}/s)");
+        Assert.Equal(commits, seen);
+    }
 }

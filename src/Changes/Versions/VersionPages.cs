@@ -22,4 +22,6 @@ internal sealed class VersionPages(FollowedVersion? version) : IPageSource
 internal sealed class UnwrittenPages(PageChanges changes) : IPageComparison
 {
     public bool SurelyEqual(uint page) => !changes.Contains(page);
+
+    public IEnumerable<uint>? Changed(uint count) => changes.UpTo(count);
 }

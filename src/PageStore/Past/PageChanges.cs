@@ -21,6 +21,20 @@ internal sealed class PageChanges
     /// <summary>Whether a page may hold other bytes.</summary>
     public bool Contains(uint page) => IsAll || page > leastPages || pages.Contains(page);
 
+    /// <summary>The pages up to a count that may hold other bytes; null when all may.</summary>
+    public IEnumerable<uint>? UpTo(uint count)
+    {
+        if (IsAll) return null;
+        return Listed();
+
+        IEnumerable<uint> Listed()
+        {
+            foreach (var page in pages)
+                if (page <= count) yield return page;
+            for (var page = leastPages; page < count; page++) yield return page + 1;
+        }
+    }
+
     internal void Add(uint page) => pages.Add(page);
 
     internal void AddAll() => IsAll = true;

@@ -21,19 +21,27 @@ internal sealed class ChangedPages
         if (comparison is null || before.Size != after.Size || before.UsableSize != after.UsableSize) return;
         shared = Math.Min(before.Count, after.Count);
         bits = new ulong[shared / 64 + 1];
-        for (uint page = 1; page <= shared; page++)
+        if (comparison.Changed(shared) is { } known)
         {
-            if (comparison.SurelyEqual(page)) continue;
-            Mark(page);
-            Count++;
+            foreach (var page in known) Add(page);
+            return;
         }
+        for (uint page = 1; page <= shared; page++)
+            if (!comparison.SurelyEqual(page)) Add(page);
+    }
+
+    void Add(uint page)
+    {
+        if (page == 0 || page > shared || this[page]) return;
+        Mark(page);
+        Count++;
     }
 
     /// <summary>Whether nothing is known to be equal, so that all has to be read.</summary>
     public bool IsAll => shared == 0;
 
     /// <summary>How many of the pages that both have are changed.</summary>
-    public uint Count { get; }
+    public uint Count { get; private set; }
 
     /// <summary>The number of pages that both have; larger ones count as changed.</summary>
     public uint Shared => shared;

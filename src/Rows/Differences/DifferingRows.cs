@@ -16,7 +16,8 @@ internal sealed class DifferingRows(VersionDifference versions, Table before, Ta
 
     public IEnumerable<RowChange> Changes()
     {
-        var merge = new TreeMerge(Walk(versions.Before, before), Walk(versions.After, after), Order(), Changed);
+        var merge = new TreeMerge(Walk(versions.Before, before), Walk(versions.After, after), Order(), Changed,
+            columns.KeepsRecords && !after.IsWithoutRowId ? versions.Dirty : null);
         while (true)
         {
             switch (merge.Next())

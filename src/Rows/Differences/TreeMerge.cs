@@ -19,11 +19,17 @@ internal sealed class TreeMerge
 {
     readonly ChangedPages changed;
     readonly RowOrder order;
+    readonly DirtyPages? dirty;
     MergeStep last = MergeStep.End;
 
-    public TreeMerge(TreeWalk before, TreeWalk after, RowOrder order, ChangedPages changed)
+    /// <param name="before">The earlier tree.</param>
+    /// <param name="after">The later tree.</param>
+    /// <param name="order">The order of both.</param>
+    /// <param name="changed">The pages that changed.</param>
+    /// <param name="dirty">The same, with those above them; null when all pages above leaves have to be read.</param>
+    public TreeMerge(TreeWalk before, TreeWalk after, RowOrder order, ChangedPages changed, DirtyPages? dirty = null)
     {
-        (Before, After, this.order, this.changed) = (before, after, order, changed);
+        (Before, After, this.order, this.changed, this.dirty) = (before, after, order, changed, dirty);
         before.FindLevels();
         after.FindLevels();
     }
@@ -71,6 +77,12 @@ internal sealed class TreeMerge
         if (same && Before.Level == 0 && After.Level == 0)
         {
             LeaveUnchanged();
+            return null;
+        }
+        if (dirty is not null && same && Before.Level == After.Level && !dirty[After.Subtree])
+        {
+            Before.Leave();
+            After.Leave();
             return null;
         }
         var starts = order.CompareStarts(Before, After);

@@ -4,6 +4,7 @@ namespace RecoveryVfs.Rows.Format;
 internal sealed class Pages
 {
     readonly IPageSource source;
+    readonly byte[] first = [];
 
     public Pages(IPageSource source)
     {
@@ -11,7 +12,7 @@ internal sealed class Pages
         if (source.PageSize is < 512 or > 65536 || !System.Numerics.BitOperations.IsPow2(source.PageSize))
             throw new ArgumentException($"A page of a SQLite database cannot have {source.PageSize} bytes.", nameof(source));
         if (source.PageCount == 0) return;
-        var first = new byte[source.PageSize];
+        first = new byte[source.PageSize];
         source.Read(1, first);
         Header = FileHeader.Parse(first);
         UsableSize = Header.UsableSize;
@@ -24,6 +25,14 @@ internal sealed class Pages
     public int Size => source.PageSize;
     public uint Count => source.PageCount;
     public int UsableSize { get; }
+
+    /// <summary>
+    /// Whether both versions have the same schema: SQLite counts its changes, and the first page of its table is the same
+    /// beyond the header.
+    /// </summary>
+    public bool HasSchemaOf(Pages other) => Header is not null && other.Header is not null && Header.SchemaCookie == other.Header.SchemaCookie
+        && Header.SchemaFormat == other.Header.SchemaFormat && Header.Encoding == other.Header.Encoding
+        && first.AsSpan(FileHeader.Bytes).SequenceEqual(other.first.AsSpan(FileHeader.Bytes));
 
     /// <summary>Reads <paramref name="page"/>, which <paramref name="from"/> points to.</summary>
     public void Read(uint page, uint from, Span<byte> destination)
