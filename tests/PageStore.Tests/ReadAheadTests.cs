@@ -122,14 +122,15 @@ public sealed class ReadAheadTests
         ReadAtRandom(database, Pages, 20, random);
         Assert.Equal(0, Status(store, "pages_warmed"));
         // Whoever reads on before the warming thread had its turn reads by itself what it would have brought.
-        for (var round = 0; Status(store, "pages_warmed") < Pages * 9 / 10 && round < 100; round++)
+        for (var round = 0; !database.Warming.HasEnded && round < 1000; round++)
         {
             ReadAtRandom(database, Pages, 10, random);
             Assert.True(SpinWait.SpinUntil(() => database.Warming.Stream is not { Queued: true }, 60_000), "the warming does not come to an end");
         }
-        Assert.InRange(Status(store, "pages_warmed"), Pages * 9 / 10, Pages);
-        // The last chunk may be under way.
+        // What random reads brought by themselves, or happened to be next to one another, is not for the warming: how much that is depends on when its thread has its turn.
         var misses = Status(store, "cache_misses");
+        Assert.InRange(Status(store, "pages_warmed"), Pages / 2, Pages);
+        Assert.InRange(Status(store, "pages_warmed") + Status(store, "pages_read_ahead") + misses, Pages * 9 / 10, int.MaxValue);
         ReadAtRandom(database, Pages, 2000, random);
         Assert.InRange(Status(store, "cache_misses") - misses, 0, 100);
     }
