@@ -41,7 +41,8 @@ public static class HostileFiles
         Console.WriteLine($"refused {refused}, used {used}");
     }
 
-    static void Make(string directory)
+    /// <summary>A page store with tables and blob files in several levels.</summary>
+    internal static void Make(string directory)
     {
         var history = new History(seed: 3);
         using var store = RocksPageStore.Open(new() { Directory = directory, WriteBufferBytes = 128 << 10 });
@@ -90,6 +91,29 @@ public static class HostileFiles
         if (path.Contains("/MANIFEST-", StringComparison.Ordinal)) Seal(bytes);
         File.WriteAllBytes(path, bytes);
         return $"{Path.GetFileName(path)} at {string.Join(", ", places)}";
+    }
+
+    /// <summary>Has the MANIFEST say that each table begins where it ends, and the reverse, behind checksums that are right.</summary>
+    internal static int SwapKeys(string directory)
+    {
+        // Length and bytes of the smallest key, then of the largest: eight of ours and eight of RocksDB's.
+        const int KeyBytes = 16;
+        var (path, swapped) = (Directory.GetFiles(directory, "MANIFEST-*").Single(), 0);
+        var bytes = File.ReadAllBytes(path);
+        for (var at = 0; at + (2 * (KeyBytes + 1)) <= bytes.Length; at++)
+        {
+            if (bytes[at] != KeyBytes || bytes[at + KeyBytes + 1] != KeyBytes) continue;
+            var smallest = bytes.AsSpan(at + 1, KeyBytes);
+            var largest = bytes.AsSpan(at + KeyBytes + 2, KeyBytes);
+            if (smallest[..8].SequenceCompareTo(largest[..8]) >= 0) continue;
+            var kept = smallest.ToArray();
+            largest.CopyTo(smallest);
+            kept.CopyTo(largest);
+            swapped++;
+        }
+        Seal(bytes);
+        File.WriteAllBytes(path, bytes);
+        return swapped;
     }
 
     /// <summary>Changes what is in the blocks of a table, behind checksums that are right.</summary>

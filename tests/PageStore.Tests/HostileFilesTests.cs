@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
+using RecoveryVfs.PageStore.Rocks;
+using RecoveryVfs.RecoveryLog;
 using Xunit.Abstractions;
 
 namespace RecoveryVfs.PageStore.Tests;
@@ -12,6 +14,18 @@ public sealed class HostileFilesTests(ITestOutputHelper output) : IDisposable
     readonly TempDirectory temp = new();
 
     public void Dispose() => temp.Dispose();
+
+    /// <summary>Whoever picks tables for a compaction believes it, and asserted it away, with the process: some time after the restore.</summary>
+    [Fact]
+    public void A_MANIFEST_with_the_keys_of_a_table_in_no_order_is_refused()
+    {
+        HostileFiles.Make(temp["pages"]);
+        RocksTrial.Run(temp["pages"], temp["trial"], default);
+        Assert.NotEqual(0, HostileFiles.SwapKeys(temp["pages"]));
+        var refused = Assert.Throws<RecoveryException>(() => RocksTrial.Run(temp["pages"], temp["trial"], default));
+        Assert.Equal(RecoveryError.Corrupt, refused.Error);
+        Assert.Contains("in no order", refused.Message);
+    }
 
     [Fact]
     [Trait(Seeds.Kind, Seeds.Random)]
