@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Hashing;
+using System.Numerics;
 
 namespace RecoveryVfs;
 
@@ -13,14 +14,15 @@ namespace RecoveryVfs;
 ///   footer:  checksum kind u8 | handle of the metaindex | handle of the index | zeros to 41 bytes | format u32 | magic u64
 ///   handle:  offset varint | size varint
 /// </code>
-/// A checksum is the lower half of XXH3 of the bytes, XOR compression times a number.
+/// A checksum of kind 1 is the CRC-32C of bytes and compression, masked; of kind 4 the lower half of XXH3 of the bytes, XOR compression times a number.
 /// </remarks>
 internal sealed class TableBlocks
 {
-    const int FooterBytes = 53, TrailerBytes = 5, Xxh3 = 4;
-    const uint LastByteFactor = 0x6b9083d9;
+    const int FooterBytes = 53, TrailerBytes = 5, Crc32C = 1, Xxh3 = 4;
+    const uint LastByteFactor = 0x6b9083d9, CrcMask = 0xa282ead8;
 
     readonly byte[] table;
+    readonly int kind;
     readonly List<(int Offset, int Size)> blocks = [];
 
     /// <param name="table">The file, which is changed in place.</param>
@@ -28,7 +30,8 @@ internal sealed class TableBlocks
     {
         this.table = table;
         var footer = table.AsSpan(table.Length - FooterBytes);
-        if (footer[0] != Xxh3) throw new InvalidOperationException($"The table has checksums of kind {footer[0]}, not XXH3.");
+        kind = footer[0];
+        if (kind is not Crc32C and not Xxh3) throw new InvalidOperationException($"The table has checksums of kind {kind}.");
         var handles = footer[1..];
         var (metaindex, index) = (Handle(ref handles), Handle(ref handles));
         blocks.AddRange([metaindex, index]);
@@ -55,8 +58,16 @@ internal sealed class TableBlocks
 
     uint Stored((int Offset, int Size) block) => BinaryPrimitives.ReadUInt32LittleEndian(table.AsSpan(block.Offset + block.Size + 1));
 
-    uint ChecksumOf((int Offset, int Size) block) =>
-        (uint)XxHash3.HashToUInt64(table.AsSpan(block.Offset, block.Size)) ^ (table[block.Offset + block.Size] * LastByteFactor);
+    uint ChecksumOf((int Offset, int Size) block) => kind == Crc32C
+        ? BitOperations.RotateRight(Crc(table.AsSpan(block.Offset, block.Size + 1)), 15) + CrcMask
+        : (uint)XxHash3.HashToUInt64(table.AsSpan(block.Offset, block.Size)) ^ (table[block.Offset + block.Size] * LastByteFactor);
+
+    static uint Crc(ReadOnlySpan<byte> bytes)
+    {
+        var crc = uint.MaxValue;
+        foreach (var b in bytes) crc = BitOperations.Crc32C(crc, b);
+        return ~crc;
+    }
 
     /// <summary>Keys and the handles that they lead to. An index has no lengths of its values.</summary>
     List<(byte[] Key, (int Offset, int Size) Handle)> Entries((int Offset, int Size) block, bool hasLengths)

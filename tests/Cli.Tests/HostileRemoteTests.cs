@@ -139,7 +139,15 @@ public sealed class HostileRemoteTests(Shipped shipped) : IClassFixture<Shipped>
         Assert.Contains("not what a store writes", restored.Errors);
         Assert.Contains("Assertion", restored.Errors);
         Assert.False(Directory.Exists(Path.Combine(into, ".recovery", "log")));
-        Assert.Contains("not what a store writes", Recover.Run("restore", url, "--database", "a.db", "-o", shipped.Place("out.db")).MustEndWith(4).Errors);
+        // A plain file is made without RocksDB: where the attack is nothing that is read for it, it comes out right; else it is named.
+        var (file, good) = (shipped.Place("out.db"), shipped.Place("good.db"));
+        var plain = Recover.Run("restore", url, "--database", "a.db", "-o", file);
+        if (plain.ExitCode != 0) Assert.Contains("not what a store writes", plain.MustEndWith(4).Errors);
+        else
+        {
+            Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", good).MustEndWith(0);
+            Assert.Equal(File.ReadAllBytes(good), File.ReadAllBytes(file));
+        }
         // An application that restores by itself, and one that follows.
         foreach (var options in (string[])["auto-restore=on&remote=", "mode=ro&follow="])
         {
