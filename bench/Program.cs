@@ -72,6 +72,8 @@ Case[] cases =
     new RemoteRequestsCase(),
     new RemoteDurableCase(),
     new RemoteRestoreCase(),
+    new RestoreFileCase(),
+    new GrowthCase(),
 ];
 // `--only=remote` means all rows whose names begin so.
 bool IsMeant(Case each) => only is null || each.Names.Any(n => only.Any(o => n == o || n.StartsWith(o + "-", StringComparison.Ordinal)));

@@ -9,7 +9,7 @@ internal sealed class RemoteRestoreCase : Case
     const string PageCache = "64M";
     const double CacheMegabytes = 64, MegabytesMax = 256;
 
-    public override IReadOnlyList<string> Names => ["remote-restore", "remote-restore: processor", "remote-memory: shipping", "remote-memory: restoring"];
+    public override IReadOnlyList<string> Names => ["remote-restore", "remote-restore-file", "remote-restore: processor", "remote-memory: shipping", "remote-memory: restoring"];
 
     public override void Run(Place place, Report report)
     {
@@ -21,7 +21,7 @@ internal sealed class RemoteRestoreCase : Case
         var litestream = Litestream.Prepare(place.Stock.PathOf("litestream"), place.Stock.PathOf("a.db"), RemoteServer.IsS3 ? new Uri(url).Host : "");
         litestream?.Replicate(() => litestream.HasSnapshot(place.Stock.PathOf("a.db")));
         var rounds = place.Rounds(5, 3);
-        var (ours, theirs) = (new double[rounds], new double[rounds]);
+        var (ours, theirs, files) = (new double[rounds], new double[rounds], new double[rounds]);
         var (oursBusy, theirsBusy) = (new double[rounds], new double[rounds]);
         for (var round = 0; round < rounds; round++)
         {
@@ -31,6 +31,10 @@ internal sealed class RemoteRestoreCase : Case
             if (litestream is not null) theirs[round] = litestream.Restore(place.Stock.PathOf("a.db"), place.Stock.PathOf("restored.db"));
             (oursBusy[round], theirsBusy[round]) = (between - before, ProcessorTime.OfEndedChildren() - between);
             Directory.Delete(place.Ours.PathOf($"restored-{round}"), recursive: true);
+            var started = Stopwatch.GetTimestamp();
+            RestoreFileCase.RestoreFrom(url, place.Ours.PathOf("restored.db"));
+            files[round] = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            File.Delete(place.Ours.PathOf("restored.db"));
         }
         if (litestream is not null)
         {
@@ -39,6 +43,8 @@ internal sealed class RemoteRestoreCase : Case
             report.AddCost("remote-restore: processor", "s of processor time/GB (stock: litestream restore)",
                 Interleaved.Median(oursBusy) / gigabytes, Interleaved.Median(theirsBusy) / gigabytes, 1.0);
         }
+        if (litestream is not null)
+            report.AddCost("remote-restore-file", $"s, {megabytes} MB to a plain file (stock: litestream restore)", Interleaved.Median(files), Interleaved.Median(theirs), 1.5);
         var peak = RemoteChild.Run("restore", place.Ours.PathOf("restored"), url, megabytes).PeakMegabytes;
         report.AddCost("remote-memory: restoring", $"MB, {megabytes} MB (stock: the goal)", peak, MegabytesMax, 1.0);
     }
