@@ -1,3 +1,4 @@
+using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Pins;
 using RecoveryVfs.RecoveryLog.Remote.Read;
@@ -26,5 +27,5 @@ internal static class PastDatabase
 
     /// <summary>Keeps what is read from collection meanwhile, if the credentials allow to put a pin.</summary>
     public static async Task<RestorePin> PinAsync(RemoteAccess remote, RestoreTarget moment, Output to, CancellationToken cancellation) =>
-        await remote.PinAsync(await RestorePlanner.PlanAsync(remote.Context, moment, null, cancellation), to, cancellation);
+        await remote.PinAsync(await RestorePlanner.PlanAsync(remote.Context, moment, null, cancellation), to.Note, cancellation);
 }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Text.RegularExpressions;
+using RecoveryVfs.Operations;
 using RecoveryVfs.Cli.Commands;
 
 namespace RecoveryVfs.Cli;

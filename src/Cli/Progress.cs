@@ -1,9 +1,10 @@
 using System.Diagnostics;
+using RecoveryVfs.Operations;
 
 namespace RecoveryVfs.Cli;
 
 /// <summary>One line on a terminal's standard error: how much is done, how fast, and how long it will take. Silent elsewhere.</summary>
-internal sealed class Progress : IDisposable
+internal sealed class Progress : IStepProgress
 {
     static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
     const int UsualColumns = 80;
@@ -24,6 +25,9 @@ internal sealed class Progress : IDisposable
         Show();
         timer = new Timer(_ => Show(), null, Interval, Interval);
     }
+
+    /// <summary>Shows a step of an operation.</summary>
+    public static IStepProgress Begin(string step, long totalBytes) => new Progress(step, totalBytes);
 
     /// <summary>Counts; from any thread.</summary>
     public void Add(long bytes) => Interlocked.Add(ref doneBytes, bytes);

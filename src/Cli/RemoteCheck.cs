@@ -1,3 +1,4 @@
+using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog.Remote.Files;
 using RecoveryVfs.RecoveryLog.Remote.Pins;
 using RecoveryVfs.Cli.Commands;
@@ -56,8 +57,8 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
     async Task<(ulong, DateTimeOffset?, IReadOnlyList<RestoredDatabase>?)> RestoreAsync(CancellationToken cancellation)
     {
         var store = Path.Combine(directory, "store");
-        var result = await RestoredStore.RestoreAsync(plan, store, parallelism, cancellation);
-        var databases = RestoredStore.Verify(store, cancellation);
+        var result = await RestoredStore.RestoreAsync(plan, store, parallelism, Progress.Begin, cancellation);
+        var databases = RestoredStore.Verify(store, Progress.Begin, cancellation);
         using (new Progress("removing what was restored")) Directory.Delete(store, recursive: true);
         return (result.Lsn, Text.FromMs(result.UnixTimeMs), databases);
     }

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using RecoveryVfs.Operations;
 using RecoveryVfs.Cli.Commands;
 using RecoveryVfs.RecoveryLog.Live;
 
@@ -34,11 +35,11 @@ namespace RecoveryVfs.Cli;
 [JsonSerializable(typeof(SalvageCommand.Entry), TypeInfoPropertyName = "SalvageEntry")]
 [JsonSerializable(typeof(List<SalvageCommand.Entry>), TypeInfoPropertyName = "Salvage")]
 [JsonSerializable(typeof(SalvageCommand.Extracted), TypeInfoPropertyName = "SalvageExtracted")]
-[JsonSerializable(typeof(SnapshotCommand.Entry), TypeInfoPropertyName = "Snapshot")]
-[JsonSerializable(typeof(List<SnapshotCommand.Entry>), TypeInfoPropertyName = "Snapshots")]
-[JsonSerializable(typeof(StatusCommand.StoreReport), TypeInfoPropertyName = "StatusOfStore")]
+[JsonSerializable(typeof(Snapshot), TypeInfoPropertyName = "Snapshot")]
+[JsonSerializable(typeof(List<Snapshot>), TypeInfoPropertyName = "Snapshots")]
+[JsonSerializable(typeof(StoreStatus), TypeInfoPropertyName = "StatusOfStore")]
 [JsonSerializable(typeof(StatusCommand.RemoteOnly), TypeInfoPropertyName = "StatusOfRemote")]
-[JsonSerializable(typeof(SyncCommand.Report), TypeInfoPropertyName = "Sync")]
+[JsonSerializable(typeof(SyncResult), TypeInfoPropertyName = "Sync")]
 [JsonSerializable(typeof(Output.Said), TypeInfoPropertyName = "Said")]
 [JsonSerializable(typeof(UndeleteCommand.Report), TypeInfoPropertyName = "Undelete")]
 [JsonSerializable(typeof(VerifyCommand.Report), TypeInfoPropertyName = "Verify")]

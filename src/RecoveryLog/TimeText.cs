@@ -9,6 +9,10 @@ namespace RecoveryVfs.RecoveryLog;
 /// </summary>
 internal static partial class TimeText
 {
+    /// <summary>A record's time; what no calendar has becomes the nearest that one does.</summary>
+    public static DateTimeOffset FromMs(long unixTimeMs) =>
+        DateTimeOffset.FromUnixTimeMilliseconds(Math.Clamp(unixTimeMs, 0, DateTimeOffset.MaxValue.ToUnixTimeMilliseconds()));
+
     /// <summary>For messages and help: what can be written.</summary>
     public const string Forms = Example + ", '2026-01-31 15:04' (local), 14:03, 'yesterday 14:00', -5m, '5 minutes ago' or now";
 

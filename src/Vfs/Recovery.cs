@@ -6,6 +6,7 @@ using RecoveryVfs.Handles;
 using RecoveryVfs.Interop;
 using RecoveryVfs.Names;
 using RecoveryVfs.Opening;
+using RecoveryVfs.Operations;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Views;
@@ -21,7 +22,7 @@ namespace RecoveryVfs;
 /// The VFS <c>recovery</c>: register it once, then open databases with <c>file:/data/app.db?vfs=recovery</c> through any SQLite library.
 /// Also what is done to whole databases: list, delete, rename, import, export.
 /// </summary>
-public static class Recovery
+public static partial class Recovery
 {
     static readonly Lock gate = new();
 
@@ -176,14 +177,33 @@ public static class Recovery
         if (Stub.Read(from).Content != PathContent.PlainDatabase)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{from} is not a plain SQLite database.") { Path = from };
-        if (from == to) from = SetAside(from);
+        var isInPlace = from == to;
+        if (isInPlace) from = SetAside(from);
         else if (Stub.Read(to).Content is not (PathContent.Missing or PathContent.Empty))
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{to} exists already.",
                 "Delete it first, or choose another name.") { Path = to };
-        if (VfsEntryPoints.Api.Copy(DatabasePath.UriOf(from), VfsEntryPoints.SystemName, DatabasePath.UriOf(to), "recovery", progressed) is { } message)
-            throw NotCopied($"{from} was not imported to {to}: {message}. {Failures.Last}", to, from);
+        try
+        {
+            DatabaseCopy.Import(from, to, progressed);
+        }
+        catch (OperationCanceledException)
+        {
+            // What was there before is there again: nothing, or the plain file.
+            if (Stub.Read(to).Content == PathContent.Stub) Delete(to);
+            if (isInPlace) BringBack(from, to);
+            throw;
+        }
     }
+
+    static void BringBack(string aside, string path)
+    {
+        File.Move(aside, path);
+        foreach (var suffix in JournalSuffixes)
+            if (File.Exists(aside + suffix)) File.Move(aside + suffix, path + suffix);
+    }
+
+    static readonly string[] JournalSuffixes = ["-journal", "-wal", "-shm"];
 
     static string SetAside(string path)
     {
@@ -191,49 +211,24 @@ public static class Recovery
         if (File.Exists(aside)) throw new RecoveryException(RecoveryError.Invalid,
             $"{aside} exists already.",
             "Move it away first.") { Path = aside };
-        foreach (var suffix in (string[])["-journal", "-wal", "-shm"])
+        foreach (var suffix in JournalSuffixes)
             if (File.Exists(path + suffix)) File.Move(path + suffix, aside + suffix);
         File.Move(path, aside);
         return aside;
     }
 
     /// <summary>Writes a database as a plain SQLite file that any tool reads. Readers and writers go on meanwhile, in this process and others.</summary>
-    public static void Export(string databasePath, string plainFile)
+    public static void Export(string databasePath, string plainFile) => Export(databasePath, plainFile, progressed: null);
+
+    static void Export(string databasePath, string plainFile, Action<int, int>? progressed)
     {
         var from = Path.GetFullPath(databasePath);
         if (Stub.Read(from) is not { Content: PathContent.Stub } stub)
             throw new RecoveryException(RecoveryError.NotFound,
                 $"There is no RecoveryVfs database at {from}.") { Path = from };
-        Export(from, DatabaseOpening.StoreOf(from, stub, Options.Process), plainFile);
-    }
-
-    /// <summary>The same, of a store that the caller knows to be the right one.</summary>
-    internal static void Export(string databasePath, string store, string plainFile, Action<int, int>? progressed = null)
-    {
         RegisterIfNeeded();
-        var (from, to) = (Path.GetFullPath(databasePath), Path.GetFullPath(plainFile));
-        if (File.Exists(to)) throw new RecoveryException(RecoveryError.Invalid,
-            $"{to} exists already.",
-            "Delete it first, or choose another name.") { Path = to };
-        // Reading changes nothing in the store, so a mount that is read-only and the rights to read are enough.
-        var partial = to + ".partial";
-        try
-        {
-            using var ours = StoreSettings.TakeOwnUris();
-            if (VfsEntryPoints.Api.Copy($"{DatabasePath.UriOf(from)}?store={Uri.EscapeDataString(store)}&mode=ro", "recovery", DatabasePath.UriOf(partial), VfsEntryPoints.SystemName, progressed) is { } message)
-                throw NotCopied($"The database {Path.GetFileName(from)} of the store {store} was not exported: {message}. {Failures.Last}", partial, null);
-            File.Move(partial, to);
-        }
-        finally
-        {
-            File.Delete(partial);
-        }
+        DatabaseCopy.Export(from, DatabaseOpening.StoreOf(from, stub, Options.Process), plainFile, progressed);
     }
-
-    /// <summary>Why a copy failed. SQLite says "database or disk is full" and no more: how much is needed, and how much there is, is added.</summary>
-    static RecoveryException NotCopied(string message, string to, string? source) => message.Contains("full", StringComparison.Ordinal)
-        ? new RecoveryException(RecoveryError.Full, message.TrimEnd() + DiskRoom.Tell(to, source is null ? null : new FileInfo(source).Length))
-        : new RecoveryException(RecoveryError.IoWrite, message);
 
     static string StoreAt(string directory)
     {

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using RecoveryVfs.Operations;
 using RecoveryVfs.Cli.Backups;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Read;

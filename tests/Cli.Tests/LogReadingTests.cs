@@ -1,3 +1,4 @@
+using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Records;
 

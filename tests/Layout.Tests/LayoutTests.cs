@@ -8,7 +8,7 @@ public sealed class LayoutTests
 {
     static readonly Architecture Code = new ArchLoader().LoadAssemblies(
         typeof(RecoveryLog.RecoveryException).Assembly,
-        typeof(PageStore.Reading.DatabaseVersion).Assembly,
+        typeof(PageStore.Follow.Follower).Assembly,
         typeof(Recovery).Assembly,
         typeof(Rows.IPageSource).Assembly,
         typeof(Replicate.ReplicatorOptions).Assembly,

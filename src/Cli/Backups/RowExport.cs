@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.IO.Enumeration;
 using System.Text;
+using RecoveryVfs.Operations;
 using RecoveryVfs.Changes.Backups;
 using RecoveryVfs.Changes.Lines;
 using RecoveryVfs.Changes.Versions;

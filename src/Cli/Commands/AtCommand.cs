@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RecoveryVfs.Operations;
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
@@ -43,10 +44,10 @@ internal sealed class AtCommand : CliCommand
         };
         await using var remote = RemoteAccess.Open(parsed.GetValue(target));
         var plan = await RestorePlanner.PlanAsync(remote.Context, moment, null, cancellation);
-        await using var pin = await remote.PinAsync(plan, to, cancellation);
+        await using var pin = await remote.PinAsync(plan, to.Note, cancellation);
         using var staging = new Staging(Path.GetTempPath(), "recovery-at-" + Path.GetRandomFileName());
-        var restored = await RestoredStore.RestoreAsync(plan, staging.Path("store"), Parallelism, cancellation);
-        var name = RestoreCommand.Choose(parsed.GetValue(database), restored.Databases, restored.Lsn);
+        var restored = await RestoredStore.RestoreAsync(plan, staging.Path("store"), Parallelism, Progress.Begin, cancellation);
+        var name = Restoring.Choose(parsed.GetValue(database), restored.Databases, restored.Lsn);
         using var connection = Open(staging, name);
         using var rows = connection.Query(sql);
         new RowsOutput(to, parsed.GetValue(csv), parsed.GetValue(header)).Write(rows);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using RecoveryVfs.Operations;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Views;

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.IO.Enumeration;
+using RecoveryVfs.Operations;
 using RecoveryVfs.Changes.Versions;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Read;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RecoveryVfs.Operations;
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Views;
@@ -115,7 +116,7 @@ internal sealed class DoctorCommand : CliCommand
     {
         try
         {
-            var report = await StatusCommand.ReportOnAsync(store, cancellation);
+            var report = await StoreLook.AtAsync(store, cancellation);
             var result = StatusCommand.CodeOf(report.State) == ExitCode.Ok ? report.RemoteUrl is null ? "note" : "ok" : "warning";
             findings.Add(new("remote", result, report.RemoteUrl is null ? "none: this machine alone has the commits" : $"{report.State}: {report.RemoteUrl}{(report.RemoteError is { } e ? ": " + e : "")}", report.Advice));
         }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using RecoveryVfs.Changes.Backups;
 using RecoveryVfs.Cli.Backups;
+using RecoveryVfs.Operations;
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Reading;
@@ -61,7 +62,7 @@ internal sealed class ExportCommand : CliCommand
             return ExitCode.Ok;
         }
         var into = Path.GetFullPath(named);
-        PlainFile.CheckPlace(into, parsed.GetValue(force));
+        DeliveredFile.CheckPlace(into, parsed.GetValue(force));
         using var staging = new Staging(Path.GetDirectoryName(into)!, Path.GetFileName(into));
         BackupEnd? end;
         using (var target = new FileStream(staging.Path("rows"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20))
@@ -98,11 +99,13 @@ internal sealed class ExportCommand : CliCommand
         if (parsed.GetValue(tables) is not null || parsed.GetValue(since) is not null || parsed.GetValue(at) is not null)
             throw new RecoveryException(RecoveryError.Invalid, "--table, --since and --at are of rows: give --format jsonl, csv or sql.");
         var into = Path.GetFullPath(output);
-        PlainFile.CheckPlace(into, parsed.GetValue(force));
+        DeliveredFile.CheckPlace(into, parsed.GetValue(force));
         var (from, stub) = Find(named);
         var store = StoreOf(from, stub);
+        SQLitePCL.Batteries_V2.Init();
+        Recovery.Register();
         using (var staging = new Staging(Path.GetDirectoryName(into)!, Path.GetFileName(into)))
-            PlainFile.Export(staging, store.Path, stub.Database!, into, IntegrityCheck.None);
+            DeliveredFile.Export(staging, store.Path, stub.Database!, into, Progress.Begin, check: null);
         to.Result(new Report(from, into, new FileInfo(into).Length), Results.Json.Export, r => to.Line($"Wrote {r.Database} to {r.File} ({Text.Bytes(r.SizeBytes)})."));
         return ExitCode.Ok;
     }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using RecoveryVfs.Operations;
 using RecoveryVfs.Changes.Lines;
 using RecoveryVfs.Changes.Versions;
 using RecoveryVfs.RecoveryLog;

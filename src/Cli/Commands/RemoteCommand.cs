@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RecoveryVfs.Operations;
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
+using RecoveryVfs.Operations;
 using RecoveryVfs.Cli.Replicate;
 using RecoveryVfs.RecoveryLog.Watch;
 using RecoveryVfs.RecoveryLog;

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using RecoveryVfs.Operations;
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Reading;
@@ -83,19 +84,16 @@ internal sealed class RestoreCommand : CliCommand
         await using var remote = RemoteAccess.Open(from);
         if (await remote.TryStoreAsync(cancellation) is null && parsed.GetValue(ifReplicaExists))
             return Skip(to, $"There is no remote at {remote.Context.Store.Location} yet: nothing to restore.");
-        if (store is not null && Exists(store, null) is not null)
-            throw new RecoveryException(RecoveryError.Invalid,
-                $"{store} exists already.",
-                "Restore into another directory, or move that one away.");
-        if (file is not null) PlainFile.CheckPlace(file, parsed.GetValue(force));
+        if (store is not null) Restoring.CheckPlace(store);
+        if (file is not null) DeliveredFile.CheckPlace(file, parsed.GetValue(force));
         remote.SpoolIn(store ?? Path.GetDirectoryName(file)!);
         var plan = await RestorePlanner.PlanAsync(remote.Context, Target(parsed), parsed.GetValue(hints), cancellation);
         foreach (var note in plan.Notes) to.Note(note);
         if (plan.Target.TimeMs > DateTimeOffset.UtcNow.ToUnixTimeMilliseconds())
             to.Note($"{Text.Time(Text.FromMs(plan.Target.TimeMs.Value))} is in the future (it is {Text.Time(DateTimeOffset.UtcNow)} now): this is the newest state.");
-        if (into is not null) CheckStubs(into, plan.Hints.Hints.Databases.Select(d => d.Name));
+        if (into is not null) Restoring.CheckStubs(into, plan);
         if (parsed.GetValue(dryRun)) return await DryRunAsync(parsed, to, remote, plan, store, file, cancellation);
-        await using var pin = await remote.PinAsync(plan, to, cancellation);
+        await using var pin = await remote.PinAsync(plan, to.Note, cancellation);
         var report = file is null
             ? await ToStoreAsync(parsed, to, remote, plan, into!, cancellation)
             : await ToFileAsync(parsed, to, remote, plan, file, cancellation);
@@ -143,15 +141,6 @@ internal sealed class RestoreCommand : CliCommand
         return ExitCode.Ok;
     }
 
-    static void CheckStubs(string into, IEnumerable<string> names)
-    {
-        foreach (var path in names.Where(n => DatabaseName.Problem(n) is null).Select(n => Path.Combine(Path.GetFullPath(into), n)))
-            if (Stub.Read(path).Content is PathContent.PlainDatabase or PathContent.Foreign)
-                throw new RecoveryException(RecoveryError.Invalid,
-                    $"{path} is in the way of the database's stub.",
-                    "Move it away, or restore into another directory.") { Path = path };
-    }
-
     /// <summary>Reads the log as the restore would, and so finds the same state, or the same error.</summary>
     async Task<int> DryRunAsync(ParseResult parsed, Output to, RemoteAccess remote, RestorePlan plan, string? store, string? file, CancellationToken cancellation)
     {
@@ -162,7 +151,7 @@ internal sealed class RestoreCommand : CliCommand
         using (var progress = new Progress("reading the log", plan.Segments.Sum(s => s.SizeBytes)))
             (lsn, timeMs) = await plan.ReplayAsync(reading.Take, progress.Add, cancellation);
         IReadOnlyList<string> databases = [.. reading.Databases.Select(d => d.Name)];
-        if (file is not null) databases = [Choose(parsed.GetValue(database), databases, lsn)];
+        if (file is not null) databases = [Restoring.Choose(parsed.GetValue(database), databases, lsn)];
         var report = new Report(remote.Url, store, file, lsn, Text.FromMs(timeMs), plan.Hints.Header.Lsn, databases, plan.FetchBytes, plan.Extents.Count, plan.Segments.Count, true);
         to.Result(report, Results.Json.Restore, r =>
         {
@@ -177,68 +166,21 @@ internal sealed class RestoreCommand : CliCommand
 
     async Task<Report> ToStoreAsync(ParseResult parsed, Output to, RemoteAccess remote, RestorePlan plan, string into, CancellationToken cancellation)
     {
-        into = Path.GetFullPath(into);
-        using var staging = new Staging(into, "recovery");
-        var store = StoreDirectory.Within(into);
-        var result = await RestoredStore.RestoreAsync(plan, staging.Path("store"), parsed.GetValue(parallelism), cancellation);
-        if (parsed.GetValue(integrity) is IntegrityCheck.Quick or IntegrityCheck.Full) RestoredStore.Verify(staging.Path("store"), cancellation);
-        if (Directory.Exists(store)) Directory.Delete(store); // Empty, or it would have been refused.
-        staging.MoveOut("store", store);
-        foreach (var name in result.Databases) PlaceStub(to, into, store, name);
-        LocalDisk.Instance.SyncDirectory(into);
-        return Done(remote, plan, result, store, null, result.Databases);
-    }
-
-    static void PlaceStub(Output to, string into, string store, string name)
-    {
-        if (DatabaseName.Problem(name) is { } problem)
-        {
-            to.Note($"The database {DatabaseName.Shown(name)} is in the store, but gets no file beside it: its name {problem}.");
-            return;
-        }
-        var path = Path.Combine(into, name);
-        if (Stub.Read(path).Content is PathContent.PlainDatabase or PathContent.Foreign)
-            to.Note($"{path} was left as it is: the database {name} is in the store, but cannot be opened under that name.");
-        else Stub.Write(path, store, name);
+        var restoring = new Restoring(plan, parsed.GetValue(parallelism), Progress.Begin, to.Note);
+        var verify = parsed.GetValue(integrity) is IntegrityCheck.Quick or IntegrityCheck.Full;
+        var result = await restoring.ToStoreAsync(into, verify, cancellation);
+        return Done(remote, plan, result, StoreDirectory.Within(into), null, result.Databases);
     }
 
     async Task<Report> ToFileAsync(ParseResult parsed, Output to, RemoteAccess remote, RestorePlan plan, string file, CancellationToken cancellation)
     {
-        using var staging = new Staging(Path.GetDirectoryName(file)!, Path.GetFileName(file));
-        var check = parsed.GetValue(integrity) ?? IntegrityCheck.None;
-        var (direct, why) = await RestoredFile.TryAsync(plan, staging, parsed.GetValue(database), parsed.GetValue(parallelism), cancellation);
-        if (direct is not null)
-        {
-            var only = Choose(parsed.GetValue(database), direct.Databases, direct.Lsn);
-            PlainFile.CheckPlace(file, parsed.GetValue(force));
-            var found = PlainFile.Deliver(staging, only, file, check);
-            return Done(remote, plan, direct, null, file, [only]) with { Integrity = found.Result, Warning = found.Warning };
-        }
-        to.Note($"A store is restored first, and the file made of it: {why}.");
-        var result = await RestoredStore.RestoreAsync(plan, staging.Path("store"), parsed.GetValue(parallelism), cancellation);
-        var name = Choose(parsed.GetValue(database), result.Databases, result.Lsn);
-        RestoredStore.Verify(staging.Path("store"), cancellation);
-        PlainFile.CheckPlace(file, parsed.GetValue(force));
-        var finding = PlainFile.Export(staging, staging.Path("store"), name, file, check);
+        var restoring = new Restoring(plan, parsed.GetValue(parallelism), Progress.Begin, to.Note);
+        var finding = IntegrityFinding.NotAsked;
+        SQLitePCL.Batteries_V2.Init();
+        Recovery.Register();
+        var (result, name) = await restoring.ToFileAsync(file, parsed.GetValue(database), parsed.GetValue(force),
+            (made, name) => finding = IntegrityFinding.Of(made, name, parsed.GetValue(integrity) ?? IntegrityCheck.None), cancellation);
         return Done(remote, plan, result, null, file, [name]) with { Integrity = finding.Result, Warning = finding.Warning };
-    }
-
-    /// <summary>The database that is named, or the only one there is.</summary>
-    internal static string Choose(string? wanted, IReadOnlyList<string> there, ulong lsn)
-    {
-        if (wanted is not null)
-            return there.Contains(wanted) ? wanted
-                : throw new RecoveryException(RecoveryError.NotFound,
-                    $"There is no database {wanted} at LSN {lsn}; there are: {Text.Some(there)}.") { Lsn = lsn };
-        return there.Count switch
-        {
-            1 => there[0],
-            0 => throw new RecoveryException(RecoveryError.NotFound,
-                $"There is no database at LSN {lsn}.") { Lsn = lsn },
-            _ => throw new RecoveryException(RecoveryError.Invalid,
-                "Which database?",
-                $"Give --database with one of: {Text.Some(there)}."),
-        };
     }
 
     static Report Done(RemoteAccess remote, RestorePlan plan, RestoreResult result, string? store, string? file, IReadOnlyList<string> databases) =>

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using RecoveryVfs.Operations;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.RecoveryLog;
@@ -131,14 +132,14 @@ internal sealed class SalvageCommand : CliCommand
     async Task<int> ExtractAsync(ParseResult parsed, Output to, StoreDirectory store, IReadOnlyList<Source> salvaged, string name, CancellationToken cancellation)
     {
         var file = parsed.GetValue(output) is { } o ? Path.GetFullPath(o) : throw new RecoveryException(RecoveryError.Invalid, "--extract needs -o FILE.");
-        PlainFile.CheckPlace(file, parsed.GetValue(force));
+        DeliveredFile.CheckPlace(file, parsed.GetValue(force));
         var chosen = Choose(salvaged, parsed.GetValue(lsn), store);
         await using var remote = RemoteAccess.Open(parsed.GetValue(remoteUrl) ?? store.Path);
         var fork = await ForkAsync(remote, chosen, cancellation);
         var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.At(fork), null, cancellation);
         using var staging = new Staging(Path.GetDirectoryName(file)!, Path.GetFileName(file));
         var directory = staging.Path("store");
-        var restored = await RestoredStore.RestoreAsync(plan, directory, 8, cancellation);
+        var restored = await RestoredStore.RestoreAsync(plan, directory, 8, Progress.Begin, cancellation);
         if (restored.Lsn + 1 < chosen.FirstLsn) throw Lost(chosen, remote, restored.Lsn);
         var last = restored.Lsn;
         RestoredStore.Apply(directory, take => chosen.Read((in Record record) =>
@@ -146,10 +147,13 @@ internal sealed class SalvageCommand : CliCommand
             take(record);
             last = record.Lsn;
         }));
-        var databases = RestoredStore.Verify(directory, cancellation).Select(d => d.Name).ToList();
+        var databases = RestoredStore.Verify(directory, Progress.Begin, cancellation).Select(d => d.Name).ToList();
         if (!databases.Contains(name))
             throw new RecoveryException(RecoveryError.NotFound, $"There is no database {name} in what was salvaged; there are: {string.Join(", ", databases)}.");
-        var finding = PlainFile.Export(staging, directory, name, file, IntegrityCheck.Full);
+        SQLitePCL.Batteries_V2.Init();
+        Recovery.Register();
+        var finding = IntegrityFinding.NotAsked;
+        DeliveredFile.Export(staging, directory, name, file, Progress.Begin, made => finding = IntegrityFinding.Of(made, name, IntegrityCheck.Full));
         if (finding.Warning is { } warning) to.Warning(warning);
         to.Result(new Extracted(name, file, last, fork), Results.Json.SalvageExtracted, e =>
             to.Line($"Wrote {e.Database} as of LSN {e.Lsn} to {e.File}: the remote's LSN {e.SharedLsn}, and what was salvaged after it."));

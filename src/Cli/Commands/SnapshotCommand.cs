@@ -1,9 +1,7 @@
-using RecoveryVfs.RecoveryLog.Remote.Pins;
+using RecoveryVfs.Operations;
 using System.CommandLine;
 using System.Globalization;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote.Collect;
-using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.Cli.Commands;
 
@@ -32,8 +30,6 @@ internal sealed class SnapshotCommand : CliCommand
         ];
     }
 
-    internal sealed record Entry(string Name, ulong Lsn, bool Onward, DateTimeOffset? Expires, string? Note);
-
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
         var given = parsed.GetValue(arguments) ?? [];
@@ -41,13 +37,12 @@ internal sealed class SnapshotCommand : CliCommand
         if (isList && given.Length > 1 || !isList && given.Length == 0)
             throw new RecoveryException(RecoveryError.Invalid, isList ? "--list takes only the URL or DIR." : "Name the snapshot: recovery snapshot NAME URL.");
         var name = isList ? null : given[0];
-        if (name is not null && !IsName(name))
-            throw new RecoveryException(RecoveryError.Invalid, $"'{name}' cannot be a snapshot's name: use letters, digits, '.', '_', '~' and '-'.");
+        if (name is not null) Snapshots.CheckName(name);
         await using var remote = RemoteAccess.Open(isList ? given.FirstOrDefault() : given.Length > 1 ? given[1] : null, readOnly: isList);
         await remote.StoreAsync(cancellation);
         if (isList)
         {
-            var all = (await Pin.ListAsync(remote.Context, cancellation)).OrderBy(p => p.Value.Lsn).Select(p => ToEntry(p.Key, p.Value)).ToList();
+            var all = await Snapshots.ListAsync(remote, cancellation);
             to.Result(all, Results.Json.Snapshots, pins => to.Table(["NAME", "LSN>", "KEEPS", "EXPIRES", "NOTE"], pins.Select(p => new[]
             {
                 p.Name, p.Lsn.ToString(CultureInfo.InvariantCulture), p.Onward ? "from there on" : "this state", p.Expires is { } end ? Text.Time(end) : "never", p.Note ?? "",
@@ -57,36 +52,24 @@ internal sealed class SnapshotCommand : CliCommand
         return parsed.GetValue(remove) ? await RemoveAsync(remote, name!, to, cancellation) : await PutAsync(parsed, remote, name!, to, cancellation);
     }
 
-    static bool IsName(string name) =>
-        name.Length is > 0 and <= 200 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '~' or '-') && name.Trim('.').Length > 0;
-
-    static Entry ToEntry(string name, Pin pin) => new(name, pin.Lsn, pin.Onward, pin.Expires, pin.Note);
-
     static async Task<int> RemoveAsync(RemoteAccess remote, string name, Output to, CancellationToken cancellation)
     {
-        if (!(await Pin.ListAsync(remote.Context, cancellation)).TryGetValue(name, out var pin))
-            throw new RecoveryException(RecoveryError.NotFound,
-                $"There is no snapshot {name} in {remote.Url}.") { Path = remote.Url };
-        await Pin.RemoveAsync(remote.Context, name, cancellation);
-        to.Result(ToEntry(name, pin), Results.Json.Snapshot, e => to.Line($"Removed the snapshot {e.Name} of LSN {e.Lsn}."));
+        var removed = await Snapshots.RemoveAsync(remote, name, cancellation);
+        to.Result(removed, Results.Json.Snapshot, e => to.Line($"Removed the snapshot {e.Name} of LSN {e.Lsn}."));
         return ExitCode.Ok;
     }
 
     async Task<int> PutAsync(ParseResult parsed, RemoteAccess remote, string name, Output to, CancellationToken cancellation)
     {
-        // Only what can be restored now can be kept so.
-        var target = parsed.GetValue(lsn) is { } wanted ? RestoreTarget.At(wanted) : RestoreTarget.Newest;
-        var plan = await RestorePlanner.PlanAsync(remote.Context, target, null, cancellation);
-        var pin = Pin.At(target.Lsn ?? plan.End?.LastLsn ?? throw Damaged(remote), expires: Expiry(parsed.GetValue(expires)), note: parsed.GetValue(note));
-        await Pin.PutAsync(remote.Context, name, pin, cancellation);
-        to.Result(ToEntry(name, pin), Results.Json.Snapshot, e => to.Line($"The snapshot {e.Name} keeps LSN {e.Lsn} of {remote.Url} {(e.Expires is { } end ? "until " + Text.Time(end) : "for good")}."));
+        var options = new SnapshotOptions
+        {
+            Lsn = parsed.GetValue(lsn), Expires = Expiry(parsed.GetValue(expires)), Note = parsed.GetValue(note),
+        };
+        var put = await Snapshots.PutAsync(remote, name, options, cancellation);
+        to.Result(put, Results.Json.Snapshot, e => to.Line(
+            $"The snapshot {e.Name} keeps LSN {e.Lsn} of {remote.Url} {(e.Expires is { } end ? "until " + Text.Time(end) : "for good")}."));
         return ExitCode.Ok;
     }
-
-    static RecoveryException Damaged(RemoteAccess remote) =>
-        new(RecoveryError.Corrupt,
-            $"The newest segment of {remote.Url} is damaged, so its newest state cannot be kept.",
-            "Give --lsn; `recovery verify` says what is damaged.") { Path = remote.Url };
 
     static DateTimeOffset? Expiry(string? text)
     {

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using RecoveryVfs.Changes.Backups;
+using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Records;
@@ -65,7 +66,7 @@ internal sealed class VerifyCommand : CliCommand
         if (parsed.GetValue(parallelism) is < 1 or > 256) throw new RecoveryException(RecoveryError.Invalid, "--parallelism is from 1 to 256.");
         await using var remote = RemoteAccess.Open(named.FirstOrDefault());
         var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, null, cancellation);
-        await using var pin = await remote.PinAsync(plan, to, cancellation);
+        await using var pin = await remote.PinAsync(plan, to.Note, cancellation);
         var directory = Path.Combine(Path.GetFullPath(parsed.GetValue(temporary) ?? Path.GetTempPath()), "recovery-verify-" + Guid.NewGuid().ToString("N"));
         Report report;
         try

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using RecoveryVfs.Operations;
 using RecoveryVfs.Interop;
 using RecoveryVfs.Opening;
 using RecoveryVfs.RecoveryLog;

@@ -11,7 +11,7 @@ namespace RecoveryVfs.PageStore.Commits;
 /// to an unlinked file beyond the budget. Used by one thread at a time until it is committed; from then on it never changes, and
 /// any thread may read its pages while it waits to enter the page store.
 /// </summary>
-public sealed unsafe class PageOverlay : IDisposable
+internal sealed unsafe class PageOverlay : IDisposable
 {
     readonly PageBuffers buffers;
     // Where a page's bytes are: a pointer (positive), or the complement of an offset in the spill file.

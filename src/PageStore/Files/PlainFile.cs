@@ -4,7 +4,7 @@ namespace RecoveryVfs.PageStore.Files;
 /// An open journal or WAL: a plain file under the store whose every change is a record of the log. Several handles may be open
 /// on one file; each is used by one thread at a time.
 /// </summary>
-public sealed class PlainFile : IDisposable
+internal sealed class PlainFile : IDisposable
 {
     readonly PlainFiles files;
     readonly PlainNode node;

@@ -1,7 +1,7 @@
 namespace RecoveryVfs.PageStore.Follow;
 
 /// <summary>A store that somebody else writes, whose newest commits can be read here.</summary>
-public interface IFollowedStore
+internal interface IFollowedStore
 {
     /// <summary>Its directory here.</summary>
     string Directory { get; }

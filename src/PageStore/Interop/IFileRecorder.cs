@@ -10,7 +10,7 @@ namespace RecoveryVfs.PageStore.Interop;
 /// operation fail, and mostly turns the store read-only until it is reopened. Deletions and truncations are reported before
 /// they happen, everything else after it: what was reported is never more than what the directory holds.
 /// </remarks>
-public interface IFileRecorder
+internal interface IFileRecorder
 {
     /// <summary>A file was created, empty; a file of that name, if there was one, is gone.</summary>
     void Created(string name);

@@ -12,7 +12,7 @@ namespace RecoveryVfs.PageStore.Pages;
 /// <see cref="Apply"/>, <see cref="Flush"/> and <see cref="CollectGarbage"/> are called by one thread at a time.
 /// Errors are <see cref="RecoveryLog.RecoveryException"/>s: damage is reported as Corrupt and never returned as data.
 /// </remarks>
-public interface IPageStore : IDisposable
+internal interface IPageStore : IDisposable
 {
     /// <summary>The LSN of the newest batch that was applied; 0 in a new store.</summary>
     ulong Applied { get; }
@@ -66,17 +66,17 @@ public interface IPageStore : IDisposable
 }
 
 /// <summary>Takes one scanned page; returns false to stop.</summary>
-public delegate bool PageScanned(uint page, ReadOnlySpan<byte> value);
+internal delegate bool PageScanned(uint page, ReadOnlySpan<byte> value);
 
 /// <summary>A pinned state of an <see cref="IPageStore"/>.</summary>
-public interface IPageSnapshot : IDisposable
+internal interface IPageSnapshot : IDisposable
 {
     /// <summary>The applied LSN that this snapshot shows.</summary>
     ulong Applied { get; }
 }
 
 /// <summary>Changes that are applied together. Later calls win over earlier ones on the same page.</summary>
-public interface IPageBatch : IDisposable
+internal interface IPageBatch : IDisposable
 {
     /// <summary>Sets one value (copied).</summary>
     void Put(uint database, uint page, ReadOnlySpan<byte> value);

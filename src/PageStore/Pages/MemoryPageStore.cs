@@ -8,7 +8,7 @@ namespace RecoveryVfs.PageStore.Pages;
 /// Pages in memory, for tests and small databases that need not stay. A state is an immutable sorted set; a snapshot is a
 /// reference to one, a read takes no lock.
 /// </summary>
-public sealed class MemoryPageStore : IPageStore
+internal sealed class MemoryPageStore : IPageStore
 {
     sealed record State(ImmutableSortedSet<Entry> Pages, ulong Applied);
 

@@ -5,7 +5,7 @@ using RecoveryVfs.RecoveryLog.Remote.Collect;
 namespace RecoveryVfs.PageStore.Reading;
 
 /// <summary>One SQLite main file in a store: its newest version, and who still reads older ones. Thread-safe.</summary>
-public sealed class Database
+internal sealed class Database
 {
     readonly PageReader reader;
     readonly Lock gate = new();

@@ -3,7 +3,7 @@ using RecoveryVfs.PageStore.Pages;
 namespace RecoveryVfs.PageStore.Reading;
 
 /// <summary>An immutable version of a database: what one commit left.</summary>
-public sealed class DatabaseVersion
+internal sealed class DatabaseVersion
 {
     internal DatabaseVersion(ulong lsn, long sizeBytes, int pageSize, bool isWal, ulong checksum)
     {

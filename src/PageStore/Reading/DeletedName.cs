@@ -6,7 +6,7 @@ namespace RecoveryVfs.PageStore.Reading;
 /// The name that a database has in its store after the file at its path was removed: <c>deleted~TIME~NAME</c>, TIME in milliseconds since 1970. It is kept under
 /// it for as long as retention says, and no database is opened by such a name.
 /// </summary>
-public readonly record struct DeletedName(DateTimeOffset At, string Name)
+internal readonly record struct DeletedName(DateTimeOffset At, string Name)
 {
     const string Prefix = "deleted~";
 

@@ -14,7 +14,7 @@ namespace RecoveryVfs.PageStore.Replicas;
 /// A directory that follows another store's log: it applies its records and keeps what they make. A restore is a replica that stops
 /// at some LSN; a follower is one that does not. Records are applied by one thread.
 /// </summary>
-public sealed class Replica : IDisposable
+internal sealed class Replica : IDisposable
 {
     readonly StoreCore core;
     readonly IDisposable? storeLock;

@@ -18,7 +18,7 @@ namespace RecoveryVfs.PageStore.Replicas;
 /// <param name="UnixTimeMs">The time of its newest record.</param>
 /// <param name="Databases">The databases in it.</param>
 /// <param name="FetchedBytes">Bytes fetched from the remote.</param>
-public sealed record RestoreResult(ulong Lsn, long UnixTimeMs, IReadOnlyList<string> Databases, long FetchedBytes);
+internal sealed record RestoreResult(ulong Lsn, long UnixTimeMs, IReadOnlyList<string> Databases, long FetchedBytes);
 
 /// <summary>Restores a store's directory from a remote, to its newest state or an earlier one. Everything is verified on the way.</summary>
 internal static class StoreRestore

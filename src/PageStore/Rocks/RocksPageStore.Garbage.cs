@@ -3,7 +3,7 @@ using Code = RecoveryVfs.PageStore.Interop.Native.Code;
 
 namespace RecoveryVfs.PageStore.Rocks;
 
-public sealed unsafe partial class RocksPageStore
+internal sealed unsafe partial class RocksPageStore
 {
     /// <summary>The older half of the blob files is rewritten at a time: measured against RocksDB's default of a quarter.</summary>
     const double AgeCutoff = 0.5;

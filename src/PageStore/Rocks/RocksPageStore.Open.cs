@@ -6,7 +6,7 @@ using RecoveryVfs.RecoveryLog.Remote.Formats;
 
 namespace RecoveryVfs.PageStore.Rocks;
 
-public sealed unsafe partial class RocksPageStore
+internal sealed unsafe partial class RocksPageStore
 {
     /// <summary>A reader beside a writer that deletes files faster than they can be opened gives up after so many tries.</summary>
     const int OpenTriesMax = 10;

@@ -15,7 +15,7 @@ namespace RecoveryVfs.PageStore.Rocks;
 /// When the disk is full, flushes and then <see cref="Apply"/> fail with Full and change nothing; the first Apply or Flush after space was
 /// freed resumes. After any other failed write or sync RocksDB takes no writes until the store is opened again; reads go on.
 /// </remarks>
-public sealed unsafe partial class RocksPageStore : IPageStore
+internal sealed unsafe partial class RocksPageStore : IPageStore
 {
     readonly StoreHandle handle = new();
     readonly RocksPageStoreOptions options;

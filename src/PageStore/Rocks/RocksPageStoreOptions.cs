@@ -4,7 +4,7 @@ using RecoveryVfs.RecoveryLog.Remote.Formats;
 namespace RecoveryVfs.PageStore.Rocks;
 
 /// <summary>How a <see cref="RocksPageStore"/> is opened.</summary>
-public enum RocksMode
+internal enum RocksMode
 {
     /// <summary>For reading and writing, by one process at a time.</summary>
     ReadWrite = 0,
@@ -16,7 +16,7 @@ public enum RocksMode
 }
 
 /// <summary>How a <see cref="RocksPageStore"/> is opened. The layout itself is fixed: see docs/decisions/0005-page-layout.md.</summary>
-public sealed record RocksPageStoreOptions
+internal sealed record RocksPageStoreOptions
 {
     /// <summary>The directory of RocksDB's files; created in <see cref="RocksMode.ReadWrite"/>.</summary>
     public required string Directory { get; init; }

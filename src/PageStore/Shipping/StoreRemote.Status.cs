@@ -5,7 +5,7 @@ using RecoveryVfs.RecoveryLog.Remote.State;
 namespace RecoveryVfs.PageStore.Shipping;
 
 // What `PRAGMA recovery_status` says of the remote.
-public sealed partial class StoreRemote
+internal sealed partial class StoreRemote
 {
     /// <summary>Names and values for status reports.</summary>
     internal IEnumerable<(string Name, object Value)> Status()

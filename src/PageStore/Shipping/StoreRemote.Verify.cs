@@ -5,7 +5,7 @@ using RecoveryVfs.RecoveryLog.Remote.State;
 namespace RecoveryVfs.PageStore.Shipping;
 
 // The proof, now and then, that the remote can be restored.
-public sealed partial class StoreRemote
+internal sealed partial class StoreRemote
 {
     async Task VerifyAlwaysAsync()
     {

@@ -15,7 +15,7 @@ namespace RecoveryVfs.PageStore.Shipping;
 /// A store's tie to its remote: ships the log, publishes hints when enough log has gathered since the last, collects what nothing needs
 /// any more, and proves now and then that all of it can be restored.
 /// </summary>
-public sealed partial class StoreRemote : IAsyncDisposable
+internal sealed partial class StoreRemote : IAsyncDisposable
 {
     static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
     static readonly TimeSpan PatienceLook = TimeSpan.FromMilliseconds(250);

@@ -11,7 +11,7 @@ namespace RecoveryVfs.PageStore.Views;
 /// returned when it began. Nothing in the directory is written, locked or renamed, and the writer knows nothing of it. Nothing happens between
 /// readers. Thread-safe.
 /// </summary>
-public sealed class StoreView : IFollowedStore, IDisposable
+internal sealed class StoreView : IFollowedStore, IDisposable
 {
     // Openings that fail because a writer changes what is being opened.
     const int TriesMax = 50;

@@ -10,7 +10,7 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 namespace RecoveryVfs.PageStore.Writing;
 
 // From a transaction's pages to a commit that is in the log and seen.
-public sealed partial class Store
+internal sealed partial class Store
 {
     /// <summary>Starts a transaction's private pages on top of <paramref name="basis"/>, a pinned or the newest version.</summary>
     public PageOverlay BeginOverlay(Database database, DatabaseVersion basis)

@@ -14,7 +14,7 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Writing;
 
 // Opening, the work after each round of the applier (hints, dropping log), and closing.
-public sealed partial class Store
+internal sealed partial class Store
 {
     // At a clean close, fewer bytes of pages than this are left to the next open's replay instead of being flushed: both cost milliseconds.
     const long ReplayBytesAtClose = 1 << 20;

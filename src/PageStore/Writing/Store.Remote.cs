@@ -11,7 +11,7 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Writing;
 
 // What a remote needs of a store.
-public sealed partial class Store
+internal sealed partial class Store
 {
     static readonly TimeSpan ShipRestPatience = TimeSpan.FromSeconds(5);
 

@@ -25,7 +25,7 @@ namespace RecoveryVfs.PageStore.Writing;
 /// Locks, in the order in which they may be taken: catalog, order gate, log, pending commits; a database's gate and the page cache's
 /// lock are innermost. None is held while RocksDB is called, but for snapshots (which RocksDB serves without waiting for anything).
 /// </remarks>
-public sealed partial class Store : IShippedStore, IDisposable
+internal sealed partial class Store : IShippedStore, IDisposable
 {
     readonly StoreCore core;
     readonly StoreOptions options;

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace RecoveryVfs.RecoveryLog.Disk;
 
 /// <summary>How much room there is, for who was told that there is not enough.</summary>
-public static class DiskRoom
+internal static class DiskRoom
 {
     /// <summary>
     /// A sentence for a message: what was needed, where that is known, and what is free for this user on the disk of a file or directory. Empty when

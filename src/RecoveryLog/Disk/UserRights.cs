@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace RecoveryVfs.RecoveryLog.Disk;
 
 /// <summary>What this user may do with a file or a directory, asked without trying.</summary>
-public static class UserRights
+internal static class UserRights
 {
     const int Search = 1, Write = 2, Read = 4, AsEffectiveUser = 0x200, CurrentDirectory = -100;
 

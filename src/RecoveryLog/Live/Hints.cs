@@ -3,7 +3,7 @@ namespace RecoveryVfs.RecoveryLog.Live;
 /// <summary>
 /// Where a replay may start: what lives at an LSN, and the first LSN to replay. Read and written by <see cref="HintsFormat"/>.
 /// </summary>
-public sealed record Hints
+internal sealed record Hints
 {
     /// <summary>The log they belong to.</summary>
     public required Guid LogId { get; init; }

@@ -3,7 +3,7 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Live;
 
 /// <summary>A tracked file that lives at some LSN. Snapshots of it never change.</summary>
-public sealed record LiveFile
+internal sealed record LiveFile
 {
     /// <summary>Its identity.</summary>
     public required ulong Fnode { get; init; }
@@ -28,4 +28,4 @@ public sealed record LiveFile
 }
 
 /// <summary>A database that exists at some LSN.</summary>
-public readonly record struct LiveDatabase(uint Id, string Name);
+internal readonly record struct LiveDatabase(uint Id, string Name);

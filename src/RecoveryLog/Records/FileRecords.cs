@@ -4,7 +4,7 @@ using System.Text;
 namespace RecoveryVfs.RecoveryLog.Records;
 
 /// <summary>What a tracked file is; part of the format.</summary>
-public enum FileClass : byte
+internal enum FileClass : byte
 {
     /// <summary>A journal or WAL of SQLite's: written anywhere, any number of times.</summary>
     Plain = 1,

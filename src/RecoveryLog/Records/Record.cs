@@ -8,7 +8,7 @@ internal static class RecordFlags
 }
 
 /// <summary>A view of one record; the body is borrowed and valid only while the call that handed it out lasts (or as that says).</summary>
-public readonly ref struct Record
+internal readonly ref struct Record
 {
     /// <summary>Makes a view.</summary>
     public Record(ulong lsn, RecordKind kind, byte flags, long unixTimeMs, uint undurable, ReadOnlySpan<byte> body)

@@ -1,7 +1,7 @@
 namespace RecoveryVfs.RecoveryLog.Records;
 
 /// <summary>What a record of the recovery log says. The numbers are part of the format and never change.</summary>
-public enum RecordKind : byte
+internal enum RecordKind : byte
 {
     /// <summary>Changed pages of one database, or one part of them: <c>PageCommitFormat</c>.</summary>
     PageCommit = 1,

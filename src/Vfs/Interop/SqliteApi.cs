@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 
@@ -28,6 +29,7 @@ internal sealed unsafe partial class SqliteApi
     readonly delegate* unmanaged[Cdecl]<void*, int> backupFinish;
     readonly delegate* unmanaged[Cdecl]<void*, int> backupRemaining;
     readonly delegate* unmanaged[Cdecl]<void*, int> backupPageCount;
+    readonly delegate* unmanaged[Cdecl]<void*, byte*, void*, void*, byte**, int> exec;
     readonly delegate* unmanaged[Cdecl]<void*, int> autoExtension;
     readonly delegate* unmanaged[Cdecl]<void*, byte*, int, int, void*, void*, void*, void*, int> createFunction;
     readonly delegate* unmanaged[Cdecl]<void*, byte*, int, void*, void> resultText;
@@ -80,6 +82,7 @@ internal sealed unsafe partial class SqliteApi
         backupFinish = (delegate* unmanaged[Cdecl]<void*, int>)find("backup_finish", 155);
         backupRemaining = (delegate* unmanaged[Cdecl]<void*, int>)find("backup_remaining", 158);
         backupPageCount = (delegate* unmanaged[Cdecl]<void*, int>)find("backup_pagecount", 157);
+        exec = (delegate* unmanaged[Cdecl]<void*, byte*, void*, void*, byte**, int>)find("exec", 55);
         autoExtension = (delegate* unmanaged[Cdecl]<void*, int>)find("auto_extension", 192);
         createFunction = (delegate* unmanaged[Cdecl]<void*, byte*, int, int, void*, void*, void*, void*, int>)find("create_function", 45);
         resultText = (delegate* unmanaged[Cdecl]<void*, byte*, int, void*, void>)find("result_text", 85);
@@ -237,8 +240,9 @@ internal sealed unsafe partial class SqliteApi
     }
 
     /// <summary>
-    /// Copies a whole database with SQLite's backup from one VFS to another; returns null, or SQLite's message. <paramref name="progressed"/> gets the pages
-    /// done so far, and all there are.
+    /// Copies a whole database with SQLite's backup from one VFS to another; returns null, or SQLite's message. With
+    /// <paramref name="progressed"/> it goes in steps, all of one state of the source. It gets the pages done so far, and all there
+    /// are; it may throw to end the copy.
     /// </summary>
     public string? Copy(string sourceName, string sourceVfs, string targetName, string targetVfs, Action<int, int>? progressed = null)
     {
@@ -254,11 +258,15 @@ internal sealed unsafe partial class SqliteApi
             {
                 var backup = backupInit(target, main, source, main);
                 if (backup == null) return Message(target);
-                int step;
-                // A writer of the source, between two steps, would have the copy begin again: without anybody who watches there is one step.
-                while ((step = backupStep(backup, progressed is null ? -1 : PagesPerStep)) == Sqlite.Ok)
-                    progressed!(backupPageCount(backup) - backupRemaining(backup), backupPageCount(backup));
-                var finished = backupFinish(backup);
+                int step = Sqlite.Error, finished;
+                try
+                {
+                    step = progressed is null ? backupStep(backup, -1) : CopyInSteps(backup, source, progressed);
+                }
+                finally
+                {
+                    finished = backupFinish(backup);
+                }
                 return step == done && finished == Sqlite.Ok ? null : finished != Sqlite.Ok ? Message(target) : Message(source);
             }
         }
@@ -271,6 +279,19 @@ internal sealed unsafe partial class SqliteApi
 
     /// <summary>Some megabytes: often enough for who watches, and the cost of a step does not show.</summary>
     const int PagesPerStep = 1024;
+
+    /// <summary>A transaction on the source keeps its state: else a writer, between two steps, would have the copy begin again.</summary>
+    int CopyInSteps(void* backup, void* source, Action<int, int> progressed)
+    {
+        fixed (byte* sql = "BEGIN; SELECT count(*) FROM sqlite_master\0"u8)
+            if (exec(source, sql, null, null, null) is var begun && begun != Sqlite.Ok) return begun;
+        while (true)
+        {
+            var step = backupStep(backup, PagesPerStep);
+            progressed(backupPageCount(backup) - backupRemaining(backup), backupPageCount(backup));
+            if (step != Sqlite.Ok) return step;
+        }
+    }
 
     string Message(void* connection) =>
         (connection == null ? null : Marshal.PtrToStringUTF8((nint)errmsg(connection))) ?? "out of memory";

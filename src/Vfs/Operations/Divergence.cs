@@ -1,4 +1,4 @@
-namespace RecoveryVfs.Cli;
+namespace RecoveryVfs.Operations;
 
 /// <summary>Where a writer that was fenced and its remote part.</summary>
 internal static class Divergence

@@ -1,8 +1,10 @@
 using System.Runtime.InteropServices;
+using RecoveryVfs.Followed;
+using RecoveryVfs.Opening;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 
-namespace RecoveryVfs.Cli;
+namespace RecoveryVfs.Operations;
 
 /// <summary>
 /// A directory beside its destination in which something is made whole before it is moved into place at once. What an earlier run left there is
@@ -60,7 +62,8 @@ internal sealed class Staging : IDisposable
 
     public void Dispose()
     {
-        Recovery.CloseIdleStores();
+        FollowedDatabases.CloseIdle();
+        StoreRegistry.CloseIdle();
         Clear();
         File.Delete(Directory + ".lock");
         claim.Dispose();

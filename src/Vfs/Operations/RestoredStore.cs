@@ -4,7 +4,7 @@ using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 
-namespace RecoveryVfs.Cli;
+namespace RecoveryVfs.Operations;
 
 /// <summary>A database as it was found in restored pages.</summary>
 internal sealed record RestoredDatabase(string Name, ulong Lsn, long SizeBytes, int PageSize, string JournalMode, string Checksum);
@@ -13,16 +13,17 @@ internal sealed record RestoredDatabase(string Name, ulong Lsn, long SizeBytes, 
 internal static class RestoredStore
 {
     /// <summary>Carries out a plan, showing progress.</summary>
-    public static async Task<RestoreResult> RestoreAsync(RestorePlan plan, string directory, int parallelism, CancellationToken cancellation)
+    public static async Task<RestoreResult> RestoreAsync(
+        RestorePlan plan, string directory, int parallelism, StepBegun begin, CancellationToken cancellation)
     {
-        using var progress = new Progress("restoring", plan.FetchBytes);
+        using var progress = begin("restoring", plan.FetchBytes);
         try
         {
             return await StoreRestore.RestoreAsync(plan, new StoreOptions { Directory = directory }, parallelism, progress.Add, cancellation);
         }
         catch (RecoveryException e) when (e.Error == RecoveryError.Full)
         {
-            throw new RecoveryException(RecoveryError.Full, $"{e.Message} The whole restore takes about {Text.Bytes(plan.FetchBytes)} in {directory}.", e);
+            throw e.Within($"{e.Message} The whole restore takes about {Words.Bytes(plan.FetchBytes)} in {directory}.");
         }
     }
 
@@ -30,11 +31,11 @@ internal static class RestoredStore
     /// Reads every page of every database and compares with the checksum that its writer logged; throws when they differ. The directory stays as the
     /// restore left it.
     /// </summary>
-    public static IReadOnlyList<RestoredDatabase> Verify(string directory, CancellationToken cancellation)
+    public static IReadOnlyList<RestoredDatabase> Verify(string directory, StepBegun begin, CancellationToken cancellation)
     {
         using var replica = Replica.Open(new StoreOptions { Directory = directory });
         IReadOnlyList<string> problems;
-        using (var progress = new Progress("reading pages", replica.Databases.Sum(d => d.Current.SizeBytes)))
+        using (var progress = begin("reading pages", replica.Databases.Sum(d => d.Current.SizeBytes)))
             problems = replica.Verify(null, cancellation, progress.Add);
         if (problems.Count > 0)
             throw new RecoveryException(RecoveryError.Corrupt,
@@ -42,7 +43,7 @@ internal static class RestoredStore
                 "Restore an earlier state (--lsn, --timestamp).");
         var found = replica.Databases.Select(d => new RestoredDatabase(
             d.Name, d.Current.Lsn, d.Current.SizeBytes, d.Current.PageSize, d.Current.IsWal ? "wal" : "rollback", d.Current.Checksum.ToString("x16"))).ToList();
-        using (new Progress("closing what was restored")) replica.CloseAsStore();
+        using (begin("closing what was restored", 0)) replica.CloseAsStore();
         return found;
     }
 

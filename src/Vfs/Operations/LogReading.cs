@@ -1,10 +1,11 @@
 using RecoveryVfs.PageStore.Commits;
+using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Tails;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.Cli;
+namespace RecoveryVfs.Operations;
 
 /// <summary>One database's part in a commit.</summary>
 internal sealed record CommittedDatabase(uint Id, string Database, long Pages, long Bytes, long SizeBytes);
@@ -67,7 +68,7 @@ internal sealed class LogReading
     public void Take(in Record record)
     {
         Records++;
-        LastTime = Text.FromMs(record.UnixTimeMs);
+        LastTime = TimeText.FromMs(record.UnixTimeMs);
         records.Take(record, 0, found);
         foreach (var each in found) Take(each);
         found.Clear();

@@ -10,7 +10,7 @@ using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
 
-namespace RecoveryVfs.Cli;
+namespace RecoveryVfs.Operations;
 
 /// <summary>
 /// A store's directory, looked at without opening it: nothing here takes its lock or changes anything, so a store in use by another process can
@@ -39,7 +39,7 @@ internal sealed partial class StoreDirectory
         if (Directory.Exists(Within(path))) return Readable(new(Within(path)));
         if (System.IO.Path.GetFileName(path) == Name && Directory.Exists(path)) return Readable(new(path));
         if (File.Exists(path) && Stub.Read(path) is { Content: PathContent.Stub } stub
-            && DatabaseOpening.StoreOf(path, stub, new RecoveryOptions().WithEnvironment()) is var store && Directory.Exists(store)) return new(store);
+            && DatabaseOpening.StoreOf(path, stub, Options.Process.WithEnvironment()) is var store && Directory.Exists(store)) return new(store);
         if (Directory.Exists(System.IO.Path.Combine(path, "pages"))) return new(path);
         throw new RecoveryException(RecoveryError.NotFound,
             $"There is no store in {path} (no {Name} directory).") { Path = path };
@@ -67,7 +67,7 @@ internal sealed partial class StoreDirectory
 
     /// <summary>How the store's own config and the environment would have it opened, with a remote.</summary>
     public StoreOptions OptionsWith(string remote) =>
-        (new RecoveryOptions().With(Options.FromEnvironment()).With(Options.FromConfig(Path)) with { Remote = remote }).ToStoreOptions(Path);
+        (Options.Process.With(Options.FromEnvironment()).With(Options.FromConfig(Path)) with { Remote = remote }).ToStoreOptions(Path);
 
     /// <summary>The remote to ship to: the one given, the one it has, or that of the environment.</summary>
     public string ChooseRemote(string? given) => given ?? RemoteUrl ?? RemoteAccess.Default

@@ -7,9 +7,9 @@ using RecoveryVfs.RecoveryLog.Remote.Pins;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
-namespace RecoveryVfs.Cli;
+namespace RecoveryVfs.Operations;
 
-/// <summary>A remote opened for a command.</summary>
+/// <summary>A remote opened for one operation.</summary>
 internal sealed class RemoteAccess : IAsyncDisposable
 {
     RemoteAccess(string url, IObjectStore objects) => (Url, Context) = (url, new RemoteContext { Store = objects, Tries = Tries });
@@ -108,11 +108,12 @@ internal sealed class RemoteAccess : IAsyncDisposable
         }, cancellation);
 
     /// <summary>Keeps what a restore reads from collection, for as long as it takes; says so when that cannot be.</summary>
-    public async Task<RestorePin> PinAsync(RestorePlan plan, Output to, CancellationToken cancellation)
+    public async Task<RestorePin> PinAsync(RestorePlan plan, Action<string> note, CancellationToken cancellation)
     {
         var pin = await RestorePin.TakeAsync(() => RemoteUrl.Parse(Url).Open(), plan, Context, cancellation);
         if (pin.Problem is { } problem)
-            to.Note($"No pin could be put: {problem}. Should this take longer than the writer's grace for readers (1 h), what it reads may be collected meanwhile.");
+            note($"No pin could be put: {problem}. Should this take longer than the writer's grace for readers (1 h), "
+                + "what it reads may be collected meanwhile.");
         return pin;
     }
 
