@@ -10,7 +10,7 @@ namespace RecoveryVfs;
 /// Rewrites a real <c>file://</c> remote as somebody would who may write to it and means harm: every hash, checksum and chain is right, the contents are what a
 /// test wants.
 /// </summary>
-public static class CraftedRemote
+internal static class CraftedRemote
 {
     /// <summary>A record with the body it is to have; null leaves it as it is.</summary>
     public delegate byte[]? BodyOf(in Record record);

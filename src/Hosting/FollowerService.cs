@@ -16,6 +16,12 @@ public sealed class FollowerService(FollowerOptions options, ILogger<FollowerSer
 
     readonly TaskCompletionSource<Follower> started = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>The remote that is followed.</summary>
+    public string Url => options.Url;
+
+    /// <summary>The follower's directory.</summary>
+    public string Directory => options.Store.Directory;
+
     /// <summary>Completes when there is a follower; a new one needs its remote for that.</summary>
     public Task<Follower> Started => started.Task;
 
@@ -38,7 +44,7 @@ public sealed class FollowerService(FollowerOptions options, ILogger<FollowerSer
         }
         catch (Exception e)
         {
-            log.LogError("The follower of {Url} in {Directory} gave up: {Message}", options.Url, options.Store.Directory, e.Message);
+            HostLog.GaveUp(log, e, options.Url, options.Store.Directory, e.Message);
             started.TrySetException(e);
             // Whoever awaits it is told; nobody has to.
             _ = started.Task.Exception;
@@ -60,7 +66,7 @@ public sealed class FollowerService(FollowerOptions options, ILogger<FollowerSer
             }
             catch (RecoveryException e) when (e.Error is RecoveryError.Remote or RecoveryError.NotFound)
             {
-                log.LogWarning("Following {Url} cannot begin yet: {Message}", options.Url, e.Message);
+                HostLog.CannotBegin(log, e, options.Url, e.Message);
             }
             await Task.Delay(RetryInterval, options.Store.Time, stop);
         }
@@ -74,8 +80,8 @@ public sealed class FollowerService(FollowerOptions options, ILogger<FollowerSer
             await follower.WhenAsync(s => s.Phase != said && s.Phase is not (FollowerPhase.Connecting or FollowerPhase.CatchingUp), stop);
             var state = follower.State;
             said = state.Phase;
-            if (said == FollowerPhase.Following) log.LogInformation("Following {Url} in {Directory}, at LSN {Lsn}", options.Url, follower.Directory, state.Lsn);
-            else log.LogWarning("{Url} cannot be followed ({Phase}): {Message} At LSN {Lsn}, {Lag} behind at most", options.Url, state.Phase, state.LastError?.Message, state.Lsn, state.Lag);
+            if (said == FollowerPhase.Following) HostLog.Following(log, options.Url, follower.Directory, state.Lsn);
+            else HostLog.NotFollowing(log, state.LastError, options.Url, state.Phase, state.LastError?.Message, state.Lsn, state.Lag);
         }
     }
 }

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using RecoveryVfs.PageStore.Follow;
@@ -11,6 +12,29 @@ namespace RecoveryVfs.Hosting;
 /// <summary>Registers what RecoveryVfs runs in a host.</summary>
 public static class RecoveryServices
 {
+    /// <summary>
+    /// Registers the VFS <c>recovery</c> when the host starts, before any other service does: databases are then opened with
+    /// <c>file:/data/app.db?vfs=recovery</c>. What stores have to tell goes into the host's log; stores that no connection uses are
+    /// closed when the host has stopped.
+    /// </summary>
+    public static IServiceCollection AddRecovery(this IServiceCollection services, RecoveryOptions? options = null)
+    {
+        services.AddSingleton<IHostedService>(provider =>
+            ActivatorUtilities.CreateInstance<RecoveryService>(provider, options ?? new RecoveryOptions()));
+        return services;
+    }
+
+    /// <summary>
+    /// Adds a health check that is healthy only while the commits of every store that this process has open can be restored, and every
+    /// follower of this host goes on. Its data has the lag and the age of the last proof of each.
+    /// </summary>
+    public static IHealthChecksBuilder AddRecovery(
+        this IHealthChecksBuilder builder, string name = "recovery", RecoveryHealthOptions? options = null,
+        HealthStatus? failureStatus = null, IEnumerable<string>? tags = null) =>
+        builder.Add(new HealthCheckRegistration(name,
+            provider => new RecoveryHealthCheck(options ?? new RecoveryHealthOptions(), provider.GetServices<FollowerService>()),
+            failureStatus, tags));
+
     /// <summary>
     /// Keeps a follower while the host runs: <c>services.AddRecoveryFollower("s3://bucket/app", "/replica")</c>. Its databases are read with
     /// <c>file:/replica/app.db?vfs=recovery&amp;mode=ro</c>; its state comes with <see cref="FollowerService"/>, for several by the key that is their directory.

@@ -60,9 +60,13 @@ internal static class EventLog
         }
     }
 
+    /// <summary>Told every event, whatever the environment says: a host's own log. It must not throw.</summary>
+    public static event Action<EventLevel, string, string>? Told;
+
     /// <summary>Tells an event. What cannot be written is not worth an error of its own.</summary>
     public static void Write(EventLevel level, string what, string message)
     {
+        Told?.Invoke(level, what, message);
         if (target is null || level > most) return;
         var line = Line(DateTimeOffset.UtcNow, level, what, message);
         lock (gate)

@@ -64,10 +64,10 @@ public abstract class FollowerContract : IDisposable
         return run();
     }, name);
 
-    protected Store OpenWriter(string name = "writer", bool collect = false) => Store.Open(Options(name, collect: collect));
+    private protected Store OpenWriter(string name = "writer", bool collect = false) => Store.Open(Options(name, collect: collect));
 
     /// <summary>Commits, notes what each database is then, and waits until the remote has it.</summary>
-    protected ulong Write(Store writer, int transactions)
+    private protected ulong Write(Store writer, int transactions)
     {
         for (var i = 0; i < transactions; i++)
         {

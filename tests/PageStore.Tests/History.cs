@@ -4,7 +4,7 @@ using static RecoveryVfs.PageStore.Tests.PageStoreTestExtensions;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>A history of commits in which each LSN's changes are known, so that any state can be checked against its LSN.</summary>
-public sealed class History(int seed, int pageBytes = 2048)
+internal sealed class History(int seed, int pageBytes = 2048)
 {
     public const uint Pages = 200;
     const uint Cut = 150;

@@ -10,7 +10,7 @@ namespace RecoveryVfs.PageStore.Tests;
 /// A process that ships what it commits until it is killed. Its one database is a function of the number of commits, so that whatever comes back can be
 /// compared byte for byte. It says <c>local N</c> when commit N returned, and <c>remote N</c> when the remote has it.
 /// </summary>
-public static class KilledRemoteWriter
+internal static class KilledRemoteWriter
 {
     public const string Name = "a.db";
 

@@ -3,7 +3,7 @@ using RecoveryVfs.PageStore.Rocks;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>A process that writes until it is killed, and says what it knows to be persisted.</summary>
-public static class KilledWriter
+internal static class KilledWriter
 {
     public static History History { get; } = new(seed: 23);
 

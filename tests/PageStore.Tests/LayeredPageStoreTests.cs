@@ -8,7 +8,7 @@ namespace RecoveryVfs.PageStore.Tests;
 /// <summary>A page store over another process's files keeps the contract with nothing below.</summary>
 public sealed class LayeredPageStoreContractTests : PageStoreContract
 {
-    protected override IPageStore Open() => new LayeredPageStore(null, Temp.Path);
+    private protected override IPageStore Open() => new LayeredPageStore(null, Temp.Path);
 }
 
 /// <summary>Pages above another's files, which are replaced by newer ones again and again.</summary>

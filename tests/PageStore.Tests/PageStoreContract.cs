@@ -13,9 +13,9 @@ public abstract class PageStoreContract : IDisposable
 
     IPageStore? opened;
 
-    protected IPageStore Store => opened ??= Open();
+    private protected IPageStore Store => opened ??= Open();
 
-    protected abstract IPageStore Open();
+    private protected abstract IPageStore Open();
 
     public void Dispose()
     {
@@ -373,10 +373,10 @@ public abstract class PageStoreContract : IDisposable
 
 public sealed class MemoryPageStoreTests : PageStoreContract
 {
-    protected override IPageStore Open() => new MemoryPageStore();
+    private protected override IPageStore Open() => new MemoryPageStore();
 }
 
 public sealed class RocksPageStoreContractTests : PageStoreContract
 {
-    protected override IPageStore Open() => RocksPageStore.Open(new() { Directory = Temp.Path });
+    private protected override IPageStore Open() => RocksPageStore.Open(new() { Directory = Temp.Path });
 }

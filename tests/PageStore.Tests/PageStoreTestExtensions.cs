@@ -4,7 +4,7 @@ using RecoveryVfs.PageStore.Pages;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>Shorthand over the contract.</summary>
-public static class PageStoreTestExtensions
+internal static class PageStoreTestExtensions
 {
     extension(IPageStore store)
     {

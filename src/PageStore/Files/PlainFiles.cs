@@ -64,6 +64,9 @@ internal sealed partial class PlainFiles : IDisposable
 
     internal LocalLog Log => log;
 
+    /// <summary>The store's directory, for those who count.</summary>
+    internal string Store => field ??= Path.GetDirectoryName(directory)!;
+
     string PathOf(ulong fnode) => Path.Combine(directory, fnode.ToString("x16"));
 
     public PlainFile? Open(string name, bool create)

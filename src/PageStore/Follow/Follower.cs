@@ -30,6 +30,7 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
     readonly RemoteContext context, reading;
     readonly FollowerPin pin;
     readonly CancellationTokenSource stopping = new();
+    readonly FollowerMetrics metrics;
     readonly Lock gate = new();
     StoreObject? source;
     Replica? store;
@@ -48,6 +49,7 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
         // While it follows, the loop is patient, and says so; a single step is not.
         reading = context with { Tries = 3, Backoff = context.Backoff with { Longest = OutageLook } };
         pin = new FollowerPin(options);
+        metrics = new FollowerMetrics(() => State, options.Store.Directory);
     }
 
     /// <summary>The replica's directory.</summary>
@@ -266,6 +268,7 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
         CloseStore();
         await context.Store.DisposeAsync();
         if (state.Phase != FollowerPhase.Failed) Set(s => s with { Phase = FollowerPhase.Stopped });
+        metrics.Dispose();
         stopping.Dispose();
     }
 

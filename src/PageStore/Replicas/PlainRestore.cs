@@ -41,7 +41,8 @@ static class PlainRestore
         try
         {
             using var image = new PlainImage(path);
-            return (await RunAsync(plan, database, image, scratch, parallelism, progressed, cancellation), null);
+            return (await RestoreActivity.RunAsync(plan, path,
+                () => RunAsync(plan, database, image, scratch, parallelism, progressed, cancellation)), null);
         }
         catch (UnfamiliarFileException e)
         {

@@ -33,8 +33,14 @@ internal static class StoreRestore
     /// <param name="parallelism">Extents fetched at a time.</param>
     /// <param name="progressed">Called with bytes fetched, from several threads.</param>
     /// <param name="cancellation">Gives up.</param>
-    public static async Task<RestoreResult> RestoreAsync(
-        RestorePlan plan, StoreOptions options, int parallelism = 8, Action<long>? progressed = null, CancellationToken cancellation = default)
+    public static Task<RestoreResult> RestoreAsync(
+        RestorePlan plan, StoreOptions options, int parallelism = 8, Action<long>? progressed = null,
+        CancellationToken cancellation = default) =>
+        RestoreActivity.RunAsync(plan, options.Directory,
+            () => CarryOutAsync(plan, options, parallelism, progressed, cancellation));
+
+    static async Task<RestoreResult> CarryOutAsync(
+        RestorePlan plan, StoreOptions options, int parallelism, Action<long>? progressed, CancellationToken cancellation)
     {
         var home = options.Home;
         ThrowUnlessEmpty(home);

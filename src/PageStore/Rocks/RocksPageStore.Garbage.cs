@@ -1,3 +1,4 @@
+using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.PageStore.Interop;
 using Code = RecoveryVfs.PageStore.Interop.Native.Code;
 
@@ -65,6 +66,7 @@ internal sealed unsafe partial class RocksPageStore
             return false;
         }
         Check(code, error, "Collecting garbage", writing: true);
+        Telemetry.Compacted(options.Directory);
         return true;
     }
 

@@ -114,7 +114,11 @@ internal sealed unsafe partial class RocksPageStore : IPageStore
     }
 
     /// <inheritdoc/>
-    public void Flush() => Check(Native.rv_flush(handle, out var error), error, "Flushing pages", writing: true);
+    public void Flush()
+    {
+        Check(Native.rv_flush(handle, out var error), error, "Flushing pages", writing: true);
+        Telemetry.Flushed(options.Directory);
+    }
 
     /// <summary>
     /// Until what is returned is disposed, every file that is live now, or becomes so, stays in the directory: so that files named by

@@ -44,6 +44,8 @@ internal sealed partial class StoreRemote
     /// </summary>
     internal async Task<RemoteVerification> VerifyAsync(CancellationToken cancellation = default)
     {
+        using var activity = Telemetry.Activities.StartActivity("recovery.verify");
+        activity?.SetTag("recovery.store", home.Path).SetTag("recovery.remote", Url);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellation, stopping.Token);
         RecoveryException? problem = null;
         var proved = 0UL;
@@ -51,6 +53,7 @@ internal sealed partial class StoreRemote
         try
         {
             proved = await ProveAsync(both.Token);
+            activity?.SetTag("recovery.lsn", proved);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
@@ -62,6 +65,7 @@ internal sealed partial class StoreRemote
         {
             oneVerification.Release();
         }
+        if (problem is not null) Telemetry.Fail(activity, problem);
         var now = context.Time.GetUtcNow();
         var before = State.Verification;
         var result = new RemoteVerification

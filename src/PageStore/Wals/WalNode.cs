@@ -191,6 +191,7 @@ internal sealed class WalNode : PlainNode
     void Log(long end, bool isCommit = false)
     {
         if (recorded < end) Files.MarkDirty(this);
+        if (isCommit) Telemetry.Committed(Files.Store);
         while (recorded < end)
         {
             var count = Math.Min(end - recorded, frameBytes > 0 ? frameBytes : end - recorded);

@@ -138,6 +138,7 @@ internal sealed partial class Store
         }
         foreach (var overlay in overlays) Finish(overlay);
         applier.Notify();
+        Telemetry.Committed(Directory);
         return commit.Lsn;
     }
 

@@ -139,6 +139,17 @@ internal static class StoreRegistry
         lock (gate) return stores.TryGetValue(directory, out var store) && (store.IsOpen || store.References > 0);
     }
 
+    /// <summary>One more reference to each store that is open now; the caller releases them.</summary>
+    public static IReadOnlyList<OpenStore> AcquireOpen()
+    {
+        lock (gate)
+        {
+            var open = stores.Values.Where(s => s.IsOpen && s.References > 0).ToList();
+            foreach (var store in open) store.References++;
+            return open;
+        }
+    }
+
     /// <summary>One reference less.</summary>
     public static void Release(OpenStore store)
     {

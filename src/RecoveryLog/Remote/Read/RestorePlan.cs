@@ -24,6 +24,9 @@ internal sealed class RestorePlan
         Extents = [.. hints.Extents.Values.OrderByDescending(e => e.SizeBytes)];
     }
 
+    /// <summary>Where the remote is.</summary>
+    public string Location => context.Store.Location;
+
     /// <summary>What the remote says of itself.</summary>
     public StoreObject Store { get; }
 

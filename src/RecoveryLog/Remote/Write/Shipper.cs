@@ -278,7 +278,13 @@ internal sealed class Shipper : IAsyncDisposable
             log.Sync(builder.LastLsn);
             unsettled = builder.Finish(log.LogId, log.Epoch, options.Author, remote!.End.Hash);
             State.Sending(unsettled);
-            ulong reached = await ForeverAsync(token => remote.AppendAsync(unsettled, token));
+            ulong reached;
+            using (var activity = Telemetry.Activities.StartActivity("recovery.ship"))
+            {
+                activity?.SetTag("recovery.remote", context.Store.Location).SetTag("recovery.lsn.first", unsettled.Header.FirstLsn)
+                    .SetTag("recovery.lsn", unsettled.Header.LastLsn).SetTag("recovery.bytes", unsettled.Content.LengthBytes);
+                reached = await ForeverAsync(token => remote.AppendAsync(unsettled, token));
+            }
             unsettled.Dispose();
             if (hold is null) await RegainAsync();
             else if (reached != unsettled.Header.LastLsn) Reread(reached);
