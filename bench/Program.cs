@@ -14,6 +14,7 @@ const string Usage = """
     """;
 if (args is ["--child", "follow", var followerDirectory, var followedUrl, var lastRow]) return FollowSite.Read(followerDirectory, followedUrl, int.Parse(lastRow));
 if (args is ["--child", "wal-read", var readUri, var lastToRead]) return WalSpillCase.Read(readUri, int.Parse(lastToRead));
+if (args is ["--child", "replicate", var replicated, var replicaUrl]) return ReplicateCase.Replicate(replicated, replicaUrl);
 if (args is ["--child", .. var childArguments]) return KilledChild.Run(childArguments);
 if (args is ["--remote-child", .. var remoteArguments]) return RemoteChild.Do(remoteArguments);
 if (args.Contains("--help"))
@@ -66,6 +67,7 @@ Case[] cases =
     new SpeedTestCase("wal"),
     new KeyValueCase("rollback"),
     new KeyValueCase("wal"),
+    new ReplicateCase(),
     new RemoteCommitCase(),
     new RemoteBytesCase(),
     new RemoteAmplificationCase(),

@@ -13,7 +13,7 @@ internal sealed class Litestream
         this.program = program;
         Directory.CreateDirectory(directory);
         configuration = Path.Combine(directory, "litestream.yml");
-        var replica = RemoteServer.Server is { } server
+        var replica = bucket.Length > 0 && RemoteServer.Server is { } server
             ? $"type: s3\n        bucket: {bucket}\n        path: litestream\n        endpoint: {server.Endpoint.AbsoluteUri.TrimEnd('/')}\n        region: us-east-1\n        force-path-style: true"
             : $"type: file\n        path: {Path.Combine(directory, "replica")}";
         File.WriteAllText(configuration, $"dbs:\n  - path: {database}\n    replicas:\n      - {replica}\n");
@@ -44,6 +44,9 @@ internal sealed class Litestream
         using (var kill = Process.Start("kill", ["-INT", $"{process.Id}"])) kill.WaitForExit();
         process.WaitForExit();
     }
+
+    /// <summary>Replicates until it is told to end.</summary>
+    public Process Start() => Start("replicate", "-config", configuration);
 
     public bool HasSnapshot(string database)
     {

@@ -1,12 +1,18 @@
 using RecoveryVfs.Replicate.Interop;
 using RecoveryVfs.Replicate.Mirrors;
 using RecoveryVfs.Replicate.Sources;
+using RecoveryVfs.Replicate.Wals;
 
 namespace RecoveryVfs.Replicate;
 
 // A read mark that is always held keeps the WAL from ever beginning anew, so whoever holds it sees to it that it does.
 internal sealed partial class ReplicatedDatabase
 {
+    /// <summary>Frames that are brought into the main file with the write lock held: some milliseconds, most of it the disk's syncs.</summary>
+    const int MostHeldOff = 400;
+
+    const long MostCopiedBytes = 64 << 20;
+
     // Where it stood when that was done last: an idle WAL is left alone.
     Standing? shortened;
 
@@ -25,24 +31,28 @@ internal sealed partial class ReplicatedDatabase
         shortened = standing;
         // Everything is in the main file, and was when this transaction began: it stands in nobody's way.
         if (now.Index is not { } after || after.Salt != index.Salt || after.Frames == done.Done) return;
-        if (after.Frames < options.CheckpointFrames * 2) return;
+        // What came meanwhile is brought over with the writers held off. When that is much, they are faster than this: it waits for a quieter moment, though not for ever.
+        if (after.Frames - done.Done > MostHeldOff && after.Frames < options.CheckpointFrames * 5) return;
         HoldOffAndShorten();
     }
 
-    /// <summary>The same with the write lock, for as long as the last few frames take.</summary>
+    /// <summary>
+    /// The same with the write lock. What it takes of the WAL is copied while the lock is held, and committed to the mirror afterwards: writers wait for the disk's syncs,
+    /// not for us.
+    /// </summary>
     void HoldOffAndShorten()
     {
         if (!spare!.TryBeginWrite()) return;
+        WalCopy? copy = null;
+        WalIndex? index;
         try
         {
             // Nobody can begin the WAL anew now, so the mark may be let go of for a moment.
+            Renew();
+            var last = SourceView.Of(held!);
+            index = last.Index;
+            if (!TryCopyRest(index, out copy) && !TryTakeTransactions(last)) Join(last);
             held!.End();
-            isHolding = false;
-            held.BeginRead();
-            isHolding = true;
-            var last = SourceView.Of(held);
-            if (!TryTakeTransactions(last)) Join(last);
-            held.End();
             isHolding = false;
             _ = held.Checkpoint(SqliteResult.CheckpointPassive);
             held.BeginRead();
@@ -52,5 +62,38 @@ internal sealed partial class ReplicatedDatabase
         {
             spare.End();
         }
+        if (copy is null) return;
+        var file = wal;
+        wal = new WalReader(copy);
+        try
+        {
+            // When it does not add up, the next look compares.
+            TryTakeUpTo(index!.Value, standing!);
+        }
+        finally
+        {
+            wal = file;
+        }
+    }
+
+    void Renew()
+    {
+        held!.End();
+        isHolding = false;
+        held.BeginRead();
+        isHolding = true;
+    }
+
+    /// <summary>Copies what the mirror does not have yet of the same life of the WAL; false when it is too much, or another life.</summary>
+    bool TryCopyRest(WalIndex? index, out WalCopy? copy)
+    {
+        copy = null;
+        if (index is not { } to || standing is not { Position: { } from } || to.Salt != from.Salt || to.Frames < from.Frames || !OpenWal()) return false;
+        var size = (to.Frames - from.Frames) * (long)(WalFrame.HeaderBytes + from.PageSize);
+        if (size > MostCopiedBytes) return false;
+        var bytes = new byte[size];
+        if (walFile!.Read(from.Offset, bytes) < bytes.Length) return false;
+        copy = new WalCopy(walFile.Path, from.Offset, bytes);
+        return true;
     }
 }
