@@ -27,7 +27,7 @@ public sealed class FuzzedFormatsTests : IDisposable
     // A case's own input is small; what a reader sets aside beforehand is the rest.
     const long AllocatedMax = 160 << 20;
     // A few in a run of all tests; ./build.sh soak multiplies its own seconds, to a minute each round.
-    const double Seconds = 5, SoakTimes = 4;
+    const double Seconds = 4, SoakTimes = 4;
 
     readonly string directory = Directory.CreateTempSubdirectory("recovery-fuzz-").FullName;
 
