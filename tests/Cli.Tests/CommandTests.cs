@@ -9,7 +9,7 @@ namespace RecoveryVfs.Cli.Tests;
 public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
 {
     public static TheoryData<string> Names =>
-        ["restore", "status", "databases", "log", "hints", "verify", "sync", "snapshot", "gc", "salvage", "remote", "sql", "import", "export", "delete", "undelete", "promote", "adopt", "check", "doctor", "completion"];
+        ["restore", "status", "databases", "log", "hints", "verify", "sync", "snapshot", "gc", "salvage", "remote", "sql", "import", "export", "delete", "undelete", "promote", "adopt", "check", "doctor", "completion", "diff", "history", "at"];
 
     [Theory]
     [MemberData(nameof(Names))]
