@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RecoveryVfs.Opening;
 using System.Diagnostics;
 using RecoveryVfs.Changes.Backups;
 using RecoveryVfs.Cli.Backups;
@@ -52,6 +53,7 @@ internal sealed class ImportCommand : CliCommand
 
     static bool IsBackup(string file)
     {
+        if (Stub.Read(file).Content == PathContent.PlainDatabase) return false;
         using var reader = BackupReader.TryOpen(file);
         return reader is not null;
     }
