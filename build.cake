@@ -297,10 +297,10 @@ Task("suite").IsDependentOn("dist").Does(() => Suite(HasArgument("fast")));
 
 Task("test").IsDependentOn("build").Does(() =>
 {
-    Part("documents", () =>
+    Part("format", () =>
     {
-        RequireNarrowDocuments();
-        Count("documents", 1, 0);
+        Format(check: true);
+        Count("format", 1, 0);
     });
     Part("unit", UnitTests);
     if (Selected("dist") || Selected("suite"))
@@ -376,41 +376,43 @@ Task("bench").Does(() =>
 
 // ---- format -------------------------------------------------------------------------------------------------------------
 
-Task("format").Does(() =>
+void Format(bool check)
 {
-    var check = HasArgument("check");
     var native = GetFiles("native/**/*.cc").Concat(GetFiles("native/**/*.h")).Select(file => file.FullPath).ToArray();
-    if (native.Length > 0)
-        Must("clang-format", (check ? new[] { "--dry-run", "--Werror" } : new[] { "-i" }).Concat(native).ToArray());
-    Must("dotnet", check ? ["format", Solution, "--verify-no-changes"] : ["format", Solution]);
+    Must("clang-format", (check ? new[] { "--dry-run", "--Werror" } : new[] { "-i" }).Concat(native).ToArray());
+    Must("dotnet", check ? ["format", Solution, "--verify-no-changes", "--no-restore"] : ["format", Solution]);
     if (check)
-        RequireNarrowDocuments();
-});
+        RequireNarrow();
+}
 
-/// Documents are read side by side: prose has at most 120 columns. Tables, code blocks, and lines that are one long link may be wider.
-void RequireNarrowDocuments()
+Task("format").Does(() => Format(HasArgument("check")));
+
+/// Code and documents are read side by side: 120 columns. Tables, code blocks of documents, lines that are one long link, and text in
+/// raw strings (help, SQL, other languages' programs) may be wider.
+void RequireNarrow()
 {
     const int Columns = 120;
     var wide = new List<string>();
-    foreach (var file in Ask("git", "ls-files", "*.md").Split('\n', StringSplitOptions.RemoveEmptyEntries))
+    foreach (var file in Ask("git", "ls-files", "*.md", "*.cs", "*.cake").Split('\n', StringSplitOptions.RemoveEmptyEntries))
     {
-        var isCode = false;
+        var isDocument = file.EndsWith(".md");
+        var fence = isDocument ? "```" : "\"\"\"";
+        var isInside = false;
         var number = 0;
         foreach (var line in System.IO.File.ReadLines(file))
         {
             number++;
-            if (line.TrimStart().StartsWith("```"))
-                isCode = !isCode;
-            else if (!isCode && line.Length > Columns && line[0] != '|' && line.Trim().Contains(' '))
+            var isFence = isDocument ? line.TrimStart().StartsWith(fence) : line.Split(fence).Length % 2 == 0;
+            var isFree = isInside || isFence || (isDocument && (line.StartsWith('|') || !line.Trim().Contains(' ')));
+            isInside ^= isFence;
+            if (!isFree && line.Length > Columns)
                 wide.Add($"{file}:{number}: {line.Length} columns");
         }
     }
     if (wide.Count > 0)
-        throw new CakeException($"Prose wider than {Columns} columns:\n{string.Join("\n", wide)}");
+        throw new CakeException($"Wider than {Columns} columns:\n{string.Join("\n", wide)}");
 }
 
-/// The documents alone, in a second.
-Task("width").Does(RequireNarrowDocuments);
 
 // ---- run ----------------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ usage: ./build.sh TARGET [options]
   demo      a writer is killed, its machine lost, and everything restored: in a few lines
   build     everything, native library included
   test      all tests; ends with "N passed, N failed"
-              --only=PART[,PART]   parts: documents unit dist suite
+              --only=PART[,PART]   parts: format unit dist suite
               --filter=EXPRESSION  of the unit tests, as `dotnet test --filter` takes it
   soak      random tests with fresh seeds, kills and big databases, for long; ends with "N passed, N failed"
               --minutes=N          for how long (default 30; the big ones come on top)
@@ -26,7 +26,7 @@ usage: ./build.sh TARGET [options]
               --quick              small sizes, two minutes
               --only=NAME[,NAME]   only these rows, or those whose names begin so (remote)
   dist      what a user installs, under dist/: extension, libraries, programs, NuGet packages; and recovery.cdx.json, the bill of materials
-  format    formats C# and C++; --check only looks, also at the width of documents
+  format    formats C# and C++; --check only looks, also at the width of code and documents
 
 With --locked, any target restores exactly the packages that the packages.lock.json files name, or fails.
 
@@ -95,6 +95,7 @@ case $target in
     need nodejs node
     need libnode-dev /usr/include/node/node.h
     need npm npm
+    need clang-format clang-format
     need ceph-mon ceph-mon
     need ceph-osd ceph-osd
     need radosgw radosgw
