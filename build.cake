@@ -9,7 +9,7 @@ const string Solution = "RecoveryVfs.sln";
 const string Configuration = "Release";
 const string Runtime = "linux-x64";
 
-// ---- processes and totals ----------------------------------------------------------------------------------------------
+// ---- processes and totals -------------------------------------------------------------------------------------------
 
 int passed = 0, failed = 0;
 
@@ -32,7 +32,8 @@ void Must(string command, params string[] arguments)
 {
     var code = Run(command, arguments);
     if (code != 0)
-        throw new CakeException($"`{command} {string.Join(" ", arguments)}` failed with exit code {code}; its own message is above.");
+        throw new CakeException(
+            $"`{command} {string.Join(" ", arguments)}` failed with exit code {code}; its own message is above.");
 }
 
 void Count(string part, int partPassed, int partFailed)
@@ -68,7 +69,7 @@ bool Selected(string part)
     return only == "" || only.Split(',').Contains(part);
 }
 
-// ---- build --------------------------------------------------------------------------------------------------------------
+// ---- build ----------------------------------------------------------------------------------------------------------
 
 /// What is not in the solution is neither built nor tested, and nobody would notice.
 void RequireAllProjectsInSolution()
@@ -86,12 +87,13 @@ Task("build").Does(() =>
     Must("dotnet", "build", Solution, "-c", Configuration, "-v", "quiet", "--nologo", "-clp:NoSummary");
 });
 
-// ---- test projects ---------------------------------------------------------------------------------------------------------
+// ---- test projects --------------------------------------------------------------------------------------------------
 
 static readonly FilePath DistProject = "tests/Dist.Tests/Dist.Tests.csproj";
 
 IEnumerable<FilePath> UnitProjects() =>
-    GetFiles("tests/*.Tests/*.csproj").Where(file => file.FullPath != MakeAbsolute(DistProject).FullPath).OrderBy(file => file.FullPath);
+    GetFiles("tests/*.Tests/*.csproj").Where(file => file.FullPath != MakeAbsolute(DistProject).FullPath)
+        .OrderBy(file => file.FullPath);
 
 void UnitTests()
 {
@@ -106,14 +108,16 @@ void DistTests() => TestProject(DistProject, TestsOfTest());
 /// All but the big ones, or what was asked for.
 string TestsOfTest() => Argument("filter", "") is { Length: > 0 } asked ? asked : "Kind!=Big";
 
-void TestProject(FilePath project, string filter, Dictionary<string, string> environment = null, bool mayBeEmpty = false)
+void TestProject(FilePath project, string filter, Dictionary<string, string> environment = null,
+    bool mayBeEmpty = false)
 {
     var results = Directory("build/test-results");
     var name = project.GetFilenameWithoutExtension().ToString();
     var trx = results.Path.CombineWithFilePath(name + ".trx");
     if (FileExists(trx))
         DeleteFile(trx);
-    var code = RunWith(environment, "dotnet", "test", project.FullPath, "-c", Configuration, "--no-build", "--nologo", "--results-directory", results,
+    var code = RunWith(environment, "dotnet", "test", project.FullPath, "-c", Configuration, "--no-build", "--nologo",
+        "--results-directory", results,
         "--logger", $"trx;LogFileName={name}.trx", "--logger", "console;verbosity=normal", "--filter", filter,
         "--blame-hang-timeout", "10m", "--blame-hang-dump-type", "none");
     var (projectPassed, projectFailed) = ReadTrx(trx);
@@ -135,7 +139,8 @@ void TestProject(FilePath project, string filter, Dictionary<string, string> env
     if (!FileExists(file))
         return (0, 0);
     var all = XDocument.Load(file.FullPath).Descendants().ToList();
-    foreach (var result in all.Where(element => element.Name.LocalName == "UnitTestResult" && (string)element.Attribute("outcome") is not ("Passed" or "NotExecuted")))
+    foreach (var result in all.Where(element => element.Name.LocalName == "UnitTestResult"
+        && (string)element.Attribute("outcome") is not ("Passed" or "NotExecuted")))
         failures.Add((string)result.Attribute("testName") + "\n" + string.Concat(result.Descendants()
             .Where(element => element.Name.LocalName is "Message" or "StackTrace")
             .SelectMany(element => element.Value.Split('\n').Take(20)).Select(line => $"    {line}\n")).TrimEnd());
@@ -144,7 +149,7 @@ void TestProject(FilePath project, string filter, Dictionary<string, string> env
     return (Value("passed"), Value("failed") + Value("error") + Value("timeout") + Value("aborted"));
 }
 
-// ---- dist ---------------------------------------------------------------------------------------------------------------
+// ---- dist -----------------------------------------------------------------------------------------------------------
 
 /// What a user installs: the loadable extension with all it needs beside it, ready to copy, and the NuGet packages.
 void Dist()
@@ -162,9 +167,11 @@ void CopyLicences()
 {
     CopyFileToDirectory("LICENSE", "dist");
     CopyFileToDirectory("THIRD-PARTY-NOTICES.md", "dist");
-    var compiler = LockedPackages().First(package => (string)package["name"] == $"runtime.{Runtime}.Microsoft.DotNet.ILCompiler");
+    var compiler = LockedPackages()
+        .First(package => (string)package["name"] == $"runtime.{Runtime}.Microsoft.DotNet.ILCompiler");
     var packages = Ask("dotnet", "nuget", "locals", "global-packages", "--list").Split(": ", 2)[1].Trim();
-    CopyFile($"{packages}/{compiler["name"].ToString().ToLowerInvariant()}/{compiler["version"]}/THIRD-PARTY-NOTICES.TXT", "dist/THIRD-PARTY-NOTICES.dotnet.txt");
+    CopyFile($"{packages}/{compiler["name"].ToString().ToLowerInvariant()}/{compiler["version"]}"
+        + $"/THIRD-PARTY-NOTICES.TXT", "dist/THIRD-PARTY-NOTICES.dotnet.txt");
 }
 
 void PublishExtension()
@@ -173,14 +180,17 @@ void PublishExtension()
     Publish("Extension", "recovery.so");
 }
 
-/// The programs, compiled ahead of time: a native file each beside the native libraries, that needs no .NET and starts in milliseconds.
+/// The programs, compiled ahead of time: a native file each beside the native libraries, that needs no .NET and starts
+/// in milliseconds.
 void PublishPrograms()
 {
     PublishCli();
     Publish("Tail", "recovery-tail");
     // The manual pages say what --help says.
     EnsureDirectoryExists("dist/man/man1");
-    Must("sh", "-c", "dist/recovery man > dist/man/man1/recovery.1 && dist/recovery-tail --help | dist/recovery man --of recovery-tail > dist/man/man1/recovery-tail.1");
+    Must("sh", "-c",
+        "dist/recovery man > dist/man/man1/recovery.1 && dist/recovery-tail --help | dist/recovery man --of "
+            + "recovery-tail > dist/man/man1/recovery-tail.1");
 }
 
 void PublishCli() => Publish("Cli", "recovery", "libe_sqlite3.so");
@@ -188,7 +198,8 @@ void PublishCli() => Publish("Cli", "recovery", "libe_sqlite3.so");
 /// Compiles a project ahead of time and copies what is wanted of it to dist/.
 void Publish(string project, params string[] files)
 {
-    Must("dotnet", "publish", $"src/{project}", "-c", Configuration, "-r", Runtime, "-v", "quiet", "--nologo", "-clp:NoSummary");
+    Must("dotnet", "publish", $"src/{project}", "-c", Configuration, "-r", Runtime, "-v", "quiet", "--nologo",
+        "-clp:NoSummary");
     foreach (var file in files)
         CopyFileToDirectory($"src/{project}/bin/{Configuration}/net10.0/{Runtime}/publish/{file}", "dist");
 }
@@ -200,34 +211,46 @@ void Pack()
     CleanDirectory(bundle);
     Must("native/bundle.sh", bundle.FullPath);
     foreach (var project in new[] { "RecoveryLog", "PageStore", "Rows", "Changes", "Vfs", "Hosting" })
-        Must("dotnet", "pack", $"src/{project}", "-c", Configuration, "-o", "dist/packages", "-v", "quiet", "--nologo", "-clp:NoSummary",
+        Must("dotnet", "pack", $"src/{project}", "-c", Configuration, "-o", "dist/packages", "-v", "quiet", "--nologo",
+            "-clp:NoSummary",
             $"-p:NativeBundle={bundle.FullPath}");
 }
 
-/// What dist/ is made of, as CycloneDX: the packages that the lock files name, and the Debian packages whose libraries are in the bundle.
+/// What dist/ is made of, as CycloneDX: the packages that the lock files name, and the Debian packages whose libraries
+/// are in the bundle.
 void WriteBillOfMaterials()
 {
-    var components = LockedPackages().Concat(BundledLibraries()).OrderBy(c => c["purl"].ToString(), StringComparer.Ordinal);
+    var components = LockedPackages().Concat(BundledLibraries())
+        .OrderBy(c => c["purl"].ToString(), StringComparer.Ordinal);
     var bill = new Dictionary<string, object>
     {
         ["bomFormat"] = "CycloneDX",
         ["specVersion"] = "1.5",
         ["version"] = 1,
-        ["metadata"] = new { component = new { type = "application", name = "RecoveryVfs", version = XmlPeek("Directory.Build.props", "//Version") } },
+        ["metadata"] =
+            new { component =
+            new { type = "application", name = "RecoveryVfs",
+            version = XmlPeek("Directory.Build.props", "//Version") } },
         ["components"] = components,
     };
-    System.IO.File.WriteAllText("dist/recovery.cdx.json", System.Text.Json.JsonSerializer.Serialize(bill, new System.Text.Json.JsonSerializerOptions { WriteIndented = true }));
+    System.IO.File.WriteAllText("dist/recovery.cdx.json",
+        System.Text.Json.JsonSerializer.Serialize(bill,
+        new System.Text.Json.JsonSerializerOptions { WriteIndented = true }));
 }
 
 IEnumerable<Dictionary<string, object>> LockedPackages() =>
     GetFiles("src/*/packages.lock.json")
-        .SelectMany(file => System.Text.Json.JsonDocument.Parse(System.IO.File.ReadAllText(file.FullPath)).RootElement.GetProperty("dependencies").EnumerateObject())
+        .SelectMany(file => System.Text.Json.JsonDocument.Parse(System.IO.File.ReadAllText(file.FullPath))
+        .RootElement.GetProperty("dependencies").EnumerateObject())
         .SelectMany(framework => framework.Value.EnumerateObject())
         .Where(package => package.Value.TryGetProperty("contentHash", out _)) // Projects have none.
-        .Select(package => (package.Name, Version: package.Value.GetProperty("resolved").GetString(), Hash: package.Value.GetProperty("contentHash").GetString()))
+        .Select(package
+        => (package.Name, Version: package.Value.GetProperty("resolved").GetString(),
+            Hash: package.Value.GetProperty("contentHash").GetString()))
         .Distinct()
         .Select(package => Component(package.Name, package.Version, $"pkg:nuget/{package.Name}@{package.Version}",
-            new { alg = "SHA-512", content = Convert.ToHexString(Convert.FromBase64String(package.Hash)).ToLowerInvariant() }));
+            new { alg = "SHA-512", content = Convert.ToHexString(Convert.FromBase64String(package.Hash))
+                .ToLowerInvariant() }));
 
 IEnumerable<Dictionary<string, object>> BundledLibraries() =>
     GetFiles("dist/lib*.so.*").Select(file => file.GetFilename().ToString()).Select(name =>
@@ -235,7 +258,10 @@ IEnumerable<Dictionary<string, object>> BundledLibraries() =>
         var package = Ask("dpkg-query", "-S", $"*/{name}").Split('\n')[0].Split(':')[0];
         var version = Ask("dpkg-query", "-W", "-f=${Version}", package);
         return Component(package, version, $"pkg:deb/debian/{package}@{Uri.EscapeDataString(version)}",
-            new { alg = "SHA-256", content = Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(System.IO.File.ReadAllBytes($"dist/{name}"))).ToLowerInvariant() });
+            new { alg = "SHA-256",
+                content = Convert.ToHexString(
+                System.Security.Cryptography.SHA256.HashData(System.IO.File.ReadAllBytes($"dist/{name}")))
+                .ToLowerInvariant() });
     });
 
 Dictionary<string, object> Component(string name, string version, string purl, object hash) => new()
@@ -253,16 +279,20 @@ string Ask(string command, params string[] arguments)
     var list = new ProcessArgumentBuilder();
     foreach (var argument in arguments)
         list.AppendQuoted(argument);
-    var code = StartProcess(command, new ProcessSettings { Arguments = list, RedirectStandardOutput = true }, out var output);
-    return code == 0 ? string.Join("\n", output) : throw new CakeException($"`{command} {string.Join(" ", arguments)}` failed with exit code {code}.");
+    var code = StartProcess(command, new ProcessSettings { Arguments = list, RedirectStandardOutput = true },
+        out var output);
+    return code == 0
+        ? string.Join("\n", output)
+        : throw new CakeException($"`{command} {string.Join(" ", arguments)}` failed with exit code {code}.");
 }
 
 Task("dist").IsDependentOn("build").Does(Dist);
 
-// ---- demo ---------------------------------------------------------------------------------------------------------------
+// ---- demo -----------------------------------------------------------------------------------------------------------
 
 /// Kills a writer, loses the machine, restores: with the program itself, on what it does without any configuration.
-/// Compiling it ahead of time is most of the wait (a minute on two cores), but what is shown so is what is installed, restored and all.
+/// Compiling it ahead of time is most of the wait (a minute on two cores), but what is shown so is what is installed,
+/// restored and all.
 Task("demo").Does(() =>
 {
     Must("native/build.sh");
@@ -271,7 +301,7 @@ Task("demo").Does(() =>
     Must("dist/recovery", "demo", "build/demo");
 });
 
-// ---- SQLite's own suite ---------------------------------------------------------------------------------------------------
+// ---- SQLite's own suite ---------------------------------------------------------------------------------------------
 
 void Suite(bool fast)
 {
@@ -293,7 +323,7 @@ void Suite(bool fast)
 
 Task("suite").IsDependentOn("dist").Does(() => Suite(HasArgument("fast")));
 
-// ---- all tests ----------------------------------------------------------------------------------------------------------
+// ---- all tests ------------------------------------------------------------------------------------------------------
 
 Task("test").IsDependentOn("build").Does(() =>
 {
@@ -309,10 +339,11 @@ Task("test").IsDependentOn("build").Does(() =>
     Part("suite", () => Suite(fast: true));
 });
 
-// ---- soak ---------------------------------------------------------------------------------------------------------------
+// ---- soak -----------------------------------------------------------------------------------------------------------
 
-/// For long: the tests that are too big for `test`, once, then the random tests of every project in rounds, with fresh seeds each, until
-/// the time is up. A failing test names its seed; what ran when a process died stands at the end of build/soak/seeds.log.
+/// For long: the tests that are too big for `test`, once, then the random tests of every project in rounds, with fresh
+/// seeds each, until the time is up. A failing test names its seed; what ran when a process died stands at the end of
+/// build/soak/seeds.log.
 void Soak(int minutes)
 {
     var seconds = Argument("seconds", Math.Clamp(minutes, 2, 15)); // a random test and round
@@ -330,7 +361,9 @@ void Soak(int minutes)
     var limited = new Dictionary<string, string>(soaking) { ["DOTNET_GCHeapHardLimit"] = "0x10000000" };
     for (var round = 1; projects.Count > 0 && (round == 1 || DateTime.UtcNow < end); round++)
     {
-        Console.WriteLine($"== soak: round {round}, {seconds} s a test, {Math.Max(0, (end - DateTime.UtcNow).TotalMinutes):0} minutes left; {passed} passed, {failed} failed so far");
+        Console.WriteLine(
+            $"== soak: round {round}, {seconds} s a test, {Math.Max(0, (end - DateTime.UtcNow).TotalMinutes):0} "
+                + $"minutes left; {passed} passed, {failed} failed so far");
         foreach (var project in projects)
             if (round == 1 || DateTime.UtcNow < end)
             {
@@ -347,7 +380,7 @@ bool SoakSelected(object part) => Argument("only", "") is var only
 
 Task("soak").IsDependentOn("dist").Does(() => Soak(Argument("minutes", 30)));
 
-// ---- bench --------------------------------------------------------------------------------------------------------------
+// ---- bench ----------------------------------------------------------------------------------------------------------
 
 Task("bench").Does(() =>
 {
@@ -374,7 +407,7 @@ Task("bench").Does(() =>
     Must("bench/bin/" + Configuration + "/net10.0/bench", arguments.ToArray());
 });
 
-// ---- format -------------------------------------------------------------------------------------------------------------
+// ---- format ---------------------------------------------------------------------------------------------------------
 
 void Format(bool check)
 {
@@ -387,13 +420,15 @@ void Format(bool check)
 
 Task("format").Does(() => Format(HasArgument("check")));
 
-/// Code and documents are read side by side: 120 columns. Tables, code blocks of documents, lines that are one long link, and text in
-/// raw strings (help, SQL, other languages' programs) may be wider.
+/// Code and documents are read side by side: 120 columns. Tables and drawings, code blocks of documents, lines that are
+/// one long link, and text in raw strings (help, SQL, other languages' programs) may be wider.
 void RequireNarrow()
 {
     const int Columns = 120;
+    var drawing = new System.Text.RegularExpressions.Regex(@"^\s*///? *\S.*(   |\|.*\||--\+--)");
     var wide = new List<string>();
-    foreach (var file in Ask("git", "ls-files", "*.md", "*.cs", "*.cake").Split('\n', StringSplitOptions.RemoveEmptyEntries))
+    foreach (var file in Ask("git", "ls-files", "*.md", "*.cs", "*.cake")
+        .Split('\n', StringSplitOptions.RemoveEmptyEntries))
     {
         var isDocument = file.EndsWith(".md");
         var fence = isDocument ? "```" : "\"\"\"";
@@ -402,9 +437,11 @@ void RequireNarrow()
         foreach (var line in System.IO.File.ReadLines(file))
         {
             number++;
-            var isFence = isDocument ? line.TrimStart().StartsWith(fence) : line.Split(fence).Length % 2 == 0;
-            var isFree = isInside || isFence || (isDocument && (line.StartsWith('|') || !line.Trim().Contains(' ')));
-            isInside ^= isFence;
+            var hasFence = isDocument ? line.TrimStart().StartsWith(fence) : line.Contains(fence);
+            var isFree = isInside || hasFence || (isDocument
+                ? line.StartsWith('|') || !line.Trim().Contains(' ')
+                : drawing.IsMatch(line));
+            isInside ^= hasFence && (isDocument || line.Split(fence).Length % 2 == 0);
             if (!isFree && line.Length > Columns)
                 wide.Add($"{file}:{number}: {line.Length} columns");
         }
@@ -413,8 +450,7 @@ void RequireNarrow()
         throw new CakeException($"Wider than {Columns} columns:\n{string.Join("\n", wide)}");
 }
 
-
-// ---- run ----------------------------------------------------------------------------------------------------------------
+// ---- run ------------------------------------------------------------------------------------------------------------
 
 var exitCode = 0;
 try

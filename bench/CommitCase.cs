@@ -9,7 +9,8 @@ internal sealed class CommitCase(string name, string oursSynchronous, string sto
     {
         using var ours = place.Ours.Open(oursSynchronous);
         using var stock = place.Stock.Open(stockSynchronous);
-        foreach (var connection in (Connection[])[ours, stock]) connection.Do("CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)");
+        foreach (var connection in (Connection[])[ours, stock])
+            connection.Do("CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)");
         using var oursInsert = ours.Prepare("INSERT INTO t(v) VALUES(?)");
         using var stockInsert = stock.Prepare("INSERT INTO t(v) VALUES(?)");
         var text = new Text(1);
@@ -22,7 +23,8 @@ internal sealed class CommitCase(string name, string oursSynchronous, string sto
         }
 
         Interleaved.Seconds(place, 2, (side, _) => Commit(side, count / 2));
-        var (oursSeconds, stockSeconds) = Interleaved.Seconds(place, place.Rounds(9, 9), (side, _) => Commit(side, count));
+        var (oursSeconds, stockSeconds) =
+            Interleaved.Seconds(place, place.Rounds(9, 9), (side, _) => Commit(side, count));
         report.AddRate(name, "commits/s", count / oursSeconds, count / stockSeconds, goal);
     }
 }

@@ -30,7 +30,8 @@ internal sealed class CommitsCase(int connections, bool oneDatabase, double? goa
 
         public Crowd(Side side, int count, bool oneDatabase)
         {
-            connections = [.. Enumerable.Range(0, count).Select(i => side.Open(name: oneDatabase ? "a.db" : $"a{i}.db"))];
+            connections =
+                [.. Enumerable.Range(0, count).Select(i => side.Open(name: oneDatabase ? "a.db" : $"a{i}.db"))];
             // Starving is slow, but no failure.
             foreach (var connection in connections) connection.Do("PRAGMA busy_timeout=1000000");
             foreach (var connection in connections)

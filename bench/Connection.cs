@@ -9,7 +9,8 @@ internal sealed class Connection : IDisposable
 
     public Connection(string uri)
     {
-        const int Flags = raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_CREATE | raw.SQLITE_OPEN_URI | raw.SQLITE_OPEN_NOMUTEX;
+        const int Flags = raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_CREATE | raw.SQLITE_OPEN_URI
+            | raw.SQLITE_OPEN_NOMUTEX;
         if (raw.sqlite3_open_v2(uri, out db, Flags, null) != raw.SQLITE_OK) throw Failed("open " + uri);
         raw.sqlite3_busy_timeout(db, 10_000);
     }
@@ -20,7 +21,9 @@ internal sealed class Connection : IDisposable
         return new Statement(this, statement, sql);
     }
 
-    /// <summary>Runs a statement to its end; returns the first column of its first row as an integer (0 when it gave none).</summary>
+    /// <summary>
+    /// Runs a statement to its end; returns the first column of its first row as an integer (0 when it gave none).
+    /// </summary>
     public long Do(string sql)
     {
         using var statement = Prepare(sql);
@@ -35,7 +38,8 @@ internal sealed class Connection : IDisposable
     }
 
     internal InvalidOperationException Failed(string what) =>
-        new($"{what}: {raw.sqlite3_errmsg(db).utf8_to_string()} ({raw.sqlite3_extended_errcode(db)}) [{Recovery.LastError}]");
+        new($"{what}: {raw.sqlite3_errmsg(db).utf8_to_string()} ({raw.sqlite3_extended_errcode(db)}) "
+            + $"[{Recovery.LastError}]");
 
     public void Dispose() => db.Dispose();
 }

@@ -2,7 +2,10 @@ using System.Diagnostics;
 
 namespace RecoveryVfs.Bench;
 
-/// <summary>A writer at full speed: how late its commits are seen meanwhile, and whether a follower that was away applies faster than they were made.</summary>
+/// <summary>
+/// A writer at full speed: how late its commits are seen meanwhile, and whether a follower that was away applies faster
+/// than they were made.
+/// </summary>
 internal sealed class FollowSpeedCase(bool s3) : Case
 {
     // The interval at which the writer ships by default, and a second one.
@@ -26,9 +29,11 @@ internal sealed class FollowSpeedCase(bool s3) : Case
         for (var i = 0; i < count; i++) insert.Bind(1, Stopwatch.GetTimestamp()).Bind(2, text.Take(100)).First();
         var written = count / Stopwatch.GetElapsedTime(began).TotalSeconds;
         writer.Do("PRAGMA recovery_sync=remote");
-        report.AddLimited(Names[0], "ms, COMMIT to visible, writer at full speed", Interleaved.Percentile(FollowSite.Lags(reader), 0.99), LagMsMax);
+        report.AddLimited(Names[0], "ms, COMMIT to visible, writer at full speed",
+            Interleaved.Percentile(FollowSite.Lags(reader), 0.99), LagMsMax);
         var (away, seconds) = site.StartReader("away", 0);
         FollowSite.Lags(away);
-        report.AddRate(Names[1], "commits/s of a follower that was away, against the writer", count / seconds, written, 1.0);
+        report.AddRate(Names[1], "commits/s of a follower that was away, against the writer", count / seconds, written,
+            1.0);
     }
 }

@@ -4,7 +4,8 @@ using System.Globalization;
 namespace RecoveryVfs.Bench;
 
 /// <summary>
-/// How costs grow: a commit with the number of databases that commit in turn, opening with the number of databases and with their size. The table and the plot are written to docs/.
+/// How costs grow: a commit with the number of databases that commit in turn, opening with the number of databases and
+/// with their size. The table and the plot are written to docs/.
 /// </summary>
 internal sealed class GrowthCase : Case
 {
@@ -12,7 +13,8 @@ internal sealed class GrowthCase : Case
 
     public override IReadOnlyList<string> Names =>
     [
-        .. Databases.Select(n => $"growth-commits-{n}"), .. Databases.Select(n => $"growth-open-{n}"), .. Megabytes.Select(n => $"growth-open-{n}MB"),
+        .. Databases.Select(n => $"growth-commits-{n}"), .. Databases.Select(n => $"growth-open-{n}"),
+        .. Megabytes.Select(n => $"growth-open-{n}MB"),
     ];
 
     public override void Run(Place place, Report report)
@@ -46,7 +48,8 @@ internal sealed class GrowthCase : Case
         return Best(place, 5, (side, round) =>
         {
             var connections = Enumerable.Range(0, databases).Select(i => side.Open("OFF", $"a{i}.db")).ToList();
-            foreach (var connection in connections) connection.Do("CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v TEXT)");
+            foreach (var connection in connections)
+                connection.Do("CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v TEXT)");
             var inserts = connections.Select(c => c.Prepare("INSERT INTO t(v) VALUES(?)")).ToList();
             var text = new Text(round, 64 << 10);
             var started = Stopwatch.GetTimestamp();
@@ -67,7 +70,9 @@ internal sealed class GrowthCase : Case
         return Stopwatch.GetElapsedTime(started).TotalMilliseconds;
     });
 
-    /// <summary>The least of some rounds: what else the machine does only adds to it, and curves need little noise.</summary>
+    /// <summary>
+    /// The least of some rounds: what else the machine does only adds to it, and curves need little noise.
+    /// </summary>
     static (double Ours, double Stock) Best(Place place, int rounds, Func<Side, int, double> work)
     {
         var (ours, stock) = (double.MaxValue, double.MaxValue);
@@ -116,7 +121,9 @@ internal sealed class GrowthPage
 
     string Page()
     {
-        var text = "# How costs grow\n\nMade by `./build.sh bench --only=growth`, which also draws [the plot](growth.svg): ours, and stock SQLite with a file a\ndatabase, on the same disk, in turns, the best of some rounds.\n\n![Costs against sizes](growth.svg)\n";
+        var text = "# How costs grow\n\nMade by `./build.sh bench --only=growth`, which also draws [the "
+            + "plot](growth.svg): ours, and stock SQLite with a file a\ndatabase, on the same disk, in turns, the "
+            + "best of some rounds.\n\n![Costs against sizes](growth.svg)\n";
         foreach (var curve in curves)
         {
             text += $"\n## {curve.Title}\n\n| {curve.Of} | ours, {curve.Unit} | stock, {curve.Unit} |\n|---|---|---|\n";
@@ -128,8 +135,11 @@ internal sealed class GrowthPage
     string Svg()
     {
         var text = string.Create(CultureInfo.InvariantCulture,
-            $"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{Width * curves.Count}\" height=\"{Height}\" font-family=\"sans-serif\" font-size=\"11\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n");
-        for (var i = 0; i < curves.Count; i++) text += $"<g transform=\"translate({i * Width},0)\">\n{Plot(curves[i])}</g>\n";
+            $"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{Width * curves.Count}\" height=\"{Height}\" "
+                + $"font-family=\"sans-serif\" font-size=\"11\">\n<rect width=\"100%\" height=\"100%\" "
+                + $"fill=\"white\"/>\n");
+        for (var i = 0; i < curves.Count; i++)
+            text += $"<g transform=\"translate({i * Width},0)\">\n{Plot(curves[i])}</g>\n";
         return text + "</svg>\n";
     }
 
@@ -138,10 +148,13 @@ internal sealed class GrowthPage
         var sizes = curve.Points.Select(p => p.Size).ToList();
         var costs = curve.Points.SelectMany(p => (double[])[p.Ours, p.Stock]).ToList();
         double X(double size) => Left + Share(size, sizes.Min(), sizes.Max()) * (Width - Left - 20);
-        double Y(double cost) => Height - Bottom - Share(cost, costs.Min() / 1.5, costs.Max() * 1.5) * (Height - Bottom - Top);
-        var text = $"<text x=\"{Left}\" y=\"16\" font-weight=\"bold\">{curve.Title}</text>\n<text x=\"{Left}\" y=\"{Height - 6}\">{curve.Of}</text>\n";
+        double Y(double cost)
+            => Height - Bottom - Share(cost, costs.Min() / 1.5, costs.Max() * 1.5) * (Height - Bottom - Top);
+        var text = $"<text x=\"{Left}\" y=\"16\" font-weight=\"bold\">{curve.Title}</text>\n<text x=\"{Left}\" "
+            + $"y=\"{Height - 6}\">{curve.Of}</text>\n";
         text += $"<path d=\"M{Left} {Top} V{Height - Bottom} H{Width - 20}\" fill=\"none\" stroke=\"black\"/>\n";
-        foreach (var size in sizes) text += $"<text x=\"{N(X(size))}\" y=\"{Height - Bottom + 14}\" text-anchor=\"middle\">{N(size)}</text>\n";
+        foreach (var size in sizes)
+            text += $"<text x=\"{N(X(size))}\" y=\"{Height - Bottom + 14}\" text-anchor=\"middle\">{N(size)}</text>\n";
         foreach (var cost in (double[])[costs.Min(), costs.Max()])
             text += $"<text x=\"{Left - 4}\" y=\"{N(Y(cost))}\" text-anchor=\"end\">{N(cost)} {curve.Unit}</text>\n";
         text += Line("ours", "#c0392b", p => p.Ours) + Line("stock", "#7f8c8d", p => p.Stock);
@@ -151,9 +164,13 @@ internal sealed class GrowthPage
         {
             var path = string.Join(' ', curve.Points.Select(p => $"{N(X(p.Size))},{N(Y(cost(p)))}"));
             var last = curve.Points[^1];
-            return $"<polyline points=\"{path}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>\n<text x=\"{N(X(last.Size) - 4)}\" y=\"{N(Y(cost(last)) - 6)}\" fill=\"{color}\" text-anchor=\"end\">{name}</text>\n";
+            return $"<polyline points=\"{path}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>\n<text "
+                + $"x=\"{N(X(last.Size) - 4)}\" y=\"{N(Y(cost(last)) - 6)}\" fill=\"{color}\" "
+                + $"text-anchor=\"end\">{name}</text>\n";
         }
     }
 
-    static double Share(double value, double least, double most) => most > least ? Math.Log(value / least) / Math.Log(most / least) : 0.5;
+    static double Share(double value, double least, double most) => most > least
+        ? Math.Log(value / least) / Math.Log(most / least)
+        : 0.5;
 }

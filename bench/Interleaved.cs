@@ -5,7 +5,10 @@ namespace RecoveryVfs.Bench;
 /// <summary>Measures the two sides in turns, so that what else the machine does hits both, and takes medians.</summary>
 internal static class Interleaved
 {
-    /// <summary>Seconds that <paramref name="work"/> takes on each side: medians over the rounds. The side that goes first changes each round.</summary>
+    /// <summary>
+    /// Seconds that <paramref name="work"/> takes on each side: medians over the rounds. The side that goes first
+    /// changes each round.
+    /// </summary>
     public static (double Ours, double Stock) Seconds(Place place, int rounds, Action<Side, int> work) =>
         Values(place, rounds, (side, round) =>
         {

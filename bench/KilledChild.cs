@@ -9,11 +9,13 @@ internal static class KilledChild
     /// <summary>Starts one, lets it commit so many updates and a few more, and kills it.</summary>
     public static void WriteAndDie(Side side, int rows, int commits, int seed)
     {
-        string[] arguments = ["--child", side.IsOurs ? "ours" : "stock", side.Directory, $"{rows}", $"{commits}", $"{seed}"];
+        string[] arguments =
+            ["--child", side.IsOurs ? "ours" : "stock", side.Directory, $"{rows}", $"{commits}", $"{seed}"];
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true };
         foreach (var argument in arguments) start.ArgumentList.Add(argument);
         using var child = Process.Start(start)!;
-        if (child.StandardOutput.ReadLine() != "ready") throw new InvalidOperationException("The child process failed.");
+        if (child.StandardOutput.ReadLine() != "ready")
+            throw new InvalidOperationException("The child process failed.");
         child.Kill();
         child.WaitForExit();
     }

@@ -38,7 +38,8 @@ internal sealed class OpenCase : Case
     {
         var started = Stopwatch.GetTimestamp();
         using var connection = side.Open(createsWal: false);
-        if (connection.Do("SELECT length(v) FROM t WHERE id=12345") == 0) throw new InvalidOperationException("A row is wrong.");
+        if (connection.Do("SELECT length(v) FROM t WHERE id=12345") == 0)
+            throw new InvalidOperationException("A row is wrong.");
         return Stopwatch.GetElapsedTime(started).TotalMilliseconds;
     }
 }

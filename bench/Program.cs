@@ -12,9 +12,12 @@ const string Usage = """
       --rounds  how often each side is measured; medians are printed
       --side    one side only, for profiling: its ratios mean nothing
     """;
-if (args is ["--child", "follow", var followerDirectory, var followedUrl, var lastRow]) return FollowSite.Read(followerDirectory, followedUrl, int.Parse(lastRow));
-if (args is ["--child", "wal-read", var readUri, var lastToRead]) return WalSpillCase.Read(readUri, int.Parse(lastToRead));
-if (args is ["--child", "replicate", var replicated, var replicaUrl]) return ReplicateCase.Replicate(replicated, replicaUrl);
+if (args is ["--child", "follow", var followerDirectory, var followedUrl, var lastRow])
+    return FollowSite.Read(followerDirectory, followedUrl, int.Parse(lastRow));
+if (args is ["--child", "wal-read", var readUri, var lastToRead])
+    return WalSpillCase.Read(readUri, int.Parse(lastToRead));
+if (args is ["--child", "replicate", var replicated, var replicaUrl])
+    return ReplicateCase.Replicate(replicated, replicaUrl);
 if (args is ["--child", .. var childArguments]) return KilledChild.Run(childArguments);
 if (args is ["--remote-child", .. var remoteArguments]) return RemoteChild.Do(remoteArguments);
 if (args.Contains("--help"))
@@ -22,7 +25,8 @@ if (args.Contains("--help"))
     Console.WriteLine(Usage);
     return 0;
 }
-if (args.FirstOrDefault(a => a != "--quick" && a.Split('=')[0] is not ("--only" or "--dir" or "--out" or "--rounds" or "--side")) is { } unknown)
+if (args.FirstOrDefault(a => a != "--quick"
+    && a.Split('=')[0] is not ("--only" or "--dir" or "--out" or "--rounds" or "--side")) is { } unknown)
 {
     Console.Error.WriteLine($"bench: what is '{unknown}'?\n{Usage}");
     return 2;
@@ -31,10 +35,13 @@ if (args.FirstOrDefault(a => a != "--quick" && a.Split('=')[0] is not ("--only" 
 SQLitePCL.Batteries_V2.Init();
 Recovery.Register();
 
-string? Given(string name) => args.FirstOrDefault(a => a.StartsWith($"--{name}=", StringComparison.Ordinal))?[(name.Length + 3)..];
+string? Given(string name)
+    => args.FirstOrDefault(a => a.StartsWith($"--{name}=", StringComparison.Ordinal))?[(name.Length + 3)..];
 var quick = args.Contains("--quick");
 var only = Given("only")?.Split(',');
-var settings = new Settings(quick, Given("dir") ?? Path.Combine("build", "bench"), Given("rounds") is { } n ? int.Parse(n) : null, Given("side"));
+var settings =
+    new Settings(quick, Given("dir") ?? Path.Combine("build", "bench"), Given("rounds") is { } n ? int.Parse(n) : null,
+    Given("side"));
 var report = new Report(Given("out") ?? Path.Combine("dist", "bench.json"), quick);
 
 Case[] cases =
@@ -78,10 +85,13 @@ Case[] cases =
     new GrowthCase(),
 ];
 // `--only=remote` means all rows whose names begin so.
-bool IsMeant(Case each) => only is null || each.Names.Any(n => only.Any(o => n == o || n.StartsWith(o + "-", StringComparison.Ordinal)));
-if (only?.FirstOrDefault(o => !cases.Any(c => c.Names.Any(n => n == o || n.StartsWith(o + "-", StringComparison.Ordinal)))) is { } stranger)
+bool IsMeant(Case each) => only is null
+    || each.Names.Any(n => only.Any(o => n == o || n.StartsWith(o + "-", StringComparison.Ordinal)));
+if (only?.FirstOrDefault(o
+    => !cases.Any(c => c.Names.Any(n => n == o || n.StartsWith(o + "-", StringComparison.Ordinal)))) is { } stranger)
 {
-    Console.Error.WriteLine($"bench: no row is called '{stranger}'. There are: {string.Join(", ", cases.SelectMany(c => c.Names))}");
+    Console.Error.WriteLine(
+        $"bench: no row is called '{stranger}'. There are: {string.Join(", ", cases.SelectMany(c => c.Names))}");
     return 2;
 }
 try

@@ -2,7 +2,9 @@ using RecoveryVfs.PageStore.Reading;
 
 namespace RecoveryVfs.Bench;
 
-/// <summary>Random reads by key, each a transaction of its own: with everything cached, and just after opening.</summary>
+/// <summary>
+/// Random reads by key, each a transaction of its own: with everything cached, and just after opening.
+/// </summary>
 internal sealed class ReadCase : Case
 {
     const string PageCache = "640M";
@@ -61,6 +63,7 @@ internal sealed class ReadCase : Case
     {
         var random = new Random(seed);
         for (var i = 0; i < count; i++)
-            if (read.Bind(1, random.Next(rows) + 1).First() != Table.RowBytes) throw new InvalidOperationException("A row is wrong.");
+            if (read.Bind(1, random.Next(rows) + 1).First() != Table.RowBytes)
+                throw new InvalidOperationException("A row is wrong.");
     }
 }

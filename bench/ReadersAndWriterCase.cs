@@ -26,7 +26,8 @@ internal sealed class ReadersAndWriterCase : Case
             return readRate;
         });
         report.AddRate(Names[0], "reads/s", reads.Ours, reads.Stock, 1.0);
-        report.AddRate(Names[1], "commits/s", Interleaved.Median([.. commits.Ours]), Interleaved.Median([.. commits.Stock]), 1.0);
+        report.AddRate(Names[1], "commits/s", Interleaved.Median([.. commits.Ours]),
+            Interleaved.Median([.. commits.Stock]), 1.0);
     }
 
     static (double Reads, double Commits) Together(Side side, int rows, TimeSpan duration, int seed)
@@ -38,7 +39,8 @@ internal sealed class ReadersAndWriterCase : Case
             var random = new Random(seed * 10 + number);
             var text = new Text(number, 1 << 18);
             using var connection = side.Open(pageCache: "256M");
-            using var statement = connection.Prepare(number == 0 ? "UPDATE t SET v=? WHERE id=?" : "SELECT length(v) FROM t WHERE id=?");
+            using var statement =
+                connection.Prepare(number == 0 ? "UPDATE t SET v=? WHERE id=?" : "SELECT length(v) FROM t WHERE id=?");
             var done = 0L;
             start.SignalAndWait();
             for (; Volatile.Read(ref over) == 0; done++)

@@ -35,14 +35,20 @@ internal sealed class RowsCase : Case
     {
         var text = new Text(5);
         using var connection = side.Open("OFF");
-        connection.Do("CREATE TABLE person(id INTEGER PRIMARY KEY, created INT, email TEXT, status TEXT, score REAL, notes TEXT)");
+        connection.Do(
+            "CREATE TABLE person(id INTEGER PRIMARY KEY, created INT, email TEXT, status TEXT, score REAL, notes "
+                + "TEXT)");
         connection.Do("BEGIN");
-        using (var insert = connection.Prepare("INSERT INTO person(created, email, status, score, notes) VALUES(?, ?, ?, ? / 8.0, ?)"))
+        using (var insert =
+            connection.Prepare("INSERT INTO person(created, email, status, score, notes) VALUES(?, ?, ?, ? / 8.0, ?)"))
         {
             for (var row = 0; row < rows; row++)
             {
-                insert.Bind(1, 1_700_000_000L + text.Next(50_000_000)).Bind(2, System.Text.Encoding.UTF8.GetBytes($"user{text.Next(10_000_000)}@example{text.Next(50)}.com"));
-                insert.Bind(3, row % 4 == 0 ? "blocked"u8 : "active"u8).Bind(4, text.Next(1000)).Bind(5, text.Take(100 + text.Next(200))).First();
+                insert.Bind(1, 1_700_000_000L + text.Next(50_000_000))
+                    .Bind(2, System.Text.Encoding.UTF8.GetBytes(
+                    $"user{text.Next(10_000_000)}@example{text.Next(50)}.com"));
+                insert.Bind(3, row % 4 == 0 ? "blocked"u8 : "active"u8).Bind(4, text.Next(1000))
+                    .Bind(5, text.Take(100 + text.Next(200))).First();
             }
         }
         connection.Do("COMMIT");
@@ -60,7 +66,8 @@ internal sealed class RowsCase : Case
             for (var i = 0; i < columns; i++)
             {
                 var value = cursor[i];
-                bytes += value.Kind == ValueKind.Integer ? value.Integer & 7 : value.Kind == ValueKind.Real ? 8 : value.Bytes.Length;
+                bytes += value.Kind == ValueKind.Integer
+                    ? value.Integer & 7 : value.Kind == ValueKind.Real ? 8 : value.Bytes.Length;
             }
         }
         return (rows, bytes);
@@ -110,7 +117,8 @@ internal sealed class RowsCase : Case
             var difference = new VersionDifference(new RowReader(before), new RowReader(after), known);
             var changes = difference.Tables.Sum(t => t.Changes().Count());
             times[i] = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
-            if (changes != ChangedRows) throw new InvalidOperationException($"{changes} rows differ, not {ChangedRows}.");
+            if (changes != ChangedRows)
+                throw new InvalidOperationException($"{changes} rows differ, not {ChangedRows}.");
         }
         File.Delete(old);
         return Interleaved.Median(times);

@@ -1,6 +1,9 @@
 namespace RecoveryVfs.Bench;
 
-/// <summary>A full scan of a table, twice, after opening: first from the page store, then from the page cache when that holds it.</summary>
+/// <summary>
+/// A full scan of a table, twice, after opening: first from the page store, then from the page cache when that holds
+/// it.
+/// </summary>
 internal sealed class ScanCase : Case
 {
     public override IReadOnlyList<string> Names => ["scan", "scan-first", "scan-64M-cache"];

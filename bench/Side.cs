@@ -1,6 +1,8 @@
 namespace RecoveryVfs.Bench;
 
-/// <summary>One of the two that are compared: this VFS, or the stock one. Each has a directory of its own on the same disk.</summary>
+/// <summary>
+/// One of the two that are compared: this VFS, or the stock one. Each has a directory of its own on the same disk.
+/// </summary>
 internal sealed class Side
 {
     public Side(bool isOurs, string directory)
@@ -17,12 +19,15 @@ internal sealed class Side
     public string PathOf(string name) => Path.Combine(Directory, name);
 
     /// <summary>
-    /// A connection: ours in the default journal mode, stock in WAL mode (its fastest), each with the <c>synchronous</c> given.
+    /// A connection: ours in the default journal mode, stock in WAL mode (its fastest), each with the
+    /// <c>synchronous</c> given.
     /// <paramref name="pageCache"/> concerns ours, as the first connection of a store only.
     /// </summary>
-    public Connection Open(string synchronous = "FULL", string name = "a.db", string? pageCache = null, bool createsWal = true)
+    public Connection Open(string synchronous = "FULL", string name = "a.db", string? pageCache = null,
+        bool createsWal = true)
     {
-        var uri = $"file:{PathOf(name)}" + (IsOurs ? "?vfs=recovery" + (pageCache is null ? "" : $"&page-cache={pageCache}") : "?vfs=unix");
+        var uri = $"file:{PathOf(name)}"
+            + (IsOurs ? "?vfs=recovery" + (pageCache is null ? "" : $"&page-cache={pageCache}") : "?vfs=unix");
         var connection = new Connection(uri);
         if (!IsOurs && createsWal) connection.Do("PRAGMA journal_mode=WAL");
         connection.Do($"PRAGMA synchronous={synchronous}");
@@ -37,5 +42,6 @@ internal sealed class Side
 
     /// <summary>Bytes that the files here take on the disk.</summary>
     public long DiskBytes(Func<string, bool>? counts = null) =>
-        System.IO.Directory.EnumerateFiles(Directory, "*", SearchOption.AllDirectories).Where(p => counts?.Invoke(p) ?? true).Sum(p => new FileInfo(p).Length);
+        System.IO.Directory.EnumerateFiles(Directory, "*", SearchOption.AllDirectories)
+            .Where(p => counts?.Invoke(p) ?? true).Sum(p => new FileInfo(p).Length);
 }

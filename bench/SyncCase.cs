@@ -4,8 +4,9 @@ using Microsoft.Win32.SafeHandles;
 namespace RecoveryVfs.Bench;
 
 /// <summary>
-/// What the disk allows: writes of a commit's size to a file whose blocks are there already, each made durable. No commit on either
-/// side is faster, so this says how much of a commit is ours to make better. Both columns show the same thing.
+/// What the disk allows: writes of a commit's size to a file whose blocks are there already, each made durable. No
+/// commit on either side is faster, so this says how much of a commit is ours to make better. Both columns show the
+/// same thing.
 /// </summary>
 internal sealed partial class SyncCase : Case
 {
@@ -23,7 +24,8 @@ internal sealed partial class SyncCase : Case
         {
             for (var i = 0; i < count; i++)
             {
-                RandomAccess.Write(files[side], commit, (long)(round * count + i) * CommitBytes % (Bytes - CommitBytes));
+                RandomAccess.Write(files[side], commit,
+                    (long)(round * count + i) * CommitBytes % (Bytes - CommitBytes));
                 if (fdatasync(files[side]) != 0) throw new IOException("fdatasync failed");
             }
         });

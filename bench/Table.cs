@@ -19,7 +19,8 @@ internal static class Table
             for (var row = 1; row <= rows;)
             {
                 connection.Do("BEGIN");
-                for (var i = 0; i < 20_000 && row <= rows; i++, row++) insert.Bind(1, row).Bind(2, text.Take(RowBytes)).First();
+                for (var i = 0; i < 20_000 && row <= rows; i++, row++)
+                    insert.Bind(1, row).Bind(2, text.Take(RowBytes)).First();
                 connection.Do("COMMIT");
             }
             connection.Do(side.IsOurs ? "PRAGMA recovery_checkpoint" : "PRAGMA wal_checkpoint(TRUNCATE)");
@@ -27,7 +28,9 @@ internal static class Table
         side.Settle();
     }
 
-    /// <summary>Brings a stock database's file into the system's cache, should building it have pushed it out.</summary>
+    /// <summary>
+    /// Brings a stock database's file into the system's cache, should building it have pushed it out.
+    /// </summary>
     public static void Warm(Side side)
     {
         if (side.IsOurs) return;

@@ -2,7 +2,9 @@ using System.Text;
 
 namespace RecoveryVfs.Bench;
 
-/// <summary>Text that is about as compressible as people's: sentences of a few thousand words, frequent ones often.</summary>
+/// <summary>
+/// Text that is about as compressible as people's: sentences of a few thousand words, frequent ones often.
+/// </summary>
 internal sealed class Text
 {
     readonly byte[] pool;

@@ -2,7 +2,9 @@ using System.Diagnostics;
 
 namespace RecoveryVfs.Bench;
 
-/// <summary>Updates of one row each all over a large database, for long enough to see flushes and compactions.</summary>
+/// <summary>
+/// Updates of one row each all over a large database, for long enough to see flushes and compactions.
+/// </summary>
 internal sealed class UpdateCase : Case
 {
     public override IReadOnlyList<string> Names => ["update-random", "update-random: p99"];
@@ -37,6 +39,7 @@ internal sealed class UpdateCase : Case
         var (oursSeconds, stockSeconds) = Interleaved.Seconds(place, place.Rounds(11, 7),
             (side, _) => Update(side, count, side.IsOurs ? latencies.Ours : latencies.Stock));
         report.AddRate("update-random", "commits/s", count / oursSeconds, count / stockSeconds, 1.0);
-        report.AddCost("update-random: p99", "us", Interleaved.Percentile([.. latencies.Ours], 0.99), Interleaved.Percentile([.. latencies.Stock], 0.99), null);
+        report.AddCost("update-random: p99", "us", Interleaved.Percentile([.. latencies.Ours], 0.99),
+            Interleaved.Percentile([.. latencies.Stock], 0.99), null);
     }
 }

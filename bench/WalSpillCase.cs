@@ -3,8 +3,9 @@ using System.Diagnostics;
 namespace RecoveryVfs.Bench;
 
 /// <summary>
-/// A transaction of 256 MB in WAL mode with default settings, which spills many times and writes its first pages again and again: the longest that a reader in another process waits
-/// for one read meanwhile, beside the writer and on a follower.
+/// A transaction of 256 MB in WAL mode with default settings, which spills many times and writes its first pages again
+/// and again: the longest that a reader in another process waits for one read meanwhile, beside the writer and on a
+/// follower.
 /// </summary>
 internal sealed class WalSpillCase : Case
 {
@@ -23,7 +24,9 @@ internal sealed class WalSpillCase : Case
         writer.Do("INSERT INTO t(id, at, v) VALUES(1, 0, '')");
         writer.Do("PRAGMA recovery_sync=remote");
         var last = place.Pick(256 << 20, 32 << 20) / RowBytes;
-        var readers = new[] { Start($"file:{site.PathOf("writer")}/a.db?vfs=recovery&mode=ro", last), Start(Followed(site), last) };
+        var readers =
+            new[] { Start($"file:{site.PathOf("writer")}/a.db?vfs=recovery&mode=ro", last),
+            Start(Followed(site), last) };
         writer.Do("BEGIN");
         using (var insert = writer.Prepare($"INSERT INTO t(id, at, v) VALUES(?, 0, hex(randomblob({RowBytes / 2})))"))
         using (var update = writer.Prepare("UPDATE t SET at=at+1 WHERE id=?"))
@@ -34,7 +37,9 @@ internal sealed class WalSpillCase : Case
             }
         writer.Do("COMMIT");
         writer.Do("PRAGMA recovery_sync=remote");
-        for (var i = 0; i < readers.Length; i++) report.AddLimited(Names[i], "ms, the longest read during a transaction of 256 MB", FollowSite.Lags(readers[i]).Max(), ReadMsMax);
+        for (var i = 0; i < readers.Length; i++)
+            report.AddLimited(Names[i], "ms, the longest read during a transaction of 256 MB",
+                FollowSite.Lags(readers[i]).Max(), ReadMsMax);
     }
 
     static string Followed(FollowSite site)
@@ -45,8 +50,12 @@ internal sealed class WalSpillCase : Case
 
     static Process Start(string uri, int last)
     {
-        var reader = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, ["--child", "wal-read", uri, $"{last}"]) { RedirectStandardOutput = true })!;
-        if (reader.StandardOutput.ReadLine() != "ready") throw new InvalidOperationException("The reading process failed.");
+        var reader = Process.Start(
+            new ProcessStartInfo(Environment.ProcessPath!,
+            ["--child", "wal-read", uri, $"{last}"])
+            { RedirectStandardOutput = true })!;
+        if (reader.StandardOutput.ReadLine() != "ready")
+            throw new InvalidOperationException("The reading process failed.");
         return reader;
     }
 

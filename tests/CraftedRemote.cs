@@ -7,8 +7,8 @@ using Record = RecoveryVfs.RecoveryLog.Records.Record;
 namespace RecoveryVfs;
 
 /// <summary>
-/// Rewrites a real <c>file://</c> remote as somebody would who may write to it and means harm: every hash, checksum and chain is right, the contents are what a
-/// test wants.
+/// Rewrites a real <c>file://</c> remote as somebody would who may write to it and means harm: every hash, checksum and
+/// chain is right, the contents are what a test wants.
 /// </summary>
 internal static class CraftedRemote
 {
@@ -16,7 +16,8 @@ internal static class CraftedRemote
     public delegate byte[]? BodyOf(in Record record);
 
     /// <summary>Changes what all hints say of files and databases.</summary>
-    public static void EditHints(string directory, Func<Hints, Hints> edit) => EditHints(directory, (header, hints) => (header, edit(hints)));
+    public static void EditHints(string directory, Func<Hints, Hints> edit)
+        => EditHints(directory, (header, hints) => (header, edit(hints)));
 
     static void EditHints(string directory, Func<RemoteHintsHeader, Hints, (RemoteHintsHeader, Hints)> edit)
     {
@@ -29,19 +30,26 @@ internal static class CraftedRemote
     }
 
     /// <summary>Changes the names of the files for which the edit has one.</summary>
-    public static void RenameFiles(string directory, Func<LiveFile, string?> name) => EditHints(directory, hints => hints with
-    {
-        Files = [.. hints.Files.Select(f => name(f) is { } other ? f with { Names = [other] } : f)],
-    });
+    public static void RenameFiles(string directory, Func<LiveFile, string?> name)
+        => EditHints(directory, hints => hints with
+        {
+            Files = [.. hints.Files.Select(f => name(f) is { } other ? f with { Names = [other] } : f)],
+        });
 
     /// <summary>Adds a file whose bytes are in the hints.</summary>
-    public static void AddFile(string directory, FileClass fileClass, string name, byte[] bytes) => EditHints(directory, hints => hints with
-    {
-        NextFnode = hints.NextFnode + 1,
-        Files = [.. hints.Files, new LiveFile { Fnode = hints.NextFnode, Class = fileClass, Names = [name], SizeBytes = bytes.Length, Bytes = bytes }],
-    });
+    public static void AddFile(string directory, FileClass fileClass, string name, byte[] bytes)
+        => EditHints(directory, hints => hints with
+        {
+            NextFnode = hints.NextFnode + 1,
+            Files = [.. hints.Files,
+            new LiveFile { Fnode = hints.NextFnode, Class = fileClass, Names = [name], SizeBytes = bytes.Length,
+            Bytes = bytes }],
+        });
 
-    /// <summary>Changes the bytes of sealed files: their objects, under the names that their hashes give them, and what hints say of them.</summary>
+    /// <summary>
+    /// Changes the bytes of sealed files: their objects, under the names that their hashes give them, and what hints
+    /// say of them.
+    /// </summary>
     public static void EditExtents(string directory, Func<LiveFile, byte[], byte[]?> edit)
     {
         foreach (var path in Directory.GetFiles(Path.Combine(directory, "hints")))
@@ -52,7 +60,9 @@ internal static class CraftedRemote
             foreach (var file in read.Hints.Files)
             {
                 files.Add(file);
-                if (!extents.TryGetValue(file.Fnode, out var extent) || edit(file, File.ReadAllBytes(Path.Combine(directory, extent.Name))) is not { } bytes) continue;
+                if (!extents.TryGetValue(file.Fnode, out var extent)
+                    || edit(file, File.ReadAllBytes(Path.Combine(directory, extent.Name))) is not { } bytes)
+                    continue;
                 var other = extent with { SizeBytes = bytes.Length, Hash = ObjectHash.Of(bytes) };
                 File.WriteAllBytes(Path.Combine(directory, other.Name), bytes);
                 extents[file.Fnode] = other;
@@ -60,11 +70,14 @@ internal static class CraftedRemote
                 other.Hash.CopyTo(hash);
                 files[^1] = file with { SizeBytes = bytes.Length, Crc32C = Crc32C.Compute(bytes), Sha256 = hash };
             }
-            File.WriteAllBytes(path, RemoteHintsFormat.Write(read.Header, [.. extents.Values], read.Hints with { Files = files }));
+            File.WriteAllBytes(path,
+                RemoteHintsFormat.Write(read.Header, [.. extents.Values], read.Hints with { Files = files }));
         }
     }
 
-    /// <summary>Changes the bodies of records in all segments, chains the segments anew, and has the hints point at them.</summary>
+    /// <summary>
+    /// Changes the bodies of records in all segments, chains the segments anew, and has the hints point at them.
+    /// </summary>
     public static void EditRecords(string directory, BodyOf edit)
     {
         var chained = new Dictionary<ObjectHash, ObjectHash>();
@@ -75,17 +88,23 @@ internal static class CraftedRemote
             using var builder = new SegmentBuilder();
             using (var records = segment.OpenRecords())
                 while (records.TryRead(out var record))
-                    builder.Add(edit(record) is { } body ? new Record(record.Lsn, record.Kind, record.Flags, record.UnixTimeMs, 0, body) : record);
-            using var packed = builder.Finish(segment.Header.LogId, segment.Header.Epoch, segment.Header.Author, previous);
+                    builder.Add(edit(record) is { } body
+                        ? new Record(record.Lsn, record.Kind, record.Flags, record.UnixTimeMs, 0, body)
+                        : record);
+            using var packed =
+                builder.Finish(segment.Header.LogId, segment.Header.Epoch, segment.Header.Author, previous);
             using (var file = File.Create(path))
             using (var content = packed.Content.Open()) content.CopyTo(file);
             chained[segment.Hash] = packed.Hash;
             previous = packed.Hash;
         }
         EditHints(directory, (header, hints) =>
-            (chained.TryGetValue(header.Start.Hash, out var hash) ? header with { Start = header.Start with { Hash = hash } } : header, hints));
+            (chained.TryGetValue(header.Start.Hash, out var hash)
+                ? header with { Start = header.Start with { Hash = hash } }
+                : header, hints));
     }
 
     /// <summary>The bytes of a name behind so many other bytes of a body, whatever the name is.</summary>
-    public static byte[] WithName(ReadOnlySpan<byte> body, int at, string name) => [.. body[..at], .. System.Text.Encoding.UTF8.GetBytes(name)];
+    public static byte[] WithName(ReadOnlySpan<byte> body, int at, string name)
+        => [.. body[..at], .. System.Text.Encoding.UTF8.GetBytes(name)];
 }

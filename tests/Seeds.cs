@@ -5,9 +5,10 @@ using System.Runtime.CompilerServices;
 namespace RecoveryVfs.Testing;
 
 /// <summary>
-/// Where random tests get their seeds from. A failure names its seed, and RECOVERY_SEED runs just that one. With RECOVERY_SOAK_SECONDS (set
-/// by ./build.sh soak) every seed is fresh and a test takes one after the other for that long; RECOVERY_SOAK_LOG names a file that gets a line
-/// before each of the long ones, so that even a process that died tells its seed. Tests that take part carry <c>[Trait(Seeds.Kind, Seeds.Random)]</c>.
+/// Where random tests get their seeds from. A failure names its seed, and RECOVERY_SEED runs just that one. With
+/// RECOVERY_SOAK_SECONDS (set by ./build.sh soak) every seed is fresh and a test takes one after the other for that
+/// long; RECOVERY_SOAK_LOG names a file that gets a line before each of the long ones, so that even a process that died
+/// tells its seed. Tests that take part carry <c>[Trait(Seeds.Kind, Seeds.Random)]</c>.
 /// </summary>
 internal static class Seeds
 {
@@ -17,18 +18,23 @@ internal static class Seeds
     /// <summary>Of tests that are too long for ./build.sh test; ./build.sh soak runs them once.</summary>
     public const string Big = "Big";
 
-    static readonly double soakSeconds = double.Parse(Environment.GetEnvironmentVariable("RECOVERY_SOAK_SECONDS") ?? "0", CultureInfo.InvariantCulture);
+    static readonly double soakSeconds =
+        double.Parse(Environment.GetEnvironmentVariable("RECOVERY_SOAK_SECONDS") ?? "0", CultureInfo.InvariantCulture);
 
     static readonly string? log = Environment.GetEnvironmentVariable("RECOVERY_SOAK_LOG");
 
-    static readonly int? given = int.TryParse(Environment.GetEnvironmentVariable("RECOVERY_SEED"), out var seed) ? seed : null;
+    static readonly int? given = int.TryParse(Environment.GetEnvironmentVariable("RECOVERY_SEED"), out var seed)
+        ? seed
+        : null;
 
     public static bool Soaking => soakSeconds > 0;
 
     /// <summary>A seed that nobody has tried.</summary>
     static int Fresh => System.Random.Shared.Next(1_000_000, int.MaxValue);
 
-    /// <summary>Under <paramref name="count"/> seeds: the first are always the same, the last is new each time.</summary>
+    /// <summary>
+    /// Under <paramref name="count"/> seeds: the first are always the same, the last is new each time.
+    /// </summary>
     public static void Run(int count, Action<Random> test)
     {
         var started = Stopwatch.GetTimestamp();
@@ -37,7 +43,8 @@ internal static class Seeds
     }
 
     /// <summary>Under one fresh seed: for tests that use their fixture up.</summary>
-    public static void Once(Action<Random> test, [CallerMemberName] string name = "") => Try(Fresh, seed => test(new Random(seed)), name);
+    public static void Once(Action<Random> test, [CallerMemberName] string name = "")
+        => Try(Fresh, seed => test(new Random(seed)), name);
 
     /// <inheritdoc cref="Once"/>
     public static async Task OnceAsync(Func<Random, Task> test, [CallerMemberName] string name = "")
@@ -54,10 +61,12 @@ internal static class Seeds
     }
 
     /// <summary>
-    /// For <paramref name="seconds"/> (while soaking, <paramref name="soakTimes"/> times the time of a test): <paramref name="first"/> and the seeds after it. The test
-    /// gets the end as <see cref="Environment.TickCount64"/>, should one run outlast it.
+    /// For <paramref name="seconds"/> (while soaking, <paramref name="soakTimes"/> times the time of a test):
+    /// <paramref name="first"/> and the seeds after it. The test gets the end as <see cref="Environment.TickCount64"/>,
+    /// should one run outlast it.
     /// </summary>
-    public static void RunFor(double seconds, int first, Action<int, long> test, double soakTimes = 1, [CallerMemberName] string name = "")
+    public static void RunFor(double seconds, int first, Action<int, long> test, double soakTimes = 1,
+        [CallerMemberName] string name = "")
     {
         var end = Environment.TickCount64 + (long)(1000 * (Soaking ? soakSeconds * soakTimes : seconds));
         if (Soaking) first = Fresh;
@@ -65,13 +74,17 @@ internal static class Seeds
         while (given is null && Environment.TickCount64 < end);
     }
 
-    static bool More(long started, bool otherwise) => Soaking ? Stopwatch.GetElapsedTime(started).TotalSeconds < soakSeconds : otherwise;
+    static bool More(long started, bool otherwise) => Soaking
+        ? Stopwatch.GetElapsedTime(started).TotalSeconds < soakSeconds
+        : otherwise;
 
     static int Chosen(int seed, string? name)
     {
         seed = given ?? seed;
         if (log is not null && name is not null)
-            lock (typeof(Seeds)) File.AppendAllText(log, $"{DateTime.UtcNow:HH:mm:ss} process {Environment.ProcessId} {name} RECOVERY_SEED={seed}\n");
+            lock (typeof(Seeds))
+                File.AppendAllText(log,
+                    $"{DateTime.UtcNow:HH:mm:ss} process {Environment.ProcessId} {name} RECOVERY_SEED={seed}\n");
         return seed;
     }
 
@@ -88,5 +101,6 @@ internal static class Seeds
         }
     }
 
-    static Exception Failed(int seed, Exception e) => new InvalidOperationException($"Failed with seed {seed}; run again with RECOVERY_SEED={seed}.\n{e}", e);
+    static Exception Failed(int seed, Exception e)
+        => new InvalidOperationException($"Failed with seed {seed}; run again with RECOVERY_SEED={seed}.\n{e}", e);
 }

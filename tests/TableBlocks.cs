@@ -5,8 +5,8 @@ using System.Numerics;
 namespace RecoveryVfs;
 
 /// <summary>
-/// The blocks of a table file of RocksDB's (block-based, format 5), to change what is in them and make their checksums right again: nothing of RocksDB's own stands between a reader and
-/// what somebody made on purpose.
+/// The blocks of a table file of RocksDB's (block-based, format 5), to change what is in them and make their checksums
+/// right again: nothing of RocksDB's own stands between a reader and what somebody made on purpose.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -14,7 +14,8 @@ namespace RecoveryVfs;
 ///   footer:  checksum kind u8 | handle of the metaindex | handle of the index | zeros to 41 bytes | format u32 | magic u64
 ///   handle:  offset varint | size varint
 /// </code>
-/// A checksum of kind 1 is the CRC-32C of bytes and compression, masked; of kind 4 the lower half of XXH3 of the bytes, XOR compression times a number.
+/// A checksum of kind 1 is the CRC-32C of bytes and compression, masked; of kind 4 the lower half of XXH3 of the bytes,
+/// XOR compression times a number.
 /// </remarks>
 internal sealed class TableBlocks
 {
@@ -31,14 +32,16 @@ internal sealed class TableBlocks
         this.table = table;
         var footer = table.AsSpan(table.Length - FooterBytes);
         kind = footer[0];
-        if (kind is not Crc32C and not Xxh3) throw new InvalidOperationException($"The table has checksums of kind {kind}.");
+        if (kind is not Crc32C and not Xxh3)
+            throw new InvalidOperationException($"The table has checksums of kind {kind}.");
         var handles = footer[1..];
         var (metaindex, index) = (Handle(ref handles), Handle(ref handles));
         blocks.AddRange([metaindex, index]);
         foreach (var (_, handle) in Entries(metaindex, hasLengths: true)) Add(handle);
         foreach (var (_, handle) in Entries(index, hasLengths: false)) Add(handle);
         foreach (var block in blocks)
-            if (ChecksumOf(block) != Stored(block)) throw new InvalidOperationException($"The block at {block.Offset} of {block.Size} bytes is none.");
+            if (ChecksumOf(block) != Stored(block))
+                throw new InvalidOperationException($"The block at {block.Offset} of {block.Size} bytes is none.");
     }
 
     void Add((int Offset, int Size) block)
@@ -46,7 +49,9 @@ internal sealed class TableBlocks
         if (block.Size > 0) blocks.Add(block);
     }
 
-    /// <summary>How many blocks there are: the metaindex, the index, what belongs to the table as a whole, and the data.</summary>
+    /// <summary>
+    /// How many blocks there are: the metaindex, the index, what belongs to the table as a whole, and the data.
+    /// </summary>
     public int Count => blocks.Count;
 
     /// <summary>The bytes of a block, to be changed, and the compression that is behind them.</summary>
@@ -54,13 +59,16 @@ internal sealed class TableBlocks
 
     /// <summary>Makes the checksum of a block right.</summary>
     public void Seal(int block) =>
-        BinaryPrimitives.WriteUInt32LittleEndian(table.AsSpan(blocks[block].Offset + blocks[block].Size + 1), ChecksumOf(blocks[block]));
+        BinaryPrimitives.WriteUInt32LittleEndian(table.AsSpan(blocks[block].Offset + blocks[block].Size + 1),
+            ChecksumOf(blocks[block]));
 
-    uint Stored((int Offset, int Size) block) => BinaryPrimitives.ReadUInt32LittleEndian(table.AsSpan(block.Offset + block.Size + 1));
+    uint Stored((int Offset, int Size) block)
+        => BinaryPrimitives.ReadUInt32LittleEndian(table.AsSpan(block.Offset + block.Size + 1));
 
     uint ChecksumOf((int Offset, int Size) block) => kind == Crc32C
         ? BitOperations.RotateRight(Crc(table.AsSpan(block.Offset, block.Size + 1)), 15) + CrcMask
-        : (uint)XxHash3.HashToUInt64(table.AsSpan(block.Offset, block.Size)) ^ (table[block.Offset + block.Size] * LastByteFactor);
+        : (uint)XxHash3.HashToUInt64(table.AsSpan(block.Offset, block.Size)) ^ (
+        table[block.Offset + block.Size] * LastByteFactor);
 
     static uint Crc(ReadOnlySpan<byte> bytes)
     {

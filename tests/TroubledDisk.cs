@@ -33,7 +33,9 @@ internal sealed class TroubledDisk(ILogDisk? under = null) : ILogDisk
 
     void ThrowIfFull(string path)
     {
-        if (IsFull && Fills(path)) throw new RecoveryException(RecoveryError.Full, $"No space is left for {path} (a test says so). Make room.");
+        if (IsFull && Fills(path))
+            throw new RecoveryException(RecoveryError.Full,
+                $"No space is left for {path} (a test says so). Make room.");
     }
 
     public ILogFile Open(string path, LogFileMode mode)
@@ -49,7 +51,8 @@ internal sealed class TroubledDisk(ILogDisk? under = null) : ILogDisk
 
     public void Delete(string path)
     {
-        if (RefusesDeletes) throw new RecoveryException(RecoveryError.IoWrite, $"{path} cannot be deleted (a test says so).");
+        if (RefusesDeletes)
+            throw new RecoveryException(RecoveryError.IoWrite, $"{path} cannot be deleted (a test says so).");
         disk.Delete(path);
     }
 

@@ -14,7 +14,9 @@ internal sealed class Litestream
         Directory.CreateDirectory(directory);
         configuration = Path.Combine(directory, "litestream.yml");
         var replica = bucket.Length > 0 && RemoteServer.Server is { } server
-            ? $"type: s3\n        bucket: {bucket}\n        path: litestream\n        endpoint: {server.Endpoint.AbsoluteUri.TrimEnd('/')}\n        region: us-east-1\n        force-path-style: true"
+            ? $"type: s3\n        bucket: {bucket}\n        path: litestream\n        endpoint: "
+                + $"{server.Endpoint.AbsoluteUri.TrimEnd('/')}\n        region: us-east-1\n        force-path-style: "
+                + $"true"
             : $"type: file\n        path: {Path.Combine(directory, "replica")}";
         File.WriteAllText(configuration, $"dbs:\n  - path: {database}\n    replicas:\n      - {replica}\n");
     }
@@ -26,13 +28,18 @@ internal sealed class Litestream
         Directory.CreateDirectory(build);
         if (Find(build) is null)
         {
-            using var npm = Process.Start(new ProcessStartInfo("npm", ["install", "--no-save", "--silent", "--prefix", build, "@flydotio/litestream-linux-x64@1.0.1"]))!;
+            using var npm =
+                Process.Start(
+                new ProcessStartInfo("npm",
+                ["install", "--no-save", "--silent", "--prefix", build, "@flydotio/litestream-linux-x64@1.0.1"]))
+                !;
             npm.WaitForExit();
         }
         return Find(build) is { } program ? new Litestream(program, directory, database, bucket) : null;
     }
 
-    static string? Find(string build) => Directory.EnumerateFiles(build, "litestream", SearchOption.AllDirectories).FirstOrDefault();
+    static string? Find(string build) => Directory.EnumerateFiles(build, "litestream", SearchOption.AllDirectories)
+        .FirstOrDefault();
 
     /// <summary>Replicates the database until the replica has it.</summary>
     public void Replicate(Func<bool> isThere)
@@ -64,12 +71,18 @@ internal sealed class Litestream
         using var process = Start("restore", "-config", configuration, "-o", to, database);
         var said = process.StandardError.ReadToEnd();
         process.WaitForExit();
-        return process.ExitCode == 0 ? Stopwatch.GetElapsedTime(started).TotalSeconds : throw new InvalidOperationException("litestream restore: " + said);
+        return process.ExitCode == 0
+            ? Stopwatch.GetElapsedTime(started).TotalSeconds
+            : throw new InvalidOperationException("litestream restore: " + said);
     }
 
     Process Start(params string[] arguments)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        };
         if (RemoteServer.Server is { } server)
         {
             start.Environment["LITESTREAM_ACCESS_KEY_ID"] = server.Environment["AWS_ACCESS_KEY_ID"];

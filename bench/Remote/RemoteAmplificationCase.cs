@@ -3,17 +3,21 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 namespace RecoveryVfs.Bench;
 
 /// <summary>
-/// Bytes shipped for each byte of changed pages in a busy hour's transactions, done as fast as they go: updates, inserts and deletes all over a database,
-/// hints and collection of garbage included. The shares: the log, then extents that flushes and compactions made.
+/// Bytes shipped for each byte of changed pages in a busy hour's transactions, done as fast as they go: updates,
+/// inserts and deletes all over a database, hints and collection of garbage included. The shares: the log, then extents
+/// that flushes and compactions made.
 /// </summary>
 internal sealed class RemoteAmplificationCase : Case
 {
     const int PageBytes = 4096;
 
-    // A quick run has a twelfth of everything: the database, the log between hints (256 MB by default), the transactions.
+    // A quick run has a twelfth of everything: the database, the log between hints (256 MB by default), the
+    // transactions.
     const string QuickHintsBytes = "&hints-bytes=21M";
 
-    public override IReadOnlyList<string> Names => ["remote-amplification", "remote-amplification: log", "remote-amplification: extents", "remote-amplification: rest"];
+    public override IReadOnlyList<string> Names
+        => ["remote-amplification", "remote-amplification: log", "remote-amplification: extents",
+            "remote-amplification: rest"];
 
     public override void Run(Place place, Report report)
     {
@@ -43,7 +47,9 @@ internal sealed class RemoteAmplificationCase : Case
         connection.Do("PRAGMA recovery_sync");
         var after = RemoteSide.Sent(connection);
         double changed = (RemoteSide.Status(connection, "commit_pages") - pages) * PageBytes;
-        var (log, extents, rest) = ((after.Log - before.Log) / changed, (after.Extents - before.Extents) / changed, (after.Other - before.Other) / changed);
+        var (log, extents, rest) =
+            ((after.Log - before.Log) / changed, (after.Extents - before.Extents) / changed,
+            (after.Other - before.Other) / changed);
         report.AddCost("remote-amplification", "bytes a byte (stock: the goal)", log + extents + rest, 0.3, 1.0);
         report.AddCost("remote-amplification: log", "bytes a byte", log, 0.3, null);
         report.AddCost("remote-amplification: extents", "bytes a byte", extents, 0.3, null);

@@ -2,7 +2,9 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.Bench;
 
-/// <summary>Bytes shipped for updates of one row each, all objects counted: gathered by the interval, and each waited for.</summary>
+/// <summary>
+/// Bytes shipped for updates of one row each, all objects counted: gathered by the interval, and each waited for.
+/// </summary>
 internal sealed class RemoteBytesCase : Case
 {
     const double BytesMax = 400;
@@ -13,8 +15,10 @@ internal sealed class RemoteBytesCase : Case
     {
         var side = new RemoteSide(place.Ours.Directory, RemoteServer.NewUrl());
         var rows = side.Fill(place.Pick(100, 25));
-        report.AddCost("remote-bytes", "bytes an update (stock: the goal)", Mean(side, rows, place.Pick(10_000, 3_000), 6, ""), BytesMax, 1.0);
-        report.AddCost("remote-bytes: each waited for", "bytes an update (stock: the goal)", Mean(side, rows, place.Pick(10_000, 1_000), 7, "&durability=remote"), BytesMax, 1.0);
+        report.AddCost("remote-bytes", "bytes an update (stock: the goal)",
+            Mean(side, rows, place.Pick(10_000, 3_000), 6, ""), BytesMax, 1.0);
+        report.AddCost("remote-bytes: each waited for", "bytes an update (stock: the goal)",
+            Mean(side, rows, place.Pick(10_000, 1_000), 7, "&durability=remote"), BytesMax, 1.0);
     }
 
     static double Mean(RemoteSide side, int rows, int count, int seed, string more)

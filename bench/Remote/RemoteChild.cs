@@ -1,9 +1,9 @@
-using RecoveryVfs.RecoveryLog.Remote;
 using System.Diagnostics;
 using System.Globalization;
 using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
@@ -14,7 +14,9 @@ internal static class RemoteChild
 {
     public static (double Seconds, double PeakMegabytes) Run(string what, string directory, string url, int megabytes)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath!, ["--remote-child", what, directory, url, $"{megabytes}"]) { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(Environment.ProcessPath!,
+            ["--remote-child", what, directory, url, $"{megabytes}"])
+        { RedirectStandardOutput = true };
         start.Environment["DOTNET_gcConcurrent"] = "0";
         using var child = Process.Start(start)!;
         var said = child.StandardOutput.ReadToEnd();
@@ -28,13 +30,17 @@ internal static class RemoteChild
     {
         SQLitePCL.Batteries_V2.Init();
         Recovery.Register();
-        var (directory, url, megabytes) = (arguments[1], arguments[2], int.Parse(arguments[3], CultureInfo.InvariantCulture));
+        var (directory, url, megabytes) =
+            (arguments[1], arguments[2], int.Parse(arguments[3], CultureInfo.InvariantCulture));
         var started = Stopwatch.GetTimestamp();
         if (arguments[0] == "ship") Ship(directory, url, megabytes);
         else Restore(directory, url);
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        var peak = File.ReadLines("/proc/self/status").First(l => l.StartsWith("VmHWM:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1];
-        Console.Write(string.Create(CultureInfo.InvariantCulture, $"{seconds} {double.Parse(peak, CultureInfo.InvariantCulture) / 1024}"));
+        var peak = File.ReadLines("/proc/self/status").First(l => l.StartsWith("VmHWM:", StringComparison.Ordinal))
+            .Split(' ', StringSplitOptions.RemoveEmptyEntries)[1];
+        Console.Write(
+            string.Create(CultureInfo.InvariantCulture,
+            $"{seconds} {double.Parse(peak, CultureInfo.InvariantCulture) / 1024}"));
         return 0;
     }
 
@@ -56,8 +62,10 @@ internal static class RemoteChild
     static void Restore(string directory, string url)
     {
         var objects = RemoteUrl.Parse(url).Open(readOnly: true);
-        var plan = RestorePlanner.PlanAsync(new RemoteContext { Store = objects }, RestoreTarget.Newest).GetAwaiter().GetResult();
-        StoreRestore.RestoreAsync(plan, new StoreOptions { Directory = Path.Combine(directory, ".recovery") }).GetAwaiter().GetResult();
+        var plan = RestorePlanner.PlanAsync(new RemoteContext { Store = objects }, RestoreTarget.Newest).GetAwaiter()
+            .GetResult();
+        StoreRestore.RestoreAsync(plan, new StoreOptions { Directory = Path.Combine(directory, ".recovery") })
+            .GetAwaiter().GetResult();
         objects.DisposeAsync().AsTask().GetAwaiter().GetResult();
     }
 }

@@ -19,7 +19,8 @@ internal sealed class RemoteCommitCase : Case
         var without = new RemoteSide(place.Ours.PathOf("without-" + synchronous), "none");
         using var withConnection = with.Open(synchronous: synchronous);
         using var withoutConnection = without.Open(synchronous: synchronous);
-        foreach (var connection in (Connection[])[withConnection, withoutConnection]) connection.Do("CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)");
+        foreach (var connection in (Connection[])[withConnection, withoutConnection])
+            connection.Do("CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)");
         using var withInsert = withConnection.Prepare("INSERT INTO t(v) VALUES(?)");
         using var withoutInsert = withoutConnection.Prepare("INSERT INTO t(v) VALUES(?)");
         var text = new Text(1);
@@ -41,6 +42,7 @@ internal sealed class RemoteCommitCase : Case
             none[round] = Rate(withoutInsert);
             if (round % 2 != 0) ours[round] = Rate(withInsert);
         }
-        report.AddRate(name, "commits/s (stock: ours without a remote)", Interleaved.Median(ours), Interleaved.Median(none), 0.9);
+        report.AddRate(name, "commits/s (stock: ours without a remote)", Interleaved.Median(ours),
+            Interleaved.Median(none), 0.9);
     }
 }

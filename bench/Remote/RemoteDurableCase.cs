@@ -3,12 +3,15 @@ using RecoveryVfs.RecoveryLog.Objects;
 
 namespace RecoveryVfs.Bench;
 
-/// <summary>Commits that wait for the remote: one connection against a bare PUT, and many connections that share PUTs.</summary>
+/// <summary>
+/// Commits that wait for the remote: one connection against a bare PUT, and many connections that share PUTs.
+/// </summary>
 internal sealed class RemoteDurableCase : Case
 {
     const int Many = 64;
 
-    public override IReadOnlyList<string> Names => ["remote-durable-one", "remote-durable-64", "remote-restorable: p99"];
+    public override IReadOnlyList<string> Names
+        => ["remote-durable-one", "remote-durable-64", "remote-restorable: p99"];
 
     public override void Run(Place place, Report report)
     {
@@ -18,8 +21,10 @@ internal sealed class RemoteDurableCase : Case
             var count = place.Pick(2_000, 400);
             var (puts, commits) = Alternate(side.Url, first, count);
             var rate = 1000 / Interleaved.Median(commits);
-            report.AddBounded("remote-durable-one", "ms (stock: a bare PUT)", Interleaved.Median(commits), Interleaved.Median(puts), 2);
-            report.AddRate("remote-durable-64", "commits/s (64 connections; stock: one)", Together(side, place.Pick(20, 6)), rate, 20);
+            report.AddBounded("remote-durable-one", "ms (stock: a bare PUT)", Interleaved.Median(commits),
+                Interleaved.Median(puts), 2);
+            report.AddRate("remote-durable-64", "commits/s (64 connections; stock: one)",
+                Together(side, place.Pick(20, 6)), rate, 20);
         }
         Restorable(place, report);
     }
@@ -90,6 +95,7 @@ internal sealed class RemoteDurableCase : Case
             connection.Do("PRAGMA recovery_sync");
             return Stopwatch.GetElapsedTime(started).TotalSeconds;
         }).ToArray();
-        report.AddCost("remote-restorable: p99", "s after COMMIT (stock: the goal)", Interleaved.Percentile(waits, 0.99), 1.2, 1.0);
+        report.AddCost("remote-restorable: p99", "s after COMMIT (stock: the goal)",
+            Interleaved.Percentile(waits, 0.99), 1.2, 1.0);
     }
 }

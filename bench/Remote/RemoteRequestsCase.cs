@@ -3,13 +3,15 @@ using System.Diagnostics;
 namespace RecoveryVfs.Bench;
 
 /// <summary>
-/// Requests of a store that nobody writes to, and of many databases that are each written once a second: beside one that is, and beside one that is written as often as
-/// they are together.
+/// Requests of a store that nobody writes to, and of many databases that are each written once a second: beside one
+/// that is, and beside one that is written as often as they are together.
 /// </summary>
-/// <remarks>One commit a second can get by with a request every two: the next falls just after a PUT, and waits a second for one that takes it along.</remarks>
+/// <remarks>One commit a second can get by with a request every two: the next falls just after a PUT, and waits a
+/// second for one that takes it along.</remarks>
 internal sealed class RemoteRequestsCase : Case
 {
-    public override IReadOnlyList<string> Names => ["remote-requests-idle", "remote-requests-many", "remote-requests-as-often"];
+    public override IReadOnlyList<string> Names
+        => ["remote-requests-idle", "remote-requests-many", "remote-requests-as-often"];
 
     public override void Run(Place place, Report report)
     {
@@ -27,9 +29,13 @@ internal sealed class RemoteRequestsCase : Case
         var before = RemoteSide.Requests(single);
         Pass(seconds);
         // One more on both sides, so that none against none is a ratio.
-        report.AddCost("remote-requests-idle", $"requests in {seconds} s, plus one (stock: none)", RemoteSide.Requests(single) - before + 1, 1, 1.0);
-        report.AddCost("remote-requests-many", $"requests in {seconds} s ({connections.Count} databases; stock: one)", manyRequests, oneRequests, 0.8);
-        report.AddCost("remote-requests-as-often", $"requests in {seconds} s ({connections.Count} databases; stock: one, as many commits)", manyRequests, asOftenRequests, 0.9);
+        report.AddCost("remote-requests-idle", $"requests in {seconds} s, plus one (stock: none)",
+            RemoteSide.Requests(single) - before + 1, 1, 1.0);
+        report.AddCost("remote-requests-many", $"requests in {seconds} s ({connections.Count} databases; stock: one)",
+            manyRequests, oneRequests, 0.8);
+        report.AddCost("remote-requests-as-often",
+            $"requests in {seconds} s ({connections.Count} databases; stock: one, as many commits)", manyRequests,
+            asOftenRequests, 0.9);
         foreach (var each in connections) each.Dispose();
         single.Dispose();
     }

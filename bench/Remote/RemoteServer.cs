@@ -2,11 +2,16 @@ using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.Bench;
 
-/// <summary>Where remotes are while the bench runs: Ceph's S3 gateway on loopback, in memory; where it is not installed, directories in memory.</summary>
+/// <summary>
+/// Where remotes are while the bench runs: Ceph's S3 gateway on loopback, in memory; where it is not installed,
+/// directories in memory.
+/// </summary>
 internal static class RemoteServer
 {
     static readonly Lazy<S3Server?> server = new(Start);
-    static readonly string directory = Path.Combine(Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath(), "recovery-bench-" + Guid.NewGuid().ToString("N"));
+    static readonly string directory =
+        Path.Combine(Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath(),
+        "recovery-bench-" + Guid.NewGuid().ToString("N"));
     static int count;
 
     public static bool IsS3 => server.Value is not null;
@@ -28,7 +33,8 @@ internal static class RemoteServer
         : NewDirectoryUrl();
 
     /// <summary>The same in a directory in memory, which costs no other process anything.</summary>
-    public static string NewDirectoryUrl() => new Uri(Path.Combine(directory, $"{Interlocked.Increment(ref count)}")).AbsoluteUri;
+    public static string NewDirectoryUrl()
+        => new Uri(Path.Combine(directory, $"{Interlocked.Increment(ref count)}")).AbsoluteUri;
 
     public static void Stop()
     {

@@ -12,7 +12,8 @@ internal sealed class RemoteSide(string directory, string url)
 
     public Connection Open(string name = "a.db", string more = "", string synchronous = "FULL")
     {
-        var connection = new Connection($"file:{Directory}/{name}?vfs=recovery&remote={Uri.EscapeDataString(url)}{more}");
+        var connection =
+            new Connection($"file:{Directory}/{name}?vfs=recovery&remote={Uri.EscapeDataString(url)}{more}");
         connection.Do($"PRAGMA synchronous={synchronous}");
         return connection;
     }
@@ -20,18 +21,21 @@ internal sealed class RemoteSide(string directory, string url)
     /// <summary>The value of a row of <c>PRAGMA recovery_status</c>; 0 when there is none.</summary>
     public static long Status(Connection connection, string name)
     {
-        var row = connection.Ask("PRAGMA recovery_status").Split('\n').FirstOrDefault(l => l.StartsWith(name + ": ", StringComparison.Ordinal));
+        var row = connection.Ask("PRAGMA recovery_status").Split('\n')
+            .FirstOrDefault(l => l.StartsWith(name + ": ", StringComparison.Ordinal));
         return row is null ? 0 : long.Parse(row.AsSpan(name.Length + 2), CultureInfo.InvariantCulture);
     }
 
     /// <summary>Bytes sent so far, of all kinds of objects.</summary>
     public static (long Log, long Extents, long Other) Sent(Connection connection) =>
         (Status(connection, "remote_bytes_sent_log"), Status(connection, "remote_bytes_sent_extents"),
-            Status(connection, "remote_bytes_sent_hints") + Status(connection, "remote_bytes_sent_other") + Status(connection, "remote_bytes_sent_pins"));
+            Status(connection, "remote_bytes_sent_hints") + Status(connection, "remote_bytes_sent_other")
+                + Status(connection, "remote_bytes_sent_pins"));
 
     /// <summary>Requests made so far.</summary>
     public static long Requests(Connection connection) =>
-        ((string[])["create", "get", "head", "list", "delete"]).Sum(kind => Status(connection, "remote_requests_" + kind));
+        ((string[])["create", "get", "head", "list", "delete"])
+            .Sum(kind => Status(connection, "remote_requests_" + kind));
 
     /// <summary>A table of rows of about a hundred bytes, of so many megabytes, shipped.</summary>
     public int Fill(int megabytes, string more = "")

@@ -24,14 +24,19 @@ internal sealed class RestoreFileCase : Case
         report.AddCost("restore-file", $"s, {megabytes} MB from file:// (stock: cp)", ours, stock, 0.5);
     }
 
-    public static void RestoreFrom(string url, string file) => Run(Path.GetFullPath("dist/recovery"), "restore", url, "--database", "a.db", "-o", file);
+    public static void RestoreFrom(string url, string file)
+        => Run(Path.GetFullPath("dist/recovery"), "restore", url, "--database", "a.db", "-o", file);
 
     static void Run(string program, params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process =
+            Process.Start(
+            new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })
+            !;
         var output = process.StandardOutput.ReadToEndAsync();
         var errors = process.StandardError.ReadToEnd();
         process.WaitForExit();
-        if (process.ExitCode != 0) throw new InvalidOperationException($"{program} {string.Join(' ', arguments)}: {output.Result}{errors}");
+        if (process.ExitCode != 0)
+            throw new InvalidOperationException($"{program} {string.Join(' ', arguments)}: {output.Result}{errors}");
     }
 }

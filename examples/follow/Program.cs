@@ -11,7 +11,8 @@ using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Tails;
 
-var (remote, directory, count) = (args[0], Path.GetFullPath(args[1]), args.Length > 2 ? int.Parse(args[2]) : int.MaxValue);
+var (remote, directory, count) =
+    (args[0], Path.GetFullPath(args[1]), args.Length > 2 ? int.Parse(args[2]) : int.MaxValue);
 SQLitePCL.Batteries_V2.Init();
 Recovery.Register();
 
@@ -34,10 +35,14 @@ using (var reader = follower.Read())
     }
 
 var tail = new RemoteTail(remote, new RemoteTailOptions { From = TailStart.Oldest });
-await foreach (var commit in tail.ReadAsync(host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping))
+await foreach (
+    var commit in tail.ReadAsync(host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping))
 {
-    // A page is whole, or the ranges that differ from its previous version: commit.Pages[i].ApplyTo(page) makes one of the other.
-    Console.WriteLine($"{commit.Lsn} {commit.Kind} {commit.Database}: {string.Join(", ", commit.Pages.Select(p => $"page {p.Page} ({p.Form})"))}");
+    // A page is whole, or the ranges that differ from its previous version: commit.Pages[i].ApplyTo(page) makes one of
+    // the other.
+    Console.WriteLine(
+        $"{commit.Lsn} {commit.Kind} {commit.Database}: "
+            + $"{string.Join(", ", commit.Pages.Select(p => $"page {p.Page} ({p.Form})"))}");
     if (--count == 0) break;
 }
 await host.StopAsync();

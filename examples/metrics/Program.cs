@@ -22,10 +22,12 @@ using var metrics = Sdk.CreateMeterProviderBuilder()
 
 SQLitePCL.Batteries_V2.Init();
 Recovery.Register();
-using var db = new SqliteConnection($"Data Source=file:{directory}/app.db?vfs=recovery&remote={Uri.EscapeDataString(remote)}");
+using var db =
+    new SqliteConnection($"Data Source=file:{directory}/app.db?vfs=recovery&remote={Uri.EscapeDataString(remote)}");
 db.Open();
 using var command = db.CreateCommand();
-command.CommandText = "CREATE TABLE IF NOT EXISTS visits(at TEXT); INSERT INTO visits VALUES(datetime('now')); PRAGMA recovery_sync";
+command.CommandText =
+    "CREATE TABLE IF NOT EXISTS visits(at TEXT); INSERT INTO visits VALUES(datetime('now')); PRAGMA recovery_sync";
 command.ExecuteNonQuery();
 
 // A long-running application needs no such call: the reader exports by itself.

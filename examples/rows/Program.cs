@@ -1,6 +1,6 @@
-// Writes each change of the rows in a remote to a second database, a plain SQLite file, and goes on where it stopped: the
-// place is kept beside the rows, in the same transaction, so nothing is missing and nothing is done twice.
-// usage: dotnet run REMOTE TARGET.db [--once]
+// Writes each change of the rows in a remote to a second database, a plain SQLite file, and goes on where it stopped:
+// the place is kept beside the rows, in the same transaction, so nothing is missing and nothing is done twice. usage:
+// dotnet run REMOTE TARGET.db [--once]
 
 using Microsoft.Data.Sqlite;
 using RecoveryVfs.Changes;
@@ -29,10 +29,13 @@ while (true)
     if (!await next) break;
     var change = changes.Current;
     if ((change.After ?? change.Before) is not { } row) continue;
-    Do($"CREATE TABLE IF NOT EXISTS {Quoted(change.Table!)}({string.Join(", ", Columns(row).Select(c => Quoted(c.Name)))}, \"key\" PRIMARY KEY)");
+    Do($"CREATE TABLE IF NOT EXISTS "
+        + $"{Quoted(change.Table!)}({string.Join(", ", Columns(row).Select(c => Quoted(c.Name)))}, \"key\" PRIMARY "
+        + $"KEY)");
     var key = string.Join('|', KeyOf(row, change.KeyKind));
     if (change.After is { } after)
-        Do($"INSERT OR REPLACE INTO {Quoted(change.Table!)} VALUES({string.Join(", ", Columns(after).Select((_, i) => $"@{i}").Append("@key"))})",
+        Do($"INSERT OR REPLACE INTO {Quoted(change.Table!)} "
+            + $"VALUES({string.Join(", ", Columns(after).Select((_, i) => $"@{i}").Append("@key"))})",
             [.. Columns(after).Select((c, i) => ($"@{i}", after[c.Name].ToObject())), ("@key", key)]);
     else Do($"DELETE FROM {Quoted(change.Table!)} WHERE \"key\" = @key", ("@key", key));
     count++;
@@ -53,7 +56,9 @@ void Keep(ulong upTo)
 static IEnumerable<Column> Columns(Row row) => row.Table.Columns.Where(c => c.IsStored);
 
 static IEnumerable<object?> KeyOf(Row row, KeyKind kind) =>
-    kind == KeyKind.PrimaryKey && row.Table.KeyColumns.Count > 0 ? row.Table.KeyColumns.Select(c => row[c].ToObject()) : [row.RowId];
+    kind == KeyKind.PrimaryKey && row.Table.KeyColumns.Count > 0
+        ? row.Table.KeyColumns.Select(c => row[c].ToObject())
+        : [row.RowId];
 
 static string Quoted(string name) => '"' + name.Replace("\"", "\"\"") + '"';
 

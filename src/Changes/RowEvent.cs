@@ -24,8 +24,8 @@ public enum RowEventKind
 }
 
 /// <summary>
-/// One event of a row tail. <see cref="Lsn"/> and <see cref="Number"/> together are its id: a consumer that may see an event
-/// twice, after it was stopped, drops what it has seen by that.
+/// One event of a row tail. <see cref="Lsn"/> and <see cref="Number"/> together are its id: a consumer that may see an
+/// event twice, after it was stopped, drops what it has seen by that.
 /// </summary>
 public sealed record RowEvent
 {
@@ -44,7 +44,9 @@ public sealed record RowEvent
     /// <summary>The database.</summary>
     public required string Database { get; init; }
 
-    /// <summary>The table, or what else of the schema changed; null of events that concern the whole database.</summary>
+    /// <summary>
+    /// The table, or what else of the schema changed; null of events that concern the whole database.
+    /// </summary>
     public string? Table { get; init; }
 
     /// <summary>By what the table's rows are told apart.</summary>

@@ -22,10 +22,14 @@ public sealed class RowTail
     readonly RowTailOptions options;
     ulong lsn;
 
-    /// <summary>A tail of the remote at <c>s3://bucket/prefix</c> or <c>file:///directory</c>. Makes no request yet.</summary>
-    public RowTail(string url, RowTailOptions options) : this(new RemoteContext { Store = RemoteUrl.Parse(url).Open(readOnly: true) }, options) { }
+    /// <summary>
+    /// A tail of the remote at <c>s3://bucket/prefix</c> or <c>file:///directory</c>. Makes no request yet.
+    /// </summary>
+    public RowTail(string url, RowTailOptions options)
+        : this(new RemoteContext { Store = RemoteUrl.Parse(url).Open(readOnly: true) }, options) { }
 
-    internal RowTail(RemoteContext context, RowTailOptions options) => (this.context, this.options) = (context, options);
+    internal RowTail(RemoteContext context, RowTailOptions options)
+        => (this.context, this.options) = (context, options);
 
     /// <summary>The last commit of which everything was given.</summary>
     public ulong Lsn => Volatile.Read(ref lsn);
@@ -37,13 +41,14 @@ public sealed class RowTail
     public Func<ulong, ValueTask>? Began { get; init; }
 
     /// <summary>
-    /// The events, in order. Ends at the end of the log with <see cref="RowTailOptions.Once"/>, after the rows with <see
-    /// cref="RowSnapshot.Only"/>, else when it is cancelled. Throws NotFound when the remote does not have the place to begin
-    /// at any more.
+    /// The events, in order. Ends at the end of the log with <see cref="RowTailOptions.Once"/>, after the rows with
+    /// <see cref="RowSnapshot.Only"/>, else when it is cancelled. Throws NotFound when the remote does not have the
+    /// place to begin at any more.
     /// </summary>
     public async IAsyncEnumerable<RowEvent> ReadAsync([EnumeratorCancellation] CancellationToken cancellation = default)
     {
-        await using var store = await PastStore.OpenAsync(context, await StartAsync(cancellation), options.Past, cancellation);
+        await using var store =
+            await PastStore.OpenAsync(context, await StartAsync(cancellation), options.Past, cancellation);
         using var databases = new TailedDatabases(store, IsWanted, options.Tables);
         databases.Begin();
         if (Began is not null) await Began(store.Lsn);
@@ -70,7 +75,8 @@ public sealed class RowTail
     }
 
     bool IsWanted(string database) =>
-        !DeletedName.Is(database) && FileSystemName.MatchesSimpleExpression(options.Databases, database, ignoreCase: false);
+        !DeletedName.Is(database)
+            && FileSystemName.MatchesSimpleExpression(options.Databases, database, ignoreCase: false);
 
     /// <summary>The state before the first commit that is told of.</summary>
     async ValueTask<RestoreTarget> StartAsync(CancellationToken cancellation)

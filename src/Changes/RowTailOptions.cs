@@ -9,7 +9,9 @@ public enum RowSnapshot
 {
     /// <summary>Changes only.</summary>
     Never,
-    /// <summary>First all rows, then the changes after them; between the two nothing is missing and nothing is told twice.</summary>
+    /// <summary>
+    /// First all rows, then the changes after them; between the two nothing is missing and nothing is told twice.
+    /// </summary>
     Initial,
     /// <summary>All rows, and then it ends.</summary>
     Only,
@@ -21,7 +23,9 @@ public sealed record RowTailOptions
     /// <summary>With which commit it begins.</summary>
     public TailStart From { get; init; } = TailStart.Now;
 
-    /// <summary>Goes on after this commit, whatever <see cref="From"/> says: where an earlier reading stopped.</summary>
+    /// <summary>
+    /// Goes on after this commit, whatever <see cref="From"/> says: where an earlier reading stopped.
+    /// </summary>
     public ulong? After { get; init; }
 
     /// <summary>Only databases whose names match: * and ? as in file names.</summary>
@@ -39,7 +43,9 @@ public sealed record RowTailOptions
     /// <summary>How often an idle tail looks for more: one small request each time.</summary>
     public TimeSpan Interval { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>Where a copy of the store is kept meanwhile, in a directory of its own that only this user may read.</summary>
+    /// <summary>
+    /// Where a copy of the store is kept meanwhile, in a directory of its own that only this user may read.
+    /// </summary>
     public string TemporaryDirectory { get; init; } = Path.GetTempPath();
 
     /// <summary>
@@ -47,5 +53,6 @@ public sealed record RowTailOptions
     /// </summary>
     public Action<RecoveryException?>? Interrupted { get; init; }
 
-    internal PastOptions Past => new() { Interval = Interval, TemporaryDirectory = TemporaryDirectory, Interrupted = Interrupted };
+    internal PastOptions Past
+        => new() { Interval = Interval, TemporaryDirectory = TemporaryDirectory, Interrupted = Interrupted };
 }

@@ -15,7 +15,9 @@ internal sealed class TailedDatabase(string name, FollowedVersion? version) : ID
     /// <summary>Its rows. The schema is read when it is needed first.</summary>
     public RowReader Rows => rows ??= new RowReader(new VersionPages(version));
 
-    /// <summary>What changed since an earlier version; <paramref name="written"/> are the pages that were written between.</summary>
+    /// <summary>
+    /// What changed since an earlier version; <paramref name="written"/> are the pages that were written between.
+    /// </summary>
     public VersionDifference ComparedWith(TailedDatabase earlier, PageChanges written)
     {
         rows ??= new RowReader(new VersionPages(version), earlier.Rows);

@@ -8,8 +8,8 @@ using RecoveryVfs.Rows;
 namespace RecoveryVfs.Changes;
 
 /// <summary>
-/// The databases of a row tail, each pinned as the last commit left it. A commit is compared with that version, and then
-/// takes its place.
+/// The databases of a row tail, each pinned as the last commit left it. A commit is compared with that version, and
+/// then takes its place.
 /// </summary>
 internal sealed class TailedDatabases(PastStore store, Predicate<string> isWanted, string tables) : IDisposable
 {
@@ -43,15 +43,22 @@ internal sealed class TailedDatabases(PastStore store, Predicate<string> isWante
                 if (!IsWantedTable(table.Name)) continue;
                 var cursor = database.Rows.Read(table);
                 while (cursor.Read())
-                    yield return Event(RowEventKind.Read, database.Name) with { Table = table.Name, KeyKind = table.KeyKind, After = cursor.ToRow() };
+                    yield return Event(RowEventKind.Read, database.Name) with
+                    {
+                        Table = table.Name,
+                        KeyKind = table.KeyKind,
+                        After = cursor.ToRow()
+                    };
             }
         }
     }
 
     bool IsWantedTable(string name) =>
-        !name.StartsWith("sqlite_", StringComparison.OrdinalIgnoreCase) && FileSystemName.MatchesSimpleExpression(tables, name, ignoreCase: true);
+        !name.StartsWith("sqlite_", StringComparison.OrdinalIgnoreCase)
+            && FileSystemName.MatchesSimpleExpression(tables, name, ignoreCase: true);
 
-    RowEvent Event(RowEventKind kind, string database) => new() { Lsn = store.Lsn, Number = ++number, Time = store.Time, Kind = kind, Database = database };
+    RowEvent Event(RowEventKind kind, string database)
+        => new() { Lsn = store.Lsn, Number = ++number, Time = store.Time, Kind = kind, Database = database };
 
     /// <summary>What a commit did, in the order of its databases.</summary>
     public IEnumerable<RowEvent> Changes(IReadOnlyList<TailedCommit> commits)

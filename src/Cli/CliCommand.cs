@@ -2,13 +2,20 @@ using System.CommandLine;
 
 namespace RecoveryVfs.Cli;
 
-/// <summary>One command: what it takes, how it is explained, and what it does. Every error becomes one message and an exit code.</summary>
+/// <summary>
+/// One command: what it takes, how it is explained, and what it does. Every error becomes one message and an exit code.
+/// </summary>
 internal abstract class CliCommand : Command
 {
     /// <summary>Also for errors: then they are JSON, too, on standard error.</summary>
     internal const string Json = "--json";
 
-    readonly Option<bool> json = new(Json) { Description = "Print the result as JSON, and nothing else, to standard output; messages as JSON lines to standard error." };
+    readonly Option<bool> json =
+        new(Json)
+        {
+            Description =
+        "Print the result as JSON, and nothing else, to standard output; messages as JSON lines to standard error."
+        };
 
     protected CliCommand(string name, string description) : base(name, description)
     {

@@ -21,25 +21,31 @@ internal sealed class Connection : IDisposable
     }
 
     /// <summary>
-    /// Opens a plain file that somebody else made: what its schema calls is not trusted, and cells are checked before they are believed.
+    /// Opens a plain file that somebody else made: what its schema calls is not trusted, and cells are checked before
+    /// they are believed.
     /// </summary>
     public static Connection OpenForeign(string path)
     {
         var connection = new Connection("file:" + Escaped(path));
-        foreach (var pragma in (string[])["PRAGMA trusted_schema=off", "PRAGMA cell_size_check=on"]) connection.Ask(pragma);
+        foreach (var pragma in (string[])["PRAGMA trusted_schema=off", "PRAGMA cell_size_check=on"])
+            connection.Ask(pragma);
         return connection;
     }
 
     /// <summary>
-    /// Opens a database of a store that is restored aside, to ask it only: nothing is written, and what its schema calls is
-    /// not trusted.
+    /// Opens a database of a store that is restored aside, to ask it only: nothing is written, and what its schema
+    /// calls is not trusted.
     /// </summary>
     public static Connection OpenReadOnly(string stub, string store)
     {
         // A URI says where it is, whatever others may say in theirs.
         using var ours = StoreSettings.TakeOwnUris();
-        var connection = new Connection($"file:{Escaped(stub)}?vfs=recovery&mode=ro&remote=none&store={Uri.EscapeDataString(store)}", raw.SQLITE_OPEN_READONLY | raw.SQLITE_OPEN_URI);
-        foreach (var pragma in (string[])["PRAGMA trusted_schema=off", "PRAGMA cell_size_check=on", "PRAGMA query_only=on"]) connection.Ask(pragma);
+        var connection =
+            new Connection($"file:{Escaped(stub)}?vfs=recovery&mode=ro&remote=none&store={Uri.EscapeDataString(store)}",
+            raw.SQLITE_OPEN_READONLY | raw.SQLITE_OPEN_URI);
+        foreach (var pragma in (string[])["PRAGMA trusted_schema=off", "PRAGMA cell_size_check=on",
+            "PRAGMA query_only=on"])
+            connection.Ask(pragma);
         return connection;
     }
 
@@ -63,7 +69,8 @@ internal sealed class Connection : IDisposable
         if (raw.sqlite3_prepare_v2(db, sql, out var statement, out string rest) != raw.SQLITE_OK) throw Refused();
         using (statement)
         {
-            if (!rest.AsSpan().Trim(" \t\r\n;").IsEmpty) throw new RecoveryException(RecoveryError.Corrupt, "A statement of the schema is more than one.");
+            if (!rest.AsSpan().Trim(" \t\r\n;").IsEmpty)
+                throw new RecoveryException(RecoveryError.Corrupt, "A statement of the schema is more than one.");
             Finish(statement);
         }
     }
@@ -71,21 +78,25 @@ internal sealed class Connection : IDisposable
     /// <summary>One statement that only reads, to be stepped through. Throws Invalid for anything else.</summary>
     public sqlite3_stmt Query(string sql)
     {
-        if (raw.sqlite3_prepare_v2(db, sql, out var statement, out string rest) != raw.SQLITE_OK) throw Wrong(raw.sqlite3_errmsg(db).utf8_to_string());
+        if (raw.sqlite3_prepare_v2(db, sql, out var statement, out string rest) != raw.SQLITE_OK)
+            throw Wrong(raw.sqlite3_errmsg(db).utf8_to_string());
         if (statement is null || statement.IsInvalid) throw Wrong("it says nothing");
         if (raw.sqlite3_stmt_readonly(statement) != 0 && rest.AsSpan().Trim(" \t\r\n;").IsEmpty) return statement;
         statement.Dispose();
         throw Wrong(rest.AsSpan().Trim(" \t\r\n;").IsEmpty ? "it would write" : "it is more than one statement");
     }
 
-    static RecoveryException Wrong(string why) => new(RecoveryError.Invalid, $"The query was refused: {why}. Give one SELECT.");
+    static RecoveryException Wrong(string why)
+        => new(RecoveryError.Invalid, $"The query was refused: {why}. Give one SELECT.");
 
     /// <summary>To the next row; false at the end.</summary>
     public static bool Step(sqlite3_stmt statement)
     {
         var code = raw.sqlite3_step(statement);
         if (code is raw.SQLITE_ROW or raw.SQLITE_DONE) return code == raw.SQLITE_ROW;
-        throw new RecoveryException(RecoveryError.Invalid, $"The query failed: {raw.sqlite3_errmsg(raw.sqlite3_db_handle(statement)).utf8_to_string()}. {Recovery.LastError}".TrimEnd());
+        throw new RecoveryException(RecoveryError.Invalid,
+            ($"The query failed: {raw.sqlite3_errmsg(raw.sqlite3_db_handle(statement)).utf8_to_string()}. "
+                + Recovery.LastError).TrimEnd());
     }
 
     /// <summary>Runs a statement to its end; returns the first column of its first row.</summary>
@@ -108,14 +119,17 @@ internal sealed class Connection : IDisposable
         using (statement)
         {
             int code;
-            while ((code = raw.sqlite3_step(statement)) == raw.SQLITE_ROW) yield return raw.sqlite3_column_text(statement, 0).utf8_to_string();
+            while ((code = raw.sqlite3_step(statement)) == raw.SQLITE_ROW)
+                yield return raw.sqlite3_column_text(statement, 0).utf8_to_string();
             if (code != raw.SQLITE_DONE) throw Refused();
         }
     }
 
     SqliteRefusal Refused() => new(raw.sqlite3_errmsg(db).utf8_to_string());
 
-    RecoveryException Failed(string what) => new(RecoveryError.IoRead, $"SQLite: {what}: {raw.sqlite3_errmsg(db).utf8_to_string()}. {Recovery.LastError}".TrimEnd());
+    RecoveryException Failed(string what)
+        => new(RecoveryError.IoRead,
+            $"SQLite: {what}: {raw.sqlite3_errmsg(db).utf8_to_string()}. {Recovery.LastError}".TrimEnd());
 
     public void Dispose() => db.Dispose();
 }

@@ -10,20 +10,27 @@ using RecoveryVfs.Rows;
 namespace RecoveryVfs.Cli;
 
 /// <summary>A difference of two moments as lines: for people, as counts, as JSON, or as SQL.</summary>
-internal sealed class DifferenceLines(Output to, MomentDifference moments, Predicate<string> isWanted, Predicate<RowChange>? only)
+internal sealed class DifferenceLines(Output to, MomentDifference moments, Predicate<string> isWanted,
+    Predicate<RowChange>? only)
 {
     internal sealed record Counts(string Table, long Inserted, long Deleted, long Updated, string? Note);
 
-    internal sealed record CountsReport(ulong FromLsn, DateTimeOffset FromTime, ulong ToLsn, DateTimeOffset ToTime, IReadOnlyList<string> Schema, IReadOnlyList<Counts> Tables);
+    internal sealed record CountsReport(ulong FromLsn, DateTimeOffset FromTime, ulong ToLsn, DateTimeOffset ToTime,
+        IReadOnlyList<string> Schema, IReadOnlyList<Counts> Tables);
 
     /// <summary>Whether rows have an order in which they are wanted: nothing is said of SQLite's own tables.</summary>
-    IEnumerable<TableDifference> Tables => moments.Difference.Tables.Where(t => !NameOf(t).StartsWith("sqlite_", StringComparison.OrdinalIgnoreCase) && isWanted(NameOf(t)));
+    IEnumerable<TableDifference> Tables
+        => moments.Difference.Tables.Where(t => !NameOf(t).StartsWith("sqlite_", StringComparison.OrdinalIgnoreCase)
+            && isWanted(NameOf(t)));
 
-    IEnumerable<SchemaChange> SchemaChanges => moments.Difference.SchemaChanges.Where(c => isWanted((c.After ?? c.Before)!.TableName));
+    IEnumerable<SchemaChange> SchemaChanges
+        => moments.Difference.SchemaChanges.Where(c => isWanted((c.After ?? c.Before)!.TableName));
 
     static string NameOf(TableDifference table) => (table.After ?? table.Before!).Name;
 
-    IEnumerable<RowChange> ChangesOf(TableDifference table) => only is null ? table.Changes() : table.Changes().Where(c => only(c));
+    IEnumerable<RowChange> ChangesOf(TableDifference table) => only is null
+        ? table.Changes()
+        : table.Changes().Where(c => only(c));
 
     /// <summary>The statements, for `sqlite3`; nothing but them.</summary>
     public void WritePatch(VersionDifference difference)
@@ -35,7 +42,8 @@ internal sealed class DifferenceLines(Output to, MomentDifference moments, Predi
         }
         catch (NotSupportedException e)
         {
-            throw new RecoveryException(RecoveryError.Invalid, e.Message + " --table says it of some tables' rows alone.", e);
+            throw new RecoveryException(RecoveryError.Invalid,
+                e.Message + " --table says it of some tables' rows alone.", e);
         }
     }
 
@@ -59,7 +67,9 @@ internal sealed class DifferenceLines(Output to, MomentDifference moments, Predi
                 to.Line(Said(table, change));
             }
         }
-        if (!any) to.Note($"Nothing changed from LSN {moments.From.Lsn} ({Text.Time(moments.From.Time)}) to LSN {moments.To.Lsn} ({Text.Time(moments.To.Time)}).");
+        if (!any)
+            to.Note($"Nothing changed from LSN {moments.From.Lsn} ({Text.Time(moments.From.Time)}) to LSN "
+                + $"{moments.To.Lsn} ({Text.Time(moments.To.Time)}).");
     }
 
     void WriteJson()
@@ -83,23 +93,24 @@ internal sealed class DifferenceLines(Output to, MomentDifference moments, Predi
             End();
         }
         foreach (var table in Tables)
-        foreach (var change in ChangesOf(table))
-        {
-            using (var json = new Utf8JsonWriter(line, ValueJson.Options))
+            foreach (var change in ChangesOf(table))
             {
-                json.WriteStartObject();
-                ChangeJson.WriteMembers(json, table, change);
-                json.WriteEndObject();
+                using (var json = new Utf8JsonWriter(line, ValueJson.Options))
+                {
+                    json.WriteStartObject();
+                    ChangeJson.WriteMembers(json, table, change);
+                    json.WriteEndObject();
+                }
+                End();
             }
-            End();
-        }
     }
 
     /// <summary>How many of each table.</summary>
     public void WriteCounts()
     {
         var counts = Tables.Select(Count).Where(c => c.Inserted + c.Deleted + c.Updated > 0).ToList();
-        var report = new CountsReport(moments.From.Lsn, moments.From.Time, moments.To.Lsn, moments.To.Time, [.. SchemaChanges.Select(Said)], counts);
+        var report = new CountsReport(moments.From.Lsn, moments.From.Time, moments.To.Lsn, moments.To.Time,
+            [.. SchemaChanges.Select(Said)], counts);
         to.Result(report, Results.Json.DifferenceCounts, r =>
         {
             to.Line($"From LSN {r.FromLsn} ({Text.Time(r.FromTime)}) to LSN {r.ToLsn} ({Text.Time(r.ToTime)})");
@@ -107,7 +118,8 @@ internal sealed class DifferenceLines(Output to, MomentDifference moments, Predi
             if (r.Tables.Count == 0) return;
             to.Table(["TABLE", "INSERTED>", "DELETED>", "UPDATED>"], r.Tables.Select(c => new[]
             {
-                c.Table, c.Inserted.ToString(CultureInfo.InvariantCulture), c.Deleted.ToString(CultureInfo.InvariantCulture), c.Updated.ToString(CultureInfo.InvariantCulture),
+                c.Table, c.Inserted.ToString(CultureInfo.InvariantCulture),
+                    c.Deleted.ToString(CultureInfo.InvariantCulture), c.Updated.ToString(CultureInfo.InvariantCulture),
             }));
             foreach (var table in r.Tables.Where(t => t.Note is not null)) to.Note($"{table.Table}: {table.Note}");
         });
@@ -128,7 +140,8 @@ internal sealed class DifferenceLines(Output to, MomentDifference moments, Predi
     static string Said(SchemaChange change)
     {
         var entry = (change.After ?? change.Before)!;
-        var what = $"{(entry.Kind == SchemaKind.VirtualTable ? "virtual table" : entry.Kind.ToString().ToLowerInvariant())} {entry.Name}";
+        var kind = entry.Kind == SchemaKind.VirtualTable ? "virtual table" : entry.Kind.ToString().ToLowerInvariant();
+        var what = $"{kind} {entry.Name}";
         return change.Kind switch
         {
             SchemaChangeKind.Created => $"+ {what}",
@@ -143,10 +156,12 @@ internal sealed class DifferenceLines(Output to, MomentDifference moments, Predi
     {
         var text = new StringBuilder();
         var row = (change.After ?? change.Before)!;
-        text.Append(change.Kind switch { ChangeKind.Insert => "+ ", ChangeKind.Delete => "- ", _ => "~ " }).Append(NameOf(table)).Append('(');
+        text.Append(change.Kind switch { ChangeKind.Insert => "+ ", ChangeKind.Delete => "- ", _ => "~ " })
+            .Append(NameOf(table)).Append('(');
         var columns = row.Table.Columns;
         var keys = table.KeyKind == KeyKind.PrimaryKey ? row.Table.KeyColumns : [];
-        if (keys.Count == 0 && row.Table.RowIdColumn < 0) text.Append(CultureInfo.InvariantCulture, $"rowid={row.RowId}, ");
+        if (keys.Count == 0 && row.Table.RowIdColumn < 0)
+            text.Append(CultureInfo.InvariantCulture, $"rowid={row.RowId}, ");
         var any = false;
         for (var i = 0; i < columns.Count; i++)
         {

@@ -13,9 +13,12 @@ internal sealed record Finding(string Check, string Result, string Says, string?
     public static void Show(Output to, IReadOnlyList<Finding> findings)
     {
         to.Table(["", "CHECK", "FOUND"], findings.Select(f => new[] { f.Result, f.Check, f.Says }));
-        foreach (var finding in findings.Where(f => f.Remedy is not null)) to.Line($"{finding.Check}: {finding.Remedy}");
+        foreach (var finding in findings.Where(f => f.Remedy is not null))
+            to.Line($"{finding.Check}: {finding.Remedy}");
         if (findings.All(f => !f.NeedsAttention)) to.Line("Nothing needs attention.");
     }
 
-    public static int CodeOf(IEnumerable<Finding> findings) => findings.Any(f => f.NeedsAttention) ? ExitCode.Failure : ExitCode.Ok;
+    public static int CodeOf(IEnumerable<Finding> findings) => findings.Any(f => f.NeedsAttention)
+        ? ExitCode.Failure
+        : ExitCode.Ok;
 }

@@ -19,7 +19,8 @@ internal static class Help
         }
         Section(to, "Commands", command.Subcommands.Where(c => !c.Hidden).Select(c => (c.Name, c.Description)));
         Section(to, "Arguments", command.Arguments.Select(a => (a.Name, a.Description)));
-        Section(to, "Options", command.Options.Where(o => !o.Hidden).Select(o => (LabelOf(o), o.Description)).Append(("-h, --help", "This.")));
+        Section(to, "Options", command.Options.Where(o => !o.Hidden).Select(o => (LabelOf(o), o.Description))
+            .Append(("-h, --help", "This.")));
         if (command is CliCommand known)
         {
             Section(to, "Examples", []);
@@ -47,7 +48,8 @@ internal static class Help
 
     static string LabelOf(Option option)
     {
-        var names = string.Join(", ", option.Aliases.Where(a => a != option.Name).Append(option.Name).OrderBy(n => n.Length));
+        var names = string.Join(", ", option.Aliases.Where(a => a != option.Name).Append(option.Name)
+            .OrderBy(n => n.Length));
         if (option.ValueType == typeof(bool)) return names;
         return $"{names} {option.HelpName ?? option.Name.TrimStart('-').ToUpperInvariant()}";
     }

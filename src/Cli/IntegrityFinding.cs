@@ -12,10 +12,11 @@ internal enum IntegrityCheck
 }
 
 /// <summary>
-/// What SQLite says of a delivered file. The pages are those that were committed, each verified by checksum: so this tells of the database as the application made
-/// it, and never keeps the file from whoever wants it.
+/// What SQLite says of a delivered file. The pages are those that were committed, each verified by checksum: so this
+/// tells of the database as the application made it, and never keeps the file from whoever wants it.
 /// </summary>
-/// <param name="Result"><c>ok</c>; <c>damaged</c>: the check ran and found something; <c>unchecked</c>: it could not run; <c>none</c>: it was not asked for.</param>
+/// <param name="Result"><c>ok</c>; <c>damaged</c>: the check ran and found something; <c>unchecked</c>: it could not
+/// run; <c>none</c>: it was not asked for.</param>
 /// <param name="Warning">What to tell the user.</param>
 internal sealed record IntegrityFinding(string Result, string? Warning)
 {
@@ -39,7 +40,9 @@ internal sealed record IntegrityFinding(string Result, string? Warning)
         catch (SqliteRefusal e)
         {
             var rest = check == IntegrityCheck.Full ? QuickCheck(connection) : "";
-            return new("unchecked", $"SQLite {Version} could not check {database}: {e.Said}. {CauseOf(e.Said)} {rest}The file was written whole: every page is as it was committed, "
+            return new("unchecked",
+                $"SQLite {Version} could not check {database}: {e.Said}. {CauseOf(e.Said)} {rest}The file was "
+                    + $"written whole: every page is as it was committed, "
                 + $"verified by checksum. Check it with the application's own SQLite: PRAGMA {pragma}.");
         }
     }
@@ -49,16 +52,24 @@ internal sealed record IntegrityFinding(string Result, string? Warning)
         if (rows is ["ok"]) return new("ok", null);
         var unknown = rows.Where(r => IsUnknown(r)).ToList();
         if (unknown.Count == rows.Count)
-            return new("unchecked", $"SQLite {Version} could not check all of {database}: {unknown[0]}. {CauseOf(unknown[0])} Every page is as it was committed, verified by checksum.");
-        return new("damaged", $"SQLite's {pragma} of {database} says: {string.Join("; ", rows.Take(5))}{(rows.Count > 5 ? $"; and {rows.Count - 5} more" : "")}. Every page is as it was committed, "
-            + "verified by checksum: so it was so in the store, too. Restore an earlier state (--lsn, --timestamp), or repair the file with REINDEX or sqlite3's .recover.");
+            return new("unchecked",
+                $"SQLite {Version} could not check all of {database}: {unknown[0]}. {CauseOf(unknown[0])} Every page "
+                    + $"is as it was committed, verified by checksum.");
+        return new("damaged",
+            $"SQLite's {pragma} of {database} says: "
+                + $"{string.Join("; ", rows.Take(5))}{(rows.Count > 5 ? $"; and {rows.Count - 5} more" : "")}. Every "
+                + $"page is as it was committed, "
+            + "verified by checksum: so it was so in the store, too. Restore an earlier state (--lsn, --timestamp), "
+                + "or repair the file with REINDEX or sqlite3's .recover.");
     }
 
     static string QuickCheck(Connection connection)
     {
         try
         {
-            return connection.Ask("PRAGMA quick_check") == "ok" ? "Its quick_check, which leaves indexes out, says ok. " : "";
+            return connection.Ask("PRAGMA quick_check") == "ok"
+                ? "Its quick_check, which leaves indexes out, says ok. "
+                : "";
         }
         catch (SqliteRefusal)
         {
@@ -66,19 +77,26 @@ internal sealed record IntegrityFinding(string Result, string? Warning)
         }
     }
 
-    static bool IsUnknown(string said) => said.Contains("no such collation", StringComparison.Ordinal) || said.Contains("no such function", StringComparison.Ordinal)
-        || said.Contains("unknown function", StringComparison.Ordinal) || said.Contains("no such module", StringComparison.Ordinal);
+    static bool IsUnknown(string said) => said.Contains("no such collation", StringComparison.Ordinal)
+        || said.Contains("no such function", StringComparison.Ordinal)
+        || said.Contains("unknown function", StringComparison.Ordinal)
+        || said.Contains("no such module", StringComparison.Ordinal);
 
     /// <summary>The cause in words that help: what this program's SQLite lacks, and the application's has.</summary>
     static string CauseOf(string said)
     {
         var name = said[(said.LastIndexOf(": ", StringComparison.Ordinal) + 1)..].Trim();
-        if (said.Contains("no such collation", StringComparison.Ordinal)) return $"The application defines the collation {name}, which is not known here.";
-        if (said.Contains("no such function", StringComparison.Ordinal) || said.Contains("unknown function", StringComparison.Ordinal))
+        if (said.Contains("no such collation", StringComparison.Ordinal))
+            return $"The application defines the collation {name}, which is not known here.";
+        if (said.Contains("no such function", StringComparison.Ordinal)
+            || said.Contains("unknown function", StringComparison.Ordinal))
             return $"The application defines the function {name}, which is not known here.";
-        if (said.Contains("no such module", StringComparison.Ordinal)) return $"The application has the extension {name} for a virtual table, which is not known here.";
-        if (said.Contains("malformed database schema", StringComparison.Ordinal)) return "The schema uses something that this SQLite does not know.";
-        if (said.Contains("unsafe use of", StringComparison.Ordinal)) return "The schema calls a function that a schema from elsewhere is not trusted with.";
+        if (said.Contains("no such module", StringComparison.Ordinal))
+            return $"The application has the extension {name} for a virtual table, which is not known here.";
+        if (said.Contains("malformed database schema", StringComparison.Ordinal))
+            return "The schema uses something that this SQLite does not know.";
+        if (said.Contains("unsafe use of", StringComparison.Ordinal))
+            return "The schema calls a function that a schema from elsewhere is not trusted with.";
         return "";
     }
 

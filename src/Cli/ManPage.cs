@@ -9,7 +9,9 @@ internal static class ManPage
     /// <summary>recovery(1), with all of its commands.</summary>
     public static string Of(Command root, string version)
     {
-        var text = new StringBuilder($".TH RECOVERY 1 \"\" \"recovery {version}\"\n.SH NAME\nrecovery \\- {Escaped(root.Description!)}\n.SH SYNOPSIS\n.B recovery\n.I COMMAND\n[options]\n.SH COMMANDS\n");
+        var text = new StringBuilder(
+            $".TH RECOVERY 1 \"\" \"recovery {version}\"\n.SH NAME\nrecovery \\- {Escaped(root.Description!)}\n.SH "
+                + $"SYNOPSIS\n.B recovery\n.I COMMAND\n[options]\n.SH COMMANDS\n");
         foreach (var command in root.Subcommands.Where(c => !c.Hidden))
         {
             text.Append($".SS {command.Name}\n");
@@ -24,9 +26,11 @@ internal static class ManPage
 
     /// <summary>A page of a program whose help is given as it prints it.</summary>
     public static string Of(string program, string summary, string help) =>
-        $".TH {program.ToUpperInvariant()} 1\n.SH NAME\n{Escaped(program)} \\- {Escaped(summary)}\n.SH DESCRIPTION\n{Verbatim(help)}.SH SEE ALSO\n.BR recovery (1)\n";
+        $".TH {program.ToUpperInvariant()} 1\n.SH NAME\n{Escaped(program)} \\- {Escaped(summary)}\n.SH "
+            + $"DESCRIPTION\n{Verbatim(help)}.SH SEE ALSO\n.BR recovery (1)\n";
 
-    static string Verbatim(string text) => ".nf\n" + string.Concat(text.TrimEnd().Split('\n').Select(line => Escaped(line) + "\n")) + ".fi\n";
+    static string Verbatim(string text)
+        => ".nf\n" + string.Concat(text.TrimEnd().Split('\n').Select(line => Escaped(line) + "\n")) + ".fi\n";
 
     /// <summary>What roff would take for its own.</summary>
     static string Escaped(string line)

@@ -20,12 +20,16 @@ internal static class PastDatabase
         return names.Count switch
         {
             1 => names[0],
-            0 => throw new RecoveryException(RecoveryError.NotFound, $"There is no database in {remote.Context.Store.Location}."),
-            _ => throw new RecoveryException(RecoveryError.Invalid, $"Which database? Give --database with one of: {Text.Some(names)}."),
+            0 => throw new RecoveryException(RecoveryError.NotFound,
+                $"There is no database in {remote.Context.Store.Location}."),
+            _ => throw new RecoveryException(RecoveryError.Invalid,
+                $"Which database? Give --database with one of: {Text.Some(names)}."),
         };
     }
 
     /// <summary>Keeps what is read from collection meanwhile, if the credentials allow to put a pin.</summary>
-    public static async Task<RestorePin> PinAsync(RemoteAccess remote, RestoreTarget moment, Output to, CancellationToken cancellation) =>
-        await remote.PinAsync(await RestorePlanner.PlanAsync(remote.Context, moment, null, cancellation), to.Note, cancellation);
+    public static async Task<RestorePin> PinAsync(RemoteAccess remote, RestoreTarget moment, Output to,
+        CancellationToken cancellation) =>
+        await remote.PinAsync(await RestorePlanner.PlanAsync(remote.Context, moment, null, cancellation), to.Note,
+            cancellation);
 }

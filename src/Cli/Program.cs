@@ -1,12 +1,15 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Text.RegularExpressions;
-using RecoveryVfs.Operations;
 using RecoveryVfs.Cli.Commands;
+using RecoveryVfs.Operations;
 
 namespace RecoveryVfs.Cli;
 
-/// <summary>The program <c>recovery</c>: what people and scripts do with stores and their remotes. Each command is a file in Commands/.</summary>
+/// <summary>
+/// The program <c>recovery</c>: what people and scripts do with stores and their remotes. Each command is a file in
+/// Commands/.
+/// </summary>
 internal static partial class Program
 {
     // A restore that is told to stop removes what it has begun.
@@ -34,12 +37,18 @@ internal static partial class Program
             var json = arguments.TakeWhile(a => a != "--").Contains(CliCommand.Json);
             var output = new Output(json, Console.Out, Console.Error);
             // Whoever reads JSON reads one object, and gets all that is wrong in it.
-            foreach (var error in json ? [string.Join(' ', problems)] : problems) output.Error(new Failure(ExitCode.Usage, error));
+            foreach (var error in json ? [string.Join(' ', problems)] : problems)
+                output.Error(new Failure(ExitCode.Usage, error));
             if (!json) output.Note($"See `{Help.NameOf(parsed.CommandResult.Command)} --help`.");
             return ExitCode.Usage;
         }
         // A replicator passes signals on, and ships what is left before it ends.
-        return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = parsed.CommandResult.Command is ReplicateCommand ? null : StopPatience });
+        return await parsed.InvokeAsync(
+            new InvocationConfiguration
+            {
+                ProcessTerminationTimeout = parsed.CommandResult.Command
+            is ReplicateCommand ? null : StopPatience
+            });
     }
 
     /// <summary>What is wrong with the arguments, without the names of .NET's types.</summary>
@@ -60,7 +69,8 @@ internal static partial class Program
         if (all.Count > 1) all.RemoveAll(m => m.StartsWith("Required command", StringComparison.Ordinal));
         // A mistyped option would pass as an argument; behind `--` anything may.
         var options = arguments.TakeWhile(a => a != "--").ToHashSet();
-        all.AddRange(parsed.CommandResult.Children.OfType<ArgumentResult>().SelectMany(a => a.Tokens).Select(t => t.Value)
+        all.AddRange(parsed.CommandResult.Children.OfType<ArgumentResult>().SelectMany(a => a.Tokens)
+            .Select(t => t.Value)
             .Where(v => v.Length > 1 && v[0] == '-' && options.Contains(v)).Select(v => UnknownOption(v, command)));
         return all;
     }
@@ -68,7 +78,8 @@ internal static partial class Program
     static string UnknownOption(string word, Command command)
     {
         var name = word.Split('=')[0];
-        return $"There is no option '{name}' of {Help.NameOf(command)}.{Suggestions.For(name, Suggestions.Options(command))}";
+        return $"There is no option '{name}' of "
+            + $"{Help.NameOf(command)}.{Suggestions.For(name, Suggestions.Options(command))}";
     }
 
     /// <summary>The message without the names of .NET's types, and with what the option takes.</summary>
@@ -84,16 +95,19 @@ internal static partial class Program
         return $"'{match.Groups[1].Value}' cannot be the value of {of}.";
     }
 
-    [GeneratedRegex("^Cannot parse argument '(.*?)' (?:for \\w+ '([^']*)' )?as expected type .*$", RegexOptions.Singleline)]
+    [GeneratedRegex("^Cannot parse argument '(.*?)' (?:for \\w+ '([^']*)' )?as expected type .*$",
+        RegexOptions.Singleline)]
     private static partial Regex NotParsed();
 
     static RootCommand Root()
     {
         var root = new RootCommand("Restores, inspects and cares for RecoveryVfs stores and their remotes.")
         {
-            new RestoreCommand(), new StatusCommand(), new DatabasesCommand(), new LogCommand(), new HintsCommand(), new VerifyCommand(),
+            new RestoreCommand(), new StatusCommand(), new DatabasesCommand(), new LogCommand(), new HintsCommand(),
+                new VerifyCommand(),
             new SyncCommand(), new RemoteCommand(), new SnapshotCommand(), new GcCommand(), new SalvageCommand(),
-            new SqlCommand(), new ImportCommand(), new ExportCommand(), new DeleteCommand(), new UndeleteCommand(), new PromoteCommand(), new AdoptCommand(), new DemoCommand(),
+            new SqlCommand(), new ImportCommand(), new ExportCommand(), new DeleteCommand(), new UndeleteCommand(),
+                new PromoteCommand(), new AdoptCommand(), new DemoCommand(),
             new ReplicateCommand(), new DiffCommand(), new HistoryCommand(), new AtCommand(),
             new CheckCommand(), new DoctorCommand(), new CompletionCommand(), new ManCommand(),
         };

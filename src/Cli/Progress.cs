@@ -3,7 +3,9 @@ using RecoveryVfs.Operations;
 
 namespace RecoveryVfs.Cli;
 
-/// <summary>One line on a terminal's standard error: how much is done, how fast, and how long it will take. Silent elsewhere.</summary>
+/// <summary>
+/// One line on a terminal's standard error: how much is done, how fast, and how long it will take. Silent elsewhere.
+/// </summary>
 internal sealed class Progress : IStepProgress
 {
     static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
@@ -47,8 +49,11 @@ internal sealed class Progress : IStepProgress
     string Line()
     {
         var taken = Stopwatch.GetElapsedTime(started);
-        if (Volatile.Read(ref percent) is not (>= 0 and var share)) return Line(what, Interlocked.Read(ref doneBytes), totalBytes, taken);
-        return totalBytes > 0 ? Line(what, totalBytes * share / 100, totalBytes, taken) : $"{what} {share,3}%  {Text.Duration(taken)}";
+        if (Volatile.Read(ref percent) is not (>= 0 and var share))
+            return Line(what, Interlocked.Read(ref doneBytes), totalBytes, taken);
+        return totalBytes > 0
+            ? Line(what, totalBytes * share / 100, totalBytes, taken)
+            : $"{what} {share,3}%  {Text.Duration(taken)}";
     }
 
     /// <summary>The most important first, so that a narrow terminal shows it.</summary>
@@ -56,8 +61,11 @@ internal sealed class Progress : IStepProgress
     {
         if (total <= 0) return $"{what}  {Text.Duration(taken)}";
         var rate = done / Math.Max(taken.TotalSeconds, 0.001);
-        var left = rate > 0 && done < total ? "  " + Text.Duration(TimeSpan.FromSeconds((total - done) / rate)) + " left" : "";
-        return $"{what} {Math.Min(100, done * 100 / total),3}%{left}  {Text.Bytes(done)} of {Text.Bytes(total)}  {Text.Bytes((long)rate)}/s";
+        var left = rate > 0 && done < total
+            ? "  " + Text.Duration(TimeSpan.FromSeconds((total - done) / rate)) + " left"
+            : "";
+        return $"{what} {Math.Min(100, done * 100 / total),3}%{left}  {Text.Bytes(done)} of {Text.Bytes(total)}  "
+            + $"{Text.Bytes((long)rate)}/s";
     }
 
     static int Columns()

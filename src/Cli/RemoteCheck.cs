@@ -1,19 +1,21 @@
-using RecoveryVfs.Operations;
-using RecoveryVfs.RecoveryLog.Remote.Files;
-using RecoveryVfs.RecoveryLog.Remote.Pins;
 using RecoveryVfs.Cli.Commands;
+using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
+using RecoveryVfs.RecoveryLog.Remote.Files;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Pins;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.Cli;
 
-/// <summary>What `recovery verify` does: restores, fetches and reads, and names every problem instead of stopping at the first.</summary>
+/// <summary>
+/// What `recovery verify` does: restores, fetches and reads, and names every problem instead of stopping at the first.
+/// </summary>
 internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string directory, int parallelism)
 {
     readonly List<string> problems = [];
@@ -27,20 +29,24 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
         await FetchAsync(chosen, cancellation);
         var (records, reached) = (0L, (Lsn: plan.Hints.Header.Lsn, TimeMs: plan.Hints.Header.TimeMs));
         using (var progress = new Progress("reading the log", plan.Segments.Sum(s => s.SizeBytes)))
-            await TryAsync(async () => reached = await plan.ReplayAsync((in Record _) => records++, progress.Add, cancellation));
-        return new VerifyCommand.Report(Result, remote.Url, true, reached.Lsn, Text.FromMs(reached.TimeMs), 1, chosen.Length, chosen.Sum(e => e.SizeBytes),
+            await TryAsync(async () => reached =
+                await plan.ReplayAsync((in Record _) => records++, progress.Add, cancellation));
+        return new VerifyCommand.Report(Result, remote.Url, true, reached.Lsn, Text.FromMs(reached.TimeMs), 1,
+            chosen.Length, chosen.Sum(e => e.SizeBytes),
             plan.Segments.Count, records, null, problems, [], [], []);
     }
 
     /// <summary>Everything there is.</summary>
     public async Task<VerifyCommand.Report> EverythingAsync(CancellationToken cancellation)
     {
-        (ulong Lsn, DateTimeOffset? Time, IReadOnlyList<RestoredDatabase>? Databases) newest = (plan.LastLsn, null, null);
+        (ulong Lsn, DateTimeOffset? Time, IReadOnlyList<RestoredDatabase>? Databases) newest =
+            (plan.LastLsn, null, null);
         await TryAsync(async () => newest = await RestoreAsync(cancellation));
         KnownHints hints;
         using (new Progress("looking at older hints")) hints = await OlderHintsAsync(cancellation);
         var known = plan.Extents.Select(e => e.Name).ToHashSet();
-        var others = hints.Plans.SelectMany(p => p.Extents).Where(e => !known.Contains(e.Name)).DistinctBy(e => e.Name).ToArray();
+        var others = hints.Plans.SelectMany(p => p.Extents).Where(e => !known.Contains(e.Name)).DistinctBy(e => e.Name)
+            .ToArray();
         await FetchAsync(others, cancellation);
         var log = new LogCheck(remote.Context, plan.Store, hints.Needed, hints.Pinned);
         IReadOnlyList<ObjectInfo> segments;
@@ -48,8 +54,10 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
         using (var progress = new Progress("reading the log", segments.Sum(s => s.SizeBytes)))
             await log.RunAsync(segments, progress.Add, cancellation);
         foreach (var problem in log.Problems) Add(problem.Message);
-        return new VerifyCommand.Report(Result, remote.Url, false, newest.Lsn, newest.Time, hints.Plans.Count, known.Count + others.Length,
-            others.Sum(e => e.SizeBytes) + plan.Extents.Sum(e => e.SizeBytes), log.Segments, log.Records, newest.Databases, problems, log.Missing, log.Gaps, log.Collected);
+        return new VerifyCommand.Report(Result, remote.Url, false, newest.Lsn, newest.Time, hints.Plans.Count,
+            known.Count + others.Length,
+            others.Sum(e => e.SizeBytes) + plan.Extents.Sum(e => e.SizeBytes), log.Segments, log.Records,
+                newest.Databases, problems, log.Missing, log.Gaps, log.Collected);
     }
 
     string Result => problems.Count == 0 ? "ok" : "damaged";
@@ -65,7 +73,10 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
 
     sealed record KnownHints(List<RestorePlan> Plans, List<NeededLog> Needed, List<NeededLog> Pinned);
 
-    /// <summary>All hints, and which part of the log each promises: from there on, or, of those that only a pin keeps, up to the pinned state.</summary>
+    /// <summary>
+    /// All hints, and which part of the log each promises: from there on, or, of those that only a pin keeps, up to the
+    /// pinned state.
+    /// </summary>
     async Task<KnownHints> OlderHintsAsync(CancellationToken cancellation)
     {
         var found = new KnownHints([], [new NeededLog(plan.Hints.Header.Start.NextLsn, ulong.MaxValue)], []);
@@ -94,7 +105,9 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
         Directory.CreateDirectory(directory);
         using var progress = new Progress("checking extents", extents.Sum(e => e.SizeBytes));
         var fetcher = new Extents(remote.Context);
-        await Parallel.ForEachAsync(extents, new ParallelOptions { MaxDegreeOfParallelism = parallelism, CancellationToken = cancellation }, (extent, token) => new ValueTask(TryAsync(async () =>
+        await Parallel.ForEachAsync(extents,
+            new ParallelOptions { MaxDegreeOfParallelism = parallelism, CancellationToken = cancellation },
+            (extent, token) => new ValueTask(TryAsync(async () =>
         {
             var path = Path.Combine(directory, $"{extent.Fnode:x16}-{extent.Epoch:x16}-{extent.Hash.Prefix:x16}");
             await fetcher.FetchAsync(extent, path, progress.Add, token);
@@ -108,7 +121,8 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
         {
             await step();
         }
-        catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.TooNew or RecoveryError.NotFound)
+        catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.TooNew
+            or RecoveryError.NotFound)
         {
             Add(e.Message);
         }
@@ -122,5 +136,7 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
     }
 
     static string? ObjectIn(string problem) =>
-        problem.Split(' ', '.', ',', ':').FirstOrDefault(w => w.StartsWith("log/", StringComparison.Ordinal) || w.StartsWith("extents/", StringComparison.Ordinal) || w.StartsWith("hints/", StringComparison.Ordinal));
+        problem.Split(' ', '.', ',', ':')
+            .FirstOrDefault(w => w.StartsWith("log/", StringComparison.Ordinal)
+            || w.StartsWith("extents/", StringComparison.Ordinal) || w.StartsWith("hints/", StringComparison.Ordinal));
 }

@@ -1,15 +1,15 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using RecoveryVfs.Operations;
 using RecoveryVfs.Cli.Commands;
+using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog.Live;
 
 namespace RecoveryVfs.Cli;
 
 /// <summary>
-/// Every result that --json prints, and how. What writes them is generated when this is compiled: a native program has no reflection to fall back on, and a
-/// result that is missing here does not compile.
+/// Every result that --json prints, and how. What writes them is generated when this is compiled: a native program has
+/// no reflection to fall back on, and a result that is missing here does not compile.
 /// </summary>
 [JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata)]
 [JsonSerializable(typeof(CheckCommand.Report), TypeInfoPropertyName = "Check")]

@@ -41,7 +41,8 @@ internal sealed class RowsOutput(Output to, bool csv, bool header)
     }
 
     /// <summary>Quotes around what would not be read back as it is.</summary>
-    public static string Csv(string value) => value.AsSpan().ContainsAny("\",\r\n\t '") || value.Any(c => c < ' ' || c > '~')
+    public static string Csv(string value) => value.AsSpan().ContainsAny("\",\r\n\t '")
+        || value.Any(c => c < ' ' || c > '~')
         ? '"' + value.Replace("\"", "\"\"", StringComparison.Ordinal) + '"' : value;
 
     static void WriteJson(sqlite3_stmt rows, Stream to)
@@ -80,7 +81,8 @@ internal sealed class RowsOutput(Output to, bool csv, bool header)
                 ValueJson.WriteReal(json, raw.sqlite3_column_double(rows, column));
                 break;
             case raw.SQLITE_FLOAT:
-                json.WriteRawValue(raw.sqlite3_column_double(rows, column) > 0 ? "9.0e+999" : "-9.0e+999", skipInputValidation: true);
+                json.WriteRawValue(raw.sqlite3_column_double(rows, column) > 0 ? "9.0e+999" : "-9.0e+999",
+                    skipInputValidation: true);
                 break;
             case raw.SQLITE_TEXT:
                 json.WriteStringValue(raw.sqlite3_column_text(rows, column).utf8_to_string());

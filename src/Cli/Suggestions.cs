@@ -10,12 +10,15 @@ internal static class Suggestions
     /// <summary>" Did you mean 'restore'?", or nothing when no word is near.</summary>
     public static string For(string word, IEnumerable<string> known)
     {
-        var near = known.Select(k => (Word: k, Edits: Edits(word, k))).Where(k => k.Edits <= Math.Min(MostEdits, Math.Max(1, k.Word.Length / 2))
-            || (word.Length > 2 && k.Word.StartsWith(word, StringComparison.Ordinal))).OrderBy(k => k.Edits).FirstOrDefault();
+        var near = known.Select(k => (Word: k, Edits: Edits(word, k)))
+            .Where(k => k.Edits <= Math.Min(MostEdits, Math.Max(1, k.Word.Length / 2))
+            || (word.Length > 2 && k.Word.StartsWith(word, StringComparison.Ordinal))).OrderBy(k => k.Edits)
+            .FirstOrDefault();
         return near.Word is null ? "" : $" Did you mean '{near.Word}'?";
     }
 
-    public static IEnumerable<string> Commands(Command root) => root.Subcommands.Where(c => !c.Hidden).Select(c => c.Name).Append("help");
+    public static IEnumerable<string> Commands(Command root)
+        => root.Subcommands.Where(c => !c.Hidden).Select(c => c.Name).Append("help");
 
     public static IEnumerable<string> Options(Command command) =>
         command.Options.Where(o => !o.Hidden).SelectMany(o => o.Aliases.Append(o.Name)).Distinct().Append("--help");
@@ -31,7 +34,8 @@ internal static class Suggestions
             {
                 var change = a[i - 1] == b[j - 1] ? 0 : 1;
                 d[i, j] = Math.Min(Math.Min(d[i - 1, j] + 1, d[i, j - 1] + 1), d[i - 1, j - 1] + change);
-                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i, j] = Math.Min(d[i, j], d[i - 2, j - 2] + 1);
+                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                    d[i, j] = Math.Min(d[i, j], d[i - 2, j - 2] + 1);
             }
         return d[a.Length, b.Length];
     }

@@ -24,5 +24,6 @@ internal static class Text
 
     public static string Some(IReadOnlyList<string> names) => Words.Some(names);
 
-    public static string Count(long number, string noun) => $"{number.ToString("N0", CultureInfo.InvariantCulture)} {noun}{(number == 1 ? "" : "s")}";
+    public static string Count(long number, string noun)
+        => $"{number.ToString("N0", CultureInfo.InvariantCulture)} {noun}{(number == 1 ? "" : "s")}";
 }

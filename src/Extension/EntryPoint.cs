@@ -22,7 +22,10 @@ internal static unsafe class EntryPoint
         }
     }
 
-    /// <summary>Makes the VFS for the SQLite whose functions <paramref name="routines"/> lists; null, with the reason in its log, when that fails.</summary>
+    /// <summary>
+    /// Makes the VFS for the SQLite whose functions <paramref name="routines"/> lists; null, with the reason in its
+    /// log, when that fails.
+    /// </summary>
     [UnmanagedCallersOnly(EntryPoint = "recovery_start", CallConvs = [typeof(CallConvCdecl)])]
     static NativeVfs* Start(nint routines, int fileBytes)
     {
@@ -34,8 +37,10 @@ internal static unsafe class EntryPoint
             Recovery.StartServices();
             var vfs = VfsEntryPoints.Prepare(api);
             if (vfs->FileSizeBytes > fileBytes)
-                throw new InvalidOperationException($"The VFS needs {vfs->FileSizeBytes} bytes a file, and entry.c says {fileBytes}.");
-            // The host knows nothing of stores that linger: they are closed, and what they have not shipped yet is shipped, before it exits.
+                throw new InvalidOperationException(
+                    $"The VFS needs {vfs->FileSizeBytes} bytes a file, and entry.c says {fileBytes}.");
+            // The host knows nothing of stores that linger: they are closed, and what they have not shipped yet is
+            // shipped, before it exits.
             RocksPageStore.BeforeExit(&CloseIdleStores);
             return vfs;
         }
@@ -46,7 +51,9 @@ internal static unsafe class EntryPoint
         }
     }
 
-    /// <summary>The methods of the table-valued functions, each of which is told its place in the list of names in entry.c.</summary>
+    /// <summary>
+    /// The methods of the table-valued functions, each of which is told its place in the list of names in entry.c.
+    /// </summary>
     [UnmanagedCallersOnly(EntryPoint = "recovery_functions", CallConvs = [typeof(CallConvCdecl)])]
     static NativeModule* Functions() => RowModule.Methods;
 }

@@ -7,7 +7,8 @@ namespace RecoveryVfs.Hosting;
 
 /// <summary>
 /// Keeps a follower for as long as the host runs, and logs what becomes of it. Connections of this process read it with
-/// <c>file:DIR/app.db?vfs=recovery&amp;mode=ro</c>. When the follower gives up for good, the host is stopped with its error.
+/// <c>file:DIR/app.db?vfs=recovery&amp;mode=ro</c>. When the follower gives up for good, the host is stopped with its
+/// error.
 /// </summary>
 public sealed class FollowerService(FollowerOptions options, ILogger<FollowerService> log) : BackgroundService
 {
@@ -26,7 +27,9 @@ public sealed class FollowerService(FollowerOptions options, ILogger<FollowerSer
     public Task<Follower> Started => started.Task;
 
     /// <summary>What operators watch; the state of a follower that connects while there is none.</summary>
-    public FollowerState State => started.Task.IsCompletedSuccessfully ? started.Task.Result.State : new FollowerState();
+    public FollowerState State => started.Task.IsCompletedSuccessfully
+        ? started.Task.Result.State
+        : new FollowerState();
 
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -77,11 +80,13 @@ public sealed class FollowerService(FollowerOptions options, ILogger<FollowerSer
         FollowerPhase? said = null;
         while (true)
         {
-            await follower.WhenAsync(s => s.Phase != said && s.Phase is not (FollowerPhase.Connecting or FollowerPhase.CatchingUp), stop);
+            await follower.WhenAsync(s => s.Phase != said
+                && s.Phase is not (FollowerPhase.Connecting or FollowerPhase.CatchingUp), stop);
             var state = follower.State;
             said = state.Phase;
             if (said == FollowerPhase.Following) HostLog.Following(log, options.Url, follower.Directory, state.Lsn);
-            else HostLog.NotFollowing(log, state.LastError, options.Url, state.Phase, state.LastError?.Message, state.Lsn, state.Lag);
+            else HostLog.NotFollowing(log, state.LastError, options.Url, state.Phase, state.LastError?.Message,
+                state.Lsn, state.Lag);
         }
     }
 }

@@ -3,7 +3,9 @@ using RecoveryVfs.PageStore.Follow;
 
 namespace RecoveryVfs.Hosting;
 
-/// <summary>What is written into a host's log. Event ids never change their meaning: 1 to 19 are of stores, 20 on of followers.</summary>
+/// <summary>
+/// What is written into a host's log. Event ids never change their meaning: 1 to 19 are of stores, 20 on of followers.
+/// </summary>
 internal static partial class HostLog
 {
     [LoggerMessage(1, LogLevel.Error, "{Event}: {Message}")]
@@ -21,8 +23,10 @@ internal static partial class HostLog
     [LoggerMessage(20, LogLevel.Information, "Following {Url} in {Directory}, at LSN {Lsn}")]
     public static partial void Following(ILogger log, string url, string directory, ulong lsn);
 
-    [LoggerMessage(21, LogLevel.Warning, "{Url} cannot be followed ({Phase}): {Message} At LSN {Lsn}, {Lag} behind at most")]
-    public static partial void NotFollowing(ILogger log, Exception? error, string url, FollowerPhase phase, string? message, ulong lsn, TimeSpan lag);
+    [LoggerMessage(21, LogLevel.Warning,
+        "{Url} cannot be followed ({Phase}): {Message} At LSN {Lsn}, {Lag} behind at most")]
+    public static partial void NotFollowing(ILogger log, Exception? error, string url, FollowerPhase phase,
+        string? message, ulong lsn, TimeSpan lag);
 
     [LoggerMessage(22, LogLevel.Warning, "Following {Url} cannot begin yet: {Message}")]
     public static partial void CannotBegin(ILogger log, Exception error, string url, string message);

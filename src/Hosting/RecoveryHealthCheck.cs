@@ -6,19 +6,23 @@ using RecoveryVfs.PageStore.Follow;
 namespace RecoveryVfs.Hosting;
 
 /// <summary>
-/// Healthy only while the commits of every store can be restored, and every follower of the host goes on. The data has, for each,
-/// its state, its lag, and the age of the last proof that its remote can be restored.
+/// Healthy only while the commits of every store can be restored, and every follower of the host goes on. The data has,
+/// for each, its state, its lag, and the age of the last proof that its remote can be restored.
 /// </summary>
-internal sealed class RecoveryHealthCheck(RecoveryHealthOptions options, IEnumerable<FollowerService> followers) : IHealthCheck
+internal sealed class RecoveryHealthCheck(RecoveryHealthOptions options, IEnumerable<FollowerService> followers)
+    : IHealthCheck
 {
-    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+    public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context,
+        CancellationToken cancellationToken = default)
     {
         var all = await LookAsync(cancellationToken);
         var data = new Dictionary<string, object>();
         foreach (var each in all) Describe(each, data);
-        var problems = all.Select(each => (each.Name, Problem: each.Problem ?? TooMuch(each))).Where(each => each.Problem is not null).ToList();
+        var problems = all.Select(each => (each.Name, Problem: each.Problem ?? TooMuch(each)))
+            .Where(each => each.Problem is not null).ToList();
         return problems.Count == 0
-            ? HealthCheckResult.Healthy(all.Count == 0 ? "No store is open." : $"{all.Count} of {all.Count} can be restored.", data)
+            ? HealthCheckResult.Healthy(all.Count
+            == 0 ? "No store is open." : $"{all.Count} of {all.Count} can be restored.", data)
             : new HealthCheckResult(context.Registration.FailureStatus,
                 string.Join(" ", problems.Select(p => $"{p.Name}: {p.Problem!.TrimEnd('.')}.")), null, data);
     }
@@ -49,14 +53,16 @@ internal sealed class RecoveryHealthCheck(RecoveryHealthOptions options, IEnumer
     {
         var state = follower.State;
         var goesOn = state.Phase is FollowerPhase.Following or FollowerPhase.CatchingUp;
-        return new(follower.Directory, goesOn ? null : state.LastError?.Message ?? $"{follower.Url} is not followed: {state.Phase}",
+        return new(follower.Directory, goesOn ? null : state.LastError?.Message
+            ?? $"{follower.Url} is not followed: {state.Phase}",
             state.Phase.ToString().ToLowerInvariant(), state.Lsn, state.LagRecords, state.Lag);
     }
 
     string? TooMuch(StoreHealth each)
     {
         if (each.Lag > options.MaxLag)
-            return string.Create(CultureInfo.InvariantCulture, $"it lags {each.Lag.TotalSeconds:0} s behind, and {options.MaxLag.Value.TotalSeconds:0} s are allowed");
+            return string.Create(CultureInfo.InvariantCulture,
+                $"it lags {each.Lag.TotalSeconds:0} s behind, and {options.MaxLag.Value.TotalSeconds:0} s are allowed");
         if (options.MaxProofAge is not { } most || each.ProofAge <= most) return null;
         return each.ProofAge is { } age
             ? $"its remote was last proved restorable {age} ago, and {most} is allowed"

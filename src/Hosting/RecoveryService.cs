@@ -4,8 +4,8 @@ using Microsoft.Extensions.Logging;
 namespace RecoveryVfs.Hosting;
 
 /// <summary>
-/// Registers the VFS when the host starts, hands to the host's log what this process tells of its stores, and closes stores that
-/// no connection uses when the host has stopped.
+/// Registers the VFS when the host starts, hands to the host's log what this process tells of its stores, and closes
+/// stores that no connection uses when the host has stopped.
 /// </summary>
 internal sealed class RecoveryService(RecoveryOptions options, ILogger<RecoveryService> log) : IHostedLifecycleService
 {

@@ -5,15 +5,18 @@ using RecoveryVfs.Replicate;
 namespace RecoveryVfs.Hosting;
 
 /// <summary>
-/// Replicates a plain SQLite database for as long as the host runs. It begins before the services that were added after it, so that a database that is to be restored is
-/// there when they start; at shutdown what was committed last is shipped.
+/// Replicates a plain SQLite database for as long as the host runs. It begins before the services that were added after
+/// it, so that a database that is to be restored is there when they start; at shutdown what was committed last is
+/// shipped.
 /// </summary>
-public sealed class ReplicatorService(string path, string? url, ReplicatorOptions options, ILogger<ReplicatorService> log) : IHostedService, IAsyncDisposable
+public sealed class ReplicatorService(string path, string? url, ReplicatorOptions options,
+    ILogger<ReplicatorService> log) : IHostedService, IAsyncDisposable
 {
     SqliteReplicator? replicator;
 
     /// <summary>The replicator; an error before the host has started it.</summary>
-    public SqliteReplicator Replicator => replicator ?? throw new InvalidOperationException($"The replicator of {path} has not started.");
+    public SqliteReplicator Replicator => replicator
+        ?? throw new InvalidOperationException($"The replicator of {path} has not started.");
 
     /// <inheritdoc/>
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -31,7 +34,8 @@ public sealed class ReplicatorService(string path, string? url, ReplicatorOption
 
     void Log(ReplicationEvent e)
     {
-        var level = e.Kind is ReplicationEventKind.Behind or ReplicationEventKind.Warning or ReplicationEventKind.Missing or ReplicationEventKind.Joined ? LogLevel.Warning : LogLevel.Information;
+        var level = e.Kind is ReplicationEventKind.Behind or ReplicationEventKind.Warning
+            or ReplicationEventKind.Missing or ReplicationEventKind.Joined ? LogLevel.Warning : LogLevel.Information;
         log.Log(level, "{Database}: {Message}", e.Path, e.Message);
     }
 

@@ -23,7 +23,8 @@ internal sealed record StoreHealth(
     {
         var (store, now) = (open.Store, open.Options.Time.GetUtcNow());
         if (store.Remote is not { } remote)
-            return new(open.Directory, "it has no remote, so no commit of it can be restored", "no-remote", store.Lsn.Last, 0, default);
+            return new(open.Directory, "it has no remote, so no commit of it can be restored", "no-remote",
+                store.Lsn.Last, 0, default);
         var state = remote.State;
         return new(open.Directory, ProblemOf(remote), state.Phase.ToString().ToLowerInvariant(), store.Lsn.Last,
             (long)state.LagRecords, state.Lag, now - state.Verification?.ProvedAt);

@@ -2,7 +2,10 @@ using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Programs;
 
-/// <summary>What the programs end with: one list for both, which scripts rely on. --help shows it, and so does docs/OPERATIONS.md.</summary>
+/// <summary>
+/// What the programs end with: one list for both, which scripts rely on. --help shows it, and so does
+/// docs/OPERATIONS.md.
+/// </summary>
 internal static class ExitCode
 {
     public const int Ok = 0;
@@ -15,8 +18,11 @@ internal static class ExitCode
     /// <summary>Every code with its meaning.</summary>
     public static IReadOnlyList<(int Code, string Word, string Meaning)> All { get; } =
     [
-        (Ok, "ok", "done, or stopped by a signal; also: nothing to do, with --if-db-not-exists and --if-replica-exists"),
-        (Failure, "failed", "failed: no room, no rights, the remote cannot be reached; of status, check and doctor: needs somebody's attention"),
+        (Ok, "ok", "done, or stopped by a signal; also: nothing to do, with --if-db-not-exists and "
+            + "--if-replica-exists"),
+        (Failure, "failed",
+            "failed: no room, no rights, the remote cannot be reached; of status, check and doctor: needs somebody's "
+                + "attention"),
         (Usage, "usage", "makes no sense as asked: wrong usage, a bad URL, something is in the way"),
         (NotFound, "not-found", "not found: no such remote, state, database, store or pin"),
         (Damaged, "damaged", "damaged: something does not verify, or is of a newer version"),

@@ -6,7 +6,9 @@ using RecoveryVfs.RecoveryLog.Remote;
 
 namespace RecoveryVfs.Programs;
 
-/// <summary>Why a program failed, for people and for programs: a message and an exit code, and what else is known.</summary>
+/// <summary>
+/// Why a program failed, for people and for programs: a message and an exit code, and what else is known.
+/// </summary>
 internal sealed record Failure(int Code, string Message)
 {
     /// <summary>The error of our own family that it was; null for others.</summary>
@@ -20,21 +22,29 @@ internal sealed record Failure(int Code, string Message)
         RecoveryException r => new(ExitCode.Of(r.Error), r.Message) { Error = r },
         ObjectStoreException o => Of(o.ToRecoveryException(), program),
         AggregateException { InnerExceptions: [var only] } => Of(only, program),
-        FileNotFoundException f => new(ExitCode.NotFound, $"There is no file {f.FileName ?? Quoted(f)}. Check the path."),
-        DirectoryNotFoundException d => new(ExitCode.NotFound, $"There is no directory for {Quoted(d)}. Check the path."),
-        UnauthorizedAccessException u => new(ExitCode.Failure, $"This user may not touch {Quoted(u)}. Give the rights to it, or run as its owner."),
+        FileNotFoundException f
+            => new(ExitCode.NotFound, $"There is no file {f.FileName ?? Quoted(f)}. Check the path."),
+        DirectoryNotFoundException d
+            => new(ExitCode.NotFound, $"There is no directory for {Quoted(d)}. Check the path."),
+        UnauthorizedAccessException u
+            => new(ExitCode.Failure,
+                $"This user may not touch {Quoted(u)}. Give the rights to it, or run as its owner."),
         IOException io => new(ExitCode.Failure, OfDisk(io)),
         _ => new(ExitCode.Failure, $"This is a bug in {program}; please report it: {e.GetType().Name}: {e.Message}"),
     };
 
     /// <summary>
-    /// One line: <c>{"error":{"kind":"not-found","exit_code":3,"message":"...","error":"not-found","path":"...","lsn":7,"hint":"...","transient":false}}</c>.
+    /// One line:
+    /// <c>{"error":{"kind":"not-found","exit_code":3,"message":"...","error":"not-found","path":"...","lsn":7,</c>
+    /// <c>"hint":"...","transient":false}}</c>.
     /// What is not known is left out.
     /// </summary>
     public string ToJson()
     {
         using var bytes = new MemoryStream();
-        using (var json = new Utf8JsonWriter(bytes, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (var json =
+            new Utf8JsonWriter(bytes,
+            new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
         {
             json.WriteStartObject();
             json.WriteStartObject("error");

@@ -1,6 +1,8 @@
 namespace RecoveryVfs.RecoveryLog;
 
-/// <summary>What kind of trouble a <see cref="RecoveryException"/> reports; the VFS turns each into one SQLite result code.</summary>
+/// <summary>
+/// What kind of trouble a <see cref="RecoveryException"/> reports; the VFS turns each into one SQLite result code.
+/// </summary>
 public enum RecoveryError
 {
     /// <summary>The request makes no sense as given: a bad option, a bad name. Nothing was changed.</summary>
@@ -29,20 +31,23 @@ public enum RecoveryError
     CannotOpen,
     /// <summary>The remote cannot be reached or does not keep a promise that is needed.</summary>
     Remote,
-    /// <summary>A file or directory belongs to somebody else, who could have put anything there. It was not read.</summary>
+    /// <summary>
+    /// A file or directory belongs to somebody else, who could have put anything there. It was not read.
+    /// </summary>
     Untrusted,
     /// <summary>What is asked for cannot be done here: by this disk, object store, SQLite or platform.</summary>
     Unsupported,
 }
 
 /// <summary>
-/// The one exception of RecoveryVfs. The message says what happened, to which file, object or LSN, and what to do next. The
-/// properties say the same to programs.
+/// The one exception of RecoveryVfs. The message says what happened, to which file, object or LSN, and what to do next.
+/// The properties say the same to programs.
 /// </summary>
 public sealed class RecoveryException : Exception
 {
     /// <summary>Creates an error with its full message: what happened, to what, and what to do.</summary>
-    public RecoveryException(RecoveryError error, string message, Exception? cause = null) : base(message, cause) => Error = error;
+    public RecoveryException(RecoveryError error, string message, Exception? cause = null) : base(message, cause)
+        => Error = error;
 
     /// <summary>Creates an error whose message is both: what happened to what, and what to do.</summary>
     public RecoveryException(RecoveryError error, string what, string hint, Exception? cause = null)
@@ -54,7 +59,9 @@ public sealed class RecoveryException : Exception
     /// <summary>The file, directory, object or remote that it happened to; null where the message names none.</summary>
     public string? Path { get; init; }
 
-    /// <summary>The LSN that the message speaks of: of a damaged record, of a state that is not there. Null where there is none.</summary>
+    /// <summary>
+    /// The LSN that the message speaks of: of a damaged record, of a state that is not there. Null where there is none.
+    /// </summary>
     public ulong? Lsn { get; init; }
 
     /// <summary>What to do, as at the end of the message; null where nothing helps.</summary>

@@ -4,8 +4,8 @@ using System.Diagnostics.Metrics;
 namespace RecoveryVfs.RecoveryLog;
 
 /// <summary>
-/// What is counted and traced in this process, for whoever listens: OpenTelemetry, <c>dotnet-counters</c>. While nobody does, each of
-/// these costs one read of a field.
+/// What is counted and traced in this process, for whoever listens: OpenTelemetry, <c>dotnet-counters</c>. While nobody
+/// does, each of these costs one read of a field.
 /// </summary>
 internal static class Telemetry
 {
@@ -21,10 +21,12 @@ internal static class Telemetry
         meter.CreateCounter<long>("recovery.commits", "{commit}", "Commits, by store");
 
     static readonly Counter<long> flushes =
-        meter.CreateCounter<long>("recovery.flushes", "{flush}", "Times that pages were brought into RocksDB's files, by store");
+        meter.CreateCounter<long>("recovery.flushes", "{flush}",
+            "Times that pages were brought into RocksDB's files, by store");
 
     static readonly Counter<long> compactions =
-        meter.CreateCounter<long>("recovery.compactions", "{compaction}", "Times that RocksDB's garbage was collected, by store");
+        meter.CreateCounter<long>("recovery.compactions", "{compaction}",
+            "Times that RocksDB's garbage was collected, by store");
 
     static readonly Counter<long> restores =
         meter.CreateCounter<long>("recovery.restores", "{restore}", "Restores, by remote and result");
@@ -51,7 +53,8 @@ internal static class Telemetry
     public static void Restored(string remote, string result)
     {
         if (restores.Enabled)
-            restores.Add(1, new KeyValuePair<string, object?>("remote", remote), new KeyValuePair<string, object?>("result", result));
+            restores.Add(1, new KeyValuePair<string, object?>("remote", remote), new KeyValuePair<string,
+                object?>("result", result));
     }
 
     /// <summary>What an operation ended with, as a word.</summary>

@@ -3,7 +3,9 @@ using RecoveryVfs.Replicate.Mirrors;
 
 namespace RecoveryVfs.Replicate;
 
-/// <summary>Looks at one database when something has changed, now and then when nothing seems to have, and when it is asked to.</summary>
+/// <summary>
+/// Looks at one database when something has changed, now and then when nothing seems to have, and when it is asked to.
+/// </summary>
 internal sealed class DatabaseWatch : IAsyncDisposable
 {
     /// <summary>What is compared at a time, so that nobody waits for it.</summary>
@@ -23,10 +25,12 @@ internal sealed class DatabaseWatch : IAsyncDisposable
     /// <param name="options">How often.</param>
     /// <param name="places">How many may look at a time.</param>
     /// <param name="tell">Told when it is in step, and when it is not any more.</param>
-    public DatabaseWatch(ReplicatedDatabase database, ReplicatorOptions options, SemaphoreSlim places, Action<ReplicationEvent> tell)
+    public DatabaseWatch(ReplicatedDatabase database, ReplicatorOptions options, SemaphoreSlim places,
+        Action<ReplicationEvent> tell)
     {
         (this.database, this.options, this.places, this.tell) = (database, options, places, tell);
-        status = new(database.Path, database.Mirror.Name, ReplicationPhase.NotCertain, "it was not looked at yet", 0, 0, 0, 0, null);
+        status = new(database.Path, database.Mirror.Name, ReplicationPhase.NotCertain, "it was not looked at yet", 0, 0,
+            0, 0, null);
         compareNext = options.Time.GetUtcNow() + options.CompareInterval;
     }
 
@@ -59,8 +63,11 @@ internal sealed class DatabaseWatch : IAsyncDisposable
         {
             while (true)
             {
-                var comparing = options.CompareInterval > TimeSpan.Zero && Status.Phase == ReplicationPhase.InStep && options.Time.GetUtcNow() >= compareNext;
-                await changed.WaitAsync(comparing ? TimeSpan.FromSeconds(CompareBytes / (double)options.CompareBytesPerSecond) : idle, stop);
+                var comparing = options.CompareInterval > TimeSpan.Zero && Status.Phase == ReplicationPhase.InStep
+                    && options.Time.GetUtcNow() >= compareNext;
+                await changed.WaitAsync(comparing
+                    ? TimeSpan.FromSeconds(CompareBytes / (double)options.CompareBytesPerSecond)
+                    : idle, stop);
                 await LookAsync(comparing, stop);
                 await Task.Delay(options.LookInterval, options.Time, stop);
             }
@@ -100,7 +107,8 @@ internal sealed class DatabaseWatch : IAsyncDisposable
         {
             if (database.Gap is { } gap) Become(ReplicationPhase.NotCertain, gap);
             database.Look();
-            if (compare && database.CompareSome(CompareBytes) == 0) compareNext = options.Time.GetUtcNow() + options.CompareInterval;
+            if (compare && database.CompareSome(CompareBytes) == 0)
+                compareNext = options.Time.GetUtcNow() + options.CompareInterval;
             if (database.Gap is { } found)
             {
                 Become(ReplicationPhase.NotCertain, found);
@@ -110,8 +118,11 @@ internal sealed class DatabaseWatch : IAsyncDisposable
         }
         catch (Exception e)
         {
-            error = e as RecoveryException ?? new RecoveryException(RecoveryError.IoRead, $"{Path} could not be looked at: {e.Message} It is tried again.", e);
-            Become(error.Error == RecoveryError.NotFound ? ReplicationPhase.Missing : ReplicationPhase.Behind, error.Message);
+            error = e as RecoveryException
+                ?? new RecoveryException(RecoveryError.IoRead,
+                $"{Path} could not be looked at: {e.Message} It is tried again.", e);
+            Become(error.Error == RecoveryError.NotFound ? ReplicationPhase.Missing : ReplicationPhase.Behind,
+                error.Message);
         }
         return error;
     }
@@ -119,7 +130,9 @@ internal sealed class DatabaseWatch : IAsyncDisposable
     void Become(ReplicationPhase phase, string? why)
     {
         var (last, version) = (Status, database.Mirror.Version);
-        Volatile.Write(ref status, new(Path, database.Mirror.Name, phase, why, version?.Lsn ?? 0, version?.SizeBytes ?? 0, database.Transactions, database.Joins,
+        Volatile.Write(ref status,
+            new(Path, database.Mirror.Name, phase, why, version?.Lsn ?? 0, version?.SizeBytes
+            ?? 0, database.Transactions, database.Joins,
             phase == ReplicationPhase.InStep ? options.Time.GetUtcNow() : last.LookedAt));
         if (last.Phase == phase) return;
         switch (phase)

@@ -10,8 +10,8 @@ using RecoveryVfs.Replicate.Wals;
 namespace RecoveryVfs.Replicate;
 
 /// <summary>
-/// Makes a mirror the store of its database's path: from then on the application opens that path with <c>vfs=recovery</c>, and the log goes on where the replicator
-/// left it. The plain file is kept beside it.
+/// Makes a mirror the store of its database's path: from then on the application opens that path with
+/// <c>vfs=recovery</c>, and the log goes on where the replicator left it. The plain file is kept beside it.
 /// </summary>
 internal static class MirrorAdoption
 {
@@ -21,17 +21,24 @@ internal static class MirrorAdoption
     const short WriteLock = 1;
 
     /// <summary>The mirror of a database, when there is one beside it.</summary>
-    public static string? MirrorOf(string path) => MirrorOpening.Beside(MirrorOpening.WholePath(path)) is var beside && Directory.Exists(Path.Combine(beside, "log")) ? beside : null;
+    public static string? MirrorOf(string path) => MirrorOpening.Beside(MirrorOpening.WholePath(path)) is var beside
+        && Directory.Exists(Path.Combine(beside, "log")) ? beside : null;
 
-    /// <summary>Brings the mirror in step for the last time, and puts it in the database's place. Nobody may have the database open. Returns where the plain file is, and the newest LSN.</summary>
+    /// <summary>
+    /// Brings the mirror in step for the last time, and puts it in the database's place. Nobody may have the database
+    /// open. Returns where the plain file is, and the newest LSN.
+    /// </summary>
     public static (string Aside, ulong Lsn) Run(string path, string directory)
     {
         path = MirrorOpening.WholePath(path);
         var options = new ReplicatorOptions();
         MirrorOpening.RequireReadable(path, options);
-        if (!File.Exists(path)) throw new RecoveryException(RecoveryError.NotFound, $"There is no database at {path}.", "Check the path.");
+        if (!File.Exists(path))
+            throw new RecoveryException(RecoveryError.NotFound, $"There is no database at {path}.", "Check the path.");
         var aside = path + AsideSuffix;
-        if (FileNode.At(aside) is not null) throw new RecoveryException(RecoveryError.Invalid, $"{aside} exists already.", "Move it away first: the plain database is kept under that name.");
+        if (FileNode.At(aside) is not null)
+            throw new RecoveryException(RecoveryError.Invalid, $"{aside} exists already.",
+                "Move it away first: the plain database is kept under that name.");
         // Nothing is shipped now: the next opening does that.
         using var store = Store.Open(new StoreOptions { Directory = directory });
         var mirror = new Mirror(store, Path.GetFileName(path));
@@ -56,14 +63,20 @@ internal static class MirrorAdoption
         using var database = new ReplicatedDatabase(path, mirror, options, static _ => { });
         if (known is not null) database.GoOnFrom(known);
         database.Look();
-        return database.Mark ?? throw new RecoveryException(RecoveryError.Busy, $"{path} could not be brought in step: {database.Gap}.", "Try again.");
+        return database.Mark
+            ?? throw new RecoveryException(RecoveryError.Busy, $"{path} could not be brought in step: {database.Gap}.",
+            "Try again.");
     }
 
-    /// <summary>The locks that every reader and writer of SQLite needs, so that there is none. They end with the handle.</summary>
+    /// <summary>
+    /// The locks that every reader and writer of SQLite needs, so that there is none. They end with the handle.
+    /// </summary>
     static SafeFileHandle LockAlone(string path)
     {
         var descriptor = Posix.Open(path, Posix.O_RDWR | Posix.O_CLOEXEC, 0);
-        if (descriptor < 0) throw new RecoveryException(RecoveryError.CannotOpen, $"This user may not write {path}.", "Run as the application's user.");
+        if (descriptor < 0)
+            throw new RecoveryException(RecoveryError.CannotOpen, $"This user may not write {path}.",
+                "Run as the application's user.");
         var file = new SafeFileHandle(descriptor, ownsHandle: true);
         var wanted = new Posix.FileLock { Type = WriteLock, Start = PendingByte, Length = 512 };
         if (Posix.Control(file, SetLock, ref wanted) == 0) return file;
@@ -71,15 +84,20 @@ internal static class MirrorAdoption
         throw InUse(path);
     }
 
-    static RecoveryException InUse(string path) => new(RecoveryError.Busy, $"{path} is in use, and was left as it is.", "Stop the application (and every other program that has it open), and adopt it then.");
+    static RecoveryException InUse(string path)
+        => new(RecoveryError.Busy, $"{path} is in use, and was left as it is.",
+            "Stop the application (and every other program that has it open), and adopt it then.");
 
     /// <summary>Whether the file, which nobody can write now, is what the mirror has.</summary>
     static bool IsAt(string path, MirrorMark mark)
     {
-        if (mark.File is { } file) return new FileInfo(path) is var now && now.Length == file.SizeBytes && now.LastWriteTimeUtc == file.WrittenAt;
+        if (mark.File is { } file)
+            return new FileInfo(path) is var now && now.Length == file.SizeBytes
+                && now.LastWriteTimeUtc == file.WrittenAt;
         if (!File.Exists(path + "-wal")) return mark.Standing?.Position is null;
         using var wal = LocalDisk.Instance.Open(path + "-wal", LogFileMode.Read);
-        return WalPages.Read(new WalReader(wal)) is var pages && (pages.Commits == 0 ? mark.Standing?.Position is null : pages.End == mark.Standing?.Position);
+        return WalPages.Read(new WalReader(wal)) is var pages
+            && (pages.Commits == 0 ? mark.Standing?.Position is null : pages.End == mark.Standing?.Position);
     }
 
     static void Replace(string path, string aside, Store store, Mirror mirror)
@@ -90,6 +108,8 @@ internal static class MirrorAdoption
         File.Move(path, aside);
         LocalDisk.Instance.SyncDirectory(Path.GetDirectoryName(path)!);
         if (Stub.Write(path, store.Directory, mirror.Name)) PlacedStubs.Add(store.Directory, mirror.Database.Id, path);
-        else throw new RecoveryException(RecoveryError.IoWrite, $"The stub at {path} could not be written; the plain database is {aside}.", $"Move that back to {path}, look at the directory's rights, and try again.");
+        else throw new RecoveryException(RecoveryError.IoWrite,
+            $"The stub at {path} could not be written; the plain database is {aside}.",
+            $"Move that back to {path}, look at the directory's rights, and try again.");
     }
 }

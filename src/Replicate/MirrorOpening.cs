@@ -9,16 +9,21 @@ using RecoveryVfs.Replicate.Sources;
 
 namespace RecoveryVfs.Replicate;
 
-/// <summary>Before a replicator runs: looks whether its databases can be read, and opens, or brings back, the mirror's store.</summary>
+/// <summary>
+/// Before a replicator runs: looks whether its databases can be read, and opens, or brings back, the mirror's store.
+/// </summary>
 internal static class MirrorOpening
 {
     /// <summary>NFS, and what tells its clients of neither locks nor changes.</summary>
     static readonly string[] Foreign = ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"];
 
     /// <summary>The mirror's directory of a database.</summary>
-    public static string Beside(string path) => Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}-recovery");
+    public static string Beside(string path)
+        => Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}-recovery");
 
-    /// <summary>The database's whole path, links followed: SQLite's other files are beside the file, not beside a link to it.</summary>
+    /// <summary>
+    /// The database's whole path, links followed: SQLite's other files are beside the file, not beside a link to it.
+    /// </summary>
     public static string WholePath(string path)
     {
         var whole = Path.GetFullPath(path);
@@ -38,21 +43,33 @@ internal static class MirrorOpening
         if (FileNode.At(path, follow: true) is not { } node)
         {
             if (Directory.Exists(Path.GetDirectoryName(path))) return;
-            throw new RecoveryException(RecoveryError.NotFound, $"There is no directory {Path.GetDirectoryName(path)}, so there will be no {Path.GetFileName(path)} in it. Check the path.");
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"There is no directory {Path.GetDirectoryName(path)}, so there will be no {Path.GetFileName(path)} "
+                    + $"in it. Check the path.");
         }
-        if (node.IsDirectory) throw new RecoveryException(RecoveryError.Invalid, $"{path} is a directory. Name the database's file; for the databases in a directory, use a config file (dbs: dir).");
-        if (!node.IsRegular) throw new RecoveryException(RecoveryError.Invalid, $"{path} is {node.Kind}, not a database. Name the database's file.");
+        if (node.IsDirectory)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{path} is a directory. Name the database's file; for the databases in a directory, use a config "
+                    + $"file (dbs: dir).");
+        if (!node.IsRegular)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{path} is {node.Kind}, not a database. Name the database's file.");
         if (Stub.Read(path).Content == PathContent.Stub)
-            throw new RecoveryException(RecoveryError.Invalid, $"{path} is a RecoveryVfs database already: its store ships it, and it needs no replicator. Set the store's remote: recovery remote set.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{path} is a RecoveryVfs database already: its store ships it, and it needs no replicator. Set the "
+                    + $"store's remote: recovery remote set.");
         if (FileSystemOf(path) is { } kind && Foreign.Contains(kind))
             throw new RecoveryException(RecoveryError.Invalid,
-                $"{path} lies on {kind}: SQLite's locks and WALs do not work across machines, and changes made by others are not told. Run the replicator where the file's disk is.");
+                $"{path} lies on {kind}: SQLite's locks and WALs do not work across machines, and changes made by "
+                    + $"others are not told. Run the replicator where the file's disk is.");
         using var connection = SqliteHandle.Open(path, options.LockPatience);
         try
         {
             connection.BeginRead();
             if (SourceView.Of(connection).Mode == SourceMode.Wal && connection.IsReadOnly)
-                throw new RecoveryException(RecoveryError.CannotOpen, $"This user may not write {path}: in WAL mode SQLite needs that of readers, too. Run as the application's user.");
+                throw new RecoveryException(RecoveryError.CannotOpen,
+                    $"This user may not write {path}: in WAL mode SQLite needs that of readers, too. Run as the "
+                        + $"application's user.");
         }
         catch (RecoveryException e) when (e.Error == RecoveryError.Busy)
         {
@@ -64,7 +81,9 @@ internal static class MirrorOpening
     {
         try
         {
-            return DriveInfo.GetDrives().Where(d => path.StartsWith(d.Name.TrimEnd('/') + "/", StringComparison.Ordinal)).MaxBy(d => d.Name.Length)?.DriveFormat;
+            return DriveInfo.GetDrives()
+                .Where(d => path.StartsWith(d.Name.TrimEnd('/') + "/", StringComparison.Ordinal))
+                .MaxBy(d => d.Name.Length)?.DriveFormat;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -72,7 +91,10 @@ internal static class MirrorOpening
         }
     }
 
-    /// <summary>Opens the mirror's store. One that is gone comes back from its remote if that is meant; else a remote with somebody's log in it is left alone.</summary>
+    /// <summary>
+    /// Opens the mirror's store. One that is gone comes back from its remote if that is meant; else a remote with
+    /// somebody's log in it is left alone.
+    /// </summary>
     public static Store Open(StoreOptions store, IReadOnlyList<string> paths, ReplicatorOptions options)
     {
         var isThere = Directory.Exists(store.Directory) && Directory.EnumerateFileSystemEntries(store.Directory).Any();
@@ -82,14 +104,18 @@ internal static class MirrorOpening
             if (options.TakeOver || (options.RestoreIfMissing && existing is null)) StoreRestore.RestoreIfGone(store);
             else if (StoreRestore.HasLog(store))
                 throw new RecoveryException(RecoveryError.Busy,
-                    $"{store.Remote.Url} has the log of another mirror, and {store.Directory}, the mirror here, does not exist: two replicators must not ship to one remote. If the other one never runs "
-                    + "again, give --take-over (its mirror is brought back here, and compared); else give this one a prefix of its own.");
+                    $"{store.Remote.Url} has the log of another mirror, and {store.Directory}, the mirror here, does "
+                        + $"not exist: two replicators must not ship to one remote. If the other one never runs "
+                    + "again, give --take-over (its mirror is brought back here, and compared); else give this one a "
+                        + "prefix of its own.");
         }
         if (existing is not null) StorePrivacy.Ensure(store.Directory, existing);
         return Store.Open(store);
     }
 
-    /// <summary>Writes databases that do not exist from the mirror, each whole or not at all. Returns those that it wrote.</summary>
+    /// <summary>
+    /// Writes databases that do not exist from the mirror, each whole or not at all. Returns those that it wrote.
+    /// </summary>
     public static IReadOnlyList<string> RestoreMissing(Store store, IEnumerable<(string Path, string Name)> databases)
     {
         List<string> restored = [];
@@ -98,7 +124,9 @@ internal static class MirrorOpening
             if (FileNode.At(path) is not null || store.Find(name) is not { Current.SizeBytes: > 0 } database) continue;
             foreach (var suffix in (string[])["-wal", "-journal", "-shm"])
                 if (File.Exists(path + suffix))
-                    throw new RecoveryException(RecoveryError.Invalid, $"{path} is gone, but {path + suffix} is there, and would be applied to what is restored. Move it away first.");
+                    throw new RecoveryException(RecoveryError.Invalid,
+                        $"{path} is gone, but {path + suffix} is there, and would be applied to what is restored. "
+                            + $"Move it away first.");
             PlainCopy.Write(database, path);
             restored.Add(path);
         }

@@ -5,7 +5,9 @@ using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.Replicate;
 
-/// <summary>A version of a mirror's database as a plain file. Its pages are verified by the checksum that its writer logged.</summary>
+/// <summary>
+/// A version of a mirror's database as a plain file. Its pages are verified by the checksum that its writer logged.
+/// </summary>
 internal static class PlainCopy
 {
     const int ChunkPages = 64;
@@ -43,11 +45,14 @@ internal static class PlainCopy
             {
                 var bytes = buffer.AsSpan(0, database.Read(version, at, buffer));
                 for (var within = 0; within < bytes.Length; within += size)
-                    checksum ^= PageCommitFormat.HashOf((uint)((at + within) / size) + 1, bytes.Slice(within, Math.Min(size, bytes.Length - within)));
+                    checksum ^= PageCommitFormat.HashOf((uint)((at + within) / size) + 1,
+                        bytes.Slice(within, Math.Min(size, bytes.Length - within)));
                 file.Write(at, bytes);
             }
             if (checksum != version.Checksum)
-                throw new RecoveryException(RecoveryError.Corrupt, $"The mirror's {database.Name} does not verify: nothing was written. Restore it from the remote (recovery restore URL -o FILE).");
+                throw new RecoveryException(RecoveryError.Corrupt,
+                    $"The mirror's {database.Name} does not verify: nothing was written. Restore it from the remote "
+                        + $"(recovery restore URL -o FILE).");
         }
         finally
         {

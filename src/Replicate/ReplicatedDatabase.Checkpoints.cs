@@ -8,7 +8,10 @@ namespace RecoveryVfs.Replicate;
 // A read mark that is always held keeps the WAL from ever beginning anew, so whoever holds it sees to it that it does.
 internal sealed partial class ReplicatedDatabase
 {
-    /// <summary>Frames that are brought into the main file with the write lock held: some milliseconds, most of it the disk's syncs.</summary>
+    /// <summary>
+    /// Frames that are brought into the main file with the write lock held: some milliseconds, most of it the disk's
+    /// syncs.
+    /// </summary>
     const int MostHeldOff = 400;
 
     const long MostCopiedBytes = 64 << 20;
@@ -17,12 +20,15 @@ internal sealed partial class ReplicatedDatabase
     Standing? shortened;
 
     /// <summary>
-    /// When the WAL has grown: brings it into the main file, and holds a transaction that needs nothing of it, so that the next writer begins it anew. Writers are not
-    /// held off but for the last few frames, and only when they come faster than it can be done beside them.
+    /// When the WAL has grown: brings it into the main file, and holds a transaction that needs nothing of it, so that
+    /// the next writer begins it anew. Writers are not held off but for the last few frames, and only when they come
+    /// faster than it can be done beside them.
     /// </summary>
     void Shorten(SourceView view)
     {
-        if (view.Index is not { } index || index.Frames < options.CheckpointFrames || standing is null || standing == shortened) return;
+        if (view.Index is not { } index || index.Frames < options.CheckpointFrames || standing is null
+            || standing == shortened)
+            return;
         if (spare!.Checkpoint(SqliteResult.CheckpointPassive) is not { } done) return;
         spare.BeginRead();
         var now = SourceView.Of(spare);
@@ -31,14 +37,15 @@ internal sealed partial class ReplicatedDatabase
         shortened = standing;
         // Everything is in the main file, and was when this transaction began: it stands in nobody's way.
         if (now.Index is not { } after || after.Salt != index.Salt || after.Frames == done.Done) return;
-        // What came meanwhile is brought over with the writers held off. When that is much, they are faster than this: it waits for a quieter moment, though not for ever.
+        // What came meanwhile is brought over with the writers held off. When that is much, they are faster than this:
+        // it waits for a quieter moment, though not for ever.
         if (after.Frames - done.Done > MostHeldOff && after.Frames < options.CheckpointFrames * 5) return;
         HoldOffAndShorten();
     }
 
     /// <summary>
-    /// The same with the write lock. What it takes of the WAL is copied while the lock is held, and committed to the mirror afterwards: writers wait for the disk's syncs,
-    /// not for us.
+    /// The same with the write lock. What it takes of the WAL is copied while the lock is held, and committed to the
+    /// mirror afterwards: writers wait for the disk's syncs, not for us.
     /// </summary>
     void HoldOffAndShorten()
     {
@@ -84,11 +91,16 @@ internal sealed partial class ReplicatedDatabase
         isHolding = true;
     }
 
-    /// <summary>Copies what the mirror does not have yet of the same life of the WAL; false when it is too much, or another life.</summary>
+    /// <summary>
+    /// Copies what the mirror does not have yet of the same life of the WAL; false when it is too much, or another
+    /// life.
+    /// </summary>
     bool TryCopyRest(WalIndex? index, out WalCopy? copy)
     {
         copy = null;
-        if (index is not { } to || standing is not { Position: { } from } || to.Salt != from.Salt || to.Frames < from.Frames || !OpenWal()) return false;
+        if (index is not { } to || standing is not { Position: { } from } || to.Salt != from.Salt
+            || to.Frames < from.Frames || !OpenWal())
+            return false;
         var size = (to.Frames - from.Frames) * (long)(WalFrame.HeaderBytes + from.PageSize);
         if (size > MostCopiedBytes) return false;
         var bytes = new byte[size];

@@ -4,14 +4,15 @@ using RecoveryVfs.Replicate.Wals;
 
 namespace RecoveryVfs.Replicate;
 
-// A database that is in step is compared with its mirror all the same, a little at a time: that nothing was missed is shown, not believed.
+// A database that is in step is compared with its mirror all the same, a little at a time: that nothing was missed is
+// shown, not believed.
 internal sealed partial class ReplicatedDatabase
 {
     uint compared;
 
     /// <summary>
-    /// Compares the next pages, after a look that found it in step. Returns how many there were; 0 when the end was reached, and the next call begins anew. A
-    /// difference is what the next look joins.
+    /// Compares the next pages, after a look that found it in step. Returns how many there were; 0 when the end was
+    /// reached, and the next call begins anew. A difference is what the next look joins.
     /// </summary>
     public int CompareSome(int bytes)
     {
@@ -41,7 +42,8 @@ internal sealed partial class ReplicatedDatabase
     }
 
     bool IsWhatMirrorShows(SourceView view) => view.Mode == SourceMode.Rollback ? mark == MarkOf(view)
-        : standing is { } at && (view.Index?.Salt ?? default) == at.Salt && (view.Index?.Frames ?? 0) == (at.Position?.Frames ?? 0);
+        : standing is { } at && (view.Index?.Salt ?? default) == at.Salt
+        && (view.Index?.Frames ?? 0) == (at.Position?.Frames ?? 0);
 
     void Compare(SourceView view, uint first, uint last)
     {
@@ -49,7 +51,8 @@ internal sealed partial class ReplicatedDatabase
         List<uint> differing = [];
         new MirrorComparison(mirror, null).Run(view, pages, walFile, first, last, (page, _, _) => differing.Add(page));
         if (differing.Count == 0 || (pages.End is { } end && wal!.ReadHeader()?.Salt != end.Salt)) return;
-        gap = $"page {differing[0]} is not what the mirror has, though no change of it was seen (was the file written without SQLite?)";
+        gap = $"page {differing[0]} is not what the mirror has, though no change of it was seen (was the file "
+            + $"written without SQLite?)";
         hashes.Cut(0);
     }
 }

@@ -19,7 +19,8 @@ internal sealed partial class ReplicatedDatabase
         {
             var now = MarkOf(view);
             if (gap is null && mark == now) return;
-            if (view.Mode == SourceMode.Empty || view.Pages * (long)view.PageSize <= SmallBytes) TakeLocked(view, now, null);
+            if (view.Mode == SourceMode.Empty || view.Pages * (long)view.PageSize <= SmallBytes)
+                TakeLocked(view, now, null);
             else TakeLarge(view, now);
         }
         finally
@@ -31,12 +32,13 @@ internal sealed partial class ReplicatedDatabase
     FileMark MarkOf(SourceView view)
     {
         var file = new FileInfo(path);
-        return new(view.ChangeCounter, file.Exists ? file.Length : 0, file.Exists ? file.LastWriteTimeUtc : default, view.Pages, view.PageSize);
+        return new(view.ChangeCounter, file.Exists ? file.Length : 0, file.Exists ? file.LastWriteTimeUtc : default,
+            view.Pages, view.PageSize);
     }
 
     /// <summary>
-    /// A large file is read without its lock first, so that no writer waits. What seems changed is read again under the lock, if nobody has committed meanwhile. When
-    /// somebody always has, all is read under the lock in the end.
+    /// A large file is read without its lock first, so that no writer waits. What seems changed is read again under the
+    /// lock, if nobody has committed meanwhile. When somebody always has, all is read under the lock in the end.
     /// </summary>
     void TakeLarge(SourceView view, FileMark now)
     {
@@ -44,7 +46,8 @@ internal sealed partial class ReplicatedDatabase
         {
             spare!.End();
             List<uint> candidates = [];
-            new MirrorComparison(mirror, hashes).Run(view, WalPages.None, null, 1, view.Pages, (page, _, _) => candidates.Add(page));
+            new MirrorComparison(mirror, hashes)
+                .Run(view, WalPages.None, null, 1, view.Pages, (page, _, _) => candidates.Add(page));
             spare.BeginRead();
             view = SourceView.Of(spare);
             var after = MarkOf(view);
@@ -54,7 +57,9 @@ internal sealed partial class ReplicatedDatabase
                 return;
             }
             now = after;
-            if (view.Mode != SourceMode.Rollback) throw new RecoveryException(RecoveryError.Busy, $"{path} has changed its journal mode just now; it is looked at again.");
+            if (view.Mode != SourceMode.Rollback)
+                throw new RecoveryException(RecoveryError.Busy,
+                    $"{path} has changed its journal mode just now; it is looked at again.");
         }
         TakeLocked(view, now, null);
     }

@@ -13,25 +13,33 @@ internal sealed partial class ReplicatedDatabase
     void TakeWal(SourceView view)
     {
         if (spare!.IsReadOnly)
-            throw new RecoveryException(RecoveryError.CannotOpen, $"This user may not write {path}: in WAL mode SQLite needs that of readers, too. Run as the application's user.");
+            throw new RecoveryException(RecoveryError.CannotOpen,
+                $"This user may not write {path}: in WAL mode SQLite needs that of readers, too. Run as the "
+                    + $"application's user.");
         mark = null;
         if (gap is not null || !TryTakeTransactions(view)) Join(view);
         Hold();
         Shorten(view);
     }
 
-    /// <summary>Takes what the view has beyond where the mirror stands; false when it cannot be told from the WAL what that is.</summary>
+    /// <summary>
+    /// Takes what the view has beyond where the mirror stands; false when it cannot be told from the WAL what that is.
+    /// </summary>
     bool TryTakeTransactions(SourceView view)
     {
         if (standing is not { } known) return Missed("it was not in WAL mode before");
         // A WAL that nothing was ever written to.
-        if (view.Index is not { } index) return (isHolding && known.Position is null && known.Changes == 0) || Missed("its WAL is gone");
+        if (view.Index is not { } index)
+            return (isHolding && known.Position is null && known.Changes == 0) || Missed("its WAL is gone");
         if (index.Salt == known.Salt) return TryTakeUpTo(index, known);
         if (!isHolding) return Missed("its WAL began anew unseen");
         return TryTakeNewLife(index, known);
     }
 
-    /// <summary>The WAL began anew while a transaction was held that had seen all of the old life. Nothing is missing if the transactions in it are as many as were made.</summary>
+    /// <summary>
+    /// The WAL began anew while a transaction was held that had seen all of the old life. Nothing is missing if the
+    /// transactions in it are as many as were made.
+    /// </summary>
     bool TryTakeNewLife(in WalIndex index, Standing known)
     {
         var made = index.Changes - known.Changes;
@@ -43,8 +51,11 @@ internal sealed partial class ReplicatedDatabase
         }
         if (!OpenWal()) return Missed("its WAL is gone");
         var pages = WalPages.Read(wal!, index.Frames);
-        if (pages.End is not { } end || end.Salt != index.Salt || end.Frames != index.Frames || end.Checksum != index.Checksum) return Missed("its WAL does not go on as SQLite says");
-        if (pages.Commits != made) return Missed($"its WAL began anew with {pages.Commits} transactions, and {made} were made");
+        if (pages.End is not { } end || end.Salt != index.Salt || end.Frames != index.Frames
+            || end.Checksum != index.Checksum)
+            return Missed("its WAL does not go on as SQLite says");
+        if (pages.Commits != made)
+            return Missed($"its WAL began anew with {pages.Commits} transactions, and {made} were made");
         standing = new(index.Salt, known.Changes, null);
         return TryTakeUpTo(index, standing);
     }
@@ -53,14 +64,16 @@ internal sealed partial class ReplicatedDatabase
     {
         if (index.Frames == (known.Position?.Frames ?? 0))
         {
-            if (known.Position is { } at && at.Checksum != index.Checksum) return Missed("its WAL is another one than before");
+            if (known.Position is { } at && at.Checksum != index.Checksum)
+                return Missed("its WAL is another one than before");
             standing = known with { Changes = index.Changes };
             return true;
         }
         if (index.Frames < known.Position?.Frames) return Missed("its WAL is shorter than it was");
         if (!OpenWal()) return Missed("its WAL is gone");
         wal!.Refresh();
-        if ((known.Position ?? StartOf(index)) is not { } position) return Missed("its WAL does not begin as SQLite says");
+        if ((known.Position ?? StartOf(index)) is not { } position)
+            return Missed("its WAL does not begin as SQLite says");
         MirrorCommit? commit = null;
         try
         {
@@ -75,7 +88,8 @@ internal sealed partial class ReplicatedDatabase
                 standing = known with { Position = position };
                 Transactions++;
             }
-            if (commit is not null || position.Checksum != index.Checksum) return Missed("its WAL does not end where SQLite says");
+            if (commit is not null || position.Checksum != index.Checksum)
+                return Missed("its WAL does not end where SQLite says");
             standing = new(index.Salt, index.Changes, position);
             return true;
         }
@@ -85,7 +99,9 @@ internal sealed partial class ReplicatedDatabase
         }
     }
 
-    WalPosition? StartOf(in WalIndex index) => wal!.ReadHeader() is { } header && header.Salt == index.Salt ? header.Start : null;
+    WalPosition? StartOf(in WalIndex index) => wal!.ReadHeader() is { } header && header.Salt == index.Salt
+        ? header.Start
+        : null;
 
     bool Missed(string why)
     {
@@ -93,7 +109,9 @@ internal sealed partial class ReplicatedDatabase
         return false;
     }
 
-    /// <summary>Opens the WAL's file; false when there is none. Nobody removes it while a transaction is held.</summary>
+    /// <summary>
+    /// Opens the WAL's file; false when there is none. Nobody removes it while a transaction is held.
+    /// </summary>
     bool OpenWal()
     {
         if (walFile is not null) return true;
@@ -109,7 +127,9 @@ internal sealed partial class ReplicatedDatabase
         }
     }
 
-    /// <summary>Compares every page with the mirror, and commits what differs: whatever was missed is one commit.</summary>
+    /// <summary>
+    /// Compares every page with the mirror, and commits what differs: whatever was missed is one commit.
+    /// </summary>
     void Join(SourceView view)
     {
         tell(new ReplicationEvent(ReplicationEventKind.Comparing, path, gap!));
@@ -119,8 +139,10 @@ internal sealed partial class ReplicatedDatabase
         {
             var pages = view.Index is { Frames: > 0 } index && OpenWal() ? PagesOf(index) : WalPages.None;
             using var commit = mirror.Begin(view.PageSize);
-            new MirrorComparison(mirror, null).Run(view, pages, walFile, 1, view.Pages, (page, bytes, _) => commit.Write(page, bytes));
-            // The WAL may have begun anew meanwhile, if all of it was in the main file: then what was read at its places was something else.
+            new MirrorComparison(mirror, null)
+                .Run(view, pages, walFile, 1, view.Pages, (page, bytes, _) => commit.Write(page, bytes));
+            // The WAL may have begun anew meanwhile, if all of it was in the main file: then what was read at its
+            // places was something else.
             if (pages.End is { } end && wal!.ReadHeader()?.Salt != end.Salt && tries < 3) continue;
             Joined(commit, view.Pages * (long)view.PageSize, view.Pages);
             standing = new(view.Index?.Salt ?? default, view.Index?.Changes ?? 0, pages.End);
@@ -128,13 +150,19 @@ internal sealed partial class ReplicatedDatabase
         }
     }
 
-    /// <summary>The pages that the WAL holds for a view. None when it began anew since: then all of it is in the main file.</summary>
+    /// <summary>
+    /// The pages that the WAL holds for a view. None when it began anew since: then all of it is in the main file.
+    /// </summary>
     WalPages PagesOf(in WalIndex index)
     {
         var pages = WalPages.Read(wal!, index.Frames);
-        if (pages.End is { } end && end.Salt == index.Salt && end.Frames == index.Frames && end.Checksum == index.Checksum) return pages;
+        if (pages.End is { } end && end.Salt == index.Salt && end.Frames == index.Frames
+            && end.Checksum == index.Checksum)
+            return pages;
         if (wal!.ReadHeader() is not { } header || header.Salt != index.Salt) return WalPages.None;
-        throw new RecoveryException(RecoveryError.Corrupt, $"{path}-wal is damaged: it has fewer than the {index.Frames} frames that its WAL-index counts. Nothing was taken of it; see PRAGMA integrity_check.");
+        throw new RecoveryException(RecoveryError.Corrupt,
+            $"{path}-wal is damaged: it has fewer than the {index.Frames} frames that its WAL-index counts. Nothing "
+                + $"was taken of it; see PRAGMA integrity_check.");
     }
 
     void Joined(MirrorCommit commit, long sizeBytes, uint pages)
@@ -149,8 +177,10 @@ internal sealed partial class ReplicatedDatabase
         {
             var (isFirst, lsn) = (before.SizeBytes == 0, commit.Commit(pages));
             tell(isFirst
-                ? new ReplicationEvent(ReplicationEventKind.Copied, path, $"copied whole, {commit.Written} pages, LSN {lsn}")
-                : new ReplicationEvent(ReplicationEventKind.Joined, path, $"{gap}: {commit.Written} pages had changed, and are one commit, LSN {lsn}"));
+                ? new ReplicationEvent(ReplicationEventKind.Copied, path,
+                $"copied whole, {commit.Written} pages, LSN {lsn}")
+                : new ReplicationEvent(ReplicationEventKind.Joined, path,
+                $"{gap}: {commit.Written} pages had changed, and are one commit, LSN {lsn}"));
         }
         gap = null;
     }

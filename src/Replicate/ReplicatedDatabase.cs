@@ -9,16 +9,20 @@ using RecoveryVfs.Replicate.Wals;
 namespace RecoveryVfs.Replicate;
 
 /// <summary>
-/// One database that is replicated: holds its read mark, and brings what was committed since into the mirror. One thread at a time, see <see cref="Look"/>.
+/// One database that is replicated: holds its read mark, and brings what was committed since into the mirror. One
+/// thread at a time, see <see cref="Look"/>.
 /// </summary>
 /// <remarks>
-/// In WAL mode it always holds a read transaction, and begins a new one (on another connection) before it ends the old one. So SQLite itself sees to it that no frame
-/// goes before it was read: while a read mark is held, no writer begins the WAL anew. The one exception is a read transaction that begins when the whole WAL is in
-/// the main file. Then the WAL may begin anew, once: while such a transaction lasts, nobody can bring the new frames into the main file. What was read before is all
-/// of the old life then; that no transaction of the new one is missing is counted by the WAL-index' change number. Whatever does not add up ends in a comparison.
-/// In rollback modes it holds nothing between looks.
+/// In WAL mode it always holds a read transaction, and begins a new one (on another connection) before it ends the old
+/// one. So SQLite itself sees to it that no frame goes before it was read: while a read mark is held, no writer begins
+/// the WAL anew. The one exception is a read transaction that begins when the whole WAL is in the main file. Then the
+/// WAL may begin anew, once: while such a transaction lasts, nobody can bring the new frames into the main file. What
+/// was read before is all of the old life then; that no transaction of the new one is missing is counted by the
+/// WAL-index' change number. Whatever does not add up ends in a comparison. In rollback modes it holds nothing between
+/// looks.
 /// </remarks>
-internal sealed partial class ReplicatedDatabase(string path, Mirror mirror, ReplicatorOptions options, Action<ReplicationEvent> tell) : IDisposable
+internal sealed partial class ReplicatedDatabase(string path, Mirror mirror, ReplicatorOptions options,
+    Action<ReplicationEvent> tell) : IDisposable
 {
     readonly PageHashes hashes = new();
     // The one that reads, in WAL mode, and the one that will next.
@@ -42,22 +46,32 @@ internal sealed partial class ReplicatedDatabase(string path, Mirror mirror, Rep
 
     public long Joins { get; private set; }
 
-    /// <summary>Why it must be compared before it can be said to be in step; null when nothing speaks against it.</summary>
+    /// <summary>
+    /// Why it must be compared before it can be said to be in step; null when nothing speaks against it.
+    /// </summary>
     public string? Gap => gap;
 
     /// <summary>Where it stands; null when only a comparison would tell.</summary>
-    public MirrorMark? Mark => gap is not null || mirror.Version is not { } version || FileIdentities.Of(path) is not { } file ? null
+    public MirrorMark? Mark => gap is not null || mirror.Version is not { } version
+        || FileIdentities.Of(path) is not { } file ? null
         : new(mirror.Name, path, file.Inode, file.BornNs, version.Lsn, version.Checksum, standing, mark);
 
-    /// <summary>Goes on from where an earlier replicator stood when it was stopped, if the mirror and the file are still those.</summary>
+    /// <summary>
+    /// Goes on from where an earlier replicator stood when it was stopped, if the mirror and the file are still those.
+    /// </summary>
     public void GoOnFrom(MirrorMark known)
     {
-        if (known.Path != path || mirror.Version is not { } version || version.Lsn != known.Lsn || version.Checksum != known.Checksum) return;
+        if (known.Path != path || mirror.Version is not { } version || version.Lsn != known.Lsn
+            || version.Checksum != known.Checksum)
+            return;
         if (FileIdentities.Of(path) is not { } file || file.Inode != known.Inode || file.BornNs != known.BornNs) return;
         (standing, mark, gap) = (known.Standing, known.File, null);
     }
 
-    /// <summary>Brings what was committed into the mirror. When it returns, the mirror has everything that was committed before it was called.</summary>
+    /// <summary>
+    /// Brings what was committed into the mirror. When it returns, the mirror has everything that was committed before
+    /// it was called.
+    /// </summary>
     public void Look()
     {
         try
@@ -104,15 +118,20 @@ internal sealed partial class ReplicatedDatabase(string path, Mirror mirror, Rep
         }
     }
 
-    /// <summary>SQLite goes on with files that have lost their names, and would never see what is done by those names.</summary>
+    /// <summary>
+    /// SQLite goes on with files that have lost their names, and would never see what is done by those names.
+    /// </summary>
     string? WhatWasReplaced() =>
         spare!.HasMoved ? "file" : isHolding && walIdentity != FileIdentities.Of(path + "-wal") ? "WAL" : null;
 
     void RequireFile()
     {
         if (FileNode.At(path) is not { } node)
-            throw new RecoveryException(RecoveryError.NotFound, $"There is no database at {path}. It is replicated from when it is there.");
-        if (!node.IsRegular) throw new RecoveryException(RecoveryError.Invalid, $"{path} is {node.Kind}, not a database. Name the database's file.");
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"There is no database at {path}. It is replicated from when it is there.");
+        if (!node.IsRegular)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{path} is {node.Kind}, not a database. Name the database's file.");
     }
 
     /// <summary>Ends the read transaction that is held; what was read of a WAL may go from here on.</summary>

@@ -3,11 +3,16 @@ namespace RecoveryVfs.Replicate;
 /// <summary>How a mirror stands to its database.</summary>
 public enum ReplicationPhase
 {
-    /// <summary>It was not looked at yet, or something happened that only comparing every page can settle, which is under way: nobody knows.</summary>
+    /// <summary>
+    /// It was not looked at yet, or something happened that only comparing every page can settle, which is under way:
+    /// nobody knows.
+    /// </summary>
     NotCertain,
     /// <summary>What the newest look found is in the mirror.</summary>
     InStep,
-    /// <summary>The newest look failed: what was committed since the one before is not in the mirror. It is tried again.</summary>
+    /// <summary>
+    /// The newest look failed: what was committed since the one before is not in the mirror. It is tried again.
+    /// </summary>
     Behind,
     /// <summary>There is no file at the path (any more). Its mirror is kept.</summary>
     Missing,
@@ -24,4 +29,5 @@ public enum ReplicationPhase
 /// <param name="Joins">How often it was compared whole because something may have been missed.</param>
 /// <param name="LookedAt">When it was last found in step.</param>
 public sealed record DatabaseStatus(
-    string Path, string Name, ReplicationPhase Phase, string? Why, ulong Lsn, long SizeBytes, long Transactions, long Joins, DateTimeOffset? LookedAt);
+    string Path, string Name, ReplicationPhase Phase, string? Why, ulong Lsn, long SizeBytes, long Transactions,
+        long Joins, DateTimeOffset? LookedAt);

@@ -1,6 +1,8 @@
 namespace RecoveryVfs.Replicate;
 
-/// <summary>How a replicator is. Nothing here looks healthy while something committed may be lost with this machine.</summary>
+/// <summary>
+/// How a replicator is. Nothing here looks healthy while something committed may be lost with this machine.
+/// </summary>
 public sealed record ReplicatorStatus
 {
     /// <summary>Each database.</summary>
@@ -27,9 +29,14 @@ public sealed record ReplicatorStatus
     /// <summary>Why somebody who counts on it must not; null when all is well.</summary>
     public string? WhyNotReady { get; init; }
 
-    /// <summary>Whether every database is in step, and what was committed is in the remote but for the newest moments.</summary>
+    /// <summary>
+    /// Whether every database is in step, and what was committed is in the remote but for the newest moments.
+    /// </summary>
     public bool IsReady => WhyNotReady is null;
 
-    /// <summary>Why it will never go on by itself: another writer has the remote, or the mirror takes no more writes. Null while it goes on.</summary>
+    /// <summary>
+    /// Why it will never go on by itself: another writer has the remote, or the mirror takes no more writes. Null while
+    /// it goes on.
+    /// </summary>
     public string? Failed { get; init; }
 }

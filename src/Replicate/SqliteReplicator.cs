@@ -11,8 +11,8 @@ namespace RecoveryVfs.Replicate;
 public sealed record ReplicatedPath(string Path, string? Name = null);
 
 /// <summary>
-/// Replicates plain SQLite databases, whose applications know nothing of it, into a store beside them (the mirror) and from there to a remote: each transaction of a
-/// WAL is one commit, restorable like any other. Thread-safe.
+/// Replicates plain SQLite databases, whose applications know nothing of it, into a store beside them (the mirror) and
+/// from there to a remote: each transaction of a WAL is one commit, restorable like any other. Thread-safe.
 /// </summary>
 public sealed class SqliteReplicator : IAsyncDisposable
 {
@@ -37,21 +37,28 @@ public sealed class SqliteReplicator : IAsyncDisposable
         marks = MirrorMarks.Take(store.Directory).ToDictionary(m => m.Name, StringComparer.Ordinal);
     }
 
-    /// <summary>Begins to replicate a database; returns when its mirror is in step, or the first try says that it cannot be yet (see <see cref="Status"/>).</summary>
+    /// <summary>
+    /// Begins to replicate a database; returns when its mirror is in step, or the first try says that it cannot be yet
+    /// (see <see cref="Status"/>).
+    /// </summary>
     /// <param name="path">The database. It need not exist yet.</param>
-    /// <param name="url">Where to: <c>s3://bucket/prefix</c> or <c>file:///directory</c>; null for where the mirror has shipped before.</param>
+    /// <param name="url">Where to: <c>s3://bucket/prefix</c> or <c>file:///directory</c>; null for where the mirror has
+    /// shipped before.</param>
     /// <param name="options">What else can be chosen.</param>
     /// <param name="cancellation">Gives up.</param>
-    public static Task<SqliteReplicator> StartAsync(string path, string? url, ReplicatorOptions? options = null, CancellationToken cancellation = default) =>
+    public static Task<SqliteReplicator> StartAsync(string path, string? url, ReplicatorOptions? options = null,
+        CancellationToken cancellation = default) =>
         StartAsync([new ReplicatedPath(path)], url, options, cancellation);
 
     /// <summary>The same for several databases, which share one mirror and one remote.</summary>
     public static async Task<SqliteReplicator> StartAsync(
-        IReadOnlyList<ReplicatedPath> databases, string? url, ReplicatorOptions? options = null, CancellationToken cancellation = default)
+        IReadOnlyList<ReplicatedPath> databases, string? url, ReplicatorOptions? options = null,
+            CancellationToken cancellation = default)
     {
         options ??= new();
         var all = databases.Select(d => d with { Path = MirrorOpening.WholePath(d.Path) }).ToList();
-        if (all.Count == 0 && options.Store is null) throw new RecoveryException(RecoveryError.Invalid, "There is no database to replicate. Name one.");
+        if (all.Count == 0 && options.Store is null)
+            throw new RecoveryException(RecoveryError.Invalid, "There is no database to replicate. Name one.");
         foreach (var each in all) MirrorOpening.RequireReadable(each.Path, options);
         var directory = Path.GetFullPath(options.Store ?? MirrorOpening.Beside(all[0].Path));
         var asked = url is null ? options.Recovery : options.Recovery with { Remote = url };
@@ -60,7 +67,8 @@ public sealed class SqliteReplicator : IAsyncDisposable
             Time = options.Time,
             Alarm = e => options.Events?.Invoke(new(ReplicationEventKind.Warning, directory, e.Message)),
         };
-        var store = await Task.Run(() => MirrorOpening.Open(storeOptions, [.. all.Select(d => d.Path)], options), cancellation);
+        var store = await Task.Run(() => MirrorOpening.Open(storeOptions, [.. all.Select(d => d.Path)], options),
+            cancellation);
         SqliteReplicator? replicator = null;
         try
         {
@@ -89,7 +97,8 @@ public sealed class SqliteReplicator : IAsyncDisposable
     }
 
     /// <summary>Replicates one more database; does nothing when it is already.</summary>
-    public void AddDatabase(ReplicatedPath database) => Add(database with { Path = MirrorOpening.WholePath(database.Path) });
+    public void AddDatabase(ReplicatedPath database)
+        => Add(database with { Path = MirrorOpening.WholePath(database.Path) });
 
     DatabaseWatch Add(ReplicatedPath database)
     {
@@ -99,7 +108,9 @@ public sealed class SqliteReplicator : IAsyncDisposable
             ObjectDisposedException.ThrowIf(disposed, this);
             if (watches.TryGetValue(database.Path, out var known)) return known;
             if (watches.Values.FirstOrDefault(w => w.Status.Name == name) is { } other)
-                throw new RecoveryException(RecoveryError.Invalid, $"{other.Path} and {database.Path} would both be {name} in the mirror {store.Directory}. Give one of them another name (name:).");
+                throw new RecoveryException(RecoveryError.Invalid,
+                    $"{other.Path} and {database.Path} would both be {name} in the mirror {store.Directory}. Give "
+                        + $"one of them another name (name:).");
             var watched = new ReplicatedDatabase(database.Path, new Mirror(store, name), options, Tell);
             if (marks.TryGetValue(name, out var mark)) watched.GoOnFrom(mark);
             var watch = new DatabaseWatch(watched, options, places, Tell);
@@ -132,19 +143,23 @@ public sealed class SqliteReplicator : IAsyncDisposable
             }
             // `app.db-wal`, `app.db-journal` and `app.db` are all of app.db.
             foreach (var suffix in (string[])["", "-wal", "-journal"])
-                if (name.EndsWith(suffix, StringComparison.Ordinal) && watches.TryGetValue(Path.Combine(directory, name[..^suffix.Length]), out var watch)) watch.Notice();
+                if (name.EndsWith(suffix, StringComparison.Ordinal)
+                    && watches.TryGetValue(Path.Combine(directory, name[..^suffix.Length]), out var watch))
+                    watch.Notice();
         }
     }
 
     /// <summary>
-    /// Looks at every database now, and waits until all that was committed before can be restored from the remote (without one: until it survives loss of power here).
+    /// Looks at every database now, and waits until all that was committed before can be restored from the remote
+    /// (without one: until it survives loss of power here).
     /// </summary>
     public async Task FlushAsync(CancellationToken cancellation = default)
     {
         DatabaseWatch[] all;
         lock (gate) all = [.. watches.Values];
         var errors = await Task.WhenAll(all.Select(w => w.LookAsync(compare: false, cancellation)));
-        if (errors.FirstOrDefault(e => e is { Error: not RecoveryError.NotFound }) is { } error) throw new RecoveryException(error.Error, error.Message, error);
+        if (errors.FirstOrDefault(e => e is { Error: not RecoveryError.NotFound }) is { } error)
+            throw new RecoveryException(error.Error, error.Message, error);
         await Task.Run(() =>
         {
             if (store.Remote is null) store.Sync();
@@ -171,7 +186,9 @@ public sealed class SqliteReplicator : IAsyncDisposable
                 Lag = lag,
                 RemoteError = state?.LastError?.Message ?? state?.HintsError,
                 Failed = failed,
-                WhyNotReady = failed ?? WhyNotReady(databases, lag, state?.LastError?.Message ?? state?.HintsError, options.Time.GetUtcNow()),
+                WhyNotReady = failed
+                    ?? WhyNotReady(databases, lag, state?.LastError?.Message
+                    ?? state?.HintsError, options.Time.GetUtcNow()),
             };
         }
     }
@@ -195,9 +212,12 @@ public sealed class SqliteReplicator : IAsyncDisposable
         foreach (var each in databases)
         {
             if (each.Phase is ReplicationPhase.NotCertain or ReplicationPhase.Behind) return $"{each.Path}: {each.Why}";
-            if (each.Phase == ReplicationPhase.InStep && now - each.LookedAt > options.ReadyBound) return $"{each.Path} was looked at last at {each.LookedAt:O}";
+            if (each.Phase == ReplicationPhase.InStep && now - each.LookedAt > options.ReadyBound)
+                return $"{each.Path} was looked at last at {each.LookedAt:O}";
         }
-        return lag > options.ReadyBound ? $"The oldest commit that only this machine has is {lag.TotalSeconds:0} s old. {remoteError}".TrimEnd() : null;
+        return lag > options.ReadyBound
+            ? $"The oldest commit that only this machine has is {lag.TotalSeconds:0} s old. {remoteError}".TrimEnd()
+            : null;
     }
 
     /// <summary>Looks once more at every database, ships what is left for a while, and stops.</summary>

@@ -29,8 +29,8 @@ public interface IPageComparison
     bool SurelyEqual(uint page);
 
     /// <summary>
-    /// The pages up to <paramref name="count"/> that are not surely equal, where they are known one by one; null when each
-    /// has to be asked for.
+    /// The pages up to <paramref name="count"/> that are not surely equal, where they are known one by one; null when
+    /// each has to be asked for.
     /// </summary>
     IEnumerable<uint>? Changed(uint count) => null;
 }

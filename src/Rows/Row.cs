@@ -27,11 +27,13 @@ public sealed class Row
 
     /// <summary>The value of the column called <paramref name="column"/>.</summary>
     public ColumnValue this[string column] =>
-        Table.IndexOf(column) is >= 0 and var i ? this[i] : throw new ArgumentException($"Table '{Table}' has no column '{column}'.", nameof(column));
+        Table.IndexOf(column) is >= 0 and var i
+            ? this[i]
+            : throw new ArgumentException($"Table '{Table}' has no column '{column}'.", nameof(column));
 
     /// <summary>
-    /// Whether this row has that key: a value for each of <see cref="Table.KeyColumns"/>, or its rowid where that is the
-    /// key.
+    /// Whether this row has that key: a value for each of <see cref="Table.KeyColumns"/>, or its rowid where that is
+    /// the key.
     /// </summary>
     public bool HasKey(IReadOnlyList<object?> key)
     {

@@ -33,8 +33,8 @@ public sealed class RowReader
     }
 
     /// <summary>
-    /// Another version of a database that <paramref name="earlier"/> reads: its schema is not read again where SQLite says
-    /// that it is the same.
+    /// Another version of a database that <paramref name="earlier"/> reads: its schema is not read again where SQLite
+    /// says that it is the same.
     /// </summary>
     public RowReader(IPageSource pages, RowReader earlier)
     {
@@ -54,23 +54,30 @@ public sealed class RowReader
 
     /// <summary>The rows of the table called <paramref name="table"/>.</summary>
     public RowCursor Read(string table) =>
-        Schema.TryGetTable(table, out var found) ? Read(found) : throw new ArgumentException($"The database has no table '{table}'.", nameof(table));
+        Schema.TryGetTable(table, out var found)
+            ? Read(found)
+            : throw new ArgumentException($"The database has no table '{table}'.", nameof(table));
 
     /// <summary>
     /// The row of <paramref name="table"/> with that key; null when there is none. A key is what <see
-    /// cref="Rows.Table.KeyColumns"/> says, in its order, or the rowid where that is the key. A value is null, a long, a
-    /// double, a string or a byte array.
+    /// cref="Rows.Table.KeyColumns"/> says, in its order, or the rowid where that is the key. A value is null, a long,
+    /// a double, a string or a byte array.
     /// </summary>
     /// <exception cref="NotSupportedException">The key's order is not known here.</exception>
     public Row? Find(Table table, IReadOnlyList<object?> key)
     {
         var seek = new TreeSeek(this);
         if (table.RowIdColumn >= 0 || table.Key.Length == 0)
-            return key is [long rowId] ? seek.ByRowId(table, rowId) : throw new ArgumentException($"The key of table '{table}' is one integer.", nameof(key));
+            return key is [long rowId]
+                ? seek.ByRowId(table, rowId)
+                : throw new ArgumentException($"The key of table '{table}' is one integer.", nameof(key));
         if (key.Count != table.Key.Length)
-            throw new ArgumentException($"The key of table '{table}' has {table.Key.Length} columns, and {key.Count} values were given.", nameof(key));
+            throw new ArgumentException(
+                $"The key of table '{table}' has {table.Key.Length} columns, and {key.Count} values were given.",
+                nameof(key));
         if (table.Key.FirstOrDefault(k => !Values.Knows(k.Collation)) is { Collation: { } unknown })
-            throw new NotSupportedException($"The key of table '{table}' has the collation '{unknown}', which is not known here.");
+            throw new NotSupportedException(
+                $"The key of table '{table}' has the collation '{unknown}', which is not known here.");
         var values = new GivenKey(table, key);
         if (table.IsWithoutRowId) return seek.ByKey(table, values);
         var index = Schema.IndexRoot(table.KeyIndexName);
@@ -90,7 +97,8 @@ public sealed class RowReader
             var entry = Entry(cursor);
             entries.Add(entry);
             if (entry.Root != 0 && !roots.Add(entry.Root))
-                throw new DatabaseDamagedException(entry.Page, $"'{entry.Name}' has the root page {entry.Root}, which something else has, too");
+                throw new DatabaseDamagedException(entry.Page,
+                    $"'{entry.Name}' has the root page {entry.Root}, which something else has, too");
             if (entry.Kind == SchemaKind.Table) tables.Add(TableOf(entry, header));
         }
         return new DatabaseSchema(header.Encoding, entries, tables);
@@ -105,7 +113,8 @@ public sealed class RowReader
         var sql = Text(cursor[4]);
         var root = cursor[3] is { Kind: ValueKind.Integer } number ? number.Integer : 0;
         if (root < 0 || root > Pages.Count)
-            throw new DatabaseDamagedException(page, $"'{name}' has the root page {root}, and the database has {Pages.Count} pages");
+            throw new DatabaseDamagedException(page,
+                $"'{name}' has the root page {root}, and the database has {Pages.Count} pages");
         var kind = Text(cursor[0]) switch
         {
             "table" => root == 0 ? SchemaKind.VirtualTable : SchemaKind.Table,
@@ -121,11 +130,13 @@ public sealed class RowReader
     {
         try
         {
-            return TableFactory.Make(entry.Name, entry.Root, entry.Sql ?? throw new FormatException("no statement"), header.Encoding, header.SchemaFormat);
+            return TableFactory.Make(entry.Name, entry.Root, entry.Sql
+                ?? throw new FormatException("no statement"), header.Encoding, header.SchemaFormat);
         }
         catch (FormatException e)
         {
-            throw new DatabaseDamagedException(entry.Page, $"the schema's entry of table '{entry.Name}' is no CREATE TABLE: {e.Message}");
+            throw new DatabaseDamagedException(entry.Page,
+                $"the schema's entry of table '{entry.Name}' is no CREATE TABLE: {e.Message}");
         }
     }
 }

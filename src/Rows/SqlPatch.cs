@@ -27,7 +27,8 @@ public sealed class SqlPatch
         (this.difference, this.output, this.only) = (difference, output, only);
         var (referredTo, withUniqueIndex) = (ReferredTo(), WithUniqueIndex());
         tables = PatchOrder.ReferringFirst(difference.Tables.Where(t => !(t.After ?? t.Before!).IsInternal))
-            .ConvertAll(t => new TablePatch(t, referredTo.Contains(Name(t)), withUniqueIndex.Contains(Name(t)), output, only));
+            .ConvertAll(t
+            => new TablePatch(t, referredTo.Contains(Name(t)), withUniqueIndex.Contains(Name(t)), output, only));
     }
 
     /// <summary>
@@ -39,12 +40,16 @@ public sealed class SqlPatch
     /// </exception>
     public static void Write(VersionDifference difference, TextWriter output, Predicate<RowChange>? only = null)
     {
-        var unsayable = difference.SchemaChanges.FirstOrDefault(c => (c.After ?? c.Before)!.Kind == SchemaKind.VirtualTable ||
+        var unsayable =
+            difference.SchemaChanges.FirstOrDefault(c => (c.After ?? c.Before)!.Kind == SchemaKind.VirtualTable ||
             (c.Kind is SchemaChangeKind.Altered or SchemaChangeKind.Renamed && c.After!.Kind == SchemaKind.Table));
         if (unsayable is not null && only is null)
         {
-            throw new NotSupportedException($"Table '{(unsayable.After ?? unsayable.Before)!.Name}' was {unsayable.Kind.ToString().ToLowerInvariant()} between the versions. " +
-                "A patch can say that of whole ordinary tables only, and not that one was altered or renamed. Take differences up to that commit, and from after it.");
+            throw new NotSupportedException(
+                $"Table '{(unsayable.After ?? unsayable.Before)!.Name}' was "
+                    + $"{unsayable.Kind.ToString().ToLowerInvariant()} between the versions. " +
+                "A patch can say that of whole ordinary tables only, and not that one was altered or renamed. Take "
+                    + "differences up to that commit, and from after it.");
         }
         new SqlPatch(difference, output, only).Write();
     }
@@ -76,10 +81,12 @@ public sealed class SqlPatch
     HashSet<string> ReferredTo() => Both(s => s.Tables.SelectMany(t => t.References));
 
     HashSet<string> WithUniqueIndex() => Both(s => s.Entries
-        .Where(e => e.Kind == SchemaKind.Index && e.Sql?.Contains("UNIQUE", StringComparison.OrdinalIgnoreCase) == true).Select(e => e.TableName));
+        .Where(e => e.Kind == SchemaKind.Index && e.Sql?.Contains("UNIQUE", StringComparison.OrdinalIgnoreCase) == true)
+        .Select(e => e.TableName));
 
     HashSet<string> Both(Func<DatabaseSchema, IEnumerable<string>> names) =>
-        names(difference.Before.Schema).Concat(names(difference.After.Schema)).ToHashSet(StringComparer.OrdinalIgnoreCase);
+        names(difference.Before.Schema).Concat(names(difference.After.Schema))
+            .ToHashSet(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Those that are another one after, and those of tables whose rows change.</summary>
     HashSet<string> TouchedTriggers()
@@ -88,7 +95,9 @@ public sealed class SqlPatch
         foreach (var entry in difference.Before.Schema.Entries)
         {
             if (entry.Kind != SchemaKind.Trigger) continue;
-            var touched = tables.Exists(t => t.Of.Before?.Name.Equals(entry.TableName, StringComparison.OrdinalIgnoreCase) == true && (t.Of.After is null || t.HasChanges()));
+            var touched =
+                tables.Exists(t => t.Of.Before?.Name.Equals(entry.TableName, StringComparison.OrdinalIgnoreCase) == true
+                && (t.Of.After is null || t.HasChanges()));
             if (touched || (only is null && Changed(SchemaKind.Trigger).Any(c => c.Before == entry)))
                 names.Add(entry.Name);
         }
@@ -97,7 +106,8 @@ public sealed class SqlPatch
 
     IEnumerable<SchemaEntry> TriggersToMake(HashSet<string> dropped)
     {
-        var made = only is null ? Changed(SchemaKind.Trigger).Select(c => c.After?.Name).ToHashSet(StringComparer.OrdinalIgnoreCase) : [];
+        var made = only is null ? Changed(SchemaKind.Trigger).Select(c => c.After?.Name)
+            .ToHashSet(StringComparer.OrdinalIgnoreCase) : [];
         return (only is null ? difference.After : difference.Before).Schema.Entries
             .Where(e => e.Kind == SchemaKind.Trigger && (dropped.Contains(e.Name) || made.Contains(e.Name)));
     }
@@ -116,7 +126,8 @@ public sealed class SqlPatch
     {
         foreach (var change in Changed(kinds))
         {
-            if (change.After is not { Sql: not null } made || made.Name.StartsWith("sqlite_", StringComparison.OrdinalIgnoreCase))
+            if (change.After is not { Sql: not null } made
+                || made.Name.StartsWith("sqlite_", StringComparison.OrdinalIgnoreCase))
                 continue;
             output.WriteLine(made.Sql + ";");
         }

@@ -92,11 +92,14 @@ public sealed class Table
         if (!of.IsStored) return ColumnValue.NotStored;
         if (of.Field >= fields.Count) return Lacking(of);
         var value = fields.Value(record, of.Field, Encoding);
-        return of.Affinity == Affinity.Real && value.Kind == ValueKind.Integer ? ColumnValue.Of((double)value.Integer) : value;
+        return of.Affinity == Affinity.Real && value.Kind == ValueKind.Integer
+            ? ColumnValue.Of((double)value.Integer)
+            : value;
     }
 
     ColumnValue Lacking(Column column) => column.Default.IsUnknown
-        ? throw new DatabaseDamagedException(Root, $"a row of table '{Name}' lacks column '{column.Name}', and its default ({column.DefaultSql}) is no constant")
+        ? throw new DatabaseDamagedException(Root,
+        $"a row of table '{Name}' lacks column '{column.Name}', and its default ({column.DefaultSql}) is no constant")
         : column.Default.Value(Encoding);
 }
 

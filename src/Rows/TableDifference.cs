@@ -15,12 +15,14 @@ public sealed class TableDifference
         if (table.Key.FirstOrDefault(k => !Values.Knows(k.Collation)) is { Collation: { } unknown })
         {
             if (!table.IsWithoutRowId) KeyKind = KeyKind.RowId;
-            KeyNote = $"The collation '{unknown}' is not known here: rows are told apart by {(table.IsWithoutRowId ? "the bytes of their keys" : "their rowids")}.";
+            KeyNote = $"The collation '{unknown}' is not known here: rows are told apart by "
+                + $"{(table.IsWithoutRowId ? "the bytes of their keys" : "their rowids")}.";
         }
         else if (HasKeyIndex(table) && !CanLookUp())
         {
             KeyKind = KeyKind.RowId;
-            KeyNote = "The primary key's index is not there in both versions in the same encoding: rows are told apart by their rowids.";
+            KeyNote = "The primary key's index is not there in both versions in the same encoding: rows are told "
+                + "apart by their rowids.";
         }
         else if (KeyKind == KeyKind.RowId)
         {
@@ -53,11 +55,14 @@ public sealed class TableDifference
         if (IsUntouched()) return [];
         if (KeyKind == KeyKind.RowId && versions.IsRewritten && OnlyRenumbered()) return [];
         var differing = new DifferingRows(versions, Before, After);
-        return KeyKind == KeyKind.PrimaryKey && HasKeyIndex(After) ? new KeyedDifference(versions, Before, After, differing).Changes() : differing.Changes();
+        return KeyKind == KeyKind.PrimaryKey && HasKeyIndex(After)
+            ? new KeyedDifference(versions, Before, After, differing).Changes()
+            : differing.Changes();
     }
 
     /// <summary>Whether nothing under its root changed: told without reading a page.</summary>
-    bool IsUntouched() => versions.Dirty is { } dirty && !After!.IsWithoutRowId && Before!.Root == After.Root && !dirty[After.Root]
+    bool IsUntouched() => versions.Dirty is { } dirty && !After!.IsWithoutRowId && Before!.Root == After.Root
+        && !dirty[After.Root]
         && new ColumnMap(Before, After).KeepsRecords;
 
     static bool HasKeyIndex(Table table) => !table.IsWithoutRowId && table.RowIdColumn < 0 && table.Key.Length > 0;
@@ -65,7 +70,8 @@ public sealed class TableDifference
     bool CanLookUp()
     {
         bool Has(Table? table, RowReader reader) => table is null || reader.Schema.IndexRoot(table.KeyIndexName) != 0;
-        return Has(Before, versions.Before) && Has(After, versions.After) && (Before is null || After is null || Before.Encoding == After.Encoding);
+        return Has(Before, versions.Before) && Has(After, versions.After)
+            && (Before is null || After is null || Before.Encoding == After.Encoding);
     }
 
     static IEnumerable<Row> Whole(RowReader reader, Table table)

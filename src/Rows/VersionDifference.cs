@@ -20,7 +20,8 @@ public sealed class VersionDifference
         OverflowOwners.Mark(before, after, Changed);
         Dirty = DirtyPages.Find(before, after, Changed);
         var cookiesDiffer = before.Pages.Header?.SchemaCookie != after.Pages.Header?.SchemaCookie;
-        IsRewritten = cookiesDiffer && (before.Pages.Size != after.Pages.Size || Changed.IsAll || Changed.Count > Changed.Shared / 2);
+        IsRewritten = cookiesDiffer
+            && (before.Pages.Size != after.Pages.Size || Changed.IsAll || Changed.Count > Changed.Shared / 2);
         var pairs = new TablePairs(before.Schema, after.Schema);
         SchemaChanges = pairs.Changes();
         Tables = pairs.Tables().Select(p => new TableDifference(this, p.Before, p.After)).ToList();

@@ -82,19 +82,25 @@ sealed record Arguments
     {
         if (Url.Length == 0) throw Wrong("The URL of a remote is missing.");
         RemoteUrl.Parse(Url);
-        if (Into is null && (Promote || Exec.Count > 0 || Listen is not null)) throw Wrong("--promote, --exec and --listen need --into DIR.");
-        if (Into is not null && FromGiven) throw Wrong("--from does not go with --into: a follower goes on where it stopped.");
-        if (Rows && Into is not null) throw Wrong("--rows does not go with --into: it shows changes, and keeps no copy.");
+        if (Into is null && (Promote || Exec.Count > 0 || Listen is not null))
+            throw Wrong("--promote, --exec and --listen need --into DIR.");
+        if (Into is not null && FromGiven)
+            throw Wrong("--from does not go with --into: a follower goes on where it stopped.");
+        if (Rows && Into is not null)
+            throw Wrong("--rows does not go with --into: it shows changes, and keeps no copy.");
         if (!Rows && (Tables != "*" || Cursor is not null || Format != RowFormat.Json || Snapshot != RowSnapshot.Never))
             throw Wrong("--table, --cursor, --format and --snapshot need --rows.");
-        if (Cursor is not null && Snapshot == RowSnapshot.Only) throw Wrong("--snapshot only ends with the rows: there is no place for a --cursor to keep.");
+        if (Cursor is not null && Snapshot == RowSnapshot.Only)
+            throw Wrong("--snapshot only ends with the rows: there is no place for a --cursor to keep.");
         if (Promote && Exec.Count > 0) throw Wrong("--promote does not go with --exec.");
         return this;
     }
 
     static T OneOf<T>(string name, string text) where T : struct, Enum =>
         Enum.GetNames<T>().FirstOrDefault(n => n.ToLowerInvariant() == text) is { } found ? Enum.Parse<T>(found)
-            : throw Wrong($"{name} cannot be '{text}': give {string.Join(", ", Enum.GetNames<T>().Select(n => n.ToLowerInvariant()))}.");
+            : throw Wrong(
+            $"{name} cannot be '{text}': give "
+                + $"{string.Join(", ", Enum.GetNames<T>().Select(n => n.ToLowerInvariant()))}.");
 
     static (string Name, string? Value) Split(string argument)
     {
@@ -107,7 +113,9 @@ sealed record Arguments
     {
         var isNumber = text.Length > 0 && text.All(c => char.IsAsciiDigit(c) || c == '.');
         var interval = TimeText.ParseDuration(isNumber ? text + "s" : text);
-        return interval > TimeSpan.Zero ? interval : throw Wrong($"--interval cannot be '{text}': give seconds, as 0.5, or milliseconds, as 200ms.");
+        return interval > TimeSpan.Zero
+            ? interval
+            : throw Wrong($"--interval cannot be '{text}': give seconds, as 0.5, or milliseconds, as 200ms.");
     }
 
     static RecoveryException Wrong(string what) => new(RecoveryError.Invalid, $"{what} See recovery-tail --help.");

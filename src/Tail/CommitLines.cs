@@ -14,7 +14,9 @@ sealed class CommitLines(Stream output, bool json, string databases, TimeProvide
 {
     readonly ArrayBufferWriter<byte> line = new();
 
-    /// <summary>Writes one commit as a line, and hands it on at once; passes over databases that were not asked for.</summary>
+    /// <summary>
+    /// Writes one commit as a line, and hands it on at once; passes over databases that were not asked for.
+    /// </summary>
     public void Write(TailedCommit commit)
     {
         if (!FileSystemName.MatchesSimpleExpression(databases, commit.Database, ignoreCase: false)) return;
@@ -32,7 +34,8 @@ sealed class CommitLines(Stream output, bool json, string databases, TimeProvide
         using var writer = new Utf8JsonWriter(line);
         writer.WriteStartObject();
         writer.WriteNumber("lsn", commit.Lsn);
-        writer.WriteString("time", commit.Time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture));
+        writer.WriteString("time",
+            commit.Time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture));
         writer.WriteString("database", commit.Database);
         writer.WriteString("kind", KindOf(commit));
         writer.WriteNumber("pages", commit.Pages.Count);
@@ -65,7 +68,8 @@ sealed class CommitLines(Stream output, bool json, string databases, TimeProvide
             TailedKind.Checkpoint => $"{commit.Pages.Count} pages, {commit.Bytes} bytes (checkpoint)",
             _ => $"{commit.Pages.Count} {(commit.Pages.Count == 1 ? "page" : "pages")}, {commit.Bytes} bytes",
         };
-        return string.Create(CultureInfo.InvariantCulture, $"{commit.Lsn,12}  {when}  {Printable.Escape(commit.Database)}  {what}  lag {LagText(lagMs)}");
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{commit.Lsn,12}  {when}  {Printable.Escape(commit.Database)}  {what}  lag {LagText(lagMs)}");
     }
 
     static string LagText(long ms) => ms switch

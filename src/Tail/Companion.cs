@@ -4,7 +4,9 @@ using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Tail;
 
-/// <summary><c>--exec</c>: a program that runs beside the follower. It gets our signals, and its exit code is ours.</summary>
+/// <summary>
+/// <c>--exec</c>: a program that runs beside the follower. It gets our signals, and its exit code is ours.
+/// </summary>
 static partial class Companion
 {
     const int Interrupt = 2, Hangup = 1, Terminate = 15;
@@ -35,7 +37,8 @@ static partial class Companion
         }
     }
 
-    static PosixSignalRegistration Pass(Process process, PosixSignal signal, int number) => PosixSignalRegistration.Create(signal, context =>
+    static PosixSignalRegistration Pass(Process process, PosixSignal signal,
+        int number) => PosixSignalRegistration.Create(signal, context =>
     {
         context.Cancel = true;
         Send(process, number);

@@ -1,16 +1,17 @@
-using System.Text.Json;
 using System.Text;
+using System.Text.Json;
 using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.PageStore.Stores;
-using RecoveryVfs.RecoveryLog.Watch;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Watch;
 
 namespace RecoveryVfs.Tail;
 
 /// <summary><c>--into DIR</c>: keeps a follower there, once or until it is stopped, or promotes it.</summary>
 static class Following
 {
-    public static async Task<int> RunAsync(Arguments arguments, Stream output, TextWriter errors, CancellationToken stop)
+    public static async Task<int> RunAsync(Arguments arguments, Stream output, TextWriter errors,
+        CancellationToken stop)
     {
         var directory = StoreOf(arguments.Into!);
         using var lines = new StreamWriter(output, leaveOpen: true) { AutoFlush = true };
@@ -20,19 +21,25 @@ static class Following
             Store = new StoreOptions { Directory = directory },
             Interval = arguments.Interval,
         }, stop);
-        using var health = arguments.Listen is { } address ? HealthServer.Start(address, () => FollowerHealth.Of(follower.State)) : null;
+        using var health = arguments.Listen is { } address
+            ? HealthServer.Start(address, () => FollowerHealth.Of(follower.State))
+            : null;
         if (arguments.Promote) return await PromoteAsync(follower, arguments, directory, lines, stop);
         if (arguments.Once)
         {
             await CatchUpAsync(follower, stop);
-            Say(lines, arguments, "caught-up", follower.State.Lsn, directory, $"caught up at LSN {follower.State.Lsn} in {directory}");
+            Say(lines, arguments, "caught-up", follower.State.Lsn, directory,
+                $"caught up at LSN {follower.State.Lsn} in {directory}");
             return ExitCode.Ok;
         }
         var reporting = ReportAsync(follower, arguments, errors, stop);
         await follower.ReadableAsync(AnswerPatience, stop);
         if (follower.State is { Phase: FollowerPhase.Interrupted or FollowerPhase.Connecting } state)
-            Say(lines, arguments, "interrupted", state.Lsn, directory, $"at LSN {state.Lsn} in {directory}, {state.Lag.TotalSeconds:0} s behind at most: the remote cannot be reached");
-        else Say(lines, arguments, "caught-up", follower.State.Lsn, directory, $"caught up at LSN {follower.State.Lsn} in {directory}");
+            Say(lines, arguments, "interrupted", state.Lsn, directory,
+                $"at LSN {state.Lsn} in {directory}, {state.Lag.TotalSeconds:0} s behind at most: the remote cannot "
+                    + $"be reached");
+        else Say(lines, arguments, "caught-up", follower.State.Lsn, directory,
+            $"caught up at LSN {follower.State.Lsn} in {directory}");
         if (arguments.Exec.Count > 0) return await Companion.RunAsync(arguments.Exec, stop);
         await reporting;
         return ExitCode.Ok;
@@ -46,7 +53,8 @@ static class Following
     {
         var caughtUp = follower.CaughtUpAsync(stop);
         var interrupted = follower.WhenAsync(s => s.Phase == FollowerPhase.Interrupted, stop);
-        if (await Task.WhenAny(caughtUp, interrupted) == interrupted && interrupted.IsCompletedSuccessfully && follower.State.LastError is { } error)
+        if (await Task.WhenAny(caughtUp, interrupted) == interrupted && interrupted.IsCompletedSuccessfully
+            && follower.State.LastError is { } error)
             throw error.Again();
         await caughtUp;
     }
@@ -54,7 +62,8 @@ static class Following
     /// <summary>The store of a directory: <c>.recovery</c> in it, unless that is what was named.</summary>
     internal static string StoreOf(string directory) => StoreHome.Within(directory);
 
-    static async Task<int> PromoteAsync(Follower follower, Arguments arguments, string directory, StreamWriter lines, CancellationToken stop)
+    static async Task<int> PromoteAsync(Follower follower, Arguments arguments, string directory, StreamWriter lines,
+        CancellationToken stop)
     {
         var promotion = await follower.PromoteAsync(stop);
         if (arguments.Json)
@@ -75,14 +84,18 @@ static class Following
         while (true)
         {
             await follower.WhenAsync(s => s.LastError is not null, stop);
-            Say(errors, arguments, "error", follower.State.Lsn, null, $"recovery-tail: {follower.State.LastError?.Message} Trying on.", message: follower.State.LastError?.Message);
+            Say(errors, arguments, "error", follower.State.Lsn, null,
+                $"recovery-tail: {follower.State.LastError?.Message} Trying on.",
+                message: follower.State.LastError?.Message);
             await follower.WhenAsync(s => s.LastError is null, stop);
-            Say(errors, arguments, "following", follower.State.Lsn, null, $"recovery-tail: following again, at LSN {follower.State.Lsn}.");
+            Say(errors, arguments, "following", follower.State.Lsn, null,
+                $"recovery-tail: following again, at LSN {follower.State.Lsn}.");
         }
     }
 
     /// <summary>An event: as a line for people, or as one JSON object.</summary>
-    static void Say(TextWriter to, Arguments arguments, string name, ulong lsn, string? directory, string forPeople, ulong? epoch = null, string? message = null)
+    static void Say(TextWriter to, Arguments arguments, string name, ulong lsn, string? directory, string forPeople,
+        ulong? epoch = null, string? message = null)
     {
         if (!arguments.Json)
         {

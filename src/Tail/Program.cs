@@ -17,7 +17,8 @@ static partial class Program
 
     static async Task<int> Main(string[] args)
     {
-        // Pages come and go on many threads, and in an arena for each of them malloc would keep several times what is in use.
+        // Pages come and go on many threads, and in an arena for each of them malloc would keep several times what is
+        // in use.
         _ = mallopt(ArenaMax, 2);
         using var stop = new CancellationTokenSource();
         void OnSignal(PosixSignalContext context)
@@ -41,7 +42,8 @@ static partial class Program
             if (arguments.Help || arguments.Version)
             {
                 using var text = new StreamWriter(output, leaveOpen: true);
-                text.WriteLine(arguments.Help ? Arguments.HelpText : "recovery-tail " + typeof(Program).Assembly.GetName().Version!.ToString(3));
+                text.WriteLine(arguments.Help ? Arguments.HelpText : "recovery-tail " + typeof(Program)
+                    .Assembly.GetName().Version!.ToString(3));
                 return ExitCode.Ok;
             }
             if (arguments.Rows) return await RowStreaming.RunAsync(arguments, output, errors, stop);
@@ -61,7 +63,8 @@ static partial class Program
         catch (Exception e)
         {
             var failure = Failure.Of(e, "recovery-tail");
-            errors.WriteLine(args.Contains("--json") ? failure.ToJson() : "recovery-tail: " + Printable.Escape(failure.Message));
+            errors.WriteLine(args.Contains("--json") ? failure.ToJson() : "recovery-tail: "
+                + Printable.Escape(failure.Message));
             return failure.Code;
         }
     }
@@ -75,7 +78,10 @@ static partial class Program
             Once = arguments.Once,
             Interval = arguments.Interval,
             WithPages = false,
-            Interrupted = trouble => errors.WriteLine($"recovery-tail: {(trouble is null ? "the remote can be reached again." : trouble.Message + " Trying on.")}"),
+            Interrupted = trouble
+                => errors.WriteLine(
+                    "recovery-tail: "
+                        + (trouble is null ? "the remote can be reached again." : trouble.Message + " Trying on.")),
         });
         var lines = new CommitLines(output, arguments.Json, arguments.Databases, TimeProvider.System);
         await foreach (var commit in tail.ReadAsync(stop)) lines.Write(commit);
@@ -85,5 +91,6 @@ static partial class Program
     const int ClosedPipe = 32;
 
     // .NET hands EPIPE on as the HResult of the IOException.
-    static bool IsClosedPipe(IOException e) => (e.HResult & 0xffff) == ClosedPipe || e.Message.Contains("Broken pipe", StringComparison.Ordinal);
+    static bool IsClosedPipe(IOException e) => (e.HResult & 0xffff) == ClosedPipe
+        || e.Message.Contains("Broken pipe", StringComparison.Ordinal);
 }

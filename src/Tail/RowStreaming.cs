@@ -10,16 +10,20 @@ namespace RecoveryVfs.Tail;
 /// <summary><c>--rows</c>: changed rows as lines, with a cursor or without.</summary>
 static class RowStreaming
 {
-    public static async Task<int> RunAsync(Arguments arguments, Stream output, TextWriter errors, CancellationToken stop)
+    public static async Task<int> RunAsync(Arguments arguments, Stream output, TextWriter errors,
+        CancellationToken stop)
     {
         await using var objects = RemoteUrl.Parse(arguments.Url).Open(readOnly: arguments.Cursor is null);
         var context = new RemoteContext { Store = objects };
-        var cursor = arguments.Cursor is null ? null : await TailCursor.OpenAsync(context, arguments.Cursor, arguments.CursorExpiry, stop);
+        var cursor = arguments.Cursor is null
+            ? null
+            : await TailCursor.OpenAsync(context, arguments.Cursor, arguments.CursorExpiry, stop);
         var tail = new RowTail(context, Options(arguments, cursor, errors))
         {
             Began = async lsn =>
             {
-                if (cursor is { Lsn: null }) await cursor.MoveAsync(lsn, isWithinSnapshot: arguments.Snapshot == RowSnapshot.Initial, stop);
+                if (cursor is { Lsn: null })
+                    await cursor.MoveAsync(lsn, isWithinSnapshot: arguments.Snapshot == RowSnapshot.Initial, stop);
             },
         };
         var lines = new RowLines(output, Format(arguments));
@@ -34,16 +38,22 @@ static class RowStreaming
         After = cursor?.Lsn,
         Databases = arguments.Databases,
         Tables = arguments.Tables,
-        Snapshot = cursor is { Lsn: not null } ? cursor.IsWithinSnapshot ? RowSnapshot.Initial : RowSnapshot.Never : arguments.Snapshot,
+        Snapshot = cursor is { Lsn: not null }
+            ? cursor.IsWithinSnapshot ? RowSnapshot.Initial : RowSnapshot.Never : arguments.Snapshot,
         Once = arguments.Once,
         Interval = arguments.Interval,
-        Interrupted = trouble => errors.WriteLine($"recovery-tail: {(trouble is null ? "the remote can be reached again." : trouble.Message + " Trying on.")}"),
+        Interrupted = trouble
+            => errors.WriteLine(
+                $"recovery-tail: "
+                    + $"{(trouble is null ? "the remote can be reached again." : trouble.Message + " Trying on.")}"),
     };
 
     static IEventFormat Format(Arguments arguments) =>
         arguments.Format == RowFormat.Debezium ? new DebeziumJson(arguments.Url, TimeProvider.System) : new EventJson();
 
-    /// <summary>Lines go out when a commit is whole, or when there are many: so a small commit takes one write.</summary>
+    /// <summary>
+    /// Lines go out when a commit is whole, or when there are many: so a small commit takes one write.
+    /// </summary>
     static async Task WriteAsync(RowTail tail, RowLines lines, Action? passed, CancellationToken stop)
     {
         var events = tail.ReadAsync(stop).GetAsyncEnumerator(stop);
@@ -65,7 +75,8 @@ static class RowStreaming
     // A cursor that moves is two requests; one that stays behind costs repeated lines after a kill.
     static readonly TimeSpan MoveInterval = TimeSpan.FromSeconds(1);
 
-    static async Task WriteWithCursorAsync(RowTail tail, RowLines lines, TailCursor cursor, TextWriter errors, CancellationToken stop)
+    static async Task WriteWithCursorAsync(RowTail tail, RowLines lines, TailCursor cursor, TextWriter errors,
+        CancellationToken stop)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var moving = MoveAsync(tail, lines, cursor, errors, ending.Token);
@@ -81,7 +92,8 @@ static class RowStreaming
         }
     }
 
-    static async Task MoveAsync(RowTail tail, RowLines lines, TailCursor cursor, TextWriter errors, CancellationToken stop)
+    static async Task MoveAsync(RowTail tail, RowLines lines, TailCursor cursor, TextWriter errors,
+        CancellationToken stop)
     {
         try
         {

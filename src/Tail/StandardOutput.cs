@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace RecoveryVfs.Tail;
 
 /// <summary>
-/// Standard output as any program writes it: where the descriptor stands, behind what is there. (.NET's FileStream writes at offsets of its own, from 0; its console
-/// stream hides that nobody reads on.)
+/// Standard output as any program writes it: where the descriptor stands, behind what is there. (.NET's FileStream
+/// writes at offsets of its own, from 0; its console stream hides that nobody reads on.)
 /// </summary>
 sealed partial class StandardOutput : Stream
 {
@@ -22,7 +22,9 @@ sealed partial class StandardOutput : Stream
             }
             var error = Marshal.GetLastPInvokeError();
             if (error == Interrupted) continue;
-            throw new IOException(error == ClosedPipe ? "Broken pipe" : $"Standard output cannot be written: {Marshal.GetPInvokeErrorMessage(error)}.", error);
+            throw new IOException(error == ClosedPipe
+                ? "Broken pipe"
+                : $"Standard output cannot be written: {Marshal.GetPInvokeErrorMessage(error)}.", error);
         }
     }
 
@@ -48,7 +50,11 @@ sealed partial class StandardOutput : Stream
     public override bool CanSeek => false;
     public override bool CanWrite => true;
     public override long Length => throw new NotSupportedException();
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
     public override void SetLength(long value) => throw new NotSupportedException();

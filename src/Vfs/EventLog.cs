@@ -9,9 +9,10 @@ namespace RecoveryVfs;
 internal enum EventLevel { Error, Warning, Info }
 
 /// <summary>
-/// What happens, a line an event, where <c>RECOVERY_LOG</c> says: <c>stderr</c> or a file, to which lines are appended. For who sees neither SQLite's error log nor
-/// our messages: Python, Node and EF Core show SQLite's own words only. <c>RECOVERY_LOG_LEVEL</c> is <c>error</c>, <c>warning</c> or <c>info</c> (all of it, which is
-/// usual); <c>RECOVERY_LOG_FORMAT=json</c> makes each line an object.
+/// What happens, a line an event, where <c>RECOVERY_LOG</c> says: <c>stderr</c> or a file, to which lines are appended.
+/// For who sees neither SQLite's error log nor our messages: Python, Node and EF Core show SQLite's own words only.
+/// <c>RECOVERY_LOG_LEVEL</c> is <c>error</c>, <c>warning</c> or <c>info</c> (all of it, which is usual);
+/// <c>RECOVERY_LOG_FORMAT=json</c> makes each line an object.
 /// </summary>
 internal static class EventLog
 {
@@ -35,13 +36,15 @@ internal static class EventLog
                 null or "" or "info" => EventLevel.Info,
                 "warning" => EventLevel.Warning,
                 "error" => EventLevel.Error,
-                var other => throw new RecoveryException(RecoveryError.Invalid, $"RECOVERY_LOG_LEVEL cannot be '{other}': give error, warning or info."),
+                var other => throw new RecoveryException(RecoveryError.Invalid,
+                    $"RECOVERY_LOG_LEVEL cannot be '{other}': give error, warning or info."),
             };
             asJson = environment("RECOVERY_LOG_FORMAT")?.ToLowerInvariant() switch
             {
                 null or "" or "text" => false,
                 "json" => true,
-                var other => throw new RecoveryException(RecoveryError.Invalid, $"RECOVERY_LOG_FORMAT cannot be '{other}': give text or json."),
+                var other => throw new RecoveryException(RecoveryError.Invalid,
+                    $"RECOVERY_LOG_FORMAT cannot be '{other}': give text or json."),
             };
             target = where == "stderr" ? Console.OpenStandardError() : Open(where);
         }
@@ -56,7 +59,8 @@ internal static class EventLog
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new RecoveryException(RecoveryError.CannotOpen,
-                $"RECOVERY_LOG: cannot write {path}: {e.Message}", e) { Path = path };
+                $"RECOVERY_LOG: cannot write {path}: {e.Message}", e)
+            { Path = path };
         }
     }
 
@@ -87,7 +91,10 @@ internal static class EventLog
     {
         var time = at.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
         var name = level.ToString().ToLowerInvariant();
-        if (!asJson) return Encoding.UTF8.GetBytes($"{time} recovery[{Environment.ProcessId}] {name} {what}: {string.Concat(message.Select(c => char.IsControl(c) ? ' ' : c))}\n");
+        if (!asJson)
+            return Encoding.UTF8.GetBytes(
+                $"{time} recovery[{Environment.ProcessId}] {name} {what}: "
+                    + $"{string.Concat(message.Select(c => char.IsControl(c) ? ' ' : c))}\n");
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer))
         {

@@ -17,16 +17,22 @@ internal static class Failures
     /// <summary>What the last failure on this thread said; empty when there was none.</summary>
     public static string Last => last ?? "";
 
-    /// <summary>The same for who may come by another thread than the call that failed: else what the last failure of the process said.</summary>
+    /// <summary>
+    /// The same for who may come by another thread than the call that failed: else what the last failure of the process
+    /// said.
+    /// </summary>
     public static string Latest => last ?? latest ?? "";
 
-    /// <summary>What sqlite3_system_errno() says of it: the nearest of Linux's numbers, 0 when there was no failure.</summary>
+    /// <summary>
+    /// What sqlite3_system_errno() says of it: the nearest of Linux's numbers, 0 when there was no failure.
+    /// </summary>
     public static int LastErrno => lastErrno;
 
     /// <summary>
-    /// The code of an error on a file: SQLITE_FULL or one of SQLITE_IOERR_*, nothing else. Only those put the pager into its error
-    /// state, in which it drops its cache; after any other code from a write, a sync or the journal's deletion it goes on with pages
-    /// that are neither committed nor rolled back, and the next COMMIT returns without writing them. Damage is SQLITE_IOERR_DATA.
+    /// The code of an error on a file: SQLITE_FULL or one of SQLITE_IOERR_*, nothing else. Only those put the pager
+    /// into its error state, in which it drops its cache; after any other code from a write, a sync or the journal's
+    /// deletion it goes on with pages that are neither committed nor rolled back, and the next COMMIT returns without
+    /// writing them. Damage is SQLITE_IOERR_DATA.
     /// </summary>
     static int CodeOf(Exception error, int otherwise) => error is not RecoveryException known
         ? error is OutOfMemoryException ? Sqlite.IoErrNoMem : otherwise
@@ -40,7 +46,9 @@ internal static class Failures
             _ => otherwise,
         };
 
-    /// <summary>The code of an error while opening: damage is SQLITE_CORRUPT, trouble with files SQLITE_CANTOPEN.</summary>
+    /// <summary>
+    /// The code of an error while opening: damage is SQLITE_CORRUPT, trouble with files SQLITE_CANTOPEN.
+    /// </summary>
     static int CodeOfOpening(Exception error) => error is not RecoveryException known
         ? error is OutOfMemoryException ? Sqlite.NoMem : Sqlite.CantOpen
         : known.Error switch

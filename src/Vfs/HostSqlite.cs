@@ -17,8 +17,8 @@ internal static class HostSqlite
     public static void Log(int code, string message) => hostsLog?.Invoke(code, message);
 
     /// <summary>
-    /// The process exits: its log is left alone from here on. What it points to may be gone. SQLite's shell, for one, keeps it on the
-    /// stack of its main function, which has returned.
+    /// The process exits: its log is left alone from here on. What it points to may be gone. SQLite's shell, for one,
+    /// keeps it on the stack of its main function, which has returned.
     /// </summary>
     public static void LeaveLog() => hostsLog = null;
 }

@@ -9,13 +9,17 @@ namespace RecoveryVfs;
 /// <summary>The names of the options, and how their values are read.</summary>
 internal static class Options
 {
-    /// <summary>What was given to <see cref="Recovery.Register(RecoveryOptions?, bool)"/>, with the environment over it.</summary>
+    /// <summary>
+    /// What was given to <see cref="Recovery.Register(RecoveryOptions?, bool)"/>, with the environment over it.
+    /// </summary>
     public static RecoveryOptions Process { get; set; } = new();
 
     /// <summary>Every name, as in a URI.</summary>
     public static readonly string[] Names =
-        ["store", "isolation", "journal", "page-cache", "overlay-budget", "pending-budget", "wal-buffer", "max-local-log", "pages",
-         "remote", "durability", "sync-interval", "hints-bytes", "retention", "verify-interval", "restart-remote", "auto-restore", "follow", "follow-interval", "sql-socket", "metrics-listen", "linger", "lock-timeout"];
+        ["store", "isolation", "journal", "page-cache", "overlay-budget", "pending-budget", "wal-buffer",
+            "max-local-log", "pages",
+         "remote", "durability", "sync-interval", "hints-bytes", "retention", "verify-interval", "restart-remote",
+             "auto-restore", "follow", "follow-interval", "sql-socket", "metrics-listen", "linger", "lock-timeout"];
 
     /// <summary>Those of a connection; all others are of the store, or say which it is.</summary>
     public static readonly string[] OfConnection = ["isolation", "journal", "durability"];
@@ -49,7 +53,8 @@ internal static class Options
         _ => options,
     };
 
-    public static RecoveryOptions With(this RecoveryOptions options, IEnumerable<KeyValuePair<string, string>> values) =>
+    public static RecoveryOptions With(this RecoveryOptions options, IEnumerable<KeyValuePair<string,
+        string>> values) =>
         values.Aggregate(options, (o, v) => o.With(v.Key, v.Value));
 
     public static Isolation ParseIsolation(string value) => value.ToLowerInvariant() switch
@@ -94,9 +99,12 @@ internal static class Options
 
     static long ParseBytes(string name, string value)
     {
-        var unit = value.Length == 0 ? 0 : char.ToUpperInvariant(value[^1]) switch { 'K' => 10, 'M' => 20, 'G' => 30, _ => 0 };
+        var unit = value.Length == 0
+            ? 0
+            : char.ToUpperInvariant(value[^1]) switch { 'K' => 10, 'M' => 20, 'G' => 30, _ => 0 };
         var digits = unit == 0 ? value : value[..^1];
-        return long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= long.MaxValue >> unit
+        return long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            && number <= long.MaxValue >> unit
             ? number << unit
             : throw Unknown(name, value, "a number of bytes, as 64M");
     }
@@ -109,7 +117,9 @@ internal static class Options
     static RecoveryException Unknown(string name, string value, string wanted) =>
         new(RecoveryError.Invalid, $"The option {name} cannot be '{value}': give {wanted}.");
 
-    /// <summary>The options with the environment's over them: RECOVERY_ISOLATION, RECOVERY_PAGE_CACHE, and so on.</summary>
+    /// <summary>
+    /// The options with the environment's over them: RECOVERY_ISOLATION, RECOVERY_PAGE_CACHE, and so on.
+    /// </summary>
     public static RecoveryOptions WithEnvironment(this RecoveryOptions options)
     {
         options = options.With(FromEnvironment());
@@ -128,7 +138,9 @@ internal static class Options
         {
             var variable = (string)entry.Key;
             var name = variable.ToLowerInvariant();
-            if (!name.StartsWith("recovery_", StringComparison.Ordinal) || entry.Value is not string { Length: > 0 } value) continue;
+            if (!name.StartsWith("recovery_", StringComparison.Ordinal)
+                || entry.Value is not string { Length: > 0 } value)
+                continue;
             name = name["recovery_".Length..].Replace('_', '-');
             if (Names.Contains(name)) yield return KeyValuePair.Create(name, value);
             else if (OptionNames.Misspelled(name, OptionNames.OfEnvironmentOnly) is { } meant)
@@ -147,12 +159,15 @@ internal static class Options
         using var file = LocalDisk.Instance.Open(path, LogFileMode.Read);
         if (file.SizeBytes > most) throw new RecoveryException(RecoveryError.Invalid,
             $"{path} has {file.SizeBytes} bytes, and a store's config never has so many.",
-            "See what it is.") { Path = path };
+            "See what it is.")
+        { Path = path };
         var bytes = new byte[most];
         return Encoding.UTF8.GetString(bytes.AsSpan(0, file.Read(0, bytes)));
     }
 
-    /// <summary>The options in a store's config file, one `name = value` a line; none when there is no such file.</summary>
+    /// <summary>
+    /// The options in a store's config file, one `name = value` a line; none when there is no such file.
+    /// </summary>
     public static IEnumerable<KeyValuePair<string, string>> FromConfig(string directory)
     {
         var path = ConfigOf(directory);

@@ -6,8 +6,8 @@ namespace RecoveryVfs;
 public static partial class Recovery
 {
     /// <summary>
-    /// Restores a store from a remote into a directory: the store itself goes to <c>DIRECTORY/.recovery</c>, and each database gets
-    /// its file beside it. Everything is verified on the way; the store appears whole, or not at all.
+    /// Restores a store from a remote into a directory: the store itself goes to <c>DIRECTORY/.recovery</c>, and each
+    /// database gets its file beside it. Everything is verified on the way; the store appears whole, or not at all.
     /// </summary>
     /// <param name="remote"><c>s3://bucket/prefix</c> or <c>file:///directory</c>.</param>
     /// <param name="directory">The directory for the databases; it must not hold a store.</param>
@@ -20,8 +20,8 @@ public static partial class Recovery
         Restores.ToStoreAsync(remote, directory, options ?? new RestoreOptions(), progress, cancellation);
 
     /// <summary>
-    /// Restores one database from a remote as a plain SQLite file, which any tool reads. What is at that path already is not
-    /// overwritten.
+    /// Restores one database from a remote as a plain SQLite file, which any tool reads. What is at that path already
+    /// is not overwritten.
     /// </summary>
     /// <param name="remote"><c>s3://bucket/prefix</c> or <c>file:///directory</c>.</param>
     /// <param name="file">The file to write.</param>
@@ -34,12 +34,13 @@ public static partial class Recovery
     {
         // The file may be made of a store that is restored aside.
         RegisterIfNeeded();
-        return Restores.ToFileAsync(remote, Path.GetFullPath(file), options ?? new RestoreOptions(), progress, cancellation);
+        return Restores.ToFileAsync(remote, Path.GetFullPath(file), options
+            ?? new RestoreOptions(), progress, cancellation);
     }
 
     /// <summary>
-    /// Waits until the remote has what a store has committed by now. A store that this process or another one has open ships by
-    /// itself; one that nobody has open is opened for the while and ships from here.
+    /// Waits until the remote has what a store has committed by now. A store that this process or another one has open
+    /// ships by itself; one that nobody has open is opened for the while and ships from here.
     /// </summary>
     /// <param name="directory">The store: its directory, or one of its databases.</param>
     /// <param name="options">The remote, and how long to wait.</param>
@@ -61,7 +62,8 @@ public static partial class Recovery
         StoreLook.AtRemoteAsync(remote, cancellation);
 
     /// <summary>
-    /// Names a state of a remote and keeps it restorable beyond retention. Nothing is copied. Throws Busy when the name is taken.
+    /// Names a state of a remote and keeps it restorable beyond retention. Nothing is copied. Throws Busy when the name
+    /// is taken.
     /// </summary>
     /// <param name="remote">The remote's URL, or the directory of a store that has one.</param>
     /// <param name="name">The snapshot's name.</param>
@@ -77,13 +79,16 @@ public static partial class Recovery
     /// <summary>The snapshots of a remote, and whatever else is pinned there, oldest state first.</summary>
     /// <param name="remote">The remote's URL, or the directory of a store that has one.</param>
     /// <param name="cancellation">Gives up.</param>
-    public static async Task<IReadOnlyList<Snapshot>> SnapshotsAsync(string remote, CancellationToken cancellation = default)
+    public static async Task<IReadOnlyList<Snapshot>> SnapshotsAsync(string remote,
+        CancellationToken cancellation = default)
     {
         await using var source = RemoteAccess.Open(remote);
         return await Snapshots.ListAsync(source, cancellation);
     }
 
-    /// <summary>Removes a snapshot; collection may then take its state. Throws NotFound when there is none of that name.</summary>
+    /// <summary>
+    /// Removes a snapshot; collection may then take its state. Throws NotFound when there is none of that name.
+    /// </summary>
     /// <param name="remote">The remote's URL, or the directory of a store that has one.</param>
     /// <param name="name">The snapshot's name.</param>
     /// <param name="cancellation">Gives up.</param>
@@ -95,8 +100,8 @@ public static partial class Recovery
     }
 
     /// <summary>
-    /// Brings a plain SQLite database into a store, as <see cref="Import(string, string)"/> does, without blocking the caller. When it
-    /// is cancelled, nothing is imported and the plain file is where it was.
+    /// Brings a plain SQLite database into a store, as <see cref="Import(string, string)"/> does, without blocking the
+    /// caller. When it is cancelled, nothing is imported and the plain file is where it was.
     /// </summary>
     /// <param name="plainFile">The plain SQLite file.</param>
     /// <param name="databasePath">The path under which the database is opened afterwards.</param>
@@ -108,8 +113,8 @@ public static partial class Recovery
         CopyAsync("importing", progressed => Import(plainFile, databasePath, progressed), progress, cancellation);
 
     /// <summary>
-    /// Writes a database as a plain SQLite file, as <see cref="Export(string, string)"/> does, without blocking the caller. When it is
-    /// cancelled, there is no file.
+    /// Writes a database as a plain SQLite file, as <see cref="Export(string, string)"/> does, without blocking the
+    /// caller. When it is cancelled, there is no file.
     /// </summary>
     /// <param name="databasePath">The database.</param>
     /// <param name="plainFile">The file to write.</param>
@@ -122,13 +127,16 @@ public static partial class Recovery
 
     /// <summary>SQLite's backup blocks its thread, so it gets one.</summary>
     static Task CopyAsync(
-        string step, Action<Action<int, int>> copy, IProgress<RecoveryProgress>? progress, CancellationToken cancellation) =>
+        string step, Action<Action<int, int>> copy, IProgress<RecoveryProgress>? progress,
+            CancellationToken cancellation) =>
         Task.Run(() => copy((done, total) =>
         {
             cancellation.ThrowIfCancellationRequested();
             progress?.Report(new RecoveryProgress(step, done, total));
         }), cancellation);
 
-    /// <summary>Closes stores that no connection uses, as <see cref="CloseIdleStores"/> does, without blocking the caller.</summary>
+    /// <summary>
+    /// Closes stores that no connection uses, as <see cref="CloseIdleStores"/> does, without blocking the caller.
+    /// </summary>
     public static Task CloseIdleStoresAsync() => Task.Run(CloseIdleStores);
 }

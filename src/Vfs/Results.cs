@@ -9,13 +9,17 @@ public readonly record struct RecoveryProgress(string Step, long Done, long Tota
 /// <summary>Which state a restore brings back, and how.</summary>
 public sealed record RestoreOptions
 {
-    /// <summary>The state after the commit with this LSN; the newest when neither this nor <see cref="Time"/> is given.</summary>
+    /// <summary>
+    /// The state after the commit with this LSN; the newest when neither this nor <see cref="Time"/> is given.
+    /// </summary>
     public ulong? Lsn { get; init; }
 
     /// <summary>The state at this time.</summary>
     public DateTimeOffset? Time { get; init; }
 
-    /// <summary>Start from the hints of this LSN, not from the newest that fit; 0 is the beginning of the log.</summary>
+    /// <summary>
+    /// Start from the hints of this LSN, not from the newest that fit; 0 is the beginning of the log.
+    /// </summary>
     public ulong? HintsLsn { get; init; }
 
     /// <summary>The database that a restore to a file writes; needed when the store has several.</summary>
@@ -53,7 +57,9 @@ public sealed record SyncOptions
     /// <summary>The remote was emptied or deleted on purpose: begin it anew.</summary>
     public bool NewRemote { get; init; }
 
-    /// <summary>Go on from fresh hints where the local log no longer has what the remote lacks; leaves a gap in history.</summary>
+    /// <summary>
+    /// Go on from fresh hints where the local log no longer has what the remote lacks; leaves a gap in history.
+    /// </summary>
     public bool Restart { get; init; }
 }
 

@@ -3,7 +3,8 @@ namespace RecoveryVfs;
 /// <summary>How a store is: what it has, what its remote has, and what somebody has to do.</summary>
 /// <param name="State">
 /// In a word: <c>ok</c>, <c>shipping</c>, <c>no-remote</c>, <c>replica</c>, <c>restored</c>. These need somebody:
-/// <c>unshipped</c>, <c>unreachable</c>, <c>failed</c>, <c>not-restorable</c>, <c>damaged</c>, <c>fenced</c>, <c>behind</c>, <c>copy</c>.
+/// <c>unshipped</c>, <c>unreachable</c>, <c>failed</c>, <c>not-restorable</c>, <c>damaged</c>, <c>fenced</c>,
+/// <c>behind</c>, <c>copy</c>.
 /// </param>
 /// <param name="Store">The store's directory.</param>
 /// <param name="OpenIn">The process that has it open; null for none.</param>
@@ -21,8 +22,10 @@ namespace RecoveryVfs;
 /// <param name="RemoteError">Why the remote could not be looked at.</param>
 /// <param name="Remote">What the remote has.</param>
 public sealed record StoreStatus(
-    string State, string Store, string? OpenIn, Guid? LogId, ulong Lsn, DateTimeOffset? Time, ulong? HintsLsn, long LogBytes,
-    int Databases, int Salvaged, ulong? LagRecords, double? LagSeconds, VerificationStatus? Verification, string? RemoteUrl,
+    string State, string Store, string? OpenIn, Guid? LogId, ulong Lsn, DateTimeOffset? Time, ulong? HintsLsn,
+        long LogBytes,
+    int Databases, int Salvaged, ulong? LagRecords, double? LagSeconds, VerificationStatus? Verification,
+        string? RemoteUrl,
     string? RemoteError, RemoteStatus? Remote)
 {
     /// <summary>Commits that only this directory has.</summary>
@@ -49,7 +52,8 @@ public sealed record StoreStatus(
 /// <param name="ExtentBytes">Their size.</param>
 /// <param name="Pins">How many pins there are.</param>
 public sealed record RemoteStatus(
-    string Url, Guid LogId, ulong FirstLsn, ulong LastLsn, DateTimeOffset? LastTime, ulong Epoch, string? Author, ulong? HintsLsn,
+    string Url, Guid LogId, ulong FirstLsn, ulong LastLsn, DateTimeOffset? LastTime, ulong Epoch, string? Author,
+        ulong? HintsLsn,
     DateTimeOffset? HintsPublished, int Hints, int Segments, long SegmentBytes, int Extents, long ExtentBytes, int Pins)
 {
     internal ulong AuthorId { get; init; }
@@ -63,4 +67,5 @@ public sealed record RemoteStatus(
 /// <param name="ProvedLsn">The LSN that was proved.</param>
 /// <param name="Problem">What it found.</param>
 public sealed record VerificationStatus(
-    string Result, DateTimeOffset At, DateTimeOffset? ProvedAt, double? ProvedAgeSeconds, ulong ProvedLsn, string? Problem);
+    string Result, DateTimeOffset At, DateTimeOffset? ProvedAt, double? ProvedAgeSeconds, ulong ProvedLsn,
+        string? Problem);

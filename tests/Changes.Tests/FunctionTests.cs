@@ -26,13 +26,18 @@ public sealed class FunctionTests : IDisposable
             $"{second}|update|{{\"id\":1}}|{{\"id\":1,\"v\":\"a\"}}|{{\"id\":1,\"v\":\"c\"}}",
             $"{(long)ShippedHistory.LsnOf(db)}|delete|{{\"id\":2}}|{{\"id\":2,\"v\":\"b\"}}|",
         ], Said(db, "SELECT lsn, op, key, before, after FROM recovery_changes('orders', ?)", first));
-        Assert.Equal(["update|c", "delete|"], Said(db, "SELECT op, after ->> 'v' FROM recovery_diff('orders', ?, 'now')", first));
-        Assert.Equal(["insert|c"], Said(db, "SELECT op, after ->> 'v' FROM recovery_diff('orders', 1, ?) WHERE key ->> 'id' = 1", second));
+        Assert.Equal(["update|c", "delete|"],
+            Said(db, "SELECT op, after ->> 'v' FROM recovery_diff('orders', ?, 'now')", first));
+        Assert.Equal(["insert|c"],
+            Said(db, "SELECT op, after ->> 'v' FROM recovery_diff('orders', 1, ?) WHERE key ->> 'id' = 1", second));
         Assert.Equal(["a", "c"], Said(db, "SELECT row ->> 'v' FROM recovery_history('orders', 1)"));
         Assert.Equal(["1|a", "2|b"], Said(db, "SELECT key ->> 'id', row ->> 'v' FROM recovery_at('orders', ?)", first));
         // What is there now beside what was: a join with the table itself.
-        Assert.Equal(["1|c|a"], Said(db, "SELECT o.id, o.v, past.row ->> 'v' FROM orders o JOIN recovery_at('orders', ?) past ON past.key ->> 'id' = o.id", first));
-        Assert.Equal(["orders", "other", "orders"], Said(db, "SELECT tables FROM recovery_log(?) WHERE kind = 'commit'", first));
+        Assert.Equal(["1|c|a"],
+            Said(db, "SELECT o.id, o.v, past.row ->> 'v' FROM orders o JOIN recovery_at('orders', ?) past ON past.key "
+                + "->> 'id' = o.id", first));
+        Assert.Equal(["orders", "other", "orders"],
+            Said(db, "SELECT tables FROM recovery_log(?) WHERE kind = 'commit'", first));
         Assert.True((long)db.Query("SELECT count(*) FROM recovery_log")[0][0]! >= 5);
     }
 
@@ -46,12 +51,19 @@ public sealed class FunctionTests : IDisposable
             other.Do("INSERT INTO t VALUES('a', 1)");
         }
         db.Do("ATTACH ? AS side", history.NameOf("b.db"));
-        Assert.Equal(["insert"], Said(db, "SELECT op FROM recovery_changes WHERE table_name = 't' AND schema_name = 'side'"));
-        Assert.Equal(["1"], Said(db, "SELECT count(*) FROM recovery_history WHERE table_name = 't' AND row_key = '[\"a\", 1]' AND schema_name = 'side'"));
+        Assert.Equal(["insert"],
+            Said(db, "SELECT op FROM recovery_changes WHERE table_name = 't' AND schema_name = 'side'"));
+        Assert.Equal(["1"],
+            Said(db, "SELECT count(*) FROM recovery_history WHERE table_name = 't' AND row_key = '[\"a\", 1]' AND "
+                + "schema_name = 'side'"));
         Assert.Contains("vfs=recovery", db.Try("SELECT * FROM recovery_log"));
         Assert.Contains("needs 1 arguments", db.Try("SELECT * FROM recovery_changes"));
-        Assert.Contains("no table nothing", db.Try("SELECT * FROM recovery_at WHERE table_name = 'nothing' AND moment = 'now' AND schema_name = 'side'"));
-        Assert.Contains("no moment", db.Try("SELECT * FROM recovery_at WHERE table_name = 't' AND moment = 'long ago' AND schema_name = 'side'"));
+        Assert.Contains("no table nothing",
+            db.Try("SELECT * FROM recovery_at WHERE table_name = 'nothing' AND moment = 'now' AND schema_name = "
+                + "'side'"));
+        Assert.Contains("no moment",
+            db.Try("SELECT * FROM recovery_at WHERE table_name = 't' AND moment = 'long ago' AND schema_name = "
+                + "'side'"));
         // Nothing that a schema says may reach out of the database.
         db.Do("CREATE TEMP VIEW v AS SELECT * FROM recovery_changes('t')");
         db.Do("ATTACH ':memory:' AS plain");
@@ -76,5 +88,6 @@ public sealed class FunctionTests : IDisposable
         Assert.Null(db.Try("SELECT * FROM recovery_log"));
     }
 
-    static List<string> Said(Sqlite db, string sql, params object?[] values) => db.Query(sql, values).ConvertAll(r => string.Join("|", r));
+    static List<string> Said(Sqlite db, string sql, params object?[] values)
+        => db.Query(sql, values).ConvertAll(r => string.Join("|", r));
 }

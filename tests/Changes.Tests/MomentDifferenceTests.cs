@@ -6,17 +6,21 @@ using RecoveryVfs.Rows.Tests;
 namespace RecoveryVfs.Changes.Tests;
 
 /// <summary>
-/// What changed between two moments of a remote is what SQLite's rows say, under random statements in every journal mode.
+/// What changed between two moments of a remote is what SQLite's rows say, under random statements in every journal
+/// mode.
 /// </summary>
 public sealed class MomentDifferenceTests
 {
     [Fact]
     [Trait(Seeds.Kind, Seeds.Random)]
-    public void Between_any_two_moments_the_difference_is_that_of_the_rows_that_SQLite_selected() => Seeds.Run(4, random =>
+    public void Between_any_two_moments_the_difference_is_that_of_the_rows_that_SQLite_selected() => Seeds.Run(4,
+        random =>
     {
         using var history = new ShippedHistory();
         var moments = new List<Moment>();
-        using (var database = new RandomDatabase(random, name: history.NameOf("a.db"), journal: Pick(random, "DELETE", "WAL", "TRUNCATE", "MEMORY")))
+        using (var database =
+            new RandomDatabase(random, name: history.NameOf("a.db"),
+            journal: Pick(random, "DELETE", "WAL", "TRUNCATE", "MEMORY")))
         using (var other = new Sqlite(history.NameOf("b.db")))
         {
             database.Db.Do("PRAGMA wal_autocheckpoint=" + random.Next(1, 40));
@@ -33,7 +37,9 @@ public sealed class MomentDifferenceTests
             database.Db.Do("PRAGMA recovery_sync");
         }
         Recovery.CloseIdleStores();
-        for (var i = 0; i < 5; i++) Compare(history, moments[random.Next(moments.Count)], moments[random.Next(moments.Count)]).GetAwaiter().GetResult();
+        for (var i = 0; i < 5; i++)
+            Compare(history, moments[random.Next(moments.Count)], moments[random.Next(moments.Count)]).GetAwaiter()
+                .GetResult();
     });
 
     [Fact]
@@ -52,28 +58,42 @@ public sealed class MomentDifferenceTests
         }
         Recovery.CloseIdleStores();
         DateTimeOffset time;
-        await using (var back = await MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.At(second), RestoreTarget.At(first)))
+        await using (
+            var back = await MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.At(second),
+            RestoreTarget.At(first)))
         {
             var change = Assert.Single(back.Difference.Tables.SelectMany(t => t.Changes()));
             Assert.Equal(("b", "a"), (change.Before!["v"].Text, change.After!["v"].Text));
             time = back.To.Time;
         }
         // A time that is later than an LSN, though it is named first.
-        await using (var mixed = await MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.Newest, RestoreTarget.At(first)))
+        await using (
+            var mixed = await MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.Newest,
+            RestoreTarget.At(first)))
             Assert.Equal("b", Assert.Single(mixed.Difference.Tables.SelectMany(t => t.Changes())).Before!["v"].Text);
-        await using (var byTime = await MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.At(first), RestoreTarget.At(time.AddDays(1))))
+        await using (
+            var byTime = await MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.At(first),
+            RestoreTarget.At(time.AddDays(1))))
             Assert.True(byTime.To.Lsn >= second);
-        await using (var beginning = await MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.At(1), RestoreTarget.Newest))
-            Assert.Equal(ChangeKind.Insert, Assert.Single(beginning.Difference.Tables.SelectMany(t => t.Changes())).Kind);
-        var none = await Assert.ThrowsAsync<RecoveryLog.RecoveryException>(() => MomentDifference.OpenAsync(history.Context, "x.db", RestoreTarget.At(first), RestoreTarget.Newest));
+        await using (
+            var beginning =
+            await MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.At(1), RestoreTarget.Newest))
+            Assert.Equal(ChangeKind.Insert, Assert.Single(beginning.Difference.Tables.SelectMany(t => t.Changes()))
+                .Kind);
+        var none = await Assert.ThrowsAsync<RecoveryLog.RecoveryException>(()
+            => MomentDifference.OpenAsync(history.Context, "x.db", RestoreTarget.At(first), RestoreTarget.Newest));
         Assert.Contains("a.db", none.Message);
-        var far = await Assert.ThrowsAsync<RecoveryLog.RecoveryException>(() => MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.At(first), RestoreTarget.At(second + 100)));
+        var far = await Assert.ThrowsAsync<RecoveryLog.RecoveryException>(()
+            => MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.At(first),
+                RestoreTarget.At(second + 100)));
         Assert.Contains($"{second + 100}", far.Message);
     }
 
     static async Task Compare(ShippedHistory history, Moment from, Moment to)
     {
-        await using var found = await MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.At(from.Lsn), RestoreTarget.At(to.Lsn));
+        await using var found =
+            await MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.At(from.Lsn),
+            RestoreTarget.At(to.Lsn));
         Assert.Equal(from.Lsn, found.From.Lsn);
         Assert.Equal(to.Lsn, found.To.Lsn);
         Check(found.Difference, from, to);
@@ -82,8 +102,10 @@ public sealed class MomentDifferenceTests
 
     static void Check(VersionDifference difference, Moment from, Moment to)
     {
-        Assert.Equal(from.Rows.Tables.Keys.Order(), difference.Tables.Where(t => t.Before is not null).Select(t => t.Before!.Name).Order());
-        Assert.Equal(to.Rows.Tables.Keys.Order(), difference.Tables.Where(t => t.After is not null).Select(t => t.After!.Name).Order());
+        Assert.Equal(from.Rows.Tables.Keys.Order(),
+            difference.Tables.Where(t => t.Before is not null).Select(t => t.Before!.Name).Order());
+        Assert.Equal(to.Rows.Tables.Keys.Order(),
+            difference.Tables.Where(t => t.After is not null).Select(t => t.After!.Name).Order());
         foreach (var table in difference.Tables)
             DifferenceCheck.Check(table, [.. table.Changes()], difference.IsRewritten, from.Rows, to.Rows);
     }

@@ -12,9 +12,12 @@ public sealed class RowTailTests
     {
         using var history = new ShippedHistory();
         var moments = Written(history, random);
-        Check(history, new RowTailOptions { From = TailStart.Oldest, Once = true, Databases = "a.db" }, moments, random).GetAwaiter().GetResult();
+        Check(history, new RowTailOptions { From = TailStart.Oldest, Once = true, Databases = "a.db" }, moments, random)
+            .GetAwaiter().GetResult();
         var begun = moments[random.Next(moments.Count)].Lsn;
-        Check(history, new RowTailOptions { After = begun, Once = true, Databases = "a*", Snapshot = RowSnapshot.Initial }, moments.FindAll(m => m.Lsn >= begun), random)
+        Check(history,
+            new RowTailOptions { After = begun, Once = true, Databases = "a*", Snapshot = RowSnapshot.Initial },
+            moments.FindAll(m => m.Lsn >= begun), random)
             .GetAwaiter().GetResult();
     });
 
@@ -46,7 +49,8 @@ public sealed class RowTailTests
         {
             Assert.Equal("a.db", each.Database);
             for (; next < moments.Count && moments[next].Lsn < each.Lsn; next++) Same(moments[next], rows);
-            Assert.True(each.Lsn > last.Lsn ? each.Number == 1 : each.Lsn == last.Lsn && each.Number == last.Number + 1, $"{each.Lsn}.{each.Number} after {last}");
+            Assert.True(each.Lsn > last.Lsn ? each.Number == 1 : each.Lsn == last.Lsn
+                && each.Number == last.Number + 1, $"{each.Lsn}.{each.Number} after {last}");
             last = (each.Lsn, each.Number);
             if (each.Table is null || each.Kind == RowEventKind.Schema) continue;
             if (!rows.TryGetValue(each.Table, out var of)) rows.Add(each.Table, of = []);
@@ -62,7 +66,8 @@ public sealed class RowTailTests
     {
         foreach (var (name, table) in moment.Rows.Tables)
             if (!name.StartsWith("sqlite_", StringComparison.Ordinal))
-                Assert.Equal(table.Rows.Select(r => string.Join("|", r.Values)).Order(StringComparer.Ordinal), (rows.GetValueOrDefault(name) ?? []).Order(StringComparer.Ordinal));
+                Assert.Equal(table.Rows.Select(r => string.Join("|", r.Values)).Order(StringComparer.Ordinal),
+                    (rows.GetValueOrDefault(name) ?? []).Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -81,9 +86,13 @@ public sealed class RowTailTests
         }
         Recovery.CloseIdleStores();
         var told = new List<string>();
-        await foreach (var each in new RowTail(history.Context, new RowTailOptions { From = TailStart.Oldest, Once = true }).ReadAsync())
+        await foreach (
+            var each in new RowTail(history.Context, new RowTailOptions { From = TailStart.Oldest, Once = true })
+            .ReadAsync())
             told.Add($"{each.Kind} {each.Table} {each.SchemaChange?.Kind}".TrimEnd());
-        Assert.Equal(["DatabaseCreated", "Schema t Created", "Insert t", "Schema t Altered", "Update t", "Schema i Created", "Schema t Dropped", "Schema i Dropped", "Delete t"],
+        Assert.Equal(
+            ["DatabaseCreated", "Schema t Created", "Insert t", "Schema t Altered", "Update t", "Schema i Created",
+            "Schema t Dropped", "Schema i Dropped", "Delete t"],
             told.Select(t => t.Trim()).ToList());
     }
 
@@ -96,7 +105,8 @@ public sealed class RowTailTests
         db.Do("INSERT INTO t VALUES(1, 'there')");
         db.Do("PRAGMA recovery_sync");
         using var enough = new CancellationTokenSource();
-        var tail = new RowTail(history.Context, new RowTailOptions { Snapshot = RowSnapshot.Initial, Interval = TimeSpan.FromMilliseconds(20) });
+        var tail = new RowTail(history.Context,
+            new RowTailOptions { Snapshot = RowSnapshot.Initial, Interval = TimeSpan.FromMilliseconds(20) });
         var told = new List<string>();
         await foreach (var each in tail.ReadAsync(enough.Token))
         {
@@ -123,24 +133,32 @@ public sealed class RowTailTests
             db.Do("PRAGMA synchronous=OFF");
             for (var t = 0; t < 5; t++) db.Do($"CREATE TABLE t{t}(id INTEGER PRIMARY KEY, v)");
             for (var t = 0; t < 5; t++)
-                db.Do($"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows / 5}) INSERT INTO t{t} SELECT i, randomblob(700) FROM n");
+                db.Do($"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows / 5}) INSERT "
+                    + $"INTO t{t} SELECT i, randomblob(700) FROM n");
             before = ShippedHistory.LsnOf(db);
             db.Do("PRAGMA recovery_sync=300");
             began = System.Diagnostics.Stopwatch.GetTimestamp();
-            for (var i = 0; i < commits; i++) db.Do($"UPDATE t{i % 5} SET v = zeroblob(700) WHERE id = ?", (i * 7919L) % (rows / 5) + 1);
+            for (var i = 0; i < commits; i++)
+                db.Do($"UPDATE t{i % 5} SET v = zeroblob(700) WHERE id = ?", (i * 7919L) % (rows / 5) + 1);
             writing = System.Diagnostics.Stopwatch.GetElapsedTime(began).TotalSeconds;
             db.Do("PRAGMA recovery_sync=300");
         }
         Recovery.CloseIdleStores();
         var (seen, opened) = (0, 0.0);
         began = System.Diagnostics.Stopwatch.GetTimestamp();
-        await foreach (var each in new RowTail(history.Context, new RowTailOptions { After = before, Once = true }).ReadAsync())
+        await foreach (var each in new RowTail(history.Context, new RowTailOptions { After = before, Once = true })
+            .ReadAsync())
         {
-            if (seen++ == 0) (opened, began) = (System.Diagnostics.Stopwatch.GetElapsedTime(began).TotalSeconds, System.Diagnostics.Stopwatch.GetTimestamp());
+            if (seen++ == 0)
+                (opened, began) =
+                    (System.Diagnostics.Stopwatch.GetElapsedTime(began).TotalSeconds,
+                    System.Diagnostics.Stopwatch.GetTimestamp());
             Assert.Equal(RowEventKind.Update, each.Kind);
         }
         var streaming = System.Diagnostics.Stopwatch.GetElapsedTime(began).TotalSeconds;
-        Console.WriteLine($"{commits} commits written in {writing:0.00} s, {seen} events: begun in {opened:0.00} s, streamed in {streaming:0.00} s ({seen / streaming:0}/s)");
+        Console.WriteLine(
+            $"{commits} commits written in {writing:0.00} s, {seen} events: begun in {opened:0.00} s, streamed in "
+                + $"{streaming:0.00} s ({seen / streaming:0}/s)");
         Assert.Equal(commits, seen);
     }
 }

@@ -39,7 +39,9 @@ public sealed class AdoptTests : IDisposable
         Directory.CreateDirectory(Place("data"));
         using (var live = Open(Place("data"), "a.db", "&remote=" + Remote))
         {
-            Execute(live, $"PRAGMA journal_mode={mode}; CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1); PRAGMA recovery_sync");
+            Execute(live,
+                $"PRAGMA journal_mode={mode}; CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1); "
+                    + $"PRAGMA recovery_sync");
             Copy(Place("data"), Place("copy"));
             using (var copy = Open(Place("copy"), "a.db"))
             {
@@ -65,6 +67,7 @@ public sealed class AdoptTests : IDisposable
             Assert.Equal("3", Scalar(moved, "SELECT count(*) FROM t"));
         }
         Close();
-        Assert.Equal("ok", Recover.Run("status", Place("moved"), "--json").MustEndWith(0).Json.GetProperty("state").GetString());
+        Assert.Equal("ok", Recover.Run("status", Place("moved"), "--json").MustEndWith(0).Json.GetProperty("state")
+            .GetString());
     }
 }

@@ -1,17 +1,19 @@
 using System.Text;
 using System.Text.Json;
-using RecoveryVfs.Operations;
+using RecoveryVfs.Changes.Backups;
 using RecoveryVfs.Cli.Backups;
+using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.Rows.Tests;
-using RecoveryVfs.Changes.Backups;
 
 namespace RecoveryVfs.Cli.Tests;
 
 using Sqlite = Rows.Tests.Sqlite;
 
-/// <summary>Backups as JSON lines: nothing of a value is lost, increments are real, and what does not verify is not taken.</summary>
+/// <summary>
+/// Backups as JSON lines: nothing of a value is lost, increments are real, and what does not verify is not taken.
+/// </summary>
 public sealed class BackupTests : IDisposable
 {
     readonly string root = Directory.CreateTempSubdirectory("recovery-backups-").FullName;
@@ -35,7 +37,8 @@ public sealed class BackupTests : IDisposable
     string Store(string directory, string database, string? remote = null)
     {
         Directory.CreateDirectory(Place(directory));
-        return $"file:{Place(directory)}/{database}?vfs=recovery&sync-interval=20{(remote is null ? "" : "&remote=" + Uri.EscapeDataString(remote))}";
+        return $"file:{Place(directory)}/{database}"
+            + $"?vfs=recovery&sync-interval=20{(remote is null ? "" : "&remote=" + Uri.EscapeDataString(remote))}";
     }
 
     static void Import(string name, ExistingDatabase existing, params string[] files)
@@ -46,9 +49,13 @@ public sealed class BackupTests : IDisposable
 
     static List<string> Said(Sqlite db)
     {
-        var said = db.Query("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'").ConvertAll(r => string.Join("|", r));
+        var said = db.Query(
+            "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'")
+            .ConvertAll(r => string.Join("|", r));
         foreach (var (name, table) in Model.Of(db).Tables)
-            if (!name.StartsWith("sqlite_stat", StringComparison.Ordinal)) said.AddRange(table.Rows.Select(r => $"{name}: {(name == "sqlite_sequence" ? string.Join("|", r.Values) : r)}"));
+            if (!name.StartsWith("sqlite_stat", StringComparison.Ordinal))
+                said.AddRange(
+                    table.Rows.Select(r => $"{name}: {(name == "sqlite_sequence" ? string.Join("|", r.Values) : r)}"));
         said.Sort(StringComparer.Ordinal);
         return said;
     }
@@ -60,7 +67,9 @@ public sealed class BackupTests : IDisposable
         var name = Guid.NewGuid().ToString("N")[..6];
         var files = new List<string>();
         List<string> said;
-        using (var database = new RandomDatabase(random, name: Store(name, "a.db", Remote(name + "-remote")), journal: random.Next(2) == 0 ? "WAL" : "DELETE"))
+        using (var database =
+            new RandomDatabase(random, name: Store(name, "a.db", Remote(name + "-remote")),
+            journal: random.Next(2) == 0 ? "WAL" : "DELETE"))
         {
             for (var i = 0; i < 4; i++)
             {
@@ -78,7 +87,8 @@ public sealed class BackupTests : IDisposable
         Import(Store(name, "b.db"), ExistingDatabase.Merge, files[2], files[3]);
         using (var b = new Sqlite(Store(name, "b.db"))) Assert.Equal(said, Said(b));
         Assert.Throws<RecoveryException>(() => Import(Store(name, "b.db"), ExistingDatabase.Fail, files[0]));
-        Assert.Contains("missing", Assert.Throws<RecoveryException>(() => BackupReader.VerifyChain([files[0], files[2]])).Message);
+        Assert.Contains("missing",
+            Assert.Throws<RecoveryException>(() => BackupReader.VerifyChain([files[0], files[2]])).Message);
     });
 
     string Export(string url, string? since)
@@ -87,11 +97,13 @@ public sealed class BackupTests : IDisposable
         using var target = File.Create(file);
         var export = new RowExport(RowExportFormat.Jsonl, null, target);
         var remote = RemoteAccess.Open(url);
-        if (since is null) export.WriteRemoteAsync(remote, "a.db", RestoreTarget.Newest, default).GetAwaiter().GetResult();
+        if (since is null)
+            export.WriteRemoteAsync(remote, "a.db", RestoreTarget.Newest, default).GetAwaiter().GetResult();
         else
         {
             var earlier = BackupReader.Verify(since);
-            export.WriteSinceAsync(remote, "a.db", RestoreTarget.At(earlier.Header.Lsn), earlier, RestoreTarget.Newest, default).GetAwaiter().GetResult();
+            export.WriteSinceAsync(remote, "a.db", RestoreTarget.At(earlier.Header.Lsn), earlier, RestoreTarget.Newest,
+                default).GetAwaiter().GetResult();
         }
         return file;
     }
@@ -107,10 +119,12 @@ public sealed class BackupTests : IDisposable
         {
             db.Do($"PRAGMA encoding='{encoding}'");
             db.Do("CREATE TABLE v(id INTEGER PRIMARY KEY, x, made AS (id + 1) STORED, virt AS (id * 2) VIRTUAL)");
-            foreach (var value in (object?[])[null, 0L, long.MinValue, long.MaxValue, 9007199254740993L, -0.0, 1.0, 0.1, 5e-324, double.MaxValue, double.PositiveInfinity, double.NegativeInfinity,
+            foreach (var value in (object?[])[null, 0L, long.MinValue, long.MaxValue, 9007199254740993L, -0.0, 1.0, 0.1,
+                5e-324, double.MaxValue, double.PositiveInfinity, double.NegativeInfinity,
                 "", "a\"b\\\n\t'", "漢字 🙂", new byte[] { 0, 255 }])
                 db.Do("INSERT INTO v(x) VALUES(?)", value);
-            db.Do("INSERT INTO v(x) VALUES(zeroblob(0)), (CAST(x'410042' AS TEXT)), (CAST(x'c328ff41' AS TEXT)), (CAST(x'00d8' AS TEXT)), ('a' || char(0) || 'b')");
+            db.Do("INSERT INTO v(x) VALUES(zeroblob(0)), (CAST(x'410042' AS TEXT)), (CAST(x'c328ff41' AS TEXT)), "
+                + "(CAST(x'00d8' AS TEXT)), ('a' || char(0) || 'b')");
             db.Do("CREATE TABLE keyless(a, b); INSERT INTO keyless VALUES(1, 2)".Split(';')[0]);
             db.Do("INSERT INTO keyless(rowid, a) VALUES(7, 1), (99, 'x')");
             db.Do("CREATE TABLE auto(id INTEGER PRIMARY KEY AUTOINCREMENT, t TEXT)");
@@ -126,7 +140,8 @@ public sealed class BackupTests : IDisposable
         var file = Place(encoding + ".jsonl");
         Recover.Run("export", Path.Combine(Place("values"), "a.db"), "--format", "jsonl", "-o", file).MustEndWith(0);
         Assert.All(File.ReadLines(file), l => JsonDocument.Parse(l));
-        Assert.Equal(File.ReadAllText(file).Replace("\"time\"", "", StringComparison.Ordinal).Length, Encoding.UTF8.GetString(File.ReadAllBytes(file)).Length - 6);
+        Assert.Equal(File.ReadAllText(file).Replace("\"time\"", "", StringComparison.Ordinal).Length,
+            Encoding.UTF8.GetString(File.ReadAllBytes(file)).Length - 6);
         Recover.Run("verify", file).MustEndWith(0);
         Recover.Run("import", file, Path.Combine(Place("values"), "b.db")).MustEndWith(0);
         using (var db = new Sqlite(Store("values", "b.db")))
@@ -141,7 +156,8 @@ public sealed class BackupTests : IDisposable
     /// <summary>Each value by its bytes, whatever they mean.</summary>
     static List<string> Bytes(Sqlite db) =>
     [
-        .. db.Query("SELECT id, typeof(x), hex(CAST(x AS BLOB)), quote(x), made, virt FROM v").Select(r => string.Join("|", r)),
+        .. db.Query("SELECT id, typeof(x), hex(CAST(x AS BLOB)), quote(x), made, virt FROM v")
+        .Select(r => string.Join("|", r)),
         .. db.Query("SELECT rowid, a, b FROM keyless").Select(r => string.Join("|", r)),
         .. db.Query("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").Select(r => string.Join("|", r)),
     ];
@@ -170,7 +186,8 @@ public sealed class BackupTests : IDisposable
             var error = Assert.ThrowsAny<Exception>(() => BackupReader.Verify(damaged));
             Assert.True(error is RecoveryException or JsonException, error.ToString());
         }
-        Assert.Contains("damaged", Recover.Run("import", damaged, Path.Combine(Place("plain"), "new.db")).MustEndWith(4).Errors);
+        Assert.Contains("damaged", Recover.Run("import", damaged, Path.Combine(Place("plain"), "new.db")).MustEndWith(4)
+            .Errors);
         Assert.False(File.Exists(Path.Combine(Place("plain"), "new.db")));
         Assert.Contains("--into-existing", Recover.Run("import", file, source).MustEndWith(2).Errors);
     }
@@ -186,7 +203,8 @@ public sealed class BackupTests : IDisposable
         }
         Recovery.CloseIdleStores();
         var source = Path.Combine(Place("forms"), "a.db");
-        Assert.Equal("id,v,w\r\n1,\"a,\"\"b\"\"\",1.0\r\n2,00ff,\r\n", Recover.Run("export", source, "--format", "csv", "--table", "t", "-o", "-").MustEndWith(0).Output);
+        Assert.Equal("id,v,w\r\n1,\"a,\"\"b\"\"\",1.0\r\n2,00ff,\r\n",
+            Recover.Run("export", source, "--format", "csv", "--table", "t", "-o", "-").MustEndWith(0).Output);
         Assert.Contains("t, u", Recover.Run("export", source, "--format", "csv", "-o", "-").MustEndWith(2).Errors);
         var plain = Place("plain.db");
         using var target = new Sqlite(plain);

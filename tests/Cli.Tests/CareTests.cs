@@ -20,8 +20,10 @@ public sealed class CareTests(Shipped shipped) : IClassFixture<Shipped>
         Assert.All(found.Values, f => Assert.Equal("ok", Result(f)));
         Assert.Contains("LSN", found["contents"].GetProperty("says").GetString());
         // What it made to find out is gone.
-        Assert.False(Directory.Exists(remote[7..] + "/probe") && Directory.EnumerateFiles(remote[7..] + "/probe").Any());
-        Assert.Equal("skipped", Result(Findings(Recover.Run("check", remote, "--read-only", "--json").MustEndWith(0))["write"]));
+        Assert.False(Directory.Exists(remote[7..] + "/probe")
+            && Directory.EnumerateFiles(remote[7..] + "/probe").Any());
+        Assert.Equal("skipped",
+            Result(Findings(Recover.Run("check", remote, "--read-only", "--json").MustEndWith(0))["write"]));
         Assert.Contains("Nothing needs attention.", Recover.Run("check", remote).MustEndWith(0).Output);
     }
 
@@ -29,12 +31,20 @@ public sealed class CareTests(Shipped shipped) : IClassFixture<Shipped>
     public void Check_says_what_is_wrong_with_a_place()
     {
         var away = $"s3://bucket/app?endpoint=http://127.0.0.1:{TestServers.S3Server.FreePort()}";
-        var environment = new Dictionary<string, string> { ["AWS_ACCESS_KEY_ID"] = "nobody", ["AWS_SECRET_ACCESS_KEY"] = "nothing", ["AWS_REGION"] = "us-east-1" };
-        Assert.Equal("failed", Result(Findings(Recover.RunWith(environment, "check", away, "--json").MustEndWith(1))["reach"]));
+        var environment = new Dictionary<string,
+            string>
+        {
+            ["AWS_ACCESS_KEY_ID"] = "nobody",
+            ["AWS_SECRET_ACCESS_KEY"] = "nothing",
+            ["AWS_REGION"] = "us-east-1"
+        };
+        Assert.Equal("failed",
+            Result(Findings(Recover.RunWith(environment, "check", away, "--json").MustEndWith(1))["reach"]));
         var other = shipped.Place("other");
         Directory.CreateDirectory(Path.Combine(other, "photos"));
         File.WriteAllText(Path.Combine(other, "photos", "cat.jpg"), "");
-        Assert.Equal("warning", Result(Findings(Recover.Run("check", "file://" + other, "--json").MustEndWith(1))["contents"]));
+        Assert.Equal("warning",
+            Result(Findings(Recover.Run("check", "file://" + other, "--json").MustEndWith(1))["contents"]));
     }
 
     [Fact]
@@ -53,7 +63,8 @@ public sealed class CareTests(Shipped shipped) : IClassFixture<Shipped>
         Assert.Contains("w.db", stubless["stubs"].GetProperty("says").GetString());
         Assert.NotEmpty(stubless["stubs"].GetProperty("remedy").GetString()!);
         File.WriteAllText(Path.Combine(place, ".recovery", "config"), "isolatoin = locking\n");
-        Assert.Equal("failed", Result(Findings(Recover.Run("doctor", place, "--quick", "--json").MustEndWith(1))["config"]));
+        Assert.Equal("failed",
+            Result(Findings(Recover.Run("doctor", place, "--quick", "--json").MustEndWith(1))["config"]));
     }
 
     [Theory]
@@ -64,7 +75,10 @@ public sealed class CareTests(Shipped shipped) : IClassFixture<Shipped>
     {
         var script = Recover.Run("completion", "bash").MustEndWith(0).Output;
         var ask = $"{script}\nCOMP_WORDS=({line}); COMP_CWORD={word}; _recovery; echo \"${{COMPREPLY[@]}}\"";
-        using var bash = Process.Start(new ProcessStartInfo("bash", ["-c", ask]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var bash =
+            Process.Start(
+            new ProcessStartInfo("bash", ["-c", ask]) { RedirectStandardOutput = true, RedirectStandardError = true })
+            !;
         Assert.Equal((expected, ""), (bash.StandardOutput.ReadToEnd().Trim(), bash.StandardError.ReadToEnd()));
     }
 
@@ -76,7 +90,15 @@ public sealed class CareTests(Shipped shipped) : IClassFixture<Shipped>
     {
         var script = shipped.Place("fish");
         File.WriteAllText(script, Recover.Run("completion", "fish").MustEndWith(0).Output);
-        using var fish = Process.Start(new ProcessStartInfo("fish", ["-c", $"source {script}; complete -C '{line}'"]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var fish =
+            Process.Start(
+            new ProcessStartInfo("fish",
+            ["-c", $"source {script}; complete -C '{line}'"])
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true
+            })
+            !;
         Assert.Equal((expected, ""), (fish.StandardOutput.ReadToEnd().Split('\t')[0], fish.StandardError.ReadToEnd()));
     }
 
@@ -87,11 +109,14 @@ public sealed class CareTests(Shipped shipped) : IClassFixture<Shipped>
         File.WriteAllText(script, Recover.Run("completion", "zsh").MustEndWith(0).Output);
         // Typed on a terminal, as people do: what was completed is then run, and says what it was given.
         var typed = $$"""recovery() { print "GIVEN:$*:" }\nautoload -U compinit; compinit -u -D\nsource {{script}}\nrecovery rest\t\nrecovery restore --time\t\nrecovery sql --wr\t\nexit\n""";
-        var start = new ProcessStartInfo("sh", ["-c", $"printf '{typed}' | script -qec 'zsh -f -i' /dev/null"]) { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo("sh",
+            ["-c", $"printf '{typed}' | script -qec 'zsh -f -i' /dev/null"])
+        { RedirectStandardOutput = true };
         start.Environment["TERM"] = "xterm";
         using var zsh = Process.Start(start)!;
         var said = zsh.StandardOutput.ReadToEnd();
-        foreach (var given in (string[])["GIVEN:restore:", "GIVEN:restore --timestamp:", "GIVEN:sql --write:"]) Assert.Contains(given, said);
+        foreach (var given in (string[])["GIVEN:restore:", "GIVEN:restore --timestamp:", "GIVEN:sql --write:"])
+            Assert.Contains(given, said);
     }
 
     [Theory]
@@ -104,7 +129,9 @@ public sealed class CareTests(Shipped shipped) : IClassFixture<Shipped>
         foreach (var command in ((IEnumerable<object[]>)CommandTests.Names).Select(n => (string)n[0]))
         {
             Assert.Contains(command, script);
-            var options = Recover.Run(command, "--help").Output.Split('\n').SkipWhile(l => l != "Options:").Select(l => l.Trim()).Where(l => l.StartsWith("--", StringComparison.Ordinal)).Select(l => l.Split(' ')[0].TrimEnd(','));
+            var options = Recover.Run(command, "--help").Output.Split('\n').SkipWhile(l => l != "Options:")
+                .Select(l => l.Trim()).Where(l => l.StartsWith("--", StringComparison.Ordinal))
+                .Select(l => l.Split(' ')[0].TrimEnd(','));
             foreach (var option in options) Assert.Contains(shell == "fish" ? " -l " + option[2..] : option, script);
         }
         Recover.Run("completion", "csh").MustEndWith(2);
@@ -115,7 +142,8 @@ public sealed class CareTests(Shipped shipped) : IClassFixture<Shipped>
     {
         var page = Recover.Run("man").MustEndWith(0).Output;
         Assert.StartsWith(".TH RECOVERY 1", page);
-        foreach (var command in ((IEnumerable<object[]>)CommandTests.Names).Select(n => (string)n[0])) Assert.Contains($".SS {command}\n", page);
+        foreach (var command in ((IEnumerable<object[]>)CommandTests.Names).Select(n => (string)n[0]))
+            Assert.Contains($".SS {command}\n", page);
         Assert.Contains(".SH EXIT STATUS", page);
         // No line of the text is taken for a request.
         string[] requests = [".TH", ".SH", ".SS", ".TP", ".B", ".I", ".BR", ".nf", ".fi"];

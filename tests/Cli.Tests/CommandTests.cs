@@ -9,7 +9,9 @@ namespace RecoveryVfs.Cli.Tests;
 public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
 {
     public static TheoryData<string> Names =>
-        ["restore", "status", "databases", "log", "hints", "verify", "sync", "snapshot", "gc", "salvage", "remote", "sql", "import", "export", "delete", "undelete", "promote", "adopt", "check", "doctor", "completion", "diff", "history", "at"];
+        ["restore", "status", "databases", "log", "hints", "verify", "sync", "snapshot", "gc", "salvage", "remote",
+            "sql", "import", "export", "delete", "undelete", "promote", "adopt", "check", "doctor", "completion",
+            "diff", "history", "at"];
 
     [Theory]
     [MemberData(nameof(Names))]
@@ -62,7 +64,8 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
         {
             foreach (var arguments in (string[][])[["status"], ["databases"], ["log"], ["log", "--commits"]])
                 _ = Recover.Run([.. arguments, target, "--json"]).MustEndWith(0).Json;
-            foreach (var arguments in (string[][])[["hints"], ["verify"], ["verify", "--sample"], ["snapshot", "--list"], ["gc", "--dry-run", "--all"]])
+            foreach (var arguments in (string[][])[["hints"], ["verify"], ["verify", "--sample"],
+                ["snapshot", "--list"], ["gc", "--dry-run", "--all"]])
                 _ = Recover.Run([.. arguments, target, "--json"]).MustEndWith(0).Json;
         }
         Assert.Equal("[]", Recover.Run("salvage", shipped.Data, "--json").MustEndWith(0).Output.Trim());
@@ -73,7 +76,8 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
     {
         foreach (var target in (string[])[shipped.Data, shipped.Remote])
         {
-            var lsns = Recover.Run("log", target, "--commits", "--from", $"{shipped.Lsns[0]}", "--database", "a.db", "-n", "0", "--json").MustEndWith(0).Json
+            var lsns = Recover.Run("log", target, "--commits", "--from", $"{shipped.Lsns[0]}", "--database", "a.db",
+                "-n", "0", "--json").MustEndWith(0).Json
                 .EnumerateArray().Select(c => c.GetProperty("lsn").GetUInt64()).ToList();
             Assert.Equal(shipped.Lsns, lsns);
         }
@@ -91,9 +95,11 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
     [Fact]
     public void Verify_gives_the_checksums_that_the_store_has()
     {
-        var remote = Recover.Run("verify", shipped.Remote, "--json").MustEndWith(0).Json.GetProperty("databases").EnumerateArray()
+        var remote = Recover.Run("verify", shipped.Remote, "--json").MustEndWith(0).Json.GetProperty("databases")
+            .EnumerateArray()
             .ToDictionary(d => d.GetProperty("name").GetString()!, d => d.GetProperty("checksum").GetString());
-        var local = Recover.Run("databases", shipped.Data, "--json").MustEndWith(0).Json.GetProperty("databases").EnumerateArray()
+        var local = Recover.Run("databases", shipped.Data, "--json").MustEndWith(0).Json.GetProperty("databases")
+            .EnumerateArray()
             .ToDictionary(d => d.GetProperty("name").GetString()!, d => d.GetProperty("checksum").GetString());
         Assert.Equal(local, remote);
     }
@@ -102,10 +108,13 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
     public void A_snapshot_is_put_listed_and_removed()
     {
         var remote = "file://" + shipped.CopyOfRemote();
-        Recover.Run("snapshot", "first", remote, "--lsn", $"{shipped.Lsns[1]}", "--expires", "7d", "--note", "before").MustEndWith(0);
+        Recover.Run("snapshot", "first", remote, "--lsn", $"{shipped.Lsns[1]}", "--expires", "7d", "--note", "before")
+            .MustEndWith(0);
         Recover.Run("snapshot", "first", remote).MustEndWith(5);
         var pin = Recover.Run("snapshot", "--list", remote, "--json").MustEndWith(0).Json.EnumerateArray().Single();
-        Assert.Equal(("first", shipped.Lsns[1], "before"), (pin.GetProperty("name").GetString(), pin.GetProperty("lsn").GetUInt64(), pin.GetProperty("note").GetString()));
+        Assert.Equal(("first", shipped.Lsns[1], "before"),
+            (pin.GetProperty("name").GetString(), pin.GetProperty("lsn").GetUInt64(),
+            pin.GetProperty("note").GetString()));
         Recover.Run("snapshot", "--remove", "first", remote).MustEndWith(0);
         Recover.Run("snapshot", "--remove", "first", remote).MustEndWith(3);
         Recover.Run("snapshot", "late", remote, "--lsn", "99999999").MustEndWith(3);
@@ -123,7 +132,8 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
             Assert.Contains(pid, Recover.Run("status", place).MustEndWith(0).Output);
             Assert.Contains("a.db", Recover.Run("databases", place).MustEndWith(0).Output);
             Assert.Equal(2, Recover.Run("log", place, "--commits", "--json").MustEndWith(0).Json.GetArrayLength());
-            var sync = Recover.Run("sync", "--wait", place, "--remote", "file://" + shipped.Place("r")).MustEndWith(5).Errors;
+            var sync = Recover.Run("sync", "--wait", place, "--remote", "file://" + shipped.Place("r")).MustEndWith(5)
+                .Errors;
             Assert.Contains(pid, sync);
             Assert.Contains("no remote", sync);
             var copy = shipped.Place("copy.db");
@@ -164,7 +174,8 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
         var place = shipped.Place("removed");
         Directory.CreateDirectory(place);
         var path = Path.Combine(place, "a.db");
-        using (var connection = Shipped.Open(place, "a.db")) Shipped.Execute(connection, "CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)");
+        using (var connection = Shipped.Open(place, "a.db"))
+            Shipped.Execute(connection, "CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)");
         Shipped.Close();
         File.Delete(path);
         using (var connection = Shipped.Open(place, "a.db")) Shipped.Execute(connection, "CREATE TABLE u(x)");
@@ -172,7 +183,9 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
         Assert.DoesNotContain("deleted~", Recover.Run("databases", place).MustEndWith(0).Output);
         Assert.Contains("~a.db", Recover.Run("databases", "--deleted", place).MustEndWith(0).Output);
         Recover.Run("undelete", path).MustEndWith(2);
-        Assert.Equal(Path.Combine(place, "old.db"), Recover.Run("undelete", path, "--as", "old.db", "--json").MustEndWith(0).Json.GetProperty("undeleted").GetString());
+        Assert.Equal(Path.Combine(place, "old.db"),
+            Recover.Run("undelete", path, "--as", "old.db", "--json").MustEndWith(0).Json.GetProperty("undeleted")
+            .GetString());
         Assert.Equal(1, Shipped.RowsOfStore(place, "old.db"));
         Recover.Run("undelete", path, "--as", "more.db").MustEndWith(3);
     }
@@ -185,7 +198,8 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
         var (first, second) = ("file://" + shipped.Place("first"), "file://" + shipped.Place("second"));
         using (var connection = Shipped.Open(place, "a.db", "&sync-interval=20&remote=" + first))
         {
-            Shipped.Execute(connection, "CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1); PRAGMA recovery_sync");
+            Shipped.Execute(connection,
+                "CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1); PRAGMA recovery_sync");
             Assert.Contains("open", Recover.Run("remote", "set", place, second).MustEndWith(5).Errors);
         }
         Shipped.Close();
@@ -193,13 +207,15 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
         Recover.Run("remote", "set", place, "nonsense").MustEndWith(2);
         Recover.Run("remote", "set", place).MustEndWith(2);
         Recover.Run("remote", "set", place, "none").MustEndWith(0);
-        using (var connection = Shipped.Open(place, "a.db")) Assert.Equal("none", Shipped.Scalar(connection, "PRAGMA recovery_remote"));
+        using (var connection = Shipped.Open(place, "a.db"))
+            Assert.Equal("none", Shipped.Scalar(connection, "PRAGMA recovery_remote"));
         Shipped.Close();
         var set = Recover.Run("remote", "set", place, second, "--json").MustEndWith(0).Json;
         Assert.Equal(second, set.GetProperty("remote").GetString());
         Assert.Equal(first, set.GetProperty("before")[0].GetString());
         // It begins with all that the store holds, and is remembered.
-        using (var connection = Shipped.Open(place, "a.db")) Shipped.Execute(connection, "INSERT INTO t VALUES (2); PRAGMA recovery_sync");
+        using (var connection = Shipped.Open(place, "a.db"))
+            Shipped.Execute(connection, "INSERT INTO t VALUES (2); PRAGMA recovery_sync");
         Shipped.Close();
         Assert.StartsWith(second, Recover.Run("remote", "show", place).MustEndWith(0).Output);
         var file = shipped.Place("restored");
@@ -216,12 +232,14 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
         var remote = "file://" + shipped.Place("remote");
         var (old, successor) = (shipped.Place("old"), shipped.Place("successor"));
         Directory.CreateDirectory(old);
-        using (var connection = Shipped.Open(old, "a.db")) Shipped.Execute(connection, "CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)");
+        using (var connection = Shipped.Open(old, "a.db"))
+            Shipped.Execute(connection, "CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)");
         Shipped.Close();
         Recover.Run("sync", "--wait", old, "--remote", remote).MustEndWith(0);
         Recover.Run("restore", remote, successor).MustEndWith(0);
         Recover.Run("sync", "--wait", successor, "--remote", remote).MustEndWith(0);
-        Assert.Equal("fenced", Recover.Run("status", old, "--json").MustEndWith(1).Json.GetProperty("state").GetString());
+        Assert.Equal("fenced", Recover.Run("status", old, "--json").MustEndWith(1).Json.GetProperty("state")
+            .GetString());
         // The old writer went on without reaching the remote; then it does.
         using (Shipped.Unshipped(old))
         using (var connection = Shipped.Open(old, "a.db")) Shipped.Execute(connection, "INSERT INTO t VALUES (2)");
@@ -238,7 +256,8 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
     public void A_replica_is_brought_up_to_date_and_promoted()
     {
         var place = shipped.Place("replica");
-        Recover.Run("restore", shipped.Remote, place, "--lsn", shipped.Lsns[1].ToString(CultureInfo.InvariantCulture)).MustEndWith(0);
+        Recover.Run("restore", shipped.Remote, place, "--lsn", shipped.Lsns[1].ToString(CultureInfo.InvariantCulture))
+            .MustEndWith(0);
         Recover.Run("promote", place).MustEndWith(2);
         Replica.Open(new StoreOptions { Directory = Path.Combine(place, ".recovery") }).Dispose();
         Recover.Run("promote", place, "--remote", shipped.Remote).MustEndWith(0);

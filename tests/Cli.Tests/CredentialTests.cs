@@ -4,7 +4,10 @@ using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.Cli.Tests;
 
-/// <summary>Keys reach the object store, and nothing that people or machines look at: not status, errors, SQLite's error log or metrics, and no file of a store.</summary>
+/// <summary>
+/// Keys reach the object store, and nothing that people or machines look at: not status, errors, SQLite's error log or
+/// metrics, and no file of a store.
+/// </summary>
 [Collection(S3Collection.Name)]
 public sealed class CredentialTests(S3Server server) : IDisposable
 {
@@ -47,7 +50,11 @@ public sealed class CredentialTests(S3Server server) : IDisposable
         using (var db = Shipped.Open(data, "a.db"))
         {
             try { Shipped.Execute(db, "INSERT INTO t VALUES (1); PRAGMA recovery_sync=remote"); }
-            catch (Microsoft.Data.Sqlite.SqliteException e) { seen.AppendLine(e.ToString()).AppendLine(Recovery.LastError); }
+            catch (Microsoft.Data.Sqlite.SqliteException e)
+            {
+                seen.AppendLine(e.ToString())
+                .AppendLine(Recovery.LastError);
+            }
             Look(db);
             ReadMetrics();
         }
@@ -78,7 +85,8 @@ public sealed class CredentialTests(S3Server server) : IDisposable
         }
         foreach (var path in Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories))
             foreach (var secret in secrets.Append(key))
-                Assert.True(File.ReadAllBytes(path).AsSpan().IndexOf(Encoding.UTF8.GetBytes(secret)) < 0, $"{path} has {secret}");
+                Assert.True(File.ReadAllBytes(path).AsSpan().IndexOf(Encoding.UTF8.GetBytes(secret)) < 0,
+                    $"{path} has {secret}");
         // The test looks at something: the bucket is in what it saw.
         Assert.Contains(bucket, seen.ToString());
         Assert.Contains("403", seen.ToString());
@@ -92,12 +100,23 @@ public sealed class CredentialTests(S3Server server) : IDisposable
         command.CommandText = "PRAGMA recovery_status";
         using var reader = command.ExecuteReader();
         while (reader.Read())
-            for (var i = 0; i < reader.FieldCount; i++) seen.AppendLine(Convert.ToString(reader.GetValue(i), System.Globalization.CultureInfo.InvariantCulture));
+            for (var i = 0; i < reader.FieldCount; i++)
+                seen.AppendLine(
+                    Convert.ToString(reader.GetValue(i), System.Globalization.CultureInfo.InvariantCulture));
     }
 
     void ReadMetrics()
     {
-        using var listener = new MeterListener { InstrumentPublished = (instrument, l) => { if (instrument.Meter.Name.Contains("recovery", StringComparison.OrdinalIgnoreCase)) l.EnableMeasurementEvents(instrument); } };
+        using var listener =
+            new MeterListener
+            {
+                InstrumentPublished = (instrument, l)
+            =>
+                {
+                    if (instrument.Meter.Name.Contains("recovery",
+                StringComparison.OrdinalIgnoreCase)) l.EnableMeasurementEvents(instrument);
+                }
+            };
         void Note(Instrument instrument, string value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
         {
             seen.AppendLine($"{instrument.Name} {value} {instrument.Description}");

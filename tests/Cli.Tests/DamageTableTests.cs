@@ -1,15 +1,19 @@
 namespace RecoveryVfs.Cli.Tests;
 
 /// <summary>
-/// Every kind of file of a store and of a remote, times everything that befalls files: what comes out is the right data, or an error that names the damage. Never other data, a crash or a
-/// hang, and in 256 MB. Each case is a process of its own.
+/// Every kind of file of a store and of a remote, times everything that befalls files: what comes out is the right
+/// data, or an error that names the damage. Never other data, a crash or a hang, and in 256 MB. Each case is a process
+/// of its own.
 /// </summary>
 public sealed class DamageTableTests(DamagedFiles files) : IClassFixture<DamagedFiles>
 {
     // .NET's own share of what a process may take.
-    static readonly Dictionary<string, string> within256MB = new() { ["DOTNET_GCHeapHardLimit"] = (256 << 20).ToString("x") };
+    static readonly Dictionary<string, string> within256MB =
+        new() { ["DOTNET_GCHeapHardLimit"] = (256 << 20).ToString("x") };
 
-    /// <summary>Kinds of a store's files, with what an error says that names them where it is not the file's name.</summary>
+    /// <summary>
+    /// Kinds of a store's files, with what an error says that names them where it is not the file's name.
+    /// </summary>
     static readonly (string Pattern, string[] Names)[] local =
     [
         ("data/.recovery/log/*.log", ["/log", "applied", "has no log"]),
@@ -38,13 +42,16 @@ public sealed class DamageTableTests(DamagedFiles files) : IClassFixture<Damaged
         ("remote/pins/*", ["pins/"]),
     ];
 
-    /// <summary>What cannot be known, as docs/OPERATIONS.md lists it: the case, and why an older state is right there.</summary>
+    /// <summary>
+    /// What cannot be known, as docs/OPERATIONS.md lists it: the case, and why an older state is right there.
+    /// </summary>
     static readonly Dictionary<(string, Damage), string> undetectable = new()
     {
         [("remote/log/*", Damage.Delete)] = "the newest segment of a remote: the log may as well end before it",
     };
 
-    static readonly (string Pattern, string[] Names)[] replica = [("replica/.recovery/relay/log/*.log", ["relay", "follower"])];
+    static readonly (string Pattern, string[] Names)[] replica =
+        [("replica/.recovery/relay/log/*.log", ["relay", "follower"])];
 
     public static TheoryData<string, Damage> Local => Table(local);
 
@@ -65,16 +72,23 @@ public sealed class DamageTableTests(DamagedFiles files) : IClassFixture<Damaged
     public void A_damaged_file_of_a_store_is_named_or_does_no_harm(string pattern, Damage damage)
     {
         if (files.Damaged(pattern, damage) is not var (directory, file)) return;
-        foreach (var database in pattern.Contains("/files/", StringComparison.Ordinal) ? (string[])["a.db", "w.db", "v.db"] : ["a.db", "w.db"])
+        foreach (var database in pattern.Contains("/files/", StringComparison.Ordinal)
+            ? (string[])["a.db", "w.db", "v.db"]
+            : ["a.db", "w.db"])
         {
             var output = Path.Combine(directory, "out-" + database);
-            var outcome = Recover.RunWith(within256MB, "export", Path.Combine(directory, "data", database), "-o", output);
-            Judge(outcome, file, local.Single(k => k.Pattern == pattern).Names, () => Shipped.RowsOfPlain(output), undetectable.ContainsKey((pattern, damage)));
+            var outcome =
+                Recover.RunWith(within256MB, "export", Path.Combine(directory, "data", database), "-o", output);
+            Judge(outcome, file, local.Single(k => k.Pattern == pattern).Names, () => Shipped.RowsOfPlain(output),
+                undetectable.ContainsKey((pattern, damage)));
         }
         Directory.Delete(directory, recursive: true);
     }
 
-    /// <summary>Whoever reads the follower's directory gets what it had, or is told; the follower itself fetches again what it needs.</summary>
+    /// <summary>
+    /// Whoever reads the follower's directory gets what it had, or is told; the follower itself fetches again what it
+    /// needs.
+    /// </summary>
     [Theory]
     [MemberData(nameof(Replica))]
     public void A_damaged_relay_is_named_to_readers_and_made_anew_by_its_follower(string pattern, Damage damage)
@@ -84,9 +98,11 @@ public sealed class DamageTableTests(DamagedFiles files) : IClassFixture<Damaged
         var names = replica.Single(k => k.Pattern == pattern).Names;
         foreach (var database in (string[])["a.db", "w.db"])
             if (RowsBeside(place, database) is var (rows, error) && error is null) Assert.Equal(files.Rows, rows);
-            else Assert.Contains(names.Append(Path.GetFileName(file)), n => error!.Contains(n, StringComparison.Ordinal));
+            else Assert.Contains(names.Append(Path.GetFileName(file)),
+                n => error!.Contains(n, StringComparison.Ordinal));
         Recover.TailWith(within256MB, files.Remote, "--into", place, "--once").MustEndWith(0);
-        foreach (var database in (string[])["a.db", "w.db"]) Assert.Equal((files.Rows, null), RowsBeside(place, database));
+        foreach (var database in (string[])["a.db", "w.db"])
+            Assert.Equal((files.Rows, null), RowsBeside(place, database));
         Directory.Delete(directory, recursive: true);
     }
 
@@ -96,7 +112,8 @@ public sealed class DamageTableTests(DamagedFiles files) : IClassFixture<Damaged
     {
         if (files.Damaged(pattern, damage) is not var (directory, file)) return;
         var url = "file://" + Path.Combine(directory, "remote");
-        var (names, isUndetectable) = (remote.Single(k => k.Pattern == pattern).Names, undetectable.ContainsKey((pattern, damage)));
+        var (names, isUndetectable) =
+            (remote.Single(k => k.Pattern == pattern).Names, undetectable.ContainsKey((pattern, damage)));
         foreach (var database in (string[])["a.db", "w.db"])
         {
             var output = Path.Combine(directory, "out-" + database);
@@ -115,7 +132,8 @@ public sealed class DamageTableTests(DamagedFiles files) : IClassFixture<Damaged
         {
             using var connection = Shipped.Open(place, database, "&mode=ro");
             Assert.Equal("ok", Shipped.Scalar(connection, "PRAGMA integrity_check"));
-            return (long.Parse(Shipped.Scalar(connection, "SELECT count(*) FROM t"), System.Globalization.CultureInfo.InvariantCulture), null);
+            return (long.Parse(Shipped.Scalar(connection, "SELECT count(*) FROM t"),
+                System.Globalization.CultureInfo.InvariantCulture), null);
         }
         catch (Microsoft.Data.Sqlite.SqliteException e)
         {

@@ -16,8 +16,9 @@ public enum Damage
 }
 
 /// <summary>
-/// A store, its remote and a follower at two times, and copies of the later one with one file damaged. a.db has rows in tables and blob files of RocksDB's, w.db and v.db some more in WALs
-/// that no checkpoint has taken over. The follower is as a kill leaves it, with the later rows in its relay.
+/// A store, its remote and a follower at two times, and copies of the later one with one file damaged. a.db has rows in
+/// tables and blob files of RocksDB's, w.db and v.db some more in WALs that no checkpoint has taken over. The follower
+/// is as a kill leaves it, with the later rows in its relay.
 /// </summary>
 public sealed class DamagedFiles : IDisposable
 {
@@ -37,7 +38,8 @@ public sealed class DamagedFiles : IDisposable
         Follow(whileFollowing: () => Write(remote, 30));
         Rows = 50;
         // Copies must not ship to the one remote of them all.
-        foreach (var time in (string[])["before", "now"]) File.WriteAllText(In(time + "/data/.recovery/config"), $"remote = none\n# {time}\n");
+        foreach (var time in (string[])["before", "now"])
+            File.WriteAllText(In(time + "/data/.recovery/config"), $"remote = none\n# {time}\n");
     }
 
     /// <summary>How many rows each database has.</summary>
@@ -54,13 +56,16 @@ public sealed class DamagedFiles : IDisposable
         using (var w = Shipped.Open(In("now/data"), "w.db", remote))
         using (var v = Shipped.Open(In("now/data"), "v.db", remote))
         {
-            foreach (var connection in (Microsoft.Data.Sqlite.SqliteConnection[])[a, w, v]) Shipped.Execute(connection, "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v)");
+            foreach (var connection in (Microsoft.Data.Sqlite.SqliteConnection[])[a, w, v])
+                Shipped.Execute(connection, "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v)");
             for (var i = 0; i < rows; i++) Shipped.Execute(a, "INSERT INTO t(v) VALUES (hex(randomblob(3000)))");
             Shipped.Execute(a, "PRAGMA recovery_checkpoint; PRAGMA recovery_sync=remote");
             foreach (var wal in (Microsoft.Data.Sqlite.SqliteConnection[])[w, v])
             {
                 // The WAL stays when the last connection closes.
-                Assert.Equal(0, SQLitePCL.raw.sqlite3_db_config(wal.Handle, SQLitePCL.raw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, out _));
+                Assert.Equal(0,
+                    SQLitePCL.raw.sqlite3_db_config(wal.Handle, SQLitePCL.raw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+                    out _));
                 Shipped.Execute(wal, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0");
                 for (var i = 0; i < rows; i++) Shipped.Execute(wal, "INSERT INTO t(v) VALUES (hex(randomblob(300)))");
                 Shipped.Execute(wal, "PRAGMA recovery_sync=remote");
@@ -70,11 +75,21 @@ public sealed class DamagedFiles : IDisposable
         Recover.Run("snapshot", $"pin-{rows}", "file://" + In("now/remote")).MustEndWith(0);
     }
 
-    /// <summary>Lets a follower have everything that there is after something was done, and keeps what a kill would leave of it then.</summary>
+    /// <summary>
+    /// Lets a follower have everything that there is after something was done, and keeps what a kill would leave of it
+    /// then.
+    /// </summary>
     void Follow(Action whileFollowing)
     {
         var (live, kept) = (In("follower/.recovery"), In("now/replica/.recovery"));
-        var follower = Follower.StartAsync(new FollowerOptions { Url = Remote, Store = new StoreOptions { Directory = live }, SettleInterval = TimeSpan.FromHours(1) }).GetAwaiter().GetResult();
+        var follower =
+            Follower.StartAsync(
+            new FollowerOptions
+            {
+                Url = Remote,
+                Store = new StoreOptions { Directory = live },
+                SettleInterval = TimeSpan.FromHours(1)
+            }).GetAwaiter().GetResult();
         try
         {
             follower.CaughtUpAsync().GetAwaiter().GetResult();
@@ -96,9 +111,13 @@ public sealed class DamagedFiles : IDisposable
     /// <summary>A copy with one file damaged; null when there is nothing to do the damage with.</summary>
     public (string Directory, string File)? Damaged(string pattern, Damage damage)
     {
-        var (directory, name) = Path.GetDirectoryName(pattern) is { } d ? (d, Path.GetFileName(pattern)) : ("", pattern);
-        var files = Directory.GetFiles(Path.Combine(In("now"), directory), name).Select(p => Path.GetRelativePath(In("now"), p)).Order(StringComparer.Ordinal).ToArray();
-        if (files.Length == 0) throw new InvalidOperationException($"There is no {pattern} in the store that is to be damaged.");
+        var (directory, name) = Path.GetDirectoryName(pattern) is { } d
+            ? (d, Path.GetFileName(pattern))
+            : ("", pattern);
+        var files = Directory.GetFiles(Path.Combine(In("now"), directory), name)
+            .Select(p => Path.GetRelativePath(In("now"), p)).Order(StringComparer.Ordinal).ToArray();
+        if (files.Length == 0)
+            throw new InvalidOperationException($"There is no {pattern} in the store that is to be damaged.");
         var file = files[^1];
         var copy = In($"copy-{Interlocked.Increment(ref copies)}");
         var bytes = File.ReadAllBytes(Path.Combine(In("now"), file));
@@ -135,7 +154,8 @@ public sealed class DamagedFiles : IDisposable
         return (copy, file);
     }
 
-    bool IsOlder(string file, byte[] now) => File.Exists(Path.Combine(In("before"), file)) && !File.ReadAllBytes(Path.Combine(In("before"), file)).AsSpan().SequenceEqual(now);
+    bool IsOlder(string file, byte[] now) => File.Exists(Path.Combine(In("before"), file))
+        && !File.ReadAllBytes(Path.Combine(In("before"), file)).AsSpan().SequenceEqual(now);
 
     /// <summary>A copy of both.</summary>
     static void Copy(string from, string to)

@@ -19,7 +19,8 @@ public sealed class ExitCodeTests
     [Fact]
     public void The_documentation_lists_them_all_and_no_others()
     {
-        var rows = File.ReadAllLines(Path.Combine(Root, "docs", "OPERATIONS.md")).SkipWhile(l => l != "| code | |").Skip(2).TakeWhile(l => l.StartsWith('|')).ToList();
+        var rows = File.ReadAllLines(Path.Combine(Root, "docs", "OPERATIONS.md")).SkipWhile(l => l != "| code | |")
+            .Skip(2).TakeWhile(l => l.StartsWith('|')).ToList();
         Assert.Equal(ExitCode.All.Select(c => $"| {c.Code} | {c.Meaning} |"), rows);
     }
 
@@ -27,11 +28,17 @@ public sealed class ExitCodeTests
     public void Both_programs_show_them()
     {
         Assert.Contains(ExitCode.Explained, Recover.Run("--help").MustEndWith(0).Output);
-        using var tail = Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), "--help"]) { RedirectStandardOutput = true })!;
+        using var tail =
+            Process.Start(
+            new ProcessStartInfo("dotnet",
+            [Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), "--help"])
+            { RedirectStandardOutput = true })
+            !;
         Assert.Contains(ExitCode.Explained, tail.StandardOutput.ReadToEnd());
     }
 
     [Fact]
     public void Every_kind_of_error_has_one() =>
-        Assert.All(Enum.GetValues<RecoveryLog.RecoveryError>(), e => Assert.Contains(ExitCode.All, c => c.Code == ExitCode.Of(e) && c.Code != 0));
+        Assert.All(Enum.GetValues<RecoveryLog.RecoveryError>(),
+            e => Assert.Contains(ExitCode.All, c => c.Code == ExitCode.Of(e) && c.Code != 0));
 }

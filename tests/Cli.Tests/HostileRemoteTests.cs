@@ -3,11 +3,18 @@ using Record = RecoveryVfs.RecoveryLog.Records.Record;
 
 namespace RecoveryVfs.Cli.Tests;
 
-/// <summary>What a remote can do that somebody crafted: nothing outside of the directory that it is restored to, and nothing there either.</summary>
+/// <summary>
+/// What a remote can do that somebody crafted: nothing outside of the directory that it is restored to, and nothing
+/// there either.
+/// </summary>
 public sealed class HostileRemoteTests(Shipped shipped) : IClassFixture<Shipped>
 {
-    /// <summary>How a hostile remote names a place outside, and how that is reached from the directory of RocksDB's files.</summary>
-    public static TheoryData<string> Attacks => ["absolute table", "relative table", "added small file", "added wal of RocksDB", "second name", "plain file", "database"];
+    /// <summary>
+    /// How a hostile remote names a place outside, and how that is reached from the directory of RocksDB's files.
+    /// </summary>
+    public static TheoryData<string> Attacks
+        => ["absolute table", "relative table", "added small file", "added wal of RocksDB", "second name", "plain file",
+            "database"];
 
     string Craft(string attack, string victim)
     {
@@ -18,7 +25,8 @@ public sealed class HostileRemoteTests(Shipped shipped) : IClassFixture<Shipped>
                 CraftedRemote.RenameFiles(remote, f => f.Name == "IDENTITY" ? victim : null);
                 break;
             case "relative table":
-                CraftedRemote.RenameFiles(remote, f => f.Name == "IDENTITY" ? string.Concat(Enumerable.Repeat("../", 30)) + victim[1..] : null);
+                CraftedRemote.RenameFiles(remote, f => f.Name
+                    == "IDENTITY" ? string.Concat(Enumerable.Repeat("../", 30)) + victim[1..] : null);
                 break;
             case "added small file":
                 CraftedRemote.AddFile(remote, FileClass.RocksSmall, victim, "* * * * * root true\n"u8.ToArray());
@@ -27,13 +35,19 @@ public sealed class HostileRemoteTests(Shipped shipped) : IClassFixture<Shipped>
                 CraftedRemote.AddFile(remote, FileClass.RocksSmall, "000099.log", new byte[100]);
                 break;
             case "second name":
-                CraftedRemote.EditHints(remote, h => h with { Files = [.. h.Files.Select(f => f.Name == "IDENTITY" ? f with { Names = ["IDENTITY", victim] } : f)] });
+                CraftedRemote.EditHints(remote,
+                    h => h with
+                    {
+                        Files =
+                    [.. h.Files.Select(f => f.Name == "IDENTITY" ? f with { Names = ["IDENTITY", victim] } : f)]
+                    });
                 break;
             case "plain file":
                 CraftedRemote.AddFile(remote, FileClass.Plain, victim, "* * * * * root true\n"u8.ToArray());
                 break;
             default:
-                CraftedRemote.EditHints(remote, h => h with { Databases = [.. h.Databases.Select(d => d with { Name = victim })] });
+                CraftedRemote.EditHints(remote,
+                    h => h with { Databases = [.. h.Databases.Select(d => d with { Name = victim })] });
                 break;
         }
         return remote;
@@ -62,7 +76,8 @@ public sealed class HostileRemoteTests(Shipped shipped) : IClassFixture<Shipped>
     public void A_record_that_names_a_database_elsewhere_is_refused(string name)
     {
         var remote = shipped.CopyOfRemote();
-        CraftedRemote.EditRecords(remote, (in Record record) => record.Kind == RecordKind.DatabaseCreated ? CraftedRemote.WithName(record.Body, 4, name) : null);
+        CraftedRemote.EditRecords(remote, (in Record record) => record.Kind
+            == RecordKind.DatabaseCreated ? CraftedRemote.WithName(record.Body, 4, name) : null);
         var into = shipped.Place("into");
         var restored = Recover.Run("restore", "file://" + remote, into).MustEndWith(4);
         Assert.Contains("names a database", restored.Errors);
@@ -75,14 +90,18 @@ public sealed class HostileRemoteTests(Shipped shipped) : IClassFixture<Shipped>
         var remote = shipped.CopyOfRemote();
         const string name = "w\nstore: elsewhere";
         CraftedRemote.EditRecords(remote, (in Record record) =>
-            record.Kind == RecordKind.DatabaseCreated && record.Body.EndsWith("w.db"u8) ? CraftedRemote.WithName(record.Body, 4, name) : null);
+            record.Kind == RecordKind.DatabaseCreated
+                && record.Body.EndsWith("w.db"u8) ? CraftedRemote.WithName(record.Body, 4, name) : null);
         var into = shipped.Place("into");
         var restored = Recover.Run("restore", "file://" + remote, into).MustEndWith(0);
         Assert.Contains("control character", restored.Errors);
         Assert.Equal([".recovery", "a.db"], Directory.GetFileSystemEntries(into).Select(Path.GetFileName).Order());
     }
 
-    /// <summary>Any record of the log with any bytes, under right hashes, in a process that may have 256 MB: an error or the data, no crash and no hang.</summary>
+    /// <summary>
+    /// Any record of the log with any bytes, under right hashes, in a process that may have 256 MB: an error or the
+    /// data, no crash and no hang.
+    /// </summary>
     [Fact]
     [Trait(Seeds.Kind, Seeds.Random)]
     public void Records_of_any_bytes_end_in_an_error_or_in_data() => Seeds.RunFor(5, 1, (seed, _) =>
@@ -103,15 +122,17 @@ public sealed class HostileRemoteTests(Shipped shipped) : IClassFixture<Shipped>
                 }
             return body;
         });
-        var outcome = Recover.RunWith(new() { ["DOTNET_GCHeapHardLimit"] = "0x10000000" }, "restore", "file://" + remote, "--database", "a.db", "-o", shipped.Place("out.db"));
+        var outcome =
+            Recover.RunWith(new() { ["DOTNET_GCHeapHardLimit"] = "0x10000000" }, "restore", "file://" + remote,
+            "--database", "a.db", "-o", shipped.Place("out.db"));
         Assert.InRange(outcome.ExitCode, 0, 4);
         Assert.DoesNotContain("   at ", outcome.Errors);
         Directory.Delete(remote, recursive: true);
     });
 
     /// <summary>
-    /// Tables whose every hash and checksum is right, and that end the process of whoever opens them, by RocksDB's own assertions: nobody who uses the remote dies of them, and who looks
-    /// is told which files they are.
+    /// Tables whose every hash and checksum is right, and that end the process of whoever opens them, by RocksDB's own
+    /// assertions: nobody who uses the remote dies of them, and who looks is told which files they are.
     /// </summary>
     [Theory]
     [InlineData("a block of data that says it has an index of hashes")]
@@ -139,7 +160,8 @@ public sealed class HostileRemoteTests(Shipped shipped) : IClassFixture<Shipped>
         Assert.Contains("not what a store writes", restored.Errors);
         Assert.Contains("Assertion", restored.Errors);
         Assert.False(Directory.Exists(Path.Combine(into, ".recovery", "log")));
-        // A plain file is made without RocksDB: where the attack is nothing that is read for it, it comes out right; else it is named.
+        // A plain file is made without RocksDB: where the attack is nothing that is read for it, it comes out right;
+        // else it is named.
         var (file, good) = (shipped.Place("out.db"), shipped.Place("good.db"));
         var plain = Recover.Run("restore", url, "--database", "a.db", "-o", file);
         if (plain.ExitCode != 0) Assert.Contains("not what a store writes", plain.MustEndWith(4).Errors);
@@ -152,7 +174,8 @@ public sealed class HostileRemoteTests(Shipped shipped) : IClassFixture<Shipped>
         foreach (var options in (string[])["auto-restore=on&remote=", "mode=ro&follow="])
         {
             Directory.CreateDirectory(into);
-            Assert.ThrowsAny<Microsoft.Data.Sqlite.SqliteException>(() => Shipped.Open(into, "a.db", "&" + options + Uri.EscapeDataString(url)));
+            Assert.ThrowsAny<Microsoft.Data.Sqlite.SqliteException>(()
+                => Shipped.Open(into, "a.db", "&" + options + Uri.EscapeDataString(url)));
             Assert.Contains("not what a store writes", Recovery.LastError);
             Shipped.Close();
             Directory.Delete(into, recursive: true);

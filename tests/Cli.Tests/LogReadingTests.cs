@@ -24,7 +24,9 @@ public sealed class LogReadingTests
             Databases = [.. Enumerable.Range(1, Databases).Select(i => new LiveDatabase((uint)i, $"{i}.db"))],
         });
         var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 1u; i <= Taken; i++) reading.Take(new RecoveryLog.Records.Record(i + 1, RecordKind.DatabaseDeleted, 0, 0, 1, DatabaseRecords.Id(i)));
+        for (var i = 1u; i <= Taken; i++)
+            reading.Take(
+                new RecoveryLog.Records.Record(i + 1, RecordKind.DatabaseDeleted, 0, 0, 1, DatabaseRecords.Id(i)));
         var each = (GC.GetAllocatedBytesForCurrentThread() - before) / Taken;
         Assert.True(each < 4_000, $"{each} bytes were allocated a record");
         Assert.Equal(Databases - Taken, reading.Databases.Count());

@@ -13,7 +13,8 @@ public sealed class MistakeTests(Shipped shipped) : IClassFixture<Shipped>
     [InlineData("Did you mean '--lsn'?", "restore", "file:///tmp/x", "/tmp/y", "--lns=5")]
     [InlineData("Did you mean '--sample'?", "verify", "--smaple")]
     [InlineData("'abc' cannot be the value of --last: it takes N.", "log", "-n", "abc")]
-    [InlineData("'abc' cannot be the value of --lsn: it takes N.", "restore", "file:///tmp/x", "/tmp/y", "--lsn", "abc")]
+    [InlineData("'abc' cannot be the value of --lsn: it takes N.", "restore", "file:///tmp/x", "/tmp/y", "--lsn",
+        "abc")]
     [InlineData("'d' is one argument too many.", "restore", "a", "b", "d")]
     public void A_wrong_word_is_named_with_what_was_meant(string said, params string[] arguments)
     {
@@ -23,7 +24,8 @@ public sealed class MistakeTests(Shipped shipped) : IClassFixture<Shipped>
     }
 
     [Fact]
-    public void Nothing_is_suggested_that_is_not_near() => Assert.DoesNotContain("Did you mean", Recover.Run("xyzzyplugh").MustEndWith(2).Errors);
+    public void Nothing_is_suggested_that_is_not_near()
+        => Assert.DoesNotContain("Did you mean", Recover.Run("xyzzyplugh").MustEndWith(2).Errors);
 
     [Theory]
     [InlineData(2, "usage", "log", "-n", "abc")]
@@ -70,7 +72,8 @@ public sealed class MistakeTests(Shipped shipped) : IClassFixture<Shipped>
     [Fact]
     public void A_file_that_cannot_be_written_or_read_is_named_without_dotnets_words()
     {
-        var said = Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", "/proc/m").MustEndWith(1).Errors + Recover.Run("restore", shipped.Remote, "/proc/m").Errors;
+        var said = Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", "/proc/m").MustEndWith(1).Errors
+            + Recover.Run("restore", shipped.Remote, "/proc/m").Errors;
         Assert.DoesNotContain("Could not", said);
         Assert.Contains("/proc", said);
     }
@@ -79,8 +82,10 @@ public sealed class MistakeTests(Shipped shipped) : IClassFixture<Shipped>
     public void Wide_characters_stand_in_columns()
     {
         var lines = new StringWriter();
-        new Output(false, lines, TextWriter.Null).Table(["NAME", "N>"], [["日本語.db", "1"], ["é́.db", "22"], ["plain.db", "3"]]);
-        Assert.Equal(["NAME        N", "日本語.db   1", "é́.db       22", "plain.db    3"], lines.ToString().TrimEnd().Split('\n'));
+        new Output(false, lines, TextWriter.Null)
+            .Table(["NAME", "N>"], [["日本語.db", "1"], ["é́.db", "22"], ["plain.db", "3"]]);
+        Assert.Equal(["NAME        N", "日本語.db   1", "é́.db       22", "plain.db    3"],
+            lines.ToString().TrimEnd().Split('\n'));
     }
 
     [Theory]
@@ -88,7 +93,8 @@ public sealed class MistakeTests(Shipped shipped) : IClassFixture<Shipped>
     [InlineData(20)]
     public void Progress_fits_a_narrow_terminal_and_shows_what_matters_first(int columns)
     {
-        var line = Programs.Printable.Fit(Progress.Line("restoring", 300L << 20, 1L << 30, TimeSpan.FromSeconds(10)), columns - 1);
+        var line = Programs.Printable.Fit(Progress.Line("restoring", 300L << 20, 1L << 30, TimeSpan.FromSeconds(10)),
+            columns - 1);
         Assert.True(line.Length < columns);
         Assert.StartsWith("restoring  29%", line);
     }

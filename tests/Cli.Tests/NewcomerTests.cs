@@ -5,7 +5,10 @@ using Microsoft.Data.Sqlite;
 
 namespace RecoveryVfs.Cli.Tests;
 
-/// <summary>What people run into who know SQLite, and not this: other users' files, read-only disks, removed files, narrow terminals.</summary>
+/// <summary>
+/// What people run into who know SQLite, and not this: other users' files, read-only disks, removed files, narrow
+/// terminals.
+/// </summary>
 public sealed partial class NewcomerTests : IDisposable
 {
     readonly string root = Directory.CreateTempSubdirectory("recovery-newcomer-").FullName;
@@ -40,7 +43,11 @@ public sealed partial class NewcomerTests : IDisposable
 
     static (int Code, string Output) Sh(string script, params (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo("sh", ["-c", script]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("sh", ["-c", script])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        };
         foreach (var (name, value) in environment) start.Environment[name] = value;
         using var process = Process.Start(start)!;
         var errors = process.StandardError.ReadToEndAsync();
@@ -82,7 +89,8 @@ public sealed partial class NewcomerTests : IDisposable
         var export = AsNobody($"{Recovery_} export {Data}/a.db -o {Place("out")}/x.db");
         Assert.Equal(0, Sh(export, ("HOME", Place("out"))).Code);
         File.Delete(Place("out/x.db"));
-        foreach (var (path, mode) in (IEnumerable<(string, int)>)[(Data + "/.recovery", 700), (Data + "/.recovery/log", 700), (Data + "/a.db", 600)])
+        foreach (var (path, mode) in (IEnumerable<(string, int)>)[(Data + "/.recovery", 700),
+            (Data + "/.recovery/log", 700), (Data + "/a.db", 600)])
         {
             Sh($"chmod {mode} {path}");
             var (code, said) = Sh(export, ("HOME", Place("out")));
@@ -118,7 +126,8 @@ public sealed partial class NewcomerTests : IDisposable
             var said = Recover.Run("sync", "--wait", "--timeout", "3s", Data).MustEndWith(1).Errors;
             Assert.Contains("cannot be restored yet", said);
             File.Delete(Place("remote/hints"));
-            Assert.True(Recover.Run("sync", "--wait", Data, "--json").MustEndWith(0).Json.GetProperty("restorable").GetBoolean());
+            Assert.True(Recover.Run("sync", "--wait", Data, "--json").MustEndWith(0).Json.GetProperty("restorable")
+                .GetBoolean());
         }
     }
 
@@ -128,15 +137,20 @@ public sealed partial class NewcomerTests : IDisposable
     public void A_usage_error_is_one_object_of_json(params string[] arguments)
     {
         var outcome = Recover.Run([.. arguments, "--json"]).MustEndWith(2);
-        Assert.Equal("usage", JsonDocument.Parse(outcome.Errors).RootElement.GetProperty("error").GetProperty("kind").GetString());
+        Assert.Equal("usage", JsonDocument.Parse(outcome.Errors).RootElement.GetProperty("error").GetProperty("kind")
+            .GetString());
     }
 
     [Fact]
     public void A_full_disk_is_said_with_sizes()
     {
-        Do(Data, Table + "; WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c WHERE x<4000) INSERT INTO t(v) SELECT randomblob(1000) FROM c");
+        Do(Data, Table
+            + "; WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c WHERE x<4000) INSERT INTO t(v) SELECT "
+                + "randomblob(1000) FROM c");
         Directory.CreateDirectory(Place("small"));
-        var (code, said) = Sh($"unshare -m sh -c 'mount -t tmpfs -o size=1m none {Place("small")} && exec {Recovery_} export {Data}/a.db -o {Place("small")}/x.db'");
+        var (code, said) =
+            Sh($"unshare -m sh -c 'mount -t tmpfs -o size=1m none {Place("small")} && exec {Recovery_} export "
+                + $"{Data}/a.db -o {Place("small")}/x.db'");
         if (said.Contains("unshare failed") || said.Contains("mount: ")) return;
         Assert.Equal(1, code);
         Assert.Matches("full.* [0-9,]+ bytes (were needed, and [0-9,]+ )?are free", said);
@@ -148,10 +162,15 @@ public sealed partial class NewcomerTests : IDisposable
     public void On_a_terminal_each_phase_shows_and_leaves_nothing_behind(int columns)
     {
         Do(Data, Table + "; PRAGMA recovery_sync", "&sync-interval=5&remote=" + Uri.EscapeDataString(Remote));
-        var (_, said) = Sh($"script -qec 'stty cols {columns} rows 24; {Recovery_} verify {Remote} 1>/dev/null' /dev/null", ("TERM", "xterm"));
-        string[] phases = ["restoring", "reading pages", "closing what was restored", "looking at older hints", "checking extents", "listing the log", "reading the log"];
+        var (_, said) =
+            Sh($"script -qec 'stty cols {columns} rows 24; {Recovery_} verify {Remote} 1>/dev/null' /dev/null",
+            ("TERM", "xterm"));
+        string[] phases =
+            ["restoring", "reading pages", "closing what was restored", "looking at older hints", "checking extents",
+            "listing the log", "reading the log"];
         foreach (var phase in phases) Assert.Contains(phase, said);
-        foreach (var line in Drawn().Split(said)) Assert.True(Programs.Printable.Width(line) < columns, $"too wide for {columns} columns: {line}");
+        foreach (var line in Drawn().Split(said))
+            Assert.True(Programs.Printable.Width(line) < columns, $"too wide for {columns} columns: {line}");
         // What is drawn last is an erasure.
         Assert.EndsWith("\r\e[K", said);
         Assert.DoesNotContain('\n', said.Trim());

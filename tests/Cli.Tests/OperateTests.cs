@@ -7,7 +7,10 @@ using Microsoft.Data.Sqlite;
 
 namespace RecoveryVfs.Cli.Tests;
 
-/// <summary>What an operator sets up: figures of a writer over HTTP, and the examples in examples/operate, each read by what it is for.</summary>
+/// <summary>
+/// What an operator sets up: figures of a writer over HTTP, and the examples in examples/operate, each read by what it
+/// is for.
+/// </summary>
 public sealed partial class OperateTests : IDisposable
 {
     readonly string root = Directory.CreateTempSubdirectory("recovery-operate-").FullName;
@@ -32,7 +35,8 @@ public sealed partial class OperateTests : IDisposable
     {
         var store = Path.Combine(root, name, ".recovery");
         Directory.CreateDirectory(store);
-        File.WriteAllText(Path.Combine(store, "config"), $"metrics-listen = {listen ?? address}\nremote = file://{root}/{name}-remote\nsync-interval = 5\n");
+        File.WriteAllText(Path.Combine(store, "config"),
+            $"metrics-listen = {listen ?? address}\nremote = file://{root}/{name}-remote\nsync-interval = 5\n");
         var db = Shipped.Open(Path.Combine(root, name), "a.db");
         Shipped.Execute(db, "CREATE TABLE t(x); INSERT INTO t VALUES (1)");
         Shipped.Execute(db, "PRAGMA recovery_sync");
@@ -61,7 +65,9 @@ public sealed partial class OperateTests : IDisposable
                 Assert.Equal(200, code);
                 var samples = text.TrimEnd().Split('\n').Where(l => l[0] != '#').Select(l => Line().Match(l)).ToList();
                 Assert.All(samples, s => Assert.True(s.Success));
-                string Of(string name, string store) => samples.Single(s => s.Groups[1].Value == name && s.Groups[2].Value.Contains($"store=\"{root}/{store}/.recovery\"")).Groups[3].Value;
+                string Of(string name, string store)
+                    => samples.Single(s => s.Groups[1].Value == name
+                        && s.Groups[2].Value.Contains($"store=\"{root}/{store}/.recovery\"")).Groups[3].Value;
                 foreach (var store in (string[])["one", "two"])
                 {
                     Assert.Equal("1", Of("recovery_store_ok", store));
@@ -87,10 +93,14 @@ public sealed partial class OperateTests : IDisposable
     {
         using var taken = new TcpListener(IPAddress.Loopback, 0);
         taken.Start();
-        using (var db = Writer("one", $"127.0.0.1:{((IPEndPoint)taken.LocalEndpoint).Port}")) Assert.Equal("1", Shipped.Scalar(db, "SELECT count(*) FROM t"));
-        using (var db = Writer("two", "nonsense")) Assert.Contains("metrics-listen", Shipped.Scalar(db, "SELECT recovery_last_error()"));
+        using (var db = Writer("one", $"127.0.0.1:{((IPEndPoint)taken.LocalEndpoint).Port}"))
+            Assert.Equal("1", Shipped.Scalar(db, "SELECT count(*) FROM t"));
+        using (var db = Writer("two", "nonsense"))
+            Assert.Contains("metrics-listen", Shipped.Scalar(db, "SELECT recovery_last_error()"));
         Directory.CreateDirectory(Path.Combine(root, "three"));
-        Assert.Throws<SqliteException>(() => Shipped.Open(Path.Combine(root, "three"), "a.db", "&metrics-listen=0.0.0.0:" + TestServers.S3Server.FreePort()));
+        Assert.Throws<SqliteException>(()
+            => Shipped.Open(Path.Combine(root, "three"), "a.db",
+                "&metrics-listen=0.0.0.0:" + TestServers.S3Server.FreePort()));
     }
 
     /// <summary>Every figure that a writer or a follower shows.</summary>
@@ -120,12 +130,17 @@ public sealed partial class OperateTests : IDisposable
         var dashboard = JsonDocument.Parse(File.ReadAllText(Example("dashboard.json"))).RootElement;
         var panels = dashboard.GetProperty("panels").EnumerateArray().ToList();
         Assert.Equal(panels.Count, panels.Select(p => p.GetProperty("id").GetInt32()).Distinct().Count());
-        Assert.All(panels, p => Assert.NotEmpty(p.GetProperty("targets").EnumerateArray().Select(t => t.GetProperty("expr").GetString()!)));
+        Assert.All(panels,
+            p => Assert.NotEmpty(p.GetProperty("targets").EnumerateArray()
+            .Select(t => t.GetProperty("expr").GetString()!)));
     }
 
     static (int Code, string Said) Run(string program, params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process =
+            Process.Start(
+            new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })
+            !;
         var errors = process.StandardError.ReadToEndAsync();
         var said = process.StandardOutput.ReadToEnd() + errors.Result;
         process.WaitForExit();
@@ -142,7 +157,8 @@ public sealed partial class OperateTests : IDisposable
         var (code, said) = Run(promtool, "check", "rules", Example("alerts.yml"));
         Assert.True(code == 0, said);
         // And the expressions of the dashboard, as rules.
-        var expressions = Regex.Matches(File.ReadAllText(Example("dashboard.json")), "\"expr\": (\".*\"),?$", RegexOptions.Multiline)
+        var expressions =
+            Regex.Matches(File.ReadAllText(Example("dashboard.json")), "\"expr\": (\".*\"),?$", RegexOptions.Multiline)
             .Select((m, i) => $"  - record: dashboard:{i}\n    expr: {m.Groups[1].Value.Replace("$store", ".*")}\n");
         var rules = Path.Combine(root, "rules.yml");
         File.WriteAllText(rules, "groups:\n- name: dashboard\n  rules:\n" + string.Concat(expressions));
@@ -157,7 +173,8 @@ public sealed partial class OperateTests : IDisposable
     {
         // It looks whether the programs are there.
         var unit = Path.Combine(root, name);
-        File.WriteAllText(unit, File.ReadAllText(Example(name)).Replace("/opt/recovery/recovery-tail", "/bin/true").Replace("/opt/recovery/recovery", "/bin/true"));
+        File.WriteAllText(unit, File.ReadAllText(Example(name)).Replace("/opt/recovery/recovery-tail", "/bin/true")
+            .Replace("/opt/recovery/recovery", "/bin/true"));
         var (code, said) = Run("systemd-analyze", "verify", unit);
         Assert.True(code == 0 && !said.Contains(name), said);
     }
@@ -165,7 +182,8 @@ public sealed partial class OperateTests : IDisposable
     [Fact]
     public void What_the_examples_say_is_known_to_the_programs()
     {
-        var said = string.Concat(Directory.EnumerateFiles(Path.GetDirectoryName(Example("x"))!).Select(File.ReadAllText));
+        var said = string.Concat(Directory.EnumerateFiles(Path.GetDirectoryName(Example("x"))!)
+            .Select(File.ReadAllText));
         foreach (Match variable in Regex.Matches(said, "\\bRECOVERY_([A-Z_]+)\\b"))
         {
             var name = variable.Groups[1].Value.ToLowerInvariant().Replace('_', '-');
@@ -174,7 +192,8 @@ public sealed partial class OperateTests : IDisposable
         foreach (Match command in Regex.Matches(said, "/opt/recovery/recovery ([a-z]+)(.*)$", RegexOptions.Multiline))
         {
             var help = Recover.Run(command.Groups[1].Value, "--help").MustEndWith(0).Output;
-            foreach (Match option in Regex.Matches(command.Groups[2].Value, "--[a-z-]+")) Assert.Contains(option.Value, help);
+            foreach (Match option in Regex.Matches(command.Groups[2].Value, "--[a-z-]+"))
+                Assert.Contains(option.Value, help);
         }
     }
 }

@@ -24,15 +24,21 @@ internal static class Recover
 
     public static Outcome Run(params string[] arguments) => RunWith([], arguments);
 
-    public static Outcome RunWith(Dictionary<string, string> environment, params string[] arguments) => RunProgram("recovery", environment, arguments);
+    public static Outcome RunWith(Dictionary<string, string> environment, params string[] arguments)
+        => RunProgram("recovery", environment, arguments);
 
     /// <summary>Runs <c>recovery-tail</c>.</summary>
-    public static Outcome TailWith(Dictionary<string, string> environment, params string[] arguments) => RunProgram("recovery-tail", environment, arguments);
+    public static Outcome TailWith(Dictionary<string, string> environment, params string[] arguments)
+        => RunProgram("recovery-tail", environment, arguments);
 
     static Outcome RunProgram(string name, Dictionary<string, string> environment, string[] arguments)
     {
         var program = Path.Combine(AppContext.BaseDirectory, name + ".dll");
-        var start = new ProcessStartInfo("dotnet", [program, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("dotnet", [program, .. arguments])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        };
         start.Environment.Remove("RECOVERY_REMOTE");
         foreach (var (variable, value) in environment) start.Environment[variable] = value;
         using var process = Process.Start(start)!;

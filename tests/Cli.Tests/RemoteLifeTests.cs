@@ -4,7 +4,10 @@ using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.Cli.Tests;
 
-/// <summary>The life of a store and its remote as a user sees it, through connections and the program alone: on a directory and on a real S3 server.</summary>
+/// <summary>
+/// The life of a store and its remote as a user sees it, through connections and the program alone: on a directory and
+/// on a real S3 server.
+/// </summary>
 public abstract class RemoteLifeTests : IDisposable
 {
     protected RemoteLifeTests()
@@ -38,7 +41,8 @@ public abstract class RemoteLifeTests : IDisposable
         return Shipped.Open(Place(place), "a.db", With(remote) + more);
     }
 
-    static long Rows(SqliteConnection connection) => long.Parse(Shipped.Scalar(connection, "SELECT count(*) FROM t"), CultureInfo.InvariantCulture);
+    static long Rows(SqliteConnection connection)
+        => long.Parse(Shipped.Scalar(connection, "SELECT count(*) FROM t"), CultureInfo.InvariantCulture);
 
     static ulong Insert(SqliteConnection connection, int rows)
     {
@@ -61,22 +65,26 @@ public abstract class RemoteLifeTests : IDisposable
             time = DateTimeOffset.UtcNow;
             Assert.True(SpinWait.SpinUntil(() => DateTimeOffset.UtcNow > time.AddMilliseconds(2), 1000));
             all = Insert(db, 10);
-            Assert.True(ulong.Parse(Shipped.Scalar(db, "PRAGMA recovery_remote_lsn"), CultureInfo.InvariantCulture) >= all);
+            Assert.True(ulong.Parse(Shipped.Scalar(db, "PRAGMA recovery_remote_lsn"),
+                CultureInfo.InvariantCulture) >= all);
             Assert.Equal("ok", Shipped.Scalar(db, "PRAGMA recovery_verify=remote"));
             Assert.Contains("remote_healthy: yes", Shipped.Scalar(db, "PRAGMA recovery_status"));
         }
         Shipped.Close();
         Assert.Equal("ok", Run("status", Place("data"), "--json").MustEndWith(0).Json.GetProperty("state").GetString());
-        Assert.Equal("ok", Run("status", Place("data"), "--json").Json.GetProperty("verification").GetProperty("result").GetString());
+        Assert.Equal("ok", Run("status", Place("data"), "--json").Json.GetProperty("verification").GetProperty("result")
+            .GetString());
         Run("status", remote).MustEndWith(0);
         Run("verify", remote).MustEndWith(0);
         Run("verify", remote, "--sample").MustEndWith(0);
-        foreach (var command in (string[])["databases", "log", "hints"]) _ = Run(command, remote, "--json").MustEndWith(0).Json;
+        foreach (var command in (string[])["databases", "log", "hints"])
+            _ = Run(command, remote, "--json").MustEndWith(0).Json;
 
         Directory.Delete(Place("data"), recursive: true);
         Run("restore", remote, "-o", Place("ten.db"), "--lsn", $"{ten}").MustEndWith(0);
         Assert.Equal(10, Shipped.RowsOfPlain(Place("ten.db")));
-        Run("restore", remote, "--database", "a.db", "-o", Place("then.db"), "--timestamp", time.ToString("O", CultureInfo.InvariantCulture)).MustEndWith(0);
+        Run("restore", remote, "--database", "a.db", "-o", Place("then.db"), "--timestamp",
+            time.ToString("O", CultureInfo.InvariantCulture)).MustEndWith(0);
         Assert.Equal(10, Shipped.RowsOfPlain(Place("then.db")));
         Run("restore", remote, Place("data"), "--integrity-check", "full").MustEndWith(0);
         Run("restore", remote, Place("data"), "--if-db-not-exists").MustEndWith(0);
@@ -122,7 +130,8 @@ public abstract class RemoteLifeTests : IDisposable
                 var lsn = ulong.Parse(Shipped.Scalar(db, "PRAGMA recovery_lsn"), CultureInfo.InvariantCulture);
                 var waited = Run("sync", "--wait", Place("open"), "--json").MustEndWith(0).Json;
                 Assert.InRange(lsn, 1ul, waited.GetProperty("shipped_lsn").GetUInt64());
-                Run("restore", remote, "-o", Place($"at-{round}.db"), "--lsn", lsn.ToString(CultureInfo.InvariantCulture)).MustEndWith(0);
+                Run("restore", remote, "-o", Place($"at-{round}.db"), "--lsn",
+                    lsn.ToString(CultureInfo.InvariantCulture)).MustEndWith(0);
                 Assert.Equal(5 * round, Shipped.RowsOfPlain(Place($"at-{round}.db")));
             }
             Assert.Contains("ships to", Run("sync", "--wait", "--restart", Place("open")).MustEndWith(5).Errors);
@@ -131,7 +140,8 @@ public abstract class RemoteLifeTests : IDisposable
         using (var db = Shipped.Open(Place("open"), "a.db", "&sync-interval=600000"))
         {
             Insert(db, 1);
-            Assert.Contains("did not ship", Run("sync", "--wait", "--timeout", "1s", Place("open")).MustEndWith(1).Errors);
+            Assert.Contains("did not ship", Run("sync", "--wait", "--timeout", "1s", Place("open")).MustEndWith(1)
+                .Errors);
         }
         Shipped.Close();
     }
@@ -157,7 +167,8 @@ public abstract class RemoteLifeTests : IDisposable
             Assert.Contains("writer", error.Message + Recovery.LastError);
         }
         Shipped.Close();
-        Assert.Equal("fenced", Run("status", Place("old"), "--json").MustEndWith(1).Json.GetProperty("state").GetString());
+        Assert.Equal("fenced", Run("status", Place("old"), "--json").MustEndWith(1).Json.GetProperty("state")
+            .GetString());
         var salvaged = Run("salvage", Place("old"), "--json").MustEndWith(0).Json.EnumerateArray().Single();
         Assert.True(salvaged.GetProperty("commits").GetInt32() > 0);
         Run("salvage", Place("old"), "--extract", "a.db", "-o", Place("salvaged.db")).MustEndWith(0);
@@ -176,12 +187,14 @@ public abstract class RemoteLifeTests : IDisposable
                 if (life == 0) Shipped.Execute(db, Table);
                 Insert(db, 30);
                 Shipped.Execute(db, "PRAGMA recovery_checkpoint; PRAGMA recovery_sync");
-                Assert.True(SpinWait.SpinUntil(() => Shipped.Scalar(db, "PRAGMA recovery_status").Contains("remote_bytes_since_hints: 0"), TimeSpan.FromSeconds(60)));
+                Assert.True(SpinWait.SpinUntil(() => Shipped.Scalar(db, "PRAGMA recovery_status")
+                    .Contains("remote_bytes_since_hints: 0"), TimeSpan.FromSeconds(60)));
             }
             Shipped.Close();
             if (life == 1) Run("snapshot", "kept", remote).MustEndWith(0);
         }
-        var kept = Run("snapshot", "--list", remote, "--json").MustEndWith(0).Json.EnumerateArray().Single().GetProperty("lsn").GetUInt64();
+        var kept = Run("snapshot", "--list", remote, "--json").MustEndWith(0).Json.EnumerateArray().Single()
+            .GetProperty("lsn").GetUInt64();
         Assert.Equal(2, Run("gc", remote).ExitCode);
         string[] nothing = ["--keep", "0s", "--grace", "0s", "--keep-hints", "1"];
         Assert.Contains("nobody else knows", Run(["gc", remote, .. nothing]).MustEndWith(2).Errors);
@@ -269,7 +282,8 @@ public sealed class DirectoryLifeTests : RemoteLifeTests
 
     protected override void Damage(string remote)
     {
-        var hints = Directory.EnumerateFiles(Path.Combine(new Uri(remote).LocalPath, "hints")).Order(StringComparer.Ordinal).First();
+        var hints = Directory.EnumerateFiles(Path.Combine(new Uri(remote).LocalPath, "hints"))
+            .Order(StringComparer.Ordinal).First();
         var bytes = File.ReadAllBytes(hints);
         bytes[^1] ^= 1;
         File.WriteAllBytes(hints, bytes);

@@ -2,19 +2,23 @@ using System.Globalization;
 
 namespace RecoveryVfs.Cli.Tests;
 
-/// <summary><c>recovery restore</c>: stores and plain files, at any commit, and the idioms that scripts count on.</summary>
+/// <summary>
+/// <c>recovery restore</c>: stores and plain files, at any commit, and the idioms that scripts count on.
+/// </summary>
 public sealed class RestoreTests(Shipped shipped) : IClassFixture<Shipped>
 {
     [Fact]
     public void A_store_comes_back_whole_with_its_stubs()
     {
         var place = shipped.Place("store");
-        var report = Recover.Run("restore", shipped.Remote, place, "--integrity-check", "full", "--json").MustEndWith(0).Json;
+        var report = Recover.Run("restore", shipped.Remote, place, "--integrity-check", "full", "--json").MustEndWith(0)
+            .Json;
         Assert.Equal(["a.db", "w.db"], report.GetProperty("databases").EnumerateArray().Select(d => d.GetString()));
         Assert.StartsWith("This is a RecoveryVfs database.", File.ReadAllText(Path.Combine(place, "a.db")));
         Assert.Equal(Shipped.Commits, Shipped.RowsOfStore(place, "a.db"));
         Assert.Equal(3, Shipped.RowsOfStore(place, "w.db"));
-        Assert.Equal([".recovery", "a.db", "w.db"], Directory.EnumerateFileSystemEntries(place).Select(Path.GetFileName).Order());
+        Assert.Equal([".recovery", "a.db", "w.db"],
+            Directory.EnumerateFileSystemEntries(place).Select(Path.GetFileName).Order());
     }
 
     [Fact]
@@ -33,7 +37,8 @@ public sealed class RestoreTests(Shipped shipped) : IClassFixture<Shipped>
     {
         var (data, remote) = (shipped.Place("renamed"), "file://" + shipped.Place("remote"));
         Directory.CreateDirectory(data);
-        using (var connection = Shipped.Open(data, "a.db")) Shipped.Execute(connection, "CREATE TABLE t(x); INSERT INTO t VALUES (1)");
+        using (var connection = Shipped.Open(data, "a.db"))
+            Shipped.Execute(connection, "CREATE TABLE t(x); INSERT INTO t VALUES (1)");
         Shipped.Close();
         Recover.Run("sync", "--wait", data, "--remote", remote).MustEndWith(0);
         Recover.Run("delete", Path.Combine(data, "a.db")).MustEndWith(0);
@@ -54,7 +59,8 @@ public sealed class RestoreTests(Shipped shipped) : IClassFixture<Shipped>
         foreach (var rows in (int[])[1, 3])
         {
             var file = shipped.Place("at");
-            Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", file, "--lsn", $"{shipped.Lsns[rows - 1]}").MustEndWith(0);
+            Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", file, "--lsn",
+                $"{shipped.Lsns[rows - 1]}").MustEndWith(0);
             Assert.Equal(rows, Shipped.RowsOfPlain(file));
         }
     }
@@ -62,12 +68,16 @@ public sealed class RestoreTests(Shipped shipped) : IClassFixture<Shipped>
     [Fact]
     public void Any_commit_comes_back_by_time()
     {
-        var commits = Recover.Run("log", shipped.Remote, "--commits", "--database", "a.db", "--json").MustEndWith(0).Json.EnumerateArray().ToList();
-        var time = commits.First(c => c.GetProperty("lsn").GetUInt64() == shipped.Lsns[2]).GetProperty("time").GetDateTimeOffset();
+        var commits = Recover.Run("log", shipped.Remote, "--commits", "--database", "a.db", "--json").MustEndWith(0)
+            .Json.EnumerateArray().ToList();
+        var time = commits.First(c => c.GetProperty("lsn").GetUInt64() == shipped.Lsns[2]).GetProperty("time")
+            .GetDateTimeOffset();
         // Commits may share a millisecond.
-        var rows = commits.Count(c => shipped.Lsns.Contains(c.GetProperty("lsn").GetUInt64()) && c.GetProperty("time").GetDateTimeOffset() <= time);
+        var rows = commits.Count(c => shipped.Lsns.Contains(c.GetProperty("lsn").GetUInt64())
+            && c.GetProperty("time").GetDateTimeOffset() <= time);
         var file = shipped.Place("at");
-        Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", file, "--timestamp", time.ToString("O", CultureInfo.InvariantCulture)).MustEndWith(0);
+        Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", file, "--timestamp",
+            time.ToString("O", CultureInfo.InvariantCulture)).MustEndWith(0);
         Assert.Equal(rows, Shipped.RowsOfPlain(file));
     }
 
@@ -76,7 +86,8 @@ public sealed class RestoreTests(Shipped shipped) : IClassFixture<Shipped>
     {
         var file = shipped.Place("there");
         File.WriteAllText(file, "precious");
-        Assert.Contains(file, Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", file).MustEndWith(2).Errors);
+        Assert.Contains(file, Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", file).MustEndWith(2)
+            .Errors);
         Assert.Equal("precious", File.ReadAllText(file));
         Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", file, "--if-db-not-exists").MustEndWith(0);
         Assert.Equal("precious", File.ReadAllText(file));
@@ -112,7 +123,8 @@ public sealed class RestoreTests(Shipped shipped) : IClassFixture<Shipped>
     {
         var before = Recover.Run("status", shipped.Remote, "--json").MustEndWith(0).Json.GetProperty("remote");
         var file = shipped.Place("quiet");
-        Recover.RunWith(new() { ["RECOVERY_REMOTE"] = shipped.Remote }, "restore", "--database", "a.db", "-o", file).MustEndWith(0);
+        Recover.RunWith(new() { ["RECOVERY_REMOTE"] = shipped.Remote }, "restore", "--database", "a.db", "-o", file)
+            .MustEndWith(0);
         var after = Recover.Run("status", shipped.Remote, "--json").MustEndWith(0).Json.GetProperty("remote");
         Assert.Equal(before.GetRawText(), after.GetRawText());
     }
@@ -124,13 +136,16 @@ public sealed class RestoreTests(Shipped shipped) : IClassFixture<Shipped>
         var extent = new DirectoryInfo(Path.Combine(remote, "extents")).EnumerateFiles().MaxBy(f => f.Length)!;
         Flip(extent.FullName);
         var place = shipped.Place("store");
-        Assert.Contains("extents/" + extent.Name, Recover.Run("restore", "file://" + remote, place).MustEndWith(4).Errors);
+        Assert.Contains("extents/" + extent.Name,
+            Recover.Run("restore", "file://" + remote, place).MustEndWith(4).Errors);
         Assert.False(Directory.Exists(Path.Combine(place, ".recovery")));
         var file = shipped.Place("file");
-        Assert.Contains("extents/" + extent.Name, Recover.Run("restore", "file://" + remote, "--database", "a.db", "-o", file).MustEndWith(4).Errors);
+        Assert.Contains("extents/" + extent.Name,
+            Recover.Run("restore", "file://" + remote, "--database", "a.db", "-o", file).MustEndWith(4).Errors);
         Assert.False(File.Exists(file));
         Assert.Contains("extents/" + extent.Name, Recover.Run("verify", "file://" + remote).MustEndWith(4).Errors);
-        Assert.Contains("extents/" + extent.Name, Recover.Run("verify", "file://" + remote, "--sample").MustEndWith(4).Errors);
+        Assert.Contains("extents/" + extent.Name,
+            Recover.Run("verify", "file://" + remote, "--sample").MustEndWith(4).Errors);
     }
 
     [Fact]
@@ -158,7 +173,8 @@ public sealed class RestoreTests(Shipped shipped) : IClassFixture<Shipped>
         var file = shipped.Place("none");
         Recover.Run("restore", shipped.Remote, "--database", "b.db", "-o", file).MustEndWith(3);
         Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", file, "--lsn", "99999999").MustEndWith(3);
-        Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", file, "--timestamp", "2001-01-01").MustEndWith(3);
+        Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", file, "--timestamp", "2001-01-01")
+            .MustEndWith(3);
         Recover.Run("restore", shipped.Remote, "-o", file).MustEndWith(2);
         Assert.False(File.Exists(file));
     }

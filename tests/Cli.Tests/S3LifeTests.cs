@@ -31,13 +31,16 @@ public sealed class S3LifeTests : RemoteLifeTests
             ForcePathStyle = true,
             RequestChecksumCalculation = Amazon.Runtime.RequestChecksumCalculation.WHEN_REQUIRED,
         });
-        var key = client.ListObjectsV2Async(new ListObjectsV2Request { BucketName = bucket, Prefix = "some/prefix/hints/" }).Result.S3Objects[0].Key;
+        var key = client.ListObjectsV2Async(
+            new ListObjectsV2Request { BucketName = bucket, Prefix = "some/prefix/hints/" }).Result.S3Objects[0].Key;
         using var found = client.GetObjectAsync(bucket, key).Result;
         using var bytes = new MemoryStream();
         found.ResponseStream.CopyTo(bytes);
         bytes.GetBuffer()[bytes.Length - 1] ^= 1;
         bytes.Position = 0;
-        client.PutObjectAsync(new PutObjectRequest { BucketName = bucket, Key = key, InputStream = bytes, UseChunkEncoding = false }).Wait();
+        client.PutObjectAsync(
+            new PutObjectRequest { BucketName = bucket, Key = key, InputStream = bytes, UseChunkEncoding = false })
+            .Wait();
     }
 
     Outcome RunWith(string name, string value, params string[] arguments) =>
@@ -49,14 +52,18 @@ public sealed class S3LifeTests : RemoteLifeTests
         var remote = NewRemote();
         using (var db = Open("data", remote)) Shipped.Execute(db, "CREATE TABLE t(x); PRAGMA recovery_sync");
         Shipped.Close();
-        foreach (var arguments in (string[][])[["status", remote], ["restore", remote, Place("r")], ["verify", remote], ["log", remote]])
+        foreach (var arguments in (string[][])[["status", remote], ["restore", remote, Place("r")], ["verify", remote],
+            ["log", remote]])
         {
             Assert.Contains("credentials", RunWith("AWS_SECRET_ACCESS_KEY", "wrong", arguments).MustEndWith(1).Errors);
-            Assert.Contains("can be reached", RunWith("AWS_ENDPOINT_URL", $"http://127.0.0.1:{S3Server.FreePort()}", arguments).MustEndWith(1).Errors);
+            Assert.Contains("can be reached",
+                RunWith("AWS_ENDPOINT_URL", $"http://127.0.0.1:{S3Server.FreePort()}", arguments).MustEndWith(1)
+                .Errors);
             string[] elsewhere = [.. arguments.Select(a => a == remote ? "s3://no-such-bucket/x" : a)];
             Assert.Contains("NoSuchBucket", Run(elsewhere).MustEndWith(1).Errors);
         }
-        Assert.Equal("unreachable", RunWith("AWS_SECRET_ACCESS_KEY", "wrong", "status", Place("data"), "--json").MustEndWith(1).Json.GetProperty("state").GetString());
+        Assert.Equal("unreachable", RunWith("AWS_SECRET_ACCESS_KEY", "wrong", "status", Place("data"), "--json")
+            .MustEndWith(1).Json.GetProperty("state").GetString());
         Assert.False(Directory.Exists(Place("r")));
     }
 
@@ -66,12 +73,14 @@ public sealed class S3LifeTests : RemoteLifeTests
         using (var db = Open("data", "s3://no-such-bucket/x"))
         {
             Shipped.Execute(db, "CREATE TABLE t(x)");
-            Assert.True(SpinWait.SpinUntil(() => Shipped.Scalar(db, "PRAGMA recovery_status").Contains("remote_state: outage"), TimeSpan.FromSeconds(60)));
+            Assert.True(SpinWait.SpinUntil(() => Shipped.Scalar(db, "PRAGMA recovery_status")
+                .Contains("remote_state: outage"), TimeSpan.FromSeconds(60)));
             var status = Shipped.Scalar(db, "PRAGMA recovery_status");
             Assert.Contains("remote_healthy: no", status);
             Assert.Contains("NoSuchBucket", status);
             // Waiting would not bring a bucket.
-            Assert.Contains("NoSuchBucket", Assert.ThrowsAny<Exception>(() => Shipped.Execute(db, "PRAGMA recovery_sync")).Message);
+            Assert.Contains("NoSuchBucket",
+                Assert.ThrowsAny<Exception>(() => Shipped.Execute(db, "PRAGMA recovery_sync")).Message);
             Shipped.Execute(db, "INSERT INTO t VALUES (1)");
         }
         Shipped.Close();
@@ -80,7 +89,9 @@ public sealed class S3LifeTests : RemoteLifeTests
         using (var db = Open("late", $"s3://{bucket}/x"))
         {
             Shipped.Execute(db, "CREATE TABLE t(x)");
-            string Failed() => Regex.Match(Shipped.Scalar(db, "PRAGMA recovery_status"), "remote_requests_failed: ([0-9]+)").Groups[1].Value;
+            string Failed()
+                => Regex.Match(Shipped.Scalar(db, "PRAGMA recovery_status"), "remote_requests_failed: ([0-9]+)")
+                    .Groups[1].Value;
             var (before, looks) = ("", 0);
             while (before != Failed())
             {
@@ -95,7 +106,9 @@ public sealed class S3LifeTests : RemoteLifeTests
             Assert.Contains("remote_healthy: yes", Shipped.Scalar(db, "PRAGMA recovery_status"));
         }
         Shipped.Close();
-        Assert.Contains("NoSuchBucket", Run("sync", "--wait", "--timeout", "2s", Place("data"), "--remote", "s3://no-such-bucket/x").MustEndWith(1).Errors);
+        Assert.Contains("NoSuchBucket",
+            Run("sync", "--wait", "--timeout", "2s", Place("data"), "--remote", "s3://no-such-bucket/x").MustEndWith(1)
+            .Errors);
     }
 
     [Fact]
@@ -107,11 +120,13 @@ public sealed class S3LifeTests : RemoteLifeTests
             Shipped.Execute(db, "CREATE TABLE t(id INTEGER PRIMARY KEY); PRAGMA recovery_sync");
             server.StopGateway();
             for (var i = 0; i < 50; i++) Shipped.Execute(db, "INSERT INTO t DEFAULT VALUES");
-            Assert.True(SpinWait.SpinUntil(() => Shipped.Scalar(db, "PRAGMA recovery_status").Contains("remote_state: outage"), TimeSpan.FromSeconds(60)));
+            Assert.True(SpinWait.SpinUntil(() => Shipped.Scalar(db, "PRAGMA recovery_status")
+                .Contains("remote_state: outage"), TimeSpan.FromSeconds(60)));
             var outage = Assert.ThrowsAny<Exception>(() => Shipped.Execute(db, "PRAGMA recovery_sync=1")).Message;
             Assert.Contains("can be reached", outage);
             Assert.Contains("is shipped once", outage);
-            Assert.Contains("give the seconds", Assert.ThrowsAny<Exception>(() => Shipped.Execute(db, "PRAGMA recovery_sync=soon")).Message);
+            Assert.Contains("give the seconds",
+                Assert.ThrowsAny<Exception>(() => Shipped.Execute(db, "PRAGMA recovery_sync=soon")).Message);
             server.StartGateway();
             Shipped.Execute(db, "PRAGMA recovery_sync");
             Assert.Contains("remote_healthy: yes", Shipped.Scalar(db, "PRAGMA recovery_status"));

@@ -4,8 +4,8 @@ using Microsoft.Data.Sqlite;
 namespace RecoveryVfs.Cli.Tests;
 
 /// <summary>
-/// A store with two databases that was shipped to a file:// remote and closed: a.db with a row a commit, w.db in WAL mode with rows that no
-/// checkpoint has brought into the main file. Tests only read it.
+/// A store with two databases that was shipped to a file:// remote and closed: a.db with a row a commit, w.db in WAL
+/// mode with rows that no checkpoint has brought into the main file. Tests only read it.
 /// </summary>
 public sealed class Shipped : IDisposable
 {
@@ -19,7 +19,8 @@ public sealed class Shipped : IDisposable
         Data = Path.Combine(Root, "data");
         Directory.CreateDirectory(Data);
         Remote = "file://" + Path.Combine(Root, "remote");
-        using (var connection = Open(Data, "a.db")) Execute(connection, "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)");
+        using (var connection = Open(Data, "a.db"))
+            Execute(connection, "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)");
         // The hints from which every later state can be restored.
         Close();
         Recover.Run("sync", "--wait", Data, "--remote", Remote).MustEndWith(0);
@@ -31,7 +32,8 @@ public sealed class Shipped : IDisposable
                 Lsns.Add(ulong.Parse(Scalar(connection, "PRAGMA recovery_lsn"), CultureInfo.InvariantCulture));
             }
             using var wal = Open(Data, "w.db");
-            Execute(wal, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)");
+            Execute(wal, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE t(id INTEGER PRIMARY "
+                + "KEY); INSERT INTO t VALUES (1), (2), (3)");
             Execute(wal, "PRAGMA recovery_sync");
         }
         Close();
@@ -62,13 +64,17 @@ public sealed class Shipped : IDisposable
     /// <summary>Opens a database of a store.</summary>
     public static SqliteConnection Open(string directory, string name, string options = "")
     {
-        var connection = new SqliteConnection($"Data Source=file:{directory}/{name}?vfs=recovery{options};Pooling=False");
+        var connection =
+            new SqliteConnection($"Data Source=file:{directory}/{name}?vfs=recovery{options};Pooling=False");
         connection.Open();
         return connection;
     }
 
-    /// <summary>Until it is disposed of, a store ships nothing when it is opened, because its config says so: a URI may not.</summary>
-    public static IDisposable Unshipped(string directory) => new UnshippedStore(Path.Combine(directory, ".recovery", "config"));
+    /// <summary>
+    /// Until it is disposed of, a store ships nothing when it is opened, because its config says so: a URI may not.
+    /// </summary>
+    public static IDisposable Unshipped(string directory)
+        => new UnshippedStore(Path.Combine(directory, ".recovery", "config"));
 
     sealed class UnshippedStore : IDisposable
     {

@@ -29,7 +29,9 @@ public sealed class SqlTests : IDisposable
 
     string SocketPath => Path.Combine(root, ".recovery", "sql");
 
-    const string Table = "CREATE TABLE t(id INTEGER PRIMARY KEY, v, w); INSERT INTO t(v, w) VALUES (1, 'one'), (2.5, NULL), (x'0aff', 'a \"b\", c')";
+    const string Table =
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, v, w); INSERT INTO t(v, w) VALUES (1, 'one'), (2.5, NULL), (x'0aff', "
+            + "'a \"b\", c')";
 
     /// <summary>An application that has the store open.</summary>
     SqliteConnection Application(string sql = Table, string options = "")
@@ -51,9 +53,11 @@ public sealed class SqlTests : IDisposable
         const string select = "SELECT v, w FROM t ORDER BY id";
         Assert.Equal("1|one\n2.5|\nx'0aff'|a \"b\", c\n", Sql(select).MustEndWith(0).Output);
         Assert.Equal("v|w\n1|one\n2.5|\nx'0aff'|a \"b\", c\n", Sql(select, "--header").MustEndWith(0).Output);
-        Assert.Equal("v,w\r\n1,one\r\n2.5,\r\nx'0aff',\"a \"\"b\"\", c\"\r\n", Sql(select, "--csv", "--header").MustEndWith(0).Output);
+        Assert.Equal("v,w\r\n1,one\r\n2.5,\r\nx'0aff',\"a \"\"b\"\", c\"\r\n",
+            Sql(select, "--csv", "--header").MustEndWith(0).Output);
         Assert.Equal("""[{"v":1,"w":"one"},""" + "\n" + """{"v":2.5,"w":null},""" + "\n" + """{"v":"x'0aff'","w":"a \"b\", c"}]""" + "\n", Sql(select, "--json").MustEndWith(0).Output);
-        Assert.Equal("┌────────┐\n│ w      │\n├────────┤\n│ 日本語 │\n└────────┘\n", Sql("SELECT '日本語' AS w", "--box").MustEndWith(0).Output);
+        Assert.Equal("┌────────┐\n│ w      │\n├────────┤\n│ 日本語 │\n└────────┘\n",
+            Sql("SELECT '日本語' AS w", "--box").MustEndWith(0).Output);
         Assert.Equal("[]\n", Sql("SELECT 1 WHERE 0", "--json").MustEndWith(0).Output);
         Assert.Equal("1\n2\n", Sql("SELECT 1; -- and\nSELECT 2;").MustEndWith(0).Output);
         Sql("SELECT 1", "--json", "--csv").MustEndWith(2);
@@ -67,7 +71,8 @@ public sealed class SqlTests : IDisposable
         Assert.Equal("3\n", Sql("SELECT count(*) FROM t").MustEndWith(0).Output);
         Assert.Contains("readonly", Sql("DELETE FROM t").MustEndWith(1).Errors);
         Assert.Contains("no such table: nope", Sql("SELECT * FROM nope").MustEndWith(2).Errors);
-        Assert.Equal("usage", JsonDocument.Parse(Sql("SELECT * FROM nope", "--json").Errors).RootElement.GetProperty("error").GetProperty("kind").GetString());
+        Assert.Equal("usage", JsonDocument.Parse(Sql("SELECT * FROM nope", "--json").Errors)
+            .RootElement.GetProperty("error").GetProperty("kind").GetString());
         Recover.Run("sql", Path.Combine(root, "none.db"), "SELECT 1").MustEndWith(3);
     }
 
@@ -79,7 +84,9 @@ public sealed class SqlTests : IDisposable
         Assert.Equal("2", Shipped.Scalar(application, "SELECT count(*) FROM t WHERE w = 'mended'"));
         // The types of values survive the way.
         Assert.Equal("integer|text|real|text|blob|text\n1|2.5|x'0aff'\n",
-            Write("SELECT group_concat(typeof(v) || '|' || typeof(w), '|') FROM t; SELECT group_concat(quote(v), '|') FROM t WHERE 0; SELECT (SELECT v FROM t WHERE id=1), (SELECT v FROM t WHERE id=2), (SELECT v FROM t WHERE id=3)")
+            Write("SELECT group_concat(typeof(v) || '|' || typeof(w), '|') FROM t; SELECT group_concat(quote(v), "
+                + "'|') FROM t WHERE 0; SELECT (SELECT v FROM t WHERE id=1), (SELECT v FROM t WHERE id=2), (SELECT v "
+                + "FROM t WHERE id=3)")
                 .MustEndWith(0).Output.Replace("\n\n", "\n"));
         var far = Recover.Run("sql", Database, "--write", "SELECT v FROM t WHERE id = 2", "--json").MustEndWith(0);
         Assert.Equal(2.5, far.Json[0].GetProperty("v").GetDouble());
@@ -90,7 +97,8 @@ public sealed class SqlTests : IDisposable
     {
         using var application = Application();
         Write("BEGIN; INSERT INTO t(v) VALUES (4); INSERT INTO t(v) VALUES (5); COMMIT").MustEndWith(0);
-        Assert.Contains("UNIQUE constraint failed: t.id", Write("BEGIN; INSERT INTO t(v) VALUES (6); INSERT INTO t(id) VALUES (1); COMMIT").MustEndWith(1).Errors);
+        Assert.Contains("UNIQUE constraint failed: t.id",
+            Write("BEGIN; INSERT INTO t(v) VALUES (6); INSERT INTO t(id) VALUES (1); COMMIT").MustEndWith(1).Errors);
         Assert.Contains("rolled back", Write("BEGIN; INSERT INTO t(v) VALUES (7)").MustEndWith(0).Errors);
         Assert.Equal("5", Shipped.Scalar(application, "SELECT count(*) FROM t"));
         // Nothing of them holds the application up.
@@ -113,9 +121,13 @@ public sealed class SqlTests : IDisposable
     public void Time_and_results_have_limits_and_what_was_stopped_changes_nothing()
     {
         using var application = Application();
-        Assert.Contains("Stopped after 1 s", Write(Endless + "INSERT INTO t(v) SELECT x FROM c", "--timeout", "1s").MustEndWith(1).Errors);
-        Assert.Contains("MiB", Write("INSERT INTO t(v) SELECT 1; " + Endless + "SELECT zeroblob(1000000) FROM c").MustEndWith(1).Errors);
-        Assert.Contains("MiB", Write("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100) INSERT INTO t(v) SELECT zeroblob(1000000) FROM c RETURNING v").MustEndWith(1).Errors);
+        Assert.Contains("Stopped after 1 s",
+            Write(Endless + "INSERT INTO t(v) SELECT x FROM c", "--timeout", "1s").MustEndWith(1).Errors);
+        Assert.Contains("MiB", Write("INSERT INTO t(v) SELECT 1; " + Endless + "SELECT zeroblob(1000000) FROM c")
+            .MustEndWith(1).Errors);
+        Assert.Contains("MiB",
+            Write("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100) INSERT INTO t(v) "
+                + "SELECT zeroblob(1000000) FROM c RETURNING v").MustEndWith(1).Errors);
         Assert.Equal("4", Shipped.Scalar(application, "SELECT count(*) FROM t"));
         Sql("SELECT 1", "--write", "--timeout", "2h").MustEndWith(2);
     }
@@ -155,7 +167,13 @@ public sealed class SqlTests : IDisposable
         Shipped.Close();
         Assert.False(File.Exists(SocketPath));
         var program = Path.Combine(AppContext.BaseDirectory, "recovery.dll");
-        using var process = Process.Start(new ProcessStartInfo("sh", ["-c", $"printf 'INSERT INTO t(v) VALUES (4);\\nSELECT count(*)\\nFROM t' | dotnet {program} sql {Database} --write"]) { RedirectStandardOutput = true })!;
+        using var process =
+            Process.Start(
+            new ProcessStartInfo("sh",
+            ["-c", $"printf 'INSERT INTO t(v) VALUES (4);\\nSELECT count(*)\\nFROM t' | dotnet {program} sql {Database}"
+                + $" --write"])
+            { RedirectStandardOutput = true })
+            !;
         Assert.Equal("4\n", process.StandardOutput.ReadToEnd());
         using var application = Application("SELECT 1");
         Assert.Equal("4", Shipped.Scalar(application, "SELECT count(*) FROM t"));
@@ -166,11 +184,20 @@ public sealed class SqlTests : IDisposable
     {
         using var application = Application();
         var program = Path.Combine(AppContext.BaseDirectory, "recovery.dll");
-        var typed = ".mode box\\n.tables\\nSELECT id\\n  FROM t WHERE id = 3;\\nBEGIN;\\nDELETE FROM t;\\nSELECT nope;\\nROLLBACK;\\n.nonsense\\nSELECT count(*) AS n FROM t;\\n.quit\\n";
-        using var process = Process.Start(new ProcessStartInfo("sh", ["-c", $"printf '{typed}' | script -qec 'dotnet {program} sql {Database} --write' /dev/null"]) { RedirectStandardOutput = true })!;
+        var typed = ".mode box\\n.tables\\nSELECT id\\n  FROM t WHERE id = 3;\\nBEGIN;\\nDELETE FROM t;\\nSELECT "
+            + "nope;\\nROLLBACK;\\n.nonsense\\nSELECT count(*) AS n FROM t;\\n.quit\\n";
+        using var process =
+            Process.Start(
+            new ProcessStartInfo("sh",
+            ["-c", $"printf '{typed}' | script -qec 'dotnet {program} sql {Database} --write' "
+                + $"/dev/null"])
+            { RedirectStandardOutput = true })
+            !;
         var said = process.StandardOutput.ReadToEnd().Replace("\r", "");
         process.WaitForExit();
-        foreach (var part in (string[])["recovery> ", "     ...> ", "recovery*> ", "│ t    │", "│ 3  │", "no such column: nope", ".help says", "│ 3 │", $"pid {Environment.ProcessId}"]) Assert.Contains(part, said);
+        foreach (var part in (string[])["recovery> ", "     ...> ", "recovery*> ", "│ t    │", "│ 3  │",
+            "no such column: nope", ".help says", "│ 3 │", $"pid {Environment.ProcessId}"])
+            Assert.Contains(part, said);
         Assert.Equal(0, process.ExitCode);
     }
 
@@ -203,17 +230,27 @@ public sealed class SqlTests : IDisposable
         Write("SELECT 1").MustEndWith(0);
         File.SetUnixFileMode(root, (UnixFileMode)0b111_101_101);
         File.SetUnixFileMode(Path.GetDirectoryName(SocketPath)!, (UnixFileMode)0b111_101_101);
-        const string ask = "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\ns.sendall(bytes([14,0,0,0])+b'H'+bytes([1,0,0,0,0,0,0,0,4,0,0,0])+b'a.db')\nprint(len(s.recv(100)))";
+        const string ask =
+            "import "
+                + "socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n"
+                + "s.sendall(bytes([14,0,0,0])+b'H'+bytes([1,0,0,0,0,0,0,0,4,0,0,0])+b'a.db')\nprint(len(s.recv(100)))";
         string Ask()
         {
-            using var python = Process.Start(new ProcessStartInfo("setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups", "/usr/bin/env", "python3", "-c", ask, SocketPath]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            using var python =
+                Process.Start(
+                new ProcessStartInfo("setpriv",
+                ["--reuid", "65534", "--regid", "65534", "--clear-groups", "/usr/bin/env", "python3", "-c", ask,
+                SocketPath])
+                { RedirectStandardOutput = true, RedirectStandardError = true })
+                !;
             return python.StandardOutput.ReadToEnd() + python.StandardError.ReadToEnd();
         }
         Assert.Contains("Permission", Ask());
         // Even where somebody has given the socket away.
         File.SetUnixFileMode(SocketPath, (UnixFileMode)0b110_110_110);
         var refused = Ask();
-        Assert.True(refused == "0\n" || refused.Contains("ConnectionResetError") || refused.Contains("BrokenPipeError"), refused);
+        Assert.True(refused == "0\n" || refused.Contains("ConnectionResetError")
+            || refused.Contains("BrokenPipeError"), refused);
         Write("SELECT 1").MustEndWith(0);
     }
 
@@ -230,7 +267,8 @@ public sealed class SqlTests : IDisposable
             File.Move(aside, SocketPath);
         }
         Write("INSERT INTO t(v) VALUES (4)").MustEndWith(0);
-        using (var application = Application("SELECT 1")) Assert.Equal("5\n", Write("INSERT INTO t(v) VALUES (5); SELECT count(*) FROM t").MustEndWith(0).Output);
+        using (var application = Application("SELECT 1"))
+            Assert.Equal("5\n", Write("INSERT INTO t(v) VALUES (5); SELECT count(*) FROM t").MustEndWith(0).Output);
         Shipped.Close();
         File.WriteAllText(SocketPath, "mine");
         using (var application = Application("SELECT 1")) Write("INSERT INTO t(v) VALUES (6)").MustEndWith(5);
@@ -249,7 +287,9 @@ public sealed class SqlTests : IDisposable
             using var socket = UnixSocket.TryConnect(SocketPath)!;
             var bytes = new byte[random.Next(1, 60)];
             random.NextBytes(bytes);
-            if (i % 2 == 0) new byte[] { (byte)(random.Next(40)), 0, 0, 0, (byte)'H', 1, 0, 0, 0 }.AsSpan(0, Math.Min(9, bytes.Length)).CopyTo(bytes);
+            if (i % 2 == 0)
+                new byte[] { (byte)(random.Next(40)), 0, 0, 0, (byte)'H', 1, 0, 0, 0 }.AsSpan(0,
+                    Math.Min(9, bytes.Length)).CopyTo(bytes);
             socket.Send(bytes);
         }
         // Those that were cut short are waited for, for a while, and hold places.
@@ -266,6 +306,7 @@ public sealed class SqlTests : IDisposable
         Directory.CreateDirectory(deep);
         using var application = Shipped.Open(deep, "a.db");
         Shipped.Execute(application, Table);
-        Assert.Equal("3\n", Recover.Run("sql", Path.Combine(deep, "a.db"), "--write", "SELECT count(*) FROM t").MustEndWith(0).Output);
+        Assert.Equal("3\n", Recover.Run("sql", Path.Combine(deep, "a.db"), "--write", "SELECT count(*) FROM t")
+            .MustEndWith(0).Output);
     }
 }

@@ -3,7 +3,9 @@ using System.Text;
 
 namespace RecoveryVfs.Cli.Tests;
 
-/// <summary>SQLite's error log of this process, from its beginning: SQLite takes no other once it has started.</summary>
+/// <summary>
+/// SQLite's error log of this process, from its beginning: SQLite takes no other once it has started.
+/// </summary>
 internal static class SqliteLog
 {
     static readonly StringBuilder text = new();

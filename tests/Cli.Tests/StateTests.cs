@@ -34,7 +34,10 @@ public sealed class StateTests : IDisposable
         Directory.CreateDirectory(Path.Combine(directory, ".recovery"));
         // A URI does not keep a store from shipping that has a remote; its config does.
         using (remote == "none" ? Shipped.Unshipped(directory) : null)
-        using (var db = Shipped.Open(directory, "a.db", "&sync-interval=5" + (remote == "none" ? "" : "&remote=" + Uri.EscapeDataString(remote)))) Shipped.Execute(db, sql);
+        using (var db =
+            Shipped.Open(directory, "a.db", "&sync-interval=5"
+            + (remote == "none" ? "" : "&remote=" + Uri.EscapeDataString(remote))))
+            Shipped.Execute(db, sql);
         Shipped.Close();
     }
 
@@ -49,9 +52,17 @@ public sealed class StateTests : IDisposable
     {
         // Nobody listens there.
         var away = $"s3://bucket/app?endpoint=http://127.0.0.1:{TestServers.S3Server.FreePort()}";
-        var environment = new Dictionary<string, string> { ["AWS_ACCESS_KEY_ID"] = "nobody", ["AWS_SECRET_ACCESS_KEY"] = "nothing", ["AWS_REGION"] = "us-east-1" };
-        foreach (var (name, value) in environment) Environment.SetEnvironmentVariable(name, Environment.GetEnvironmentVariable(name) ?? value);
-        using (var db = Shipped.Open(Data, "a.db", "&remote=" + Uri.EscapeDataString(away))) Shipped.Execute(db, "CREATE TABLE t(x)");
+        var environment = new Dictionary<string,
+            string>
+        {
+            ["AWS_ACCESS_KEY_ID"] = "nobody",
+            ["AWS_SECRET_ACCESS_KEY"] = "nothing",
+            ["AWS_REGION"] = "us-east-1"
+        };
+        foreach (var (name, value) in environment)
+            Environment.SetEnvironmentVariable(name, Environment.GetEnvironmentVariable(name) ?? value);
+        using (var db = Shipped.Open(Data, "a.db", "&remote=" + Uri.EscapeDataString(away)))
+            Shipped.Execute(db, "CREATE TABLE t(x)");
         Shipped.Close();
         var status = Recover.RunWith(environment, "status", Data, "--json").MustEndWith(1).Json;
         Assert.Equal(away, Text(status, "remote_url"));
@@ -80,7 +91,9 @@ public sealed class StateTests : IDisposable
         Do(Data, Remote, Table);
         Recover.Run("restore", Remote, Place("successor")).MustEndWith(0);
         Do(Data, "none", "INSERT INTO t(v) VALUES (2); INSERT INTO t(v) VALUES (3)");
-        Do(Place("successor"), Remote, "INSERT INTO t(v) VALUES (4); INSERT INTO t(v) VALUES (5); INSERT INTO t(v) VALUES (6); INSERT INTO t(v) VALUES (7); PRAGMA recovery_sync");
+        Do(Place("successor"), Remote,
+            "INSERT INTO t(v) VALUES (4); INSERT INTO t(v) VALUES (5); INSERT INTO t(v) VALUES (6); INSERT INTO t(v) "
+                + "VALUES (7); PRAGMA recovery_sync");
         var status = Status(Data, 1);
         Assert.Equal(("fenced", 2), (Text(status, "state"), status.GetProperty("unshipped_commits").GetInt32()));
         Assert.True(status.GetProperty("lag_records").GetUInt64() >= 2);
@@ -92,7 +105,8 @@ public sealed class StateTests : IDisposable
         Assert.Equal(3, Shipped.RowsOfPlain(Place("salvaged.db")));
         // Once it knows, it has saved them, and they are the same.
         Recover.Run("sync", "--wait", Data).MustEndWith(5);
-        Assert.Equal(2, Recover.Run("salvage", Data, "--json").MustEndWith(0).Json.EnumerateArray().Single().GetProperty("commits").GetInt32());
+        Assert.Equal(2, Recover.Run("salvage", Data, "--json").MustEndWith(0).Json.EnumerateArray().Single()
+            .GetProperty("commits").GetInt32());
         Assert.True(Status(Data, 1).GetProperty("lag_records").GetUInt64() >= 2);
     }
 
@@ -101,10 +115,12 @@ public sealed class StateTests : IDisposable
     {
         using (var db = Shipped.Open(Data, "a.db", "&sync-interval=5&remote=" + Uri.EscapeDataString(Remote)))
         {
-            Shipped.Execute(db, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE t(id INTEGER PRIMARY KEY)");
+            Shipped.Execute(db,
+                "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE t(id INTEGER PRIMARY KEY)");
             for (var i = 0; i < 5; i++) Shipped.Execute(db, "INSERT INTO t DEFAULT VALUES");
             Shipped.Execute(db, "PRAGMA recovery_sync");
-            var lists = ((string[])[Data, Remote]).Select(target => Recover.Run("log", target, "--commits", "-n", "5", "--json").MustEndWith(0).Json
+            var lists = ((string[])[Data, Remote])
+                .Select(target => Recover.Run("log", target, "--commits", "-n", "5", "--json").MustEndWith(0).Json
                 .EnumerateArray().Select(c => c.GetProperty("lsn").GetUInt64()).ToList()).ToList();
             Assert.Equal(5, lists[0].Count);
             Assert.Equal(lists[0], lists[1]);
@@ -118,7 +134,8 @@ public sealed class StateTests : IDisposable
     {
         Do(Data, Remote, Table);
         Recover.Run("log", Data, "--database", "a.db").MustEndWith(0);
-        foreach (var target in (string[])[Data, Remote]) Assert.Contains("a.db", Recover.Run("log", target, "--database", "nope.db").MustEndWith(3).Errors);
+        foreach (var target in (string[])[Data, Remote])
+            Assert.Contains("a.db", Recover.Run("log", target, "--database", "nope.db").MustEndWith(3).Errors);
     }
 
     [Fact]
@@ -130,8 +147,10 @@ public sealed class StateTests : IDisposable
             Shipped.Execute(db, "CREATE TABLE t(a); INSERT INTO t VALUES (1)");
         }
         Recover.Run("import", Place("plain.db"), Path.Combine(Data, "a.db")).MustEndWith(0);
-        var listed = Recover.Run("databases", Data, "--json").MustEndWith(0).Json.GetProperty("databases").EnumerateArray().Single();
-        Assert.Equal((8192L, 4096), (listed.GetProperty("size_bytes").GetInt64(), listed.GetProperty("page_size").GetInt32()));
+        var listed = Recover.Run("databases", Data, "--json").MustEndWith(0).Json.GetProperty("databases")
+            .EnumerateArray().Single();
+        Assert.Equal((8192L, 4096),
+            (listed.GetProperty("size_bytes").GetInt64(), listed.GetProperty("page_size").GetInt32()));
         Assert.True(listed.GetProperty("lsn").GetUInt64() > 0);
     }
 
@@ -140,7 +159,8 @@ public sealed class StateTests : IDisposable
     {
         Do(Data, Remote, Table);
         Do(Data, Remote, "INSERT INTO t(v) VALUES (2); PRAGMA recovery_sync");
-        foreach (var which in (string[][])[[], ["--timestamp", "now"], ["--timestamp", "+1h"], ["--lsn", Text(Recover.Run("log", Remote, "--commits", "-n", "2", "--json").Json[0].GetProperty("lsn"))]])
+        foreach (var which in (string[][])[[], ["--timestamp", "now"], ["--timestamp", "+1h"],
+            ["--lsn", Text(Recover.Run("log", Remote, "--commits", "-n", "2", "--json").Json[0].GetProperty("lsn"))]])
         {
             string[] arguments = ["restore", Remote, "-o", Place($"dry{string.Concat(which)}.db"), "--json", .. which];
             var dry = Recover.Run([.. arguments, "--dry-run"]).MustEndWith(0);
@@ -162,8 +182,11 @@ public sealed class StateTests : IDisposable
     {
         Do(Data, "none", "CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t(v) VALUES (1)");
         var program = Path.Combine(AppContext.BaseDirectory, "recovery.dll");
-        var script = $"mount --bind {Data} {Data} && mount -o remount,ro,bind {Data} && exec dotnet {program} export {Data}/a.db -o {Place("out.db")}";
-        using var process = Process.Start(new ProcessStartInfo("unshare", ["-m", "sh", "-c", script]) { RedirectStandardError = true })!;
+        var script = $"mount --bind {Data} {Data} && mount -o remount,ro,bind {Data} && exec dotnet {program} export "
+            + $"{Data}/a.db -o {Place("out.db")}";
+        using var process =
+            Process.Start(new ProcessStartInfo("unshare", ["-m", "sh", "-c", script]) { RedirectStandardError = true })
+            !;
         var errors = process.StandardError.ReadToEnd();
         process.WaitForExit();
         // Where nobody may mount there is nothing to be seen.
@@ -190,8 +213,12 @@ public sealed class StateTests : IDisposable
         Do(Data, Remote, Table);
         var log = Place("log");
         File.WriteAllText(log, "what was there\n");
-        using var shell = Process.Start("sh", ["-c", $"{{ echo first; dotnet {Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll")} {Remote} --from start --once; echo last; }} >> {log}"
-            + $"; {{ echo again; dotnet {Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll")} {Remote} --from start --once; }} > {log}2"]);
+        using var shell =
+            Process.Start("sh",
+            ["-c", $"{{ echo first; dotnet {Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll")} {Remote} "
+                + $"--from start --once; echo last; }} >> {log}"
+            + $"; {{ echo again; dotnet {Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll")} {Remote} --from "
+            + $"start --once; }} > {log}2"]);
         shell.WaitForExit();
         var lines = File.ReadAllLines(log);
         Assert.Equal(("what was there", "first", "last"), (lines[0], lines[1], lines[^1]));
@@ -201,7 +228,15 @@ public sealed class StateTests : IDisposable
 
     static (int Code, string Output) Tail(params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), .. arguments]) { RedirectStandardOutput = true })!;
+        using var process =
+            Process.Start(
+            new ProcessStartInfo("dotnet",
+            [Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), .. arguments])
+            {
+                RedirectStandardOutput =
+            true
+            })
+            !;
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         return (process.ExitCode, output);

@@ -30,7 +30,9 @@ public sealed class VerifyTests : IDisposable
     {
         var data = Path.Combine(root, "data");
         Directory.CreateDirectory(data);
-        using (var db = Shipped.Open(data, "a.db", $"&durability=remote&sync-interval=5&remote={Uri.EscapeDataString(Url)}{options}"))
+        using (var db =
+            Shipped.Open(data, "a.db",
+            $"&durability=remote&sync-interval=5&remote={Uri.EscapeDataString(Url)}{options}"))
         {
             Shipped.Execute(db, "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v)");
             for (var i = 0; i < commits; i++) Shipped.Execute(db, "INSERT INTO t(v) VALUES (randomblob(200))");
@@ -40,7 +42,8 @@ public sealed class VerifyTests : IDisposable
 
     static string NameOf(string segment) => "log/" + Path.GetFileName(segment);
 
-    static string[] Strings(JsonElement of, string name) => [.. of.GetProperty(name).EnumerateArray().Select(p => p.GetString()!)];
+    static string[] Strings(JsonElement of, string name)
+        => [.. of.GetProperty(name).EnumerateArray().Select(p => p.GetString()!)];
 
     [Fact]
     public void A_missing_segment_is_damage_and_what_lies_behind_it_is_checked()
@@ -60,7 +63,8 @@ public sealed class VerifyTests : IDisposable
         Assert.Equal(2, problems.Length);
         var hole = report.GetProperty("missing").EnumerateArray().Single();
         Assert.Equal(Convert.ToUInt64(Path.GetFileName(gone), 16), hole.GetProperty("first_lsn").GetUInt64());
-        Assert.Equal(Convert.ToUInt64(Path.GetFileName(segments[^7]), 16) - 1, hole.GetProperty("last_lsn").GetUInt64());
+        Assert.Equal(Convert.ToUInt64(Path.GetFileName(segments[^7]), 16) - 1,
+            hole.GetProperty("last_lsn").GetUInt64());
         // All but those two, one of which no longer counts.
         Assert.Equal(segments.Count - 2, report.GetProperty("segments").GetInt32());
         Assert.Contains(NameOf(gone), Recover.Run("verify", Url).MustEndWith(4).Errors);

@@ -2,7 +2,9 @@ using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.Dist.Tests;
 
-/// <summary>What other programs have of a process of any language that has a store open: SQL in it, and its figures.</summary>
+/// <summary>
+/// What other programs have of a process of any language that has a store open: SQL in it, and its figures.
+/// </summary>
 public sealed class BesideTests
 {
     const string Host = """
@@ -26,7 +28,9 @@ public sealed class BesideTests
     {
         using var store = new StoreDirectory();
         var address = $"127.0.0.1:{S3Server.FreePort()}";
-        var outcome = Command.RunWith(new() { ["RECOVERY_METRICS_LISTEN"] = address }, "/usr/bin/python3", "-c", Host, Repository.Extension, Path.Combine(Repository.Dist, "recovery"), store.Path, address).MustSucceed();
+        var outcome =
+            Command.RunWith(new() { ["RECOVERY_METRICS_LISTEN"] = address }, "/usr/bin/python3", "-c", Host,
+            Repository.Extension, Path.Combine(Repository.Dist, "recovery"), store.Path, address).MustSucceed();
         // The statements ran in its SQLite, not in the program's.
         Assert.Equal(["2", outcome.Lines[2], outcome.Lines[2], "3", "True"], outcome.Lines);
         Assert.False(File.Exists(Path.Combine(store.Path, ".recovery", "sql")));

@@ -13,11 +13,13 @@ internal static class DotnetHost
         if (Directory.Exists(directory)) Directory.Delete(directory, recursive: true);
         Directory.CreateDirectory(directory);
         File.Copy(Path.Combine(Repository.Examples, "dotnet", "app.csproj"), Path.Combine(directory, "app.csproj"));
-        File.Copy(Path.Combine(Repository.Root, "tests", "Dist.Tests", "host", "commits.cs"), Path.Combine(directory, "Program.cs"));
+        File.Copy(Path.Combine(Repository.Root, "tests", "Dist.Tests", "host", "commits.cs"),
+            Path.Combine(directory, "Program.cs"));
         // The tree's own settings are not for programs of users.
         File.WriteAllText(Path.Combine(directory, "Directory.Build.props"), "<Project />");
         Packages.Use(directory, out var environment);
-        Command.RunWith(environment, "dotnet", "build", "-c", "Release", "-o", Path.Combine(directory, "out"), directory, "--nologo", "-v", "quiet").MustSucceed();
+        Command.RunWith(environment, "dotnet", "build", "-c", "Release", "-o", Path.Combine(directory, "out"),
+            directory, "--nologo", "-v", "quiet").MustSucceed();
         return Path.Combine(directory, "out", "app");
     }
 }

@@ -1,6 +1,8 @@
 namespace RecoveryVfs.Dist.Tests;
 
-/// <summary>A project in .NET, copied outside the source tree, with the packages of dist/ and nothing else of this repository.</summary>
+/// <summary>
+/// A project in .NET, copied outside the source tree, with the packages of dist/ and nothing else of this repository.
+/// </summary>
 internal sealed class ExampleProject : IDisposable
 {
     readonly StoreDirectory project = new();
@@ -12,7 +14,8 @@ internal sealed class ExampleProject : IDisposable
 
     public ExampleProject(string directory, string name)
     {
-        foreach (var file in Directory.EnumerateFiles(Path.Combine(directory, name)).Where(f => Path.GetExtension(f) is ".csproj" or ".cs"))
+        foreach (var file in Directory.EnumerateFiles(Path.Combine(directory, name))
+            .Where(f => Path.GetExtension(f) is ".csproj" or ".cs"))
             File.Copy(file, Path.Combine(project.Path, Path.GetFileName(file)));
         Packages.Use(project.Path, out environment);
     }
@@ -21,7 +24,8 @@ internal sealed class ExampleProject : IDisposable
     public string[] Properties { get; init; } = [];
 
     public Outcome Run(Dictionary<string, string> more, params string[] arguments) =>
-        Command.RunWith(new(environment.Concat(more)), "dotnet", ["run", "-c", "Release", "--project", project.Path, .. Properties, "--", .. arguments]).MustSucceed();
+        Command.RunWith(new(environment.Concat(more)), "dotnet",
+            ["run", "-c", "Release", "--project", project.Path, .. Properties, "--", .. arguments]).MustSucceed();
 
     public void Dispose() => project.Dispose();
 }

@@ -11,14 +11,16 @@ public sealed class ExampleTests
         {
             ("c", () => Command.Run(Repository.HostProgram("app"), Repository.Extension, store.Path)),
             ("node", () => Command.Run("node", NodeExample.Script, store.Path)),
-            ("python", () => Command.Run("/usr/bin/python3", Path.Combine(Repository.Examples, "python.py"), store.Path)),
+            ("python", ()
+                => Command.Run("/usr/bin/python3", Path.Combine(Repository.Examples, "python.py"), store.Path)),
             ("shell", () => Command.Run(Path.Combine(Repository.Examples, "shell.sh"), store.Path)),
         };
         for (var round = 1; round <= 2; round++)
             for (var turn = 0; turn < programs.Length; turn++)
             {
                 var lines = programs[turn].Run().MustSucceed().Lines;
-                var expected = programs.Select((p, i) => $"{p.Name} {(i <= turn ? round : round - 1)}").Where(line => !line.EndsWith(" 0"));
+                var expected = programs.Select((p, i) => $"{p.Name} {(i <= turn ? round : round - 1)}")
+                    .Where(line => !line.EndsWith(" 0"));
                 Assert.Equal(expected, lines);
             }
     }

@@ -33,7 +33,8 @@ public sealed class ExitTests
                 {end}
                 """);
             Assert.Equal((0, ""), (outcome.ExitCode, outcome.Errors));
-            Assert.Equal($"{500 * turn + 1}\nok", store.Shell("SELECT count(*) FROM t; PRAGMA integrity_check").MustSucceed().Output.Trim());
+            Assert.Equal($"{500 * turn + 1}\nok",
+                store.Shell("SELECT count(*) FROM t; PRAGMA integrity_check").MustSucceed().Output.Trim());
             return ValueTask.CompletedTask;
         });
     }
@@ -43,7 +44,9 @@ public sealed class ExitTests
     public void A_host_exits_as_it_wanted_while_its_threads_commit(string mode)
     {
         using var store = new StoreDirectory();
-        string[] program = [Repository.HostProgram("killed"), Repository.Extension, store.Path, "page-cache=1M&pending-budget=256K", mode];
+        string[] program =
+            [Repository.HostProgram("killed"), Repository.Extension, store.Path, "page-cache=1M&pending-budget=256K",
+            mode];
         for (var turn = 0; turn < 5; turn++)
         {
             var outcome = Command.Run(program[0], [.. program[1..], $"{turn}", $"{20 * turn}"]);
@@ -57,9 +60,11 @@ public sealed class ExitTests
     {
         using var store = new StoreDirectory();
         using var remote = new StoreDirectory();
-        Python($"{store.Uri}&remote=file://{remote.Path}&sync-interval=600000", "db.execute('CREATE TABLE t(x)'); db.execute('INSERT INTO t VALUES (7)'); db.close()").MustSucceed();
+        Python($"{store.Uri}&remote=file://{remote.Path}&sync-interval=600000",
+            "db.execute('CREATE TABLE t(x)'); db.execute('INSERT INTO t VALUES (7)'); db.close()").MustSucceed();
         var plain = Path.Combine(store.Path, "restored.sqlite");
-        Command.Run(Path.Combine(Repository.Dist, "recovery"), "restore", $"file://{remote.Path}", "--database", "app.db", "-o", plain).MustSucceed();
+        Command.Run(Path.Combine(Repository.Dist, "recovery"), "restore", $"file://{remote.Path}", "--database",
+            "app.db", "-o", plain).MustSucceed();
         Assert.Equal("7", Command.Run("sqlite3", plain, "SELECT x FROM t").MustSucceed().Output.Trim());
     }
 

@@ -23,7 +23,9 @@ public sealed class FollowTests
             """).MustSucceed();
         var lines = project.Run([], remote, Path.Combine(other.Path, "replica"), "1").Lines;
         Assert.Contains(": 1 tables at LSN ", lines[0]);
-        var caughtUp = Command.Run(Path.Combine(Repository.Dist, "recovery-tail"), remote, "--into", Path.Combine(other.Path, "second"), "--once").MustSucceed();
+        var caughtUp =
+            Command.Run(Path.Combine(Repository.Dist, "recovery-tail"), remote, "--into",
+            Path.Combine(other.Path, "second"), "--once").MustSucceed();
         Assert.StartsWith("caught up at LSN ", caughtUp.Output);
     }
 }

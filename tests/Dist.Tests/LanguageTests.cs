@@ -9,16 +9,23 @@ public sealed class LanguageTests(ITestOutputHelper output)
 {
     static readonly string[] languages = ["shell", "python", "node", "dotnet", "c"];
 
-    /// <summary>A process that commits rows into n and prints the number of each; it first says its SQLite's version.</summary>
-    static Process Start(string language, StoreDirectory store, int count = 1_000_000, Dictionary<string, string>? environment = null)
+    /// <summary>
+    /// A process that commits rows into n and prints the number of each; it first says its SQLite's version.
+    /// </summary>
+    static Process Start(string language, StoreDirectory store, int count = 1_000_000, Dictionary<string,
+        string>? environment = null)
     {
         environment ??= [];
         var number = count.ToString(CultureInfo.InvariantCulture);
         return language switch
         {
-            "c" => Command.Start(environment, Repository.HostProgram("commits"), Repository.Extension, store.Uri, number),
-            "python" => Command.Start(environment, "/usr/bin/python3", Path.Combine(Repository.Root, "tests", "Dist.Tests", "host", "commits.py"), Repository.Extension, store.Path, number),
-            "node" => Command.Start(environment, "node", NodeExample.HostProgram("commits.js"), Repository.Extension, store.Path, number),
+            "c" => Command.Start(environment, Repository.HostProgram("commits"), Repository.Extension, store.Uri,
+                number),
+            "python" => Command.Start(environment, "/usr/bin/python3",
+                Path.Combine(Repository.Root, "tests", "Dist.Tests", "host", "commits.py"), Repository.Extension,
+                store.Path, number),
+            "node" => Command.Start(environment, "node", NodeExample.HostProgram("commits.js"), Repository.Extension,
+                store.Path, number),
             "dotnet" => Command.Start(environment, DotnetHost.Program, store.Path, number),
             _ => StartShell(store, count),
         };
@@ -28,14 +35,18 @@ public sealed class LanguageTests(ITestOutputHelper output)
     static Process StartShell(StoreDirectory store, int count)
     {
         // stdbuf: the shell would keep what it prints until it ends.
-        var shell = Command.Start([], "stdbuf", "-oL", "sqlite3", "-batch", "-bail", "-cmd", ".load " + Repository.Extension, "-cmd", $".open '{store.Uri}'", ":memory:");
+        var shell = Command.Start([], "stdbuf", "-oL", "sqlite3", "-batch", "-bail", "-cmd",
+            ".load " + Repository.Extension, "-cmd", $".open '{store.Uri}'", ":memory:");
         _ = Task.Run(() =>
         {
             try
             {
-                shell.StandardInput.WriteLine("SELECT 'version ' || sqlite_version(); CREATE TABLE IF NOT EXISTS n(x INTEGER PRIMARY KEY, filler);");
+                shell.StandardInput.WriteLine(
+                    "SELECT 'version ' || sqlite_version(); CREATE TABLE IF NOT EXISTS n(x INTEGER PRIMARY KEY, "
+                        + "filler);");
                 for (var i = 0; i < count; i++)
-                    shell.StandardInput.WriteLine($"INSERT INTO n(filler) VALUES(randomblob({10 + i % 3000})); SELECT last_insert_rowid();");
+                    shell.StandardInput.WriteLine(
+                        $"INSERT INTO n(filler) VALUES(randomblob({10 + i % 3000})); SELECT last_insert_rowid();");
             }
             catch (IOException)
             {
@@ -71,14 +82,17 @@ public sealed class LanguageTests(ITestOutputHelper output)
             await writer.WaitForExitAsync();
             Assert.True(commits >= 150, $"{language} ended after {commits} commits: {await errors}");
         }
-        var found = store.Shell("SELECT max(x) FROM n; SELECT count(*) FROM n; PRAGMA integrity_check; PRAGMA recovery_verify").MustSucceed().Lines;
+        var found = store.Shell(
+            "SELECT max(x) FROM n; SELECT count(*) FROM n; PRAGMA integrity_check; PRAGMA recovery_verify")
+            .MustSucceed().Lines;
         Assert.InRange(long.Parse(found[0], CultureInfo.InvariantCulture), returned, returned + 1);
         Assert.Equal([found[0], "ok", "ok"], found[1..]);
     }
 
     [Theory]
     [InlineData("python", "node"), InlineData("node", "dotnet"), InlineData("dotnet", "python")]
-    public async Task Of_two_processes_one_writes_and_the_other_is_told_so_until_the_first_is_killed(string one, string other)
+    public async Task Of_two_processes_one_writes_and_the_other_is_told_so_until_the_first_is_killed(string one,
+        string other)
     {
         using var store = new StoreDirectory();
         using var holder = Start(one, store);
@@ -100,7 +114,9 @@ public sealed class LanguageTests(ITestOutputHelper output)
 
         using var next = Start(other, store, 10);
         long? first = null;
-        while (first is null) first = Row(await next.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException(await next.StandardError.ReadToEndAsync()));
+        while (first is null)
+            first = Row(await next.StandardOutput.ReadLineAsync()
+                ?? throw new InvalidOperationException(await next.StandardError.ReadToEndAsync()));
         Assert.InRange(first.Value, row + 1, row + 2);
         next.StandardInput.Close();
         while (await next.StandardOutput.ReadLineAsync() is not null) { }
@@ -109,5 +125,7 @@ public sealed class LanguageTests(ITestOutputHelper output)
         Assert.Equal("ok", store.Shell("PRAGMA integrity_check").MustSucceed().Output.Trim());
     }
 
-    static long? Row(string? line) => long.TryParse(line, NumberStyles.None, CultureInfo.InvariantCulture, out var row) ? row : null;
+    static long? Row(string? line) => long.TryParse(line, NumberStyles.None, CultureInfo.InvariantCulture, out var row)
+        ? row
+        : null;
 }

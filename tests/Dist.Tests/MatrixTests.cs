@@ -1,17 +1,20 @@
 namespace RecoveryVfs.Dist.Tests;
 
 /// <summary>
-/// What .NET programs use SQLite through, in the versions that are in use, on the packages of dist/: Microsoft.Data.Sqlite, Dapper, and EF Core with
-/// EnsureCreated, migrations that rebuild a table, concurrency tokens and async queries.
+/// What .NET programs use SQLite through, in the versions that are in use, on the packages of dist/:
+/// Microsoft.Data.Sqlite, Dapper, and EF Core with EnsureCreated, migrations that rebuild a table, concurrency tokens
+/// and async queries.
 /// </summary>
 public sealed class MatrixTests
 {
     [Theory]
-    [InlineData("10.0.15", "2.1.11", "Microsoft.Data.Sqlite 10.0, SQLite 3.49.1"), InlineData("11.0.0", "3.0.5", "Microsoft.Data.Sqlite 11.0, SQLite 3.53.4")]
+    [InlineData("10.0.15", "2.1.11", "Microsoft.Data.Sqlite 10.0, SQLite 3.49.1"),
+        InlineData("11.0.0", "3.0.5", "Microsoft.Data.Sqlite 11.0, SQLite 3.53.4")]
     public void Dapper_and_EF_Core_work_on_it(string dataSqlite, string bundle, string versions)
     {
         using var store = new StoreDirectory();
-        using var project = new ExampleProject(Path.Combine(Repository.Root, "tests", "Dist.Tests", "host"), "matrix") { Properties = [$"-p:DataSqlite={dataSqlite}", $"-p:Bundle={bundle}"] };
+        using var project = new ExampleProject(Path.Combine(Repository.Root, "tests", "Dist.Tests", "host"), "matrix")
+        { Properties = [$"-p:DataSqlite={dataSqlite}", $"-p:Bundle={bundle}"] };
         Assert.Equal([versions, "dapper", "created", "migrated", "conflict"], project.Run([], store.Path).Lines);
     }
 }

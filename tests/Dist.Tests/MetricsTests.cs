@@ -4,7 +4,9 @@ using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.Dist.Tests;
 
-/// <summary>examples/metrics, sending what operators watch to a collector, as OpenTelemetry's own exporter does.</summary>
+/// <summary>
+/// examples/metrics, sending what operators watch to a collector, as OpenTelemetry's own exporter does.
+/// </summary>
 public sealed class MetricsTests
 {
     [Fact]
@@ -18,12 +20,14 @@ public sealed class MetricsTests
         collector.Prefixes.Add(address);
         collector.Start();
         var collecting = CollectAsync(collector);
-        var outcome = project.Run(new() { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = address }, store.Path, $"file://{remote.Path}/r");
+        var outcome =
+            project.Run(new() { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = address }, store.Path, $"file://{remote.Path}/r");
         Assert.Equal("sent", outcome.Lines[^1]);
         collector.Stop();
         // Protocol buffers keep names as they are.
         var received = await collecting;
-        foreach (var name in (string[])["RecoveryVfs.Remote", "recovery.remote.healthy", "recovery.remote.lag", "recovery.remote.shipped.lsn", "recovery.remote.requests", store.Path])
+        foreach (var name in (string[])["RecoveryVfs.Remote", "recovery.remote.healthy", "recovery.remote.lag",
+            "recovery.remote.shipped.lsn", "recovery.remote.requests", store.Path])
             Assert.Contains(name, received);
     }
 

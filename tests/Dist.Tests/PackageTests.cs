@@ -14,7 +14,8 @@ public sealed class PackageTests
         using var store = new StoreDirectory();
         for (var run = 1; run <= 2; run++)
             Assert.Equal($"dotnet {run}", project.Run([], store.Path).Lines[^1]);
-        Assert.Equal("2\nok", store.Shell("SELECT count(*) FROM visits; PRAGMA integrity_check").MustSucceed().Output.Trim());
+        Assert.Equal("2\nok", store.Shell("SELECT count(*) FROM visits; PRAGMA integrity_check").MustSucceed()
+            .Output.Trim());
     }
 
     [Fact]
@@ -22,8 +23,10 @@ public sealed class PackageTests
     {
         var bill = JsonDocument.Parse(File.ReadAllText(Path.Combine(Repository.Dist, "recovery.cdx.json"))).RootElement;
         Assert.Equal("CycloneDX", bill.GetProperty("bomFormat").GetString());
-        var components = bill.GetProperty("components").EnumerateArray().Select(component => component.GetProperty("purl").GetString()!).ToArray();
-        foreach (var start in (string[])["pkg:nuget/AWSSDK.S3@", "pkg:nuget/SQLite@", "pkg:deb/debian/librocksdb7.8@", "pkg:deb/debian/libzstd1@"])
+        var components = bill.GetProperty("components").EnumerateArray()
+            .Select(component => component.GetProperty("purl").GetString()!).ToArray();
+        foreach (var start in (string[])["pkg:nuget/AWSSDK.S3@", "pkg:nuget/SQLite@", "pkg:deb/debian/librocksdb7.8@",
+            "pkg:deb/debian/libzstd1@"])
             Assert.Contains(components, component => component.StartsWith(start, StringComparison.Ordinal));
     }
 
@@ -32,9 +35,11 @@ public sealed class PackageTests
     {
         var notices = File.ReadAllText(Path.Combine(Repository.Dist, "THIRD-PARTY-NOTICES.md"));
         var bill = JsonDocument.Parse(File.ReadAllText(Path.Combine(Repository.Dist, "recovery.cdx.json"))).RootElement;
-        var names = bill.GetProperty("components").EnumerateArray().Select(component => component.GetProperty("name").GetString()!).Distinct().ToArray();
+        var names = bill.GetProperty("components").EnumerateArray()
+            .Select(component => component.GetProperty("name").GetString()!).Distinct().ToArray();
         Assert.Contains("librocksdb7.8", names);
-        Assert.Equal([], names.Where(name => !Regex.IsMatch(notices, $@"(?m)^\|.*(?<![\w.-]){Regex.Escape(name)}(?![\w.-]).*\|$")));
+        Assert.Equal([],
+            names.Where(name => !Regex.IsMatch(notices, $@"(?m)^\|.*(?<![\w.-]){Regex.Escape(name)}(?![\w.-]).*\|$")));
         Assert.True(File.Exists(Path.Combine(Repository.Dist, "LICENSE")));
         Assert.Contains(".NET", File.ReadAllText(Path.Combine(Repository.Dist, "THIRD-PARTY-NOTICES.dotnet.txt")));
     }
@@ -42,7 +47,8 @@ public sealed class PackageTests
     [Fact]
     public void A_package_says_what_it_is_and_brings_symbols()
     {
-        foreach (var name in (string[])["RecoveryVfs", "RecoveryVfs.RecoveryLog", "RecoveryVfs.PageStore", "RecoveryVfs.Rows", "RecoveryVfs.Changes", "RecoveryVfs.Hosting"])
+        foreach (var name in (string[])["RecoveryVfs", "RecoveryVfs.RecoveryLog", "RecoveryVfs.PageStore",
+            "RecoveryVfs.Rows", "RecoveryVfs.Changes", "RecoveryVfs.Hosting"])
         {
             var file = Directory.GetFiles(Path.Combine(Repository.Dist, "packages"), $"{name}.?.*.nupkg").Single();
             using var package = ZipFile.OpenRead(file);

@@ -3,7 +3,9 @@ namespace RecoveryVfs.Dist.Tests;
 /// <summary>The NuGet packages of dist/ as the source of a project.</summary>
 internal static class Packages
 {
-    /// <summary>Makes a project directory restore from dist/; <paramref name="environment"/> is for the dotnet commands on it.</summary>
+    /// <summary>
+    /// Makes a project directory restore from dist/; <paramref name="environment"/> is for the dotnet commands on it.
+    /// </summary>
     public static void Use(string directory, out Dictionary<string, string> environment)
     {
         File.WriteAllText(Path.Combine(directory, "nuget.config"), $"""
@@ -13,7 +15,8 @@ internal static class Packages
               </packageSources>
             </configuration>
             """);
-        // A package cache of its own: the machine's may hold the same version of an earlier build. The others come from there.
+        // A package cache of its own: the machine's may hold the same version of an earlier build. The others come from
+        // there.
         var packages = Path.Combine(directory, "packages");
         var shared = Environment.GetEnvironmentVariable("NUGET_PACKAGES")
             ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
@@ -22,5 +25,7 @@ internal static class Packages
             Command.Run("cp", "-r", other, Directory.CreateDirectory(packages).FullName).MustSucceed();
     }
 
-    static bool IsNeeded(string package) => ((string[])["sqlite", "awssdk", "dapper", "microsoft.data", "microsoft.entityframeworkcore", "opentelemetry", "microsoft.extensions"]).Any(p => package.StartsWith(p, StringComparison.Ordinal));
+    static bool IsNeeded(string package)
+        => ((string[])["sqlite", "awssdk", "dapper", "microsoft.data", "microsoft.entityframeworkcore", "opentelemetry",
+            "microsoft.extensions"]).Any(p => package.StartsWith(p, StringComparison.Ordinal));
 }

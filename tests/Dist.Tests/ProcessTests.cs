@@ -11,16 +11,19 @@ public sealed class ProcessTests
     public async Task Every_commit_that_returned_survives_kill_9_and_is_read_by_another_language(int round)
     {
         using var store = new StoreDirectory();
-        using var writer = Command.Start([], Repository.HostProgram("commits"), Repository.Extension, store.Uri, "1000000");
+        using var writer =
+            Command.Start([], Repository.HostProgram("commits"), Repository.Extension, store.Uri, "1000000");
         var returned = 0L;
         while (returned < 400 * round)
-            returned = long.Parse(await writer.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("The writer ended."));
+            returned = long.Parse(await writer.StandardOutput.ReadLineAsync()
+                ?? throw new InvalidOperationException("The writer ended."));
         writer.Kill();
         // Lines already in the pipe are commits that returned, too.
         while (await writer.StandardOutput.ReadLineAsync() is { } line)
             returned = long.Parse(line);
         await writer.WaitForExitAsync();
-        var found = store.Shell("SELECT max(x) FROM n; SELECT count(*) FROM n; PRAGMA integrity_check").MustSucceed().Lines;
+        var found = store.Shell("SELECT max(x) FROM n; SELECT count(*) FROM n; PRAGMA integrity_check").MustSucceed()
+            .Lines;
         Assert.InRange(long.Parse(found[0]), returned, returned + 1);
         Assert.Equal(found[0], found[1]);
         Assert.Equal("ok", found[2]);
@@ -39,7 +42,8 @@ public sealed class ProcessTests
         holder.StandardInput.Close();
         await holder.WaitForExitAsync();
         Assert.Equal(0, holder.ExitCode);
-        Assert.Equal("10", Python(store.Uri, "print(db.execute('SELECT count(*) FROM n').fetchone()[0])").MustSucceed().Output.Trim());
+        Assert.Equal("10", Python(store.Uri, "print(db.execute('SELECT count(*) FROM n').fetchone()[0])").MustSucceed()
+            .Output.Trim());
     }
 
     [Fact]
@@ -60,19 +64,24 @@ public sealed class ProcessTests
         holder.StandardInput.Close();
         await holder.WaitForExitAsync();
         Assert.Equal(0, holder.ExitCode);
-        Assert.Equal("10", Python(store.Uri + "&mode=ro", "print(db.execute('SELECT count(*) FROM n').fetchone()[0])").MustSucceed().Output.Trim());
+        Assert.Equal("10", Python(store.Uri + "&mode=ro", "print(db.execute('SELECT count(*) FROM n').fetchone()[0])")
+            .MustSucceed().Output.Trim());
     }
 
     [Fact]
     public async Task Shell_python_and_node_read_what_another_process_is_writing()
     {
         using var store = new StoreDirectory();
-        using var writer = Command.Start([], Repository.HostProgram("commits"), Repository.Extension, store.Uri, "1000000");
+        using var writer =
+            Command.Start([], Repository.HostProgram("commits"), Repository.Extension, store.Uri, "1000000");
         var returned = 0L;
-        while (returned < 10) returned = long.Parse(await writer.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("The writer ended."));
+        while (returned < 10)
+            returned = long.Parse(await writer.StandardOutput.ReadLineAsync()
+                ?? throw new InvalidOperationException("The writer ended."));
         var lines = Task.Run(async () =>
         {
-            while (await writer.StandardOutput.ReadLineAsync() is { } line) Interlocked.Exchange(ref returned, long.Parse(line));
+            while (await writer.StandardOutput.ReadLineAsync() is { } line)
+                Interlocked.Exchange(ref returned, long.Parse(line));
         });
         const string Query = "SELECT count(*) || ' ' || max(x) FROM n";
         var node = $$"""
@@ -80,7 +89,12 @@ public sealed class ProcessTests
             new Database(':memory:').loadExtension('{{Repository.Extension}}').close();
             console.log(new Database('{{store.Path}}/app.db', { readonly: true }).prepare("{{Query}}").pluck().get());
             """;
-        var environment = new Dictionary<string, string> { ["RECOVERY_VFS_DEFAULT"] = "1", ["NODE_PATH"] = Path.Combine(Path.GetDirectoryName(NodeExample.Script)!, "node_modules") };
+        var environment = new Dictionary<string,
+            string>
+        {
+            ["RECOVERY_VFS_DEFAULT"] = "1",
+            ["NODE_PATH"] = Path.Combine(Path.GetDirectoryName(NodeExample.Script)!, "node_modules")
+        };
         for (var round = 0; round < 3; round++)
             foreach (var read in (Func<Outcome>[])[
                 () => Python(store.Uri + "&mode=ro", $"print(db.execute(\"{Query}\").fetchone()[0])"),
@@ -96,7 +110,8 @@ public sealed class ProcessTests
         writer.Kill();
         await lines;
         await writer.WaitForExitAsync();
-        Assert.InRange(long.Parse(store.Shell("SELECT count(*) FROM n", "&mode=ro").MustSucceed().Output), returned, returned + 1);
+        Assert.InRange(long.Parse(store.Shell("SELECT count(*) FROM n", "&mode=ro").MustSucceed().Output), returned,
+            returned + 1);
         Assert.Equal("ok", store.Shell("PRAGMA integrity_check").MustSucceed().Output.Trim());
     }
 
@@ -116,11 +131,14 @@ public sealed class ProcessTests
             """);
         for (var round = 0; round < 3; round++)
         {
-            using var writer = Command.Start([], Repository.HostProgram("commits"), Repository.Extension, store.Uri, "1000000");
+            using var writer =
+                Command.Start([], Repository.HostProgram("commits"), Repository.Extension, store.Uri, "1000000");
             for (var look = 0; look < 10; look++)
             {
                 var returned = "";
-                for (var i = 0; i < 30; i++) returned = await writer.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("The writer ended.");
+                for (var i = 0; i < 30; i++)
+                    returned = await writer.StandardOutput.ReadLineAsync()
+                        ?? throw new InvalidOperationException("The writer ended.");
                 await Ask(returned);
             }
             writer.Kill();
@@ -134,8 +152,10 @@ public sealed class ProcessTests
         {
             await reader.StandardInput.WriteLineAsync("?");
             await reader.StandardInput.FlushAsync();
-            var found = (await reader.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException(await reader.StandardError.ReadToEndAsync())).Split(' ');
-            Assert.True(long.Parse(found[0]) >= long.Parse(returned), $"{returned} had returned, and {found[0]} was found");
+            var found = (await reader.StandardOutput.ReadLineAsync()
+                ?? throw new InvalidOperationException(await reader.StandardError.ReadToEndAsync())).Split(' ');
+            Assert.True(long.Parse(found[0]) >= long.Parse(returned),
+                $"{returned} had returned, and {found[0]} was found");
             Assert.Equal(found[0], found[1]);
             Assert.Equal("ok", found[2]);
         }

@@ -4,14 +4,15 @@ using RecoveryVfs.TestServers;
 namespace RecoveryVfs.Dist.Tests;
 
 /// <summary>
-/// The programs as users get them: native, on a machine without .NET. What compiling them ahead of time might have left out is missed only when it is used, so
-/// everything is used.
+/// The programs as users get them: native, on a machine without .NET. What compiling them ahead of time might have left
+/// out is missed only when it is used, so everything is used.
 /// </summary>
 [Collection(S3Collection.Name)]
 public sealed class ProgramTests(S3Server server)
 {
     /// <summary>Runs SQL on app.db of a directory, through the extension, and closes it.</summary>
-    static void Write(string directory, string options, Dictionary<string, string> environment, params string[] statements) =>
+    static void Write(string directory, string options, Dictionary<string, string> environment,
+        params string[] statements) =>
         Command.RunWith(environment, "/usr/bin/python3", ["-c", $"""
             import sqlite3, sys
             loader = sqlite3.connect(':memory:')
@@ -22,7 +23,8 @@ public sealed class ProgramTests(S3Server server)
             db.close()
             """, .. statements]).MustSucceed();
 
-    static int Rows(string file) => int.Parse(Command.Run("sqlite3", file, "SELECT count(*) FROM t").MustSucceed().Output);
+    static int Rows(string file)
+        => int.Parse(Command.Run("sqlite3", file, "SELECT count(*) FROM t").MustSucceed().Output);
 
     [Theory]
     [InlineData("file")]
@@ -34,13 +36,18 @@ public sealed class ProgramTests(S3Server server)
         var environment = kind == "s3" ? server.Environment : [];
         using var machine = new BareMachine(environment);
         var remote = kind == "s3" ? $"s3://{await server.NewBucketAsync()}/app" : $"file://{other.Path}/remote";
-        Write(store.Path, "&remote=" + remote, environment, "CREATE TABLE t(x)", "INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (2)", "PRAGMA recovery_sync");
-        Assert.Equal(["app.db"], Strings(machine.Json("restore", remote, Path.Combine(other.Path, "place")).GetProperty("databases")));
+        Write(store.Path, "&remote=" + remote, environment, "CREATE TABLE t(x)", "INSERT INTO t VALUES (1)",
+            "INSERT INTO t VALUES (2)", "PRAGMA recovery_sync");
+        Assert.Equal(["app.db"],
+            Strings(machine.Json("restore", remote, Path.Combine(other.Path, "place")).GetProperty("databases")));
         machine.Json("restore", remote, "-o", Path.Combine(other.Path, "plain"));
         Assert.Equal(2, Rows(Path.Combine(other.Path, "plain")));
         Assert.Equal("Everything verifies", machine.Run("recovery", "verify", remote).MustSucceed().Output[..19]);
-        var commits = machine.Run("recovery-tail", remote, "--from", "start", "--once", "--json").MustSucceed().Lines.Select(l => JsonDocument.Parse(l).RootElement).ToList();
-        Assert.Equal(3, commits.Count(c => (c.GetProperty("database").GetString(), c.GetProperty("kind").GetString()) == ("app.db", "commit")));
+        var commits = machine.Run("recovery-tail", remote, "--from", "start", "--once", "--json").MustSucceed()
+            .Lines.Select(l => JsonDocument.Parse(l).RootElement).ToList();
+        Assert.Equal(3,
+            commits.Count(c => (c.GetProperty("database").GetString(), c.GetProperty("kind").GetString())
+            == ("app.db", "commit")));
     }
 
     [Fact]
@@ -48,7 +55,8 @@ public sealed class ProgramTests(S3Server server)
     {
         using var machine = new BareMachine();
         using var here = new StoreDirectory();
-        var (store, remote) = (Directory.CreateDirectory(Path.Combine(here.Path, "data")).FullName, $"file://{here.Path}/remote");
+        var (store, remote) =
+            (Directory.CreateDirectory(Path.Combine(here.Path, "data")).FullName, $"file://{here.Path}/remote");
         string Place(string name) => Path.Combine(here.Path, name);
         Write(store, "&remote=" + remote, [], "CREATE TABLE t(x)", "INSERT INTO t VALUES (1)", "PRAGMA recovery_sync");
 
@@ -56,40 +64,55 @@ public sealed class ProgramTests(S3Server server)
         Assert.Equal("ok", machine.Json("status", remote).GetProperty("state").GetString());
         foreach (var target in (string[])[store, remote])
         {
-            Assert.Equal("app.db", Only(machine.Json("databases", target).GetProperty("databases")).GetProperty("name").GetString());
+            Assert.Equal("app.db", Only(machine.Json("databases", target).GetProperty("databases")).GetProperty("name")
+                .GetString());
             Assert.NotEmpty(machine.Json("log", target).EnumerateArray());
-            Assert.Equal("app.db", Only(machine.Json("log", "--commits", "-n", "1", target).EnumerateArray().Last().GetProperty("databases")).GetProperty("database").GetString());
+            Assert.Equal("app.db",
+                Only(machine.Json("log", "--commits", "-n", "1", target).EnumerateArray().Last()
+                .GetProperty("databases")).GetProperty("database").GetString());
         }
         Assert.NotEqual(0UL, machine.Json("hints", remote)[0].GetProperty("epoch").GetUInt64());
-        Assert.Equal("app.db", Only(machine.Json("verify", remote).GetProperty("databases")).GetProperty("name").GetString());
+        Assert.Equal("app.db", Only(machine.Json("verify", remote).GetProperty("databases")).GetProperty("name")
+            .GetString());
         Assert.True(machine.Json("verify", "--sample", remote).GetProperty("sampled").GetBoolean());
-        Assert.NotEmpty(machine.Json("gc", "--dry-run", "--all", remote).GetProperty("items").EnumerateArray().Select(i => i.GetProperty("why").GetString()!));
+        Assert.NotEmpty(machine.Json("gc", "--dry-run", "--all", remote).GetProperty("items").EnumerateArray()
+            .Select(i => i.GetProperty("why").GetString()!));
         Assert.False(machine.Json("gc", store).GetProperty("dry_run").GetBoolean());
 
-        Assert.Equal("kept", machine.Json("snapshot", "kept", remote, "--expires", "7d", "--note", "a note").GetProperty("name").GetString());
+        Assert.Equal("kept", machine.Json("snapshot", "kept", remote, "--expires", "7d", "--note", "a note")
+            .GetProperty("name").GetString());
         Assert.Equal("a note", Only(machine.Json("snapshot", "--list", remote)).GetProperty("note").GetString());
         Assert.Equal("kept", machine.Json("snapshot", "--remove", "kept", remote).GetProperty("name").GetString());
 
-        Assert.True(machine.Json("restore", "--dry-run", remote, Place("successor")).GetProperty("dry_run").GetBoolean());
-        Assert.True(machine.Json("restore", "--integrity-check", "full", remote, Place("successor")).GetProperty("lsn").GetUInt64() >= lsn);
-        Assert.False(machine.Json("restore", "--if-db-not-exists", remote, Place("successor")).GetProperty("restored").GetBoolean());
+        Assert.True(machine.Json("restore", "--dry-run", remote, Place("successor")).GetProperty("dry_run")
+            .GetBoolean());
+        Assert.True(machine.Json("restore", "--integrity-check", "full", remote, Place("successor")).GetProperty("lsn")
+            .GetUInt64() >= lsn);
+        Assert.False(machine.Json("restore", "--if-db-not-exists", remote, Place("successor")).GetProperty("restored")
+            .GetBoolean());
 
         // The successor takes over; the old writer goes on without reaching the remote, then it does.
-        Assert.True(machine.Json("sync", "--wait", Place("successor"), "--remote", remote).GetProperty("shipped_lsn").GetUInt64() >= lsn);
+        Assert.True(machine.Json("sync", "--wait", Place("successor"), "--remote", remote).GetProperty("shipped_lsn")
+            .GetUInt64() >= lsn);
         Write(store, "", new() { ["RECOVERY_REMOTE"] = "none" }, "INSERT INTO t VALUES (2)");
         Assert.Equal(5, machine.Run("recovery", "sync", "--wait", store, "--remote", remote).ExitCode);
         Assert.Equal(["app.db"], Strings(Only(machine.Json("salvage", store)).GetProperty("databases")));
-        Assert.Equal("app.db", machine.Json("salvage", store, "--extract", "app.db", "-o", Place("salvaged")).GetProperty("database").GetString());
+        Assert.Equal("app.db", machine.Json("salvage", store, "--extract", "app.db", "-o", Place("salvaged"))
+            .GetProperty("database").GetString());
         Assert.Equal(2, Rows(Place("salvaged")));
 
         machine.Run("recovery-tail", remote, "--into", Place("replica"), "--once").MustSucceed();
-        Assert.Equal(["app.db"], Strings(machine.Json("promote", Place("replica"), "--remote", remote).GetProperty("databases")));
+        Assert.Equal(["app.db"],
+            Strings(machine.Json("promote", Place("replica"), "--remote", remote).GetProperty("databases")));
 
         Directory.CreateDirectory(Place("imported"));
-        Assert.Equal(Place("imported/a.db"), machine.Json("import", Place("salvaged"), Place("imported/a.db")).GetProperty("database").GetString());
-        Assert.NotEqual(0, machine.Json("export", Place("imported/a.db"), Place("exported")).GetProperty("size_bytes").GetInt64());
+        Assert.Equal(Place("imported/a.db"),
+            machine.Json("import", Place("salvaged"), Place("imported/a.db")).GetProperty("database").GetString());
+        Assert.NotEqual(0, machine.Json("export", Place("imported/a.db"), Place("exported")).GetProperty("size_bytes")
+            .GetInt64());
         Assert.Equal(2, Rows(Place("exported")));
-        Assert.Equal(Place("imported/a.db"), machine.Json("delete", Place("imported/a.db")).GetProperty("deleted").GetString());
+        Assert.Equal(Place("imported/a.db"),
+            machine.Json("delete", Place("imported/a.db")).GetProperty("deleted").GetString());
 
         Assert.NotEmpty(machine.Json("check", remote).GetProperty("findings").EnumerateArray());
         Assert.NotEmpty(machine.Json("doctor", Place("imported")).GetProperty("findings").EnumerateArray());
@@ -101,11 +124,14 @@ public sealed class ProgramTests(S3Server server)
         Write(careless, "", [], "CREATE TABLE t(x)");
         File.Delete(Path.Combine(careless, "app.db"));
         Write(careless, "", [], "CREATE TABLE u(x)");
-        Assert.Equal(Place("careless/old.db"), machine.Json("undelete", Place("careless/app.db"), "--as", "old.db").GetProperty("undeleted").GetString());
+        Assert.Equal(Place("careless/old.db"),
+            machine.Json("undelete", Place("careless/app.db"), "--as", "old.db").GetProperty("undeleted").GetString());
         Assert.True(machine.Json("demo", Place("demo")).GetProperty("whole").GetBoolean());
 
         var help = machine.Run("recovery", "--help").MustSucceed().Lines;
-        var listed = help.SkipWhile(l => l != "Commands:").Skip(1).TakeWhile(l => l.StartsWith("  ", StringComparison.Ordinal)).Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries)[0]);
+        var listed = help.SkipWhile(l => l != "Commands:").Skip(1)
+            .TakeWhile(l => l.StartsWith("  ", StringComparison.Ordinal))
+            .Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries)[0]);
         // A completion is a script, not a result.
         Assert.Equal([.. listed.Except(["completion"]).Append("demo").Order()], machine.Commands.Order());
     }
@@ -132,10 +158,13 @@ public sealed class ProgramTests(S3Server server)
         using var here = new StoreDirectory();
         var remote = $"file://{here.Path}/remote";
         Write(here.Path, "&remote=" + remote, [], "CREATE TABLE t(x)", "PRAGMA recovery_sync");
-        Assert.Equal(7, machine.Run("recovery-tail", remote, "--into", Path.Combine(here.Path, "replica"), "--exec", "exit 7").ExitCode);
+        Assert.Equal(7,
+            machine.Run("recovery-tail", remote, "--into", Path.Combine(here.Path, "replica"), "--exec", "exit 7")
+            .ExitCode);
 
         var address = $"127.0.0.1:{S3Server.FreePort()}";
-        using var follower = machine.Start("recovery-tail", remote, "--into", Path.Combine(here.Path, "replica"), "--listen", address);
+        using var follower =
+            machine.Start("recovery-tail", remote, "--into", Path.Combine(here.Path, "replica"), "--listen", address);
         var errors = follower.StandardError.ReadToEndAsync();
         Assert.StartsWith("caught up at LSN ", await follower.StandardOutput.ReadLineAsync());
         using var client = new HttpClient();

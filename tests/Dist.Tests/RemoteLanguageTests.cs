@@ -9,11 +9,14 @@ public sealed class RemoteLanguageTests
     {
         using var bucket = new StoreDirectory();
         var url = $"file://{bucket.Path}";
-        var languages = new (string Name, Func<StoreDirectory, string, string, Outcome> Run)[] { ("shell", Shell), ("python", Python), ("node", Node), ("again", Shell) };
+        var languages =
+            new (string Name, Func<StoreDirectory, string, string, Outcome> Run)[] { ("shell", Shell),
+            ("python", Python), ("node", Node), ("again", Shell) };
         for (var turn = 0; turn < languages.Length; turn++)
         {
             using var machine = new StoreDirectory();
-            if (turn > 0) Command.Run(Path.Combine(Repository.Dist, "recovery"), "restore", url, machine.Path).MustSucceed();
+            if (turn > 0)
+                Command.Run(Path.Combine(Repository.Dist, "recovery"), "restore", url, machine.Path).MustSucceed();
             // Prints the rows found, after its own was shipped, and the status of the remote.
             var lines = languages[turn].Run(machine, url, languages[turn].Name).MustSucceed().Lines;
             Assert.Equal(string.Join(',', languages.Take(turn + 1).Select(l => l.Name)), lines[0]);
@@ -28,10 +31,13 @@ public sealed class RemoteLanguageTests
         using var bucket = new StoreDirectory();
         using var machine = new StoreDirectory();
         using var replica = new StoreDirectory();
-        using var writer = Command.Start(new() { ["RECOVERY_REMOTE"] = $"file://{bucket.Path}", ["RECOVERY_SYNC_INTERVAL"] = "20" }, "node", NodeExample.HostProgram("commits.js"),
+        using var writer =
+            Command.Start(new() { ["RECOVERY_REMOTE"] = $"file://{bucket.Path}", ["RECOVERY_SYNC_INTERVAL"] = "20" },
+            "node", NodeExample.HostProgram("commits.js"),
             Repository.Extension, machine.Path, "200");
         while (await writer.StandardOutput.ReadLineAsync() is { } line && line != "200") { }
-        // The writer still has its store open. (sqlite3 tells nothing but what is asked, so poll until the rows have come.)
+        // The writer still has its store open. (sqlite3 tells nothing but what is asked, so poll until the rows have
+        // come.)
         var follower = Command.RunWith(new() { ["RECOVERY_FOLLOW"] = $"file://{bucket.Path}", ["RECOVERY_FOLLOW_INTERVAL"] = "20" }, "/usr/bin/python3", "-c", $"""
             import sqlite3, time
             loader = sqlite3.connect(':memory:')
@@ -63,8 +69,10 @@ public sealed class RemoteLanguageTests
     const string Create = "CREATE TABLE IF NOT EXISTS t(x)";
 
     static Outcome Shell(StoreDirectory machine, string url, string name) =>
-        Command.RunWith(new() { ["RECOVERY_REMOTE"] = url }, "sqlite3", "-batch", "-bail", "-cmd", ".load " + Repository.Extension, "-cmd", $".open '{machine.Uri}'", ":memory:",
-            $"{Create}; INSERT INTO t VALUES('{name}'); SELECT group_concat(x) FROM t; PRAGMA recovery_sync; PRAGMA recovery_status");
+        Command.RunWith(new() { ["RECOVERY_REMOTE"] = url }, "sqlite3", "-batch", "-bail", "-cmd",
+            ".load " + Repository.Extension, "-cmd", $".open '{machine.Uri}'", ":memory:",
+            $"{Create}; INSERT INTO t VALUES('{name}'); SELECT group_concat(x) FROM t; PRAGMA recovery_sync; PRAGMA "
+                + $"recovery_status");
 
     static Outcome Python(StoreDirectory machine, string url, string name) =>
         Command.RunWith(new() { ["RECOVERY_REMOTE"] = url }, "/usr/bin/python3", "-c", $"""
@@ -81,7 +89,13 @@ public sealed class RemoteLanguageTests
             """);
 
     static Outcome Node(StoreDirectory machine, string url, string name) =>
-        Command.RunWith(new() { ["RECOVERY_REMOTE"] = url, ["RECOVERY_VFS_DEFAULT"] = "1", ["NODE_PATH"] = Path.Combine(Path.GetDirectoryName(NodeExample.Script)!, "node_modules") },
+        Command.RunWith(
+            new()
+            {
+                ["RECOVERY_REMOTE"] = url,
+                ["RECOVERY_VFS_DEFAULT"] = "1",
+                ["NODE_PATH"] = Path.Combine(Path.GetDirectoryName(NodeExample.Script)!, "node_modules")
+            },
             "node", "-e", $$"""
             const Database = require('better-sqlite3');
             new Database(':memory:').loadExtension('{{Repository.Extension}}').close();

@@ -3,8 +3,8 @@ using RecoveryVfs.TestServers;
 namespace RecoveryVfs.Dist.Tests;
 
 /// <summary>
-/// What is shipped to users, with a real S3 server: the loadable extension (ahead-of-time compiled, where a library that counts on reflection would fail) in
-/// Python and the shell, and the program beside it.
+/// What is shipped to users, with a real S3 server: the loadable extension (ahead-of-time compiled, where a library
+/// that counts on reflection would fail) in Python and the shell, and the program beside it.
 /// </summary>
 [Collection(S3Collection.Name)]
 public sealed class RemoteTests(S3Server server)
@@ -28,13 +28,17 @@ public sealed class RemoteTests(S3Server server)
         var remote = $"s3://{await server.NewBucketAsync()}/app";
         using var store = new StoreDirectory();
         var uri = $"{store.Uri}&remote={remote}";
-        Python(uri + "&durability=remote", "db.execute('CREATE TABLE t(x)'); [db.execute('INSERT INTO t VALUES (?)', (i,)) for i in range(100)]").MustSucceed();
+        Python(uri + "&durability=remote",
+            "db.execute('CREATE TABLE t(x)'); [db.execute('INSERT INTO t VALUES (?)', (i,)) for i in range(100)]")
+            .MustSucceed();
         // Killed by its end, without a close: what returned is there.
         Directory.Delete(store.Path, recursive: true);
         Directory.CreateDirectory(store.Path);
         var status = Python(uri + "&auto-restore=on",
-            "print(db.execute('SELECT count(*) FROM t').fetchone()[0]); print(db.execute('PRAGMA integrity_check').fetchone()[0]); "
-            + "db.execute('INSERT INTO t VALUES (100)'); db.execute('PRAGMA recovery_sync').fetchone(); print(db.execute('PRAGMA recovery_verify=remote').fetchone()[0]); "
+            "print(db.execute('SELECT count(*) FROM t').fetchone()[0]); print(db.execute('PRAGMA "
+                + "integrity_check').fetchone()[0]); "
+            + "db.execute('INSERT INTO t VALUES (100)'); db.execute('PRAGMA recovery_sync').fetchone(); "
+                + "print(db.execute('PRAGMA recovery_verify=remote').fetchone()[0]); "
             + "print(db.execute('PRAGMA recovery_status').fetchone()[0])").MustSucceed();
         Assert.Equal(["100", "ok", "ok"], status.Lines[..3]);
         Assert.Contains("remote_healthy: yes", status.Output);
@@ -45,8 +49,10 @@ public sealed class RemoteTests(S3Server server)
         Assert.Equal("101", Command.Run("sqlite3", plain, "SELECT count(*) FROM t").MustSucceed().Output.Trim());
         var place = Path.Combine(store.Path, "elsewhere");
         Recovery("restore", remote, place).MustSucceed();
-        Assert.Equal("101", Command.RunWith(server.Environment, "sqlite3", "-batch", "-bail", "-cmd", ".load " + Repository.Extension,
-            "-cmd", $".open 'file:{place}/app.db?vfs=recovery&remote={remote}'", ":memory:", "SELECT count(*) FROM t").MustSucceed().Output.Trim());
+        Assert.Equal("101",
+            Command.RunWith(server.Environment, "sqlite3", "-batch", "-bail", "-cmd", ".load " + Repository.Extension,
+            "-cmd", $".open 'file:{place}/app.db?vfs=recovery&remote={remote}'", ":memory:", "SELECT count(*) FROM t")
+                .MustSucceed().Output.Trim());
     }
 
     [Fact]
@@ -63,7 +69,8 @@ public sealed class RemoteTests(S3Server server)
             db.execute('INSERT INTO t VALUES (1)')
             print(status)
             """;
-        var wrong = Python($"{store.Uri}&remote=s3://{bucket}/app", code, new(server.Environment) { ["AWS_SECRET_ACCESS_KEY"] = "wrong" }).MustSucceed().Output;
+        var wrong = Python($"{store.Uri}&remote=s3://{bucket}/app", code,
+            new(server.Environment) { ["AWS_SECRET_ACCESS_KEY"] = "wrong" }).MustSucceed().Output;
         Assert.Contains("remote_healthy: no", wrong);
         Assert.Contains("credentials", wrong);
         // In a store of its own: a URI does not change the remote that a store has.

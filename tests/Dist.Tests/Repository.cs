@@ -18,7 +18,8 @@ internal static class Repository
             var dist = Path.Combine(Root, "dist");
             return File.Exists(Path.Combine(dist, "recovery.so"))
                 ? dist
-                : throw new InvalidOperationException($"{dist}/recovery.so is missing; these tests run as ./build.sh test --only=dist");
+                : throw new InvalidOperationException(
+                $"{dist}/recovery.so is missing; these tests run as ./build.sh test --only=dist");
         }
     }
 
@@ -38,7 +39,8 @@ internal static class Repository
             var directory = Path.Combine(Root, "build", "dist-tests");
             Directory.CreateDirectory(directory);
             program = Path.Combine(directory, name);
-            Command.Run("gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", program, source, "-lsqlite3", "-lpthread").MustSucceed();
+            Command.Run("gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", program, source, "-lsqlite3", "-lpthread")
+                .MustSucceed();
             return compiled[name] = program;
         }
     }

@@ -25,6 +25,7 @@ public sealed class RowsExampleTests
         project.Run([], remote, target, "--once");
         Write("UPDATE t SET v = 'c' WHERE id = 1", "DELETE FROM t WHERE id = 2", "INSERT INTO t VALUES(3, 'd')");
         Assert.StartsWith("3 changes", project.Run([], remote, target, "--once").Lines[^1]);
-        Assert.Equal("1|c\n3|d\n", Command.Run("sqlite3", target, "SELECT id, v FROM t ORDER BY id").MustSucceed().Output);
+        Assert.Equal("1|c\n3|d\n", Command.Run("sqlite3", target, "SELECT id, v FROM t ORDER BY id").MustSucceed()
+            .Output);
     }
 }

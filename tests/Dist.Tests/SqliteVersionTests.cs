@@ -4,8 +4,9 @@ using Xunit.Abstractions;
 namespace RecoveryVfs.Dist.Tests;
 
 /// <summary>
-/// The SQLites that the extension is held to, each by name: Debian's 3.40.1 (the shell, Python and, in ./build.sh suite, SQLite's own tests) and the newest, which
-/// npm's better-sqlite3 brings. (e_sqlite3 3.53.4 is what Vfs.Tests run on.)
+/// The SQLites that the extension is held to, each by name: Debian's 3.40.1 (the shell, Python and, in ./build.sh
+/// suite, SQLite's own tests) and the newest, which npm's better-sqlite3 brings. (e_sqlite3 3.53.4 is what Vfs.Tests
+/// run on.)
 /// </summary>
 public sealed class SqliteVersionTests(ITestOutputHelper output)
 {
@@ -13,8 +14,12 @@ public sealed class SqliteVersionTests(ITestOutputHelper output)
     public void Debians_3_40_1_is_what_shell_and_Python_run()
     {
         using var store = new StoreDirectory();
-        var shell = store.Shell("CREATE TABLE t(x); INSERT INTO t VALUES(1); SELECT sqlite_version(); PRAGMA recovery_verify").MustSucceed().Lines;
-        var python = Command.Run("/usr/bin/python3", Path.Combine(Repository.Root, "tests", "Dist.Tests", "host", "commits.py"), Repository.Extension, store.Path, "5").MustSucceed().Lines;
+        var shell = store.Shell(
+            "CREATE TABLE t(x); INSERT INTO t VALUES(1); SELECT sqlite_version(); PRAGMA recovery_verify").MustSucceed()
+            .Lines;
+        var python = Command.Run("/usr/bin/python3",
+            Path.Combine(Repository.Root, "tests", "Dist.Tests", "host", "commits.py"), Repository.Extension,
+            store.Path, "5").MustSucceed().Lines;
         output.WriteLine($"shell: {shell[0]}, python: {python[0]}");
         Assert.Equal(["3.40.1", "ok"], shell);
         Assert.Equal(["version 3.40.1", "1", "2", "3", "4", "5"], python);
@@ -36,10 +41,12 @@ public sealed class SqliteVersionTests(ITestOutputHelper output)
         var outcome = Stress(store, seed, Seeds.Soaking ? 20 : 8);
         output.WriteLine($"seed={seed} {string.Join(' ', outcome.Lines)}");
         // That much must have happened, or it tests nothing.
-        foreach (var what in (string[])["commit", "read", "rollback", "vacuum", "mode", "exclusive", "integrity", "busy"])
+        foreach (var what in (string[])["commit", "read", "rollback", "vacuum", "mode", "exclusive", "integrity",
+            "busy"])
             Assert.Contains($"\"{what}\":", outcome.Output);
     });
 
-    static Outcome Stress(StoreDirectory store, int seed, int seconds) => Command.Run("node", NodeExample.HostProgram("stress.js"), Repository.Extension, store.Path,
+    static Outcome Stress(StoreDirectory store, int seed, int seconds)
+        => Command.Run("node", NodeExample.HostProgram("stress.js"), Repository.Extension, store.Path,
         seed.ToString(CultureInfo.InvariantCulture), seconds.ToString(CultureInfo.InvariantCulture)).MustSucceed();
 }

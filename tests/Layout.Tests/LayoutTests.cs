@@ -3,7 +3,9 @@ using ArchUnitNET.Loader;
 
 namespace RecoveryVfs.Layout.Tests;
 
-/// <summary>The code is laid out as docs/DESIGN.md says: a folder is a room, and rooms use each other one way.</summary>
+/// <summary>
+/// The code is laid out as docs/DESIGN.md says: a folder is a room, and rooms use each other one way.
+/// </summary>
 public sealed class LayoutTests
 {
     static readonly Architecture Code = new ArchLoader().LoadAssemblies(
@@ -29,8 +31,8 @@ public sealed class LayoutTests
         type.Namespace?.FullName.StartsWith("RecoveryVfs", StringComparison.Ordinal) is true;
 
     /// <summary>
-    /// The namespace, except for a type that has a row of its own: the public face of a layer is what its users find first, and
-    /// stands on all of its rooms.
+    /// The namespace, except for a type that has a row of its own: the public face of a layer is what its users find
+    /// first, and stands on all of its rooms.
     /// </summary>
     static string RoomOf(IType type)
     {
@@ -77,7 +79,8 @@ public sealed class LayoutTests
     public void What_the_design_page_allows_has_no_cycles()
     {
         var left = Rooms.Documented.ToDictionary(room => room.Key, room => room.Value.ToHashSet());
-        while (left.Where(room => !room.Value.Any(left.ContainsKey)).Select(room => room.Key).ToList() is { Count: > 0 } free)
+        while (left.Where(room => !room.Value.Any(left.ContainsKey)).Select(room => room.Key).ToList()
+            is { Count: > 0 } free)
             foreach (var room in free) left.Remove(room);
         Assert.Equal([], left.Keys);
     }

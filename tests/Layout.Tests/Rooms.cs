@@ -3,8 +3,8 @@ using System.Text.RegularExpressions;
 namespace RecoveryVfs.Layout.Tests;
 
 /// <summary>
-/// The rooms as docs/DESIGN.md draws them: a table between two marks, one row a folder, from the lowest to the highest of a
-/// layer. A row names what the room may use.
+/// The rooms as docs/DESIGN.md draws them: a table between two marks, one row a folder, from the lowest to the highest
+/// of a layer. A row names what the room may use.
 /// </summary>
 static partial class Rooms
 {
@@ -20,7 +20,8 @@ static partial class Rooms
         var (begin, end) = ($"<!-- {name}: begin -->", $"<!-- {name}: end -->");
         var from = text.IndexOf(begin, StringComparison.Ordinal);
         var to = text.IndexOf(end, StringComparison.Ordinal);
-        Assert.True(from >= 0 && to > from, $"docs/DESIGN.md has lost its marks {begin} and {end}: the layout cannot be checked.");
+        Assert.True(from >= 0 && to > from,
+            $"docs/DESIGN.md has lost its marks {begin} and {end}: the layout cannot be checked.");
         return text[(from + begin.Length)..to];
     }
 
@@ -36,11 +37,13 @@ static partial class Rooms
     }
 
     static HashSet<(string, string)> ReadStillToUndo() =>
-        [.. Pair().Matches(Section("still to undo")).Select(m => (Namespace(m.Groups[1].Value), Namespace(m.Groups[2].Value)))];
+        [.. Pair().Matches(Section("still to undo"))
+            .Select(m => (Namespace(m.Groups[1].Value), Namespace(m.Groups[2].Value)))];
 
     /// <summary>`PageStore/Reading` is the namespace RecoveryVfs.PageStore.Reading; `Vfs` is RecoveryVfs.</summary>
     static string Namespace(string folder) =>
-        "RecoveryVfs" + (folder == "Vfs" ? "" : "." + folder.Replace("Vfs/", "", StringComparison.Ordinal).Replace('/', '.'));
+        "RecoveryVfs"
+            + (folder == "Vfs" ? "" : "." + folder.Replace("Vfs/", "", StringComparison.Ordinal).Replace('/', '.'));
 
     [GeneratedRegex(@"^\| `([\w/]+)` \| (.*?) \| (.*?) \|", RegexOptions.Multiline)]
     private static partial Regex Row();

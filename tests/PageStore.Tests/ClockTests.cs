@@ -25,8 +25,20 @@ public sealed class ClockTests : IDisposable
     {
         var clock = new SetClock();
         var start = clock.Now;
-        var remote = new RemoteOptions { Url = new Uri(temp["remote"]).AbsoluteUri, SyncInterval = TimeSpan.FromMilliseconds(5) };
-        var options = new StoreOptions { Directory = temp["store"], PageCacheBytes = 1 << 20, PendingBytes = 1 << 20, Time = clock, Remote = remote };
+        var remote = new RemoteOptions
+        {
+            Url = new Uri(temp["remote"]).AbsoluteUri,
+            SyncInterval = TimeSpan.FromMilliseconds(5)
+        };
+        var options =
+            new StoreOptions
+            {
+                Directory = temp["store"],
+                PageCacheBytes = 1 << 20,
+                PendingBytes = 1 << 20,
+                Time = clock,
+                Remote = remote
+            };
         using (var store = Store.Open(options))
         {
             store.Create("before.db");
@@ -43,12 +55,16 @@ public sealed class ClockTests : IDisposable
         }
         await using (var objects = remote.OpenStore(TimeProvider.System))
         {
-            var plan = await RestorePlanner.PlanAsync(new RemoteContext { Store = objects }, RestoreTarget.At(start.AddMinutes(1)));
+            var plan = await RestorePlanner.PlanAsync(new RemoteContext { Store = objects },
+                RestoreTarget.At(start.AddMinutes(1)));
             var restored = await StoreRestore.RestoreAsync(plan, new StoreOptions { Directory = temp["restored"] });
             Assert.Equal(["before.db", "early.db"], restored.Databases);
-            Assert.Contains("clock went back from 2026-01-02 13:00:00.000Z to 2026-01-02 12:00:02.000Z", plan.ClockNote);
-            var later = await RestorePlanner.PlanAsync(new RemoteContext { Store = objects }, RestoreTarget.At(start.AddHours(2)));
-            Assert.Contains("more.db", (await StoreRestore.RestoreAsync(later, new StoreOptions { Directory = temp["later"] })).Databases);
+            Assert.Contains("clock went back from 2026-01-02 13:00:00.000Z to 2026-01-02 12:00:02.000Z",
+                plan.ClockNote);
+            var later = await RestorePlanner.PlanAsync(new RemoteContext { Store = objects },
+                RestoreTarget.At(start.AddHours(2)));
+            Assert.Contains("more.db",
+                (await StoreRestore.RestoreAsync(later, new StoreOptions { Directory = temp["later"] })).Databases);
             Assert.Null(later.ClockNote);
         }
         // The log is in hints, and dropped; its times are not forgotten.
@@ -57,7 +73,8 @@ public sealed class ClockTests : IDisposable
             store.Checkpoint();
             Assert.True(store.Log.LastTimeMs >= start.AddHours(1).ToUnixTimeMilliseconds());
         }
-        var newest = await new RemotePlace(remote.Url, readOnly => RecoveryLog.Objects.RemoteUrl.Parse(remote.Url, _ => null).Open(readOnly))
+        var newest = await new RemotePlace(remote.Url,
+            readOnly => RecoveryLog.Objects.RemoteUrl.Parse(remote.Url, _ => null).Open(readOnly))
             .RestoreAsync(new StoreOptions { Directory = temp["elsewhere"] });
         Assert.True(newest.UnixTimeMs >= start.AddHours(1).ToUnixTimeMilliseconds());
         using var other = Store.Open(new StoreOptions { Directory = temp["elsewhere"], Time = clock });

@@ -7,7 +7,8 @@ using RecoveryVfs.RecoveryLog.Remote.Read;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>
-/// What people do to a store's directory with cp, mv and rm, and a restore that lives on: the one that ships is never fenced by a copy, and nobody writes for nothing.
+/// What people do to a store's directory with cp, mv and rm, and a restore that lives on: the one that ships is never
+/// fenced by a copy, and nobody writes for nothing.
 /// </summary>
 public sealed class CopiedStoreTests : IDisposable
 {
@@ -22,7 +23,13 @@ public sealed class CopiedStoreTests : IDisposable
         Directory = temp[name],
         PageCacheBytes = 1 << 20,
         PendingBytes = 1 << 20,
-        Remote = remote is null ? null : new RemoteOptions { Url = new Uri(temp[remote]).AbsoluteUri, SyncInterval = TimeSpan.FromMilliseconds(5) },
+        Remote = remote is null
+            ? null
+            : new RemoteOptions
+            {
+                Url = new Uri(temp[remote]).AbsoluteUri,
+                SyncInterval = TimeSpan.FromMilliseconds(5)
+            },
     };
 
     void Transactions(Store store, int count)
@@ -34,7 +41,9 @@ public sealed class CopiedStoreTests : IDisposable
 
     void Run(string program, params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments.Select(a => a.StartsWith('-') ? a : temp[a])))!;
+        using var process =
+            Process.Start(new ProcessStartInfo(program, arguments.Select(a => a.StartsWith('-') ? a : temp[a])))
+            !;
         process.WaitForExit();
         Assert.Equal(0, process.ExitCode);
     }
@@ -122,7 +131,8 @@ public sealed class CopiedStoreTests : IDisposable
         using (var file = new FileStream(mark, FileMode.Open))
         {
             file.SetLength(0);
-            file.Write(System.Text.Encoding.UTF8.GetBytes("machine 0123456789abcdef0123456789abcdef\n" + lines[1] + "\n" + lines[2] + "\n"));
+            file.Write(System.Text.Encoding.UTF8.GetBytes("machine 0123456789abcdef0123456789abcdef\n" + lines[1] + "\n"
+                + lines[2] + "\n"));
         }
         var isKnown = File.Exists("/etc/machine-id") && File.ReadAllText("/etc/machine-id").Trim().Length > 0;
         using (var store = Store.Open(Options("store")))
@@ -169,13 +179,16 @@ public sealed class CopiedStoreTests : IDisposable
             early = store.Lsn.Last;
             Transactions(store, 5);
         }
-        var place = new RemotePlace(new Uri(temp["remote"]).AbsoluteUri, readOnly => RecoveryLog.Objects.RemoteUrl.Parse(new Uri(temp["remote"]).AbsoluteUri, _ => null).Open(readOnly));
+        var place = new RemotePlace(new Uri(temp["remote"]).AbsoluteUri,
+            readOnly => RecoveryLog.Objects.RemoteUrl.Parse(new Uri(temp["remote"]).AbsoluteUri, _ => null)
+            .Open(readOnly));
         var restored = await place.RestoreAsync(Options("restored", remote: null), RestoreTarget.At(early));
         Assert.True(restored.Lsn <= early);
         // Not yet written: it lacks what the remote has.
         var lacking = Assert.Throws<RecoveryException>(() => Store.Open(Options("restored")));
         Assert.Equal(RecoveryError.Fenced, lacking.Error);
-        using (var store = Store.Open(Options("restored", remote: null))) {
+        using (var store = Store.Open(Options("restored", remote: null)))
+        {
             store.Create("another.db");
             store.Sync();
         }

@@ -5,8 +5,8 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>
-/// A process that lets one step of RocksDB's after the other fail: each open, write and sync, once or from then on, and goes on as a host would. Whatever
-/// fails, the store opens again and has what was persisted.
+/// A process that lets one step of RocksDB's after the other fail: each open, write and sync, once or from then on, and
+/// goes on as a host would. Whatever fails, the store opens again and has what was persisted.
 /// </summary>
 public static class FaultSteps
 {
@@ -33,7 +33,8 @@ public static class FaultSteps
         });
     }
 
-    internal static string Format(Trial trial) => $"{(int)trial.Operations}-{(int)trial.Error}-{(trial.Forever ? 1 : 0)}-{trial.Skip}";
+    internal static string Format(Trial trial)
+        => $"{(int)trial.Operations}-{(int)trial.Error}-{(trial.Forever ? 1 : 0)}-{trial.Skip}";
 
     static Trial Parse(string line)
     {
@@ -54,7 +55,9 @@ public static class FaultSteps
             persisted = Math.Max(persisted, WriteUnderFaults(directory, history, trial, healed: round == 0));
         using (var store = RocksPageStore.Open(new() { Directory = directory }))
         {
-            if (store.Applied < persisted) throw new InvalidOperationException($"{trial}: {persisted} was persisted, and {store.Applied} came back");
+            if (store.Applied < persisted)
+                throw new InvalidOperationException(
+                    $"{trial}: {persisted} was persisted, and {store.Applied} came back");
             history.Check(store);
             history.WriteTo(store, store.Applied + 3);
             store.Flush();
@@ -69,7 +72,14 @@ public static class FaultSteps
         RocksPageStore store;
         try
         {
-            store = RocksPageStore.Open(new() { Directory = directory, Files = files, WriteBufferBytes = 128 << 10, GarbageShareMax = AlwaysCollect });
+            store = RocksPageStore.Open(
+                new()
+                {
+                    Directory = directory,
+                    Files = files,
+                    WriteBufferBytes = 128 << 10,
+                    GarbageShareMax = AlwaysCollect
+                });
         }
         catch (RecoveryException)
         {

@@ -6,7 +6,10 @@ using RecoveryVfs.RecoveryLog.Objects;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>A writer that opens its store and whose remote is another one's by then: it learns that before it has taken anything.</summary>
+/// <summary>
+/// A writer that opens its store and whose remote is another one's by then: it learns that before it has taken
+/// anything.
+/// </summary>
 public sealed class FencedOpeningTests(DirectoryPlaces places) : IClassFixture<DirectoryPlaces>, IDisposable
 {
     readonly TempDirectory temp = new();

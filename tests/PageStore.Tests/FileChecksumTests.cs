@@ -4,7 +4,9 @@ using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>The native library's CRC-32C, by instruction, is the one that everybody means: RocksDB's files carry it too.</summary>
+/// <summary>
+/// The native library's CRC-32C, by instruction, is the one that everybody means: RocksDB's files carry it too.
+/// </summary>
 public sealed class FileChecksumTests
 {
     sealed class Recorder : IFileRecorder
@@ -24,7 +26,8 @@ public sealed class FileChecksumTests
     {
         using var directory = new TempDirectory();
         var recorder = new Recorder();
-        using var pages = RocksPageStore.Open(new RocksPageStoreOptions { Directory = directory["pages"], Recorder = recorder });
+        using var pages =
+            RocksPageStore.Open(new RocksPageStoreOptions { Directory = directory["pages"], Recorder = recorder });
         // What compactions replace stays.
         using var held = pages.HoldFiles();
         using var batch = pages.CreateBatch();

@@ -4,7 +4,9 @@ using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>A WAL as its writes come by: what a large transaction costs that spills, and writes its frames again and again.</summary>
+/// <summary>
+/// A WAL as its writes come by: what a large transaction costs that spills, and writes its frames again and again.
+/// </summary>
 public sealed class FollowedWalTests : IDisposable
 {
     const int PageSize = 512, FrameBytes = 24 + PageSize;
@@ -31,7 +33,8 @@ public sealed class FollowedWalTests : IDisposable
             followed.Written(32 + i * FrameBytes + 24, PageSize, (ulong)(2 * i + 3));
         }
         // SQLite writes all headers once more.
-        for (var i = 0; i < frames; i++) if (followed.View!.IsEmpty) followed.Written(32 + i * FrameBytes, 24, (ulong)(2 * frames + i + 3));
+        for (var i = 0; i < frames; i++)
+            if (followed.View!.IsEmpty) followed.Written(32 + i * FrameBytes, 24, (ulong)(2 * frames + i + 3));
         var view = followed.View!;
         Assert.Equal(frames / 2, view.Pages.Count);
         Assert.InRange(file.ReadBytes, wal.Length, 3L * wal.Length);
@@ -59,7 +62,8 @@ public sealed class FollowedWalTests : IDisposable
         for (var i = 0; i < 39; i++) Write(32 + i * FrameBytes, first.AsSpan(32 + i * FrameBytes, FrameBytes));
         Assert.True(followed.View!.IsEmpty);
         // Other pages over them, then the headers in order, that of the commit last.
-        for (var i = 38; i >= 0; i--) Write(32 + i * FrameBytes + 24, second.AsSpan(32 + i * FrameBytes + 24, PageSize));
+        for (var i = 38; i >= 0; i--)
+            Write(32 + i * FrameBytes + 24, second.AsSpan(32 + i * FrameBytes + 24, PageSize));
         Write(32 + 39 * FrameBytes, second.AsSpan(32 + 39 * FrameBytes, FrameBytes));
         Assert.True(followed.View!.IsEmpty);
         for (var i = 0; i < 40; i++)

@@ -10,7 +10,9 @@ using RecoveryVfs.RecoveryLog.Remote.Collect;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>Followers of a real remote: equal to their writer at every commit, killed, left behind, cut off, promoted.</summary>
+/// <summary>
+/// Followers of a real remote: equal to their writer at every commit, killed, left behind, cut off, promoted.
+/// </summary>
 public abstract class FollowerContract : IDisposable
 {
     /// <summary>Of one test: xUnit makes an object for each.</summary>
@@ -45,7 +47,9 @@ public abstract class FollowerContract : IDisposable
         {
             Url = Url,
             SyncInterval = TimeSpan.FromMilliseconds(5),
-            Retention = collect ? new Retention { Keep = TimeSpan.Zero, KeepHints = 1, ReaderGrace = TimeSpan.Zero } : new Retention(),
+            Retention = collect
+                ? new Retention { Keep = TimeSpan.Zero, KeepHints = 1, ReaderGrace = TimeSpan.Zero }
+                : new Retention(),
         },
     };
 
@@ -58,13 +62,15 @@ public abstract class FollowerContract : IDisposable
         PinExpiry = pin ? TimeSpan.FromDays(1) : TimeSpan.Zero,
     };
 
-    protected Task Seeded(Func<Task> run, [System.Runtime.CompilerServices.CallerMemberName] string name = "") => Seeds.OnceAsync(seeded =>
+    protected Task Seeded(Func<Task> run,
+        [System.Runtime.CompilerServices.CallerMemberName] string name = "") => Seeds.OnceAsync(seeded =>
     {
         random = seeded;
         return run();
     }, name);
 
-    private protected Store OpenWriter(string name = "writer", bool collect = false) => Store.Open(Options(name, collect: collect));
+    private protected Store OpenWriter(string name = "writer", bool collect = false)
+        => Store.Open(Options(name, collect: collect));
 
     /// <summary>Commits, notes what each database is then, and waits until the remote has it.</summary>
     private protected ulong Write(Store writer, int transactions)
@@ -73,7 +79,8 @@ public abstract class FollowerContract : IDisposable
         {
             StoreTests.Transaction(random, writer, model);
             foreach (var database in writer.Databases)
-                if (model.TryGetValue(database.Name, out var content)) history.TryAdd((database.Name, database.Current.Lsn), HashOf(content));
+                if (model.TryGetValue(database.Name, out var content))
+                    history.TryAdd((database.Name, database.Current.Lsn), HashOf(content));
         }
         var lsn = writer.Lsn.Last;
         if (lsn > 0) writer.WaitShipped(lsn);
@@ -88,7 +95,9 @@ public abstract class FollowerContract : IDisposable
         return BinaryPrimitives.ReadUInt128LittleEndian(SHA256.HashData(shown));
     }
 
-    /// <summary>Reads a follower all the time until the test ends: whatever it sees is what the writer had at that LSN.</summary>
+    /// <summary>
+    /// Reads a follower all the time until the test ends: whatever it sees is what the writer had at that LSN.
+    /// </summary>
     async Task<long> ReadAlongAsync(Func<Follower> follower, CancellationToken stop)
     {
         var compared = 0L;
@@ -103,7 +112,8 @@ public abstract class FollowerContract : IDisposable
                     if (version is null || version.SizeBytes == 0) continue;
                     var content = ReadAll(version);
                     if (!history.TryGetValue((name, version.Lsn), out var expected)) continue;
-                    if (HashOf(content) != expected) throw new InvalidOperationException($"{name} at LSN {version.Lsn} is not what the writer had.");
+                    if (HashOf(content) != expected)
+                        throw new InvalidOperationException($"{name} at LSN {version.Lsn} is not what the writer had.");
                     compared++;
                 }
             }
@@ -192,7 +202,8 @@ public abstract class FollowerContract : IDisposable
     });
 
     [Fact]
-    public Task A_follower_whose_place_is_collected_while_it_begins_never_says_that_it_has_caught_up() => Seeded(async () =>
+    public Task A_follower_whose_place_is_collected_while_it_begins_never_says_that_it_has_caught_up() => Seeded(
+        async () =>
     {
         using var writer = OpenWriter(collect: true);
         var lsn = Write(writer, 20);
@@ -232,7 +243,8 @@ public abstract class FollowerContract : IDisposable
         StartRemote();
         await Compare(follower, Write(writer, 10));
         await follower.CaughtUpAsync(Patience);
-        Assert.Equal((TimeSpan.Zero, 0, null), (follower.State.Lag, follower.State.StartedOver, follower.State.LastError));
+        Assert.Equal((TimeSpan.Zero, 0, null),
+            (follower.State.Lag, follower.State.StartedOver, follower.State.LastError));
     });
 
     [Fact]
@@ -307,7 +319,8 @@ public abstract class FollowerContract : IDisposable
                 var follower = await Follower.StartAsync(Following(name), Patience);
                 await Compare(follower, lsn);
                 using (follower.Read())
-                    Assert.Equal(RecoveryError.Busy, (await Assert.ThrowsAsync<RecoveryException>(() => follower.PromoteAsync(Patience))).Error);
+                    Assert.Equal(RecoveryError.Busy,
+                        (await Assert.ThrowsAsync<RecoveryException>(() => follower.PromoteAsync(Patience))).Error);
                 lsn = Write(writer, 5);
                 var promotion = await follower.PromoteAsync(Patience);
                 // At least: what RocksDB does to its files makes records, too.
@@ -344,7 +357,8 @@ public abstract class FollowerContract : IDisposable
     {
         using var writer = OpenWriter();
         Write(writer, 3);
-        await using var follower = await Follower.StartAsync(Following("follower") with { SettleBytes = 1 << 16 }, Patience);
+        await using var follower =
+            await Follower.StartAsync(Following("follower") with { SettleBytes = 1 << 16 }, Patience);
         var kept = new List<(FollowedVersion Version, byte[] Content)>();
         using var reader = follower.Read();
         for (var i = 0; i < 40; i++)
@@ -372,7 +386,8 @@ public abstract class FollowerContract : IDisposable
         {
             Directory.CreateDirectory(Path.Combine(root, name));
             await File.WriteAllTextAsync(Path.Combine(root, name, "precious"), "x");
-            var refused = await Assert.ThrowsAsync<RecoveryException>(() => Follower.StartAsync(Following(name), Patience));
+            var refused =
+                await Assert.ThrowsAsync<RecoveryException>(() => Follower.StartAsync(Following(name), Patience));
             Assert.Equal(RecoveryError.Invalid, refused.Error);
             Assert.True(File.Exists(Path.Combine(root, name, "precious")));
         }

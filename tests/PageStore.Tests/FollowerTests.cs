@@ -32,7 +32,8 @@ public sealed class S3FollowerTests : FollowerContract
     {
         S3Server.SetEnvironment();
         this.server = server;
-        url = RemoteUrl.Parse($"s3://{server.NewBucketAsync().GetAwaiter().GetResult()}/a/prefix?endpoint={server.Endpoint}");
+        url = RemoteUrl.Parse(
+            $"s3://{server.NewBucketAsync().GetAwaiter().GetResult()}/a/prefix?endpoint={server.Endpoint}");
     }
 
     protected override string Url => url.ToString();
@@ -49,7 +50,10 @@ public sealed class S3FollowerTests : FollowerContract
         using var writer = OpenWriter();
         var lsn = Write(writer, 10);
         var reader = await server.NewReaderAsync(url.Bucket!);
-        await using var follower = await Follower.StartAsync(Following("follower", pin: true) with { Open = () => new S3ObjectStore(url, TimeProvider.System, reader) }, Patience);
+        await using var follower =
+            await Follower.StartAsync(
+            Following("follower", pin: true) with { Open = () => new S3ObjectStore(url, TimeProvider.System, reader) },
+            Patience);
         await Compare(follower, lsn);
         await follower.CaughtUpAsync(Patience);
         Assert.Contains("403", follower.State.PinError);

@@ -9,7 +9,10 @@ using RecoveryVfs.RecoveryLog.Remote.Collect;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>A follower's directory is read from its files, as another process would, while it follows, is killed, starts over and is promoted.</summary>
+/// <summary>
+/// A follower's directory is read from its files, as another process would, while it follows, is killed, starts over
+/// and is promoted.
+/// </summary>
 [Trait(Seeds.Kind, Seeds.Random)]
 public sealed class FollowerViewTests : IDisposable
 {
@@ -35,7 +38,9 @@ public sealed class FollowerViewTests : IDisposable
         {
             Url = Url,
             SyncInterval = TimeSpan.FromMilliseconds(5),
-            Retention = collect ? new Retention { Keep = TimeSpan.Zero, KeepHints = 1, ReaderGrace = TimeSpan.Zero } : new Retention(),
+            Retention = collect
+                ? new Retention { Keep = TimeSpan.Zero, KeepHints = 1, ReaderGrace = TimeSpan.Zero }
+                : new Retention(),
         },
     };
 
@@ -50,7 +55,8 @@ public sealed class FollowerViewTests : IDisposable
 
     StoreView View() => StoreView.Open(Options("follower", remote: false));
 
-    Task Seeded(Func<Task> run, [System.Runtime.CompilerServices.CallerMemberName] string name = "") => Seeds.OnceAsync(seeded =>
+    Task Seeded(Func<Task> run, [System.Runtime.CompilerServices.CallerMemberName] string name = "") => Seeds.OnceAsync(
+        seeded =>
     {
         random = seeded;
         return run();
@@ -191,7 +197,11 @@ public sealed class FollowerViewTests : IDisposable
     [Fact]
     public Task A_follower_goes_on_without_room_for_its_copy_of_the_log_and_is_seen_again_later() => Seeded(() =>
     {
-        var disk = new TroubledDisk { CopiesOnWrite = true, Fills = path => path.Contains("/relay/", StringComparison.Ordinal) };
+        var disk = new TroubledDisk
+        {
+            CopiesOnWrite = true,
+            Fills = path => path.Contains("/relay/", StringComparison.Ordinal)
+        };
         var options = Options("follower", remote: false) with { Disk = disk };
         using var writer = Store.Open(Options("writer", remote: false));
         using var keep = writer.Log.Hold("test", 1);

@@ -19,8 +19,9 @@ using Record = RecoveryVfs.RecoveryLog.Records.Record;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>
-/// One fuzz target a format. Each takes a file of <c>corpus/</c>, as a real store or remote had it, changes it, makes its checksums and hashes right again (so that what is behind them is
-/// reached), and reads it as users do. What comes out is content or a RecoveryException, in bounded memory. ./build.sh soak gives each a minute or more.
+/// One fuzz target a format. Each takes a file of <c>corpus/</c>, as a real store or remote had it, changes it, makes
+/// its checksums and hashes right again (so that what is behind them is reached), and reads it as users do. What comes
+/// out is content or a RecoveryException, in bounded memory. ./build.sh soak gives each a minute or more.
 /// </summary>
 public sealed class FuzzedFormatsTests : IDisposable
 {
@@ -52,7 +53,9 @@ public sealed class FuzzedFormatsTests : IDisposable
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, AllocatedMax);
     }, SoakTimes, corpus);
 
-    /// <summary>A few changes of the kinds that parsers trip over: bits, numbers at their limits, pieces gone, doubled or moved.</summary>
+    /// <summary>
+    /// A few changes of the kinds that parsers trip over: bits, numbers at their limits, pieces gone, doubled or moved.
+    /// </summary>
     static byte[] Changed(byte[] bytes, Random random)
     {
         for (var n = random.Next(1, 5); n > 0 && bytes.Length > 8; n--)
@@ -64,7 +67,9 @@ public sealed class FuzzedFormatsTests : IDisposable
                 case 0: bytes[at] ^= (byte)(1 << random.Next(8)); break;
                 case 1: bytes[at] = (byte)random.Next(256); break;
                 case 2: BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(at), Limit(random)); break;
-                case 3: BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(at), random.Next(2) == 0 ? ulong.MaxValue : Limit(random)); break;
+                case 3:
+                    BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(at),
+                    random.Next(2) == 0 ? ulong.MaxValue : Limit(random)); break;
                 case 4: bytes = [.. bytes[..at], .. bytes[(at + length)..]]; break;
                 case 5: bytes = [.. bytes[..at], .. bytes[at..(at + length)], .. bytes[at..]]; break;
                 default: bytes.AsSpan(at, length).CopyTo(bytes.AsSpan(random.Next(bytes.Length - length))); break;
@@ -73,19 +78,30 @@ public sealed class FuzzedFormatsTests : IDisposable
         return bytes;
     }
 
-    static uint Limit(Random random) => random.Next(6) switch { 0 => 0, 1 => uint.MaxValue, 2 => int.MaxValue, 3 => 1u << 31, 4 => 64 << 20, _ => (uint)random.Next(70_000) };
+    static uint Limit(Random random)
+        => random.Next(6) switch
+        {
+            0 => 0,
+            1 => uint.MaxValue,
+            2 => int.MaxValue,
+            3 => 1u << 31,
+            4 => 64 << 20,
+            _ => (uint)random.Next(70_000)
+        };
 
     /// <summary>A length and a checksum as the format wants them.</summary>
     static void MakeHintsWhole(byte[] bytes)
     {
         if (bytes.Length < 24) return;
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(12), bytes.Length - 4);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(bytes.Length - 4), Crc32C.Compute(bytes.AsSpan(0, bytes.Length - 4)));
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(bytes.Length - 4),
+            Crc32C.Compute(bytes.AsSpan(0, bytes.Length - 4)));
     }
 
     static void Rehash(byte[] bytes)
     {
-        if (bytes.Length > 32) ObjectHash.Of(bytes.AsSpan(0, bytes.Length - 32)).CopyTo(bytes.AsSpan(bytes.Length - 32));
+        if (bytes.Length > 32)
+            ObjectHash.Of(bytes.AsSpan(0, bytes.Length - 32)).CopyTo(bytes.AsSpan(bytes.Length - 32));
     }
 
     [Fact]
@@ -111,7 +127,8 @@ public sealed class FuzzedFormatsTests : IDisposable
         Directory.CreateDirectory(log);
         File.WriteAllBytes(Path.Combine(log, SegmentFormat.FileName(1)), bytes);
         var live = new LiveFiles();
-        LocalLog.Open(LocalDisk.Instance, Path.GetDirectoryName(log)!, new LogOptions { ReadOnly = true }, 1, (in Record record) => Take(record, live)).Dispose();
+        LocalLog.Open(LocalDisk.Instance, Path.GetDirectoryName(log)!, new LogOptions { ReadOnly = true }, 1,
+            (in Record record) => Take(record, live)).Dispose();
     });
 
     /// <summary>All that is made of records without pages of RocksDB's.</summary>
@@ -136,7 +153,8 @@ public sealed class FuzzedFormatsTests : IDisposable
             var size = RecordFormat.SizeOf((int)length);
             if (at + size > bytes.Length) return;
             var crc = Crc32C.Compute(bytes.AsSpan(at, 4), seed);
-            BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(at + 4), Crc32C.Compute(bytes.AsSpan(at + 8, size - 8), crc));
+            BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(at + 4),
+                Crc32C.Compute(bytes.AsSpan(at + 8, size - 8), crc));
             at += size;
         }
     }
@@ -146,7 +164,9 @@ public sealed class FuzzedFormatsTests : IDisposable
     public void Remote_hints() => Fuzz("remote-hints", (bytes, _) =>
     {
         Rehash(bytes);
-        Put("hints", RemoteNames.HintsAt(bytes.Length >= 48 ? BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(40)) : 1), bytes);
+        Put("hints", RemoteNames.HintsAt(bytes.Length >= 48
+            ? BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(40))
+            : 1), bytes);
     });
 
     [Fact]
@@ -156,7 +176,8 @@ public sealed class FuzzedFormatsTests : IDisposable
         var whole = Corpus("remote-hints");
         var body = RemoteHintsFormat.HeaderBytes + BinaryPrimitives.ReadInt32LittleEndian(whole.AsSpan(128)) * 56;
         var bytes = new byte[BinaryPrimitives.ReadInt32LittleEndian(whole.AsSpan(132))];
-        using (var zstd = new ZstdReader(PipeReader.Create(new ReadOnlySequence<byte>(whole, body, whole.Length - 32 - body))))
+        using (var zstd =
+            new ZstdReader(PipeReader.Create(new ReadOnlySequence<byte>(whole, body, whole.Length - 32 - body))))
             for (var done = 0; done < bytes.Length;) done += zstd.Read(bytes.AsSpan(done));
         bytes = Changed(bytes, random);
         MakeHintsWhole(bytes);
@@ -173,7 +194,9 @@ public sealed class FuzzedFormatsTests : IDisposable
     public void Remote_segment() => Fuzz("remote-segment", (bytes, _) =>
     {
         Rehash(bytes);
-        Put("log", RemoteNames.Segment(bytes.Length >= 48 ? Math.Max(1, BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(40))) : 1), bytes);
+        Put("log", RemoteNames.Segment(bytes.Length >= 48
+            ? Math.Max(1, BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(40)))
+            : 1), bytes);
     });
 
     [Fact]
@@ -182,13 +205,17 @@ public sealed class FuzzedFormatsTests : IDisposable
     {
         // What is behind the compression: the records, changed, packed again by the real writer.
         bytes = Corpus("remote-segment");
-        using var segment = RemoteSegment.Parse(RemoteNames.Segment(BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(40))), bytes);
+        using var segment =
+            RemoteSegment.Parse(RemoteNames.Segment(BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(40))), bytes);
         using var builder = new SegmentBuilder();
         var victim = random.Next((int)segment.Header.Count);
         using (var records = segment.OpenRecords())
             while (records.TryRead(out var record))
-                builder.Add(victim-- == 0 ? new Record(record.Lsn, record.Kind, record.Flags, record.UnixTimeMs, 0, Changed(record.Body.ToArray(), random)) : record);
-        using var packed = builder.Finish(segment.Header.LogId, segment.Header.Epoch, segment.Header.Author, segment.Header.Previous);
+                builder.Add(victim--
+                    == 0 ? new Record(record.Lsn, record.Kind, record.Flags, record.UnixTimeMs, 0,
+                    Changed(record.Body.ToArray(), random)) : record);
+        using var packed =
+            builder.Finish(segment.Header.LogId, segment.Header.Epoch, segment.Header.Author, segment.Header.Previous);
         Put("log", packed.Name, packed.Content.Bytes!.Value.ToArray());
     });
 
@@ -202,14 +229,19 @@ public sealed class FuzzedFormatsTests : IDisposable
 
     [Fact]
     [Trait(Seeds.Kind, Seeds.Random)]
-    public void Remote_urls() => Fuzz("url", (bytes, _) => RemoteUrl.Parse(System.Text.Encoding.UTF8.GetString(bytes), static _ => null));
+    public void Remote_urls()
+        => Fuzz("url", (bytes, _) => RemoteUrl.Parse(System.Text.Encoding.UTF8.GetString(bytes), static _ => null));
 
-    /// <summary>Puts one object of a small real remote in its place, and looks at the remote as whoever restores does: plan, files, log.</summary>
+    /// <summary>
+    /// Puts one object of a small real remote in its place, and looks at the remote as whoever restores does: plan,
+    /// files, log.
+    /// </summary>
     void Put(string kind, string name, byte[] bytes)
     {
         var remote = Path.Combine(directory, kind);
         if (Directory.Exists(remote)) Directory.Delete(remote, recursive: true);
-        foreach (var (each, content) in (IEnumerable<(string, byte[])>)[(RemoteNames.Store, Corpus("store.json")), (NameOf("remote-hints", RemoteNames.HintsAt), Corpus("remote-hints")),
+        foreach (var (each, content) in (IEnumerable<(string, byte[])>)[(RemoteNames.Store, Corpus("store.json")),
+            (NameOf("remote-hints", RemoteNames.HintsAt), Corpus("remote-hints")),
             (NameOf("remote-segment", RemoteNames.Segment), Corpus("remote-segment")), (name, bytes)])
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.Combine(remote, each))!);
@@ -233,14 +265,17 @@ public sealed class FuzzedFormatsTests : IDisposable
         }
     }
 
-    static string NameOf(string corpus, Func<ulong, string> name) => name(BinaryPrimitives.ReadUInt64LittleEndian(Corpus(corpus).AsSpan(40)));
+    static string NameOf(string corpus, Func<ulong, string> name)
+        => name(BinaryPrimitives.ReadUInt64LittleEndian(Corpus(corpus).AsSpan(40)));
 
     [Fact]
     public void The_corpus_itself_is_read()
     {
         Assert.NotEmpty(HintsFormat.Read(Corpus("hints").AsMemory(), "hints").Files);
-        Assert.NotEmpty(RemoteHintsFormat.Read(Corpus("remote-hints"), NameOf("remote-hints", RemoteNames.HintsAt)).Hints.Files);
-        using var segment = RemoteSegment.Parse(NameOf("remote-segment", RemoteNames.Segment), Corpus("remote-segment"));
+        Assert.NotEmpty(RemoteHintsFormat.Read(Corpus("remote-hints"), NameOf("remote-hints", RemoteNames.HintsAt))
+            .Hints.Files);
+        using var segment =
+            RemoteSegment.Parse(NameOf("remote-segment", RemoteNames.Segment), Corpus("remote-segment"));
         Assert.NotEqual(0ul, segment.Header.Count);
         Assert.Equal(segment.Header.LogId, StoreObject.Parse(Corpus("store.json")).LogId);
         Assert.NotEqual(0ul, Pin.Parse(Corpus("pin"), "pin").Lsn);
@@ -248,7 +283,8 @@ public sealed class FuzzedFormatsTests : IDisposable
         Directory.CreateDirectory(log);
         File.WriteAllBytes(Path.Combine(log, SegmentFormat.FileName(1)), Corpus("segment"));
         var records = 0;
-        LocalLog.Open(LocalDisk.Instance, Path.Combine(directory, "store"), new LogOptions { ReadOnly = true }, 1, (in Record _) => records++).Dispose();
+        LocalLog.Open(LocalDisk.Instance, Path.Combine(directory, "store"), new LogOptions { ReadOnly = true }, 1,
+            (in Record _) => records++).Dispose();
         Assert.InRange(records, 5, 1000);
     }
 }

@@ -15,7 +15,8 @@ public sealed class GroupCommitTests
 {
     const int Writers = 6;
 
-    static StoreOptions Options(ILogDisk disk) => new() { Directory = "/store", Disk = disk, PagesInMemory = true, PageCacheBytes = 1 << 20 };
+    static StoreOptions Options(ILogDisk disk)
+        => new() { Directory = "/store", Disk = disk, PagesInMemory = true, PageCacheBytes = 1 << 20 };
 
     static byte[] PageOf(int writer, int number)
     {
@@ -51,7 +52,8 @@ public sealed class GroupCommitTests
         return threads;
     }
 
-    static void Join(List<Thread> threads) => threads.ForEach(t => Assert.True(t.Join(TimeSpan.FromMinutes(1)), "a commit waits for ever"));
+    static void Join(List<Thread> threads)
+        => threads.ForEach(t => Assert.True(t.Join(TimeSpan.FromMinutes(1)), "a commit waits for ever"));
 
     [Fact, Trait(Seeds.Kind, Seeds.Random)]
     public void After_power_loss_at_any_moment_every_commit_that_returned_is_there() => Seeds.Run(6, random =>
@@ -92,9 +94,11 @@ public sealed class GroupCommitTests
     });
 
     [Theory]
-    [InlineData(DiskCall.Write, RecoveryError.Full), InlineData(DiskCall.Write, RecoveryError.IoWrite), InlineData(DiskCall.SyncData, RecoveryError.IoSync)]
+    [InlineData(DiskCall.Write, RecoveryError.Full), InlineData(DiskCall.Write, RecoveryError.IoWrite),
+        InlineData(DiskCall.SyncData, RecoveryError.IoSync)]
     [Trait(Seeds.Kind, Seeds.Random)]
-    public void A_commit_that_failed_in_a_group_is_not_seen_and_not_found_and_one_that_returned_is(DiskCall call, RecoveryError error) => Seeds.Run(15, random =>
+    public void A_commit_that_failed_in_a_group_is_not_seen_and_not_found_and_one_that_returned_is(DiskCall call,
+        RecoveryError error) => Seeds.Run(15, random =>
     {
         var disk = new PowerLossDisk();
         var (returned, seen) = (new int[Writers], new int[Writers]);

@@ -3,7 +3,9 @@ using static RecoveryVfs.PageStore.Tests.PageStoreTestExtensions;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>A history of commits in which each LSN's changes are known, so that any state can be checked against its LSN.</summary>
+/// <summary>
+/// A history of commits in which each LSN's changes are known, so that any state can be checked against its LSN.
+/// </summary>
 internal sealed class History(int seed, int pageBytes = 2048)
 {
     public const uint Pages = 200;

@@ -7,8 +7,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>
-/// A process that opens page stores that somebody made on purpose: one file of each is changed, and its checksums are right again. They are tried as those from a
-/// remote are; what passes is then used here, and must not end the process.
+/// A process that opens page stores that somebody made on purpose: one file of each is changed, and its checksums are
+/// right again. They are tried as those from a remote are; what passes is then used here, and must not end the process.
 /// </summary>
 public static class HostileFiles
 {
@@ -34,7 +34,8 @@ public static class HostileFiles
             catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt)
             {
                 refused++;
-                if (e.Message.Contains("Assertion", StringComparison.Ordinal)) Console.WriteLine("would have died: " + e.Message);
+                if (e.Message.Contains("Assertion", StringComparison.Ordinal))
+                    Console.WriteLine("would have died: " + e.Message);
             }
             Directory.Delete(pages, recursive: true);
         }
@@ -76,16 +77,28 @@ public static class HostileFiles
 
     static string Change(string directory, Random random)
     {
-        var files = Directory.GetFiles(directory).Where(f => Path.GetFileName(f) is not "LOCK" and not "IDENTITY" && !f.EndsWith(".log", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToArray();
+        var files = Directory.GetFiles(directory)
+            .Where(f => Path.GetFileName(f) is not "LOCK" and not "IDENTITY"
+            && !f.EndsWith(".log", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToArray();
         // Mostly the MANIFEST and the tables: they say what all else is.
-        if (random.Next(2) == 0) return ChangeTable(random.GetItems(files.Where(f => f.EndsWith(".sst", StringComparison.Ordinal)).ToArray(), 1)[0], random);
-        var path = random.Next(4) > 0 ? files.First(f => f.Contains("/MANIFEST-", StringComparison.Ordinal)) : files[random.Next(files.Length)];
+        if (random.Next(2) == 0)
+            return ChangeTable(
+                random.GetItems(files.Where(f => f.EndsWith(".sst", StringComparison.Ordinal)).ToArray(), 1)[0],
+                random);
+        var path = random.Next(4) > 0
+            ? files.First(f => f.Contains("/MANIFEST-", StringComparison.Ordinal))
+            : files[random.Next(files.Length)];
         var bytes = File.ReadAllBytes(path);
         var places = new List<int>();
         for (var changes = random.Next(1, 4); changes > 0 && bytes.Length > 0; changes--)
         {
             var at = random.Next(bytes.Length);
-            bytes[at] = random.Next(3) switch { 0 => (byte)(bytes[at] ^ (1 << random.Next(8))), 1 => (byte)random.Next(256), _ => (byte)(random.Next(2) * 255) };
+            bytes[at] = random.Next(3) switch
+            {
+                0 => (byte)(bytes[at] ^ (1 << random.Next(8))),
+                1 => (byte)random.Next(256),
+                _ => (byte)(random.Next(2) * 255)
+            };
             places.Add(at);
         }
         if (path.Contains("/MANIFEST-", StringComparison.Ordinal)) Seal(bytes);
@@ -93,7 +106,9 @@ public static class HostileFiles
         return $"{Path.GetFileName(path)} at {string.Join(", ", places)}";
     }
 
-    /// <summary>Has the MANIFEST say that each table begins where it ends, and the reverse, behind checksums that are right.</summary>
+    /// <summary>
+    /// Has the MANIFEST say that each table begins where it ends, and the reverse, behind checksums that are right.
+    /// </summary>
     internal static int SwapKeys(string directory)
     {
         // Length and bytes of the smallest key, then of the largest: eight of ours and eight of RocksDB's.
@@ -130,7 +145,12 @@ public static class HostileFiles
             for (var changes = random.Next(1, 4); changes > 0; changes--)
             {
                 var at = random.Next(block.Length);
-                block[at] = random.Next(3) switch { 0 => (byte)(block[at] ^ (1 << random.Next(8))), 1 => (byte)random.Next(256), _ => (byte)(random.Next(2) * 255) };
+                block[at] = random.Next(3) switch
+                {
+                    0 => (byte)(block[at] ^ (1 << random.Next(8))),
+                    1 => (byte)random.Next(256),
+                    _ => (byte)(random.Next(2) * 255)
+                };
                 places.Add($"{number}:{at}");
             }
             blocks.Seal(number);
@@ -152,7 +172,8 @@ public static class HostileFiles
             }
             var length = BinaryPrimitives.ReadUInt16LittleEndian(manifest[(at + 4)..]);
             if (length > Math.Min(left, manifest.Length - at) - HeaderBytes) return;
-            BinaryPrimitives.WriteUInt32LittleEndian(manifest[at..], BitOperations.RotateRight(Crc32C.Compute(manifest.Slice(at + 6, 1 + length)), 15) + 0xa282ead8);
+            BinaryPrimitives.WriteUInt32LittleEndian(manifest[at..],
+                BitOperations.RotateRight(Crc32C.Compute(manifest.Slice(at + 6, 1 + length)), 15) + 0xa282ead8);
             at += HeaderBytes + length;
         }
     }

@@ -15,7 +15,10 @@ public sealed class HostileFilesTests(ITestOutputHelper output) : IDisposable
 
     public void Dispose() => temp.Dispose();
 
-    /// <summary>Whoever picks tables for a compaction believes it, and asserted it away, with the process: some time after the restore.</summary>
+    /// <summary>
+    /// Whoever picks tables for a compaction believes it, and asserted it away, with the process: some time after the
+    /// restore.
+    /// </summary>
     [Fact]
     public void A_MANIFEST_with_the_keys_of_a_table_in_no_order_is_refused()
     {
@@ -29,11 +32,14 @@ public sealed class HostileFilesTests(ITestOutputHelper output) : IDisposable
 
     [Fact]
     [Trait(Seeds.Kind, Seeds.Random)]
-    public void What_was_made_on_purpose_is_refused_or_does_no_harm() => Seeds.RunFor(1, Random.Shared.Next(1 << 30), (seed, _) =>
+    public void What_was_made_on_purpose_is_refused_or_does_no_harm() => Seeds.RunFor(1, Random.Shared.Next(1 << 30),
+        (seed, _) =>
     {
         output.WriteLine($"seed={seed}");
         using var process = Process.Start(new ProcessStartInfo("dotnet",
-            [typeof(HostileFiles).Assembly.Location, nameof(HostileFiles), Directory.CreateDirectory(Path.Combine(temp.Path, seed.ToString(CultureInfo.InvariantCulture))).FullName,
+            [typeof(HostileFiles).Assembly.Location, nameof(HostileFiles),
+                Directory.CreateDirectory(Path.Combine(temp.Path, seed.ToString(CultureInfo.InvariantCulture)))
+                .FullName,
                 seed.ToString(CultureInfo.InvariantCulture), Stores.ToString(CultureInfo.InvariantCulture)])
         {
             RedirectStandardOutput = true,

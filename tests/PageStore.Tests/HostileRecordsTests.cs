@@ -10,7 +10,9 @@ using Record = RecoveryVfs.RecoveryLog.Records.Record;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>What a remote's records may make a restorer write: a twentieth of what was free stays free, whatever they say.</summary>
+/// <summary>
+/// What a remote's records may make a restorer write: a twentieth of what was free stays free, whatever they say.
+/// </summary>
 public sealed class HostileRecordsTests : IDisposable
 {
     const int PagesClaimed = 200_000;
@@ -36,10 +38,17 @@ public sealed class HostileRecordsTests : IDisposable
         var told = FreeBytes;
         // As if each step between two questions had been written; nothing here is in fact, beyond some spill.
         var disk = new TroubledDisk { Free = () => told -= RecoveryLog.Disk.DiskReserve.StepBytes };
-        var into = new StoreOptions { Directory = Path.Combine(temp.Path, "restored"), Disk = disk, PageCacheBytes = 1 << 20, PendingBytes = 1 << 20 };
+        var into = new StoreOptions
+        {
+            Directory = Path.Combine(temp.Path, "restored"),
+            Disk = disk,
+            PageCacheBytes = 1 << 20,
+            PendingBytes = 1 << 20
+        };
         await using var objects = place.Open();
         // Without hints, so that all records count.
-        var plan = await RestorePlanner.PlanAsync(new RemoteContext { Store = objects }, RestoreTarget.Newest, hintsLsn: 0);
+        var plan = await RestorePlanner.PlanAsync(new RemoteContext { Store = objects }, RestoreTarget.Newest,
+            hintsLsn: 0);
         var refused = await Assert.ThrowsAsync<RecoveryException>(() => StoreRestore.RestoreAsync(plan, into));
         Assert.Equal(RecoveryError.Full, refused.Error);
         Assert.Contains("of which a restore leaves", refused.Message);
@@ -52,7 +61,11 @@ public sealed class HostileRecordsTests : IDisposable
     {
         var place = await places.NewAsync();
         Ship(place);
-        var into = new StoreOptions { Directory = Path.Combine(temp.Path, "restored"), Disk = new TroubledDisk { Free = () => 100 } };
+        var into = new StoreOptions
+        {
+            Directory = Path.Combine(temp.Path, "restored"),
+            Disk = new TroubledDisk { Free = () => 100 }
+        };
         var refused = await Assert.ThrowsAsync<RecoveryException>(() => place.RestoreAsync(into));
         Assert.Equal(RecoveryError.Full, refused.Error);
         Assert.Contains("are to be fetched, and 100 are free", refused.Message);
@@ -60,7 +73,8 @@ public sealed class HostileRecordsTests : IDisposable
 
     void Ship(RemotePlace place)
     {
-        using var writer = Store.Open(new StoreOptions { Directory = Path.Combine(temp.Path, "writer"), Remote = place.Options });
+        using var writer =
+            Store.Open(new StoreOptions { Directory = Path.Combine(temp.Path, "writer"), Remote = place.Options });
         var (random, model) = (new Random(1), new SortedDictionary<string, byte[]>(StringComparer.Ordinal));
         for (var i = 0; i < 5; i++) StoreTests.Transaction(random, writer, model);
         writer.SyncRemote();
@@ -73,7 +87,9 @@ public sealed class HostileRecordsTests : IDisposable
             // The next page, zeros, 65,536 bytes.
             body.AddRange([1, (byte)PageForm.Zeros, 0x80, 0x80, 4]);
         var bytes = body.ToArray();
-        PageCommitFormat.WriteHeader(bytes, database, PageCommitFormat.MaxPageBytes, (ulong)PagesClaimed * PageCommitFormat.MaxPageBytes, 0, PageCommitFlags.LastPart | PageCommitFlags.Rebase, PagesClaimed);
+        PageCommitFormat.WriteHeader(bytes, database, PageCommitFormat.MaxPageBytes,
+            (ulong)PagesClaimed * PageCommitFormat.MaxPageBytes, 0, PageCommitFlags.LastPart | PageCommitFlags.Rebase,
+            PagesClaimed);
         return bytes;
     }
 }

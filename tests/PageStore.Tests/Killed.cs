@@ -42,9 +42,9 @@ internal static class Killed
     static string CopyOf(string directory) => directory + "-copy";
 
     /// <summary>
-    /// What a kill would leave. RocksDB works in the background, so the order matters: what the MANIFEST names is complete and kept,
-    /// and the log is copied last, so that it has everything that the pages have. No kill leaves older hints with a newer rest, so a copy during
-    /// which hints were published is made again.
+    /// What a kill would leave. RocksDB works in the background, so the order matters: what the MANIFEST names is
+    /// complete and kept, and the log is copied last, so that it has everything that the pages have. No kill leaves
+    /// older hints with a newer rest, so a copy during which hints were published is made again.
     /// </summary>
     public static void Copy(Store store, string to)
     {
@@ -77,9 +77,12 @@ internal static class Killed
     static void CopyAll(string from, string to)
     {
         static bool IsFirst(string path) =>
-            Path.GetFileName(path) is var name && (name == "CURRENT" || name.StartsWith("hints-", StringComparison.Ordinal) || name.StartsWith("MANIFEST", StringComparison.Ordinal));
+            Path.GetFileName(path) is var name
+                && (name == "CURRENT" || name.StartsWith("hints-", StringComparison.Ordinal)
+                || name.StartsWith("MANIFEST", StringComparison.Ordinal));
         static bool IsLog(string path) => path.Contains("/log/", StringComparison.Ordinal);
-        // Each listing is made when its turn comes: what the MANIFEST names is on disk by the time the MANIFEST has been copied.
+        // Each listing is made when its turn comes: what the MANIFEST names is on disk by the time the MANIFEST has
+        // been copied.
         CopyFiles(from, to, IsFirst);
         CopyFiles(from, to, path => !IsFirst(path) && !IsLog(path));
         CopyFiles(from, to, IsLog);
@@ -87,13 +90,16 @@ internal static class Killed
 
     static void CopyFiles(string from, string to, Func<string, bool> which)
     {
-        foreach (var source in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories).Where(f => Path.GetFileName(f) is not ("LOCK" or "place") && which(f)).Order(StringComparer.Ordinal).ToArray())
+        foreach (var source in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories)
+            .Where(f => Path.GetFileName(f) is not ("LOCK" or "place") && which(f)).Order(StringComparer.Ordinal)
+            .ToArray())
         {
             var target = Path.Combine(to, Path.GetRelativePath(from, source));
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);
             try
             {
-                using var input = new FileStream(source, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+                using var input =
+                    new FileStream(source, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
                 using var output = new FileStream(target, FileMode.Create);
                 input.CopyTo(output);
             }

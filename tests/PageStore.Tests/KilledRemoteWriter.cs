@@ -7,8 +7,9 @@ using RecoveryVfs.RecoveryLog.Remote.Collect;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>
-/// A process that ships what it commits until it is killed. Its one database is a function of the number of commits, so that whatever comes back can be
-/// compared byte for byte. It says <c>local N</c> when commit N returned, and <c>remote N</c> when the remote has it.
+/// A process that ships what it commits until it is killed. Its one database is a function of the number of commits, so
+/// that whatever comes back can be compared byte for byte. It says <c>local N</c> when commit N returned, and <c>remote
+/// N</c> when the remote has it.
 /// </summary>
 internal static class KilledRemoteWriter
 {
@@ -64,21 +65,24 @@ internal static class KilledRemoteWriter
             }
         var bytes = new byte[database.Current.SizeBytes];
         Assert.Equal(bytes.Length, database.Read(database.Current, 0, bytes));
-        Assert.True(bytes.AsSpan().SequenceEqual(expected.AsSpan(0, size)), string.Create(CultureInfo.InvariantCulture, $"after {number} commits the bytes differ"));
+        Assert.True(bytes.AsSpan().SequenceEqual(expected.AsSpan(0, size)),
+            string.Create(CultureInfo.InvariantCulture, $"after {number} commits the bytes differ"));
         return number;
     }
 
     static long NumberIn(Database database)
     {
         var bytes = new byte[8];
-        return database.Current.SizeBytes == 0 ? 0 : database.Read(database.Current, 0, bytes) == 8 ? BitConverter.ToInt64(bytes) : -1;
+        return database.Current.SizeBytes == 0
+            ? 0 : database.Read(database.Current, 0, bytes) == 8 ? BitConverter.ToInt64(bytes) : -1;
     }
 
     /// <summary>Page 0, which has the number, and a few more.</summary>
     static IEnumerable<int> PagesOf(long number)
     {
         var random = new Random((int)number);
-        return Enumerable.Range(0, random.Next(1, WritesMax)).Select(_ => random.Next(1, Pages)).Distinct().Prepend(0).ToList();
+        return Enumerable.Range(0, random.Next(1, WritesMax)).Select(_ => random.Next(1, Pages)).Distinct().Prepend(0)
+            .ToList();
     }
 
     static byte[] Content(long number, int page)

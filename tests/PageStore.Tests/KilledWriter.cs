@@ -9,7 +9,8 @@ internal static class KilledWriter
 
     public static void Run(string directory)
     {
-        using var store = RocksPageStore.Open(new() { Directory = directory, WriteBufferBytes = 128 << 10, GarbageShareMax = 0.2 });
+        using var store =
+            RocksPageStore.Open(new() { Directory = directory, WriteBufferBytes = 128 << 10, GarbageShareMax = 0.2 });
         while (true)
         {
             for (var i = 0; i < 12; i++)

@@ -1,6 +1,6 @@
-using RecoveryVfs.PageStore.Views;
 using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Rocks;
+using RecoveryVfs.PageStore.Views;
 using static RecoveryVfs.PageStore.Tests.PageStoreTestExtensions;
 
 namespace RecoveryVfs.PageStore.Tests;
@@ -24,7 +24,9 @@ public sealed class LayeredPageStoreTests : IDisposable
     [Fact]
     public void It_shows_the_same_whatever_files_lie_below()
     {
-        using var writer = RocksPageStore.Open(new() { Directory = temp["pages"], WriteBufferBytes = 128 << 10, GarbageShareMax = 0.2 });
+        using var writer =
+            RocksPageStore.Open(
+            new() { Directory = temp["pages"], WriteBufferBytes = 128 << 10, GarbageShareMax = 0.2 });
         history.WriteTo(writer, 30);
         writer.Flush();
         using var layered = new LayeredPageStore(OpenFiles(), temp.Path);
@@ -84,9 +86,11 @@ public sealed class LayeredPageStoreTests : IDisposable
         Assert.Equal(0, layered.AboveBytes);
     }
 
-    static List<(uint Page, ulong Lsn)> Shown(IPageStore store) => [.. store.ScanAll(1).Select(p => (p.Page, LsnOf(1, p.Page, p.Value)))];
+    static List<(uint Page, ulong Lsn)> Shown(IPageStore store)
+        => [.. store.ScanAll(1).Select(p => (p.Page, LsnOf(1, p.Page, p.Value)))];
 
-    static void Commit(IPageStore store, ulong lsn, uint first, uint last) => store.Commit(lsn, batch => Put(batch, lsn, first, last));
+    static void Commit(IPageStore store, ulong lsn, uint first, uint last)
+        => store.Commit(lsn, batch => Put(batch, lsn, first, last));
 
     static void Put(IPageBatch batch, ulong lsn, uint first, uint last)
     {

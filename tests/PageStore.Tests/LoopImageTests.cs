@@ -8,8 +8,9 @@ using RecoveryVfs.RecoveryLog.Objects;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>
-/// Power loss on a real file system: a loop image, of which a copy is made the moment that a restore, a promotion or a take-over has returned. What was not synced is not in
-/// it. Needs root, loop devices and mkfs; without them it says so and passes.
+/// Power loss on a real file system: a loop image, of which a copy is made the moment that a restore, a promotion or a
+/// take-over has returned. What was not synced is not in it. Needs root, loop devices and mkfs; without them it says so
+/// and passes.
 /// </summary>
 public sealed class LoopImageTests(Xunit.Abstractions.ITestOutputHelper output) : IDisposable
 {
@@ -27,7 +28,14 @@ public sealed class LoopImageTests(Xunit.Abstractions.ITestOutputHelper output) 
     {
         try
         {
-            using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            using var process =
+                Process.Start(
+                new ProcessStartInfo(program, arguments)
+                {
+                    RedirectStandardError = true,
+                    RedirectStandardOutput = true
+                })
+                !;
             process.StandardOutput.ReadToEnd();
             process.WaitForExit();
             return process.ExitCode == 0;
@@ -59,7 +67,13 @@ public sealed class LoopImageTests(Xunit.Abstractions.ITestOutputHelper output) 
         Directory = directory,
         PageCacheBytes = 1 << 20,
         PendingBytes = 1 << 20,
-        Remote = remote ? new RemoteOptions { Url = new Uri(temp["remote"]).AbsoluteUri, SyncInterval = TimeSpan.FromMilliseconds(5) } : null,
+        Remote = remote
+            ? new RemoteOptions
+            {
+                Url = new Uri(temp["remote"]).AbsoluteUri,
+                SyncInterval = TimeSpan.FromMilliseconds(5)
+            }
+            : null,
     };
 
     [Theory]
@@ -90,14 +104,16 @@ public sealed class LoopImageTests(Xunit.Abstractions.ITestOutputHelper output) 
         }
         var promoted = AfterPowerLoss(image, "promotion", options);
 
-        var place = new RemotePlace(new Uri(temp["remote"]).AbsoluteUri, readOnly => RemoteUrl.Parse(new Uri(temp["remote"]).AbsoluteUri, _ => null).Open(readOnly));
+        var place = new RemotePlace(new Uri(temp["remote"]).AbsoluteUri,
+            readOnly => RemoteUrl.Parse(new Uri(temp["remote"]).AbsoluteUri, _ => null).Open(readOnly));
         await place.RestoreAsync(Options(Path.Combine(temp["mounted"], "restored"), remote: false));
         var restored = AfterPowerLoss(image, "restore", options);
 
         Store.Open(Options(Path.Combine(temp["mounted"], "restored"))).Dispose();
         var takenOver = AfterPowerLoss(image, "take-over", options);
 
-        foreach (var directory in (string[])[Path.Combine(promoted, "promoted"), Path.Combine(restored, "restored"), Path.Combine(takenOver, "restored")])
+        foreach (var directory in (string[])[Path.Combine(promoted, "promoted"), Path.Combine(restored, "restored"),
+            Path.Combine(takenOver, "restored")])
         {
             using var store = Store.Open(Options(directory, remote: false));
             StoreTests.Compare(store, model);

@@ -18,11 +18,15 @@ public sealed class NativeLibraryTests
         Assert.Contains("__vsnprintf_chk", symbols); // _FORTIFY_SOURCE
     }
 
-    /// <summary>As a program, too: there nobody has asked the processor yet, and a checksum by table takes most of a restore's time.</summary>
+    /// <summary>
+    /// As a program, too: there nobody has asked the processor yet, and a checksum by table takes most of a restore's
+    /// time.
+    /// </summary>
     [Fact]
     public void Its_checksums_are_made_by_the_processors_instruction()
     {
-        var loader = File.ReadLines("/proc/self/maps").Select(line => line.Split(' ')[^1]).First(path => Path.GetFileName(path).StartsWith("ld-linux", StringComparison.Ordinal));
+        var loader = File.ReadLines("/proc/self/maps").Select(line => line.Split(' ')[^1])
+            .First(path => Path.GetFileName(path).StartsWith("ld-linux", StringComparison.Ordinal));
         using var process = Process.Start(new ProcessStartInfo(loader, [library]) { RedirectStandardError = true })!;
         var said = process.StandardError.ReadToEnd();
         process.WaitForExit();
@@ -31,7 +35,9 @@ public sealed class NativeLibraryTests
 
     static string ReadElf(string what)
     {
-        using var process = Process.Start(new ProcessStartInfo("readelf", ["--wide", what, library]) { RedirectStandardOutput = true })!;
+        using var process =
+            Process.Start(new ProcessStartInfo("readelf", ["--wide", what, library]) { RedirectStandardOutput = true })
+            !;
         var text = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         return text;

@@ -54,7 +54,8 @@ public sealed class PageCommitTests
         for (var i = random.Next(12); i > 0; i--)
         {
             var at = random.Next(page.Length);
-            random.NextBytes(changed.AsSpan(at, Math.Min(random.Next(1, random.Next(2) == 0 ? 6 : 90), page.Length - at)));
+            random.NextBytes(
+                changed.AsSpan(at, Math.Min(random.Next(1, random.Next(2) == 0 ? 6 : 90), page.Length - at)));
         }
         return changed;
     }
@@ -117,7 +118,12 @@ public sealed class PageCommitTests
                 {
                     page += (uint)random.Next(1, random.Next(3) == 0 ? 100_000_000 : 3);
                     var old = Bytes(random, pageSize);
-                    var fresh = random.Next(4) switch { 0 => new byte[pageSize], 1 => Bytes(random, random.Next(1, pageSize + 1)), _ => Changed(random, old) };
+                    var fresh = random.Next(4) switch
+                    {
+                        0 => new byte[pageSize],
+                        1 => Bytes(random, random.Next(1, pageSize + 1)),
+                        _ => Changed(random, old)
+                    };
                     pages.Add((page, old, fresh));
                     writer.AddPage(page, fresh, random.Next(3) == 0 ? default : old);
                 }
@@ -126,7 +132,9 @@ public sealed class PageCommitTests
                 var body = writer.Finish(pageSize, 1L << 40, 0xFEDCBA9876543210, PageCommitFlags.LastPart);
                 Assert.Equal(size, body.Length);
                 var commit = PageCommit.Read(body, 5);
-                Assert.Equal((7u, pageSize, 1L << 40, 0xFEDCBA9876543210, true, false), (commit.Database, commit.PageSize, commit.SizeBytes, commit.Checksum, commit.IsLastPart, commit.IsRebase));
+                Assert.Equal((7u, pageSize, 1L << 40, 0xFEDCBA9876543210, true, false),
+                    (commit.Database, commit.PageSize, commit.SizeBytes, commit.Checksum, commit.IsLastPart,
+                    commit.IsRebase));
                 var n = 0;
                 foreach (var change in commit)
                 {
@@ -163,7 +171,8 @@ public sealed class PageCommitTests
             }
             var body = writer.Finish(512, 2048, 0, 0).ToArray();
             Walk(body);
-            Assert.Equal(RecoveryError.Corrupt, Assert.Throws<RecoveryException>(() => Walk(body.AsSpan(0, random.Next(body.Length)))).Error);
+            Assert.Equal(RecoveryError.Corrupt,
+                Assert.Throws<RecoveryException>(() => Walk(body.AsSpan(0, random.Next(body.Length)))).Error);
             Assert.Equal(RecoveryError.Corrupt, Assert.Throws<RecoveryException>(() => Walk([.. body, 0])).Error);
             for (var i = random.Next(1, 5); i > 0; i--)
                 body[random.Next(body.Length)] = (byte)random.Next(256);

@@ -177,7 +177,8 @@ public abstract class PageStoreContract : IDisposable
     public void What_a_scan_callback_throws_comes_back()
     {
         Store.Commit(1, batch => batch.Put(1, 1, [1]));
-        var thrown = Assert.Throws<InvalidTimeZoneException>(() => Store.Scan(1, 0, 9, null, (_, _) => throw new InvalidTimeZoneException("mine")));
+        var thrown = Assert.Throws<InvalidTimeZoneException>(()
+            => Store.Scan(1, 0, 9, null, (_, _) => throw new InvalidTimeZoneException("mine")));
         Assert.Equal("mine", thrown.Message);
     }
 
@@ -204,11 +205,13 @@ public abstract class PageStoreContract : IDisposable
 
         Assert.Equal((1ul, 2ul, 3ul), (old.Applied, middle.Applied, Store.Applied));
         Assert.Empty(Store.ScanAll(1));
-        Assert.Equal(Enumerable.Range(1, 200).Select(p => (uint)p), Store.ScanAll(1, snapshot: old).Select(p => p.Page));
+        Assert.Equal(Enumerable.Range(1, 200).Select(p => (uint)p),
+            Store.ScanAll(1, snapshot: old).Select(p => p.Page));
         Assert.All(Store.ScanAll(1, snapshot: old), p => Assert.Equal(1ul, LsnOf(1, p.Page, p.Value)));
         Assert.Equal(Page(1, 150, 1), Store.Get(1, 150, old));
         Assert.Null(Store.Get(1, 201, old));
-        Assert.Equal(Enumerable.Range(1, 99).Append(201).Select(p => (uint)p), Store.ScanAll(1, snapshot: middle).Select(p => p.Page));
+        Assert.Equal(Enumerable.Range(1, 99).Append(201).Select(p => (uint)p),
+            Store.ScanAll(1, snapshot: middle).Select(p => p.Page));
         Assert.Equal(Page(1, 1, 2), Store.Get(1, 1, middle));
     }
 
@@ -276,7 +279,8 @@ public abstract class PageStoreContract : IDisposable
                 {
                     var last = page + (uint)random.Next(random.Next(2) == 0 ? 10 : 150);
                     batch.DeleteRange(database, page, last);
-                    foreach (var key in model.Keys.Where(k => k.Database == database && k.Page >= page && k.Page <= last).ToList())
+                    foreach (var key in model.Keys.Where(k => k.Database == database && k.Page >= page
+                        && k.Page <= last).ToList())
                         model.Remove(key);
                 }
                 else
@@ -317,7 +321,8 @@ public abstract class PageStoreContract : IDisposable
         pins.ForEach(p => p.Snapshot.Dispose());
         CheckState(null, lsn, model);
 
-        void CheckState(IPageSnapshot? snapshot, ulong applied, SortedDictionary<(uint Database, uint Page), byte[]> expected)
+        void CheckState(IPageSnapshot? snapshot, ulong applied, SortedDictionary<(uint Database, uint Page),
+            byte[]> expected)
         {
             if (snapshot is not null)
                 Assert.Equal(applied, snapshot.Applied);

@@ -28,7 +28,8 @@ internal static class PageStoreTestExtensions
         }
 
         /// <summary>All pages in a range, in the order of a scan.</summary>
-        public List<(uint Page, byte[] Value)> ScanAll(uint database, uint first = 0, uint last = uint.MaxValue, IPageSnapshot? snapshot = null)
+        public List<(uint Page, byte[] Value)> ScanAll(uint database, uint first = 0, uint last = uint.MaxValue,
+            IPageSnapshot? snapshot = null)
         {
             var pages = new List<(uint, byte[])>();
             store.Scan(database, first, last, snapshot, (page, value) =>
@@ -40,11 +41,14 @@ internal static class PageStoreTestExtensions
         }
     }
 
-    /// <summary>A page whose content says which it is and of which LSN, half of it compressible; it verifies itself.</summary>
+    /// <summary>
+    /// A page whose content says which it is and of which LSN, half of it compressible; it verifies itself.
+    /// </summary>
     public static byte[] Page(uint database, uint page, ulong lsn, int length = 4096)
     {
         var value = new byte[length];
-        new Random(unchecked((int)(database * 31 + page * 7919 + (uint)lsn * 104729))).NextBytes(value.AsSpan(0, length / 2));
+        new Random(unchecked((int)(database * 31 + page * 7919 + (uint)lsn * 104729)))
+            .NextBytes(value.AsSpan(0, length / 2));
         if (length >= 16)
         {
             BinaryPrimitives.WriteUInt32LittleEndian(value, database);
@@ -58,7 +62,8 @@ internal static class PageStoreTestExtensions
     public static ulong LsnOf(uint database, uint page, ReadOnlySpan<byte> value)
     {
         var lsn = BinaryPrimitives.ReadUInt64LittleEndian(value[8..]);
-        Assert.True(value.SequenceEqual(Page(database, page, lsn, value.Length)), $"page {page} of database {database} is not what LSN {lsn} wrote");
+        Assert.True(value.SequenceEqual(Page(database, page, lsn, value.Length)),
+            $"page {page} of database {database} is not what LSN {lsn} wrote");
         return lsn;
     }
 }

@@ -5,7 +5,10 @@ using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>Pages whose place is known are read without RocksDB, and are the same pages, whatever RocksDB does to its files meanwhile.</summary>
+/// <summary>
+/// Pages whose place is known are read without RocksDB, and are the same pages, whatever RocksDB does to its files
+/// meanwhile.
+/// </summary>
 public sealed class PlaceMapTests : IDisposable
 {
     const int PageBytes = 4096;
@@ -14,7 +17,8 @@ public sealed class PlaceMapTests : IDisposable
 
     public void Dispose() => directory.Dispose();
 
-    RocksPageStore Open() => RocksPageStore.Open(new RocksPageStoreOptions { Directory = directory["pages"], Recorder = new Nobody() });
+    RocksPageStore Open()
+        => RocksPageStore.Open(new RocksPageStoreOptions { Directory = directory["pages"], Recorder = new Nobody() });
 
     /// <summary>A page store with commits of a history in it, and the header of its database.</summary>
     RocksPageStore OpenNew(History history, params ReadOnlySpan<ulong> flushedAt)
@@ -43,7 +47,8 @@ public sealed class PlaceMapTests : IDisposable
     }
 
     [Fact, Trait(Seeds.Kind, Seeds.Random)]
-    public void What_is_read_is_what_was_written_through_commits_cuts_compactions_and_collections() => Seeds.Run(4, random =>
+    public void What_is_read_is_what_was_written_through_commits_cuts_compactions_and_collections() => Seeds.Run(4,
+        random =>
     {
         var history = new History(random.Next(), PageBytes);
         using (var store = OpenNew(history, 10, 20, 40, 50, 70, 75, 90, 120))
@@ -103,8 +108,10 @@ public sealed class PlaceMapTests : IDisposable
             await Task.WhenAll(readers);
             history.Check(store);
             // What RocksDB has deleted gives its space back.
-            Assert.DoesNotContain(Directory.EnumerateFiles("/proc/self/fd").Select(f => new FileInfo(f).LinkTarget ?? ""),
-                target => target.StartsWith(directory.Path, StringComparison.Ordinal) && target.EndsWith(".blob (deleted)", StringComparison.Ordinal));
+            Assert.DoesNotContain(Directory.EnumerateFiles("/proc/self/fd")
+                .Select(f => new FileInfo(f).LinkTarget ?? ""),
+                target => target.StartsWith(directory.Path, StringComparison.Ordinal)
+                    && target.EndsWith(".blob (deleted)", StringComparison.Ordinal));
         }
     }
 
@@ -124,7 +131,8 @@ public sealed class PlaceMapTests : IDisposable
                 using var file = new FileStream(blob, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
                 file.Write(bytes);
             }
-            Assert.Equal(RecoveryError.Corrupt, Assert.Throws<RecoveryException>(() => store.Get(1, first + 20) ?? store.Get(1, first + 21)).Error);
+            Assert.Equal(RecoveryError.Corrupt,
+                Assert.Throws<RecoveryException>(() => store.Get(1, first + 20) ?? store.Get(1, first + 21)).Error);
         }
     }
 

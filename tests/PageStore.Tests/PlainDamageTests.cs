@@ -10,7 +10,8 @@ using RecoveryVfs.RecoveryLog.Log;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>
-/// A WAL under <c>files/</c> is flipped, cut, emptied and deleted after a kill. The next opening has every commit that was acknowledged, or names the file: never fewer commits.
+/// A WAL under <c>files/</c> is flipped, cut, emptied and deleted after a kill. The next opening has every commit that
+/// was acknowledged, or names the file: never fewer commits.
 /// </summary>
 public sealed class PlainDamageTests : IDisposable
 {
@@ -33,7 +34,10 @@ public sealed class PlainDamageTests : IDisposable
         Alarm = alarms.Add,
     };
 
-    /// <summary>Transactions as SQLite writes them: frames, of which the last says that it commits; some are rolled back, and their frames are overwritten.</summary>
+    /// <summary>
+    /// Transactions as SQLite writes them: frames, of which the last says that it commits; some are rolled back, and
+    /// their frames are overwritten.
+    /// </summary>
     static void Transactions(Random random, Store store, PlainFile wal, ref long end, int count)
     {
         if (end == 0)
@@ -44,7 +48,8 @@ public sealed class PlainDamageTests : IDisposable
         for (; count > 0; count--)
         {
             if (random.Next(3) == 0)
-                for (int i = 0, frames = random.Next(1, 14); i < frames; i++) Frame(random, wal, end + ((long)i * FrameBytes), isCommit: false);
+                for (int i = 0, frames = random.Next(1, 14); i < frames; i++)
+                    Frame(random, wal, end + ((long)i * FrameBytes), isCommit: false);
             for (var frames = random.Next(1, 6); frames > 0; frames--)
             {
                 Frame(random, wal, end, isCommit: frames == 1);
@@ -79,7 +84,9 @@ public sealed class PlainDamageTests : IDisposable
         return bytes[..wal.Read(0, bytes)];
     }
 
-    /// <summary>A store that was killed some while after its hints were published; returns the path of the WAL.</summary>
+    /// <summary>
+    /// A store that was killed some while after its hints were published; returns the path of the WAL.
+    /// </summary>
     string KilledStore(Random random, bool hasHints)
     {
         var at = 0L;
@@ -132,7 +139,8 @@ public sealed class PlainDamageTests : IDisposable
             try
             {
                 using var store = Store.Open(Options("killed"));
-                Assert.True(expected.AsSpan().SequenceEqual(ReadAll(store, expected.Length)), $"{damage}: opened, and lost something");
+                Assert.True(expected.AsSpan().SequenceEqual(ReadAll(store, expected.Length)),
+                    $"{damage}: opened, and lost something");
                 Assert.Empty(store.Verify(null, default));
                 whole++;
             }
@@ -143,7 +151,8 @@ public sealed class PlainDamageTests : IDisposable
                 named++;
             }
         });
-        if (!Seeds.Soaking && Environment.GetEnvironmentVariable("RECOVERY_SEED") is null) Assert.True(whole > 0 && named > 0, $"{whole} whole, {named} named");
+        if (!Seeds.Soaking && Environment.GetEnvironmentVariable("RECOVERY_SEED") is null)
+            Assert.True(whole > 0 && named > 0, $"{whole} whole, {named} named");
     }
 
     [Fact, Trait(Seeds.Kind, Seeds.Random)]
@@ -157,7 +166,10 @@ public sealed class PlainDamageTests : IDisposable
         Assert.Empty(alarms);
     });
 
-    /// <summary>Hints vouch for whole chunks. Of the one that a cut goes through the log has the rest, so that nothing of it is believed unread.</summary>
+    /// <summary>
+    /// Hints vouch for whole chunks. Of the one that a cut goes through the log has the rest, so that nothing of it is
+    /// believed unread.
+    /// </summary>
     [Theory]
     [InlineData(20_000)]
     [InlineData(16_384)]
@@ -180,7 +192,10 @@ public sealed class PlainDamageTests : IDisposable
         for (var damaged = 0; damaged < size; damaged += 997) WithByteChanged(damaged);
     }
 
-    /// <summary>A transaction that spilled into the WAL before its hints, and writes one of its first frames again, lives on behind that frame.</summary>
+    /// <summary>
+    /// A transaction that spilled into the WAL before its hints, and writes one of its first frames again, lives on
+    /// behind that frame.
+    /// </summary>
     [Fact]
     public void What_lies_behind_an_overwritten_frame_is_verified_too()
     {
@@ -200,10 +215,14 @@ public sealed class PlainDamageTests : IDisposable
             Assert.Equal(expected.Length, wal.Read(0, expected));
             Killed.Copy(store, temp["killed"]);
         }
-        foreach (var at in (int[])[100, (Rewritten * FrameBytes) + 100, 17_000, 40_000, (Frames - 1) * FrameBytes]) WithByteChanged(at);
+        foreach (var at in (int[])[100, (Rewritten * FrameBytes) + 100, 17_000, 40_000, (Frames - 1) * FrameBytes])
+            WithByteChanged(at);
     }
 
-    /// <summary>A copy of the killed store, one byte of its WAL changed, has the right bytes all the same, or says which file has not.</summary>
+    /// <summary>
+    /// A copy of the killed store, one byte of its WAL changed, has the right bytes all the same, or says which file
+    /// has not.
+    /// </summary>
     void WithByteChanged(int at)
     {
         foreach (var file in Directory.EnumerateFiles(temp["killed"], "*", SearchOption.AllDirectories))
@@ -219,7 +238,8 @@ public sealed class PlainDamageTests : IDisposable
         try
         {
             using var store = Store.Open(Options("damaged"));
-            Assert.True(expected.AsSpan().SequenceEqual(ReadAll(store, expected.Length)), $"byte {at} of {expected.Length}: opened with another one");
+            Assert.True(expected.AsSpan().SequenceEqual(ReadAll(store, expected.Length)),
+                $"byte {at} of {expected.Length}: opened with another one");
         }
         catch (RecoveryException e)
         {
@@ -251,7 +271,9 @@ public sealed class PlainDamageTests : IDisposable
         Assert.Contains("made whole from the log", Assert.Single(alarms).Message);
     }
 
-    /// <summary>A process that reads beside a writer: SQLite would take a WAL to end before the damage, and show fewer commits.</summary>
+    /// <summary>
+    /// A process that reads beside a writer: SQLite would take a WAL to end before the damage, and show fewer commits.
+    /// </summary>
     [Fact]
     public void A_reader_beside_the_writer_is_told_of_a_damaged_WAL()
     {
@@ -297,7 +319,10 @@ public sealed class PlainDamageTests : IDisposable
             {
                 Transactions(random, store, wal, ref at, random.Next(1, 6));
                 if (random.Next(3) == 0) store.Checkpoint();
-                if (random.Next(12) == 0) wal.Truncate(at = random.Next(2) == 0 ? 0 : Math.Min(at, HeaderBytes + (FrameBytes * random.Next(1, 30))));
+                if (random.Next(12) == 0)
+                    wal.Truncate(at = random.Next(2) == 0
+                        ? 0
+                        : Math.Min(at, HeaderBytes + (FrameBytes * random.Next(1, 30))));
             }
             written.Cancel();
         });
@@ -337,8 +362,15 @@ public sealed class PlainDamageTests : IDisposable
     {
         var hints = new Hints
         {
-            LogId = Guid.NewGuid(), Epoch = 1, Lsn = 5, ReplayFrom = 6, NextFnode = 3, NextDatabaseId = 1, Databases = [],
-            Files = [new LiveFile { Fnode = 2, Class = RecoveryLog.Records.FileClass.Plain, Names = [Name], SizeBytes = 40_000 }],
+            LogId = Guid.NewGuid(),
+            Epoch = 1,
+            Lsn = 5,
+            ReplayFrom = 6,
+            NextFnode = 3,
+            NextDatabaseId = 1,
+            Databases = [],
+            Files = [new LiveFile { Fnode = 2, Class = RecoveryLog.Records.FileClass.Plain, Names = [Name],
+                SizeBytes = 40_000 }],
         };
         var old = HintsFormat.Write(hints);
         Assert.Equal(1u, BinaryPrimitives.ReadUInt32LittleEndian(old.AsSpan(8)));

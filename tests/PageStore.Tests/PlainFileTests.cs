@@ -73,7 +73,9 @@ public sealed class PlainFileTests
 
     static byte[] WhatTheLogSays(PowerLossDisk disk)
     {
-        foreach (var path in disk.Files.Where(f => f.Contains("/files/", StringComparison.Ordinal) || f.Contains("/hints-", StringComparison.Ordinal)).ToArray()) disk.Delete(path);
+        foreach (var path in disk.Files.Where(f => f.Contains("/files/", StringComparison.Ordinal)
+            || f.Contains("/hints-", StringComparison.Ordinal)).ToArray())
+            disk.Delete(path);
         using var store = Store.Open(Options(disk));
         using var file = store.OpenFile("a.db-wal", create: false)!;
         return Content(file);
@@ -92,7 +94,8 @@ public sealed class PlainFileTests
             file.Write(0, Filled(1, Wal.HeaderBytes));
             var full = Assert.Throws<RecoveryException>(() =>
             {
-                for (; frames < 10_000; frames++) WriteFrame(file, Wal.HeaderBytes + ((long)frames * FrameBytes), Filled(frames, FrameBytes));
+                for (; frames < 10_000; frames++)
+                    WriteFrame(file, Wal.HeaderBytes + ((long)frames * FrameBytes), Filled(frames, FrameBytes));
             });
             Assert.Equal(RecoveryError.Full, full.Error);
             Assert.False(file.HasUnloggedCommit);
@@ -105,7 +108,8 @@ public sealed class PlainFileTests
 
     [Theory, Trait(Seeds.Kind, Seeds.Random)]
     [InlineData("a.db-wal"), InlineData("a.db-journal")]
-    public void Random_writes_are_read_back_and_survive_kills(string name) => Seeds.Run(6, random => new Model(random, name).Run());
+    public void Random_writes_are_read_back_and_survive_kills(string name)
+        => Seeds.Run(6, random => new Model(random, name).Run());
 
     [Fact]
     public void A_transaction_that_spills_its_pages_again_and_again_is_logged_once()
@@ -118,7 +122,8 @@ public sealed class PlainFileTests
         for (var i = 0; i < 10; i++) WriteFrame(file, Wal.HeaderBytes + (i * FrameBytes), frame);
         var before = store.Lsn.Last;
         for (var turn = 0; turn < 100; turn++)
-            for (var i = 0; i < 10; i++) file.Write(Wal.HeaderBytes + (i * FrameBytes) + Wal.FrameHeaderBytes, Filled(turn, PageBytes));
+            for (var i = 0; i < 10; i++)
+                file.Write(Wal.HeaderBytes + (i * FrameBytes) + Wal.FrameHeaderBytes, Filled(turn, PageBytes));
         Assert.Equal(before, store.Lsn.Last);
         // The commit: its frame, then all headers anew.
         frame[7] = 11;
@@ -243,7 +248,8 @@ public sealed class PlainFileTests
                     Write(file, AnyFrame() + Wal.FrameHeaderBytes, PageBytes);
                     break;
                 case 18 when size > Wal.HeaderBytes + FrameBytes:
-                    for (var at = AnyFrame(); at + FrameBytes <= size; at += FrameBytes) Write(file, at, Wal.FrameHeaderBytes, isCommit: at + (2 * FrameBytes) > size);
+                    for (var at = AnyFrame(); at + FrameBytes <= size; at += FrameBytes)
+                        Write(file, at, Wal.FrameHeaderBytes, isCommit: at + (2 * FrameBytes) > size);
                     break;
             }
         }

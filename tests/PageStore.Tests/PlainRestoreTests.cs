@@ -6,7 +6,9 @@ using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>A plain file that is made of a remote without a store on the way is the database, byte for byte, at any commit.</summary>
+/// <summary>
+/// A plain file that is made of a remote without a store on the way is the database, byte for byte, at any commit.
+/// </summary>
 public sealed class PlainRestoreTests(DirectoryPlaces places) : IClassFixture<DirectoryPlaces>, IDisposable
 {
     readonly TempDirectory root = new();
@@ -23,11 +25,13 @@ public sealed class PlainRestoreTests(DirectoryPlaces places) : IClassFixture<Di
         Remote = place.Options with { HintsBytes = 1 << 30 },
     };
 
-    async Task<(RestoreResult? Result, string? Why, string File)> Restore(RemotePlace place, string? database, RestoreTarget target = default)
+    async Task<(RestoreResult? Result, string? Why, string File)> Restore(RemotePlace place, string? database,
+        RestoreTarget target = default)
     {
         await using var objects = place.Open();
         var file = root[$"restored-{++count}"];
-        var (result, why) = await PlainRestore.TryAsync(await place.PlanAsync(objects, target), database, file, file + "-wals");
+        var (result, why) =
+            await PlainRestore.TryAsync(await place.PlanAsync(objects, target), database, file, file + "-wals");
         return (result, why, file);
     }
 
@@ -54,7 +58,8 @@ public sealed class PlainRestoreTests(DirectoryPlaces places) : IClassFixture<Di
                 Assert.True(why is null, $"{name} at LSN {lsn}: {why}");
                 Assert.Equal(lsn, result!.Lsn);
                 Assert.Equal(state.Keys, result.Databases);
-                Assert.True(content.AsSpan().SequenceEqual(File.ReadAllBytes(file)), $"{name} at LSN {lsn} is not what was committed");
+                Assert.True(content.AsSpan().SequenceEqual(File.ReadAllBytes(file)),
+                    $"{name} at LSN {lsn} is not what was committed");
                 File.Delete(file);
             }
     });
@@ -73,9 +78,11 @@ public sealed class PlainRestoreTests(DirectoryPlaces places) : IClassFixture<Di
                 // Longer and shorter in turns, and never all of it.
                 var pages = round % 3 == 0 ? 150 : 600;
                 Array.Resize(ref expected, pages * 4096);
-                for (var page = round % 4; page < pages; page += 4) expected.AsSpan(page * 4096, 4096).Fill((byte)(round * 7 + page));
+                for (var page = round % 4; page < pages; page += 4)
+                    expected.AsSpan(page * 4096, 4096).Fill((byte)(round * 7 + page));
                 if (overlay.SizeBytes > expected.Length) overlay.Truncate(expected.Length);
-                for (var page = 0; page < pages; page++) overlay.Write(page * 4096L, expected.AsSpan(page * 4096, 4096));
+                for (var page = 0; page < pages; page++)
+                    overlay.Write(page * 4096L, expected.AsSpan(page * 4096, 4096));
                 writer.Commit([overlay], durable: true);
             }
             using (var overlay = writer.BeginOverlay(b, b.Current))

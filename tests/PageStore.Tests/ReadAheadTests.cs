@@ -7,12 +7,15 @@ using RecoveryVfs.RecoveryLog.Remote.Collect;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>Reading in page order brings pages in ahead, and never shows anything but the version that was asked for.</summary>
+/// <summary>
+/// Reading in page order brings pages in ahead, and never shows anything but the version that was asked for.
+/// </summary>
 public sealed class ReadAheadTests
 {
     const int PageSize = 4096;
 
-    static StoreOptions Options(TempDirectory directory, long cacheBytes) => new() { Directory = directory["store"], PageCacheBytes = cacheBytes, PendingBytes = 1 << 20 };
+    static StoreOptions Options(TempDirectory directory, long cacheBytes)
+        => new() { Directory = directory["store"], PageCacheBytes = cacheBytes, PendingBytes = 1 << 20 };
 
     static void Fill(Span<byte> page, uint number, int stamp)
     {
@@ -33,7 +36,8 @@ public sealed class ReadAheadTests
         store.Commit([overlay], durable: false);
     }
 
-    static long Status(Store store, string name) => long.Parse(store.Status().First(r => r.Key == name).Value, CultureInfo.InvariantCulture);
+    static long Status(Store store, string name)
+        => long.Parse(store.Status().First(r => r.Key == name).Value, CultureInfo.InvariantCulture);
 
     [Fact]
     public void A_scan_misses_few_pages()
@@ -83,7 +87,8 @@ public sealed class ReadAheadTests
             for (var page = first; page < first + Length; page++) database.Read(version, (page - 1L) * PageSize, bytes);
         }
         database.Unpin(version);
-        Assert.True(Status(reopened, "pages_read_ahead") is > 0 and <= Runs * 4L, $"{Status(reopened, "pages_read_ahead")} pages for {Runs} runs of {Length}; seed {seed}");
+        Assert.True(Status(reopened, "pages_read_ahead") is > 0 and <= Runs * 4L,
+            $"{Status(reopened, "pages_read_ahead")} pages for {Runs} runs of {Length}; seed {seed}");
     }
 
     /// <summary>A store with one database of so many pages, in files, and opened anew.</summary>
@@ -125,12 +130,15 @@ public sealed class ReadAheadTests
         for (var round = 0; !database.Warming.HasEnded && round < 1000; round++)
         {
             ReadAtRandom(database, Pages, 10, random);
-            Assert.True(SpinWait.SpinUntil(() => database.Warming.Stream is not { Queued: true }, 60_000), "the warming does not come to an end");
+            Assert.True(SpinWait.SpinUntil(() => database.Warming.Stream is not { Queued: true }, 60_000),
+                "the warming does not come to an end");
         }
-        // What random reads brought by themselves, or happened to be next to one another, is not for the warming: how much that is depends on when its thread has its turn.
+        // What random reads brought by themselves, or happened to be next to one another, is not for the warming: how
+        // much that is depends on when its thread has its turn.
         var misses = Status(store, "cache_misses");
         Assert.InRange(Status(store, "pages_warmed"), Pages / 2, Pages);
-        Assert.InRange(Status(store, "pages_warmed") + Status(store, "pages_read_ahead") + misses, Pages * 9 / 10, int.MaxValue);
+        Assert.InRange(Status(store, "pages_warmed") + Status(store, "pages_read_ahead") + misses, Pages * 9 / 10,
+            int.MaxValue);
         ReadAtRandom(database, Pages, 2000, random);
         Assert.InRange(Status(store, "cache_misses") - misses, 0, 100);
     }
@@ -175,7 +183,8 @@ public sealed class ReadAheadTests
         var random = new Random(seed);
         for (var commit = 2; commit < Commits; commit++)
         {
-            var pages = Enumerable.Range(0, random.Next(1, 5)).Select(_ => (uint)random.Next(1, Pages + 1)).Distinct().ToArray();
+            var pages = Enumerable.Range(0, random.Next(1, 5)).Select(_ => (uint)random.Next(1, Pages + 1)).Distinct()
+                .ToArray();
             foreach (var page in pages) model[page] = commit;
             Write(store, database, pages, commit);
             models[database.Current.Lsn] = [.. model];
@@ -200,7 +209,8 @@ public sealed class ReadAheadTests
                 Assert.Equal(PageSize, database.Read(version, (number - 1L) * PageSize, page));
                 Assert.True(number == BitConverter.ToUInt32(page), $"seed {seed}: page {number} has another's bytes");
                 Assert.True(stamps[number] == BitConverter.ToInt32(page, 8),
-                    $"seed {seed}: page {number} at LSN {version.Lsn} is of commit {BitConverter.ToInt32(page, 8)}, not {stamps[number]}");
+                    $"seed {seed}: page {number} at LSN {version.Lsn} is of commit {BitConverter.ToInt32(page, 8)}, "
+                        + $"not {stamps[number]}");
             }
         }
         finally

@@ -7,13 +7,15 @@ using Xunit.Abstractions;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>
-/// A writer with a remote is killed at random; then either its directory is opened again, or its machine is lost and an empty directory restored. Nothing that
-/// was acknowledged is missing, and every byte is what the commits left. RECOVERY_SOAK_SECONDS goes on for so long.
+/// A writer with a remote is killed at random; then either its directory is opened again, or its machine is lost and an
+/// empty directory restored. Nothing that was acknowledged is missing, and every byte is what the commits left.
+/// RECOVERY_SOAK_SECONDS goes on for so long.
 /// </summary>
 [Trait(Seeds.Kind, Seeds.Random)]
 public abstract class RemoteKillTests(ITestOutputHelper output) : IDisposable
 {
-    static readonly double SoakSeconds = double.Parse(Environment.GetEnvironmentVariable("RECOVERY_SOAK_SECONDS") ?? "0", CultureInfo.InvariantCulture);
+    static readonly double SoakSeconds =
+        double.Parse(Environment.GetEnvironmentVariable("RECOVERY_SOAK_SECONDS") ?? "0", CultureInfo.InvariantCulture);
 
     // Enough for a few of each kind without a soak.
     const int Rounds = 8, LinesMax = 500;
@@ -38,11 +40,13 @@ public abstract class RemoteKillTests(ITestOutputHelper output) : IDisposable
         var end = Stopwatch.GetTimestamp() + (long)(SoakSeconds * Stopwatch.Frequency);
         for (var round = 1; round <= Rounds || Stopwatch.GetTimestamp() < end; round++)
         {
-            (returned, shipped) = await WriteAndKillAsync(directory, place.Url, random.Next(1, LinesMax), returned, shipped);
+            (returned, shipped) =
+                await WriteAndKillAsync(directory, place.Url, random.Next(1, LinesMax), returned, shipped);
             // Before the first answer of the remote, there may be none.
             if (shipped == 0 || random.Next(2) == 0)
             {
-                using var store = Store.Open(KilledRemoteWriter.OptionsFor(directory, place.Url) with { Remote = place.Options });
+                using var store =
+                    Store.Open(KilledRemoteWriter.OptionsFor(directory, place.Url) with { Remote = place.Options });
                 var found = KilledRemoteWriter.Check(store);
                 Assert.InRange(found, returned, returned + 1);
                 returned = found;
@@ -52,7 +56,8 @@ public abstract class RemoteKillTests(ITestOutputHelper output) : IDisposable
             directory = Path.Combine(root, $"{round}");
             await place.RestoreAsync(KilledRemoteWriter.OptionsFor(directory, null));
             restores++;
-            using (var restored = Store.Open(KilledRemoteWriter.OptionsFor(directory, place.Url) with { Remote = place.Options }))
+            using (var restored =
+                Store.Open(KilledRemoteWriter.OptionsFor(directory, place.Url) with { Remote = place.Options }))
             {
                 var found = KilledRemoteWriter.Check(restored);
                 Assert.InRange(found, shipped, returned + 1);
@@ -62,9 +67,11 @@ public abstract class RemoteKillTests(ITestOutputHelper output) : IDisposable
         output.WriteLine($"{returned} commits, {restores} restores");
     }
 
-    async Task<(long Returned, long Shipped)> WriteAndKillAsync(string directory, string url, int lines, long returned, long shipped)
+    async Task<(long Returned, long Shipped)> WriteAndKillAsync(string directory, string url, int lines, long returned,
+        long shipped)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath!, ["exec", typeof(KilledRemoteWriter).Assembly.Location, nameof(KilledRemoteWriter), directory, url])
+        var start = new ProcessStartInfo(Environment.ProcessPath!,
+            ["exec", typeof(KilledRemoteWriter).Assembly.Location, nameof(KilledRemoteWriter), directory, url])
         {
             RedirectStandardOutput = true,
         };
@@ -85,7 +92,8 @@ public abstract class RemoteKillTests(ITestOutputHelper output) : IDisposable
     }
 }
 
-public sealed class DirectoryKillTests(DirectoryPlaces places, ITestOutputHelper output) : RemoteKillTests(output), IClassFixture<DirectoryPlaces>
+public sealed class DirectoryKillTests(DirectoryPlaces places, ITestOutputHelper output) : RemoteKillTests(output),
+    IClassFixture<DirectoryPlaces>
 {
     protected override Task<RemotePlace> NewPlaceAsync() => places.NewAsync();
 }

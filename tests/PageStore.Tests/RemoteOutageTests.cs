@@ -7,7 +7,9 @@ using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>The remote is away for long: the local log is the queue, has a bound, and what happens at it was chosen.</summary>
+/// <summary>
+/// The remote is away for long: the local log is the queue, has a bound, and what happens at it was chosen.
+/// </summary>
 public abstract class RemoteOutageTests(IRemotePlaces places) : IDisposable
 {
     const int PageBytes = 4096, PagesPerCommit = 256;
@@ -93,7 +95,8 @@ public abstract class RemoteOutageTests(IRemotePlaces places) : IDisposable
             var during = Commit(store);
             var waiting = Task.Run(() => store.WaitShipped(during));
             for (var i = 0; i < 200 && store.Log.SizeBytes < Bound / 4 * 3; i++) Commit(store);
-            await Until.IsTrue(() => store.Remote!.State.LetGoLsn is not null, () => $"The log has {store.Log.SizeBytes} bytes.");
+            await Until.IsTrue(() => store.Remote!.State.LetGoLsn is not null,
+                () => $"The log has {store.Log.SizeBytes} bytes.");
             // More than the bound could hold.
             for (var i = 0; i < 150; i++) CommitWhenThereIsRoom(store);
             Assert.False(waiting.IsCompleted);
@@ -169,7 +172,8 @@ public abstract class RemoteOutageTests(IRemotePlaces places) : IDisposable
     }
 }
 
-public sealed class DirectoryOutageTests(DirectoryPlaces places) : RemoteOutageTests(places), IClassFixture<DirectoryPlaces>;
+public sealed class DirectoryOutageTests(DirectoryPlaces places) : RemoteOutageTests(places),
+    IClassFixture<DirectoryPlaces>;
 
 [Collection(S3Collection.Name)]
 public sealed class S3OutageTests(S3Server server) : RemoteOutageTests(new BucketPlaces(server))
@@ -182,7 +186,8 @@ public sealed class S3OutageTests(S3Server server) : RemoteOutageTests(new Bucke
         var directory = Directory.CreateTempSubdirectory("recovery-gateway-").FullName;
         try
         {
-            using var store = Store.Open(new StoreOptions { Directory = Path.Combine(directory, "store"), Remote = place.Options });
+            using var store =
+                Store.Open(new StoreOptions { Directory = Path.Combine(directory, "store"), Remote = place.Options });
             var (random, model) = (new Random(1), new SortedDictionary<string, byte[]>(StringComparer.Ordinal));
             StoreTests.Transaction(random, store, model);
             store.SyncRemote();

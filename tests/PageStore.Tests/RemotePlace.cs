@@ -89,7 +89,8 @@ public sealed class BucketPlaces(S3Server server) : IRemotePlaces
     public async Task<RemotePlace> NewAsync()
     {
         var url = $"s3://{await server.NewBucketAsync()}/a/prefix?endpoint={server.Endpoint}";
-        return new RemotePlace(url, _ => new S3ObjectStore(RemoteUrl.Parse(url, _ => null), TimeProvider.System, S3Server.Credentials));
+        return new RemotePlace(url,
+            _ => new S3ObjectStore(RemoteUrl.Parse(url, _ => null), TimeProvider.System, S3Server.Credentials));
     }
 }
 
@@ -100,27 +101,35 @@ sealed class CutOffStore(IObjectStore inner, Func<bool> isCut) : IObjectStore
 
     public RequestCounters Counters => inner.Counters;
 
-    IObjectStore Reached => isCut() ? throw new ObjectStoreException(ObjectStoreError.Unavailable, $"{Location} cannot be reached (cut by a test)") : inner;
+    IObjectStore Reached => isCut()
+        ? throw new ObjectStoreException(ObjectStoreError.Unavailable, $"{Location} cannot be reached (cut by a test)")
+        : inner;
 
     // Cut while the request is under way: it may have been carried out, and nobody knows.
     async ValueTask<T> AnswerAsync<T>(ValueTask<T> answer)
     {
         var result = await answer;
-        return isCut() ? throw new ObjectStoreException(ObjectStoreError.Unknown, $"The answer of {Location} was lost (cut by a test)") : result;
+        return isCut()
+            ? throw new ObjectStoreException(ObjectStoreError.Unknown,
+            $"The answer of {Location} was lost (cut by a test)")
+            : result;
     }
 
     public ValueTask<CreateResult> CreateAsync(string name, ObjectContent content, CancellationToken cancellation) =>
         AnswerAsync(Reached.CreateAsync(name, content, cancellation));
 
-    public ValueTask<ObjectDownload?> GetAsync(string name, long offsetBytes, long? lengthBytes, CancellationToken cancellation) =>
+    public ValueTask<ObjectDownload?> GetAsync(string name, long offsetBytes, long? lengthBytes,
+        CancellationToken cancellation) =>
         Reached.GetAsync(name, offsetBytes, lengthBytes, cancellation);
 
-    public ValueTask<ObjectInfo?> HeadAsync(string name, CancellationToken cancellation) => Reached.HeadAsync(name, cancellation);
+    public ValueTask<ObjectInfo?> HeadAsync(string name, CancellationToken cancellation)
+        => Reached.HeadAsync(name, cancellation);
 
     public IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, string? startAfter, CancellationToken cancellation) =>
         Reached.ListAsync(prefix, startAfter, cancellation);
 
-    public ValueTask DeleteAsync(IReadOnlyCollection<string> names, CancellationToken cancellation) => Reached.DeleteAsync(names, cancellation);
+    public ValueTask DeleteAsync(IReadOnlyCollection<string> names, CancellationToken cancellation)
+        => Reached.DeleteAsync(names, cancellation);
 
     public ValueTask DisposeAsync() => inner.DisposeAsync();
 }

@@ -7,7 +7,10 @@ using RecoveryVfs.RecoveryLog.Remote;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>What it takes to read a remote's log grows with the log, not with the log times the databases and files that there are.</summary>
+/// <summary>
+/// What it takes to read a remote's log grows with the log, not with the log times the databases and files that there
+/// are.
+/// </summary>
 public sealed class RemoteTailWorkTests(DirectoryPlaces places) : IClassFixture<DirectoryPlaces>, IDisposable
 {
     const int Databases = 400, Commits = 2000, CommitsAtOnce = 20;
@@ -22,7 +25,13 @@ public sealed class RemoteTailWorkTests(DirectoryPlaces places) : IClassFixture<
     public async Task Reading_a_log_from_its_beginning_costs_as_much_as_there_is_in_it()
     {
         var place = await places.NewAsync();
-        using var store = Store.Open(new StoreOptions { Directory = temp["store"], PageCacheBytes = 1 << 20, Remote = place.Options });
+        using var store =
+            Store.Open(new StoreOptions
+            {
+                Directory = temp["store"],
+                PageCacheBytes = 1 << 20,
+                Remote = place.Options
+            });
         for (var i = 0; i < Databases; i++)
         {
             Commit(store, i);
@@ -40,7 +49,8 @@ public sealed class RemoteTailWorkTests(DirectoryPlaces places) : IClassFixture<
 
         await using var objects = place.Open();
         var seen = 0;
-        var tail = new RemoteTail(new RemoteContext { Store = objects }, new RemoteTailOptions { From = TailStart.At(1), Once = true, WithPages = false });
+        var tail = new RemoteTail(new RemoteContext { Store = objects },
+            new RemoteTailOptions { From = TailStart.At(1), Once = true, WithPages = false });
         await foreach (var commit in tail.ReadAsync()) seen += commit.Kind == TailedKind.Commit ? 1 : 0;
         Assert.Equal(Databases + Commits, seen);
         // One for each segment, and some to find the way.

@@ -10,7 +10,10 @@ using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>What a store says of its remote: that it can be restored, and what is wrong when it cannot. On a directory and on a real S3 server.</summary>
+/// <summary>
+/// What a store says of its remote: that it can be restored, and what is wrong when it cannot. On a directory and on a
+/// real S3 server.
+/// </summary>
 public abstract class RemoteVerificationTests(IRemotePlaces places) : IDisposable
 {
     readonly string root = Directory.CreateTempSubdirectory("recovery-verify-").FullName;
@@ -89,7 +92,9 @@ public abstract class RemoteVerificationTests(IRemotePlaces places) : IDisposabl
             {
                 Write(store, 3, seed);
                 var lsn = store.Lsn.Last;
-                await Until.IsTrue(() => store.Remote!.State.Verification is { } v && (v.ProvedLsn >= lsn || v.Problem is not null), () => $"never verified: {Row(store, "remote_error")}");
+                await Until.IsTrue(() => store.Remote!.State.Verification is { } v
+                    && (v.ProvedLsn >= lsn || v.Problem is not null),
+                    () => $"never verified: {Row(store, "remote_error")}");
                 Assert.Null(store.Remote!.State.Verification!.Problem);
             }
             provedAt = store.Remote!.State.Verification!.ProvedAt!.Value;
@@ -106,7 +111,8 @@ public abstract class RemoteVerificationTests(IRemotePlaces places) : IDisposabl
         Write(store, 5);
         store.SyncRemote();
         await using var cut = new CutOffStore(place.Open(), () => true);
-        var check = new RestorabilityCheck(store, store.Home, new RemoteContext { Store = cut, Tries = 1 }, store.Remote!.Shipper);
+        var check = new RestorabilityCheck(store, store.Home, new RemoteContext { Store = cut, Tries = 1 },
+            store.Remote!.Shipper);
         var e = await Assert.ThrowsAsync<RecoveryException>(() => check.RunAsync(default));
         Assert.Equal(RecoveryError.Remote, e.Error);
     }
@@ -139,7 +145,8 @@ public abstract class RemoteVerificationTests(IRemotePlaces places) : IDisposabl
             using var store = Store.Open(Options(place.Options with { HintsBytes = 4096 }));
             Write(store, 3, seed: i);
             store.SyncRemote();
-            await Until.IsTrue(() => store.Remote!.State.BytesSinceHints < 8192 && store.Remote.State.HintsError is null, () => Row(store, "remote_bytes_since_hints"));
+            await Until.IsTrue(() => store.Remote!.State.BytesSinceHints < 8192
+                && store.Remote.State.HintsError is null, () => Row(store, "remote_bytes_since_hints"));
         }
         Assert.InRange((await place.NamesAsync("hints/")).Count, 2, 7);
     }
@@ -150,7 +157,9 @@ public abstract class RemoteVerificationTests(IRemotePlaces places) : IDisposabl
         using var listener = new MeterListener();
         listener.InstrumentPublished = (instrument, l) =>
         {
-            if (instrument.Meter.Name == RemoteMetrics.MeterName && instrument.Name == name && instrument.Meter.Tags!.Any(t => (string?)t.Value == store.Directory)) l.EnableMeasurementEvents(instrument);
+            if (instrument.Meter.Name == RemoteMetrics.MeterName && instrument.Name == name
+                && instrument.Meter.Tags!.Any(t => (string?)t.Value == store.Directory))
+                l.EnableMeasurementEvents(instrument);
         };
         listener.SetMeasurementEventCallback<long>((_, value, _, _) => sum += value);
         listener.SetMeasurementEventCallback<int>((_, value, _, _) => sum += value);
@@ -161,7 +170,8 @@ public abstract class RemoteVerificationTests(IRemotePlaces places) : IDisposabl
     }
 }
 
-public sealed class DirectoryVerificationTests(DirectoryPlaces places) : RemoteVerificationTests(places), IClassFixture<DirectoryPlaces>;
+public sealed class DirectoryVerificationTests(DirectoryPlaces places) : RemoteVerificationTests(places),
+    IClassFixture<DirectoryPlaces>;
 
 [Collection(S3Collection.Name)]
 public sealed class S3VerificationTests(S3Server server) : RemoteVerificationTests(new BucketPlaces(server));

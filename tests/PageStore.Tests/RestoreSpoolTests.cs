@@ -7,7 +7,9 @@ using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>What is too large for memory goes to the disk that is restored to, which has room, and not to another one.</summary>
+/// <summary>
+/// What is too large for memory goes to the disk that is restored to, which has room, and not to another one.
+/// </summary>
 public sealed class RestoreSpoolTests : IDisposable
 {
     const int PageBytes = 4096, Pages = (RemoteSegment.MemoryBytes / PageBytes) + 1000;
@@ -25,7 +27,8 @@ public sealed class RestoreSpoolTests : IDisposable
     public async Task A_segment_of_one_huge_commit_is_spooled_where_it_is_restored_to()
     {
         var place = await places.NewAsync();
-        using (var writer = Store.Open(new StoreOptions { Directory = Path.Combine(temp.Path, "writer"), Remote = place.Options }))
+        using (var writer =
+            Store.Open(new StoreOptions { Directory = Path.Combine(temp.Path, "writer"), Remote = place.Options }))
         {
             Commit(writer, Pages);
             writer.WaitShipped(writer.Lsn.Last);
@@ -46,7 +49,8 @@ public sealed class RestoreSpoolTests : IDisposable
     public void Spools_are_on_the_disk_of_a_directory_that_is_still_to_be_made()
     {
         using var spool = (FileStream)RemoteContext.SpoolsIn(Path.Combine(temp.Path, "not", "yet"))();
-        var link = File.ResolveLinkTarget($"/proc/self/fd/{spool.SafeFileHandle.DangerousGetHandle()}", returnFinalTarget: false)!;
+        var link = File.ResolveLinkTarget($"/proc/self/fd/{spool.SafeFileHandle.DangerousGetHandle()}",
+            returnFinalTarget: false)!;
         Assert.StartsWith(temp.Path + "/", link.FullName);
     }
 

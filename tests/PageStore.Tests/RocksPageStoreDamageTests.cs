@@ -55,18 +55,21 @@ public sealed class RocksPageStoreDamageTests : IDisposable
     [Fact]
     public void A_flipped_bit_in_the_manifest_is_found_or_looks_like_an_interrupted_last_write()
     {
-        // A record that nothing follows cannot be told from one whose writing was interrupted: then the state is an earlier one, whole.
+        // A record that nothing follows cannot be told from one whose writing was interrupted: then the state is an
+        // earlier one, whole.
         var found = Flip("MANIFEST-*", 400, applied => Assert.True(applied <= Last));
         Assert.True(found > 390, $"only {found} of 400 flips were found");
     }
 
     [Fact]
-    public void A_flipped_bit_in_CURRENT_is_found() => Assert.Equal(100, Flip("CURRENT", 100, _ => Assert.Fail("not found")));
+    public void A_flipped_bit_in_CURRENT_is_found()
+        => Assert.Equal(100, Flip("CURRENT", 100, _ => Assert.Fail("not found")));
 
     [Theory]
     [InlineData("OPTIONS-*")]
     [InlineData("IDENTITY")]
-    public void A_flipped_bit_where_no_data_depends_on_it_does_no_harm(string pattern) => Flip(pattern, 20, applied => Assert.Equal(Last, applied));
+    public void A_flipped_bit_where_no_data_depends_on_it_does_no_harm(string pattern)
+        => Flip(pattern, 20, applied => Assert.Equal(Last, applied));
 
     int Flip(string pattern, int flips, Action<ulong> survived)
     {
@@ -92,7 +95,9 @@ public sealed class RocksPageStoreDamageTests : IDisposable
             }
             catch (Exception e)
             {
-                throw new Exception($"seed {seed}, {Path.GetFileName(file)} of {good.Length} bytes, byte {at}, bit {bit}: {e.Message}", e);
+                throw new Exception(
+                    $"seed {seed}, {Path.GetFileName(file)} of {good.Length} bytes, byte {at}, bit {bit}: {e.Message}",
+                    e);
             }
             File.WriteAllBytes(file, good);
         }
@@ -113,7 +118,8 @@ public sealed class RocksPageStoreDamageTests : IDisposable
         {
             var error = Assert.Throws<RecoveryException>(() => ReadAll(mode));
             Assert.Equal(RecoveryError.Corrupt, error.Error);
-            Assert.True(error.Message.Contains(Path.GetFileNameWithoutExtension(victim)), error.Message); // RocksDB tries .ldb last
+            // RocksDB tries .ldb last
+            Assert.True(error.Message.Contains(Path.GetFileNameWithoutExtension(victim)), error.Message);
         }
         Assert.Equal(others, Directory.GetFiles(temp.Path, "*.blob").Length);
     }
@@ -157,7 +163,8 @@ public sealed class RocksPageStoreDamageTests : IDisposable
     [Fact]
     public void A_directory_without_a_store_is_not_found_for_reading()
     {
-        var error = Assert.Throws<RecoveryException>(() => RocksPageStore.Open(new() { Directory = temp["none"], Mode = RocksMode.ReadOnly }));
+        var error = Assert.Throws<RecoveryException>(()
+            => RocksPageStore.Open(new() { Directory = temp["none"], Mode = RocksMode.ReadOnly }));
         Assert.Equal(RecoveryError.NotFound, error.Error);
         Assert.False(Directory.Exists(temp["none"]));
     }

@@ -129,7 +129,8 @@ public sealed class RocksPageStoreFaultTests : IDisposable
     [InlineData(nameof(FaultOperations.Sync), "MANIFEST", RecoveryError.IoSync)]
     [InlineData(nameof(FaultOperations.Write), ".blob", RecoveryError.IoWrite)]
     [InlineData(nameof(FaultOperations.Write), "MANIFEST", RecoveryError.IoWrite)]
-    public void After_a_failed_write_or_sync_nothing_is_written_until_the_store_is_reopened(string operations, string files, RecoveryError expected)
+    public void After_a_failed_write_or_sync_nothing_is_written_until_the_store_is_reopened(string operations,
+        string files, RecoveryError expected)
     {
         var (store, disk) = Open();
         using (store)
@@ -180,7 +181,8 @@ public sealed class RocksPageStoreFaultTests : IDisposable
         }
         var files = new RecordedFiles(null, faults: true);
         files.Fail(FaultOperations.Open, ".sst", FaultError.Emfile);
-        var error = Assert.Throws<RecoveryException>(() => RocksPageStore.Open(new() { Directory = temp.Path, Files = files }));
+        var error = Assert.Throws<RecoveryException>(()
+            => RocksPageStore.Open(new() { Directory = temp.Path, Files = files }));
         Assert.Equal(RecoveryError.CannotOpen, error.Error);
         Assert.Contains("ulimit", error.Message);
     }
@@ -201,7 +203,8 @@ public sealed class RocksPageStoreFaultTests : IDisposable
     public void A_directory_that_cannot_be_made_is_named()
     {
         File.WriteAllText(temp["file"], "");
-        var error = Assert.Throws<RecoveryException>(() => RocksPageStore.Open(new() { Directory = Path.Combine(temp["file"], "pages") }));
+        var error = Assert.Throws<RecoveryException>(()
+            => RocksPageStore.Open(new() { Directory = Path.Combine(temp["file"], "pages") }));
         Assert.Equal(RecoveryError.CannotOpen, error.Error);
         Assert.Contains(temp["file"], error.Message);
     }

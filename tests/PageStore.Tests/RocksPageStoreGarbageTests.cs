@@ -11,7 +11,8 @@ public sealed class RocksPageStoreGarbageTests : IDisposable
 
     public RocksPageStoreGarbageTests() => store = Open();
 
-    RocksPageStore Open(Func<long>? livePages = null) => RocksPageStore.Open(new() { Directory = temp.Path, LivePages = livePages });
+    RocksPageStore Open(Func<long>? livePages = null)
+        => RocksPageStore.Open(new() { Directory = temp.Path, LivePages = livePages });
 
     public void Dispose()
     {

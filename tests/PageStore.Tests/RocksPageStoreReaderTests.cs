@@ -12,9 +12,12 @@ public sealed class RocksPageStoreReaderTests : IDisposable
 
     public void Dispose() => temp.Dispose();
 
-    RocksPageStore OpenWriter() => RocksPageStore.Open(new() { Directory = temp["pages"], WriteBufferBytes = 128 << 10, GarbageShareMax = 0.2 });
+    RocksPageStore OpenWriter()
+        => RocksPageStore.Open(
+            new() { Directory = temp["pages"], WriteBufferBytes = 128 << 10, GarbageShareMax = 0.2 });
 
-    RocksPageStore OpenReader(string? directory = null) => RocksPageStore.Open(new() { Directory = directory ?? temp["pages"], Mode = RocksMode.ReadOnly });
+    RocksPageStore OpenReader(string? directory = null)
+        => RocksPageStore.Open(new() { Directory = directory ?? temp["pages"], Mode = RocksMode.ReadOnly });
 
     [Fact]
     public void A_reader_keeps_its_state_when_the_writer_deletes_all_its_files()
@@ -93,10 +96,13 @@ public sealed class RocksPageStoreReaderTests : IDisposable
     [Fact]
     public void Readers_open_whole_states_beside_a_writer_in_another_process()
     {
-        using var writer = Process.Start(new ProcessStartInfo("dotnet", [typeof(KilledWriter).Assembly.Location, nameof(KilledWriter), temp["pages"]])
-        {
-            RedirectStandardOutput = true,
-        })!;
+        using var writer =
+            Process.Start(
+            new ProcessStartInfo("dotnet",
+            [typeof(KilledWriter).Assembly.Location, nameof(KilledWriter), temp["pages"]])
+            {
+                RedirectStandardOutput = true,
+            })!;
         try
         {
             ulong persisted = 0;

@@ -13,7 +13,14 @@ public sealed partial class RocksPageStoreRecorderTests : IDisposable
     public void Dispose() => temp.Dispose();
 
     RocksPageStore Open(ShadowFiles shadow) =>
-        RocksPageStore.Open(new() { Directory = temp["pages"], Recorder = shadow, WriteBufferBytes = 128 << 10, GarbageShareMax = 0.2 });
+        RocksPageStore.Open(
+            new()
+            {
+                Directory = temp["pages"],
+                Recorder = shadow,
+                WriteBufferBytes = 128 << 10,
+                GarbageShareMax = 0.2
+            });
 
     [Fact]
     public void The_recorded_files_are_the_directorys()
@@ -30,7 +37,8 @@ public sealed partial class RocksPageStoreRecorderTests : IDisposable
             history.Check(store);
         }
         var files = shadow.Snapshot();
-        var onDisk = Directory.GetFiles(temp["pages"]).Select(f => Path.GetFileName(f)!).Where(f => !ShadowFiles.IsIgnored(f));
+        var onDisk = Directory.GetFiles(temp["pages"]).Select(f => Path.GetFileName(f)!)
+            .Where(f => !ShadowFiles.IsIgnored(f));
         Assert.Equal(onDisk.Order(), files.Keys.Order());
         foreach (var (name, file) in files)
         {

@@ -15,7 +15,10 @@ using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>The policies of docs/SECURITY.md, on a real S3 server: each role does its work with its own, and not without any one action of it.</summary>
+/// <summary>
+/// The policies of docs/SECURITY.md, on a real S3 server: each role does its work with its own, and not without any one
+/// action of it.
+/// </summary>
 [Collection(S3Collection.Name)]
 public sealed partial class RolePolicyTests(S3Server server) : IDisposable
 {
@@ -46,7 +49,8 @@ public sealed partial class RolePolicyTests(S3Server server) : IDisposable
 
     public static TheoryData<string, string?> Cases => new()
     {
-        { "writer", null }, { "writer", "s3:ListBucket" }, { "writer", "s3:GetObject" }, { "writer", "s3:PutObject" }, { "writer", "s3:DeleteObject" },
+        { "writer", null }, { "writer", "s3:ListBucket" }, { "writer", "s3:GetObject" }, { "writer", "s3:PutObject" },
+            { "writer", "s3:DeleteObject" },
         { "reader", null }, { "reader", "s3:ListBucket" }, { "reader", "s3:GetObject" },
     };
 
@@ -61,17 +65,27 @@ public sealed partial class RolePolicyTests(S3Server server) : IDisposable
         await WriteAsync(new RemotePlace(url, _ => Open(url, S3Server.Credentials)), directory);
         var credentials = await server.NewUserAsync(bucket, PolicyOf(role, bucket, without));
         var place = new RemotePlace(url, _ => Open(url, credentials));
-        var problem = await Record.ExceptionAsync(() => role == "reader" ? ReadAsync(place) : WriteAsync(place, directory));
+        var problem =
+            await Record.ExceptionAsync(() => role == "reader" ? ReadAsync(place) : WriteAsync(place, directory));
         if (without is null) Assert.Null(problem);
-        else Assert.True(problem is RecoveryException or ObjectStoreException, $"The {role} does not need {without}, or ended otherwise: {problem}");
+        else Assert.True(problem is RecoveryException or ObjectStoreException,
+            $"The {role} does not need {without}, or ended otherwise: {problem}");
     }
 
-    static S3ObjectStore Open(string url, Amazon.Runtime.AWSCredentials credentials) => new(RemoteUrl.Parse(url, _ => null), TimeProvider.System, credentials);
+    static S3ObjectStore Open(string url, Amazon.Runtime.AWSCredentials credentials)
+        => new(RemoteUrl.Parse(url, _ => null), TimeProvider.System, credentials);
 
     /// <summary>Ships, publishes hints, pins, and collects what they leave behind.</summary>
     static async Task WriteAsync(RemotePlace place, string directory)
     {
-        using var store = Store.Open(new StoreOptions { Directory = directory, PageCacheBytes = 1 << 20, PendingBytes = 1 << 20, Remote = place.Options with { Retention = null } });
+        using var store =
+            Store.Open(new StoreOptions
+            {
+                Directory = directory,
+                PageCacheBytes = 1 << 20,
+                PendingBytes = 1 << 20,
+                Remote = place.Options with { Retention = null }
+            });
         using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         var (random, model) = (new Random(1), new SortedDictionary<string, byte[]>(StringComparer.Ordinal));
         foreach (var database in store.Databases)
@@ -90,15 +104,18 @@ public sealed partial class RolePolicyTests(S3Server server) : IDisposable
         var context = new RemoteContext { Store = objects, Tries = 2 };
         await Pin.PutAsync(context, "held", Pin.At(store.Lsn.Last), patience.Token);
         await Pin.RemoveAsync(context, "held", patience.Token);
-        await store.Remote!.CollectAsync(new Retention { Keep = TimeSpan.Zero, KeepHints = 1, ReaderGrace = TimeSpan.Zero }, patience.Token);
+        await store.Remote!.CollectAsync(
+            new Retention { Keep = TimeSpan.Zero, KeepHints = 1, ReaderGrace = TimeSpan.Zero }, patience.Token);
         Assert.Single(await place.NamesAsync("hints/"));
     }
 
     async Task ReadAsync(RemotePlace place)
     {
         await using var objects = place.Open();
-        var plan = await RestorePlanner.PlanAsync(new RemoteContext { Store = objects, Tries = 2 }, RestoreTarget.Newest);
-        var result = await StoreRestore.RestoreAsync(plan, new StoreOptions { Directory = Path.Combine(root, Guid.NewGuid().ToString("n")) });
+        var plan = await RestorePlanner.PlanAsync(new RemoteContext { Store = objects, Tries = 2 },
+            RestoreTarget.Newest);
+        var result = await StoreRestore.RestoreAsync(plan,
+            new StoreOptions { Directory = Path.Combine(root, Guid.NewGuid().ToString("n")) });
         Assert.NotEmpty(result.Databases);
         // And nothing but reading.
         await Assert.ThrowsAsync<ObjectStoreException>(() => objects.CreateAsync("pins/x", new byte[1]).AsTask());

@@ -1,12 +1,13 @@
-using RecoveryVfs.PageStore.Interop;
 using System.Numerics;
+using RecoveryVfs.PageStore.Interop;
 using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>
-/// Keeps the table of files that recorded events describe, and checks at each event that it claims no more than the directory has.
+/// Keeps the table of files that recorded events describe, and checks at each event that it claims no more than the
+/// directory has.
 /// </summary>
 public sealed class ShadowFiles(string directory) : IFileRecorder
 {
@@ -26,10 +27,12 @@ public sealed class ShadowFiles(string directory) : IFileRecorder
             return new(files);
     }
 
-    static bool IsLarge(string name) => name.EndsWith(".sst", StringComparison.Ordinal) || name.EndsWith(".blob", StringComparison.Ordinal);
+    static bool IsLarge(string name) => name.EndsWith(".sst", StringComparison.Ordinal)
+        || name.EndsWith(".blob", StringComparison.Ordinal);
 
     /// <summary>Files that are not recorded.</summary>
-    public static bool IsIgnored(string name) => name.StartsWith("LO", StringComparison.Ordinal) || name.EndsWith(".log", StringComparison.Ordinal);
+    public static bool IsIgnored(string name) => name.StartsWith("LO", StringComparison.Ordinal)
+        || name.EndsWith(".log", StringComparison.Ordinal);
 
     public void Created(string name) => Change(() => files[name] = new([], 0, 0, false));
 
@@ -57,7 +60,8 @@ public sealed class ShadowFiles(string directory) : IFileRecorder
         Assert.Equal((sizeBytes, crc32c), (disk.Length, Crc32C(disk)));
     });
 
-    public void Truncated(string name, long sizeBytes) => Assert.Fail($"{name} was truncated, which RocksDB does not do");
+    public void Truncated(string name, long sizeBytes)
+        => Assert.Fail($"{name} was truncated, which RocksDB does not do");
 
     public void Renamed(string name, string newName) => Change(() =>
     {
@@ -81,7 +85,8 @@ public sealed class ShadowFiles(string directory) : IFileRecorder
                 // A renaming is told of when it is done.
                 if (!info.Exists && name.EndsWith(".dbtmp", StringComparison.Ordinal)) continue;
                 Assert.True(info.Exists, $"{name} is in the table, but not in the directory");
-                Assert.True(info.Length >= entry.Size, $"{name} has {info.Length} bytes, and {entry.Size} in the table");
+                Assert.True(info.Length >= entry.Size,
+                    $"{name} has {info.Length} bytes, and {entry.Size} in the table");
             }
             OnEvent?.Invoke(files);
         }

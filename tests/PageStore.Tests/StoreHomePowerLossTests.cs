@@ -10,8 +10,9 @@ using RecoveryVfs.Simulation;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>
-/// A restore, a take-over, a follower's copy of the log and a promotion, killed and without power at every call that they make to the disk. What had returned holds;
-/// what had not is refused with the way out, or begins again, and is never taken for something that it is not. RocksDB's files are real, and as they were at that call.
+/// A restore, a take-over, a follower's copy of the log and a promotion, killed and without power at every call that
+/// they make to the disk. What had returned holds; what had not is refused with the way out, or begins again, and is
+/// never taken for something that it is not. RocksDB's files are real, and as they were at that call.
 /// </summary>
 public sealed class StoreHomePowerLossTests : IDisposable
 {
@@ -21,7 +22,8 @@ public sealed class StoreHomePowerLossTests : IDisposable
     string stage = "";
     bool isPromised;
 
-    sealed record Image(string What, PowerLossDisk Disk, string Files, bool IsPromised, SortedDictionary<string, byte[]> Model);
+    sealed record Image(string What, PowerLossDisk Disk, string Files, bool IsPromised, SortedDictionary<string,
+        byte[]> Model);
 
     public void Dispose() => temp.Dispose();
 
@@ -29,7 +31,8 @@ public sealed class StoreHomePowerLossTests : IDisposable
 
     string Remote => temp["remote"];
 
-    RemoteOptions RemoteOptions => new() { Url = new Uri(Remote).AbsoluteUri, SyncInterval = TimeSpan.FromMilliseconds(5) };
+    RemoteOptions RemoteOptions
+        => new() { Url = new Uri(Remote).AbsoluteUri, SyncInterval = TimeSpan.FromMilliseconds(5) };
 
     StoreOptions Options(PowerLossDisk disk, bool remote) => new()
     {
@@ -55,9 +58,12 @@ public sealed class StoreHomePowerLossTests : IDisposable
             var (files, what) = (temp[$"image{images.Count}"], $"{stage}: before {call} of {Path.GetFileName(path)}");
             CopyTree(Path.Combine(Place, "pages"), Path.Combine(files, "pages"));
             if (Directory.Exists(Remote)) CopyTree(Remote, Path.Combine(files, "remote"));
-            images.Add(new($"{what}, killed", disk.AfterProcessDeath(), files, isPromised, new(model, StringComparer.Ordinal)));
-            images.Add(new($"{what}, nothing more on the disk", disk.AfterPowerLoss(0), files, isPromised, new(model, StringComparer.Ordinal)));
-            images.Add(new($"{what}, without power", disk.AfterPowerLoss(random), files, isPromised, new(model, StringComparer.Ordinal)));
+            images.Add(new($"{what}, killed", disk.AfterProcessDeath(), files, isPromised,
+                new(model, StringComparer.Ordinal)));
+            images.Add(new($"{what}, nothing more on the disk", disk.AfterPowerLoss(0), files, isPromised,
+                new(model, StringComparer.Ordinal)));
+            images.Add(new($"{what}, without power", disk.AfterPowerLoss(random), files, isPromised,
+                new(model, StringComparer.Ordinal)));
         };
         return disk;
     }
@@ -71,12 +77,15 @@ public sealed class StoreHomePowerLossTests : IDisposable
             foreach (var file in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories).ToArray())
             {
                 var name = Path.GetFileName(file);
-                if (name == "LOCK" || file.Contains("/.tmp/", StringComparison.Ordinal) || (name == "CURRENT" || name.StartsWith("MANIFEST", StringComparison.Ordinal)) != names) continue;
+                if (name == "LOCK" || file.Contains("/.tmp/", StringComparison.Ordinal)
+                    || (name == "CURRENT" || name.StartsWith("MANIFEST", StringComparison.Ordinal)) != names)
+                    continue;
                 var target = Path.Combine(to, Path.GetRelativePath(from, file));
                 Directory.CreateDirectory(Path.GetDirectoryName(target)!);
                 try
                 {
-                    using var input = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+                    using var input =
+                        new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
                     using var output = new FileStream(target, FileMode.Create);
                     input.CopyTo(output);
                 }
@@ -126,7 +135,8 @@ public sealed class StoreHomePowerLossTests : IDisposable
     static SortedDictionary<string, byte[]> Holds(Store store, Image image, SortedDictionary<string, byte[]> final)
     {
         // A database is created before its first commit.
-        foreach (var created in store.Databases.Where(d => d.Current.SizeBytes == 0)) image.Model.TryAdd(created.Name, []);
+        foreach (var created in store.Databases.Where(d => d.Current.SizeBytes == 0))
+            image.Model.TryAdd(created.Name, []);
         try
         {
             StoreTests.Compare(store, image.Model);
@@ -142,7 +152,14 @@ public sealed class StoreHomePowerLossTests : IDisposable
     [Fact, Trait(Seeds.Kind, Seeds.Random)]
     public Task A_restore_and_the_take_over_after_it() => Seeds.OnceAsync(async random =>
     {
-        using (var writer = Store.Open(new StoreOptions { Directory = temp["writer"], PageCacheBytes = 1 << 20, PendingBytes = 1 << 20, Remote = RemoteOptions }))
+        using (var writer =
+            Store.Open(new StoreOptions
+            {
+                Directory = temp["writer"],
+                PageCacheBytes = 1 << 20,
+                PendingBytes = 1 << 20,
+                Remote = RemoteOptions
+            }))
         {
             Transactions(random, writer, 12);
             await writer.Remote!.PublishHintsAsync();
@@ -181,7 +198,8 @@ public sealed class StoreHomePowerLossTests : IDisposable
             var refused = Assert.Throws<RecoveryException>(() => Store.Open(Options(image.Disk, remote: true)));
             Assert.Contains("recovery restore", refused.Message);
         }
-        else if (home.FirstLsnAfterRestore(RecoveryLog.Live.LocalHints.LoadNewest(image.Disk, Place)) is not null) return;
+        else if (home.FirstLsnAfterRestore(RecoveryLog.Live.LocalHints.LoadNewest(image.Disk, Place)) is not null)
+            return;
         else Directory.Delete(Place, recursive: true);
         RestoreAsync(image.Disk).GetAwaiter().GetResult();
     }
@@ -189,7 +207,13 @@ public sealed class StoreHomePowerLossTests : IDisposable
     [Fact, Trait(Seeds.Kind, Seeds.Random)]
     public void A_replica_with_its_relay_and_its_promotion() => Seeds.Once(random =>
     {
-        using var writer = Store.Open(new StoreOptions { Directory = temp["writer"], PageCacheBytes = 1 << 20, PendingBytes = 1 << 20 });
+        using var writer =
+            Store.Open(new StoreOptions
+            {
+                Directory = temp["writer"],
+                PageCacheBytes = 1 << 20,
+                PendingBytes = 1 << 20
+            });
         using var keep = writer.Log.Hold("test", 1);
         Transactions(random, writer, 6);
         var disk = Watched(random);
@@ -218,7 +242,9 @@ public sealed class StoreHomePowerLossTests : IDisposable
 
     void FinishPromotion(Store writer, PowerLossDisk disk)
     {
-        if (Options(disk, remote: false).Home is { IsReplica: false } && disk.Files.Any(f => f.EndsWith("/restored", StringComparison.Ordinal))) return;
+        if (Options(disk, remote: false).Home is { IsReplica: false }
+            && disk.Files.Any(f => f.EndsWith("/restored", StringComparison.Ordinal)))
+            return;
         using var replica = Replica.Open(Options(disk, remote: false));
         replica.SetSource(writer.Log.LogId, 1);
         replica.KeepRelay();

@@ -8,8 +8,8 @@ using RecoveryVfs.Simulation;
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>
-/// Power is cut at every moment of a store's life, and the disk keeps what a disk may keep. The reopened store must show, for every database, exactly the
-/// commits up to some LSN, and never fewer than those that were durable.
+/// Power is cut at every moment of a store's life, and the disk keeps what a disk may keep. The reopened store must
+/// show, for every database, exactly the commits up to some LSN, and never fewer than those that were durable.
 /// </summary>
 public sealed class StorePowerLossTests
 {
@@ -41,7 +41,8 @@ public sealed class StorePowerLossTests
         {
             Commit(random, store, history, ref durable);
             if (random.Next(3) != 0) continue;
-            for (var moment = disk.OldestPending; moment <= disk.Now; moment++) Check(disk.AfterPowerLoss(moment), history, durable);
+            for (var moment = disk.OldestPending; moment <= disk.Now; moment++)
+                Check(disk.AfterPowerLoss(moment), history, durable);
             for (var i = 0; i < 6; i++) Check(disk.AfterPowerLoss(random), history, durable);
             Check(disk.AfterProcessDeath(), history, store.Lsn.Last);
         }
@@ -49,7 +50,8 @@ public sealed class StorePowerLossTests
 
     static void Commit(Random random, Store store, History history, ref ulong durable)
     {
-        var names = Enumerable.Range(0, 3).Select(n => $"d{n}.db").OrderBy(_ => random.Next()).Take(random.Next(4) == 0 ? 2 : 1).ToArray();
+        var names = Enumerable.Range(0, 3).Select(n => $"d{n}.db").OrderBy(_ => random.Next())
+            .Take(random.Next(4) == 0 ? 2 : 1).ToArray();
         var overlays = new List<PageOverlay>();
         foreach (var name in names)
         {

@@ -8,7 +8,9 @@ using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>A store ships to a remote, the machine is lost, and another one gets everything back, at any commit.</summary>
+/// <summary>
+/// A store ships to a remote, the machine is lost, and another one gets everything back, at any commit.
+/// </summary>
 public abstract class StoreRemoteTests(IRemotePlaces places) : IDisposable
 {
     readonly string root = Path.Combine(Path.GetTempPath(), "remote-" + Guid.NewGuid().ToString("N"));
@@ -17,15 +19,17 @@ public abstract class StoreRemoteTests(IRemotePlaces places) : IDisposable
 
     RemotePlace place = null!;
 
-    StoreOptions Options(string name, bool remote = true, long hintsBytes = 1 << 20, Retention? retention = null) => new()
-    {
-        Directory = Path.Combine(root, name),
-        PageCacheBytes = 1 << 20,
-        PendingBytes = 1 << 20,
-        Remote = remote ? place.Options with { HintsBytes = hintsBytes, Retention = retention ?? new() } : null,
-    };
+    StoreOptions Options(string name, bool remote = true, long hintsBytes = 1 << 20, Retention? retention = null)
+        => new()
+        {
+            Directory = Path.Combine(root, name),
+            PageCacheBytes = 1 << 20,
+            PendingBytes = 1 << 20,
+            Remote = remote ? place.Options with { HintsBytes = hintsBytes, Retention = retention ?? new() } : null,
+        };
 
-    Task<RestoreResult> Restore(string name, RestoreTarget target = default) => place.RestoreAsync(Options(name, remote: false), target);
+    Task<RestoreResult> Restore(string name, RestoreTarget target = default)
+        => place.RestoreAsync(Options(name, remote: false), target);
 
     [Fact, Trait(Seeds.Kind, Seeds.Random)]
     public async Task Every_commit_can_be_restored_and_the_newest_taken_over()
@@ -79,12 +83,14 @@ public abstract class StoreRemoteTests(IRemotePlaces places) : IDisposable
                 var other = new SortedDictionary<string, byte[]>(model, StringComparer.Ordinal);
                 var fenced = Assert.Throws<RecoveryException>(() =>
                 {
-                    using var overlay = writer.BeginOverlay(writer.Create("zombie.db"), writer.Create("zombie.db").Current);
+                    using var overlay =
+                        writer.BeginOverlay(writer.Create("zombie.db"), writer.Create("zombie.db").Current);
                     overlay.Write(0, new byte[512]);
                     writer.WaitShipped(writer.Commit([overlay], durable: true));
                 });
                 Assert.Equal(RecoveryError.Fenced, fenced.Error);
-                Assert.Equal(RecoveryError.Fenced, Assert.Throws<RecoveryException>(() => writer.Create("more.db")).Error);
+                Assert.Equal(RecoveryError.Fenced, Assert.Throws<RecoveryException>(() => writer.Create("more.db"))
+                    .Error);
             }
             using (var again = Store.Open(Options("second"))) StoreTests.Compare(again, model);
             Assert.NotEqual(0UL, (await Restore("third")).Lsn);
@@ -97,7 +103,8 @@ public abstract class StoreRemoteTests(IRemotePlaces places) : IDisposable
     }
 }
 
-public sealed class DirectoryStoreRemoteTests(DirectoryPlaces places) : StoreRemoteTests(places), IClassFixture<DirectoryPlaces>;
+public sealed class DirectoryStoreRemoteTests(DirectoryPlaces places) : StoreRemoteTests(places),
+    IClassFixture<DirectoryPlaces>;
 
 [Collection(S3Collection.Name)]
 public sealed class S3StoreRemoteTests(S3Server server) : StoreRemoteTests(new BucketPlaces(server));

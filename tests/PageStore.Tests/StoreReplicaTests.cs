@@ -6,14 +6,17 @@ using RecoveryVfs.RecoveryLog.Log;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>A replica applies a store's log, is closed and killed on the way, and is byte for byte what its writer was.</summary>
+/// <summary>
+/// A replica applies a store's log, is closed and killed on the way, and is byte for byte what its writer was.
+/// </summary>
 public sealed class StoreReplicaTests : IDisposable
 {
     readonly string root = Path.Combine(Path.GetTempPath(), "replica-" + Guid.NewGuid().ToString("N"));
 
     public void Dispose() => Directory.Delete(root, recursive: true);
 
-    StoreOptions Options(string name) => new() { Directory = Path.Combine(root, name), PageCacheBytes = 1 << 20, PendingBytes = 1 << 20 };
+    StoreOptions Options(string name)
+        => new() { Directory = Path.Combine(root, name), PageCacheBytes = 1 << 20, PendingBytes = 1 << 20 };
 
     [Fact, Trait(Seeds.Kind, Seeds.Random)]
     public void A_replica_equals_its_writer_and_can_become_a_store() => Seeds.Once(Run);
@@ -50,7 +53,8 @@ public sealed class StoreReplicaTests : IDisposable
                     StoreTests.Compare(replica, model);
                 }
                 replica.Dispose();
-                Assert.Equal(RecoveryError.ReadOnly, Assert.Throws<RecoveryException>(() => Store.Open(Options("replica"))).Error);
+                Assert.Equal(RecoveryError.ReadOnly,
+                    Assert.Throws<RecoveryException>(() => Store.Open(Options("replica"))).Error);
                 replica = Replica.Open(Options("replica"));
                 Follow(writer, replica);
                 replica.CloseAsStore();

@@ -9,7 +9,9 @@ using RecoveryVfs.Testing;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>The store as a whole against a model: databases are byte arrays, and a version that is pinned never changes.</summary>
+/// <summary>
+/// The store as a whole against a model: databases are byte arrays, and a version that is pinned never changes.
+/// </summary>
 public sealed class StoreTests : IDisposable
 {
     readonly string directory = Path.Combine(Path.GetTempPath(), "store-" + Guid.NewGuid().ToString("N"));
@@ -79,12 +81,21 @@ public sealed class StoreTests : IDisposable
         }
     }
 
-    /// <summary>The commits that may wait for the page store use up their memory, or the log has no room any more.</summary>
+    /// <summary>
+    /// The commits that may wait for the page store use up their memory, or the log has no room any more.
+    /// </summary>
     [Theory, InlineData(4 << 20), InlineData(1 << 30)]
     public void A_writer_goes_on_as_soon_as_there_is_room_again(int pendingBytes)
     {
         var disk = new TroubledDisk { Fills = path => path.Contains("/hints-", StringComparison.Ordinal) };
-        using var store = Store.Open(Options() with { Disk = disk, LogBytesBetweenFlushes = 1 << 20, MaxLocalLogBytes = 64 << 20, PendingBytes = pendingBytes });
+        using var store =
+            Store.Open(Options() with
+            {
+                Disk = disk,
+                LogBytesBetweenFlushes = 1 << 20,
+                MaxLocalLogBytes = 64 << 20,
+                PendingBytes = pendingBytes
+            });
         var database = store.Create("a.db");
         var random = new Random(1);
         var bytes = new byte[1 << 18];
@@ -119,7 +130,8 @@ public sealed class StoreTests : IDisposable
         var bytes = new byte[16 << 10];
         for (var i = 0; i < 600; i++) file.Write(i * (long)bytes.Length, bytes);
         // In the background: the bound, far above, is what writers would wait for.
-        Assert.True(SpinWait.SpinUntil(() => store.Log.SizeBytes < 2 << 20, TimeSpan.FromSeconds(30)), $"{store.Log.SizeBytes} bytes of log");
+        Assert.True(SpinWait.SpinUntil(() => store.Log.SizeBytes < 2 << 20, TimeSpan.FromSeconds(30)),
+            $"{store.Log.SizeBytes} bytes of log");
     }
 
     [Fact]
@@ -280,7 +292,9 @@ public sealed class StoreTests : IDisposable
     static byte[] Change(Random random, PageOverlay overlay, byte[] before)
     {
         var content = before.ToArray();
-        var pageSize = content.Length >= 100 && content.AsSpan(0, 16).SequenceEqual("SQLite format 3\0"u8) && content[16] * 256 + content[17] >= 512 ? (content[16] << 8 | content[17]) is var s && s == 1 ? 65536 : s : 1024;
+        var pageSize = content.Length >= 100 && content.AsSpan(0, 16).SequenceEqual("SQLite format 3\0"u8)
+            && content[16] * 256 + content[17] >= 512
+            ? (content[16] << 8 | content[17]) is var s && s == 1 ? 65536 : s : 1024;
         for (var i = random.Next(1, 12); i > 0; i--)
         {
             var kind = random.Next(30);

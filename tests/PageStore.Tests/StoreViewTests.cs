@@ -8,7 +8,10 @@ using RecoveryVfs.Simulation;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>A store is read from its files alone while it is written: every reader sees all that was committed before, and only whole commits.</summary>
+/// <summary>
+/// A store is read from its files alone while it is written: every reader sees all that was committed before, and only
+/// whole commits.
+/// </summary>
 [Trait(Seeds.Kind, Seeds.Random)]
 public sealed class StoreViewTests : IDisposable
 {
@@ -84,7 +87,8 @@ public sealed class StoreViewTests : IDisposable
         {
             for (var round = 0; round < 150; round++)
             {
-                for (var i = random.Next(random.Next(8) == 0 ? 100 : 6); i > 0; i--) StoreTests.Transaction(random, writer, model);
+                for (var i = random.Next(random.Next(8) == 0 ? 100 : 6); i > 0; i--)
+                    StoreTests.Transaction(random, writer, model);
                 if (random.Next(15) == 0 && model.Count > 2)
                 {
                     var name = model.Keys.ElementAt(random.Next(model.Count));
@@ -101,7 +105,8 @@ public sealed class StoreViewTests : IDisposable
                 if (random.Next(3) == 0) continue;
                 Compare(view);
                 foreach (var (_, version, content) in pinned) Assert.Equal(content, Read(version));
-                if (random.Next(6) == 0 && model.FirstOrDefault(m => m.Value.Length > 0) is { Key: { } some } && view.Read() is var reader)
+                if (random.Next(6) == 0 && model.FirstOrDefault(m => m.Value.Length > 0) is { Key: { } some }
+                    && view.Read() is var reader)
                     pinned.Add((reader, reader.Pin(some)!, Hidden(model[some])));
                 if (pinned.Count == 0 || random.Next(8) != 0) continue;
                 pinned[0].Version.Dispose();
@@ -172,10 +177,13 @@ public sealed class StoreViewTests : IDisposable
                 StoreTests.Transaction(random, writer, model);
                 if (i == 30) writer.Checkpoint();
             }
-        string[] Listing() => [.. Directory.EnumerateFileSystemEntries(Options().Directory, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)
+        string[] Listing()
+            => [.. Directory.EnumerateFileSystemEntries(Options().Directory, "*", SearchOption.AllDirectories)
+                .Order(StringComparer.Ordinal)
             .Select(f => $"{f} {File.GetLastWriteTimeUtc(f):O} {(File.Exists(f) ? new FileInfo(f).Length : 0)}")];
         var before = Listing();
-        foreach (var directory in Directory.EnumerateDirectories(Options().Directory, "*", SearchOption.AllDirectories).Append(Options().Directory))
+        foreach (var directory in Directory.EnumerateDirectories(Options().Directory, "*", SearchOption.AllDirectories)
+            .Append(Options().Directory))
             File.SetUnixFileMode(directory, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         try
         {
@@ -185,8 +193,10 @@ public sealed class StoreViewTests : IDisposable
         }
         finally
         {
-            foreach (var directory in Directory.EnumerateDirectories(Options().Directory, "*", SearchOption.AllDirectories).Append(Options().Directory))
-                File.SetUnixFileMode(directory, UnixFileMode.UserRead | UnixFileMode.UserExecute | UnixFileMode.UserWrite);
+            foreach (var directory in Directory.EnumerateDirectories(Options().Directory, "*",
+                SearchOption.AllDirectories).Append(Options().Directory))
+                File.SetUnixFileMode(directory, UnixFileMode.UserRead | UnixFileMode.UserExecute
+                    | UnixFileMode.UserWrite);
         }
     });
 
@@ -205,7 +215,8 @@ public sealed class StoreViewTests : IDisposable
             {
                 var least = writer.Log.WrittenLsn;
                 using var reader = view.Read();
-                Assert.True(reader.Lsn >= least && reader.Lsn >= before, $"LSN {reader.Lsn} after {before}, and the writer had {least}");
+                Assert.True(reader.Lsn >= least && reader.Lsn >= before,
+                    $"LSN {reader.Lsn} after {before}, and the writer had {least}");
                 before = reader.Lsn;
                 if (n == 0) Assert.Empty(reader.Verify(null));
                 Interlocked.Increment(ref reads);
@@ -269,9 +280,11 @@ public sealed class StoreViewTests : IDisposable
     [InlineData(true)]
     public void Damage_in_the_log_is_reported_and_not_taken_for_its_end(bool inNewest) => Seeded(() =>
     {
-        string[] Segments() => [.. Directory.GetFiles(Path.Combine(Options().Directory, "log"), "*.log").Order(StringComparer.Ordinal)];
+        string[] Segments()
+            => [.. Directory.GetFiles(Path.Combine(Options().Directory, "log"), "*.log").Order(StringComparer.Ordinal)];
         // With some records behind the one that will be damaged.
-        bool IsNewestShort(Store writer) => writer.Log.LastLsn < Convert.ToUInt64(Path.GetFileNameWithoutExtension(Segments()[^1]), 16) + 5;
+        bool IsNewestShort(Store writer)
+            => writer.Log.LastLsn < Convert.ToUInt64(Path.GetFileNameWithoutExtension(Segments()[^1]), 16) + 5;
         using (var writer = Store.Open(Options(inMemory: true)))
             for (var i = 0; i < 200 || IsNewestShort(writer); i++)
             {

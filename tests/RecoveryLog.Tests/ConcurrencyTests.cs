@@ -36,7 +36,14 @@ public sealed class ConcurrencyTests
         var disk = new PowerLossDisk();
         var mine = new ConcurrentDictionary<ulong, string>();
         var told = new List<ulong>();
-        using (var log = Open(disk, Small with { SegmentBytes = 64 << 10, FirstSegmentBytes = 64 << 10, PrepareInBackground = true, OnAppended = (in Record r) => told.Add(r.Lsn) }))
+        using (var log =
+            Open(disk, Small with
+            {
+                SegmentBytes = 64 << 10,
+                FirstSegmentBytes = 64 << 10,
+                PrepareInBackground = true,
+                OnAppended = (in Record r) => told.Add(r.Lsn)
+            }))
         {
             InThreads(Threads, thread =>
             {
@@ -95,8 +102,10 @@ public sealed class ConcurrencyTests
                     using (var group = log.BeginGroup())
                     {
                         for (var i = random.Next(3); i > 0; i--)
-                            group.Add(RecordKind.Noted, BitConverter.GetBytes(log.LastLsn), new byte[random.Next(random.Next(40) == 0 ? 9000 : 100)]);
-                        group.Complete(RecordKind.Noted, BitConverter.GetBytes(log.LastLsn), new byte[random.Next(100)], writeOut: random.Next(2) == 0);
+                            group.Add(RecordKind.Noted, BitConverter.GetBytes(log.LastLsn),
+                                new byte[random.Next(random.Next(40) == 0 ? 9000 : 100)]);
+                        group.Complete(RecordKind.Noted, BitConverter.GetBytes(log.LastLsn), new byte[random.Next(100)],
+                            writeOut: random.Next(2) == 0);
                     }
                     if (random.Next(5) == 0)
                         log.Sync(log.LastLsn);
@@ -162,7 +171,8 @@ public sealed class ConcurrencyTests
         }
         Assert.Equal(2ul, log.LastLsn);
         Assert.Throws<ArgumentOutOfRangeException>(() => log.Sync(3));
-        Throws(RecoveryError.Invalid, () => log.Append(RecordKind.Noted, new byte[RecordFormat.MaxBodyBytes], new byte[1]));
+        Throws(RecoveryError.Invalid,
+            () => log.Append(RecordKind.Noted, new byte[RecordFormat.MaxBodyBytes], new byte[1]));
         Assert.Equal(3ul, log.Append(RecordKind.Noted, Text("d")));
     }
 
@@ -178,7 +188,9 @@ public sealed class ConcurrencyTests
             for (var life = 0; life < 4; life++)
             {
                 var found = new List<string>();
-                using var log = LocalLog.Open(LocalDisk.Instance, directory.FullName, options, 1, (in Record r) => found.Add(Convert.ToHexString(r.Body)));
+                using var log =
+                    LocalLog.Open(LocalDisk.Instance, directory.FullName, options, 1,
+                    (in Record r) => found.Add(Convert.ToHexString(r.Body)));
                 Assert.Equal(expected, found);
                 for (var i = 0; i < 150; i++)
                 {
@@ -196,7 +208,8 @@ public sealed class ConcurrencyTests
                 Assert.True(log.FirstLsn > 1);
             }
             Assert.Contains(Directory.GetFiles(Path.Combine(directory.FullName, "log")), f => f.Contains("spare-"));
-            var e = Throws(RecoveryError.NotFound, () => LocalDisk.Instance.Open(Path.Combine(directory.FullName, "nothing"), LogFileMode.Read));
+            var e = Throws(RecoveryError.NotFound,
+                () => LocalDisk.Instance.Open(Path.Combine(directory.FullName, "nothing"), LogFileMode.Read));
             Assert.Contains("nothing", e.Message);
         }
         finally

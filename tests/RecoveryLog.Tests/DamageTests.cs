@@ -34,7 +34,8 @@ public sealed class DamageTests
         var bytes = disk.Contents(path);
         var seed = SegmentFormat.Read(bytes, path).Seed;
         var result = new List<(ulong, long, int)>();
-        for (long at = SegmentFormat.HeaderBytes; RecordFormat.TryRead(bytes.AsSpan((int)at), seed, out var record, out var size); at += size)
+        for (long at = SegmentFormat.HeaderBytes;
+            RecordFormat.TryRead(bytes.AsSpan((int)at), seed, out var record, out var size); at += size)
             result.Add((record.Lsn, at, size));
         return result;
     }

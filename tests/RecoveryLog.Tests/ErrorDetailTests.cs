@@ -75,7 +75,8 @@ public sealed class ErrorDetailTests : IDisposable
         var url = RemoteUrl.Parse($"s3://bucket/app?endpoint=http://127.0.0.1:{port}", _ => null);
         await using var store = new S3ObjectStore(url, TimeProvider.System, new BasicAWSCredentials("key", "secret"));
         var context = new RemoteContext { Store = store, Tries = 1 };
-        var e = await Assert.ThrowsAsync<RecoveryException>(async () => await RestorePlanner.PlanAsync(context, RestoreTarget.Newest));
+        var e = await Assert.ThrowsAsync<RecoveryException>(async ()
+            => await RestorePlanner.PlanAsync(context, RestoreTarget.Newest));
         Assert.Equal((RecoveryError.Remote, true), (e.Error, e.IsTransient));
         Assert.Equal($"{store.Location}/store.json", e.Path);
         HasHint(e, "Check that the object store can be reached");
@@ -86,7 +87,8 @@ public sealed class ErrorDetailTests : IDisposable
     {
         await using var store = RemoteUrl.Parse(new Uri(directory).AbsoluteUri, _ => null).Open();
         var context = new RemoteContext { Store = store };
-        var e = await Assert.ThrowsAsync<RecoveryException>(async () => await RestorePlanner.PlanAsync(context, RestoreTarget.Newest));
+        var e = await Assert.ThrowsAsync<RecoveryException>(async ()
+            => await RestorePlanner.PlanAsync(context, RestoreTarget.Newest));
         Assert.Equal((RecoveryError.NotFound, store.Location), (e.Error, e.Path));
         HasHint(e, "Check the URL");
     }
@@ -113,7 +115,12 @@ public sealed class ErrorDetailTests : IDisposable
     [Fact]
     public void The_same_error_for_another_caller_says_the_same()
     {
-        var first = new RecoveryException(RecoveryError.Full, "No room.", "Make some.") { Path = "/a", Lsn = 7, IsTransient = true };
+        var first = new RecoveryException(RecoveryError.Full, "No room.", "Make some.")
+        {
+            Path = "/a",
+            Lsn = 7,
+            IsTransient = true
+        };
         var again = first.Again();
         Assert.Equal((first.Message, first.Error, first.Path, first.Lsn, first.Hint, first.IsTransient),
             (again.Message, again.Error, again.Path, again.Lsn, again.Hint, again.IsTransient));

@@ -24,7 +24,8 @@ public sealed class FaultTests
             {
                 for (var i = 0; i < 60; i++)
                 {
-                    var bodies = Enumerable.Range(0, random.Next(1, 5)).Select(_ => Bytes(random, random.Next(6) == 0 ? 6000 : random.Next(400))).ToList();
+                    var bodies = Enumerable.Range(0, random.Next(1, 5))
+                        .Select(_ => Bytes(random, random.Next(6) == 0 ? 6000 : random.Next(400))).ToList();
                     if (random.Next(3) == 0)
                         disk.Fail(random.Next(4) == 0 ? DiskCall.Open : DiskCall.Write, random.Next(1, 4), error);
                     var last = log.LastLsn;
@@ -98,7 +99,8 @@ public sealed class FaultTests
     [Fact]
     public void What_a_dead_process_failed_to_sync_is_written_again_before_it_counts()
     {
-        // The kernel forgets that pages are dirty when their write-back fails; the next process reads them all the same.
+        // The kernel forgets that pages are dirty when their write-back fails; the next process reads them all the
+        // same.
         var disk = new PowerLossDisk();
         var log = Open(disk);
         log.Append(RecordKind.Noted, Text("in memory only"), writeOut: true);
@@ -144,7 +146,8 @@ public sealed class FaultTests
         Seeds.Run(60, random =>
         {
             var disk = new PowerLossDisk();
-            disk.Fail(call, random.Next(1, 60), call is DiskCall.SyncData or DiskCall.SyncDirectory ? RecoveryError.IoSync : RecoveryError.IoWrite);
+            disk.Fail(call, random.Next(1, 60),
+                call is DiskCall.SyncData or DiskCall.SyncDirectory ? RecoveryError.IoSync : RecoveryError.IoWrite);
             ulong durable = 0;
             var appended = new List<string>();
             try
@@ -169,7 +172,8 @@ public sealed class FaultTests
             {
             }
             disk.ClearFaults();
-            foreach (var image in new[] { disk.AfterProcessDeath(), disk.AfterPowerLoss(random), disk.AfterPowerLoss(random) })
+            foreach (var image in new[] { disk.AfterProcessDeath(), disk.AfterPowerLoss(random),
+                disk.AfterPowerLoss(random) })
             {
                 var found = Replayed(image);
                 Assert.True((ulong)found.Count >= durable, $"{durable} were durable, {found.Count} found");
@@ -191,7 +195,8 @@ public sealed class FaultTests
             {
                 for (var n = random.Next(30); n > 0; n--)
                     log.Append(RecordKind.Noted, Bytes(random, random.Next(500)));
-                var bodies = Enumerable.Range(0, random.Next(1, 6)).Select(_ => Bytes(random, random.Next(random.Next(10) == 0 ? 20_000 : 900))).ToList();
+                var bodies = Enumerable.Range(0, random.Next(1, 6))
+                    .Select(_ => Bytes(random, random.Next(random.Next(10) == 0 ? 20_000 : 900))).ToList();
                 reservations.Add((log.Reserve(LocalLog.SpaceFor(bodies.Sum(b => b.Length), bodies.Count)), bodies));
             }
             disk.IsFull = true;

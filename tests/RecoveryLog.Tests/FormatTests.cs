@@ -34,14 +34,18 @@ public sealed class FormatTests
     {
         // Written out by hand: a change of any of these bytes is a change of format.
         var record = new byte[RecordFormat.SizeOf(5)];
-        RecordFormat.Write(record, 0x12345678, 0x0102030405060708, RecordKind.FileDeleted, 1, 0x0000AABBCCDDEEFF, 9, "hello"u8);
+        RecordFormat.Write(record, 0x12345678, 0x0102030405060708, RecordKind.FileDeleted, 1, 0x0000AABBCCDDEEFF, 9,
+            "hello"u8);
         Assert.Equal("05000000", Convert.ToHexString(record.AsSpan(0, 4)));
-        Assert.Equal("0807060504030201" + "FFEEDDCCBBAA0801" + "09000000" + "68656C6C6F000000", Convert.ToHexString(record.AsSpan(8)));
-        Assert.Equal(Crc32C.Compute(record.AsSpan(8), Crc32C.Compute(record.AsSpan(0, 4), 0x12345678)), BinaryPrimitives.ReadUInt32LittleEndian(record.AsSpan(4)));
+        Assert.Equal("0807060504030201" + "FFEEDDCCBBAA0801" + "09000000" + "68656C6C6F000000",
+            Convert.ToHexString(record.AsSpan(8)));
+        Assert.Equal(Crc32C.Compute(record.AsSpan(8), Crc32C.Compute(record.AsSpan(0, 4), 0x12345678)),
+            BinaryPrimitives.ReadUInt32LittleEndian(record.AsSpan(4)));
 
         var header = new byte[64];
         SegmentFormat.Write(header, new SegmentHeader(Id, 3, 4, 5));
-        Assert.Equal("525646534C4F470A" + "01000000" + "00000000" + "00112233445566778899AABBCCDDEEFF" + "0300000000000000" + "0400000000000000" + "0500000000000000" + "00000000",
+        Assert.Equal("525646534C4F470A" + "01000000" + "00000000" + "00112233445566778899AABBCCDDEEFF"
+            + "0300000000000000" + "0400000000000000" + "0500000000000000" + "00000000",
             Convert.ToHexString(header.AsSpan(0, 60)));
         Assert.Equal(new SegmentHeader(Id, 3, 4, 5), SegmentFormat.Read(header, "x"));
         Assert.Equal(Crc32C.Compute(header.AsSpan(16, 40)), new SegmentHeader(Id, 3, 4, 5).Seed);

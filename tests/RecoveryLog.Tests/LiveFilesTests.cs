@@ -71,7 +71,8 @@ public sealed class LiveFilesTests
         log.Apply(RecordKind.FileCreated, FileRecords.Created(1, FileClass.RocksSmall, "CURRENT"));
         log.Apply(RecordKind.FileCreated, FileRecords.Created(2, FileClass.Plain, "CURRENT"));
         Assert.Equal([1ul, 2ul], live.Files.Select(f => f.Fnode));
-        Assert.Equal([1ul, 2ul], HintsFormat.Read(HintsFormat.Write(live.Snapshot(Id, 1, lsn => lsn + 1)), "x").Files.Select(f => f.Fnode));
+        Assert.Equal([1ul, 2ul], HintsFormat.Read(HintsFormat.Write(live.Snapshot(Id, 1, lsn => lsn + 1)), "x")
+            .Files.Select(f => f.Fnode));
     }
 
     [Fact]
@@ -124,9 +125,11 @@ public sealed class LiveFilesTests
         };
     }
 
-    static string Shown(Hints h) => $"{h.LogId} {h.Epoch} {h.Lsn} {h.ReplayFrom} {h.NextFnode} {h.NextDatabaseId} {h.UnixTimeMs} "
+    static string Shown(Hints h)
+        => $"{h.LogId} {h.Epoch} {h.Lsn} {h.ReplayFrom} {h.NextFnode} {h.NextDatabaseId} {h.UnixTimeMs} "
         + string.Join(";", h.Databases) + string.Join(";", h.Files.Select(f =>
-            $"{f.Fnode} {f.Class} {string.Join(",", f.Names)} {f.SizeBytes} {f.IsSealed} {f.Crc32C} {Convert.ToHexString(f.Sha256.Span)} {Convert.ToHexString(f.Bytes.Span)}"));
+            $"{f.Fnode} {f.Class} {string.Join(",", f.Names)} {f.SizeBytes} {f.IsSealed} {f.Crc32C} "
+                + $"{Convert.ToHexString(f.Sha256.Span)} {Convert.ToHexString(f.Bytes.Span)}"));
 
     [Fact]
     public void Hints_come_back_as_they_were_and_the_table_goes_on_from_them()
@@ -140,7 +143,8 @@ public sealed class LiveFilesTests
         // What is in the hints already is passed over.
         live.Apply(new Record(hints.Lsn, RecordKind.FileDeleted, 0, 0, 1, FileRecords.Deleted(2)));
         Assert.NotNull(live.Find(2));
-        live.Apply(new Record(hints.Lsn + 1, RecordKind.FileWritten, 0, 0, 1, (byte[])[.. FileRecords.Written(2, 11), 33]));
+        live.Apply(new Record(hints.Lsn + 1, RecordKind.FileWritten, 0, 0, 1,
+            (byte[])[.. FileRecords.Written(2, 11), 33]));
         Assert.Equal(Text("MANIFEST-1\n!"), live.Find(2)!.Bytes.ToArray());
         Assert.Equal(5ul, live.NewFnode());
     }
@@ -157,12 +161,15 @@ public sealed class LiveFilesTests
             var e = Assert.Throws<RecoveryException>(() => HintsFormat.Read(bytes, "the-source"));
             Assert.True(e.Error is RecoveryError.Corrupt or RecoveryError.TooNew);
             Assert.Contains("the-source", e.Message);
-            Assert.Throws<RecoveryException>(() => HintsFormat.Read(good.AsMemory(0, random.Next(good.Length)), "the-source"));
+            Assert.Throws<RecoveryException>(()
+                => HintsFormat.Read(good.AsMemory(0, random.Next(good.Length)), "the-source"));
 
-            // With a right checksum, too: nothing but an error of ours, and no allocation beyond the bytes' own measure.
+            // With a right checksum, too: nothing but an error of ours, and no allocation beyond the bytes' own
+            // measure.
             for (var i = random.Next(1, 4); i > 0; i--)
                 bytes[random.Next(16, bytes.Length - 4)] = (byte)random.Next(256);
-            System.Buffers.Binary.BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(^4), Crc32C.Compute(bytes.AsSpan(0, bytes.Length - 4)));
+            System.Buffers.Binary.BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(^4),
+                Crc32C.Compute(bytes.AsSpan(0, bytes.Length - 4)));
             var before = GC.GetAllocatedBytesForCurrentThread();
             try
             {

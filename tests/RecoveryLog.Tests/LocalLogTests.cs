@@ -47,8 +47,11 @@ public sealed class LocalLogTests
             log.Sync(3);
         }
         var seen = new List<(ulong, long, uint, ulong, byte)>();
-        LocalLog.Open(disk, Dir, Small, 1, (in Record r) => seen.Add((r.Lsn, r.UnixTimeMs, r.Undurable, r.DurableBefore, r.Flags))).Dispose();
-        Assert.Equal([(1, 1_700_000_000_123, 1, 0, 0), (2, 1_700_000_000_123, 2, 0, 0), (3, 1_700_000_000_123, 1, 2, 0x80)], seen);
+        LocalLog.Open(disk, Dir, Small, 1, (in Record r)
+            => seen.Add((r.Lsn, r.UnixTimeMs, r.Undurable, r.DurableBefore, r.Flags))).Dispose();
+        Assert.Equal(
+            [(1, 1_700_000_000_123, 1, 0, 0), (2, 1_700_000_000_123, 2, 0, 0), (3, 1_700_000_000_123, 1, 2, 0x80)],
+            seen);
     }
 
     [Fact]
@@ -66,7 +69,8 @@ public sealed class LocalLogTests
         var directory = Directory.CreateTempSubdirectory("recoverylog");
         try
         {
-            using var real = LocalLog.Open(LocalDisk.Instance, directory.FullName, new LogOptions { PrepareInBackground = false });
+            using var real =
+                LocalLog.Open(LocalDisk.Instance, directory.FullName, new LogOptions { PrepareInBackground = false });
             for (var i = 0; i < 10; i++)
                 real.Sync(real.Append(RecordKind.PageCommit, body));
             var before = GC.GetAllocatedBytesForCurrentThread();
@@ -85,7 +89,9 @@ public sealed class LocalLogTests
     {
         var disk = new PowerLossDisk();
         var options = Small with { SegmentBytes = 32768, FirstSegmentBytes = 4096 };
-        long[] Sizes(string name) => [.. disk.Files.Where(f => f.Contains(name, StringComparison.Ordinal)).Select(f => disk.Contents(f).LongLength)];
+        long[] Sizes(string name)
+            => [.. disk.Files.Where(f => f.Contains(name, StringComparison.Ordinal))
+                .Select(f => disk.Contents(f).LongLength)];
         ulong last;
         using (var log = Open(disk, options))
         {
@@ -115,7 +121,8 @@ public sealed class LocalLogTests
         {
             for (var i = 0; i < 100_000; i++) log.Append(RecordKind.PageCommit, new byte[30_000]);
         });
-        // By the sync ahead, or at the segment's end by its own, should that come first; from then on the log takes nothing.
+        // By the sync ahead, or at the segment's end by its own, should that come first; from then on the log takes
+        // nothing.
         Assert.Contains("Injected: SyncData", refused.Message);
         var after = Assert.Throws<RecoveryException>(() => log.Append(RecordKind.PageCommit, new byte[10])).Message;
         Assert.Contains("Injected: SyncData", after);
@@ -189,7 +196,8 @@ public sealed class LocalLogTests
                 {
                     var body = Bytes(random, random.Next(3) == 0 ? random.Next(3000, 30_000) : random.Next(0, 200));
                     var cut = random.Next(body.Length + 1);
-                    log.Append(RecordKind.FileWritten, body.AsSpan(0, cut), body.AsSpan(cut), writeOut: random.Next(4) == 0);
+                    log.Append(RecordKind.FileWritten, body.AsSpan(0, cut), body.AsSpan(cut),
+                        writeOut: random.Next(4) == 0);
                     expected.Add(Convert.ToHexString(body));
                     if (random.Next(5) == 0)
                         log.Sync(log.LastLsn);

@@ -105,13 +105,15 @@ public sealed class LogTailTests
         var before = Tail()!;
         Advance(tail);
         disk.Delete(SegmentPath(1));
-        using (var other = Open(disk, Small with { LogId = Guid.NewGuid() })) other.Append(RecordKind.Noted, Text("two"), writeOut: true);
+        using (var other = Open(disk, Small with { LogId = Guid.NewGuid() }))
+            other.Append(RecordKind.Noted, Text("two"), writeOut: true);
         Assert.False(tail.TryAdvance((in Record _) => Assert.Fail("of another log")));
         Assert.False(before.TryAdvance((in Record _) => Assert.Fail("of another log")));
     }
 
     [Fact]
-    public void Whatever_the_writer_does_a_tail_has_all_of_it_in_order() => Seeds.Run(20, static random => new LogTailTests().Follow(random));
+    public void Whatever_the_writer_does_a_tail_has_all_of_it_in_order()
+        => Seeds.Run(20, static random => new LogTailTests().Follow(random));
 
     void Follow(Random random)
     {
@@ -137,7 +139,8 @@ public sealed class LogTailTests
                 case 3:
                     using (var group = log.BeginGroup())
                     {
-                        for (var i = random.Next(1, 4); i > 0; i--) group.Add(RecordKind.Noted, Bytes(random, random.Next(3000)));
+                        for (var i = random.Next(1, 4); i > 0; i--)
+                            group.Add(RecordKind.Noted, Bytes(random, random.Next(3000)));
                     }
                     break;
                 case 4:
@@ -146,28 +149,33 @@ public sealed class LogTailTests
                         for (var i = random.Next(1, 4); i > 0; i--)
                         {
                             var part = Bytes(random, random.Next(1500));
-                            written.Add(new Kept(group.Add(RecordKind.Noted, part), RecordKind.Noted, RecordFlags.Continues, Convert.ToHexString(part)));
+                            written.Add(new Kept(group.Add(RecordKind.Noted, part), RecordKind.Noted,
+                                RecordFlags.Continues, Convert.ToHexString(part)));
                         }
                         var end = Bytes(random, random.Next(100));
-                        written.Add(new Kept(group.Complete(RecordKind.Noted, end, writeOut: true), RecordKind.Noted, 0, Convert.ToHexString(end)));
+                        written.Add(new Kept(group.Complete(RecordKind.Noted, end, writeOut: true), RecordKind.Noted, 0,
+                            Convert.ToHexString(end)));
                     }
                     break;
                 default:
                     var body = Bytes(random, random.Next(random.Next(10) == 0 ? 6000 : 200));
-                    written.Add(new Kept(log.Append(RecordKind.Noted, body, writeOut: random.Next(3) > 0), RecordKind.Noted, 0, Convert.ToHexString(body)));
+                    written.Add(new Kept(log.Append(RecordKind.Noted, body, writeOut: random.Next(3) > 0),
+                        RecordKind.Noted, 0, Convert.ToHexString(body)));
                     break;
             }
             if (random.Next(4) != 0) continue;
             if (tail.TryAdvance((in Record r) => taken.Add(Kept.Of(r))))
             {
-                Assert.True(tail.NextLsn > log.WrittenLsn, $"LSN {tail.NextLsn} is next, and {log.WrittenLsn} is written");
+                Assert.True(tail.NextLsn > log.WrittenLsn,
+                    $"LSN {tail.NextLsn} is next, and {log.WrittenLsn} is written");
                 continue;
             }
             // Behind by so much that its place is gone: as a reader that begins with newer files.
             lost++;
             Assert.True(tail.NextLsn < log.FirstLsn + 40);
             tail = Tail(log.FirstLsn)!;
-            taken.RemoveRange((int)Math.Min(log.FirstLsn - 1, (ulong)taken.Count), taken.Count - (int)Math.Min(log.FirstLsn - 1, (ulong)taken.Count));
+            taken.RemoveRange((int)Math.Min(log.FirstLsn - 1, (ulong)taken.Count),
+                taken.Count - (int)Math.Min(log.FirstLsn - 1, (ulong)taken.Count));
             while ((ulong)taken.Count < log.FirstLsn - 1) taken.Add(written[taken.Count]);
         }
         log.Dispose();

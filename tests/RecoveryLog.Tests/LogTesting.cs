@@ -27,7 +27,8 @@ static class LogTesting
         Time = new StoppedTime(),
     };
 
-    public static LocalLog Open(ILogDisk disk, LogOptions? options = null, ulong replayFrom = 1, List<Kept>? into = null) =>
+    public static LocalLog Open(ILogDisk disk, LogOptions? options = null, ulong replayFrom = 1,
+        List<Kept>? into = null) =>
         LocalLog.Open(disk, Dir, options ?? Small, replayFrom, (in Record r) => into?.Add(Kept.Of(r)));
 
     public static List<Kept> Replayed(ILogDisk disk, LogOptions? options = null, ulong replayFrom = 1)

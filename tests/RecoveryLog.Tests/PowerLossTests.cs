@@ -5,7 +5,10 @@ using static RecoveryVfs.RecoveryLog.Tests.LogTesting;
 
 namespace RecoveryVfs.RecoveryLog.Tests;
 
-/// <summary>Random histories on a disk that loses power: what was synced is there, then whole groups, in order, and nothing else.</summary>
+/// <summary>
+/// Random histories on a disk that loses power: what was synced is there, then whole groups, in order, and nothing
+/// else.
+/// </summary>
 public sealed class PowerLossTests
 {
     /// <summary>What the log was told, and what it promised.</summary>
@@ -59,17 +62,25 @@ public sealed class PowerLossTests
         for (var i = random.Next(4); i > 0; i--)
         {
             var part = Bytes(random, Length(random));
-            members.Add(new Kept(group.Add(RecordKind.Noted, part), RecordKind.Noted, RecordFlags.Continues, Convert.ToHexString(part)));
+            members.Add(new Kept(group.Add(RecordKind.Noted, part), RecordKind.Noted, RecordFlags.Continues,
+                Convert.ToHexString(part)));
         }
         if (random.Next(4) == 0)
             return; // abandoned
         var body = Bytes(random, Length(random));
-        members.Add(new Kept(group.Complete(RecordKind.Noted, body, writeOut: random.Next(3) == 0), RecordKind.Noted, 0, Convert.ToHexString(body)));
+        members.Add(new Kept(group.Complete(RecordKind.Noted, body, writeOut: random.Next(3) == 0), RecordKind.Noted, 0,
+            Convert.ToHexString(body)));
         history.Appended.AddRange(members);
         history.GroupEnds.Add(members[^1].Lsn);
     }
 
-    static int Length(Random random) => random.Next(20) switch { 0 => random.Next(4000, 9000), < 5 => random.Next(300, 1200), _ => random.Next(0, 80) };
+    static int Length(Random random)
+        => random.Next(20) switch
+        {
+            0 => random.Next(4000, 9000),
+            < 5 => random.Next(300, 1200),
+            _ => random.Next(0, 80)
+        };
 
     /// <summary>Opens an image; checks the promise; appends, and checks that this is found too.</summary>
     static void Check(PowerLossDisk image, History history, string what)
@@ -137,7 +148,8 @@ public sealed class PowerLossTests
             {
                 var found = new List<Kept>();
                 var log = Open(disk, replayFrom: history.Dropped, into: found);
-                Assert.True(log.LastLsn >= history.Durable, $"life {life}: LSN {history.Durable} was durable, the log ends at {log.LastLsn}");
+                Assert.True(log.LastLsn >= history.Durable,
+                    $"life {life}: LSN {history.Durable} was durable, the log ends at {log.LastLsn}");
                 Assert.Contains(log.LastLsn, history.GroupEnds);
                 Assert.Equal(history.Appended.Where(r => r.Lsn >= history.Dropped && r.Lsn <= log.LastLsn), found);
                 history.Appended.RemoveAll(r => r.Lsn > log.LastLsn);
@@ -169,22 +181,32 @@ public sealed class PowerLossTests
             {
                 if (call is not (DiskCall.SyncData or DiskCall.SyncDirectory))
                     return;
-                images.Add((disk.AfterPowerLoss(random), history.Durable, history.Dropped, $"a mix before {call} of {path}"));
+                images.Add((disk.AfterPowerLoss(random), history.Durable, history.Dropped,
+                    $"a mix before {call} of {path}"));
                 var moment = random.NextInt64(disk.OldestPending, disk.Now + 1);
-                images.Add((disk.AfterPowerLoss(moment), history.Durable, history.Dropped, $"moment {moment} before {call} of {path}"));
+                images.Add((disk.AfterPowerLoss(moment), history.Durable, history.Dropped,
+                    $"moment {moment} before {call} of {path}"));
             };
             for (var i = 0; i < 150; i++)
             {
                 Step(log, history, random);
                 foreach (var (image, durable, dropped, what) in images)
-                    Check(image, new History { Appended = history.Appended, GroupEnds = history.GroupEnds, Durable = durable, Dropped = dropped }, $"step {i}, {what}");
+                    Check(image, new History
+                    {
+                        Appended = history.Appended,
+                        GroupEnds = history.GroupEnds,
+                        Durable = durable,
+                        Dropped = dropped
+                    }, $"step {i}, {what}");
                 images.Clear();
             }
         });
     }
 
-    // Records that fill two sectors exactly, from the second sector of the file on: a sector that is lost, or is still the one before, hides nothing else.
-    const int FirstAlignedBody = 512 - SegmentFormat.HeaderBytes - RecordFormat.HeaderBytes, AlignedBody = 1024 - RecordFormat.HeaderBytes;
+    // Records that fill two sectors exactly, from the second sector of the file on: a sector that is lost, or is still
+    // the one before, hides nothing else.
+    const int FirstAlignedBody = 512 - SegmentFormat.HeaderBytes - RecordFormat.HeaderBytes,
+        AlignedBody = 1024 - RecordFormat.HeaderBytes;
 
     static byte[] Aligned(char letter) => Enumerable.Repeat((byte)letter, AlignedBody).ToArray();
 
@@ -213,7 +235,8 @@ public sealed class PowerLossTests
                 group.Complete(RecordKind.Noted, Aligned('n'), writeOut: true);
             }
             for (var i = 0; i < 100; i++)
-                Assert.All(Replayed(disk.AfterPowerLoss(random), oneSegment).Skip(1), r => Assert.StartsWith("6E6E", r.Body));
+                Assert.All(Replayed(disk.AfterPowerLoss(random), oneSegment).Skip(1),
+                    r => Assert.StartsWith("6E6E", r.Body));
         });
     }
 

@@ -43,10 +43,12 @@ public sealed class SyncLineTests
             }
         }
 
-        public void Join() => threads.ForEach(t => Assert.True(t.Join(TimeSpan.FromMinutes(1)), "a thread waits for ever"));
+        public void Join()
+            => threads.ForEach(t => Assert.True(t.Join(TimeSpan.FromMinutes(1)), "a thread waits for ever"));
     }
 
-    static void AwaitLine(LocalLog log, int count) => Assert.True(SpinWait.SpinUntil(() => log.WaitingForSync == count, TimeSpan.FromMinutes(1)));
+    static void AwaitLine(LocalLog log, int count)
+        => Assert.True(SpinWait.SpinUntil(() => log.WaitingForSync == count, TimeSpan.FromMinutes(1)));
 
     /// <summary>
     /// A thread syncs; while it is at the disk, a crowd appends and waits; then <paramref name="meanwhile"/> happens,
@@ -57,7 +59,8 @@ public sealed class SyncLineTests
         var outcomes = new Outcomes();
         disk.DuringSync = () =>
         {
-            outcomes.Start(Crowd, i => log.Sync(log.Append(RecordKind.Noted, Text($"crowd {i}"), writeOut: !log.IsSyncing)));
+            outcomes.Start(Crowd,
+                i => log.Sync(log.Append(RecordKind.Noted, Text($"crowd {i}"), writeOut: !log.IsSyncing)));
             AwaitLine(log, Crowd);
             meanwhile();
         };
@@ -94,7 +97,8 @@ public sealed class SyncLineTests
             var outcomes = CrowdDuringSync(disk, log, () => disk.DuringSync = () => disk.DuringFailedSync = () => { });
             log.Sync(1);
             outcomes.Join();
-            Assert.All(outcomes.All.Values, e => Assert.Equal(RecoveryError.IoSync, Assert.IsType<RecoveryException>(e).Error));
+            Assert.All(outcomes.All.Values,
+                e => Assert.Equal(RecoveryError.IoSync, Assert.IsType<RecoveryException>(e).Error));
             Assert.Equal(Crowd, outcomes.All.Values.Distinct().Count());
             Assert.NotNull(log.Poison);
             Assert.Equal(1ul, log.DurableLsn);
@@ -107,7 +111,11 @@ public sealed class SyncLineTests
     public void A_failed_write_fails_for_all_and_who_gives_up_leaves_nothing_but_what_was_written_before()
     {
         var power = new PowerLossDisk();
-        var disk = new TroubledDisk(power) { CopiesOnWrite = true, Fills = static p => p.EndsWith(".log", StringComparison.Ordinal) };
+        var disk = new TroubledDisk(power)
+        {
+            CopiesOnWrite = true,
+            Fills = static p => p.EndsWith(".log", StringComparison.Ordinal)
+        };
         using (var log = Open(disk))
         {
             log.Append(RecordKind.Noted, Text("durable"));
@@ -121,7 +129,8 @@ public sealed class SyncLineTests
             };
             log.Sync(1);
             outcomes.Join();
-            Assert.All(outcomes.All.Values, e => Assert.Equal(RecoveryError.Full, Assert.IsType<RecoveryException>(e).Error));
+            Assert.All(outcomes.All.Values,
+                e => Assert.Equal(RecoveryError.Full, Assert.IsType<RecoveryException>(e).Error));
             Assert.Null(log.Poison);
             var cause = (RecoveryException)outcomes.All[0]!;
             disk.IsFull = false;
@@ -130,7 +139,8 @@ public sealed class SyncLineTests
             Assert.NotNull(log.Poison);
             Throws(RecoveryError.IoSync, () => log.Sync(log.LastLsn));
         }
-        Assert.Equal(["durable", "written"], Replayed(power).Select(r => System.Text.Encoding.UTF8.GetString(Convert.FromHexString(r.Body))));
+        Assert.Equal(["durable", "written"],
+            Replayed(power).Select(r => System.Text.Encoding.UTF8.GetString(Convert.FromHexString(r.Body))));
     }
 
     [Fact]
@@ -199,13 +209,15 @@ public sealed class SyncLineTests
     }
 
     [Theory]
-    [InlineData(DiskCall.Write), InlineData(DiskCall.SyncData), InlineData(DiskCall.Rename), InlineData(DiskCall.SyncDirectory), InlineData(DiskCall.Open)]
+    [InlineData(DiskCall.Write), InlineData(DiskCall.SyncData), InlineData(DiskCall.Rename),
+        InlineData(DiskCall.SyncDirectory), InlineData(DiskCall.Open)]
     [Trait(Seeds.Kind, Seeds.Random)]
     public void Whatever_fails_in_a_crowd_success_is_found_and_failure_is_not(DiskCall call) => Seeds.Run(25, random =>
     {
         var disk = new PowerLossDisk();
         var told = new ConcurrentDictionary<string, bool>();
-        disk.Fail(call, random.Next(1, 60), call is DiskCall.SyncData or DiskCall.SyncDirectory ? RecoveryError.IoSync : RecoveryError.IoWrite, ".log");
+        disk.Fail(call, random.Next(1, 60),
+            call is DiskCall.SyncData or DiskCall.SyncDirectory ? RecoveryError.IoSync : RecoveryError.IoWrite, ".log");
         try
         {
             using var log = Open(disk);
@@ -227,7 +239,8 @@ public sealed class SyncLineTests
             // It could not even be created.
         }
         disk.ClearFaults();
-        foreach (var image in new[] { disk.AfterProcessDeath(), disk.AfterPowerLoss(disk.OldestPending), disk.AfterPowerLoss(random) })
+        foreach (var image in new[] { disk.AfterProcessDeath(), disk.AfterPowerLoss(disk.OldestPending),
+            disk.AfterPowerLoss(random) })
         {
             var found = Replayed(image).Select(r => r.Body).ToHashSet();
             foreach (var (body, succeeded) in told)

@@ -15,7 +15,8 @@ public sealed class TimeTextTests
         public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.FindSystemTimeZoneById(zone);
     }
 
-    static string Parse(string text, string zone = "Europe/Berlin") => TimeText.Parse(text, new Clock(zone)).ToString("yyyy-MM-ddTHH:mm:ss.FFFK", CultureInfo.InvariantCulture);
+    static string Parse(string text, string zone = "Europe/Berlin")
+        => TimeText.Parse(text, new Clock(zone)).ToString("yyyy-MM-ddTHH:mm:ss.FFFK", CultureInfo.InvariantCulture);
 
     [Theory]
     [InlineData("now", "2026-07-15T12:00:00+00:00")]
@@ -91,7 +92,8 @@ public sealed class TimeTextTests
     [InlineData("2 hours", 7_200_000)]
     [InlineData("7d", 604_800_000)]
     [InlineData("0s", 0)]
-    public void A_length_of_time_is_understood(string text, long ms) => Assert.Equal(ms, TimeText.ParseDuration(text).TotalMilliseconds);
+    public void A_length_of_time_is_understood(string text, long ms)
+        => Assert.Equal(ms, TimeText.ParseDuration(text).TotalMilliseconds);
 
     [Theory]
     [InlineData("")]
@@ -101,7 +103,9 @@ public sealed class TimeTextTests
     [InlineData("m")]
     [InlineData("1,5h")]
     [InlineData("999999d")]
-    public void What_is_no_length_is_refused(string text) => Assert.Equal(RecoveryError.Invalid, Assert.Throws<RecoveryException>(() => TimeText.ParseDuration(text)).Error);
+    public void What_is_no_length_is_refused(string text)
+        => Assert.Equal(RecoveryError.Invalid,
+            Assert.Throws<RecoveryException>(() => TimeText.ParseDuration(text)).Error);
 
     [Fact]
     public void What_is_shown_names_its_zone_and_reads_back()

@@ -51,7 +51,8 @@ public sealed class ConfigTests : IDisposable
         Assert.Equal(TimeSpan.FromHours(48), group.Options.Recovery.Retention);
         Assert.Equal(TimeSpan.FromMinutes(90), group.Options.CompareInterval);
         Assert.Equal(new ReplicatedPath("/data/app.db", "main"), Assert.Single(group.Databases));
-        Assert.Equal(new DatabaseDirectory("/data/tenants", "*.sqlite", true, true, "t-"), Assert.Single(group.Directories));
+        Assert.Equal(new DatabaseDirectory("/data/tenants", "*.sqlite", true, true, "t-"),
+            Assert.Single(group.Directories));
         Assert.Equal((":9090", true), (settings.Listen, settings.JsonLogs));
     }
 
@@ -65,7 +66,8 @@ public sealed class ConfigTests : IDisposable
     [InlineData("dbs: [", "no YAML")]
     [InlineData("- a", "mapping")]
     [InlineData("", "empty")]
-    public void What_makes_no_sense_is_refused_and_named(string text, string named) => Assert.Contains(named, Refused(text), StringComparison.Ordinal);
+    public void What_makes_no_sense_is_refused_and_named(string text, string named)
+        => Assert.Contains(named, Refused(text), StringComparison.Ordinal);
 
     [Fact]
     public void A_file_of_litestream_0_5_is_read_as_it_is()
@@ -126,12 +128,15 @@ public sealed class ConfigTests : IDisposable
     [InlineData("dbs: [{path: /a.db, replica: {url: 's3://b/a', sse-kms-key-id: x}}]", "sse-kms-key-id")]
     [InlineData("dbs: [{path: /a.db, replicas: [{url: 's3://b/a'}, {url: 's3://b/b'}]}]", "replicas")]
     [InlineData("retention: {enabled: false}\ndbs: [{path: /a.db, replica: {url: 's3://b/a'}}]", "retention")]
-    [InlineData("dbs: [{path: /a.db, replica: {url: 's3://b/a'}}, {path: /b.db, replica: {url: 's3://b/a'}}]", "s3://b/a")]
+    [InlineData("dbs: [{path: /a.db, replica: {url: 's3://b/a'}}, {path: /b.db, replica: {url: 's3://b/a'}}]",
+        "s3://b/a")]
     [InlineData("dbs: [{path: /a.db, replica: {url: 's3://b/a', something-new: 1}}]", "something-new")]
-    public void What_matters_in_litestreams_file_and_cannot_be_honoured_is_refused(string text, string named) => Assert.Contains(named, Refused(text), StringComparison.Ordinal);
+    public void What_matters_in_litestreams_file_and_cannot_be_honoured_is_refused(string text, string named)
+        => Assert.Contains(named, Refused(text), StringComparison.Ordinal);
 
     [Theory]
     [InlineData("python app.py", new[] { "python", "app.py" })]
     [InlineData("sh -c 'a \"b\" c' d\\ e \"f 'g'\" ''", new[] { "sh", "-c", "a \"b\" c", "d e", "f 'g'", "" })]
-    public void A_command_is_split_into_words(string command, string[] words) => Assert.Equal(words, GuardedProgram.Split(command));
+    public void A_command_is_split_into_words(string command, string[] words)
+        => Assert.Equal(words, GuardedProgram.Split(command));
 }

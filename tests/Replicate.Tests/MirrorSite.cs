@@ -5,7 +5,9 @@ using RecoveryVfs.Replicate.Mirrors;
 
 namespace RecoveryVfs.Replicate.Tests;
 
-/// <summary>A database, a store with its mirror, and what watches the one for the other; looked at when a test says so.</summary>
+/// <summary>
+/// A database, a store with its mirror, and what watches the one for the other; looked at when a test says so.
+/// </summary>
 internal sealed class MirrorSite : IDisposable
 {
     readonly Scratch scratch = new();
@@ -14,7 +16,8 @@ internal sealed class MirrorSite : IDisposable
     public MirrorSite(ReplicatorOptions? options = null)
     {
         this.options = options ?? new();
-        Store = PageStore.Writing.Store.Open(new StoreOptions { Directory = scratch.At("store"), PagesInMemory = true });
+        Store = PageStore.Writing.Store.Open(
+            new StoreOptions { Directory = scratch.At("store"), PagesInMemory = true });
         Watched = New();
     }
 

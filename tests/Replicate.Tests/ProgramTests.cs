@@ -23,9 +23,13 @@ public sealed class ProgramTests(S3Server server) : IDisposable
 
     Process Start(params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "recovery.dll"), .. arguments])
+        var start = new ProcessStartInfo("dotnet",
+            [Path.Combine(AppContext.BaseDirectory, "recovery.dll"), .. arguments])
         {
-            RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = scratch.Directory,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+            WorkingDirectory = scratch.Directory,
         };
         start.Environment.Remove("RECOVERY_REMOTE");
         foreach (var (name, value) in server.Environment) start.Environment[name] = value;
@@ -49,7 +53,9 @@ public sealed class ProgramTests(S3Server server) : IDisposable
             print('running', flush=True)
             while True: signal.pause()
             """);
-        using (var process = Start("replicate", "app.db", url, "--restore-if-db-not-exists", "--exec", "python3 app.py", "--log-format", "json"))
+        using (var process =
+            Start("replicate", "app.db", url, "--restore-if-db-not-exists", "--exec", "python3 app.py", "--log-format",
+            "json"))
         {
             var errors = process.StandardError.ReadToEndAsync();
             Assert.Equal("running", process.StandardOutput.ReadLine());

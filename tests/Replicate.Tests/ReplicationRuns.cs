@@ -12,8 +12,9 @@ using Record = RecoveryVfs.RecoveryLog.Records.Record;
 namespace RecoveryVfs.Replicate.Tests;
 
 /// <summary>
-/// Unmodified applications (Python, several processes), the replicator as a process of its own, and whatever happens to them. At the end everything that was
-/// acknowledged is in the remote, and each commit there is a state that an application committed.
+/// Unmodified applications (Python, several processes), the replicator as a process of its own, and whatever happens to
+/// them. At the end everything that was acknowledged is in the remote, and each commit there is a state that an
+/// application committed.
 /// </summary>
 internal sealed class ReplicationRuns(string mode, Random random) : IDisposable
 {
@@ -26,7 +27,9 @@ internal sealed class ReplicationRuns(string mode, Random random) : IDisposable
 
     public void Create()
     {
-        using var connection = scratch.Open("app.db", $"PRAGMA page_size={(random.Next(2) == 0 ? 4096 : 1024)}", $"PRAGMA journal_mode={mode}",
+        using var connection =
+            scratch.Open("app.db", $"PRAGMA page_size={(random.Next(2) == 0 ? 4096 : 1024)}",
+            $"PRAGMA journal_mode={mode}",
             "CREATE TABLE state(seq, count, total)", "INSERT INTO state VALUES (0, 0, 0)",
             "CREATE TABLE log(n INTEGER PRIMARY KEY, x, b)", "CREATE INDEX byX ON log(x)");
     }
@@ -39,7 +42,9 @@ internal sealed class ReplicationRuns(string mode, Random random) : IDisposable
         var process = Process.Start(start)!;
         process.OutputDataReceived += static (_, _) => { };
         process.BeginOutputReadLine();
-        process.ErrorDataReceived += (_, e) => { if (e.Data is not null) lock (errors) errors.Add($"{program} {process.Id}: {e.Data}"); };
+        process.ErrorDataReceived += (_, e)
+            =>
+        { if (e.Data is not null) lock (errors) errors.Add($"{program} {process.Id}: {e.Data}"); };
         process.BeginErrorReadLine();
         processes.Add(process);
         return process;
@@ -52,7 +57,9 @@ internal sealed class ReplicationRuns(string mode, Random random) : IDisposable
         get { lock (errors) return string.Join('\n', errors.TakeLast(60)); }
     }
 
-    public Process Writer() => Start("python3", System.IO.Path.Combine(AppContext.BaseDirectory, "Writer.py"), Path, scratch.At($"acked-{processes.Count}"), random.Next().ToString(CultureInfo.InvariantCulture));
+    public Process Writer()
+        => Start("python3", System.IO.Path.Combine(AppContext.BaseDirectory, "Writer.py"), Path,
+            scratch.At($"acked-{processes.Count}"), random.Next().ToString(CultureInfo.InvariantCulture));
 
     /// <summary>Somebody who empties the WAL as fast as it can.</summary>
     public Process HostileCheckpointer() => Start("python3", "-c", $"""
@@ -64,7 +71,9 @@ internal sealed class ReplicationRuns(string mode, Random random) : IDisposable
         """);
 
     public Process Replicator(params string[] more) =>
-        Start("dotnet", [System.IO.Path.Combine(AppContext.BaseDirectory, "recovery.dll"), "replicate", Path, Url, "-o", "sync-interval=100", .. more]);
+        Start("dotnet",
+            [System.IO.Path.Combine(AppContext.BaseDirectory, "recovery.dll"), "replicate", Path, Url, "-o",
+            "sync-interval=100", .. more]);
 
     public void Kill(Process process)
     {
@@ -74,7 +83,9 @@ internal sealed class ReplicationRuns(string mode, Random random) : IDisposable
 
     /// <summary>What was acknowledged to anybody so far.</summary>
     public long Acknowledged => Directory.EnumerateFiles(scratch.Directory, "acked-*")
-        .Select(f => File.ReadAllText(f).Split('\n')).Select(lines => lines.Length < 2 ? 0 : long.Parse(lines[^2], CultureInfo.InvariantCulture)).DefaultIfEmpty().Max();
+        .Select(f => File.ReadAllText(f).Split('\n'))
+        .Select(lines => lines.Length < 2 ? 0 : long.Parse(lines[^2], CultureInfo.InvariantCulture)).DefaultIfEmpty()
+        .Max();
 
     /// <summary>Waits until so much more was acknowledged.</summary>
     public void UntilAcknowledged(long more)
@@ -83,12 +94,16 @@ internal sealed class ReplicationRuns(string mode, Random random) : IDisposable
         var started = Stopwatch.GetTimestamp();
         while (Acknowledged < wanted)
         {
-            Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromMinutes(2), $"nothing is acknowledged any more\n{Said}");
+            Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromMinutes(2),
+                $"nothing is acknowledged any more\n{Said}");
             Thread.Sleep(10);
         }
     }
 
-    /// <summary>Ships everything, with the applications still at it or not; what was acknowledged before must be in the remote then.</summary>
+    /// <summary>
+    /// Ships everything, with the applications still at it or not; what was acknowledged before must be in the remote
+    /// then.
+    /// </summary>
     public void Flush()
     {
         var acknowledged = Acknowledged;
@@ -102,20 +117,25 @@ internal sealed class ReplicationRuns(string mode, Random random) : IDisposable
     public void Check(long acknowledged)
     {
         var (commits, newest) = CheckAsync().GetAwaiter().GetResult();
-        Assert.True(newest >= acknowledged, $"{acknowledged} was acknowledged, and the remote ends with {newest} after {commits} commits\n{Said}");
+        Assert.True(newest >= acknowledged,
+            $"{acknowledged} was acknowledged, and the remote ends with {newest} after {commits} commits\n{Said}");
     }
 
     async Task<(int Commits, long Newest)> CheckAsync()
     {
         await using var objects = RemoteUrl.Parse(Url).Open(readOnly: true);
-        var plan = await RestorePlanner.PlanAsync(new RemoteContext { Store = objects }, RestoreTarget.Newest, hintsLsn: 0);
+        var plan = await RestorePlanner.PlanAsync(new RemoteContext { Store = objects }, RestoreTarget.Newest,
+            hintsLsn: 0);
         var directory = scratch.At($"replayed-{processes.Count}");
-        using var store = await StoreRestore.BeginAsync(plan, new StoreOptions { Directory = directory }, 1, static _ => { }, default);
+        using var store =
+            await StoreRestore.BeginAsync(plan, new StoreOptions { Directory = directory }, 1, static _ => { },
+            default);
         var (commits, newest, last) = (0, 0L, 0UL);
         await plan.ReplayAsync((in Record record) =>
         {
             store.Apply(record);
-            if (store.Find("app.db") is not { Current: { SizeBytes: > 0, Lsn: var lsn } } database || lsn == last) return;
+            if (store.Find("app.db") is not { Current: { SizeBytes: > 0, Lsn: var lsn } } database || lsn == last)
+                return;
             last = lsn;
             var (seq, problem) = StateOf(database);
             Assert.True(problem is null, $"LSN {lsn}: {problem}\n{Said}");
@@ -138,7 +158,8 @@ internal sealed class ReplicationRuns(string mode, Random random) : IDisposable
             if (found != "ok") return (0, found);
             var said = connection.Text("SELECT count || ' ' || total FROM state");
             var counted = connection.Text("SELECT count(*) || ' ' || coalesce(sum(x), 0) FROM log");
-            return (long.Parse(connection.Text("SELECT seq FROM state"), CultureInfo.InvariantCulture), said == counted ? null : $"state says {said}, the rows are {counted}");
+            return (long.Parse(connection.Text("SELECT seq FROM state"), CultureInfo.InvariantCulture),
+                said == counted ? null : $"state says {said}, the rows are {counted}");
         }
         finally
         {

@@ -8,7 +8,8 @@ public sealed class ReplicationTests
     [InlineData("wal", 1)]
     [InlineData("delete", 2)]
     [Trait(Seeds.Kind, Seeds.Random)]
-    public void Every_commit_is_a_state_of_the_application_and_what_was_acknowledged_is_there_whoever_is_killed(string mode, int first) =>
+    public void Every_commit_is_a_state_of_the_application_and_what_was_acknowledged_is_there_whoever_is_killed(
+        string mode, int first) =>
         Seeds.RunFor(4, first, (seed, _) => Run(mode, new Random(seed)));
 
     static void Run(string mode, Random random)

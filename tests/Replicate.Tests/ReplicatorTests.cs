@@ -12,7 +12,8 @@ namespace RecoveryVfs.Replicate.Tests;
 /// <summary>Replicators as programs use them, against a directory as the remote.</summary>
 public sealed class ReplicatorTests : IDisposable
 {
-    const string Table = "CREATE TABLE t(a INTEGER PRIMARY KEY, b)", Insert = "INSERT INTO t(b) VALUES (randomblob(500))";
+    const string Table = "CREATE TABLE t(a INTEGER PRIMARY KEY, b)",
+        Insert = "INSERT INTO t(b) VALUES (randomblob(500))";
 
     readonly Scratch scratch = new();
 
@@ -22,9 +23,11 @@ public sealed class ReplicatorTests : IDisposable
 
     string Url => "file://" + scratch.At("remote");
 
-    static readonly ReplicatorOptions Fast = new() { Recovery = new() { SyncInterval = TimeSpan.FromMilliseconds(50) } };
+    static readonly ReplicatorOptions Fast =
+        new() { Recovery = new() { SyncInterval = TimeSpan.FromMilliseconds(50) } };
 
-    Task<SqliteReplicator> StartAsync(ReplicatorOptions? options = null) => SqliteReplicator.StartAsync(Path, Url, options ?? Fast);
+    Task<SqliteReplicator> StartAsync(ReplicatorOptions? options = null)
+        => SqliteReplicator.StartAsync(Path, Url, options ?? Fast);
 
     /// <summary>Rows of the newest state in the remote.</summary>
     async Task<string> RestoredAsync(string name = "app.db", string query = "SELECT count(*) FROM t")
@@ -88,7 +91,9 @@ public sealed class ReplicatorTests : IDisposable
     {
         using var one = scratch.Open("one.db", "PRAGMA journal_mode=WAL", Table, Insert);
         using var two = scratch.Open("two.db", Table, Insert, Insert);
-        await using var replicator = await SqliteReplicator.StartAsync([new(scratch.At("one.db")), new(scratch.At("two.db"), "second")], Url, Fast with { Store = scratch.At("mirror") });
+        await using var replicator =
+            await SqliteReplicator.StartAsync([new(scratch.At("one.db")), new(scratch.At("two.db"), "second")], Url,
+            Fast with { Store = scratch.At("mirror") });
         await replicator.FlushAsync();
         Assert.Equal(("1", "2"), (await RestoredAsync("one.db"), await RestoredAsync("second")));
     }
@@ -129,7 +134,8 @@ public sealed class ReplicatorTests : IDisposable
         await using var replicator = await StartAsync(Fast with { LockPatience = TimeSpan.FromMilliseconds(20) });
         app.Run("PRAGMA locking_mode=EXCLUSIVE");
         app.Run(Insert);
-        Assert.Equal(RecoveryError.Busy, (await Assert.ThrowsAsync<RecoveryException>(() => replicator.FlushAsync())).Error);
+        Assert.Equal(RecoveryError.Busy, (await Assert.ThrowsAsync<RecoveryException>(() => replicator.FlushAsync()))
+            .Error);
         Assert.False(replicator.Status.IsReady);
         app.Run("PRAGMA locking_mode=NORMAL");
         app.Text("SELECT count(*) FROM t");
@@ -147,7 +153,11 @@ public sealed class ReplicatorTests : IDisposable
         {
             CompareInterval = TimeSpan.FromMilliseconds(1),
             IdleInterval = TimeSpan.FromMilliseconds(10),
-            Events = e => { if (e.Kind == ReplicationEventKind.Joined && e.Message.StartsWith("page ", StringComparison.Ordinal)) found.TrySetResult(e.Message); },
+            Events = e =>
+            {
+                if (e.Kind == ReplicationEventKind.Joined && e.Message.StartsWith("page ", StringComparison.Ordinal))
+                    found.TrySetResult(e.Message);
+            },
         });
         // Another process: closing the file here would end the replicator's locks on it.
         scratch.Python($"f = open('{Path}', 'r+b'); f.seek(4096 + 2000); f.write(b'rot')");
@@ -160,7 +170,8 @@ public sealed class ReplicatorTests : IDisposable
     [InlineData("encrypted", RecoveryError.Invalid, "encrypted")]
     [InlineData("stub", RecoveryError.Invalid, "RecoveryVfs database already")]
     [InlineData("nowhere/app.db", RecoveryError.NotFound, "no directory")]
-    public async Task What_cannot_be_replicated_is_refused_and_nothing_is_made_beside_it(string name, RecoveryError error, string said)
+    public async Task What_cannot_be_replicated_is_refused_and_nothing_is_made_beside_it(string name,
+        RecoveryError error, string said)
     {
         Directory.CreateDirectory(scratch.At("directory"));
         File.WriteAllText(scratch.At("text"), new string('x', 5000));
@@ -169,7 +180,8 @@ public sealed class ReplicatorTests : IDisposable
         File.WriteAllBytes(scratch.At("encrypted"), bytes);
         File.WriteAllText(scratch.At("stub"), "This is a RecoveryVfs database.\nstore: .recovery\ndatabase: stub\n");
         var before = Directory.GetFileSystemEntries(scratch.Directory).Order().ToArray();
-        var thrown = await Assert.ThrowsAsync<RecoveryException>(() => SqliteReplicator.StartAsync(scratch.At(name), Url));
+        var thrown = await Assert.ThrowsAsync<RecoveryException>(()
+            => SqliteReplicator.StartAsync(scratch.At(name), Url));
         Assert.Equal(error, thrown.Error);
         Assert.Contains(said, thrown.Message, StringComparison.Ordinal);
         Assert.Equal(before, Directory.GetFileSystemEntries(scratch.Directory).Order());
@@ -184,10 +196,14 @@ public sealed class ReplicatorTests : IDisposable
             await using var replicator = await StartAsync();
             await replicator.FlushAsync();
         }
-        using (var other = scratch.StartPython($"import sqlite3, sys; c = sqlite3.connect('{Path}'); c.execute('{Insert}'); c.commit(); print('open', flush=True); sys.stdin.read()"))
+        using (var other =
+            scratch.StartPython(
+            $"import sqlite3, sys; c = sqlite3.connect('{Path}'); c.execute('{Insert}'); c.commit(); print('open', "
+                + $"flush=True); sys.stdin.read()"))
         {
             Assert.Equal("open", other.StandardOutput.ReadLine());
-            Assert.Equal(RecoveryError.Busy, Assert.Throws<RecoveryException>(() => MirrorAdoption.Run(Path, MirrorOpening.Beside(Path))).Error);
+            Assert.Equal(RecoveryError.Busy,
+                Assert.Throws<RecoveryException>(() => MirrorAdoption.Run(Path, MirrorOpening.Beside(Path))).Error);
             other.StandardInput.Close();
             other.WaitForExit();
         }
@@ -195,7 +211,8 @@ public sealed class ReplicatorTests : IDisposable
         var (aside, _) = MirrorAdoption.Run(Path, MirrorOpening.Beside(Path));
         Assert.True(File.Exists(aside));
         Recovery.Register();
-        using (var connection = new SqliteConnection($"Data Source=file:{Path}?vfs=recovery&sync-interval=20;Pooling=False"))
+        using (var connection =
+            new SqliteConnection($"Data Source=file:{Path}?vfs=recovery&sync-interval=20;Pooling=False"))
         {
             connection.Open();
             Assert.Equal("301", connection.Text("SELECT count(*) FROM t"));
@@ -206,6 +223,7 @@ public sealed class ReplicatorTests : IDisposable
         Assert.Equal("302", await RestoredAsync());
         Assert.True(Shipped() - before < 300_000, $"{Shipped() - before} bytes more");
 
-        long Shipped() => new DirectoryInfo(scratch.At("remote")).EnumerateFiles("*", SearchOption.AllDirectories).Sum(f => f.Length);
+        long Shipped() => new DirectoryInfo(scratch.At("remote")).EnumerateFiles("*", SearchOption.AllDirectories)
+            .Sum(f => f.Length);
     }
 }

@@ -14,7 +14,9 @@ internal sealed class Scratch : IDisposable
     /// <summary>Opens a database as any application does.</summary>
     public SqliteConnection Open(string name, params string[] statements)
     {
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = At(name), Pooling = false }.ToString());
+        var connection =
+            new SqliteConnection(
+            new SqliteConnectionStringBuilder { DataSource = At(name), Pooling = false }.ToString());
         connection.Open();
         // Power is not lost here.
         connection.Run("PRAGMA synchronous=OFF");
@@ -32,7 +34,11 @@ internal sealed class Scratch : IDisposable
 
     /// <summary>Starts one that is talked to.</summary>
     public System.Diagnostics.Process StartPython(string program) => System.Diagnostics.Process.Start(
-        new System.Diagnostics.ProcessStartInfo("python3", ["-c", program]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        new System.Diagnostics.ProcessStartInfo("python3", ["-c", program])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true
+        })!;
 
     public void Dispose() => System.IO.Directory.Delete(Directory, recursive: true);
 }

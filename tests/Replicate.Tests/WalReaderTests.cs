@@ -4,18 +4,24 @@ using RecoveryVfs.Replicate.Wals;
 
 namespace RecoveryVfs.Replicate.Tests;
 
-/// <summary>What we read in a WAL is what SQLite reads in it, whatever state the file is in. SQLite itself is the oracle: it recovers a copy.</summary>
+/// <summary>
+/// What we read in a WAL is what SQLite reads in it, whatever state the file is in. SQLite itself is the oracle: it
+/// recovers a copy.
+/// </summary>
 public sealed class WalReaderTests
 {
     static readonly int[] PageSizes = [512, 1024, 4096, 8192, 65536];
 
     [Fact]
     [Trait(Seeds.Kind, Seeds.Random)]
-    public void Committed_pages_are_those_that_SQLite_recovers_from_damaged_torn_and_reused_files() => Seeds.Run(40, random =>
+    public void Committed_pages_are_those_that_SQLite_recovers_from_damaged_torn_and_reused_files() => Seeds.Run(40,
+        random =>
     {
         using var scratch = new Scratch();
         var pageSize = PageSizes[random.Next(PageSizes.Length)];
-        using (var connection = scratch.Open("a.db", $"PRAGMA page_size={pageSize}", "PRAGMA journal_mode=WAL", "PRAGMA wal_autocheckpoint=0", "CREATE TABLE t(a INTEGER PRIMARY KEY, b)"))
+        using (var connection =
+            scratch.Open("a.db", $"PRAGMA page_size={pageSize}", "PRAGMA journal_mode=WAL",
+            "PRAGMA wal_autocheckpoint=0", "CREATE TABLE t(a INTEGER PRIMARY KEY, b)"))
         {
             for (var i = random.Next(1, 30); i > 0; i--) Change(connection, random);
             File.Copy(scratch.At("a.db"), scratch.At("b.db"));
@@ -49,7 +55,9 @@ public sealed class WalReaderTests
         switch (random.Next(5))
         {
             case 0: Array.Resize(ref wal, random.Next(wal.Length)); break;
-            case 1: for (var i = random.Next(1, 4); i > 0; i--) wal[random.Next(wal.Length)] ^= (byte)(1 << random.Next(8)); break;
+            case 1:
+                for (var i = random.Next(1, 4); i > 0;
+                i--) wal[random.Next(wal.Length)] ^= (byte)(1 << random.Next(8)); break;
             case 2: wal.AsSpan(random.Next(wal.Length)).Clear(); break;
             case 3: wal = [.. wal, .. wal[..random.Next(wal.Length)]]; break;
         }
@@ -63,7 +71,8 @@ public sealed class WalReaderTests
         BinaryPrimitives.WriteUInt32BigEndian(made, 0x377f0683);
         var checksum = default(WalChecksum).Then(made.AsSpan(0, 24), bigEndian: true);
         Write(made.AsSpan(24), checksum);
-        for (var at = WalHeader.SizeBytes; at + WalFrame.HeaderBytes + pageSize <= made.Length; at += WalFrame.HeaderBytes + pageSize)
+        for (var at = WalHeader.SizeBytes; at + WalFrame.HeaderBytes + pageSize <= made.Length;
+            at += WalFrame.HeaderBytes + pageSize)
         {
             var frame = made.AsSpan(at, WalFrame.HeaderBytes + pageSize);
             if (WalSalt.Read(frame[8..]) != header.Salt) break;

@@ -1,9 +1,12 @@
 namespace RecoveryVfs.Replicate.Tests;
 
-/// <summary>What an application commits is in the mirror, transaction by transaction, whatever else happens to the database.</summary>
+/// <summary>
+/// What an application commits is in the mirror, transaction by transaction, whatever else happens to the database.
+/// </summary>
 public sealed class WatchedTests
 {
-    const string Table = "CREATE TABLE t(a INTEGER PRIMARY KEY, b)", Insert = "INSERT INTO t(b) VALUES (randomblob(500))";
+    const string Table = "CREATE TABLE t(a INTEGER PRIMARY KEY, b)",
+        Insert = "INSERT INTO t(b) VALUES (randomblob(500))";
 
     [Fact]
     public void Each_transaction_of_a_WAL_is_one_commit()
@@ -140,7 +143,8 @@ public sealed class WatchedTests
         File.Delete(site.Scratch.At("app.db-wal"));
         File.Delete(site.Scratch.At("app.db-shm"));
         site.LookAndCompare();
-        Assert.Contains(site.Events, e => e.Kind == ReplicationEventKind.Joined && e.Message.Contains("replaced", StringComparison.Ordinal));
+        Assert.Contains(site.Events, e => e.Kind == ReplicationEventKind.Joined
+            && e.Message.Contains("replaced", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -153,7 +157,8 @@ public sealed class WatchedTests
         File.Delete(site.Scratch.At("app.db-shm"));
         File.WriteAllBytes(site.Scratch.At("app.db"), File.ReadAllBytes(site.Scratch.At("other.db")));
         // Another process: in this one SQLite would go on with the files that lost their names.
-        site.Scratch.Python($"import sqlite3; c = sqlite3.connect('{site.Scratch.At("app.db")}'); c.execute('{Insert}'); c.commit()");
+        site.Scratch.Python(
+            $"import sqlite3; c = sqlite3.connect('{site.Scratch.At("app.db")}'); c.execute('{Insert}'); c.commit()");
         site.LookAndCompare();
         Assert.Equal(2, site.Watched.Joins);
         using var app = site.Open(Insert);
@@ -166,7 +171,8 @@ public sealed class WatchedTests
         using var site = new MirrorSite();
         using (site.Open("PRAGMA journal_mode=WAL", Table, Insert)) site.LookAndCompare();
         foreach (var suffix in (string[])["", "-wal", "-shm"]) File.Delete(site.Scratch.At("app.db" + suffix));
-        Assert.Equal(RecoveryLog.RecoveryError.NotFound, Assert.Throws<RecoveryLog.RecoveryException>(site.Watched.Look).Error);
+        Assert.Equal(RecoveryLog.RecoveryError.NotFound,
+            Assert.Throws<RecoveryLog.RecoveryException>(site.Watched.Look).Error);
         using var app = site.Open("PRAGMA journal_mode=WAL", Table, Insert, Insert);
         site.LookAndCompare();
     }

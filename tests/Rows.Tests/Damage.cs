@@ -19,10 +19,12 @@ internal static class Damage
         switch (random.Next(7))
         {
             case 0: // Bits anywhere.
-                for (var i = random.Next(1, 8); i > 0; i--) bytes[random.Next(bytes.Length)] ^= (byte)(1 << random.Next(8));
+                for (var i = random.Next(1, 8); i > 0; i--)
+                    bytes[random.Next(bytes.Length)] ^= (byte)(1 << random.Next(8));
                 break;
             case 1: // Where a page says what it is and where its cells are.
-                for (var i = random.Next(1, 4); i > 0; i--) bytes[page + random.Next(Math.Min(pageSize, 40))] = (byte)random.Next(256);
+                for (var i = random.Next(1, 4); i > 0; i--)
+                    bytes[page + random.Next(Math.Min(pageSize, 40))] = (byte)random.Next(256);
                 break;
             case 2: // A page in another's place.
                 bytes.AsSpan(AnyPage(), pageSize).ToArray().CopyTo(bytes, page == 0 ? AnyPage() : page);

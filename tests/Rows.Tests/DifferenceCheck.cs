@@ -27,7 +27,8 @@ internal static class DifferenceCheck
         CheckByKey(table, changes, rewritten, was, now);
     }
 
-    static void CheckByKey(TableDifference table, List<RowChange> changes, bool rewritten, List<ModelRow> was, List<ModelRow> now)
+    static void CheckByKey(TableDifference table, List<RowChange> changes, bool rewritten, List<ModelRow> was,
+        List<ModelRow> now)
     {
         Func<Row, string> keyOf = row => KeyOf(table.KeyKind, row);
         // A key occurs once among deletes and once among inserts, and an update is of one key.
@@ -36,9 +37,11 @@ internal static class DifferenceCheck
         foreach (var change in changes.Where(c => c.Kind == ChangeKind.Update))
             Assert.True(Same(table, change.Before!, change.After!), $"The key of an update changed: {change}");
         var gone = changes.Where(c => c.Kind == ChangeKind.Delete).Select(c => keyOf(c.Before!)).ToHashSet();
-        foreach (var insert in changes.Where(c => c.Kind == ChangeKind.Insert)) Assert.DoesNotContain(keyOf(insert.After!), gone);
+        foreach (var insert in changes.Where(c => c.Kind == ChangeKind.Insert))
+            Assert.DoesNotContain(keyOf(insert.After!), gone);
 
-        // The rows before, less those that changed, plus what they became, in terms of the later columns, are the rows after.
+        // The rows before, less those that changed, plus what they became, in terms of the later columns, are the rows
+        // after.
         var shared = Shared(table);
         var withRowId = table.KeyKind == KeyKind.RowId && !rewritten;
         var expected = now.ConvertAll(r => Say(r, withRowId, r.Values, shared.After));
@@ -48,7 +51,8 @@ internal static class DifferenceCheck
             if (change.Before is not null)
             {
                 var row = ModelRow.Of(change.Before);
-                Assert.True(left.Remove(Say(row, withRowId, row.Values, shared.Before)), $"There is no such row: {change}");
+                Assert.True(left.Remove(Say(row, withRowId, row.Values, shared.Before)),
+                    $"There is no such row: {change}");
             }
             if (change.After is not null)
             {
@@ -74,14 +78,17 @@ internal static class DifferenceCheck
         return (names.ConvertAll(before.IndexOf), names.ConvertAll(after.IndexOf));
     }
 
-    static List<string> Stored(Table table) => table.Columns.Where(c => c.IsStored).Select(c => c.Name.ToUpperInvariant()).ToList();
+    static List<string> Stored(Table table)
+        => table.Columns.Where(c => c.IsStored).Select(c => c.Name.ToUpperInvariant()).ToList();
 
     static string KeyOf(KeyKind kind, Row row)
     {
         var key = row.Table.KeyColumns;
         if (kind == KeyKind.RowId) return $"rowid {row.RowId}";
         // SQLite lets many rows have NULL in a key; they are told apart by their rowids.
-        var without = row.RowId is not null && key.Any(k => row.Table.Columns[k].IsStored && row[k].IsNull) ? $"rowid {row.RowId} " : "";
+        var without = row.RowId is not null && key.Any(k => row.Table.Columns[k].IsStored && row[k].IsNull)
+            ? $"rowid {row.RowId} "
+            : "";
         return without + string.Join("|", key.Select(k => Oracle.Say(row[k].ToObject())));
     }
 
@@ -89,6 +96,8 @@ internal static class DifferenceCheck
     static bool Same(TableDifference table, Row before, Row after)
     {
         if (table.KeyKind == KeyKind.RowId) return before.RowId == after.RowId;
-        return table.Before!.Key.Zip(table.After!.Key).All(k => Differences.Values.Compare(before[k.First.Column], after[k.Second.Column], k.Second.Collation) == 0);
+        return table.Before!.Key.Zip(table.After!.Key)
+            .All(k => Differences.Values.Compare(before[k.First.Column], after[k.Second.Column], k.Second.Collation)
+            == 0);
     }
 }

@@ -34,8 +34,10 @@ public class DifferenceOracleTests
         if (random.Next(2) == 0) db.Do("CREATE INDEX by_value ON blobs(v)");
         for (var i = 0; i < random.Next(20, 120); i++)
         {
-            db.Do("INSERT INTO blobs VALUES(?, ?)", i, Bytes(random.Next(3) == 0 ? random.Next(30_000) : random.Next(200)));
-            db.Do("INSERT INTO texts VALUES(?, hex(zeroblob(?)))", $"{i}", random.Next(3) == 0 ? random.Next(9000) : random.Next(90));
+            db.Do("INSERT INTO blobs VALUES(?, ?)", i,
+                Bytes(random.Next(3) == 0 ? random.Next(30_000) : random.Next(200)));
+            db.Do("INSERT INTO texts VALUES(?, hex(zeroblob(?)))", $"{i}",
+                random.Next(3) == 0 ? random.Next(9000) : random.Next(90));
         }
         byte[] Bytes(int count)
         {
@@ -53,15 +55,18 @@ public class DifferenceOracleTests
                 var rest = random.Next(7);
                 if (random.Next(2) == 0)
                 {
-                    foreach (var row in db.Query("SELECT id, v FROM blobs WHERE id % 7 = ? AND length(v) > ?", rest, at))
+                    foreach (var row in db.Query("SELECT id, v FROM blobs WHERE id % 7 = ? AND length(v) > ?", rest,
+                        at))
                     {
                         ((byte[])row[1]!)[at] ^= 0x55;
                         db.Do("UPDATE blobs SET v = ? WHERE id = ?", row[1], row[0]);
                     }
                 }
-                else db.Do("UPDATE texts SET v = substr(v, 1, ?1) || 'y' || substr(v, ?1 + 2) WHERE k % 7 = ?2 AND length(v) > ?1 + 1", at, rest);
+                else db.Do("UPDATE texts SET v = substr(v, 1, ?1) || 'y' || substr(v, ?1 + 2) WHERE k % 7 = ?2 AND "
+                    + "length(v) > ?1 + 1", at, rest);
             }
-            if (random.Next(3) == 0) db.Do("UPDATE blobs SET v = ? WHERE id = ?", Bytes(random.Next(5000)), random.Next(20));
+            if (random.Next(3) == 0)
+                db.Do("UPDATE blobs SET v = ? WHERE id = ?", Bytes(random.Next(5000)), random.Next(20));
             if (random.Next(4) == 0) db.Do("DELETE FROM texts WHERE k = ?", $"{random.Next(20)}");
             var (after, rowsAfter) = (database.File, Model.Of(db));
             Compare(random, before, rowsBefore, after, rowsAfter);
@@ -72,10 +77,14 @@ public class DifferenceOracleTests
     static void Compare(Random random, byte[] before, Model rowsBefore, byte[] after, Model rowsAfter)
     {
         var (pagesBefore, pagesAfter) = (new MemoryPages(before), new MemoryPages(after));
-        IPageComparison? comparison = random.Next(4) == 0 ? null : new PageEquality(pagesBefore, pagesAfter, random.Next(3) == 0 ? random : null);
+        IPageComparison? comparison = random.Next(4) == 0
+            ? null
+            : new PageEquality(pagesBefore, pagesAfter, random.Next(3) == 0 ? random : null);
         var difference = new VersionDifference(new RowReader(pagesBefore), new RowReader(pagesAfter), comparison);
-        Assert.Equal(rowsBefore.Tables.Keys.Order(), difference.Tables.Where(t => t.Before is not null).Select(t => t.Before!.Name).Order());
-        Assert.Equal(rowsAfter.Tables.Keys.Order(), difference.Tables.Where(t => t.After is not null).Select(t => t.After!.Name).Order());
+        Assert.Equal(rowsBefore.Tables.Keys.Order(),
+            difference.Tables.Where(t => t.Before is not null).Select(t => t.Before!.Name).Order());
+        Assert.Equal(rowsAfter.Tables.Keys.Order(),
+            difference.Tables.Where(t => t.After is not null).Select(t => t.After!.Name).Order());
         foreach (var table in difference.Tables)
         {
             try
@@ -84,9 +93,13 @@ public class DifferenceOracleTests
             }
             catch (Exception e)
             {
-                throw new InvalidOperationException($"In {table.Before?.Sql} -> {table.After?.Sql}, {difference.After.Schema.Encoding}, rewritten {difference.IsRewritten}, {table.KeyNote}:\n" +
-                    $"{string.Join("\n", rowsBefore.Tables.GetValueOrDefault(table.Before?.Name ?? "")?.Rows ?? [])}\n->\n" +
-                    $"{string.Join("\n", rowsAfter.Tables.GetValueOrDefault(table.After?.Name ?? "")?.Rows ?? [])}\nby\n{string.Join("\n", table.Changes())}", e);
+                throw new InvalidOperationException(
+                    $"In {table.Before?.Sql} -> {table.After?.Sql}, {difference.After.Schema.Encoding}, rewritten "
+                        + $"{difference.IsRewritten}, {table.KeyNote}:\n" +
+                    $"{string.Join("\n", rowsBefore.Tables.GetValueOrDefault(table.Before?.Name ?? "")?.Rows ?? [])}\n"
+                        + $"->\n" +
+                    $"{string.Join("\n", rowsAfter.Tables.GetValueOrDefault(table.After?.Name ?? "")?.Rows ?? [])}\n"
+                        + $"by\n{string.Join("\n", table.Changes())}", e);
             }
         }
     }

@@ -25,20 +25,23 @@ public sealed class DifferenceTests : IDisposable
     public void A_few_changed_rows_of_many_cost_a_few_pages(string create, int rows)
     {
         db.Do(create);
-        db.Do($"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) INSERT INTO t SELECT i, hex(randomblob(50)) FROM n");
+        db.Do($"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) INSERT INTO t "
+            + $"SELECT i, hex(randomblob(50)) FROM n");
         var before = Pages();
         db.Do($"UPDATE t SET v = 'new' WHERE id = {rows / 2}");
         db.Do($"DELETE FROM t WHERE id = {rows / 3}");
         db.Do($"INSERT INTO t VALUES({rows + 1}, 'more')");
         var after = Pages();
 
-        var difference = new VersionDifference(new RowReader(before), new RowReader(after), new PageEquality(before, after));
+        var difference =
+            new VersionDifference(new RowReader(before), new RowReader(after), new PageEquality(before, after));
         (before.Reads, after.Reads) = (0, 0);
         var changes = Assert.Single(difference.Tables).Changes().Select(c => c.Kind).ToList();
 
         Assert.Equal([ChangeKind.Delete, ChangeKind.Update, ChangeKind.Insert], changes);
         Assert.True(before.PageCount > 1000);
-        Assert.True(before.Reads + after.Reads < before.PageCount / 10, $"{before.Reads} and {after.Reads} of {before.PageCount} pages were read.");
+        Assert.True(before.Reads + after.Reads < before.PageCount / 10,
+            $"{before.Reads} and {after.Reads} of {before.PageCount} pages were read.");
     }
 
     [Theory]
@@ -54,7 +57,8 @@ public sealed class DifferenceTests : IDisposable
         changed[15_000] = 1;
         db.Do("UPDATE t SET v = ? WHERE id = 150", changed);
         var after = Pages();
-        var differing = Enumerable.Range(1, (int)before.PageCount).Where(p => !before.Page((uint)p).SequenceEqual(after.Page((uint)p))).ToList();
+        var differing = Enumerable.Range(1, (int)before.PageCount)
+            .Where(p => !before.Page((uint)p).SequenceEqual(after.Page((uint)p))).ToList();
         Assert.Equal(2, differing.Count); // Page 1 and the overflow page: SQLite leaves the leaf as it is.
 
         var change = Assert.Single(Difference(before, after).Tables[0].Changes());
@@ -110,7 +114,8 @@ public sealed class DifferenceTests : IDisposable
         db.Do("REPLACE INTO t VALUES('x', 3)"); // Another rowid, and the same row.
         var after = Pages();
 
-        var changes = Difference(before, after).Tables[0].Changes().Select(c => $"{c.After!["k"].Text}: {c.Before!["v"].Integer} -> {c.After["v"].Integer}").Order();
+        var changes = Difference(before, after).Tables[0].Changes()
+            .Select(c => $"{c.After!["k"].Text}: {c.Before!["v"].Integer} -> {c.After["v"].Integer}").Order();
 
         Assert.Equal(["a: 1 -> 2", "b: 2 -> 1"], changes);
     }
@@ -168,8 +173,10 @@ public sealed class DifferenceTests : IDisposable
         var difference = Difference(before, after);
 
         Assert.Equal(
-            ["Dropped dropped ", "Altered altered altered", "Renamed old_name new_name", "Dropped other_key ", "Created  other_key", "Created  v"],
-            difference.SchemaChanges.Where(c => (c.Before ?? c.After)!.Kind != SchemaKind.Index).Select(c => $"{c.Kind} {c.Before?.Name} {c.After?.Name}"));
+            ["Dropped dropped ", "Altered altered altered", "Renamed old_name new_name", "Dropped other_key ",
+                "Created  other_key", "Created  v"],
+            difference.SchemaChanges.Where(c => (c.Before ?? c.After)!.Kind != SchemaKind.Index)
+                .Select(c => $"{c.Kind} {c.Before?.Name} {c.After?.Name}"));
         Assert.Equal(
             ["Delete: dropped(a=7) -> ", "Delete: other_key(a=1, b=2) -> ", "Insert:  -> new_name(a=2)"],
             difference.Tables.SelectMany(t => t.Changes()).Select(c => c.ToString()));
@@ -198,7 +205,8 @@ public sealed class DifferenceTests : IDisposable
         foreach (var table in Difference(before, after).Tables)
         {
             Assert.Contains("BACKWARDS", table.KeyNote, StringComparison.Ordinal);
-            Assert.Equal(["another", "key 1000", "key 77"], table.Changes().Select(c => (c.After ?? c.Before)!["k"].Text).Order());
+            Assert.Equal(["another", "key 1000", "key 77"],
+                table.Changes().Select(c => (c.After ?? c.Before)!["k"].Text).Order());
         }
     }
 
@@ -207,7 +215,8 @@ public sealed class DifferenceTests : IDisposable
     {
         db.Do("CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
         var before = Pages();
-        db.Do("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) INSERT INTO t SELECT i, 'some value' FROM n");
+        db.Do("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) INSERT INTO t SELECT "
+            + "i, 'some value' FROM n");
         var after = Pages();
         var difference = Difference(before, after);
         after.Reads = 0;
@@ -229,7 +238,8 @@ public sealed class DifferenceTests : IDisposable
     {
         const int Rows = 10_000_000;
         db.Do("CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
-        db.Do($"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {Rows}) INSERT INTO t SELECT i, i FROM n");
+        db.Do($"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {Rows}) INSERT INTO t "
+            + $"SELECT i, i FROM n");
         File.Copy(path, path + ".before");
         db.Do("UPDATE t SET v = v + 1");
         using var before = new FilePages(path + ".before");
@@ -238,7 +248,8 @@ public sealed class DifferenceTests : IDisposable
         foreach (var change in new VersionDifference(new RowReader(before), new RowReader(after)).Tables[0].Changes())
         {
             if (++count % 1_000_000 == 0) most = Math.Max(most, GC.GetTotalMemory(forceFullCollection: true) - start);
-            if (change.Kind != ChangeKind.Update || change.After!["v"].Integer != count + 1) Assert.Fail($"Row {count}: {change}");
+            if (change.Kind != ChangeKind.Update || change.After!["v"].Integer != count + 1)
+                Assert.Fail($"Row {count}: {change}");
         }
         File.Delete(path + ".before");
         Assert.Equal(Rows, count);
@@ -248,5 +259,6 @@ public sealed class DifferenceTests : IDisposable
     MemoryPages Pages() => new(File.ReadAllBytes(path));
 
     static VersionDifference Difference(MemoryPages before, MemoryPages after) =>
-        new(new RowReader(before), new RowReader(after), before.PageSize == after.PageSize ? new PageEquality(before, after) : null);
+        new(new RowReader(before), new RowReader(after),
+            before.PageSize == after.PageSize ? new PageEquality(before, after) : null);
 }

@@ -21,7 +21,8 @@ public class FuzzTests
             allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
             var most = 2_000_000 + (tables + 1) * (40L * pages.PageSize + 4L * file.Length);
             Assert.True(allocated < most, $"{allocated} bytes were allocated for a database of {file.Length}.");
-            Assert.True(pages.Reads <= (tables + 2) * (2 + 3L * pages.PageCount), $"{pages.Reads} pages were read of {pages.PageCount}.");
+            Assert.True(pages.Reads <= (tables + 2) * (2 + 3L * pages.PageCount),
+                $"{pages.Reads} pages were read of {pages.PageCount}.");
         }
     });
 
@@ -40,10 +41,12 @@ public class FuzzTests
             var pagesBefore = new MemoryPages(random.Next(2) == 0 ? before : Damage.Some(random, before), pageSize);
             var pagesAfter = new MemoryPages(Damage.Some(random, after), pageSize);
             var allocated = GC.GetAllocatedBytesForCurrentThread();
-            var tables = DifferAll(pagesBefore, pagesAfter, random.Next(2) == 0 ? new PageEquality(pagesBefore, pagesAfter) : null);
+            var tables = DifferAll(pagesBefore, pagesAfter,
+                random.Next(2) == 0 ? new PageEquality(pagesBefore, pagesAfter) : null);
             allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
             var most = 4_000_000 + (tables + 1) * (200L * pageSize + 20L * (before.Length + after.Length));
-            Assert.True(allocated < most, $"{allocated} bytes were allocated for databases of {before.Length} and {after.Length}.");
+            Assert.True(allocated < most,
+                $"{allocated} bytes were allocated for databases of {before.Length} and {after.Length}.");
         }
     });
 
@@ -62,7 +65,8 @@ public class FuzzTests
         {
             try
             {
-                foreach (var change in table.Changes()) Assert.True(change.Before is not null || change.After is not null);
+                foreach (var change in table.Changes())
+                    Assert.True(change.Before is not null || change.After is not null);
             }
             catch (DatabaseDamagedException e)
             {

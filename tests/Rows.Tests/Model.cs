@@ -8,7 +8,8 @@ internal sealed class Model
     public static Model Of(Sqlite db)
     {
         var model = new Model();
-        foreach (var name in db.Names("SELECT name FROM sqlite_master WHERE type='table' AND rootpage>0")) model.Tables.Add(name, ModelTable.Of(db, name));
+        foreach (var name in db.Names("SELECT name FROM sqlite_master WHERE type='table' AND rootpage>0"))
+            model.Tables.Add(name, ModelTable.Of(db, name));
         return model;
     }
 }
@@ -39,5 +40,6 @@ internal sealed record ModelRow(long? RowId, string[] Values)
 
     /// <summary>A row that we read, in the same words.</summary>
     public static ModelRow Of(Row row) => new(row.RowId,
-        Enumerable.Range(0, row.Table.Columns.Count).Where(i => row.Table.Columns[i].IsStored).Select(i => Oracle.Say(row[i].ToObject())).ToArray());
+        Enumerable.Range(0, row.Table.Columns.Count).Where(i => row.Table.Columns[i].IsStored)
+            .Select(i => Oracle.Say(row[i].ToObject())).ToArray());
 }

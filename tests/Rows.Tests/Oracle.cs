@@ -16,17 +16,20 @@ internal static class Oracle
     };
 
     /// <summary>The columns whose values the pages hold, each with its name.</summary>
-    public static List<string> StoredColumns(Sqlite db, string table) => db.Query($"PRAGMA table_xinfo({Sqlite.Quote(table)})")
+    public static List<string> StoredColumns(Sqlite db, string table)
+        => db.Query($"PRAGMA table_xinfo({Sqlite.Quote(table)})")
         .Where(r => (long)r[6]! != 2).Select(r => (string)r[1]!).ToList();
 
-    public static bool HasRowId(Sqlite db, string table) => db.Try($"SELECT _rowid_ FROM {Sqlite.Quote(table)} LIMIT 0") is null;
+    public static bool HasRowId(Sqlite db, string table)
+        => db.Try($"SELECT _rowid_ FROM {Sqlite.Quote(table)} LIMIT 0") is null;
 
     /// <summary>All rows by SELECT: rowid (when there is one) and each stored column.</summary>
     public static List<string> Selected(Sqlite db, string table)
     {
         var columns = StoredColumns(db, table).Select(Sqlite.Quote);
         if (HasRowId(db, table)) columns = columns.Prepend("_rowid_");
-        return db.Query($"SELECT {string.Join(", ", columns)} FROM {Sqlite.Quote(table)}").ConvertAll(r => string.Join("|", r.Select(Say)));
+        return db.Query($"SELECT {string.Join(", ", columns)} FROM {Sqlite.Quote(table)}")
+            .ConvertAll(r => string.Join("|", r.Select(Say)));
     }
 
     public static List<string> Read(RowReader reader, string table)

@@ -100,9 +100,12 @@ public class PatchTests
 
     static List<string> Said(Sqlite db)
     {
-        var said = db.Query("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'").ConvertAll(r => string.Join("|", r));
+        var said = db.Query(
+            "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'")
+            .ConvertAll(r => string.Join("|", r));
         foreach (var (name, table) in Model.Of(db).Tables)
-            if (!name.StartsWith("sqlite_stat", StringComparison.Ordinal)) said.AddRange(table.Rows.Select(r => $"{name}: {string.Join("|", r.Values)}"));
+            if (!name.StartsWith("sqlite_stat", StringComparison.Ordinal))
+                said.AddRange(table.Rows.Select(r => $"{name}: {string.Join("|", r.Values)}"));
         said.Sort(StringComparer.Ordinal);
         return said;
     }

@@ -4,9 +4,11 @@ namespace RecoveryVfs.Rows.Tests;
 internal sealed class RandomDatabase : IDisposable
 {
     static readonly string[] types =
-        ["INT", "INTEGER", "TEXT", "VARCHAR(10, 2)", "BLOB", "REAL", "DOUBLE PRECISION", "NUMERIC", "", "FLOATING POINT", "\"quoted type\"", "ANY", "bool default_ish"];
+        ["INT", "INTEGER", "TEXT", "VARCHAR(10, 2)", "BLOB", "REAL", "DOUBLE PRECISION", "NUMERIC", "",
+            "FLOATING POINT", "\"quoted type\"", "ANY", "bool default_ish"];
     static readonly string[] oddNames =
-        ["a", "b", "c", "check me", "a\"b", "[x", "x`y", "it's", "ключ", "primary", "--", "/*", "GENERATED", "id", "zz)", "a,b", "always", "_1$"];
+        ["a", "b", "c", "check me", "a\"b", "[x", "x`y", "it's", "ключ", "primary", "--", "/*", "GENERATED", "id",
+            "zz)", "a,b", "always", "_1$"];
 
     readonly Random random;
     readonly string path;
@@ -48,7 +50,8 @@ internal sealed class RandomDatabase : IDisposable
 
     public string FilePath => path;
 
-    public IEnumerable<string> Tables => Db.Names("SELECT name FROM sqlite_master WHERE type='table' AND rootpage>0 ORDER BY rowid");
+    public IEnumerable<string> Tables
+        => Db.Names("SELECT name FROM sqlite_master WHERE type='table' AND rootpage>0 ORDER BY rowid");
 
     public void Dispose()
     {
@@ -100,10 +103,14 @@ internal sealed class RandomDatabase : IDisposable
         {
             case 88 or 89: Run($"ALTER TABLE {quoted} ADD COLUMN {NewColumn(later: true)}"); break;
             case 90: Run($"ALTER TABLE {quoted} RENAME TO {Sqlite.Quote(NewName())}"); break;
-            case 91: Run($"ALTER TABLE {quoted} RENAME COLUMN {AnyColumn(table)} TO {Sqlite.Quote("c" + ++made)}"); break;
+            case 91:
+                Run($"ALTER TABLE {quoted} RENAME COLUMN {AnyColumn(table)} TO {Sqlite.Quote("c" + ++made)}");
+                break;
             case 92: Run($"ALTER TABLE {quoted} DROP COLUMN {AnyColumn(table)}"); break;
             case 93: Run($"DROP TABLE {quoted}"); break;
-            case 94 or 95: Run($"CREATE INDEX i{++made} ON {quoted}({AnyColumn(table)}, {AnyColumn(table)} DESC)"); break;
+            case 94 or 95:
+                Run($"CREATE INDEX i{++made} ON {quoted}({AnyColumn(table)}, {AnyColumn(table)} DESC)");
+                break;
             case 96: Run($"DELETE FROM {quoted}"); break;
             case 97: Many(table); break;
             default: Insert(table, "INSERT"); break;
@@ -116,7 +123,9 @@ internal sealed class RandomDatabase : IDisposable
         for (var i = random.Next(20, 120); i > 0; i--) Insert(table, "INSERT OR IGNORE", columns);
     }
 
-    public string? AnyTable() => Db.Names("SELECT name FROM sqlite_master WHERE type='table' AND rootpage>0 AND name NOT LIKE 'sqlite%'") is { Count: > 0 } names
+    public string? AnyTable()
+        => Db.Names("SELECT name FROM sqlite_master WHERE type='table' AND rootpage>0 AND name NOT LIKE 'sqlite%'")
+            is { Count: > 0 } names
         ? names[random.Next(names.Count)]
         : null;
 
@@ -124,25 +133,31 @@ internal sealed class RandomDatabase : IDisposable
     {
         columns ??= Columns(table);
         var some = columns.Where(_ => random.Next(8) != 0).DefaultIfEmpty(columns[0]).ToList();
-        Run($"{verb} INTO {Sqlite.Quote(table)}({string.Join(", ", some)}) VALUES({string.Join(", ", some.Select(_ => "?"))})", some.Select(_ => Value()).ToArray());
+        Run($"{verb} INTO {Sqlite.Quote(table)}({string.Join(", ", some)}) "
+            + $"VALUES({string.Join(", ", some.Select(_ => "?"))})", some.Select(_ => Value()).ToArray());
     }
 
     void Upsert(string table)
     {
         var columns = Columns(table);
-        Run($"INSERT INTO {Sqlite.Quote(table)}({string.Join(", ", columns)}) VALUES({string.Join(", ", columns.Select(_ => "?"))}) " +
+        Run($"INSERT INTO {Sqlite.Quote(table)}({string.Join(", ", columns)}) "
+            + $"VALUES({string.Join(", ", columns.Select(_ => "?"))}) " +
             $"ON CONFLICT DO UPDATE SET {columns[^1]} = ?", [.. columns.Select(_ => Value()), Value()]);
     }
 
     public void Update(string table) =>
-        Run($"UPDATE OR {Pick("IGNORE", "REPLACE")} {Sqlite.Quote(table)} SET {AnyColumn(table)} = ?, {AnyColumn(table)} = ? WHERE {Where(table)}", Value(), Value());
+        Run($"UPDATE OR {Pick("IGNORE", "REPLACE")} {Sqlite.Quote(table)} SET {AnyColumn(table)} = ?, "
+            + $"{AnyColumn(table)} = ? WHERE {Where(table)}", Value(), Value());
 
     public void Delete(string table) => Run($"DELETE FROM {Sqlite.Quote(table)} WHERE {Where(table)}");
 
-    string Where(string table) => $"abs(random() % {random.Next(2, 20)}) = 0".Replace("random()", $"(unicode(hex({AnyColumn(table)})) * {random.Next(1, 99)})", StringComparison.Ordinal);
+    string Where(string table)
+        => $"abs(random() % {random.Next(2, 20)}) = 0".Replace("random()",
+            $"(unicode(hex({AnyColumn(table)})) * {random.Next(1, 99)})", StringComparison.Ordinal);
 
     List<string> Columns(string table) =>
-        Db.Query($"PRAGMA table_xinfo({Sqlite.Quote(table)})").Where(r => (long)r[6]! == 0).Select(r => Sqlite.Quote((string)r[1]!)).ToList();
+        Db.Query($"PRAGMA table_xinfo({Sqlite.Quote(table)})").Where(r => (long)r[6]! == 0)
+            .Select(r => Sqlite.Quote((string)r[1]!)).ToList();
 
     string AnyColumn(string table) => Columns(table) is var c ? c[random.Next(c.Count)] : "";
 
@@ -155,29 +170,52 @@ internal sealed class RandomDatabase : IDisposable
         var inline = random.Next(3) == 0;
         for (var i = 0; i < names.Count; i++)
         {
-            var type = strict ? Pick("INT", "INTEGER", "TEXT", "BLOB", "REAL", "ANY") : types[random.Next(types.Length)];
+            var type = strict
+                ? Pick("INT", "INTEGER", "TEXT", "BLOB", "REAL", "ANY")
+                : types[random.Next(types.Length)];
             var column = $"{Quote(names[i])} {type}{Comment()}";
-            if (i == 0 && inline) column += random.Next(4) == 0 && !withoutRowId ? " PRIMARY KEY DESC" : " CONSTRAINT \"pk(\" PRIMARY KEY ON CONFLICT REPLACE";
-            if (random.Next(6) == 0) column += Pick(" COLLATE NOCASE", " COLLATE rtrim", " NOT NULL ON CONFLICT IGNORE DEFAULT 'it''s ) , x'", " UNIQUE", " CHECK(1 IN (1, 2, ')'))");
+            if (i == 0 && inline)
+                column += random.Next(4) == 0 && !withoutRowId
+                    ? " PRIMARY KEY DESC"
+                    : " CONSTRAINT \"pk(\" PRIMARY KEY ON CONFLICT REPLACE";
+            if (random.Next(6) == 0)
+                column += Pick(" COLLATE NOCASE", " COLLATE rtrim",
+                    " NOT NULL ON CONFLICT IGNORE DEFAULT 'it''s ) , x'", " UNIQUE", " CHECK(1 IN (1, 2, ')'))");
             parts.Add(column);
         }
         if (random.Next(4) == 0) parts.Add($"gv GENERATED ALWAYS AS (typeof({Quote(names[0])}) || ',)') VIRTUAL");
-        if (random.Next(4) == 0) parts.Insert(random.Next(1, parts.Count + 1), $"gs TEXT AS (coalesce(length({Quote(names[^1])}), 0) + 1) STORED NOT NULL");
+        if (random.Next(4) == 0)
+            parts.Insert(random.Next(1, parts.Count + 1),
+                $"gs TEXT AS (coalesce(length({Quote(names[^1])}), 0) + 1) STORED NOT NULL");
         var key = !inline && (withoutRowId || random.Next(2) == 0);
         if (key) parts.Add($"CONSTRAINT [the key] PRIMARY KEY({Key(names)})");
         if (random.Next(4) == 0) parts.Add($"UNIQUE({Quote(names[^1])}, {Quote(names[0])})");
         if (random.Next(5) == 0 && AnyTable() is { } parent)
-            parts.Add($"FOREIGN KEY({Quote(names[0])}) REFERENCES {Sqlite.Quote(parent)} ON DELETE CASCADE ON UPDATE SET NULL DEFERRABLE INITIALLY DEFERRED");
-        var options = (withoutRowId && (inline || key), strict) switch { (true, true) => "STRICT, WITHOUT ROWID", (true, _) => "WITHOUT rowid", (_, true) => "STRICT", _ => "" };
+            parts.Add($"FOREIGN KEY({Quote(names[0])}) REFERENCES {Sqlite.Quote(parent)} ON DELETE CASCADE ON UPDATE "
+                + $"SET NULL DEFERRABLE INITIALLY DEFERRED");
+        var options =
+            (withoutRowId && (inline || key), strict) switch
+            {
+                (true, true) => "STRICT, WITHOUT ROWID",
+                (true, _) => "WITHOUT rowid",
+                (_, true) => "STRICT",
+                _ => ""
+            };
         Run($"CREATE TABLE {Quote(NewName())}{Comment()}({string.Join("," + Comment(), parts)}) {options}");
     }
 
     string Key(List<string> names) => string.Join(", ", names.OrderBy(_ => random.Next()).Take(random.Next(1, 4))
-        .Select(n => Quote(n) + Pick("", "", " COLLATE NOCASE", " COLLATE RTRIM", " COLLATE BINARY") + Pick("", "", " DESC", " ASC")));
+        .Select(n => Quote(n) + Pick("", "", " COLLATE NOCASE", " COLLATE RTRIM", " COLLATE BINARY")
+        + Pick("", "", " DESC", " ASC")));
 
     string NewColumn(bool later) => Quote("n" + ++made) + " " + types[random.Next(types.Length)] +
-        (later ? " " + Pick("", "DEFAULT 5", "DEFAULT -5.50", "DEFAULT '12'", "DEFAULT 'späť, (x'", "DEFAULT x'00ff'", "DEFAULT NULL", "DEFAULT \"dq\"", "DEFAULT (7)",
-            Sqlite.IsRecent ? "DEFAULT TRUE" : "DEFAULT +1", "DEFAULT +3", "DEFAULT 0x1F", Sqlite.IsRecent ? "DEFAULT 1e3" : "DEFAULT 4", "DEFAULT ' 4.0 '", "DEFAULT word", "AS (1+1)", "NOT NULL DEFAULT 'x' COLLATE nocase", "DEFAULT 9223372036854775807",
+        (later ? " " + Pick("", "DEFAULT 5", "DEFAULT -5.50", "DEFAULT '12'", "DEFAULT 'späť, (x'", "DEFAULT x'00ff'",
+            "DEFAULT NULL", "DEFAULT \"dq\"", "DEFAULT (7)",
+            Sqlite.IsRecent
+                ? "DEFAULT TRUE"
+                : "DEFAULT +1", "DEFAULT +3", "DEFAULT 0x1F", Sqlite.IsRecent ? "DEFAULT 1e3"
+                : "DEFAULT 4", "DEFAULT ' 4.0 '", "DEFAULT word", "AS (1+1)", "NOT NULL DEFAULT 'x' COLLATE nocase",
+                "DEFAULT 9223372036854775807",
             "DEFAULT 3000000000", Sqlite.IsRecent ? "DEFAULT 1.0" : "DEFAULT 1") : "");
 
     string NewName() => "t" + ++made + Pick("", "", " x", "'q", "(", ",");

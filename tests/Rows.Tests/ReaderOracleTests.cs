@@ -23,11 +23,13 @@ public class ReaderOracleTests
         {
             var columns = database.Db.Query($"PRAGMA table_xinfo({Sqlite.Quote(table.Name)})");
             Assert.Equal(columns.Select(c => (string)c[1]!), table.Columns.Select(c => c.Name));
-            Assert.Equal(columns.Where(c => (long)c[6]! == 2).Select(c => (string)c[1]!), table.Columns.Where(c => !c.IsStored).Select(c => c.Name));
+            Assert.Equal(columns.Where(c => (long)c[6]! == 2).Select(c => (string)c[1]!),
+                table.Columns.Where(c => !c.IsStored).Select(c => c.Name));
             Assert.Equal(Oracle.HasRowId(database.Db, table.Name), !table.IsWithoutRowId);
             var expected = Oracle.Selected(database.Db, table.Name);
             // SQLite may scan another index than the table, and then in its order.
-            Assert.Equal(expected.Order(StringComparer.Ordinal), Oracle.Read(reader, table.Name).Order(StringComparer.Ordinal));
+            Assert.Equal(expected.Order(StringComparer.Ordinal),
+                Oracle.Read(reader, table.Name).Order(StringComparer.Ordinal));
         }
     }
 }

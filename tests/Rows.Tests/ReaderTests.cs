@@ -23,7 +23,8 @@ public sealed class ReaderTests : IDisposable
     RowReader Reader() => new(new MemoryPages(File.ReadAllBytes(path)));
 
     [Fact]
-    public void A_database_in_which_nothing_was_written_has_nothing() => Assert.Empty(new RowReader(new MemoryPages([])).Schema.Entries);
+    public void A_database_in_which_nothing_was_written_has_nothing()
+        => Assert.Empty(new RowReader(new MemoryPages([])).Schema.Entries);
 
     [Fact]
     public void Shadow_tables_and_those_of_SQLite_are_tables_and_virtual_ones_are_not()
@@ -41,13 +42,17 @@ public sealed class ReaderTests : IDisposable
         db.Do("ANALYZE");
         var reader = Reader();
 
-        Assert.Equal(["places", "texts"], reader.Schema.Entries.Where(e => e.Kind == SchemaKind.VirtualTable).Select(e => e.Name).Order());
+        Assert.Equal(["places", "texts"], reader.Schema.Entries.Where(e => e.Kind == SchemaKind.VirtualTable)
+            .Select(e => e.Name).Order());
         Assert.Equal("seen", Assert.Single(reader.Schema.Entries, e => e.Kind == SchemaKind.View).Name);
         Assert.False(reader.Schema.TryGetTable("texts", out _));
         var names = reader.Schema.Tables.Select(t => t.Name).ToList();
-        Assert.Superset(new HashSet<string> { "texts_content", "texts_idx", "places_node", "sqlite_sequence", "sqlite_stat1", "numbered" }, names.ToHashSet());
+        Assert.Superset(
+            new HashSet<string> { "texts_content", "texts_idx", "places_node", "sqlite_sequence", "sqlite_stat1",
+            "numbered" }, names.ToHashSet());
         foreach (var name in names)
-            Assert.Equal(Oracle.Selected(db, name).Order(StringComparer.Ordinal), Oracle.Read(reader, name).Order(StringComparer.Ordinal));
+            Assert.Equal(Oracle.Selected(db, name).Order(StringComparer.Ordinal),
+                Oracle.Read(reader, name).Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -66,7 +71,8 @@ public sealed class ReaderTests : IDisposable
         var cursor = new RowReader(before).Read("t");
         Assert.True(cursor.Read());
         Assert.Equal(0, cursor[0].Integer);
-        var change = Assert.Single(new VersionDifference(new RowReader(before), new RowReader(after)).Tables[0].Changes());
+        var change = Assert.Single(new VersionDifference(new RowReader(before), new RowReader(after)).Tables[0]
+            .Changes());
         Assert.Equal(300, change.Before!["a"].Integer);
     }
 
@@ -75,7 +81,9 @@ public sealed class ReaderTests : IDisposable
     {
         db.Do("CREATE TABLE t(a)");
         db.Do("INSERT INTO t VALUES(1)");
-        string[] defaults = ["(CAST('5' AS INTEGER))", "(CAST(x'0102' AS BLOB))", "(CAST('ab' AS TEXT))", "(-(5))", "(((- - 5.5)))", "('it''s')", "(NULL)", "1_000", "-9223372036854775808"];
+        string[] defaults =
+            ["(CAST('5' AS INTEGER))", "(CAST(x'0102' AS BLOB))", "(CAST('ab' AS TEXT))", "(-(5))", "(((- - 5.5)))",
+            "('it''s')", "(NULL)", "1_000", "-9223372036854775808"];
         for (var i = 0; i < defaults.Length; i++) db.Do($"ALTER TABLE t ADD COLUMN c{i} DEFAULT {defaults[i]}");
         Assert.Equal(Oracle.Selected(db, "t"), Oracle.Read(Reader(), "t"));
     }
@@ -84,7 +92,8 @@ public sealed class ReaderTests : IDisposable
     public void Reading_allocates_nothing_for_a_row()
     {
         db.Do("CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT, price REAL, photo BLOB)");
-        db.Do("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) INSERT INTO t SELECT i, 'name ' || i, i / 2.0, randomblob(i % 300) FROM n");
+        db.Do("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) INSERT INTO t SELECT "
+            + "i, 'name ' || i, i / 2.0, randomblob(i % 300) FROM n");
         db.Do("INSERT INTO t VALUES(1000000, 'big', 1, randomblob(200000))");
         var reader = Reader();
         long sum = 0;
@@ -92,9 +101,11 @@ public sealed class ReaderTests : IDisposable
         {
             var allocated = GC.GetAllocatedBytesForCurrentThread();
             var cursor = reader.Read("t");
-            while (cursor.Read()) sum += cursor[0].Integer + cursor[1].Bytes.Length + (long)cursor[2].Real + cursor[3].Bytes.Length;
+            while (cursor.Read())
+                sum += cursor[0].Integer + cursor[1].Bytes.Length + (long)cursor[2].Real + cursor[3].Bytes.Length;
             allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
-            Assert.InRange(allocated, 0, 700_000); // A page a level, and the one row with overflow pages, whose buffer doubled as its pages came.
+            // A page a level, and the one row with overflow pages, whose buffer doubled as its pages came.
+            Assert.InRange(allocated, 0, 700_000);
         }
         Assert.NotEqual(0, sum);
     }
@@ -104,7 +115,8 @@ public sealed class ReaderTests : IDisposable
     {
         db.Do("CREATE TABLE t(v)");
         db.Do("INSERT INTO t VALUES(zeroblob(100000))");
-        var reader = new RowReader(new MemoryPages(File.ReadAllBytes(path)), new RowReaderOptions { MostRowBytes = 50_000 });
+        var reader = new RowReader(new MemoryPages(File.ReadAllBytes(path)),
+            new RowReaderOptions { MostRowBytes = 50_000 });
         var cursor = reader.Read("t");
         Assert.True(cursor.Read());
         var error = Assert.Throws<DatabaseDamagedException>(() => cursor[0].Kind);
@@ -116,7 +128,8 @@ public sealed class ReaderTests : IDisposable
     {
         db.Do("PRAGMA page_size=512");
         db.Do("CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
-        db.Do("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO t SELECT i, 'value' FROM n");
+        db.Do("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO t SELECT "
+            + "i, 'value' FROM n");
         var file = File.ReadAllBytes(path);
         var root = 512; // Page 2.
         Assert.Equal(5, file[root]);

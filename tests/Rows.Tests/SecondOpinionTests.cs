@@ -25,7 +25,8 @@ public class SecondOpinionTests
                 orders.Change(random.Next(1, 40));
                 seen = session.Changes();
             }
-            var changes = Difference(before, orders.File).Where(t => !t.After!.IsInternal).SelectMany(t => t.Changes()).Select(SessionOracle.Say);
+            var changes = Difference(before, orders.File).Where(t => !t.After!.IsInternal).SelectMany(t => t.Changes())
+                .Select(SessionOracle.Say);
             Assert.Equal(seen.Order(StringComparer.Ordinal), changes.Order(StringComparer.Ordinal));
         });
     }
@@ -42,12 +43,16 @@ public class SecondOpinionTests
         orders.Change(random.Next(1, 40));
         var expected = Sqldiff(copy, orders.FilePath);
         File.Delete(copy);
-        var changes = Difference(before, orders.File).ToDictionary(t => t.After!.Name, t => t.Changes().CountBy(c => c.Kind).ToDictionary());
-        foreach (Match line in Regex.Matches(expected, @"^(\w+): (\d+) changes, (\d+) inserts, (\d+) deletes", RegexOptions.Multiline))
+        var changes = Difference(before, orders.File)
+            .ToDictionary(t => t.After!.Name, t => t.Changes().CountBy(c => c.Kind).ToDictionary());
+        foreach (Match line in Regex.Matches(expected, @"^(\w+): (\d+) changes, (\d+) inserts, (\d+) deletes",
+            RegexOptions.Multiline))
         {
             var counts = changes[line.Groups[1].Value];
             int Of(ChangeKind kind) => counts.GetValueOrDefault(kind);
-            Assert.Equal(line.Value, $"{line.Groups[1].Value}: {Of(ChangeKind.Update)} changes, {Of(ChangeKind.Insert)} inserts, {Of(ChangeKind.Delete)} deletes");
+            Assert.Equal(line.Value,
+                $"{line.Groups[1].Value}: {Of(ChangeKind.Update)} changes, {Of(ChangeKind.Insert)} inserts, "
+                    + $"{Of(ChangeKind.Delete)} deletes");
         }
         Assert.Contains("orders: ", expected, StringComparison.Ordinal);
     });
@@ -60,7 +65,12 @@ public class SecondOpinionTests
 
     static string Sqldiff(string before, string after)
     {
-        using var process = Process.Start(new ProcessStartInfo("sqldiff", ["--summary", "--primarykey", before, after]) { RedirectStandardOutput = true })!;
+        using var process =
+            Process.Start(
+            new ProcessStartInfo("sqldiff",
+            ["--summary", "--primarykey", before, after])
+            { RedirectStandardOutput = true })
+            !;
         var text = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         Assert.Equal(0, process.ExitCode);

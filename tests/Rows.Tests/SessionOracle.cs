@@ -48,7 +48,13 @@ internal sealed class SessionOracle : IDisposable
             Must(sqlite3changeset_op(iterator, out var table, out var columns, out var op, out _));
             var before = op == Insert ? "" : Values(iterator, columns, sqlite3changeset_old);
             var after = op == Delete ? "" : Values(iterator, columns, sqlite3changeset_new);
-            changes.Add($"{Marshal.PtrToStringUTF8(table)} {op switch { Insert => ChangeKind.Insert, Delete => ChangeKind.Delete, _ => ChangeKind.Update }}: {before} -> {after}");
+            var kind = op switch
+            {
+                Insert => ChangeKind.Insert,
+                Delete => ChangeKind.Delete,
+                _ => ChangeKind.Update,
+            };
+            changes.Add($"{Marshal.PtrToStringUTF8(table)} {kind}: {before} -> {after}");
         }
         Must(sqlite3changeset_finalize(iterator));
         sqlite3_free(changeset);
@@ -59,7 +65,9 @@ internal sealed class SessionOracle : IDisposable
     public static string Say(RowChange change)
     {
         var table = (change.After ?? change.Before)!.Table;
-        string Values(Row? row, bool after) => row is null ? "" : string.Join("|", Enumerable.Range(0, table.Columns.Count).Select(i =>
+        string Values(Row? row, bool after) => row is null
+            ? ""
+            : string.Join("|", Enumerable.Range(0, table.Columns.Count).Select(i =>
         {
             var isKey = table.Columns[i].KeyIndex >= 0;
             var same = change.Kind == ChangeKind.Update && change.Before![i].Same(change.After![i]);
@@ -72,7 +80,8 @@ internal sealed class SessionOracle : IDisposable
 
     delegate int Getter(IntPtr iterator, int column, out IntPtr value);
 
-    static string Values(IntPtr iterator, int columns, Getter get) => string.Join("|", Enumerable.Range(0, columns).Select(i =>
+    static string Values(IntPtr iterator, int columns, Getter get) => string.Join("|",
+        Enumerable.Range(0, columns).Select(i =>
     {
         Must(get(iterator, i, out var value));
         return value == IntPtr.Zero ? "." : Oracle.Say(Value(value));
@@ -107,7 +116,9 @@ internal sealed class SessionOracle : IDisposable
     [DllImport(Lib)] static extern int sqlite3session_changeset(IntPtr session, out int bytes, out IntPtr changeset);
     [DllImport(Lib)] static extern int sqlite3changeset_start(out IntPtr iterator, int bytes, IntPtr changeset);
     [DllImport(Lib)] static extern int sqlite3changeset_next(IntPtr iterator);
-    [DllImport(Lib)] static extern int sqlite3changeset_op(IntPtr iterator, out IntPtr table, out int columns, out int op, out int indirect);
+    [DllImport(Lib)]
+    static extern int sqlite3changeset_op(IntPtr iterator, out IntPtr table, out int columns, out int op,
+        out int indirect);
     [DllImport(Lib)] static extern int sqlite3changeset_old(IntPtr iterator, int column, out IntPtr value);
     [DllImport(Lib)] static extern int sqlite3changeset_new(IntPtr iterator, int column, out IntPtr value);
     [DllImport(Lib)] static extern int sqlite3changeset_finalize(IntPtr iterator);

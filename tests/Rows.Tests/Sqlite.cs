@@ -12,7 +12,8 @@ internal sealed class Sqlite : IDisposable
 
     public Sqlite(string path)
     {
-        const int flags = raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_CREATE | raw.SQLITE_OPEN_NOMUTEX | raw.SQLITE_OPEN_URI;
+        const int flags = raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_CREATE | raw.SQLITE_OPEN_NOMUTEX
+            | raw.SQLITE_OPEN_URI;
         if (raw.sqlite3_open_v2(path, out db, flags, null) != raw.SQLITE_OK)
             throw new InvalidOperationException($"{path} does not open: {raw.sqlite3_errmsg(db).utf8_to_string()}");
     }
@@ -49,14 +50,16 @@ internal sealed class Sqlite : IDisposable
 
     public List<object?[]> Query(string sql, params object?[] values)
     {
-        if (raw.sqlite3_prepare_v2(db, sql, out var statement) != raw.SQLITE_OK) throw new InvalidOperationException($"{sql}: {Error}");
+        if (raw.sqlite3_prepare_v2(db, sql, out var statement) != raw.SQLITE_OK)
+            throw new InvalidOperationException($"{sql}: {Error}");
         using (statement)
         {
             Bind(statement, values);
             var rows = new List<object?[]>();
             int code;
             while ((code = raw.sqlite3_step(statement)) == raw.SQLITE_ROW)
-                rows.Add(Enumerable.Range(0, raw.sqlite3_column_count(statement)).Select(i => Value(statement, i)).ToArray());
+                rows.Add(Enumerable.Range(0, raw.sqlite3_column_count(statement)).Select(i => Value(statement, i))
+                    .ToArray());
             return code == raw.SQLITE_DONE ? rows : throw new InvalidOperationException($"{sql}: {Error}");
         }
     }
@@ -68,7 +71,8 @@ internal sealed class Sqlite : IDisposable
     /// <summary>Sets aside bytes at each page's end, at the next VACUUM.</summary>
     public void Reserve(int bytes)
     {
-        if (FileControl(Handle, "main", 38, ref bytes) != 0) throw new InvalidOperationException("No bytes can be reserved.");
+        if (FileControl(Handle, "main", 38, ref bytes) != 0)
+            throw new InvalidOperationException("No bytes can be reserved.");
     }
 
     /// <summary>A collation that this program alone has: it compares from the end.</summary>

@@ -1,6 +1,9 @@
 namespace RecoveryVfs.Simulation;
 
-/// <summary>A file of a <see cref="PowerLossDisk"/>, under its lock: the bytes as programs see them, as they are on disk, and what lies between.</summary>
+/// <summary>
+/// A file of a <see cref="PowerLossDisk"/>, under its lock: the bytes as programs see them, as they are on disk, and
+/// what lies between.
+/// </summary>
 internal sealed class MemoryFile(byte[] content)
 {
     const int SectorBytes = PowerLossDisk.SectorBytes;
@@ -13,7 +16,13 @@ internal sealed class MemoryFile(byte[] content)
 
     internal MemoryFile Clone()
     {
-        var copy = new MemoryFile((byte[])durable.Clone()) { live = (byte[])live.Clone(), size = size, resizedAt = resizedAt, truncated = truncated };
+        var copy = new MemoryFile((byte[])durable.Clone())
+        {
+            live = (byte[])live.Clone(),
+            size = size,
+            resizedAt = resizedAt,
+            truncated = truncated
+        };
         foreach (var (sector, versions) in pending)
             copy.pending[sector] = [.. versions];
         return copy;
@@ -82,7 +91,8 @@ internal sealed class MemoryFile(byte[] content)
         {
             // A sector may have been written and then cut off.
             var start = (int)sector * SectorBytes;
-            if (start < size) versions[^1].Bytes.AsSpan(0, Math.Min(SectorBytes, size - start)).CopyTo(durable.AsSpan(start));
+            if (start < size)
+                versions[^1].Bytes.AsSpan(0, Math.Min(SectorBytes, size - start)).CopyTo(durable.AsSpan(start));
         }
         ForgetPending();
     }
@@ -111,8 +121,9 @@ internal sealed class MemoryFile(byte[] content)
     }
 
     /// <summary>
-    /// What a loss of power leaves: for each unsynced sector the version that <paramref name="choose"/> picks by the versions'
-    /// times (-1: the durable one); the new size when it is that old by <paramref name="moment"/>, else the durable one.
+    /// What a loss of power leaves: for each unsynced sector the version that <paramref name="choose"/> picks by the
+    /// versions' times (-1: the durable one); the new size when it is that old by <paramref name="moment"/>, else the
+    /// durable one.
     /// </summary>
     internal byte[] Image(Func<long, long[], int> choose, long moment)
     {
@@ -123,7 +134,8 @@ internal sealed class MemoryFile(byte[] content)
             var chosen = choose(sector, [.. versions.Select(v => v.Time)]);
             var start = (int)sector * SectorBytes;
             if (chosen >= 0 && start < image.Length)
-                versions[chosen].Bytes.AsSpan(0, Math.Min(SectorBytes, image.Length - start)).CopyTo(image.AsSpan(start));
+                versions[chosen].Bytes.AsSpan(0, Math.Min(SectorBytes, image.Length - start))
+                    .CopyTo(image.AsSpan(start));
         }
         return image;
     }

@@ -7,9 +7,10 @@ namespace RecoveryVfs.Simulation;
 public enum DiskCall { Open, Read, Write, SyncData, Truncate, Rename, Delete, SyncDirectory }
 
 /// <summary>
-/// A disk in memory, for simulations and tests, that remembers what was never synced. <see cref="AfterPowerLoss(Random)"/> gives the disks
-/// that a loss of power could leave: any version that each 512-byte sector had since the last sync, in any combination, and the
-/// directories as they were after some prefix of their unsynced changes. Thread-safe.
+/// A disk in memory, for simulations and tests, that remembers what was never synced.
+/// <see cref="AfterPowerLoss(Random)"/> gives the disks that a loss of power could leave: any version that each
+/// 512-byte sector had since the last sync, in any combination, and the directories as they were after some prefix of
+/// their unsynced changes. Thread-safe.
 /// </summary>
 internal sealed class PowerLossDisk : ILogDisk
 {
@@ -27,7 +28,8 @@ internal sealed class PowerLossDisk : ILogDisk
     readonly record struct DirectoryChange(long Time, string Directory, (string Path, MemoryFile? File)[] Entries);
 
     /// <summary>
-    /// Called before each operation takes effect, with its path, under the disk's lock: the place to take images in the middle of something.
+    /// Called before each operation takes effect, with its path, under the disk's lock: the place to take images in the
+    /// middle of something.
     /// </summary>
     public Action<DiskCall, string>? Before { get; set; }
 
@@ -39,8 +41,9 @@ internal sealed class PowerLossDisk : ILogDisk
     }
 
     /// <summary>
-    /// Lets the <paramref name="nth"/> call from now on (1: the next) of an operation fail with an error, once; a failing write writes a part first. Only calls on
-    /// paths that contain <paramref name="pathContains"/> count, when it is given.
+    /// Lets the <paramref name="nth"/> call from now on (1: the next) of an operation fail with an error, once; a
+    /// failing write writes a part first. Only calls on paths that contain <paramref name="pathContains"/> count, when
+    /// it is given.
     /// </summary>
     public void Fail(DiskCall call, int nth, RecoveryError error, string? pathContains = null)
     {
@@ -55,7 +58,10 @@ internal sealed class PowerLossDisk : ILogDisk
             faults.Clear();
     }
 
-    /// <summary>Moments at which something was written or a directory changed: <see cref="AfterPowerLoss(long)"/> takes any up to this.</summary>
+    /// <summary>
+    /// Moments at which something was written or a directory changed: <see cref="AfterPowerLoss(long)"/> takes any up
+    /// to this.
+    /// </summary>
     public long Now
     {
         get
@@ -82,7 +88,9 @@ internal sealed class PowerLossDisk : ILogDisk
         }
     }
 
-    /// <summary>A copy of this disk, with all that is unsynced: what another process finds after this one died.</summary>
+    /// <summary>
+    /// A copy of this disk, with all that is unsynced: what another process finds after this one died.
+    /// </summary>
     public PowerLossDisk AfterProcessDeath()
     {
         lock (gate)
@@ -90,27 +98,37 @@ internal sealed class PowerLossDisk : ILogDisk
             var copy = new PowerLossDisk { clock = clock };
             copy.directories.UnionWith(directories);
             var files = new Dictionary<MemoryFile, MemoryFile>();
-            MemoryFile Copied(MemoryFile file) => files.TryGetValue(file, out var made) ? made : files[file] = file.Clone();
+            MemoryFile Copied(MemoryFile file) => files.TryGetValue(file, out var made)
+                ? made
+                : files[file] = file.Clone();
             foreach (var (path, file) in names)
                 copy.names[path] = Copied(file);
             foreach (var (path, file) in durableNames)
                 copy.durableNames[path] = Copied(file);
             foreach (var change in pending)
-                copy.pending.Add(change with { Entries = [.. change.Entries.Select(e => (e.Path, e.File is null ? null : Copied(e.File)))] });
+                copy.pending.Add(
+                    change with
+                    {
+                        Entries =
+                    [.. change.Entries.Select(e => (e.Path, e.File is null ? null : Copied(e.File)))]
+                    });
             return copy;
         }
     }
 
-    /// <summary>The disk after a loss of power that let exactly the changes up to a moment through, besides what was synced.</summary>
+    /// <summary>
+    /// The disk after a loss of power that let exactly the changes up to a moment through, besides what was synced.
+    /// </summary>
     public PowerLossDisk AfterPowerLoss(long moment)
     {
         lock (gate)
-            return Image(NamesAt(moment), file => file.Image((_, times) => Array.FindLastIndex(times, t => t <= moment), moment));
+            return Image(NamesAt(moment),
+                file => file.Image((_, times) => Array.FindLastIndex(times, t => t <= moment), moment));
     }
 
     /// <summary>
-    /// The disk after a loss of power that let through, of the changes since the last syncs, whatever the random numbers say: each sector any of
-    /// its versions, the directories any prefix of their changes.
+    /// The disk after a loss of power that let through, of the changes since the last syncs, whatever the random
+    /// numbers say: each sector any of its versions, the directories any prefix of their changes.
     /// </summary>
     public PowerLossDisk AfterPowerLoss(Random random)
     {
@@ -119,7 +137,8 @@ internal sealed class PowerLossDisk : ILogDisk
             var moment = random.NextInt64(clock + 1);
             var luck = random.Next(3); // few, half, or most of the sectors get through
             return Image(NamesAt(moment), file => file.Image(
-                (_, times) => random.Next(4) <= luck ? random.Next(times.Length + 1) - 1 : luck == 0 ? -1 : times.Length - 1,
+                (_, times) => random.Next(4) <= luck
+                    ? random.Next(times.Length + 1) - 1 : luck == 0 ? -1 : times.Length - 1,
                 random.Next(2) == 0 ? long.MaxValue : 0));
         }
     }

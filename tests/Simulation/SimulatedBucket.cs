@@ -2,7 +2,9 @@ using RecoveryVfs.RecoveryLog.Objects;
 
 namespace RecoveryVfs.Simulation;
 
-/// <summary>The objects that several <see cref="SimulatedObjectStore"/>s share, as seen by the server itself. Thread-safe.</summary>
+/// <summary>
+/// The objects that several <see cref="SimulatedObjectStore"/>s share, as seen by the server itself. Thread-safe.
+/// </summary>
 internal sealed class SimulatedBucket(TimeProvider time)
 {
     readonly Lock gate = new();
@@ -62,7 +64,8 @@ internal sealed class SimulatedBucket(TimeProvider time)
         {
             var asOf = Time.GetUtcNow() - staleness;
             return [.. objects.Where(o => o.Value.Created <= asOf)
-                .Concat(deleted.Where(o => o.Value.Deleted > asOf && o.Value.Created <= asOf && !objects.ContainsKey(o.Key)))
+                .Concat(deleted.Where(o => o.Value.Deleted > asOf && o.Value.Created <= asOf
+                && !objects.ContainsKey(o.Key)))
                 .Where(o => o.Key.StartsWith(prefix, StringComparison.Ordinal))
                 .Where(o => startAfter is null || string.CompareOrdinal(o.Key, startAfter) > 0)
                 .OrderBy(o => o.Key, StringComparer.Ordinal)

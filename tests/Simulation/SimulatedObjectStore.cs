@@ -4,7 +4,8 @@ using RecoveryVfs.RecoveryLog.Objects;
 namespace RecoveryVfs.Simulation;
 
 /// <summary>One client's way to a <see cref="SimulatedBucket"/>, with faults drawn from a seed.</summary>
-internal sealed class SimulatedObjectStore(SimulatedBucket bucket, Random random, SimulatedFaults? faults = null) : IObjectStore
+internal sealed class SimulatedObjectStore(SimulatedBucket bucket, Random random, SimulatedFaults? faults = null)
+    : IObjectStore
 {
     DateTimeOffset stormUntil;
     long requests;
@@ -15,7 +16,10 @@ internal sealed class SimulatedObjectStore(SimulatedBucket bucket, Random random
     /// <summary>Nothing gets through while set.</summary>
     public bool IsDown { get; set; }
 
-    /// <summary>The request, counted from 1, at which the client dies: every use from then on throws <see cref="SimulatedDeath"/>.</summary>
+    /// <summary>
+    /// The request, counted from 1, at which the client dies: every use from then on throws
+    /// <see cref="SimulatedDeath"/>.
+    /// </summary>
     public long? DieAt { get; set; }
 
     /// <summary>Whether the server carries out the request at which the client dies.</summary>
@@ -34,7 +38,8 @@ internal sealed class SimulatedObjectStore(SimulatedBucket bucket, Random random
     public RequestCounters Counters { get; } = new();
 
     /// <inheritdoc/>
-    public async ValueTask<CreateResult> CreateAsync(string name, ObjectContent content, CancellationToken cancellation = default)
+    public async ValueTask<CreateResult> CreateAsync(string name, ObjectContent content,
+        CancellationToken cancellation = default)
     {
         byte[] bytes = new byte[content.LengthBytes];
         await using (var source = content.Open()) source.ReadExactly(bytes);
@@ -58,7 +63,8 @@ internal sealed class SimulatedObjectStore(SimulatedBucket bucket, Random random
         long length = Math.Min(lengthBytes ?? long.MaxValue, found.Bytes.Length - start);
         long given = Happens(Faults.Truncate) ? random.NextInt64(length + 1) : length;
         var body = new MemoryContentStream(found.Bytes.AsMemory((int)start, (int)given));
-        return new ObjectDownload(new BoundedReadStream(body, given, n => Counters.Received(name, n)), length, found.Bytes.Length);
+        return new ObjectDownload(new BoundedReadStream(body, given, n => Counters.Received(name, n)), length,
+            found.Bytes.Length);
     }
 
     /// <inheritdoc/>
@@ -102,7 +108,8 @@ internal sealed class SimulatedObjectStore(SimulatedBucket bucket, Random random
         if (++requests > DieAt) throw new SimulatedDeath();
         Counters.Request(kind, name);
         cancellation.ThrowIfCancellationRequested();
-        if (Faults.MaxLatency > TimeSpan.Zero) await Task.Delay(Faults.MaxLatency * random.NextDouble(), bucket.Time, cancellation);
+        if (Faults.MaxLatency > TimeSpan.Zero)
+            await Task.Delay(Faults.MaxLatency * random.NextDouble(), bucket.Time, cancellation);
         if (DieAt is { } at && requests >= at) return true;
         var now = bucket.Time.GetUtcNow();
         if (now < stormUntil || IsDown) throw Failure(ObjectStoreError.Unavailable, name, "503 SlowDown");

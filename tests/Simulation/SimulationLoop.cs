@@ -1,8 +1,9 @@
 namespace RecoveryVfs.Simulation;
 
 /// <summary>
-/// Runs asynchronous code on one thread, in an order that depends on nothing but the code itself, with time that jumps to the next
-/// timer whenever nothing else is left to do. What runs inside must not use <c>ConfigureAwait(false)</c> or the thread pool.
+/// Runs asynchronous code on one thread, in an order that depends on nothing but the code itself, with time that jumps
+/// to the next timer whenever nothing else is left to do. What runs inside must not use <c>ConfigureAwait(false)</c> or
+/// the thread pool.
 /// </summary>
 internal sealed class SimulationLoop : SynchronizationContext
 {
@@ -20,7 +21,10 @@ internal sealed class SimulationLoop : SynchronizationContext
     /// <inheritdoc/>
     public override void Send(SendOrPostCallback d, object? state) => d(state);
 
-    /// <summary>Runs to the end of the task; throws what it throws, or InvalidOperation when it waits for something that never comes.</summary>
+    /// <summary>
+    /// Runs to the end of the task; throws what it throws, or InvalidOperation when it waits for something that never
+    /// comes.
+    /// </summary>
     public void Run(Func<Task> main)
     {
         var before = Current;
@@ -33,7 +37,8 @@ internal sealed class SimulationLoop : SynchronizationContext
                 if (steps > MaxSteps) throw new InvalidOperationException("The simulation does not come to an end.");
                 if (ready.TryDequeue(out var next)) next.Callback(next.State);
                 else if (!Time.AdvanceToNextTimer())
-                    throw new InvalidOperationException("The simulation is stuck: nothing is ready and no timer is set.");
+                    throw new InvalidOperationException(
+                        "The simulation is stuck: nothing is ready and no timer is set.");
             }
             task.GetAwaiter().GetResult();
         }
@@ -41,7 +46,9 @@ internal sealed class SimulationLoop : SynchronizationContext
     }
 }
 
-/// <summary>Time that stands still until it is advanced. Timers fire in order of their due times, then of their creation.</summary>
+/// <summary>
+/// Time that stands still until it is advanced. Timers fire in order of their due times, then of their creation.
+/// </summary>
 internal sealed class SimulatedTime : TimeProvider
 {
     readonly PriorityQueue<(SimulatedTimer Timer, long Generation), (long Due, long Number)> timers = new();

@@ -2,7 +2,9 @@ using System.Diagnostics;
 
 namespace RecoveryVfs.Tail.Tests;
 
-/// <summary>A process of <see cref="ChaosTests"/> with what it says, line by line. It ends when its input does, or is killed.</summary>
+/// <summary>
+/// A process of <see cref="ChaosTests"/> with what it says, line by line. It ends when its input does, or is killed.
+/// </summary>
 sealed class ChaosProcess : IDisposable
 {
     readonly Process process;
@@ -29,7 +31,12 @@ sealed class ChaosProcess : IDisposable
     public static ChaosProcess Start(string name, Action<string>? onLine, string program, params string[] arguments)
     {
         var assembly = Path.Combine(AppContext.BaseDirectory, program + ".dll");
-        var start = new ProcessStartInfo("dotnet", [assembly, .. arguments]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("dotnet", [assembly, .. arguments])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        };
         return new ChaosProcess(name, Process.Start(start)!, onLine);
     }
 
@@ -52,15 +59,19 @@ sealed class ChaosProcess : IDisposable
         lock (lines) return lines.Count(l => l.StartsWith(start, StringComparison.Ordinal));
     }
 
-    /// <summary>Waits until it has said something that begins so; an error when it ends before, or takes too long.</summary>
+    /// <summary>
+    /// Waits until it has said something that begins so; an error when it ends before, or takes too long.
+    /// </summary>
     public async Task SaysAsync(string start, TimeSpan? patience = null)
     {
         var began = Stopwatch.GetTimestamp();
         using var ticks = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
         while (!Said(start))
         {
-            if (Output.IsCompleted && !Said(start)) throw new InvalidOperationException($"{this} ended before it said '{start}'.");
-            if (Stopwatch.GetElapsedTime(began) > (patience ?? TimeSpan.FromMinutes(2))) throw new TimeoutException($"{this} did not say '{start}'.");
+            if (Output.IsCompleted && !Said(start))
+                throw new InvalidOperationException($"{this} ended before it said '{start}'.");
+            if (Stopwatch.GetElapsedTime(began) > (patience ?? TimeSpan.FromMinutes(2)))
+                throw new TimeoutException($"{this} did not say '{start}'.");
             await ticks.WaitForNextTickAsync();
         }
     }
@@ -90,7 +101,9 @@ sealed class ChaosProcess : IDisposable
 
     public override string ToString()
     {
-        lock (lines) return $"{Name} (pid {process.Id}{(process.HasExited ? $", exit code {process.ExitCode}" : "")}): {string.Join(" | ", lines.TakeLast(5))} {(Errors.IsCompleted ? Errors.Result : "")}";
+        lock (lines)
+            return $"{Name} (pid {process.Id}{(process.HasExited ? $", exit code {process.ExitCode}" : "")}): "
+                + $"{string.Join(" | ", lines.TakeLast(5))} {(Errors.IsCompleted ? Errors.Result : "")}";
     }
 
     public void Dispose()

@@ -3,8 +3,8 @@ using Microsoft.Data.Sqlite;
 namespace RecoveryVfs.Tail.Tests;
 
 /// <summary>
-/// The reading process of <see cref="ChaosTests"/>: follows and reads until its input ends. Each transaction must see whole commits, each later one at
-/// least as many; anything else ends it with what was wrong.
+/// The reading process of <see cref="ChaosTests"/>: follows and reads until its input ends. Each transaction must see
+/// whole commits, each later one at least as many; anything else ends it with what was wrong.
 /// </summary>
 static class ChaosReader
 {
@@ -23,12 +23,17 @@ static class ChaosReader
             for (var round = 0; !stop.IsCompleted; round++)
                 foreach (var database in (SqliteConnection[])[a, b, wal])
                 {
-                    if (!Read(database, "SELECT coalesce(max(seq), 0), count(*), count(DISTINCT seq) FROM t", out var row)) continue;
+                    if (!Read(database, "SELECT coalesce(max(seq), 0), count(*), count(DISTINCT seq) FROM t",
+                        out var row))
+                        continue;
                     var numbers = row.Split(' ').Select(long.Parse).ToArray();
-                    if (numbers[0] != numbers[1] || numbers[1] != numbers[2]) return Say($"wrong: rows are missing: {row}");
-                    if (numbers[0] < seen.GetValueOrDefault(database)) return Say($"wrong: went back from {seen[database]} to {numbers[0]}");
+                    if (numbers[0] != numbers[1] || numbers[1] != numbers[2])
+                        return Say($"wrong: rows are missing: {row}");
+                    if (numbers[0] < seen.GetValueOrDefault(database))
+                        return Say($"wrong: went back from {seen[database]} to {numbers[0]}");
                     seen[database] = numbers[0];
-                    if (round % 20 == 0 && Read(database, "PRAGMA integrity_check", out var verdict) && verdict != "ok") return Say($"wrong: {verdict}");
+                    if (round % 20 == 0 && Read(database, "PRAGMA integrity_check", out var verdict) && verdict != "ok")
+                        return Say($"wrong: {verdict}");
                     if (round % 10 == 0) Console.WriteLine($"seen {numbers[0]}");
                 }
             return 0;

@@ -12,9 +12,10 @@ using Xunit.Abstractions;
 namespace RecoveryVfs.Tail.Tests;
 
 /// <summary>
-/// Real processes on a real S3 server: a writer under load (durability=remote), recovery-tail and a reading program that follow it. Any of them is killed, the
-/// gateway dies or hangs, the follower is promoted while the old writer goes on, again and again. In the end all agree byte for byte, and every
-/// commit that returned is there. While soaking it goes on for long; RECOVERY_SEED draws the same misfortunes.
+/// Real processes on a real S3 server: a writer under load (durability=remote), recovery-tail and a reading program
+/// that follow it. Any of them is killed, the gateway dies or hangs, the follower is promoted while the old writer goes
+/// on, again and again. In the end all agree byte for byte, and every commit that returned is there. While soaking it
+/// goes on for long; RECOVERY_SEED draws the same misfortunes.
 /// </summary>
 [Collection(S3Collection.Name)]
 [Trait(Seeds.Kind, Seeds.Random)]
@@ -23,7 +24,9 @@ public sealed class ChaosTests : IDisposable
     // So many times what another random test gets: starting processes takes long.
     const int SoakTimes = 20;
 
-    static readonly double soakSeconds = SoakTimes * double.Parse(Environment.GetEnvironmentVariable("RECOVERY_SOAK_SECONDS") ?? "0", CultureInfo.InvariantCulture);
+    static readonly double soakSeconds =
+        SoakTimes * double.Parse(Environment.GetEnvironmentVariable("RECOVERY_SOAK_SECONDS")
+        ?? "0", CultureInfo.InvariantCulture);
     static readonly CancellationToken Patience = CancellationToken.None;
 
     readonly S3Server server;
@@ -62,7 +65,9 @@ public sealed class ChaosTests : IDisposable
         }
         finally
         {
-            output.WriteLine($"{clock.Elapsed:g}: {kills} kills, {outages} outages, {promotions} promotions, {acknowledged.Count} acknowledged commits");
+            output.WriteLine(
+                $"{clock.Elapsed:g}: {kills} kills, {outages} outages, {promotions} promotions, {acknowledged.Count} "
+                    + $"acknowledged commits");
         }
     });
 
@@ -77,7 +82,9 @@ public sealed class ChaosTests : IDisposable
         await StartReaderAsync();
         var end = Math.Max(20, soakSeconds);
         // Each at least once, then as it comes.
-        Func<Task>[] misfortunes = [PromoteAsync, KillWriterAsync, StopGatewayAsync, KillFollowerAsync, HangGatewayAsync, KillReaderAsync, PromoteAsync];
+        Func<Task>[] misfortunes =
+            [PromoteAsync, KillWriterAsync, StopGatewayAsync, KillFollowerAsync, HangGatewayAsync, KillReaderAsync,
+            PromoteAsync];
         for (var step = 0; step < misfortunes.Length || clock.Elapsed.TotalSeconds < end; step++)
         {
             await PassAsync(random.Next(200, 1200));
@@ -97,12 +104,16 @@ public sealed class ChaosTests : IDisposable
         var who = $"writer{++writers}";
         writer = ChaosProcess.Start(who, line =>
         {
-            if (line.Split(' ') is [("a" or "w") and var table, var seq, var name]) acknowledged[(table[0], long.Parse(seq))] = name;
+            if (line.Split(' ') is [("a" or "w") and var table, var seq, var name])
+                acknowledged[(table[0], long.Parse(seq))] = name;
         }, "Tail.Tests", "write", writerSite, url, who);
         await writer.SaysAsync("ready");
     }
 
-    void StartFollower() => follower = ChaosProcess.Start("recovery-tail", null, "recovery-tail", url, "--into", followerSite, "--interval", "100ms");
+    void StartFollower()
+        => follower =
+            ChaosProcess.Start("recovery-tail", null, "recovery-tail", url, "--into", followerSite, "--interval",
+            "100ms");
 
     async Task StartReaderAsync()
     {
@@ -150,7 +161,10 @@ public sealed class ChaosTests : IDisposable
         server.ResumeGateway();
     }
 
-    /// <summary>The follower becomes the writer. The old one may be dead, frozen, or well: then it must be told by its next commit.</summary>
+    /// <summary>
+    /// The follower becomes the writer. The old one may be dead, frozen, or well: then it must be told by its next
+    /// commit.
+    /// </summary>
     async Task PromoteAsync()
     {
         promotions++;
@@ -160,7 +174,8 @@ public sealed class ChaosTests : IDisposable
         var fate = random.Next(3);
         if (fate == 0) await old.KillAsync();
         if (fate == 1) old.Signal("-STOP");
-        using (var promotion = ChaosProcess.Start("promotion", null, "recovery-tail", url, "--into", followerSite, "--promote"))
+        using (var promotion =
+            ChaosProcess.Start("promotion", null, "recovery-tail", url, "--into", followerSite, "--promote"))
         {
             await promotion.SaysAsync("promoted");
             await promotion.StopAsync();
@@ -173,7 +188,8 @@ public sealed class ChaosTests : IDisposable
         if (fate != 0)
         {
             await old.SaysAsync("lost");
-            if (!old.Said("lost") || !old.ToString().Contains("epoch", StringComparison.Ordinal)) throw new InvalidOperationException($"The old writer was not told of the new one: {old}");
+            if (!old.Said("lost") || !old.ToString().Contains("epoch", StringComparison.Ordinal))
+                throw new InvalidOperationException($"The old writer was not told of the new one: {old}");
         }
         await old.Output;
         zombies.Remove(old);
@@ -215,12 +231,15 @@ public sealed class ChaosTests : IDisposable
         using var ticks = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
         while (!condition())
         {
-            if (Stopwatch.GetElapsedTime(began) > TimeSpan.FromMinutes(2)) throw new TimeoutException($"Not so in time: {what}. {writer} {follower} {reader}");
+            if (Stopwatch.GetElapsedTime(began) > TimeSpan.FromMinutes(2))
+                throw new TimeoutException($"Not so in time: {what}. {writer} {follower} {reader}");
             await ticks.WaitForNextTickAsync();
         }
     }
 
-    /// <summary>Both followers' directories against the writer's, and the writer's against what it had acknowledged.</summary>
+    /// <summary>
+    /// Both followers' directories against the writer's, and the writer's against what it had acknowledged.
+    /// </summary>
     async Task CompareAsync()
     {
         using (var a = Site.OpenUri($"file:{writerSite}/a.db?vfs=recovery&linger=0"))
@@ -233,13 +252,21 @@ public sealed class ChaosTests : IDisposable
                 var rows = connection.Do($"SELECT seq, who FROM {table} ORDER BY seq").Split(' ');
                 var there = rows.Chunk(2).ToDictionary(r => long.Parse(r[0]), r => r[1]);
                 foreach (var ((of, seq), who) in acknowledged)
-                    if (of == key && there.GetValueOrDefault(seq) != who) throw new InvalidOperationException($"{table} {seq} was acknowledged to {who}, and is {there.GetValueOrDefault(seq) ?? "not there"}.");
+                    if (of == key && there.GetValueOrDefault(seq) != who)
+                        throw new InvalidOperationException(
+                            $"{table} {seq} was acknowledged to {who}, and is "
+                                + $"{there.GetValueOrDefault(seq) ?? "not there"}.");
             }
         }
         Recovery.CloseIdleStores();
         var expected = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
         ulong lsn;
-        using (var store = Store.Open(new StoreOptions { Directory = Path.Combine(writerSite, ".recovery"), Remote = new RemoteOptions { Url = url } }))
+        using (var store =
+            Store.Open(new StoreOptions
+            {
+                Directory = Path.Combine(writerSite, ".recovery"),
+                Remote = new RemoteOptions { Url = url }
+            }))
         {
             foreach (var database in store.Databases) expected[database.Name] = ReadAll(database);
             lsn = store.Lsn.Last;
@@ -247,7 +274,13 @@ public sealed class ChaosTests : IDisposable
         }
         foreach (var site in (string[])[followerSite, Path.Combine(root, "reader")])
         {
-            await using var follower = await Follower.StartAsync(new FollowerOptions { Url = url, Store = new StoreOptions { Directory = Path.Combine(site, ".recovery") } }, Patience);
+            await using var follower =
+                await Follower.StartAsync(
+                new FollowerOptions
+                {
+                    Url = url,
+                    Store = new StoreOptions { Directory = Path.Combine(site, ".recovery") }
+                }, Patience);
             await follower.CaughtUpAsync(Patience);
             await follower.WaitForAsync(lsn, Patience);
             using var reading = follower.Read();

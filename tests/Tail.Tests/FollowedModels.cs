@@ -4,8 +4,8 @@ using RecoveryVfs.TestServers;
 namespace RecoveryVfs.Tail.Tests;
 
 /// <summary>
-/// Random histories of SQLite's own making: journal modes, VACUUM, page sizes, commits of several databases, databases that come and go. After each
-/// step every database of the follower is, byte for byte, what the writer has.
+/// Random histories of SQLite's own making: journal modes, VACUUM, page sizes, commits of several databases, databases
+/// that come and go. After each step every database of the follower is, byte for byte, what the writer has.
 /// </summary>
 public abstract class FollowedModels(Site site, int steps) : IDisposable
 {
@@ -16,7 +16,8 @@ public abstract class FollowedModels(Site site, int steps) : IDisposable
 
     public virtual void Dispose()
     {
-        foreach (var connection in (IEnumerable<SqliteConnection>)[.. writers.Values, .. readers.Values]) connection.Dispose();
+        foreach (var connection in (IEnumerable<SqliteConnection>)[.. writers.Values, .. readers.Values])
+            connection.Dispose();
         site.Dispose();
     }
 
@@ -41,7 +42,9 @@ public abstract class FollowedModels(Site site, int steps) : IDisposable
         return Task.CompletedTask;
     });
 
-    SqliteConnection Write(string name) => writers.TryGetValue(name, out var open) ? open : writers[name] = site.Writer(name);
+    SqliteConnection Write(string name) => writers.TryGetValue(name, out var open)
+        ? open
+        : writers[name] = site.Writer(name);
 
     void Do(string name, string sql)
     {
@@ -55,17 +58,29 @@ public abstract class FollowedModels(Site site, int steps) : IDisposable
         switch (random.Next(14))
         {
             case <= 3: Do(name, $"INSERT INTO t(v) VALUES (randomblob({random.Next(9000)}))"); break;
-            case 4: Do(name, $"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<60) INSERT INTO t(v) SELECT randomblob({random.Next(300)}) FROM n"); break;
+            case 4:
+                Do(name,
+                $"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<60) INSERT INTO t(v) SELECT "
+                    + $"randomblob({random.Next(300)}) FROM n"); break;
             case 5: Do(name, $"UPDATE t SET v=randomblob({random.Next(600)}) WHERE id % 3 = {random.Next(3)}"); break;
             case 6: Do(name, $"DELETE FROM t WHERE id % 4 = {random.Next(4)}"); break;
-            case 7: Do(name, "PRAGMA journal_mode=" + ((string[])["delete", "wal", "truncate", "wal", "persist"])[random.Next(5)]); break;
+            case 7:
+                Do(name, "PRAGMA journal_mode="
+                + ((string[])["delete", "wal", "truncate", "wal", "persist"])[random.Next(5)]); break;
             case 8: Do(name, $"PRAGMA page_size={512 << random.Next(6)}; VACUUM"); break;
-            case 9: Do(name, "PRAGMA wal_checkpoint(" + ((string[])["PASSIVE", "TRUNCATE", "RESTART"])[random.Next(3)] + ")"); break;
+            case 9:
+                Do(name, "PRAGMA wal_checkpoint(" + ((string[])["PASSIVE", "TRUNCATE", "RESTART"])[random.Next(3)]
+                + ")"); break;
             case 10: Do(name, "BEGIN; UPDATE t SET v=randomblob(3000); ROLLBACK"); break;
             case 11:
-                Do("a.db", $"ATTACH 'file:{site.PathOf("writer/b.db")}?vfs=recovery' AS other; BEGIN; INSERT INTO main.t(v) VALUES (randomblob(500)); INSERT INTO other.t(v) VALUES (randomblob(500)); COMMIT; DETACH other");
+                Do("a.db", $"ATTACH 'file:{site.PathOf("writer/b.db")}?vfs=recovery' AS other; BEGIN; "
+                    + "INSERT INTO main.t(v) VALUES (randomblob(500)); "
+                    + "INSERT INTO other.t(v) VALUES (randomblob(500)); COMMIT; DETACH other");
                 break;
-            case 12: Do("c.db", "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v BLOB); INSERT INTO t(v) VALUES (randomblob(2000))"); break;
+            case 12:
+                Do("c.db",
+                "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v BLOB); INSERT INTO t(v) VALUES "
+                    + "(randomblob(2000))"); break;
             default: DropThird(); break;
         }
     }
@@ -95,7 +110,8 @@ public abstract class FollowedModels(Site site, int steps) : IDisposable
         var (expected, found) = (Copy(fresh, "expected"), Copy(reader, "found"));
         // A follower never shows WAL mode.
         expected.AsSpan(18, 2).CopyTo(found.AsSpan(18));
-        Assert.True(expected.AsSpan().SequenceEqual(found), $"{name} is not what the writer has at LSN {lsn}: {expected.Length} and {found.Length} bytes, "
+        Assert.True(expected.AsSpan().SequenceEqual(found),
+            $"{name} is not what the writer has at LSN {lsn}: {expected.Length} and {found.Length} bytes, "
             + $"the first {expected.AsSpan().CommonPrefixLength(found)} the same");
     }
 

@@ -7,8 +7,8 @@ namespace RecoveryVfs.Tail.Tests;
 public sealed class FollowerProcesses : IDisposable
 {
     const int MegabyteRows = 48, Updates = 600;
-    // The caches (pages 64, RocksDB's tables and keys 128) and 256: overlay 64, pending commits 32, segments fetched ahead 32, .NET itself, and
-    // what malloc keeps. Less than there is to read.
+    // The caches (pages 64, RocksDB's tables and keys 128) and 256: overlay 64, pending commits 32, segments fetched
+    // ahead 32, .NET itself, and what malloc keeps. Less than there is to read.
     const long MemoryMbMax = 448;
 
     readonly Site site = new();
@@ -22,7 +22,8 @@ public sealed class FollowerProcesses : IDisposable
         writer.Do("PRAGMA synchronous=OFF; CREATE TABLE t(id INTEGER PRIMARY KEY, v BLOB)");
         site.Wait(writer);
         Follow("true");
-        for (var i = 0; i < Updates; i++) writer.Do($"INSERT OR REPLACE INTO t VALUES ({i % MegabyteRows}, randomblob(1000000))");
+        for (var i = 0; i < Updates; i++)
+            writer.Do($"INSERT OR REPLACE INTO t VALUES ({i % MegabyteRows}, randomblob(1000000))");
         writer.Do("PRAGMA recovery_sync=remote");
         var peak = Follow("grep VmHWM /proc/$PPID/status").Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
         var megabytes = long.Parse(peak[Array.IndexOf(peak, "VmHWM:") + 1], CultureInfo.InvariantCulture) >> 10;
@@ -31,7 +32,8 @@ public sealed class FollowerProcesses : IDisposable
 
     string Follow(string companion)
     {
-        var (code, output, errors) = Run("dotnet", [Program, site.Url, "--into", site.PathOf("kept"), "--exec", companion]);
+        var (code, output, errors) =
+            Run("dotnet", [Program, site.Url, "--into", site.PathOf("kept"), "--exec", companion]);
         Assert.True(code == 0, errors);
         return output;
     }
@@ -40,7 +42,11 @@ public sealed class FollowerProcesses : IDisposable
 
     static (int Code, string Output, string Errors) Run(string program, string[] arguments)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        };
         start.Environment["HOME"] = Path.GetTempPath();
         using var process = Process.Start(start)!;
         var errors = process.StandardError.ReadToEndAsync();
@@ -63,14 +69,18 @@ public sealed class FollowerProcesses : IDisposable
         Directory.CreateDirectory(site.PathOf("kept"));
         Run("chmod", ["a+rwx", site.PathOf("kept")]);
         // Root may write anywhere: then it is somebody else who follows.
-        string[] other = Environment.UserName == "root" ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : ["env"];
+        string[] other = Environment.UserName == "root"
+            ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+            : ["env"];
         if (Environment.UserName != "root") Run("chmod", ["-R", "a-w", site.PathOf("bucket")]);
         var files = Directory.GetFiles(site.PathOf("bucket"), "*", SearchOption.AllDirectories).Order().ToArray();
-        var (code, output, errors) = Run(other[0], [.. other[1..], "dotnet", Program, site.Url, "--into", site.PathOf("kept"), "--once"]);
+        var (code, output, errors) =
+            Run(other[0], [.. other[1..], "dotnet", Program, site.Url, "--into", site.PathOf("kept"), "--once"]);
         Assert.True(code == 0, errors);
         Assert.Contains("caught up at LSN", output);
         Assert.Equal(files, Directory.GetFiles(site.PathOf("bucket"), "*", SearchOption.AllDirectories).Order());
-        (code, _, errors) = Run(other[0], [.. other[1..], "dotnet", Program, site.Url, "--into", site.PathOf("kept"), "--promote"]);
+        (code, _, errors) =
+            Run(other[0], [.. other[1..], "dotnet", Program, site.Url, "--into", site.PathOf("kept"), "--promote"]);
         Assert.NotEqual(0, code);
         Assert.Contains("was not promoted", errors);
         Run("chmod", ["-R", "u+w", site.PathOf("bucket")]);

@@ -10,7 +10,9 @@ using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.Tail.Tests;
 
-/// <summary>A store that lives with a host: whether its commits can be restored, what is logged, counted and traced of it.</summary>
+/// <summary>
+/// A store that lives with a host: whether its commits can be restored, what is logged, counted and traced of it.
+/// </summary>
 public abstract class HostedStoreTests : IDisposable
 {
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
@@ -43,7 +45,8 @@ public abstract class HostedStoreTests : IDisposable
     static async Task<HealthReportEntry> CheckAsync(IHost host) =>
         Assert.Single((await host.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync()).Entries).Value;
 
-    object? Data(HealthReportEntry entry, string what) => entry.Data.GetValueOrDefault($"{Site.PathOf("writer/.recovery")} {what}");
+    object? Data(HealthReportEntry entry, string what)
+        => entry.Data.GetValueOrDefault($"{Site.PathOf("writer/.recovery")} {what}");
 
     [Fact]
     public async Task It_is_healthy_only_while_commits_can_be_restored_and_the_log_says_what_happened()
@@ -76,7 +79,8 @@ public abstract class HostedStoreTests : IDisposable
         }
         // Closed, and looked at from its directory.
         Recovery.CloseIdleStores();
-        Assert.Equal((HealthStatus.Healthy, "ok"), (await CheckAsync(host) is var closed ? closed.Status : default, Data(closed, "state")));
+        Assert.Equal((HealthStatus.Healthy, "ok"),
+            (await CheckAsync(host) is var closed ? closed.Status : default, Data(closed, "state")));
         await host.StopAsync();
     }
 
@@ -120,7 +124,8 @@ public abstract class HostedStoreTests : IDisposable
         await Recovery.RestoreAsync(Site.Url, Site.PathOf("restored"));
         Assert.True(counted["recovery.restores"] > 0);
         Assert.True(counted["recovery.flushes"] > 0);
-        Assert.Superset(new HashSet<string> { "recovery.ship", "recovery.verify", "recovery.restore" }, counted.Activities.ToHashSet());
+        Assert.Superset(new HashSet<string> { "recovery.ship", "recovery.verify", "recovery.restore" },
+            counted.Activities.ToHashSet());
     }
 
     /// <summary>Counts of one store and its remote, and the names of activities that ended.</summary>
@@ -178,7 +183,8 @@ public abstract class HostedStoreTests : IDisposable
             return seen.Task;
         }
 
-        public void Log<TState>(LogLevel level, EventId id, TState state, Exception? error, Func<TState, Exception?, string> format)
+        public void Log<TState>(LogLevel level, EventId id, TState state, Exception? error, Func<TState, Exception?,
+            string> format)
         {
             lock (gate)
                 foreach (var (which, seen) in waiting)

@@ -3,8 +3,8 @@ using Microsoft.Data.Sqlite;
 namespace RecoveryVfs.Tail.Tests;
 
 /// <summary>
-/// What a remote can do to those who follow it, bring a lost store back from it, or write to it, when somebody crafted its hints: nothing outside of their
-/// directories.
+/// What a remote can do to those who follow it, bring a lost store back from it, or write to it, when somebody crafted
+/// its hints: nothing outside of their directories.
 /// </summary>
 public sealed class HostileRemoteTests : IDisposable
 {
@@ -22,7 +22,8 @@ public sealed class HostileRemoteTests : IDisposable
     }
 
     void Craft(bool absolute) =>
-        CraftedRemote.RenameFiles(site.PathOf("bucket"), f => f.Name != "IDENTITY" ? null : absolute ? Victim : "../../../victim");
+        CraftedRemote.RenameFiles(site.PathOf("bucket"),
+            f => f.Name != "IDENTITY" ? null : absolute ? Victim : "../../../victim");
 
     void MustBeUntouched()
     {
@@ -72,7 +73,10 @@ public sealed class HostileRemoteTests : IDisposable
         Directory.CreateDirectory(site.PathOf("writer"));
         Assert.Throws<SqliteException>(() =>
         {
-            using var writer = Site.OpenUri($"file:{site.PathOf("writer/a.db")}?vfs=recovery&remote={Uri.EscapeDataString(site.Url)}&auto-restore=on&linger=0");
+            using var writer =
+                Site.OpenUri(
+                $"file:{site.PathOf("writer/a.db")}?vfs=recovery&remote={Uri.EscapeDataString(site.Url)}"
+                    + $"&auto-restore=on&linger=0");
             writer.Do("SELECT * FROM t");
         });
         Assert.Contains("hints/", Recovery.LastError);

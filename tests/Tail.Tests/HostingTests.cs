@@ -40,7 +40,8 @@ public sealed class HostingTests : IDisposable
                 reader.Do($"PRAGMA recovery_wait_lsn={writer.Do("PRAGMA recovery_lsn")}");
                 Assert.Equal("2", reader.Do("SELECT count(*) FROM t"));
             }
-            Assert.Equal(FollowerPhase.Following, host.Services.GetRequiredKeyedService<FollowerService>(site.PathOf("hosted")).State.Phase);
+            Assert.Equal(FollowerPhase.Following,
+                host.Services.GetRequiredKeyedService<FollowerService>(site.PathOf("hosted")).State.Phase);
             await host.StopAsync();
             Assert.Equal(FollowerPhase.Stopped, follower.State.Phase);
         }
@@ -54,7 +55,9 @@ public sealed class HostingTests : IDisposable
         File.WriteAllText(site.PathOf("hosted/.recovery/precious"), "x");
         using var host = Build("hosted");
         await host.StartAsync();
-        var refused = await Assert.ThrowsAsync<RecoveryException>(() => host.Services.GetRequiredService<FollowerService>().Started);
+        var refused =
+            await Assert.ThrowsAsync<RecoveryException>(() => host.Services.GetRequiredService<FollowerService>()
+            .Started);
         Assert.Contains("is not empty", refused.Message);
         // Since version 11 a host that a service stopped throws what stopped it.
         Assert.Same(refused, await Assert.ThrowsAsync<RecoveryException>(() => host.WaitForShutdownAsync()));

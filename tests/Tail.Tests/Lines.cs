@@ -32,17 +32,25 @@ public sealed class Lines : IDisposable
             site.Wait(writer);
             var (code, output, errors) = await site.RunAsync(site.Url, "--from", from, "--once", "--json");
             Assert.True(code == 0, errors);
-            var lines = output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => JsonDocument.Parse(l).RootElement).ToList();
+            var lines = output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                .Select(l => JsonDocument.Parse(l).RootElement).ToList();
             var ofFirst = lines.Where(l => l.GetProperty("database").GetString() == "a.db").ToList();
-            Assert.Equal(["commit", "commit", "commit"], ofFirst.TakeLast(3).Select(l => l.GetProperty("kind").GetString()));
+            Assert.Equal(["commit", "commit", "commit"],
+                ofFirst.TakeLast(3).Select(l => l.GetProperty("kind").GetString()));
             ofFirst = [.. ofFirst.TakeLast(3)];
             Assert.Equal([2, 2], ofFirst.Take(2).Select(l => l.GetProperty("pages").GetInt32()));
             Assert.True(ofFirst[2].GetProperty("pages").GetInt32() >= 3);
-            Assert.All(lines, l => Assert.True(l.GetProperty("bytes").GetInt64() > 0 && l.GetProperty("time").GetDateTimeOffset() > DateTimeOffset.UtcNow.AddHours(-1)));
-            Assert.Equal(2, lines.Count(l => l.GetProperty("database").GetString() == "b.db" && l.GetProperty("kind").GetString() == "wal-commit"));
-            Assert.Equal(lines.Select(l => l.GetProperty("lsn").GetUInt64()).Order(), lines.Select(l => l.GetProperty("lsn").GetUInt64()));
+            Assert.All(lines,
+                l => Assert.True(l.GetProperty("bytes").GetInt64() > 0
+                && l.GetProperty("time").GetDateTimeOffset() > DateTimeOffset.UtcNow.AddHours(-1)));
+            Assert.Equal(2,
+                lines.Count(l => l.GetProperty("database").GetString() == "b.db"
+                && l.GetProperty("kind").GetString() == "wal-commit"));
+            Assert.Equal(lines.Select(l => l.GetProperty("lsn").GetUInt64()).Order(),
+                lines.Select(l => l.GetProperty("lsn").GetUInt64()));
             var third = ofFirst[1].GetProperty("lsn").GetUInt64();
-            var (_, later, _) = await site.RunAsync(site.Url, "--from", $"{third}", "--once", "--json", "--database", "a*");
+            var (_, later, _) =
+                await site.RunAsync(site.Url, "--from", $"{third}", "--once", "--json", "--database", "a*");
             Assert.Equal(2, later.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
             var (_, text, _) = await site.RunAsync(site.Url, "--from=-1h", "--once", "--database=a.db");
             Assert.Contains(" a.db  2 pages, ", text);
@@ -60,7 +68,8 @@ public sealed class Lines : IDisposable
         writer.Do("CREATE TABLE t(a)");
         await using var objects = RemoteUrl.Parse(site.Url).Open(readOnly: true);
         using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
-        var tail = new RemoteTail(new RemoteContext { Store = objects }, new RemoteTailOptions { From = TailStart.Oldest, Interval = TimeSpan.FromMilliseconds(20) });
+        var tail = new RemoteTail(new RemoteContext { Store = objects },
+            new RemoteTailOptions { From = TailStart.Oldest, Interval = TimeSpan.FromMilliseconds(20) });
         var pages = new SortedDictionary<uint, byte[]>();
         var commits = 0;
         await foreach (var commit in tail.ReadAsync(patience.Token))
@@ -132,7 +141,9 @@ public sealed class Lines : IDisposable
         using var writer = site.Writer();
         writer.Do("CREATE TABLE t(a)");
         site.Wait(writer);
-        using var process = Start(site.Url, "--into", site.PathOf("kept"), "--exec", "trap 'exit 7' TERM; echo ready; while true; do sleep 0.1; done");
+        using var process =
+            Start(site.Url, "--into", site.PathOf("kept"), "--exec",
+            "trap 'exit 7' TERM; echo ready; while true; do sleep 0.1; done");
         Assert.Contains("caught up", process.StandardOutput.ReadLine());
         Assert.Equal("ready", process.StandardOutput.ReadLine());
         using (var kill = Process.Start("kill", ["-TERM", $"{process.Id}"])) kill.WaitForExit();
@@ -166,7 +177,9 @@ public sealed class Lines : IDisposable
         site.Wait(writer);
         var port = Site.FreePort();
         using var process = Process.Start(new ProcessStartInfo("sh",
-            ["-c", "ulimit -n 120 && exec \"$@\"", "sh", "dotnet", Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), site.Url, "--into", site.PathOf("kept"), "--listen", $":{port}"])
+            ["-c", "ulimit -n 120 && exec \"$@\"", "sh", "dotnet",
+                Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), site.Url, "--into", site.PathOf("kept"),
+                "--listen", $":{port}"])
         { RedirectStandardOutput = true, RedirectStandardError = true })!;
         Assert.Contains("caught up", process.StandardOutput.ReadLine());
         var idle = new List<TcpClient>();
@@ -181,7 +194,8 @@ public sealed class Lines : IDisposable
             using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
             for (var i = 0; i < 3; i++) Assert.Equal("following\n", await http.GetStringAsync("/health"));
             // This machine only.
-            foreach (var other in (await Dns.GetHostAddressesAsync(Dns.GetHostName(), AddressFamily.InterNetwork)).Where(a => !IPAddress.IsLoopback(a)))
+            foreach (var other in (await Dns.GetHostAddressesAsync(Dns.GetHostName(), AddressFamily.InterNetwork))
+                .Where(a => !IPAddress.IsLoopback(a)))
                 await Assert.ThrowsAsync<SocketException>(() => new TcpClient().ConnectAsync(other, port));
         }
         finally
@@ -194,7 +208,8 @@ public sealed class Lines : IDisposable
         Assert.Equal((0, ""), (process.ExitCode, process.StandardError.ReadToEnd()));
     }
 
-    static Process Start(params string[] arguments) => Process.Start(new ProcessStartInfo("env", // a shell lets what it runs in the background ignore SIGINT
+    // a shell lets what it runs in the background ignore SIGINT
+    static Process Start(params string[] arguments) => Process.Start(new ProcessStartInfo("env",
         ["--default-signal=INT", "dotnet", Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), .. arguments])
     { RedirectStandardOutput = true, RedirectStandardError = true })!;
 }

@@ -15,8 +15,10 @@ public sealed class ReadingFollowers : IDisposable
     public void Each_transaction_sees_one_whole_commit_and_later_ones_move_forward(string mode)
     {
         using var writer = site.Writer();
-        writer.Do($"PRAGMA journal_mode={mode}; CREATE TABLE t(id INTEGER PRIMARY KEY, n INTEGER, fill BLOB); CREATE INDEX i ON t(n)");
-        writer.Do("WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM c WHERE x<200) INSERT INTO t SELECT x, 0, randomblob(300) FROM c");
+        writer.Do($"PRAGMA journal_mode={mode}; CREATE TABLE t(id INTEGER PRIMARY KEY, n INTEGER, fill BLOB); CREATE "
+            + $"INDEX i ON t(n)");
+        writer.Do("WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM c WHERE x<200) INSERT INTO t SELECT "
+            + "x, 0, randomblob(300) FROM c");
         site.Wait(writer);
         using var reader = site.Reader();
         using var slow = site.Reader();
@@ -55,13 +57,16 @@ public sealed class ReadingFollowers : IDisposable
         writer.Do("CREATE TABLE t(a); INSERT INTO t VALUES (1)");
         site.Wait(writer);
         using var reader = site.Reader();
-        foreach (var change in (string[])["CREATE TABLE u(b); INSERT INTO u VALUES (randomblob(9000))", "PRAGMA page_size=1024; VACUUM", "PRAGMA journal_mode=wal",
-            "INSERT INTO t VALUES (2)", "PRAGMA journal_mode=delete", "PRAGMA page_size=8192; VACUUM", "DROP TABLE u", "PRAGMA journal_mode=wal; INSERT INTO t VALUES (3)"])
+        foreach (var change in (string[])["CREATE TABLE u(b); INSERT INTO u VALUES (randomblob(9000))",
+            "PRAGMA page_size=1024; VACUUM", "PRAGMA journal_mode=wal",
+            "INSERT INTO t VALUES (2)", "PRAGMA journal_mode=delete", "PRAGMA page_size=8192; VACUUM", "DROP TABLE u",
+                "PRAGMA journal_mode=wal; INSERT INTO t VALUES (3)"])
         {
             writer.Do(change);
             reader.Do($"PRAGMA recovery_wait_lsn={writer.Do("PRAGMA recovery_lsn")}");
             Assert.Equal(writer.Do("SELECT group_concat(a) FROM t"), reader.Do("SELECT group_concat(a) FROM t"));
-            Assert.Equal(writer.Do("SELECT group_concat(name) FROM sqlite_master"), reader.Do("SELECT group_concat(name) FROM sqlite_master"));
+            Assert.Equal(writer.Do("SELECT group_concat(name) FROM sqlite_master"),
+                reader.Do("SELECT group_concat(name) FROM sqlite_master"));
             Assert.Equal("ok", reader.Do("PRAGMA integrity_check"));
         }
     }
@@ -93,7 +98,9 @@ public sealed class ReadingFollowers : IDisposable
             var (code, output, errors) = await site.RunAsync(site.Url, "--into", site.PathOf("second"), "--promote");
             Assert.True(code == 0, errors);
             Assert.Contains("promoted at LSN", output);
-            using var second = site.Open("file:" + site.PathOf("second/a.db") + "?vfs=recovery&durability=remote&sync-interval=5&linger=0");
+            using var second =
+                site.Open("file:" + site.PathOf("second/a.db")
+                + "?vfs=recovery&durability=remote&sync-interval=5&linger=0");
             Assert.Equal("1", second.Do("SELECT a FROM t"));
             second.Do("INSERT INTO t VALUES (2)");
             Assert.Equal("1 2", second.Do("SELECT a FROM t"));

@@ -2,7 +2,10 @@ using System.Diagnostics;
 
 namespace RecoveryVfs.Tail.Tests;
 
-/// <summary>A process of its own keeps a follower, and this one reads its directory: while it follows, is killed, comes back and is promoted.</summary>
+/// <summary>
+/// A process of its own keeps a follower, and this one reads its directory: while it follows, is killed, comes back and
+/// is promoted.
+/// </summary>
 public sealed class ReadingFromElsewhere : IDisposable
 {
     readonly Site site = new();
@@ -11,7 +14,9 @@ public sealed class ReadingFromElsewhere : IDisposable
 
     Process Tail(params string[] more)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), site.Url, "--into", site.PathOf("follower"), "--interval", "20ms", .. more])
+        var start = new ProcessStartInfo("dotnet",
+            [Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), site.Url, "--into", site.PathOf("follower"),
+            "--interval", "20ms", .. more])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -22,7 +27,8 @@ public sealed class ReadingFromElsewhere : IDisposable
     static void Await(Process tail, string line)
     {
         if (tail.StandardOutput.ReadLine() is not { } said || !said.StartsWith(line, StringComparison.Ordinal))
-            throw new InvalidOperationException($"recovery-tail did not say '{line}': {tail.StandardError.ReadToEnd()}");
+            throw new InvalidOperationException(
+                $"recovery-tail did not say '{line}': {tail.StandardError.ReadToEnd()}");
     }
 
     [Fact]
@@ -66,7 +72,8 @@ public sealed class ReadingFromElsewhere : IDisposable
     {
         using var writer = site.Writer();
         writer.Do($"PRAGMA journal_mode={mode}; CREATE TABLE t(id INTEGER PRIMARY KEY, n INTEGER, fill BLOB)");
-        writer.Do("WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM c WHERE x<100) INSERT INTO t SELECT x, 0, randomblob(300) FROM c");
+        writer.Do("WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM c WHERE x<100) INSERT INTO t SELECT "
+            + "x, 0, randomblob(300) FROM c");
         site.Wait(writer);
         var tail = Tail();
         try
@@ -76,7 +83,8 @@ public sealed class ReadingFromElsewhere : IDisposable
             Assert.Contains($"follower: pid {tail.Id} ", reader.Do("PRAGMA recovery_status"));
             for (var i = 1; i <= 40; i++)
             {
-                writer.Do($"BEGIN; UPDATE t SET n={i}; UPDATE t SET fill=randomblob(300) WHERE id % 7 = {i % 7}; COMMIT");
+                writer.Do($"BEGIN; UPDATE t SET n={i}; UPDATE t SET fill=randomblob(300) WHERE id % 7 = {i % 7}; "
+                    + $"COMMIT");
                 if (i % 9 == 0) writer.Do("PRAGMA wal_checkpoint(TRUNCATE); VACUUM");
                 var before = reader.Do("SELECT min(n), max(n), count(*) FROM t").Split(' ');
                 Assert.Equal(before[0], before[1]);
@@ -90,7 +98,8 @@ public sealed class ReadingFromElsewhere : IDisposable
                     Await(tail, "caught up");
                 }
                 reader.Do($"PRAGMA recovery_wait_lsn={writer.Do("PRAGMA recovery_lsn")}");
-                Assert.Equal($"{i} {i} 100 ok", reader.Do("SELECT min(n), max(n), count(*) FROM t; PRAGMA integrity_check"));
+                Assert.Equal($"{i} {i} 100 ok",
+                    reader.Do("SELECT min(n), max(n), count(*) FROM t; PRAGMA integrity_check"));
             }
             tail.Kill();
             tail.WaitForExit();

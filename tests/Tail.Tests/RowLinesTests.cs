@@ -26,10 +26,12 @@ public sealed class RowLinesTests : IDisposable
             site.Wait(writer);
         }
         Recovery.CloseIdleStores();
-        var (code, output, errors) = await site.RunAsync(site.Url, "--rows", "--from", "start", "--once", "--table", "t");
+        var (code, output, errors) =
+            await site.RunAsync(site.Url, "--rows", "--from", "start", "--once", "--table", "t");
         Assert.True(code == 0, errors);
         var lines = Parsed(output).FindAll(l => l.TryGetProperty("table", out _));
-        Assert.Equal(["create", "insert", "insert", "update", "delete"], lines.Select(l => (l.TryGetProperty("schema", out var s) ? s : l.GetProperty("op")).GetString()));
+        Assert.Equal(["create", "insert", "insert", "update", "delete"],
+            lines.Select(l => (l.TryGetProperty("schema", out var s) ? s : l.GetProperty("op")).GetString()));
         Assert.Equal("""{"id":1,"a":{"blob":"AP8="},"b":1.0}""", lines[1].GetProperty("after").GetRawText());
         Assert.Equal("""{"id":9007199254740993,"a":null,"b":{"real":"Infinity"}}""", lines[2].GetProperty("after").GetRawText());
         Assert.Equal([1L, 2L], lines.Skip(1).Take(2).Select(l => l.GetProperty("n").GetInt64()));
@@ -43,16 +45,20 @@ public sealed class RowLinesTests : IDisposable
     {
         using (var writer = site.Writer())
         {
-            writer.Do("CREATE TABLE t(k TEXT, n INT, v, PRIMARY KEY(k, n)) WITHOUT ROWID; INSERT INTO t VALUES('a', 1, 'there')");
+            writer.Do("CREATE TABLE t(k TEXT, n INT, v, PRIMARY KEY(k, n)) WITHOUT ROWID; INSERT INTO t VALUES('a', "
+                + "1, 'there')");
             site.Wait(writer);
             var from = writer.Do("PRAGMA recovery_lsn");
             writer.Do("INSERT INTO t VALUES('b', 2, x'01')");
             writer.Do("UPDATE t SET v = 2 WHERE k = 'b'");
             writer.Do("DELETE FROM t WHERE k = 'b'");
             site.Wait(writer);
-            var (code, output, errors) = await site.RunAsync(site.Url, "--rows", "--format", "debezium", "--snapshot", "initial", "--from", $"{ulong.Parse(from) + 1}", "--once");
+            var (code, output, errors) =
+                await site.RunAsync(site.Url, "--rows", "--format", "debezium", "--snapshot", "initial", "--from",
+                $"{ulong.Parse(from) + 1}", "--once");
             Assert.True(code == 0, errors);
-            var messages = output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split('\t')).ToList();
+            var messages = output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split('\t'))
+                .ToList();
             Assert.All(messages, m => Assert.Equal(2, m.Length));
             Assert.Equal("""{"k":"a","n":1}""", messages[0][0]);
             Assert.All(messages.Skip(1), m => Assert.Equal("""{"k":"b","n":2}""", m[0]));
@@ -63,7 +69,9 @@ public sealed class RowLinesTests : IDisposable
             Assert.Equal(2, values[2].GetProperty("after").GetProperty("v").GetInt32());
             Assert.Equal(JsonValueKind.Null, values[3].GetProperty("after").ValueKind);
             var source = values[1].GetProperty("source");
-            Assert.Equal(("a.db", "t", "false"), (source.GetProperty("db").GetString(), source.GetProperty("table").GetString(), source.GetProperty("snapshot").GetString()));
+            Assert.Equal(("a.db", "t", "false"),
+                (source.GetProperty("db").GetString(), source.GetProperty("table").GetString(),
+                source.GetProperty("snapshot").GetString()));
             Assert.True(source.GetProperty("lsn").GetUInt64() > ulong.Parse(from));
             Assert.True(values[1].GetProperty("ts_ms").GetInt64() >= source.GetProperty("ts_ms").GetInt64());
         }
@@ -80,11 +88,14 @@ public sealed class RowLinesTests : IDisposable
         writer.Do("UPDATE t SET v = 'b'");
         writer.Do("INSERT INTO t VALUES(2, 'c')");
         site.Wait(writer);
-        Assert.Equal(["update", "insert"], Parsed((await site.RunAsync(tail)).Output).Select(l => l.GetProperty("op").GetString()));
+        Assert.Equal(["update", "insert"], Parsed((await site.RunAsync(tail)).Output)
+            .Select(l => l.GetProperty("op").GetString()));
         Assert.Equal("", (await site.RunAsync(tail)).Output);
         // It is a pin, of which there is one; another cursor whose name begins in the same way is another one.
         Assert.Single(Directory.GetFiles(site.PathOf("bucket/pins"), "cursor-billing-*"));
-        Assert.Equal(2, Parsed((await site.RunAsync(site.Url, "--rows", "--cursor", "billing-2", "--snapshot", "initial", "--once")).Output).Count);
+        Assert.Equal(2,
+            Parsed((await site.RunAsync(site.Url, "--rows", "--cursor", "billing-2", "--snapshot", "initial", "--once"))
+            .Output).Count);
     }
 
     [Fact]
@@ -98,10 +109,15 @@ public sealed class RowLinesTests : IDisposable
         site.Wait(writer);
         var seen = new HashSet<long>();
         // More than the pipe holds: it stops writing when nobody reads, and what nobody read comes again.
-        using (var process = Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), .. tail]) { RedirectStandardOutput = true })!)
+        using (var process =
+            Process.Start(
+            new ProcessStartInfo("dotnet",
+            [Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), .. tail])
+            { RedirectStandardOutput = true })!)
         {
             for (var lines = 0; lines < 20 && await process.StandardOutput.ReadLineAsync() is { } line; lines++)
-                if (JsonDocument.Parse(line).RootElement is var told && told.TryGetProperty("key", out var key)) seen.Add(key.GetProperty("id").GetInt64());
+                if (JsonDocument.Parse(line).RootElement is var told && told.TryGetProperty("key", out var key))
+                    seen.Add(key.GetProperty("id").GetInt64());
             process.Kill();
             await process.WaitForExitAsync();
         }

@@ -21,17 +21,20 @@ public sealed class Site(string? remote = null) : IDisposable
     public SqliteConnection Writer(string name = "a.db")
     {
         Directory.CreateDirectory(PathOf("writer"));
-        return Open($"file:{PathOf("writer/" + name)}?vfs=recovery&remote={Uri.EscapeDataString(Url)}&sync-interval=5&linger=0");
+        return Open($"file:{PathOf("writer/" + name)}?vfs=recovery&remote={Uri.EscapeDataString(Url)}"
+            + $"&sync-interval=5&linger=0");
     }
 
     public SqliteConnection Reader(string name = "a.db") =>
-        Open($"file:{PathOf("follower/" + name)}?vfs=recovery&mode=ro&follow={Uri.EscapeDataString(Url)}&follow-interval=20");
+        Open($"file:{PathOf("follower/" + name)}?vfs=recovery&mode=ro&follow={Uri.EscapeDataString(Url)}"
+            + $"&follow-interval=20");
 
     public SqliteConnection Open(string uri) => OpenUri(uri);
 
     public static SqliteConnection OpenUri(string uri)
     {
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = uri, Pooling = false }.ToString());
+        var connection =
+            new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = uri, Pooling = false }.ToString());
         connection.Open();
         return connection;
     }
@@ -40,7 +43,8 @@ public sealed class Site(string? remote = null) : IDisposable
     public void Wait(SqliteConnection writer)
     {
         var directory = writer.Do("PRAGMA recovery_store");
-        SpinWait.SpinUntil(() => Directory.Exists(PathOf("bucket/hints")) && Directory.EnumerateFiles(PathOf("bucket/hints")).Any());
+        SpinWait.SpinUntil(() => Directory.Exists(PathOf("bucket/hints"))
+            && Directory.EnumerateFiles(PathOf("bucket/hints")).Any());
         writer.Do("PRAGMA recovery_sync=remote");
         Assert.True(directory.Length > 0);
     }
@@ -86,7 +90,9 @@ public static class Sql
         var values = new List<string>();
         var code = Run(connection, sql, values);
         if (code != 0)
-            throw new InvalidOperationException($"{sql}: {code} {SQLitePCL.raw.sqlite3_errmsg(connection.Handle).utf8_to_string()} [{Recovery.LastError}]");
+            throw new InvalidOperationException(
+                $"{sql}: {code} {SQLitePCL.raw.sqlite3_errmsg(connection.Handle).utf8_to_string()} "
+                    + $"[{Recovery.LastError}]");
         return string.Join(' ', values);
     }
 
@@ -99,7 +105,8 @@ public static class Sql
             using (statement)
             {
                 if (rc != 0) return SQLitePCL.raw.sqlite3_extended_errcode(db);
-                while (statement is { IsInvalid: false } && (rc = SQLitePCL.raw.sqlite3_step(statement)) == SQLitePCL.raw.SQLITE_ROW)
+                while (statement is { IsInvalid: false }
+                    && (rc = SQLitePCL.raw.sqlite3_step(statement)) == SQLitePCL.raw.SQLITE_ROW)
                     for (var i = 0; i < SQLitePCL.raw.sqlite3_column_count(statement); i++)
                         values.Add(SQLitePCL.raw.sqlite3_column_text(statement, i).utf8_to_string() ?? "");
                 if (rc != SQLitePCL.raw.SQLITE_DONE && rc != 0) return SQLitePCL.raw.sqlite3_extended_errcode(db);

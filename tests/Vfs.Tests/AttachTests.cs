@@ -10,7 +10,8 @@ public class AttachTests
     {
         var db = store.Open();
         db.Do($"ATTACH '{store.UriOf("b.db")}' AS b; ATTACH '{store.UriOf("c.db")}' AS c; "
-            + "CREATE TABLE IF NOT EXISTS main.t(x); CREATE TABLE IF NOT EXISTS b.u(x); CREATE TABLE IF NOT EXISTS c.v(x)");
+            + "CREATE TABLE IF NOT EXISTS main.t(x); CREATE TABLE IF NOT EXISTS b.u(x); CREATE TABLE IF NOT EXISTS "
+                + "c.v(x)");
         return db;
     }
 
@@ -18,7 +19,8 @@ public class AttachTests
     const string InsertAll = "BEGIN; INSERT INTO t VALUES(1); INSERT INTO u VALUES(1); INSERT INTO v VALUES(1)";
 
     [Theory]
-    [InlineData("", "delete"), InlineData("", "truncate"), InlineData("", "persist"), InlineData("journal=plain", "delete"), InlineData("journal=plain", "persist")]
+    [InlineData("", "delete"), InlineData("", "truncate"), InlineData("", "persist"),
+        InlineData("journal=plain", "delete"), InlineData("journal=plain", "persist")]
     public void Commit_is_one_record_group(string options, string mode)
     {
         using var store = new TestStore(options);
@@ -56,7 +58,8 @@ public class AttachTests
             using var copied = new SimulatedDisk(copy, images[i]);
             var counts = Three(copy).Do(Counts);
             Assert.Contains(counts, i == durable ? ["2 2 2"] : (string[])["1 1 1", "2 2 2"]);
-            Assert.Equal("ok ok ok", copy.Open().Do($"PRAGMA integrity_check; PRAGMA recovery_verify(store)") + " " + copy.Open("c.db").Do("PRAGMA integrity_check"));
+            Assert.Equal("ok ok ok", copy.Open().Do($"PRAGMA integrity_check; PRAGMA recovery_verify(store)") + " "
+                + copy.Open("c.db").Do("PRAGMA integrity_check"));
             seen.Add(counts);
             copy.Close();
         }

@@ -4,19 +4,24 @@ using SQLitePCL;
 
 namespace RecoveryVfs.Tests;
 
-/// <summary>A machine that has nothing but the URL of its remote: an application that starts there just works, however it looks first.</summary>
+/// <summary>
+/// A machine that has nothing but the URL of its remote: an application that starts there just works, however it looks
+/// first.
+/// </summary>
 public sealed class AutoRestoreTests : IDisposable
 {
     readonly TestStore store = new();
 
     public void Dispose() => store.Dispose();
 
-    string Options => "auto-restore=on&sync-interval=20&remote=" + Uri.EscapeDataString("file://" + store.PathOf("remote"));
+    string Options => "auto-restore=on&sync-interval=20&remote="
+        + Uri.EscapeDataString("file://" + store.PathOf("remote"));
 
     void WriteAndLose()
     {
         Directory.CreateDirectory(store.PathOf("data"));
-        store.Open("data/a.db", Options).Do("CREATE TABLE Notes(Id INTEGER PRIMARY KEY, Text TEXT); INSERT INTO Notes VALUES(1, 'kept')");
+        store.Open("data/a.db", Options)
+            .Do("CREATE TABLE Notes(Id INTEGER PRIMARY KEY, Text TEXT); INSERT INTO Notes VALUES(1, 'kept')");
         store.Open("data/b.db", Options).Do("CREATE TABLE t(x); PRAGMA recovery_sync");
         store.Close();
         Directory.Delete(store.PathOf("data"), recursive: true);
@@ -40,7 +45,8 @@ public sealed class AutoRestoreTests : IDisposable
     [Fact]
     public void Where_nothing_ever_was_it_makes_the_directory()
     {
-        Assert.Equal(raw.SQLITE_CANTOPEN, raw.sqlite3_open_v2(store.UriOf("new/a.db", Options), out var db, raw.SQLITE_OPEN_READONLY | 0x40, null));
+        Assert.Equal(raw.SQLITE_CANTOPEN,
+            raw.sqlite3_open_v2(store.UriOf("new/a.db", Options), out var db, raw.SQLITE_OPEN_READONLY | 0x40, null));
         db.Dispose();
         Assert.False(Directory.Exists(store.PathOf("new")));
         store.Open("new/a.db", Options).Do("CREATE TABLE t(x)");
@@ -70,7 +76,8 @@ public sealed class AutoRestoreTests : IDisposable
     {
         public DbSet<Note> All => Set<Note>();
 
-        protected override void OnConfiguring(DbContextOptionsBuilder builder) => builder.UseSqlite($"Data Source={uri};Pooling=false");
+        protected override void OnConfiguring(DbContextOptionsBuilder builder)
+            => builder.UseSqlite($"Data Source={uri};Pooling=false");
 
         protected override void OnModelCreating(ModelBuilder model) => model.Entity<Note>().ToTable("Notes");
     }

@@ -5,7 +5,10 @@ using SQLitePCL;
 
 namespace RecoveryVfs.Tests;
 
-/// <summary>Databases as files: the stub, plain databases, deleting, listing, renaming, importing, exporting, and how they are opened.</summary>
+/// <summary>
+/// Databases as files: the stub, plain databases, deleting, listing, renaming, importing, exporting, and how they are
+/// opened.
+/// </summary>
 public class DatabaseFileTests
 {
     static int OpenCode(TestStore store, string uri, int flags = raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_CREATE)
@@ -162,7 +165,8 @@ public class DatabaseFileTests
     public void Listing_deleting_and_renaming()
     {
         using var store = new TestStore();
-        foreach (var name in (string[])["b.db", "a.db", "c.db"]) store.Open(name).Do($"CREATE TABLE t(x); INSERT INTO t VALUES('{name}')");
+        foreach (var name in (string[])["b.db", "a.db", "c.db"])
+            store.Open(name).Do($"CREATE TABLE t(x); INSERT INTO t VALUES('{name}')");
         Assert.Equal(["a.db", "b.db", "c.db"], Recovery.Databases(store.Directory));
         Assert.Equal("a.db\nb.db\nc.db", store.Open().Do("PRAGMA recovery_databases").Replace(' ', '\n'));
         Assert.Throws<RecoveryLog.RecoveryException>(() => Recovery.Rename(store.PathOf("b.db"), store.PathOf("d.db")));
@@ -199,18 +203,24 @@ public class DatabaseFileTests
         using var store = new TestStore();
         using var plain = new SqliteConnection($"Data Source={store.PathOf("p.db")};Pooling=false");
         plain.Open();
-        plain.Do($"PRAGMA page_size=1024; PRAGMA journal_mode={mode}; CREATE TABLE t(x); WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<500) INSERT INTO t SELECT i||hex(zeroblob(100)) FROM c");
+        plain.Do($"PRAGMA page_size=1024; PRAGMA journal_mode={mode}; CREATE TABLE t(x); WITH c(i) AS (SELECT 1 "
+            + $"UNION ALL SELECT i+1 FROM c WHERE i<500) INSERT INTO t SELECT i||hex(zeroblob(100)) FROM c");
         Recovery.Import(store.PathOf("p.db"), store.PathOf("in.db"));
         var expected = plain.Do("SELECT count(*), sum(length(x)), max(x) FROM t");
-        Assert.Equal(expected + " ok 1024", store.Open("in.db").Do("SELECT count(*), sum(length(x)), max(x) FROM t; PRAGMA integrity_check; PRAGMA page_size"));
+        Assert.Equal(expected + " ok 1024",
+            store.Open("in.db")
+            .Do("SELECT count(*), sum(length(x)), max(x) FROM t; PRAGMA integrity_check; PRAGMA page_size"));
         Recovery.Export(store.PathOf("in.db"), store.PathOf("out.db"));
         using (var exported = new SqliteConnection($"Data Source={store.PathOf("out.db")};Pooling=false"))
         {
             exported.Open();
-            Assert.Equal(expected + " ok", exported.Do("SELECT count(*), sum(length(x)), max(x) FROM t; PRAGMA integrity_check"));
+            Assert.Equal(expected + " ok",
+                exported.Do("SELECT count(*), sum(length(x)), max(x) FROM t; PRAGMA integrity_check"));
         }
-        Assert.Throws<RecoveryLog.RecoveryException>(() => Recovery.Import(store.PathOf("p.db"), store.PathOf("in.db")));
-        Assert.Throws<RecoveryLog.RecoveryException>(() => Recovery.Export(store.PathOf("in.db"), store.PathOf("out.db")));
+        Assert.Throws<RecoveryLog.RecoveryException>(()
+            => Recovery.Import(store.PathOf("p.db"), store.PathOf("in.db")));
+        Assert.Throws<RecoveryLog.RecoveryException>(()
+            => Recovery.Export(store.PathOf("in.db"), store.PathOf("out.db")));
         plain.Dispose();
         Recovery.Import(store.PathOf("p.db"), store.PathOf("p.db"));
         Assert.Equal(expected, store.Open("p.db").Do("SELECT count(*), sum(length(x)), max(x) FROM t"));
@@ -222,7 +232,8 @@ public class DatabaseFileTests
     {
         using var store = new TestStore();
         var db = store.Open();
-        db.Do("PRAGMA cache_size=5; PRAGMA temp_store=FILE; CREATE TABLE t(x); WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<2000) INSERT INTO t SELECT zeroblob(300) FROM c");
+        db.Do("PRAGMA cache_size=5; PRAGMA temp_store=FILE; CREATE TABLE t(x); WITH c(i) AS (SELECT 1 UNION ALL "
+            + "SELECT i+1 FROM c WHERE i<2000) INSERT INTO t SELECT zeroblob(300) FROM c");
         db.Do($"VACUUM INTO '{store.UriOf("v.db")}'");
         Assert.Equal("2000 ok", store.Open("v.db").Do("SELECT count(*) FROM t; PRAGMA integrity_check"));
         db.Do("CREATE TEMP TABLE u AS SELECT * FROM t; INSERT INTO u SELECT * FROM t; DELETE FROM u WHERE rowid<10");
@@ -238,7 +249,8 @@ public class DatabaseFileTests
         db.Execute("CREATE TABLE person(id INTEGER PRIMARY KEY, name TEXT)");
         using (var transaction = db.BeginTransaction())
         {
-            foreach (var name in (string[])["Ada", "Grace"]) db.Execute("INSERT INTO person(name) VALUES(@name)", new { name }, transaction);
+            foreach (var name in (string[])["Ada", "Grace"])
+                db.Execute("INSERT INTO person(name) VALUES(@name)", new { name }, transaction);
             transaction.Commit();
         }
         Assert.Equal(["Ada", "Grace"], store.Open().Query<string>("SELECT name FROM person ORDER BY id"));
@@ -258,7 +270,8 @@ public class DatabaseFileTests
         Assert.True(long.Parse(db.Do("PRAGMA recovery_lsn")) > lsn);
         Assert.True(long.Parse(db.Do("PRAGMA recovery_checkpoint; PRAGMA recovery_durable_lsn").Split(' ')[1]) > lsn);
         db.Do("PRAGMA recovery_checkpoint");
-        Assert.Equal("ok ok auto", db.Do("PRAGMA recovery_verify; PRAGMA recovery_verify(store); PRAGMA recovery_journal"));
+        Assert.Equal("ok ok auto",
+            db.Do("PRAGMA recovery_verify; PRAGMA recovery_verify(store); PRAGMA recovery_journal"));
         Assert.True(long.Parse(db.Do("PRAGMA recovery_compact")) > 0);
         Assert.Equal("1", db.Do("SELECT count(*) FROM t"));
         Assert.Equal("!1", db.Try("PRAGMA recovery_isolation=wrong"));
@@ -273,7 +286,8 @@ public class DatabaseFileTests
         using var store = new TestStore();
         using var db = store.Open(timeoutSeconds: 30);
         db.Do("PRAGMA synchronous=OFF; CREATE TABLE t(id INTEGER PRIMARY KEY, n INTEGER, fill BLOB)");
-        db.Do("WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM c WHERE x<10000) INSERT INTO t SELECT x, 0, randomblob(2000) FROM c; PRAGMA recovery_checkpoint");
+        db.Do("WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM c WHERE x<10000) INSERT INTO t SELECT x, "
+            + "0, randomblob(2000) FROM c; PRAGMA recovery_checkpoint");
         using var stop = new CancellationTokenSource();
         var (committed, during) = (0, 0);
         var writing = Task.Run(() =>
@@ -302,7 +316,8 @@ public class DatabaseFileTests
             {
                 // Each has something to collect.
                 var begun = Volatile.Read(ref committed);
-                Assert.True(SpinWait.SpinUntil(() => Volatile.Read(ref committed) > begun + 50 || writing.IsCompleted, TimeSpan.FromSeconds(60)));
+                Assert.True(SpinWait.SpinUntil(() => Volatile.Read(ref committed) > begun + 50
+                    || writing.IsCompleted, TimeSpan.FromSeconds(60)));
                 begun = Volatile.Read(ref committed);
                 db.Do("PRAGMA recovery_compact");
                 during += Volatile.Read(ref committed) - begun;

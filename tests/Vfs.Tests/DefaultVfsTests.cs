@@ -1,6 +1,8 @@
 namespace RecoveryVfs.Tests;
 
-/// <summary>With the VFS as the default one: what nobody meant for a store is a plain file, which holds what it seems to hold.</summary>
+/// <summary>
+/// With the VFS as the default one: what nobody meant for a store is a plain file, which holds what it seems to hold.
+/// </summary>
 public sealed class DefaultVfsTests : IDisposable
 {
     readonly TestStore store = new();
@@ -14,7 +16,8 @@ public sealed class DefaultVfsTests : IDisposable
 
     static readonly Dictionary<string, string> isDefault = new() { ["RECOVERY_VFS_DEFAULT"] = "1" };
 
-    string Run(params string[] statements) => Opener.InProcess(isDefault, "file:" + store.PathOf("data/a.db"), statements);
+    string Run(params string[] statements)
+        => Opener.InProcess(isDefault, "file:" + store.PathOf("data/a.db"), statements);
 
     string Plain(string name, string sql)
     {
@@ -26,8 +29,10 @@ public sealed class DefaultVfsTests : IDisposable
     [Fact]
     public void Targets_outside_of_a_stores_directory_are_plain_files()
     {
-        var said = Run("CREATE TABLE t(x); INSERT INTO t VALUES(1),(2)", $"VACUUM INTO '{store.PathOf("elsewhere/v.db")}'",
-            $"ATTACH '{store.PathOf("elsewhere/w.db")}' AS w; PRAGMA w.journal_mode=wal; CREATE TABLE w.t AS SELECT * FROM t", $"VACUUM INTO '{store.PathOf("data/here.db")}'",
+        var said = Run("CREATE TABLE t(x); INSERT INTO t VALUES(1),(2)",
+            $"VACUUM INTO '{store.PathOf("elsewhere/v.db")}'",
+            $"ATTACH '{store.PathOf("elsewhere/w.db")}' AS w; PRAGMA w.journal_mode=wal; CREATE TABLE w.t AS SELECT * "
+                + $"FROM t", $"VACUUM INTO '{store.PathOf("data/here.db")}'",
             $"VACUUM INTO 'file:{store.PathOf("elsewhere/named.db")}?vfs=recovery'");
         Assert.DoesNotContain("!", said);
         Assert.Equal("2 ok", Plain("elsewhere/v.db", "SELECT count(*) FROM t; PRAGMA integrity_check"));
@@ -42,8 +47,11 @@ public sealed class DefaultVfsTests : IDisposable
     {
         Plain("elsewhere/p.db", "CREATE TABLE p(x); INSERT INTO p VALUES(1)");
         Plain("data/beside.db", "CREATE TABLE b(x); INSERT INTO b VALUES(1)");
-        var said = Run($"CREATE TABLE t(x); ATTACH '{store.PathOf("elsewhere/p.db")}' AS p; ATTACH '{store.PathOf("data/beside.db")}' AS b",
-            "BEGIN; INSERT INTO t SELECT x FROM p; INSERT INTO p VALUES(2); INSERT INTO b VALUES(2); COMMIT", "BEGIN; INSERT INTO t VALUES(3); INSERT INTO p VALUES(3); ROLLBACK",
+        var said = Run(
+            $"CREATE TABLE t(x); ATTACH '{store.PathOf("elsewhere/p.db")}' AS p; ATTACH "
+                + $"'{store.PathOf("data/beside.db")}' AS b",
+            "BEGIN; INSERT INTO t SELECT x FROM p; INSERT INTO p VALUES(2); INSERT INTO b VALUES(2); COMMIT",
+                "BEGIN; INSERT INTO t VALUES(3); INSERT INTO p VALUES(3); ROLLBACK",
             "SELECT 'rows', count(*) FROM t", "SELECT 'rows', count(*) FROM p");
         Assert.DoesNotContain("!", said);
         Assert.Contains("rows 1", said);

@@ -4,9 +4,9 @@ using Microsoft.Data.Sqlite;
 namespace RecoveryVfs.Tests;
 
 /// <summary>
-/// Stores and remotes that commit 14bcb3e made. A process filled three databases, one of them in WAL mode, and was killed within a
-/// transaction (<c>killed</c>); another one went on and ended as it should (<c>closed</c>). What reads the formats of today reads
-/// theirs: they open, restore and follow.
+/// Stores and remotes that commit 14bcb3e made. A process filled three databases, one of them in WAL mode, and was
+/// killed within a transaction (<c>killed</c>); another one went on and ended as it should (<c>closed</c>). What reads
+/// the formats of today reads theirs: they open, restore and follow.
 /// </summary>
 public sealed class EarlierStoreTests : IDisposable
 {
@@ -14,7 +14,9 @@ public sealed class EarlierStoreTests : IDisposable
 
     public void Dispose() => place.Dispose();
 
-    /// <summary>How many rows the databases have: <c>rollback.db</c> and <c>wal.db</c> one for each number from 0 on.</summary>
+    /// <summary>
+    /// How many rows the databases have: <c>rollback.db</c> and <c>wal.db</c> one for each number from 0 on.
+    /// </summary>
     public static TheoryData<string, int, int> Sites => new() { { "killed", 300, 180 }, { "closed", 350, 200 } };
 
     string RemoteOf(string site) => "file://" + place.PathOf(site + "/remote");
@@ -47,7 +49,8 @@ public sealed class EarlierStoreTests : IDisposable
     void Check(string directory, string options, int rollback, int wal)
     {
         foreach (var (name, expected) in (IEnumerable<(string, string)>)[
-            ("rollback.db", Expected(Enumerable.Range(0, rollback))), ("wal.db", Expected(Enumerable.Range(0, wal))), ("small.db", Small)])
+            ("rollback.db", Expected(Enumerable.Range(0, rollback))), ("wal.db", Expected(Enumerable.Range(0, wal))),
+                ("small.db", Small)])
         {
             var connection = place.Open($"{directory}/{name}", options);
             Assert.Equal(expected, Contents(connection));
@@ -71,7 +74,9 @@ public sealed class EarlierStoreTests : IDisposable
     void Write(string site, int rollback, int wal)
     {
         foreach (var (name, id) in (IEnumerable<(string, int)>)[("rollback.db", rollback), ("wal.db", wal)])
-            place.Open($"{site}/data/{name}").Do($"INSERT INTO t VALUES({id}, replace(hex(zeroblob({id} % 7 + 1)), '00', 'value {id} ')); PRAGMA recovery_sync");
+            place.Open($"{site}/data/{name}")
+                .Do($"INSERT INTO t VALUES({id}, replace(hex(zeroblob({id} % 7 + 1)), '00', 'value {id} ')); PRAGMA "
+                    + $"recovery_sync");
         place.Close();
     }
 

@@ -4,7 +4,10 @@ using RecoveryVfs.Interop;
 
 namespace RecoveryVfs.Tests;
 
-/// <summary>Nothing is thrown into SQLite: what a file throws becomes a result, whichever of SQLite's methods was called. (An exception that got out would end the process.)</summary>
+/// <summary>
+/// Nothing is thrown into SQLite: what a file throws becomes a result, whichever of SQLite's methods was called. (An
+/// exception that got out would end the process.)
+/// </summary>
 public sealed unsafe class EntryPointTests
 {
     const string Why = "a file that cannot do anything";
@@ -42,8 +45,10 @@ public sealed unsafe class EntryPointTests
 
     public static TheoryData<string, int> Calls => new()
     {
-        { "read", Sqlite.IoErrRead }, { "write", Sqlite.IoErrWrite }, { "truncate", Sqlite.IoErrTruncate }, { "sync", Sqlite.IoErrFsync }, { "size", Sqlite.IoErrFstat },
-        { "lock", Sqlite.IoErrLock }, { "unlock", Sqlite.IoErrUnlock }, { "check reserved", Sqlite.IoErrLock }, { "map", Sqlite.IoErrShmMap }, { "lock memory", Sqlite.IoErrShmLock },
+        { "read", Sqlite.IoErrRead }, { "write", Sqlite.IoErrWrite }, { "truncate", Sqlite.IoErrTruncate },
+            { "sync", Sqlite.IoErrFsync }, { "size", Sqlite.IoErrFstat },
+        { "lock", Sqlite.IoErrLock }, { "unlock", Sqlite.IoErrUnlock }, { "check reserved", Sqlite.IoErrLock },
+            { "map", Sqlite.IoErrShmMap }, { "lock memory", Sqlite.IoErrShmLock },
         { "unmap", Sqlite.IoErrShmMap }, { "characteristics", 0 }, { "close", Sqlite.IoErrClose },
     };
 
@@ -86,5 +91,6 @@ public sealed unsafe class EntryPointTests
     });
 
     [Fact]
-    public void A_sector_has_a_size_whatever_the_file_does() => With(pointer => Assert.Equal(4096, FileEntryPoints.Methods->SectorSize((NativeFile*)pointer)));
+    public void A_sector_has_a_size_whatever_the_file_does()
+        => With(pointer => Assert.Equal(4096, FileEntryPoints.Methods->SectorSize((NativeFile*)pointer)));
 }

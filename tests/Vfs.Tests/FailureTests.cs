@@ -13,7 +13,8 @@ public class FailureTests
     static string Rows(TestStore store) => store.Open().Do("SELECT count(*) FROM t");
 
     [Theory]
-    [InlineData("delete", ""), InlineData("truncate", ""), InlineData("delete", "journal=plain"), InlineData("off", ""), InlineData("memory", "")]
+    [InlineData("delete", ""), InlineData("truncate", ""), InlineData("delete", "journal=plain"), InlineData("off", ""),
+        InlineData("memory", "")]
     public void A_failed_sync_fails_the_commit_and_the_store_until_reopened(string mode, string options)
     {
         using var store = new TestStore(options);
@@ -39,7 +40,8 @@ public class FailureTests
         using var disk = new SimulatedDisk(store);
         var db = store.Open();
         db.Do("PRAGMA locking_mode=exclusive; PRAGMA journal_mode=memory; " + Setup);
-        var answer = db.Try("BEGIN; INSERT INTO t VALUES(zeroblob(1)); INSERT INTO t SELECT randomblob(20000000); COMMIT");
+        var answer = db.Try(
+            "BEGIN; INSERT INTO t VALUES(zeroblob(1)); INSERT INTO t SELECT randomblob(20000000); COMMIT");
         Assert.Equal("!13", answer);
         if (SQLitePCL.raw.sqlite3_get_autocommit(db.Handle) == 0) db.Do("ROLLBACK");
         Assert.Equal("1", db.Do("SELECT count(*) FROM t"));
@@ -60,12 +62,18 @@ public class FailureTests
         Assert.Equal("1", Rows(store));
     }
 
-    /// <summary>At any write of the log: SQLite rolled back, so neither others, nor the next open, nor what a kill leaves may have it.</summary>
+    /// <summary>
+    /// At any write of the log: SQLite rolled back, so neither others, nor the next open, nor what a kill leaves may
+    /// have it.
+    /// </summary>
     [Theory]
-    [InlineData("UPDATE ver SET n=n+1", RecoveryError.IoWrite, "wal-buffer=0"), InlineData("UPDATE ver SET n=n+1", RecoveryError.Full, "")]
-    [InlineData(SpilledTwice, RecoveryError.IoWrite, ""), InlineData(SpilledTwice, RecoveryError.IoWrite, "wal-buffer=0")]
+    [InlineData("UPDATE ver SET n=n+1", RecoveryError.IoWrite, "wal-buffer=0"),
+        InlineData("UPDATE ver SET n=n+1", RecoveryError.Full, "")]
+    [InlineData(SpilledTwice, RecoveryError.IoWrite, ""),
+        InlineData(SpilledTwice, RecoveryError.IoWrite, "wal-buffer=0")]
     [InlineData(SpilledTwice, RecoveryError.Full, ""), InlineData(SpilledTwice, RecoveryError.Full, "wal-buffer=6000")]
-    public void A_commit_in_WAL_mode_that_could_not_be_written_is_not_there(string transaction, RecoveryError error, string options)
+    public void A_commit_in_WAL_mode_that_could_not_be_written_is_not_there(string transaction, RecoveryError error,
+        string options)
     {
         var failures = 0;
         for (var round = 2; round < 18; round++)
@@ -74,8 +82,10 @@ public class FailureTests
             using var store = new TestStore(options);
             using var disk = new SimulatedDisk(store);
             var (db, other) = (store.Open(), store.Open());
-            db.Do($"PRAGMA page_size=512; PRAGMA journal_mode=wal; PRAGMA synchronous={synchronous}; PRAGMA cache_size=4; PRAGMA wal_autocheckpoint=0;"
-                + "CREATE TABLE ver(n INT); INSERT INTO ver VALUES(0); CREATE TABLE t(x); WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<40) INSERT INTO t SELECT zeroblob(400) FROM c");
+            db.Do($"PRAGMA page_size=512; PRAGMA journal_mode=wal; PRAGMA synchronous={synchronous}; PRAGMA "
+                + $"cache_size=4; PRAGMA wal_autocheckpoint=0;"
+                + "CREATE TABLE ver(n INT); INSERT INTO ver VALUES(0); CREATE TABLE t(x); WITH c(i) AS (SELECT 1 "
+                    + "UNION ALL SELECT i+1 FROM c WHERE i<40) INSERT INTO t SELECT zeroblob(400) FROM c");
             other.Do("SELECT n FROM ver");
             disk.Disk.Fail(DiskCall.Write, nth, error);
             var answer = db.Try(transaction);
@@ -89,16 +99,19 @@ public class FailureTests
             Assert.Equal($"{nth} {synchronous} {expected}", $"{nth} {synchronous} {other.Do(Read)}");
             var killed = disk.Disk.AfterProcessDeath();
             store.Close();
-            Assert.Equal($"{nth} {synchronous} {expected} ok", $"{nth} {synchronous} {store.Open().Do(Read + "; PRAGMA integrity_check")}");
+            Assert.Equal($"{nth} {synchronous} {expected} ok",
+                $"{nth} {synchronous} {store.Open().Do(Read + "; PRAGMA integrity_check")}");
             using var after = new TestStore(options);
             using var image = new SimulatedDisk(after, killed);
-            Assert.Equal($"{nth} {synchronous} {expected} ok", $"{nth} {synchronous} {after.Open().Do(Read + "; PRAGMA integrity_check")}");
+            Assert.Equal($"{nth} {synchronous} {expected} ok",
+                $"{nth} {synchronous} {after.Open().Do(Read + "; PRAGMA integrity_check")}");
         }
         Assert.True(failures > 0, "no write failed");
     }
 
     // Pages of it are written twice, so that SQLite computes the checksums of all frames anew when it commits.
-    const string SpilledTwice = "BEGIN; UPDATE t SET x=randomblob(400); UPDATE t SET x=x'01'||randomblob(399); UPDATE ver SET n=n+1; COMMIT";
+    const string SpilledTwice =
+        "BEGIN; UPDATE t SET x=randomblob(400); UPDATE t SET x=x'01'||randomblob(399); UPDATE ver SET n=n+1; COMMIT";
 
     [Theory]
     [InlineData("delete", "8M"), InlineData("wal", "8M"), InlineData("wal; PRAGMA wal_autocheckpoint=0", "8M")]
@@ -115,7 +128,8 @@ public class FailureTests
             Assert.True(answer.Length == 0, $"commit {i}: {answer} {Recovery.LastError}");
         }
         Assert.Equal($"{Rows} ok", db.Do("SELECT count(*) FROM t; PRAGMA integrity_check"));
-        var log = new DirectoryInfo(store.PathOf(".recovery")).GetFiles("*.log", SearchOption.AllDirectories).Sum(f => f.Length);
+        var log = new DirectoryInfo(store.PathOf(".recovery")).GetFiles("*.log", SearchOption.AllDirectories)
+            .Sum(f => f.Length);
         Assert.True(log <= int.Parse(bound[..^1]) << 20, $"{log} bytes of log");
     }
 
@@ -126,7 +140,8 @@ public class FailureTests
         using var store = new TestStore();
         using var disk = new SimulatedDisk(store);
         var db = store.Open();
-        db.Do("PRAGMA journal_mode=wal; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; " + Setup + "; PRAGMA wal_checkpoint");
+        db.Do("PRAGMA journal_mode=wal; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; " + Setup
+            + "; PRAGMA wal_checkpoint");
         db.Do("INSERT INTO t VALUES(2)");
         var before = disk.Disk.Count(DiskCall.SyncData);
         db.Do("INSERT INTO t VALUES(3)");
@@ -146,11 +161,14 @@ public class FailureTests
         db.Do($"PRAGMA journal_mode={mode}; CREATE TABLE t(x)");
         for (var i = 0; i < 5; i++)
         {
-            var answer = db.Try("WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<2000) INSERT INTO t SELECT randomblob(4900) FROM c");
+            var answer = db.Try(
+                "WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<2000) INSERT INTO t SELECT "
+                    + "randomblob(4900) FROM c");
             Assert.True(answer.Length == 0, $"transaction {i}: {answer} {Recovery.LastError}");
         }
         store.Close();
-        Assert.Equal("10000 ok ok", store.Open().Do("SELECT count(*) FROM t; PRAGMA integrity_check; PRAGMA recovery_verify"));
+        Assert.Equal("10000 ok ok", store.Open()
+            .Do("SELECT count(*) FROM t; PRAGMA integrity_check; PRAGMA recovery_verify"));
     }
 
     [Fact]
@@ -158,7 +176,8 @@ public class FailureTests
     {
         using var store = new TestStore();
         var db = store.Open();
-        db.Do("PRAGMA page_size=4096; CREATE TABLE t(x); WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<3000) INSERT INTO t SELECT randomblob(1000) FROM c; PRAGMA recovery_checkpoint");
+        db.Do("PRAGMA page_size=4096; CREATE TABLE t(x); WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE "
+            + "i<3000) INSERT INTO t SELECT randomblob(1000) FROM c; PRAGMA recovery_checkpoint");
         store.Close();
         var largest = new DirectoryInfo(store.PathOf(".recovery/pages")).GetFiles().MaxBy(f => f.Length)!;
         Assert.True(largest.Length > 1 << 20, "the pages are in files");
@@ -186,7 +205,8 @@ public class FailureTests
             using var store = new TestStore();
             using var disk = new SimulatedDisk(store);
             var (a, b) = (store.Open(), store.Open());
-            a.Do($"PRAGMA journal_mode=wal; PRAGMA synchronous={synchronous}; CREATE TABLE t(x); INSERT INTO t VALUES(1); PRAGMA wal_checkpoint; PRAGMA wal_autocheckpoint=0; INSERT INTO t VALUES(2)");
+            a.Do($"PRAGMA journal_mode=wal; PRAGMA synchronous={synchronous}; CREATE TABLE t(x); INSERT INTO t "
+                + $"VALUES(1); PRAGMA wal_checkpoint; PRAGMA wal_autocheckpoint=0; INSERT INTO t VALUES(2)");
             b.Do("SELECT 1 FROM t");
             if (partial)
             {
@@ -202,7 +222,9 @@ public class FailureTests
             Assert.True(read == expected || read.StartsWith('!'), $"{nth} {answer}: {read}");
             a.Try("PRAGMA wal_checkpoint(TRUNCATE); INSERT INTO t VALUES(4); DELETE FROM t WHERE x=4");
             store.Close();
-            Assert.Equal($"{nth} {expected} ok ok", $"{nth} {store.Open().Do("SELECT count(*) FROM t WHERE x<4; PRAGMA integrity_check; PRAGMA recovery_verify")}");
+            Assert.Equal($"{nth} {expected} ok ok",
+                $"{nth} " + store.Open().Do(
+                    "SELECT count(*) FROM t WHERE x<4; PRAGMA integrity_check; PRAGMA recovery_verify"));
         }
     }
 
@@ -211,13 +233,15 @@ public class FailureTests
     {
         using var store = new TestStore("overlay-budget=1M&pending-budget=1M");
         var db = store.Open();
-        db.Do("PRAGMA cache_size=20; CREATE TABLE t(id INTEGER PRIMARY KEY, x); WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<9000) INSERT INTO t SELECT i, randomblob(1000) FROM c");
+        db.Do("PRAGMA cache_size=20; CREATE TABLE t(id INTEGER PRIMARY KEY, x); WITH c(i) AS (SELECT 1 UNION ALL "
+            + "SELECT i+1 FROM c WHERE i<9000) INSERT INTO t SELECT i, randomblob(1000) FROM c");
         var before = db.Do("SELECT count(*), sum(length(x)) FROM t");
         db.Do("BEGIN; UPDATE t SET x=zeroblob(1100); DELETE FROM t WHERE id%3=0; ROLLBACK");
         Assert.Equal(before + " ok", db.Do("SELECT count(*), sum(length(x)) FROM t; PRAGMA integrity_check"));
         db.Do("BEGIN; UPDATE t SET x=zeroblob(1100); DELETE FROM t WHERE id%3=0; COMMIT");
         store.Close();
-        Assert.Equal("6000 6600000 ok ok", store.Open().Do("SELECT count(*), sum(length(x)) FROM t; PRAGMA integrity_check; PRAGMA recovery_verify"));
+        Assert.Equal("6000 6600000 ok ok", store.Open()
+            .Do("SELECT count(*), sum(length(x)) FROM t; PRAGMA integrity_check; PRAGMA recovery_verify"));
         Assert.Empty(Directory.GetFiles(store.PathOf(".recovery"), "journal-*"));
     }
 
@@ -226,8 +250,10 @@ public class FailureTests
     {
         using var store = new TestStore();
         store.Open().Do(Setup);
-        // A second registry in this process stands for another SQLite; the store's lock does not care which process it is.
-        var error = Assert.Throws<RecoveryException>(() => Store.Open(new StoreOptions { Directory = store.PathOf(".recovery") }));
+        // A second registry in this process stands for another SQLite; the store's lock does not care which process it
+        // is.
+        var error = Assert.Throws<RecoveryException>(()
+            => Store.Open(new StoreOptions { Directory = store.PathOf(".recovery") }));
         Assert.Equal(RecoveryError.Busy, error.Error);
         Assert.Contains("in this process already", error.Message);
     }

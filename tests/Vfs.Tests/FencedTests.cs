@@ -1,13 +1,17 @@
 namespace RecoveryVfs.Tests;
 
-/// <summary>A writer whose remote was taken over acknowledges nothing more, whatever its journal mode: what it would write is on no line of history that goes on.</summary>
+/// <summary>
+/// A writer whose remote was taken over acknowledges nothing more, whatever its journal mode: what it would write is on
+/// no line of history that goes on.
+/// </summary>
 public sealed class FencedTests : IDisposable
 {
     readonly TestStore store = new();
 
     public void Dispose() => store.Dispose();
 
-    string Options => "auto-restore=on&sync-interval=20&remote=" + Uri.EscapeDataString("file://" + store.PathOf("remote"));
+    string Options => "auto-restore=on&sync-interval=20&remote="
+        + Uri.EscapeDataString("file://" + store.PathOf("remote"));
 
     [Theory]
     [InlineData("wal", "full")]
@@ -20,7 +24,8 @@ public sealed class FencedTests : IDisposable
         foreach (var name in (string[])["old", "new"]) Directory.CreateDirectory(store.PathOf(name));
         var writer = store.Open("old/a.db", Options + "&journal=plain");
         Assert.Equal(journal, writer.Do($"PRAGMA journal_mode={journal}"));
-        writer.Do($"PRAGMA synchronous={synchronous}; CREATE TABLE t(x); INSERT INTO t VALUES(1); PRAGMA recovery_sync");
+        writer.Do($"PRAGMA synchronous={synchronous}; CREATE TABLE t(x); INSERT INTO t VALUES(1); PRAGMA "
+            + $"recovery_sync");
         var next = store.Open("new/a.db", Options);
         next.Do("INSERT INTO t VALUES(2); PRAGMA recovery_sync");
 

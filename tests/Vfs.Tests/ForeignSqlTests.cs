@@ -11,13 +11,15 @@ public sealed class ForeignSqlTests : IDisposable
 
     string Remote(string name) => "file://" + store.PathOf(name);
 
-    string SecretWith(string remote) => store.UriOf("secret/s.db", "sync-interval=20&linger=0&remote=" + Uri.EscapeDataString(remote));
+    string SecretWith(string remote)
+        => store.UriOf("secret/s.db", "sync-interval=20&linger=0&remote=" + Uri.EscapeDataString(remote));
 
     /// <summary>A database of a store of its own that ships, and is closed.</summary>
     void WriteSecret()
     {
         Directory.CreateDirectory(store.PathOf("secret"));
-        store.Open("secret/s.db", "sync-interval=20&remote=" + Uri.EscapeDataString(Remote("ours"))).Do("CREATE TABLE t(x); INSERT INTO t VALUES('secret'); PRAGMA recovery_sync");
+        store.Open("secret/s.db", "sync-interval=20&remote=" + Uri.EscapeDataString(Remote("ours")))
+            .Do("CREATE TABLE t(x); INSERT INTO t VALUES('secret'); PRAGMA recovery_sync");
         store.Close();
         Assert.Equal(Remote("ours"), new StoreHome(store.PathOf("secret/.recovery")).RemoteUrl);
     }
@@ -33,7 +35,9 @@ public sealed class ForeignSqlTests : IDisposable
         Assert.Contains(Remote("thief"), Recovery.LastError);
         Assert.False(Directory.Exists(store.PathOf("thief")));
         Assert.Equal(Remote("ours"), new StoreHome(store.PathOf("secret/.recovery")).RemoteUrl);
-        Assert.Equal("1 " + Remote("ours"), foreign.Do($"ATTACH '{SecretWith(Remote("ours"))}' AS s; SELECT count(*) FROM s.t; PRAGMA s.recovery_remote"));
+        Assert.Equal("1 " + Remote("ours"),
+            foreign.Do($"ATTACH '{SecretWith(Remote("ours"))}' AS s; SELECT count(*) FROM s.t; PRAGMA "
+                + $"s.recovery_remote"));
     }
 
     [Fact]
@@ -45,7 +49,8 @@ public sealed class ForeignSqlTests : IDisposable
         Assert.Contains("recovery remote set", Recovery.LastError);
         Assert.Contains(Remote("ours"), Recovery.LastError);
         // Of a store that ships nowhere it says what is so.
-        Assert.Equal("none", store.Open("alone.db", "store=" + store.PathOf("alone") + "&remote=none").Do("PRAGMA recovery_remote"));
+        Assert.Equal("none", store.Open("alone.db", "store=" + store.PathOf("alone") + "&remote=none")
+            .Do("PRAGMA recovery_remote"));
     }
 
     [Theory, InlineData("thief"), InlineData("none")]
@@ -54,7 +59,8 @@ public sealed class ForeignSqlTests : IDisposable
         Directory.CreateDirectory(store.PathOf("secret/.recovery"));
         File.WriteAllText(store.PathOf("secret/.recovery/config"), $"remote = {Remote("ours")}\n");
         var remote = wanted == "none" ? wanted : Remote(wanted);
-        Assert.StartsWith("!", store.Open("other.db").Try($"ATTACH '{SecretWith(remote)}' AS s; SELECT count(*) FROM s.sqlite_master"));
+        Assert.StartsWith("!", store.Open("other.db")
+            .Try($"ATTACH '{SecretWith(remote)}' AS s; SELECT count(*) FROM s.sqlite_master"));
         Assert.Contains("its config", Recovery.LastError);
         Assert.False(Directory.Exists(store.PathOf("thief")));
     }
@@ -65,14 +71,24 @@ public sealed class ForeignSqlTests : IDisposable
         WriteSecret();
         store.Open("secret/s.db", "page-cache=8M");
         var foreign = store.Open("other.db");
-        foreach (var (name, value) in (ReadOnlySpan<(string, string)>)[("remote", Uri.EscapeDataString(Remote("thief"))), ("remote", "none"), ("page-cache", "9M"), ("retention", "0")])
+        foreach (var (name, value) in (ReadOnlySpan<(string, string)>)[
+            ("remote", Uri.EscapeDataString(Remote("thief"))), ("remote", "none"), ("page-cache", "9M"),
+            ("retention", "0")])
         {
-            Assert.StartsWith("!", foreign.Try($"ATTACH '{store.UriOf("secret/s.db", $"{name}={value}")}' AS s; SELECT count(*) FROM s.t"));
+            Assert.StartsWith("!",
+                foreign.Try($"ATTACH '{store.UriOf("secret/s.db", $"{name}={value}")}' AS s; SELECT count(*) FROM "
+                    + $"s.t"));
             Assert.Contains($"another {name}", Recovery.LastError);
             // By another path to the same store, too.
-            Assert.StartsWith("!", foreign.Try($"ATTACH '{store.UriOf("secret/new.db", $"{name}={value}")}' AS s; SELECT count(*) FROM s.sqlite_master"));
+            Assert.StartsWith("!",
+                foreign.Try($"ATTACH '{store.UriOf("secret/new.db", $"{name}={value}")}' AS s; SELECT count(*) FROM "
+                    + $"s.sqlite_master"));
         }
-        Assert.Equal("1", foreign.Do($"ATTACH '{store.UriOf("secret/s.db", "page-cache=8M&isolation=locking&remote=" + Uri.EscapeDataString(Remote("ours")))}' AS s; SELECT count(*) FROM s.t"));
+        Assert.Equal("1",
+            foreign.Do("ATTACH '"
+                + store.UriOf("secret/s.db",
+                    "page-cache=8M&isolation=locking&remote=" + Uri.EscapeDataString(Remote("ours")))
+                + "' AS s; SELECT count(*) FROM s.t"));
     }
 
     [Theory]
@@ -85,7 +101,9 @@ public sealed class ForeignSqlTests : IDisposable
     public void A_program_that_runs_the_sql_of_others_refuses_options_in_uris(string option, string name)
     {
         var said = Opener.InProcess(new() { ["RECOVERY_URI_OPTIONS"] = "safe" }, store.UriOf("mine.db"),
-            "CREATE TABLE t(x)", $"ATTACH '{store.UriOf("other.db", option)}' AS o; SELECT count(*) FROM o.sqlite_master", "SELECT 'goes on'");
+            "CREATE TABLE t(x)",
+                $"ATTACH '{store.UriOf("other.db", option)}' AS o; SELECT count(*) FROM o.sqlite_master",
+                "SELECT 'goes on'");
         Assert.Contains("\n!", said);
         Assert.Contains("goes on", said);
         Assert.Contains(name, said);
@@ -95,9 +113,14 @@ public sealed class ForeignSqlTests : IDisposable
     [Fact]
     public void Of_a_connections_own_options_a_safe_uri_may_say_all_but_a_weaker_durability()
     {
-        var environment = new Dictionary<string, string> { ["RECOVERY_URI_OPTIONS"] = "safe", ["RECOVERY_DURABILITY"] = "remote" };
-        Assert.Contains("locking", Opener.InProcess(environment, store.UriOf("mine.db", "isolation=locking&journal=plain&durability=remote"), "PRAGMA recovery_isolation"));
-        Assert.Contains("durability=", Opener.InProcess(environment, store.UriOf("mine.db", "durability=async"), "SELECT 1"));
+        var environment = new Dictionary<string,
+            string>
+        { ["RECOVERY_URI_OPTIONS"] = "safe", ["RECOVERY_DURABILITY"] = "remote" };
+        Assert.Contains("locking",
+            Opener.InProcess(environment, store.UriOf("mine.db", "isolation=locking&journal=plain&durability=remote"),
+            "PRAGMA recovery_isolation"));
+        Assert.Contains("durability=",
+            Opener.InProcess(environment, store.UriOf("mine.db", "durability=async"), "SELECT 1"));
     }
 
     [Theory]
@@ -116,15 +139,20 @@ public sealed class ForeignSqlTests : IDisposable
 
     [Fact]
     public void What_does_not_look_like_ours_in_a_uri_is_somebody_elses() =>
-        Assert.Equal("0", store.Open("a.db", "cache=private&psow=1&application=test&modeof=x&key=1").Do("SELECT count(*) FROM sqlite_master"));
+        Assert.Equal("0", store.Open("a.db", "cache=private&psow=1&application=test&modeof=x&key=1")
+            .Do("SELECT count(*) FROM sqlite_master"));
 
     [Fact]
     public void A_misspelled_option_in_the_environment_is_an_error_that_names_the_nearest()
     {
-        Assert.Contains("RECOVERY_REMOTE?", Opener.InProcess(new() { ["RECOVERY_REMOT"] = "file:///tmp/x" }, store.UriOf("a.db"), "CREATE TABLE t(x)"));
-        Assert.Contains("all or safe", Opener.InProcess(new() { ["RECOVERY_URI_OPTIONS"] = "sometimes" }, store.UriOf("a.db"), "CREATE TABLE t(x)"));
+        Assert.Contains("RECOVERY_REMOTE?",
+            Opener.InProcess(new() { ["RECOVERY_REMOT"] = "file:///tmp/x" }, store.UriOf("a.db"), "CREATE TABLE t(x)"));
+        Assert.Contains("all or safe",
+            Opener.InProcess(new() { ["RECOVERY_URI_OPTIONS"] = "sometimes" }, store.UriOf("a.db"),
+            "CREATE TABLE t(x)"));
         Assert.Empty(Directory.GetFileSystemEntries(store.Directory));
-        Assert.Contains("fine", Opener.InProcess(new() { ["RECOVERY_TEAM"] = "ours" }, store.UriOf("a.db"), "SELECT 'fine'"));
+        Assert.Contains("fine",
+            Opener.InProcess(new() { ["RECOVERY_TEAM"] = "ours" }, store.UriOf("a.db"), "SELECT 'fine'"));
     }
 
     [Fact]
@@ -141,7 +169,8 @@ public sealed class ForeignSqlTests : IDisposable
     {
         WriteSecret();
         var db = store.Open("secret/s.db");
-        Assert.Equal("async remote remote", db.Do("PRAGMA recovery_durability; PRAGMA recovery_durability=remote; PRAGMA recovery_durability=remote"));
+        Assert.Equal("async remote remote",
+            db.Do("PRAGMA recovery_durability; PRAGMA recovery_durability=remote; PRAGMA recovery_durability=remote"));
         Assert.Equal("!1", db.Try("PRAGMA recovery_durability=async"));
         Assert.Contains("not lowered", Recovery.LastError);
         Assert.Equal("remote", db.Do("PRAGMA recovery_durability"));

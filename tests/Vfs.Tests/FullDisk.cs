@@ -2,7 +2,10 @@ using System.Globalization;
 
 namespace RecoveryVfs.Tests;
 
-/// <summary>What happens on a disk of which every byte is used: run by <see cref="SmallDisk"/>, in a process of its own, on a disk of its own.</summary>
+/// <summary>
+/// What happens on a disk of which every byte is used: run by <see cref="SmallDisk"/>, in a process of its own, on a
+/// disk of its own.
+/// </summary>
 public sealed class FullDisk
 {
     const string Full = "!13";
@@ -10,7 +13,10 @@ public sealed class FullDisk
     readonly string disk, uri;
     int acknowledged;
 
-    FullDisk(string disk, string options) => (this.disk, uri) = (disk, $"file:{disk}/a.db?vfs=recovery&linger=0&max-local-log=16M&{options.Replace("DISK", disk, StringComparison.Ordinal)}");
+    FullDisk(string disk, string options)
+        => (this.disk, uri) =
+            (disk, $"file:{disk}/a.db?vfs=recovery&linger=0&max-local-log=16M&"
+                + options.Replace("DISK", disk, StringComparison.Ordinal));
 
     public static int Run(string[] args)
     {
@@ -82,7 +88,8 @@ public sealed class FullDisk
                 writer.Ask("PRAGMA recovery_compact");
                 Assert.Equal(Text(acknowledged), writer.Ask("SELECT count(*) FROM t"));
                 Free();
-                // It goes on by itself; only RocksDB, when it does not resume, asks to be closed, and says that nothing is lost.
+                // It goes on by itself; only RocksDB, when it does not resume, asks to be closed, and says that nothing
+                // is lost.
                 Insert(writer, 3);
                 Soon(writer, "PRAGMA recovery_checkpoint");
                 Assert.Equal("", writer.Ask("DELETE FROM t"));
@@ -95,8 +102,8 @@ public sealed class FullDisk
     }
 
     /// <summary>
-    /// What failed for lack of room may still be ending: then it says that the disk is full, a little longer. When RocksDB does not resume it
-    /// asks to be closed, and says that nothing is lost.
+    /// What failed for lack of room may still be ending: then it says that the disk is full, a little longer. When
+    /// RocksDB does not resume it asks to be closed, and says that nothing is lost.
     /// </summary>
     void Soon(SqlShell shell, string sql)
     {
@@ -153,7 +160,9 @@ public sealed class FullDisk
     /// <summary>To the last byte, and again, for what is being deleted meanwhile.</summary>
     void Fill()
     {
-        using var filler = new FileStream(Path.Combine(disk, "filler"), FileMode.Append, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
+        using var filler =
+            new FileStream(Path.Combine(disk, "filler"), FileMode.Append, FileAccess.Write, FileShare.ReadWrite,
+            bufferSize: 0);
         foreach (var size in (int[])[1 << 20, 4096, 1])
             try
             {

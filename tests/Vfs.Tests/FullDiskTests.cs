@@ -2,7 +2,10 @@ using Xunit.Abstractions;
 
 namespace RecoveryVfs.Tests;
 
-/// <summary>A full disk is an error of the call that needs room. It never ends the process, and costs nothing that was acknowledged.</summary>
+/// <summary>
+/// A full disk is an error of the call that needs room. It never ends the process, and costs nothing that was
+/// acknowledged.
+/// </summary>
 public sealed class FullDiskTests(ITestOutputHelper output)
 {
     [Theory]

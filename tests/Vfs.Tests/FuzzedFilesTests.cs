@@ -4,8 +4,8 @@ using Microsoft.Data.Sqlite;
 namespace RecoveryVfs.Tests;
 
 /// <summary>
-/// The small text files of a store, changed at random, and opened as an application does: the right data, or an error with a message; no crash, no hang, no memory out of
-/// proportion. ./build.sh soak gives each a minute or more.
+/// The small text files of a store, changed at random, and opened as an application does: the right data, or an error
+/// with a message; no crash, no hang, no memory out of proportion. ./build.sh soak gives each a minute or more.
 /// </summary>
 public sealed class FuzzedFilesTests : IDisposable
 {
@@ -17,10 +17,13 @@ public sealed class FuzzedFilesTests : IDisposable
 
     public FuzzedFilesTests()
     {
-        store.Open(options: "remote=" + Uri.EscapeDataString("file://" + store.PathOf("remote"))).Do("CREATE TABLE t(v); INSERT INTO t VALUES (7); PRAGMA recovery_sync=remote");
+        store.Open(options: "remote=" + Uri.EscapeDataString("file://" + store.PathOf("remote")))
+            .Do("CREATE TABLE t(v); INSERT INTO t VALUES (7); PRAGMA recovery_sync=remote");
         store.Close();
-        File.WriteAllText(store.PathOf(".recovery/config"), "isolation = snapshot\npage-cache = 8M\nsync-interval = 100\n# remote = none\njournal = auto\n");
-        foreach (var name in (string[])["a.db", ".recovery/config", ".recovery/author"]) originals[name] = File.ReadAllBytes(store.PathOf(name));
+        File.WriteAllText(store.PathOf(".recovery/config"),
+            "isolation = snapshot\npage-cache = 8M\nsync-interval = 100\n# remote = none\njournal = auto\n");
+        foreach (var name in (string[])["a.db", ".recovery/config", ".recovery/author"])
+            originals[name] = File.ReadAllBytes(store.PathOf(name));
     }
 
     public void Dispose() => store.Dispose();
@@ -30,7 +33,8 @@ public sealed class FuzzedFilesTests : IDisposable
     [InlineData(".recovery/config")]
     [InlineData(".recovery/author")]
     [Trait(Seeds.Kind, Seeds.Random)]
-    public void A_changed_file_is_understood_or_refused_with_a_message(string name) => Seeds.RunFor(Seconds, 1, (seed, _) =>
+    public void A_changed_file_is_understood_or_refused_with_a_message(string name) => Seeds.RunFor(Seconds, 1,
+        (seed, _) =>
     {
         foreach (var (each, bytes) in originals) File.WriteAllBytes(store.PathOf(each), bytes);
         File.WriteAllBytes(store.PathOf(name), Changed(originals[name], new Random(seed)));
@@ -53,17 +57,24 @@ public sealed class FuzzedFilesTests : IDisposable
     static byte[] Changed(byte[] bytes, Random random)
     {
         // Nothing that would lead to another place: what is made there stays when the test has ended.
-        string[] words = ["\n", "\r\n", "=", "\0", "database: ", "999999999999999999999G", "-1", "\ud83d\ude00", "page-cache = 1", new string('x', 5000), "#"];
+        string[] words =
+            ["\n", "\r\n", "=", "\0", "database: ", "999999999999999999999G", "-1", "\ud83d\ude00", "page-cache = 1",
+            new string('x', 5000), "#"];
         for (var n = random.Next(1, 4); n > 0; n--)
         {
             var at = random.Next(bytes.Length + 1);
             switch (random.Next(5))
             {
-                case 0 when at < bytes.Length: bytes = [.. bytes[..at], (byte)random.Next(256), .. bytes[(at + 1)..]]; break;
+                case 0 when at < bytes.Length:
+                    bytes = [.. bytes[..at], (byte)random.Next(256), .. bytes[(at + 1)..]];
+                    break;
                 case 1: bytes = bytes[..at]; break;
                 case 2: bytes = [.. bytes[..at], .. bytes[Math.Min(bytes.Length, at + random.Next(20))..]]; break;
                 case 3: bytes = [.. bytes, .. bytes]; break;
-                default: bytes = [.. bytes[..at], .. Encoding.UTF8.GetBytes(words[random.Next(words.Length)]), .. bytes[at..]]; break;
+                default:
+                    bytes =
+                    [.. bytes[..at], .. Encoding.UTF8.GetBytes(words[random.Next(words.Length)]), .. bytes[at..]];
+                    break;
             }
         }
         return bytes;

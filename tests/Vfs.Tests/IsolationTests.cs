@@ -2,12 +2,15 @@
 
 namespace RecoveryVfs.Tests;
 
-/// <summary>What readers and writers of one database see of each other. "!5" is SQLITE_BUSY, "!517" SQLITE_BUSY_SNAPSHOT.</summary>
+/// <summary>
+/// What readers and writers of one database see of each other. "!5" is SQLITE_BUSY, "!517" SQLITE_BUSY_SNAPSHOT.
+/// </summary>
 public class IsolationTests
 {
     const string Fill = "WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<500) ";
 
-    static (TestStore Store, Microsoft.Data.Sqlite.SqliteConnection A, Microsoft.Data.Sqlite.SqliteConnection B) Two(string setup)
+    static (TestStore Store, Microsoft.Data.Sqlite.SqliteConnection A,
+        Microsoft.Data.Sqlite.SqliteConnection B) Two(string setup)
     {
         var store = new TestStore();
         var a = store.Open();
@@ -144,13 +147,16 @@ public class IsolationTests
     [Fact]
     public void Vacuum_to_another_page_size_under_a_reader()
     {
-        var (store, a, b) = Two($"PRAGMA page_size=1024; CREATE TABLE t(x); {Fill} INSERT INTO t SELECT randomblob(200) FROM c");
+        var (store, a, b) =
+            Two($"PRAGMA page_size=1024; CREATE TABLE t(x); {Fill} INSERT INTO t SELECT randomblob(200) FROM c");
         using (store)
         {
             Assert.Equal("500 100000", b.Do("BEGIN; SELECT count(*), sum(length(x)) FROM t"));
             a.Do("PRAGMA page_size=4096; VACUUM");
-            Assert.Equal("500 100000 1024 ok", b.Do("SELECT count(*), sum(length(x)) FROM t; PRAGMA page_size; PRAGMA integrity_check"));
-            Assert.Equal("500 4096 ok", b.Do("COMMIT; SELECT count(*) FROM t; PRAGMA page_size; PRAGMA integrity_check"));
+            Assert.Equal("500 100000 1024 ok",
+                b.Do("SELECT count(*), sum(length(x)) FROM t; PRAGMA page_size; PRAGMA integrity_check"));
+            Assert.Equal("500 4096 ok",
+                b.Do("COMMIT; SELECT count(*) FROM t; PRAGMA page_size; PRAGMA integrity_check"));
             Assert.Equal("4096 ok", a.Do("PRAGMA page_size; PRAGMA recovery_verify"));
         }
     }
@@ -158,12 +164,14 @@ public class IsolationTests
     [Fact]
     public void A_database_that_shrinks_under_a_reader()
     {
-        var (store, a, b) = Two($"PRAGMA auto_vacuum=full; CREATE TABLE t(x); {Fill} INSERT INTO t SELECT randomblob(900) FROM c");
+        var (store, a, b) =
+            Two($"PRAGMA auto_vacuum=full; CREATE TABLE t(x); {Fill} INSERT INTO t SELECT randomblob(900) FROM c");
         using (store)
         {
             var pages = b.Do("BEGIN; SELECT count(*) FROM t; PRAGMA page_count").Split(' ')[1];
             a.Do("DELETE FROM t WHERE rowid%10");
-            Assert.Equal($"500 450000 {pages} ok", b.Do("SELECT count(*), sum(length(x)) FROM t; PRAGMA page_count; PRAGMA integrity_check"));
+            Assert.Equal($"500 450000 {pages} ok",
+                b.Do("SELECT count(*), sum(length(x)) FROM t; PRAGMA page_count; PRAGMA integrity_check"));
             Assert.Equal("50 ok", b.Do("COMMIT; SELECT count(*) FROM t; PRAGMA integrity_check"));
             Assert.True(int.Parse(b.Do("PRAGMA page_count")) < int.Parse(pages) / 4);
         }
@@ -239,7 +247,8 @@ public class IsolationTests
             Assert.Equal("!5", a.Try("PRAGMA journal_mode=delete"));
             b.Dispose();
             Assert.Equal("delete", a.Do("PRAGMA journal_mode=delete"));
-            Assert.Equal("3 delete ok", store.Open().Do("SELECT count(*) FROM t; PRAGMA journal_mode; PRAGMA integrity_check"));
+            Assert.Equal("3 delete ok", store.Open()
+                .Do("SELECT count(*) FROM t; PRAGMA journal_mode; PRAGMA integrity_check"));
         }
     }
 
@@ -265,7 +274,8 @@ public class IsolationTests
         using (store)
         {
             b.Do("BEGIN; SELECT count(*) FROM t");
-            Assert.Equal("exclusive wal", a.Do("PRAGMA locking_mode=exclusive; PRAGMA journal_mode=wal; INSERT INTO t VALUES(2)"));
+            Assert.Equal("exclusive wal",
+                a.Do("PRAGMA locking_mode=exclusive; PRAGMA journal_mode=wal; INSERT INTO t VALUES(2)"));
             Assert.Equal("1", b.Do("SELECT count(*) FROM t"));
             b.Do("COMMIT");
             Assert.Equal("!5", b.Try("SELECT count(*) FROM t"));
@@ -280,13 +290,16 @@ public class IsolationTests
     [InlineData("delete"), InlineData("off"), InlineData("memory"), InlineData("persist")]
     public void A_transaction_that_spilled_and_rolled_back_was_never_seen(string mode)
     {
-        var (store, a, b) = Two($"PRAGMA journal_mode={mode}; PRAGMA cache_size=5; CREATE TABLE t(x); {Fill} INSERT INTO t SELECT randomblob(900) FROM c");
+        var (store, a, b) =
+            Two($"PRAGMA journal_mode={mode}; PRAGMA cache_size=5; CREATE TABLE t(x); {Fill} INSERT INTO t SELECT "
+                + $"randomblob(900) FROM c");
         using (store)
         {
             b.Do("BEGIN; SELECT count(*) FROM t");
             a.Do("BEGIN; UPDATE t SET x=zeroblob(950); DELETE FROM t WHERE rowid>250; ROLLBACK");
             Assert.Equal("500 0", b.Do("SELECT count(*),sum(x=zeroblob(950)) FROM t"));
-            Assert.Equal("500 0 ok", b.Do("COMMIT; SELECT count(*),sum(x=zeroblob(950)) FROM t; PRAGMA integrity_check"));
+            Assert.Equal("500 0 ok",
+                b.Do("COMMIT; SELECT count(*),sum(x=zeroblob(950)) FROM t; PRAGMA integrity_check"));
             Assert.Equal("500 ok", a.Do("SELECT count(*) FROM t; PRAGMA integrity_check"));
         }
     }
@@ -294,10 +307,13 @@ public class IsolationTests
     [Fact]
     public void A_savepoint_that_spilled_and_rolled_back()
     {
-        var (store, a, b) = Two($"PRAGMA cache_size=5; PRAGMA journal_mode=persist; CREATE TABLE t(x); {Fill} INSERT INTO t SELECT randomblob(900) FROM c");
+        var (store, a, b) =
+            Two($"PRAGMA cache_size=5; PRAGMA journal_mode=persist; CREATE TABLE t(x); {Fill} INSERT INTO t SELECT "
+                + $"randomblob(900) FROM c");
         using (store)
         {
-            a.Do("BEGIN; DELETE FROM t WHERE rowid>490; SAVEPOINT a; UPDATE t SET x=zeroblob(950); ROLLBACK TO a; COMMIT");
+            a.Do("BEGIN; DELETE FROM t WHERE rowid>490; SAVEPOINT a; UPDATE t SET x=zeroblob(950); ROLLBACK TO a; "
+                + "COMMIT");
             Assert.Equal("490 0 ok", b.Do("SELECT count(*),sum(x=zeroblob(950)) FROM t; PRAGMA integrity_check"));
         }
     }
@@ -343,13 +359,17 @@ public class IsolationTests
         Assert.Equal("1", b.Do("COMMIT; SELECT count(*) FROM t"));
     }
 
-    /// <summary>Stock SQLite 3.40.1 loses D's commit here: B's cache stays stale when it closes the WAL, and the counter is equal.</summary>
+    /// <summary>
+    /// Stock SQLite 3.40.1 loses D's commit here: B's cache stays stale when it closes the WAL, and the counter is
+    /// equal.
+    /// </summary>
     [Fact]
     public void Leaving_wal_mode_with_a_stale_cache_loses_no_commit()
     {
         using var store = new TestStore();
         var setup = store.Open();
-        setup.Do("PRAGMA journal_mode=wal; CREATE TABLE t(id INTEGER PRIMARY KEY, v); WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<200) INSERT INTO t SELECT i, 'a' FROM c");
+        setup.Do("PRAGMA journal_mode=wal; CREATE TABLE t(id INTEGER PRIMARY KEY, v); WITH c(i) AS (SELECT 1 UNION "
+            + "ALL SELECT i+1 FROM c WHERE i<200) INSERT INTO t SELECT i, 'a' FROM c");
         var d = store.Open();
         d.Do("SELECT 1 FROM t");
         setup.Dispose();

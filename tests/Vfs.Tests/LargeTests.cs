@@ -29,8 +29,11 @@ public sealed class LargeTests(ITestOutputHelper output)
         // From here on SQLite's new pages lie around and past 4 GiB.
         db = store.Open();
         db.Do("CREATE TABLE big(id INTEGER PRIMARY KEY, x BLOB); CREATE INDEX bylength ON big(length(x), id);"
-            + "WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<2000) INSERT INTO big SELECT i, zeroblob(i%1000) || hex(i) FROM c");
-        const string Content = "SELECT count(*), sum(length(x)), sum(hex(i)=substr(x, -length(hex(i)))) FROM (SELECT id AS i, CAST(x AS TEXT) AS x FROM big)";
+            + "WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<2000) INSERT INTO big SELECT i, "
+                + "zeroblob(i%1000) || hex(i) FROM c");
+        const string Content =
+            "SELECT count(*), sum(length(x)), sum(hex(i)=substr(x, -length(hex(i)))) FROM (SELECT id AS i, CAST(x AS "
+                + "TEXT) AS x FROM big)";
         var content = db.Do(Content);
         Assert.True(long.Parse(db.Do("PRAGMA page_count"), CultureInfo.InvariantCulture) * 4096 > FourGiB + 100 * 4096);
         db.Do("BEGIN; UPDATE big SET x=zeroblob(3000); DELETE FROM small; ROLLBACK");
@@ -39,7 +42,9 @@ public sealed class LargeTests(ITestOutputHelper output)
 
         // In a WAL, and back through a checkpoint.
         db = store.Open();
-        Assert.Equal($"wal {content}", db.Do($"PRAGMA journal_mode=wal; UPDATE small SET x=x||'!'; INSERT INTO big SELECT 3000, 'last'; DELETE FROM big WHERE id=3000; {Content}"));
+        Assert.Equal($"wal {content}",
+            db.Do($"PRAGMA journal_mode=wal; UPDATE small SET x=x||'!'; INSERT INTO big SELECT 3000, 'last'; DELETE "
+                + $"FROM big WHERE id=3000; {Content}"));
         Assert.Equal("delete", db.Do("PRAGMA journal_mode=delete"));
         store.Close();
         db = store.Open();
@@ -54,7 +59,9 @@ public sealed class LargeTests(ITestOutputHelper output)
         Assert.Equal($"{content} ok", store.Open().Do($"{Content}; PRAGMA integrity_check"));
     }
 
-    /// <summary>Makes a database large without writing what lies between: its header says so, and the last page is there.</summary>
+    /// <summary>
+    /// Makes a database large without writing what lies between: its header says so, and the last page is there.
+    /// </summary>
     static void Extend(TestStore directory, long sizeBytes)
     {
         using var store = Store.Open(new StoreOptions { Directory = directory.PathOf(".recovery") });
@@ -75,19 +82,24 @@ public sealed class LargeTests(ITestOutputHelper output)
         var db = store.Open();
         db.Do("PRAGMA cache_size=-2000; CREATE TABLE t(id INTEGER PRIMARY KEY, x BLOB)");
         var (before, started) = (Memory.ResetPeak(), Environment.TickCount64);
-        db.Do("BEGIN; WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<131072) INSERT INTO t SELECT i, randomblob(8100) FROM c");
+        db.Do("BEGIN; WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<131072) INSERT INTO t SELECT i, "
+            + "randomblob(8100) FROM c");
         var (written, wrote) = (Memory.Peak - before, Environment.TickCount64 - started);
         db.Do("COMMIT");
         var (committed, done) = (Memory.Peak - before, Environment.TickCount64 - started);
-        output.WriteLine($"{written / MiB} MiB more while writing ({wrote} ms), {committed / MiB} MiB at most (committed after {done} ms)");
+        output.WriteLine(
+            $"{written / MiB} MiB more while writing ({wrote} ms), {committed / MiB} MiB at most (committed after "
+                + $"{done} ms)");
         Assert.Equal("131072 1061683200 ok", db.Do("SELECT count(*), sum(length(x)) FROM t; PRAGMA recovery_verify"));
-        // The overlay's budget, the page cache, pending pages, RocksDB's write buffers (2 x 32 MB), and some room for the runtime.
+        // The overlay's budget, the page cache, pending pages, RocksDB's write buffers (2 x 32 MB), and some room for
+        // the runtime.
         Assert.InRange(committed, 0, (64 + 64 + 32 + 64 + 96) * MiB);
         var rolledBack = Memory.ResetPeak();
         db.Do("BEGIN; UPDATE t SET x=zeroblob(100); ROLLBACK");
         Assert.InRange(Memory.Peak - rolledBack, -FourGiB, (64 + 64 + 32 + 64 + 96) * MiB);
         store.Close();
-        Assert.Equal("131072 1061683200 ok", store.Open().Do("SELECT count(*), sum(length(x)) FROM t; PRAGMA integrity_check"));
+        Assert.Equal("131072 1061683200 ok",
+            store.Open().Do("SELECT count(*), sum(length(x)) FROM t; PRAGMA integrity_check"));
     }
 
     [Fact]
@@ -98,7 +110,9 @@ public sealed class LargeTests(ITestOutputHelper output)
         Use(store, 0, 100);
         var (memory, descriptors, started) = (Memory.ResetPeak(), Memory.Descriptors, Environment.TickCount64);
         Use(store, 100, Count);
-        output.WriteLine($"{Count} databases in {Environment.TickCount64 - started} ms: {(Memory.Peak - memory) / MiB} MiB and {Memory.Descriptors - descriptors} descriptors more");
+        output.WriteLine(
+            $"{Count} databases in {Environment.TickCount64 - started} ms: {(Memory.Peak - memory) / MiB} MiB and "
+                + $"{Memory.Descriptors - descriptors} descriptors more");
         // A hundred of them open at once, and 2000 in the catalog: some tens of kilobytes each at most.
         Assert.InRange(Memory.Peak - memory, -FourGiB, 200 * MiB);
         Assert.InRange(Memory.Descriptors - descriptors, -1000, 60);
@@ -111,7 +125,8 @@ public sealed class LargeTests(ITestOutputHelper output)
         for (var i = 1; i < Count; i += 7)
         {
             using var db = store.Open($"{i}.db");
-            Assert.Equal($"{i + 1} ok", db.Do($"SELECT x FROM t; PRAGMA {(i % 10 == 1 ? "recovery_verify" : "quick_check")}"));
+            Assert.Equal($"{i + 1} ok",
+                db.Do($"SELECT x FROM t; PRAGMA {(i % 10 == 1 ? "recovery_verify" : "quick_check")}"));
         }
     }
 
@@ -146,6 +161,8 @@ public sealed class LargeTests(ITestOutputHelper output)
         }
 
         static long Status(string name) =>
-            long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith(name, StringComparison.Ordinal))[name.Length..].Replace("kB", "").Trim(), CultureInfo.InvariantCulture) << 10;
+            long.Parse(File.ReadLines("/proc/self/status")
+                .First(line => line.StartsWith(name, StringComparison.Ordinal))[name.Length..].Replace("kB", "").Trim(),
+                CultureInfo.InvariantCulture) << 10;
     }
 }

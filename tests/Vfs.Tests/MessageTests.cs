@@ -28,14 +28,16 @@ public sealed class MessageTests : IDisposable
         var log = store.PathOf("events.log");
         File.WriteAllText(log, "before\n");
         Directory.CreateDirectory(store.PathOf("data"));
-        Opener.InProcess(new() { ["RECOVERY_LOG"] = log, ["RECOVERY_LOG_FORMAT"] = format }, store.UriOf("none/a.db"), "SELECT 1");
+        Opener.InProcess(new() { ["RECOVERY_LOG"] = log, ["RECOVERY_LOG_FORMAT"] = format }, store.UriOf("none/a.db"),
+            "SELECT 1");
         var lines = File.ReadAllLines(log);
         Assert.Equal("before", lines[0]);
         Assert.Equal(2, lines.Length);
         if (format == "json")
         {
             var line = JsonDocument.Parse(lines[1]).RootElement;
-            Assert.Equal(("error", "CANTOPEN"), (line.GetProperty("level").GetString(), line.GetProperty("event").GetString()));
+            Assert.Equal(("error", "CANTOPEN"),
+                (line.GetProperty("level").GetString(), line.GetProperty("event").GetString()));
             Assert.Contains("none/a.db", line.GetProperty("message").GetString());
         }
         else Assert.Matches(@"^\d{4}-\d\d-\d\dT\S+Z recovery\[\d+\] error CANTOPEN: .*none/a\.db", lines[1]);
@@ -44,7 +46,10 @@ public sealed class MessageTests : IDisposable
     [Fact]
     public void The_log_goes_to_standard_error_too_and_a_mistake_in_its_settings_is_said()
     {
-        Assert.Contains("error CANTOPEN", Opener.InProcess(new() { ["RECOVERY_LOG"] = "stderr" }, store.UriOf("none/a.db"), "SELECT 1"));
-        Assert.Contains("give text or json", Opener.InProcess(new() { ["RECOVERY_LOG"] = "stderr", ["RECOVERY_LOG_FORMAT"] = "xml" }, store.UriOf("a.db"), "SELECT 1"));
+        Assert.Contains("error CANTOPEN",
+            Opener.InProcess(new() { ["RECOVERY_LOG"] = "stderr" }, store.UriOf("none/a.db"), "SELECT 1"));
+        Assert.Contains("give text or json",
+            Opener.InProcess(new() { ["RECOVERY_LOG"] = "stderr", ["RECOVERY_LOG_FORMAT"] = "xml" },
+            store.UriOf("a.db"), "SELECT 1"));
     }
 }

@@ -4,8 +4,8 @@ using Microsoft.Data.Sqlite;
 namespace RecoveryVfs.Tests;
 
 /// <summary>
-/// A process that opens one database, runs statements and ends: what concerns a whole process (its environment, its umask) is tried there. It
-/// prints what the statements gave, or the error's code and message.
+/// A process that opens one database, runs statements and ends: what concerns a whole process (its environment, its
+/// umask) is tried there. It prints what the statements gave, or the error's code and message.
 /// </summary>
 public static class Opener
 {
@@ -17,7 +17,9 @@ public static class Opener
         try
         {
             Recovery.Register(makeDefault: Environment.GetEnvironmentVariable("RECOVERY_VFS_DEFAULT") == "1");
-            using var db = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = args[1], Pooling = false }.ToString());
+            using var db =
+                new SqliteConnection(
+                new SqliteConnectionStringBuilder { DataSource = args[1], Pooling = false }.ToString());
             db.Open();
             foreach (var sql in args[2..]) Console.WriteLine(db.Try(sql));
             Console.WriteLine(Recovery.LastError);
@@ -33,7 +35,12 @@ public static class Opener
     /// <summary>Runs it and returns what it printed, errors' lines after the results'.</summary>
     public static string InProcess(Dictionary<string, string> environment, string uri, params string[] statements)
     {
-        var start = new ProcessStartInfo("dotnet", [typeof(Opener).Assembly.Location, Word, uri, .. statements]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("dotnet",
+            [typeof(Opener).Assembly.Location, Word, uri, .. statements])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        };
         foreach (var (name, value) in environment) start.Environment[name] = value;
         using var process = Process.Start(start)!;
         var errors = process.StandardError.ReadToEndAsync();

@@ -1,6 +1,7 @@
 using RecoveryVfs.Tests;
 
-// The tests start this assembly as a process of its own, to be read beside, to be killed, to die, or to use another SQLite. (dotnet test does not come by here.)
+// The tests start this assembly as a process of its own, to be read beside, to be killed, to die, or to use another
+// SQLite. (dotnet test does not come by here.)
 return args switch
 {
     [OtherSqlite.Word, var first, var second, .. var more] => OtherSqlite.Run(first, second, wal: more.Length > 0),

@@ -2,7 +2,10 @@ using System.Diagnostics;
 
 namespace RecoveryVfs.Tests;
 
-/// <summary>The VFS registers with the SQLite that SQLitePCLRaw uses, whatever its provider binds; never with a second copy unnoticed.</summary>
+/// <summary>
+/// The VFS registers with the SQLite that SQLitePCLRaw uses, whatever its provider binds; never with a second copy
+/// unnoticed.
+/// </summary>
 public sealed class ProviderTests
 {
     [Theory]
@@ -32,12 +35,20 @@ public sealed class ProviderTests
         using var store = new TestStore();
         var (code, output) = Run(provider, store.PathOf("a.db"), "wal");
         Assert.True(code == 0, output);
-        Assert.Equal(loses ? 1 : 0, output.Split('\n').Count(line => line.StartsWith("log 27: SQLite 3.40.1 itself loses commits in WAL mode", StringComparison.Ordinal)));
+        Assert.Equal(loses ? 1 : 0, output.Split('\n')
+            .Count(line => line.StartsWith("log 27: SQLite 3.40.1 itself loses commits in WAL mode",
+            StringComparison.Ordinal)));
     }
 
     static (int Code, string Output) Run(string provider, string database, params string[] more)
     {
-        using var process = Process.Start(new ProcessStartInfo("dotnet", [typeof(OtherSqlite).Assembly.Location, OtherSqlite.Word, provider, database, .. more]) { RedirectStandardOutput = true })!;
+        using var process =
+            Process.Start(
+            new ProcessStartInfo("dotnet",
+            [typeof(OtherSqlite).Assembly.Location, OtherSqlite.Word, provider, database,
+            .. more])
+            { RedirectStandardOutput = true })
+            !;
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         return (process.ExitCode, output);

@@ -4,12 +4,14 @@ using Microsoft.Data.Sqlite;
 namespace RecoveryVfs.Tests;
 
 /// <summary>
-/// A process that writes at random, in every way there is, until it is killed. Each commit says in the database which it is and what the
-/// data add up to; its number is in a shared counter once COMMIT has returned.
+/// A process that writes at random, in every way there is, until it is killed. Each commit says in the database which
+/// it is and what the data add up to; its number is in a shared counter once COMMIT has returned.
 /// </summary>
 public sealed class RandomWriter
 {
-    const string Sums = "SELECT count(*) || ' ' || ifnull(sum(v), 0) || ' ' || ifnull(sum(length(pad)), 0) || ' ' || ifnull(sum(unicode(substr(hex(pad), 1, 1))), 0) FROM t";
+    const string Sums =
+        "SELECT count(*) || ' ' || ifnull(sum(v), 0) || ' ' || ifnull(sum(length(pad)), 0) || ' ' || "
+            + "ifnull(sum(unicode(substr(hex(pad), 1, 1))), 0) FROM t";
 
     /// <summary>The seed of a writer that never lets go of its store.</summary>
     public const int NeverCloses = 0;
@@ -22,7 +24,8 @@ public sealed class RandomWriter
     long n;
 
     RandomWriter(string directory, int seed, string options, MemoryMappedViewAccessor counter) =>
-        (this.directory, this.seed, random, this.options, this.counter) = (directory, seed, new Random(seed), options, counter);
+        (this.directory, this.seed, random, this.options, this.counter) =
+            (directory, seed, new Random(seed), options, counter);
 
     /// <summary>Of a reader's connection: the commit it sees, after checking that the data are that commit's.</summary>
     public static long Check(SqliteConnection reader)
@@ -34,7 +37,8 @@ public sealed class RandomWriter
         return long.Parse(found[0]);
     }
 
-    public static MemoryMappedFile Counter(string path) => MemoryMappedFile.CreateFromFile(path, FileMode.OpenOrCreate, null, 8);
+    public static MemoryMappedFile Counter(string path)
+        => MemoryMappedFile.CreateFromFile(path, FileMode.OpenOrCreate, null, 8);
 
     public static int Run(string[] args)
     {
@@ -44,8 +48,11 @@ public sealed class RandomWriter
         using var view = counted.CreateViewAccessor();
         var writer = new RandomWriter(args[0], int.Parse(args[1]), args[3], view);
         writer.Open();
-        writer.db.Do("CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v INT, pad BLOB); CREATE INDEX IF NOT EXISTS i ON t(v);"
-            + "CREATE TABLE IF NOT EXISTS state(n INT, sums TEXT); INSERT INTO state SELECT 0, '0 0 0 0' WHERE NOT EXISTS (SELECT 1 FROM state)");
+        writer.db.Do(
+            "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v INT, pad BLOB); CREATE INDEX IF NOT EXISTS i ON "
+                + "t(v);"
+            + "CREATE TABLE IF NOT EXISTS state(n INT, sums TEXT); INSERT INTO state SELECT 0, '0 0 0 0' WHERE NOT "
+                + "EXISTS (SELECT 1 FROM state)");
         writer.n = long.Parse(writer.db.Do("SELECT n FROM state"));
         writer.Commit();
         Console.WriteLine("ready");
@@ -54,7 +61,12 @@ public sealed class RandomWriter
 
     void Open()
     {
-        db = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = $"file:{directory}/a.db?vfs=recovery&{options}", Pooling = false }.ToString());
+        db = new SqliteConnection(
+            new SqliteConnectionStringBuilder
+            {
+                DataSource = $"file:{directory}/a.db?vfs=recovery&{options}",
+                Pooling = false
+            }.ToString());
         db.Open();
         db.Do($"PRAGMA cache_size={random.Next(4, 60)}; PRAGMA synchronous={random.Next(4)}");
     }
@@ -84,7 +96,8 @@ public sealed class RandomWriter
                 Open();
                 break;
             case 8:
-                db.Do("BEGIN; DELETE FROM t WHERE id % 2; INSERT INTO t(v, pad) SELECT v, zeroblob(500) FROM t; ROLLBACK");
+                db.Do("BEGIN; DELETE FROM t WHERE id % 2; INSERT INTO t(v, pad) SELECT v, zeroblob(500) FROM t; "
+                    + "ROLLBACK");
                 break;
             case 9:
                 Other();
@@ -93,10 +106,12 @@ public sealed class RandomWriter
                 Commit("DELETE FROM t WHERE id > 40");
                 break;
             case 11:
-                Commit($"WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM c WHERE x<{random.Next(20, 900)}) INSERT INTO t(v, pad) SELECT x, randomblob(500) FROM c");
+                Commit($"WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM c WHERE "
+                    + $"x<{random.Next(20, 900)}) INSERT INTO t(v, pad) SELECT x, randomblob(500) FROM c");
                 break;
             case 12:
-                Commit("DROP TABLE IF EXISTS u; CREATE TABLE u AS SELECT * FROM t WHERE v % 3 = 0; DELETE FROM t WHERE id % 5 = 0");
+                Commit("DROP TABLE IF EXISTS u; CREATE TABLE u AS SELECT * FROM t WHERE v % 3 = 0; DELETE FROM t "
+                    + "WHERE id % 5 = 0");
                 break;
             default:
                 Commit();
@@ -124,7 +139,8 @@ public sealed class RandomWriter
     {
         db.Do("BEGIN IMMEDIATE");
         for (var i = random.Next(1, 6); i > 0; i--)
-            db.Do($"INSERT OR REPLACE INTO t(id, v, pad) VALUES({random.Next(1, 60)}, {random.Next(1000)}, randomblob({random.Next(1, 1500)}))");
+            db.Do($"INSERT OR REPLACE INTO t(id, v, pad) VALUES({random.Next(1, 60)}, {random.Next(1000)}, "
+                + $"randomblob({random.Next(1, 1500)}))");
         if (change.Length > 0) db.Do(change);
         db.Do($"UPDATE state SET n={n + 1}, sums=({Sums}); COMMIT");
         counter.Write(0, ++n);

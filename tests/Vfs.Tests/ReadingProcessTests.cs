@@ -6,8 +6,8 @@ using Xunit.Abstractions;
 namespace RecoveryVfs.Tests;
 
 /// <summary>
-/// This process reads with mode=ro what another one writes: each transaction sees one whole commit, every commit that had returned before it
-/// began, and never less than one before it saw; whatever the writer does, and however it ends.
+/// This process reads with mode=ro what another one writes: each transaction sees one whole commit, every commit that
+/// had returned before it began, and never less than one before it saw; whatever the writer does, and however it ends.
 /// </summary>
 public sealed class ReadingProcessTests(ITestOutputHelper output) : IDisposable
 {
@@ -17,10 +17,13 @@ public sealed class ReadingProcessTests(ITestOutputHelper output) : IDisposable
 
     Process Start(int seed, string options)
     {
-        var writer = Process.Start(new ProcessStartInfo("dotnet", [typeof(RandomWriter).Assembly.Location, store.Directory, seed.ToString(CultureInfo.InvariantCulture), store.PathOf("counter"), options])
-        {
-            RedirectStandardOutput = true,
-        })!;
+        var writer = Process.Start(
+            new ProcessStartInfo("dotnet",
+            [typeof(RandomWriter).Assembly.Location, store.Directory, seed.ToString(CultureInfo.InvariantCulture),
+            store.PathOf("counter"), options])
+            {
+                RedirectStandardOutput = true,
+            })!;
         Assert.Equal("ready", writer.StandardOutput.ReadLine());
         return writer;
     }
@@ -31,7 +34,8 @@ public sealed class ReadingProcessTests(ITestOutputHelper output) : IDisposable
     [InlineData("")]
     [InlineData("journal=plain&overlay-budget=32768")]
     [Trait(Seeds.Kind, Seeds.Random)]
-    public void Each_transaction_sees_a_whole_commit_and_all_that_returned_before(string options) => Seeds.RunFor(8, Random.Shared.Next(), (seed, end) => ReadBeside(seed, options, end));
+    public void Each_transaction_sees_a_whole_commit_and_all_that_returned_before(string options)
+        => Seeds.RunFor(8, Random.Shared.Next(), (seed, end) => ReadBeside(seed, options, end));
 
     void ReadBeside(int seed, string options, long end)
     {
@@ -54,7 +58,8 @@ public sealed class ReadingProcessTests(ITestOutputHelper output) : IDisposable
             }
             catch (Exception e)
             {
-                throw new InvalidOperationException($"round {round}, read {reads}, saw {seen}: {e.Message} [{Recovery.LastError}]", e);
+                throw new InvalidOperationException(
+                    $"round {round}, read {reads}, saw {seen}: {e.Message} [{Recovery.LastError}]", e);
             }
             finally
             {
@@ -64,7 +69,10 @@ public sealed class ReadingProcessTests(ITestOutputHelper output) : IDisposable
             // Dead, and not cleaned up after: what it left is read all the same.
             Read();
         }
-        output.WriteLine($"{reads} reads, {seen} commits; {kept!.Do("PRAGMA recovery_status").Split('\n').First(l => l.StartsWith("openings", StringComparison.Ordinal))}");
+        output.WriteLine(
+            $"{reads} reads, {seen} commits; "
+                + kept!.Do("PRAGMA recovery_status").Split('\n')
+                    .First(l => l.StartsWith("openings", StringComparison.Ordinal)));
         using var after = store.Open();
         Assert.Equal(seen, RandomWriter.Check(after));
 
@@ -73,7 +81,8 @@ public sealed class ReadingProcessTests(ITestOutputHelper output) : IDisposable
             var returned = counter.ReadInt64(0);
             var fresh = random.Next(15) == 0 ? Reader() : null;
             var found = RandomWriter.Check(fresh ?? kept!);
-            Assert.True(found >= returned && found >= seen, $"read commit {found}, after {seen}, when {returned} had returned");
+            Assert.True(found >= returned && found >= seen,
+                $"read commit {found}, after {seen}, when {returned} had returned");
             seen = found;
             reads++;
             if (random.Next(10) == 0) Assert.Equal("ok", kept!.Do("PRAGMA recovery_verify"));
@@ -90,14 +99,16 @@ public sealed class ReadingProcessTests(ITestOutputHelper output) : IDisposable
             {
                 other = store.Open("b.db", "mode=ro");
             }
-            catch (SqliteException e) when (e.SqliteErrorCode is SQLitePCL.raw.SQLITE_CANTOPEN or SQLitePCL.raw.SQLITE_IOERR)
+            catch (SqliteException e) when (e.SqliteErrorCode is SQLitePCL.raw.SQLITE_CANTOPEN
+                or SQLitePCL.raw.SQLITE_IOERR)
             {
                 return;
             }
             using (other)
             {
                 var answer = other.Try("SELECT max(n) FROM state");
-                if (long.TryParse(answer, out var newest)) Assert.True(newest <= counter.ReadInt64(0) + 1, $"b.db has commit {newest}");
+                if (long.TryParse(answer, out var newest))
+                    Assert.True(newest <= counter.ReadInt64(0) + 1, $"b.db has commit {newest}");
                 else if (answer.Length > 0) Assert.StartsWith("!", answer);
             }
         }
@@ -118,7 +129,9 @@ public sealed class ReadingProcessTests(ITestOutputHelper output) : IDisposable
             Assert.Equal("!8", reader.Try("INSERT INTO state VALUES(1, '')"));
             Assert.Contains("a.db", Recovery.Databases(store.Directory));
             Recovery.Export(store.PathOf("a.db"), store.PathOf("copy.db"));
-            using var plain = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = store.PathOf("copy.db"), Pooling = false }.ToString());
+            using var plain =
+                new SqliteConnection(
+                new SqliteConnectionStringBuilder { DataSource = store.PathOf("copy.db"), Pooling = false }.ToString());
             plain.Open();
             Assert.True(RandomWriter.Check(plain) > 0);
             var refused = Assert.Throws<SqliteException>(() => store.Open());
@@ -138,7 +151,8 @@ public sealed class ReadingProcessTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public void One_process_may_read_and_write_the_same_database_through_both_doors()
     {
-        using (var first = store.Open()) first.Do("PRAGMA journal_mode=wal; CREATE TABLE t(x); INSERT INTO t VALUES(1)");
+        using (var first = store.Open())
+            first.Do("PRAGMA journal_mode=wal; CREATE TABLE t(x); INSERT INTO t VALUES(1)");
         Recovery.CloseIdleStores();
         using var reader = store.Open(options: "mode=ro");
         Assert.Equal("1", reader.Do("SELECT count(*) FROM t"));

@@ -20,7 +20,8 @@ public sealed class RemovedStubTests : IDisposable
     {
         Write("old");
         File.Delete(store.PathOf("a.db"));
-        foreach (var options in (string[])["mode=ro", "mode=rw"]) Assert.ThrowsAny<Exception>(() => store.Open(options: options).Do("SELECT * FROM t"));
+        foreach (var options in (string[])["mode=ro", "mode=rw"])
+            Assert.ThrowsAny<Exception>(() => store.Open(options: options).Do("SELECT * FROM t"));
         store.Close();
         var fresh = store.Open();
         Assert.Equal("0", fresh.Do("SELECT count(*) FROM sqlite_master"));
@@ -28,12 +29,14 @@ public sealed class RemovedStubTests : IDisposable
         Assert.Equal("a.db", fresh.Do("PRAGMA recovery_databases"));
         store.Close();
         Assert.Equal(["a.db"], Recovery.Databases(store.Directory));
-        Assert.Contains("exists already", Assert.Throws<RecoveryLog.RecoveryException>(() => Recovery.Undelete(store.PathOf("a.db"))).Message);
+        Assert.Contains("exists already",
+            Assert.Throws<RecoveryLog.RecoveryException>(() => Recovery.Undelete(store.PathOf("a.db"))).Message);
         Recovery.Undelete(store.PathOf("a.db"), store.PathOf("old.db"));
         store.Close();
         Assert.Equal("new", store.Open().Do("SELECT x FROM t"));
         Assert.Equal("old ok", store.Open("old.db").Do("SELECT x FROM t; PRAGMA integrity_check"));
-        Assert.Throws<RecoveryLog.RecoveryException>(() => Recovery.Undelete(store.PathOf("a.db"), store.PathOf("third.db")));
+        Assert.Throws<RecoveryLog.RecoveryException>(()
+            => Recovery.Undelete(store.PathOf("a.db"), store.PathOf("third.db")));
     }
 
     [Fact]
@@ -42,7 +45,8 @@ public sealed class RemovedStubTests : IDisposable
         using (var db = store.Open())
         {
             Microsoft.Data.Sqlite.SqliteConnection.ClearAllPools();
-            db.Do("PRAGMA journal_mode=wal; PRAGMA wal_autocheckpoint=0; CREATE TABLE t(x); INSERT INTO t VALUES('in the wal')");
+            db.Do("PRAGMA journal_mode=wal; PRAGMA wal_autocheckpoint=0; CREATE TABLE t(x); INSERT INTO t VALUES('in "
+                + "the wal')");
             SQLitePCL.raw.sqlite3_db_config(db.Handle, 1006, 1, out _); // SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE
         }
         store.Close();
@@ -59,10 +63,12 @@ public sealed class RemovedStubTests : IDisposable
     {
         Write("kept");
         Directory.CreateDirectory(store.PathOf("copy"));
-        using (var copying = Process.Start("cp", ["-r", store.PathOf(".recovery"), store.PathOf("copy/.recovery")])) copying.WaitForExit();
+        using (var copying = Process.Start("cp", ["-r", store.PathOf(".recovery"), store.PathOf("copy/.recovery")]))
+            copying.WaitForExit();
         Assert.Equal("kept", store.Open("copy/a.db").Do("SELECT x FROM t"));
         store.Close();
-        // A file before the first commit, or a stub that power loss took, is not a deletion either: nothing was seen in place.
+        // A file before the first commit, or a stub that power loss took, is not a deletion either: nothing was seen in
+        // place.
         File.Delete(store.PathOf(".recovery/stubs"));
         File.Delete(store.PathOf("a.db"));
         Assert.Equal("kept", store.Open().Do("SELECT x FROM t"));
@@ -77,9 +83,11 @@ public sealed class RemovedStubTests : IDisposable
         store.Close();
         store.Open(options: "retention=0").Do("SELECT * FROM t");
         store.Close();
-        Assert.Throws<RecoveryLog.RecoveryException>(() => Recovery.Undelete(store.PathOf("a.db"), store.PathOf("old.db")));
+        Assert.Throws<RecoveryLog.RecoveryException>(()
+            => Recovery.Undelete(store.PathOf("a.db"), store.PathOf("old.db")));
     }
 
     [Fact]
-    public void The_name_of_a_deleted_database_cannot_be_opened() => Assert.ThrowsAny<Exception>(() => store.Open("deleted~5~a.db").Do("CREATE TABLE t(x)"));
+    public void The_name_of_a_deleted_database_cannot_be_opened()
+        => Assert.ThrowsAny<Exception>(() => store.Open("deleted~5~a.db").Do("CREATE TABLE t(x)"));
 }

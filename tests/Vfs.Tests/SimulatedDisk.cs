@@ -6,13 +6,15 @@ using RecoveryVfs.Simulation;
 namespace RecoveryVfs.Tests;
 
 /// <summary>
-/// Puts a test's store on a simulated disk: it can fail, and lose power at every write, sync or rename. The stubs stay real.
+/// Puts a test's store on a simulated disk: it can fail, and lose power at every write, sync or rename. The stubs stay
+/// real.
 /// </summary>
 internal sealed class SimulatedDisk : ILogDisk, IDisposable
 {
     static readonly ConcurrentDictionary<string, ILogDisk> disks = new();
 
-    static SimulatedDisk() => StoreRegistry.Simulated = static (directory, options) => disks.TryGetValue(directory, out var disk)
+    static SimulatedDisk() => StoreRegistry.Simulated = static (directory, options)
+        => disks.TryGetValue(directory, out var disk)
         ? options.ToStoreOptions("/store") with { Disk = disk, PagesInMemory = true }
         : null;
 
@@ -29,7 +31,9 @@ internal sealed class SimulatedDisk : ILogDisk, IDisposable
 
     public PowerLossDisk Disk { get; }
 
-    /// <summary>Called before everything that changes the disk, by any thread of the store; no other change comes in between.</summary>
+    /// <summary>
+    /// Called before everything that changes the disk, by any thread of the store; no other change comes in between.
+    /// </summary>
     public Action? BeforeChange
     {
         get;
@@ -63,7 +67,10 @@ internal sealed class SimulatedDisk : ILogDisk, IDisposable
         }
     }
 
-    public ILogFile Open(string path, LogFileMode mode) => new WatchedFile(this, mode == LogFileMode.Create ? Changing(() => Disk.Open(path, mode)) : Disk.Open(path, mode));
+    public ILogFile Open(string path, LogFileMode mode)
+        => new WatchedFile(this, mode == LogFileMode.Create
+            ? Changing(() => Disk.Open(path, mode))
+            : Disk.Open(path, mode));
 
     public bool Exists(string path) => Disk.Exists(path);
 

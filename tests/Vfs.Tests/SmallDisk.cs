@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace RecoveryVfs.Tests;
 
 /// <summary>
-/// A real file system of 200 megabytes, mounted for one process and what that starts: it goes when they end, also when they are killed. Takes root, or a
-/// kernel that lets users have namespaces of their own (then only tmpfs).
+/// A real file system of 200 megabytes, mounted for one process and what that starts: it goes when they end, also when
+/// they are killed. Takes root, or a kernel that lets users have namespaces of their own (then only tmpfs).
 /// </summary>
 public static class SmallDisk
 {
@@ -13,7 +13,10 @@ public static class SmallDisk
     /// <summary>The argument that makes this assembly's program run a scenario on the disk.</summary>
     public const string Name = "small-disk";
 
-    /// <summary>Runs this assembly's program with the arguments given, and the disk's directory after them; null when no such disk can be had, and why.</summary>
+    /// <summary>
+    /// Runs this assembly's program with the arguments given, and the disk's directory after them; null when no such
+    /// disk can be had, and why.
+    /// </summary>
     public static (int ExitCode, string Output)? Run(string kind, string[] arguments, out string reason)
     {
         var directory = Directory.CreateTempSubdirectory("recovery-small-disk-").FullName;
@@ -32,7 +35,9 @@ public static class SmallDisk
                 return null;
             }
             reason = "";
-            return Start(["sh", "-c", mount + " && exec \"$@\"", "sh", "dotnet", typeof(SmallDisk).Assembly.Location, .. arguments, disk]);
+            return Start(
+                ["sh", "-c", mount + " && exec \"$@\"", "sh", "dotnet", typeof(SmallDisk).Assembly.Location,
+                .. arguments, disk]);
         }
         finally
         {
@@ -45,11 +50,12 @@ public static class SmallDisk
         string[] unshare = Environment.IsPrivilegedProcess ? ["--mount"] : ["--map-root-user", "--mount"];
         try
         {
-            using var process = Process.Start(new ProcessStartInfo("unshare", [.. unshare, "--propagation", "private", .. command])
-            {
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            })!;
+            using var process =
+                Process.Start(new ProcessStartInfo("unshare", [.. unshare, "--propagation", "private", .. command])
+                {
+                    RedirectStandardOutput = true,
+                    RedirectStandardError = true,
+                })!;
             var errors = process.StandardError.ReadToEndAsync();
             var output = process.StandardOutput.ReadToEnd() + errors.Result;
             process.WaitForExit();

@@ -12,7 +12,8 @@ public class SmokeTests(Xunit.Abstractions.ITestOutputHelper output)
     }
 
     [Theory]
-    [InlineData("delete"), InlineData("truncate"), InlineData("persist"), InlineData("memory"), InlineData("off"), InlineData("wal")]
+    [InlineData("delete"), InlineData("truncate"), InlineData("persist"), InlineData("memory"), InlineData("off"),
+        InlineData("wal")]
     public void What_was_committed_is_there_after_reopening(string mode)
     {
         using var store = new TestStore();

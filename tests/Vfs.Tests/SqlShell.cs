@@ -4,7 +4,8 @@ using Microsoft.Data.Sqlite;
 namespace RecoveryVfs.Tests;
 
 /// <summary>
-/// A process that uses databases as it is told, line by line, so that a test sees when it dies: what a host process would have suffered. Each line is
+/// A process that uses databases as it is told, line by line, so that a test sees when it dies: what a host process
+/// would have suffered. Each line is
 /// <c>open URI</c>, <c>close</c> or a statement; each answer is one line, of the values or "!CODE".
 /// </summary>
 public sealed class SqlShell : IDisposable
@@ -29,7 +30,8 @@ public sealed class SqlShell : IDisposable
     public string Ask(string line)
     {
         process.StandardInput.WriteLine(line);
-        return process.StandardOutput.ReadLine() ?? throw new InvalidOperationException($"The process died at: {line}\n{End()}");
+        return process.StandardOutput.ReadLine()
+            ?? throw new InvalidOperationException($"The process died at: {line}\n{End()}");
     }
 
     /// <summary>Ends it in order: it closes what is open, and must return 0.</summary>
@@ -38,7 +40,8 @@ public sealed class SqlShell : IDisposable
         process.StandardInput.Close();
         var text = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
-        Assert.True(process.ExitCode == 0, $"The process ended with {process.ExitCode} when it closed: {text}\n{errors.Result}");
+        Assert.True(process.ExitCode == 0,
+            $"The process ended with {process.ExitCode} when it closed: {text}\n{errors.Result}");
     }
 
     public void Kill()

@@ -9,8 +9,8 @@ using Xunit.Abstractions;
 namespace RecoveryVfs.Tests;
 
 /// <summary>
-/// Random work on one database: transfers that keep a sum, savepoints, VACUUM, page sizes, journal modes, exclusive locking. Bounded
-/// in time.
+/// Random work on one database: transfers that keep a sum, savepoints, VACUUM, page sizes, journal modes, exclusive
+/// locking. Bounded in time.
 /// </summary>
 [Trait(Seeds.Kind, Seeds.Random)]
 public sealed class StressTests(ITestOutputHelper output)
@@ -18,20 +18,26 @@ public sealed class StressTests(ITestOutputHelper output)
     const int Accounts = 60;
 
     static readonly string Setup =
-        "PRAGMA page_size=1024; PRAGMA auto_vacuum=2; CREATE TABLE acct(id INTEGER PRIMARY KEY, v INT, pad BLOB, len INT);"
+        "PRAGMA page_size=1024; PRAGMA auto_vacuum=2; CREATE TABLE acct(id INTEGER PRIMARY KEY, v INT, pad BLOB, len "
+            + "INT);"
         + "CREATE TABLE ver(n INT); INSERT INTO ver VALUES(0); CREATE TABLE junk(x); CREATE INDEX ai ON acct(v);"
-        + $"WITH c(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM c WHERE i<{Accounts - 1}) INSERT INTO acct SELECT i,1000,zeroblob(300),300 FROM c";
+        + $"WITH c(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM c WHERE i<{Accounts - 1}) INSERT INTO acct SELECT "
+            + $"i,1000,zeroblob(300),300 FROM c";
 
     [Theory]
-    [InlineData(1, "", false), InlineData(2, "", true), InlineData(3, "", true), InlineData(4, "journal=plain", true), InlineData(5, "pages=memory", true)]
-    public void One_thread_with_four_connections_sees_exact_versions(int first, string options, bool wal) => Seeds.RunFor(4, first, (seed, end) =>
+    [InlineData(1, "", false), InlineData(2, "", true), InlineData(3, "", true), InlineData(4, "journal=plain", true),
+        InlineData(5, "pages=memory", true)]
+    public void One_thread_with_four_connections_sees_exact_versions(int first, string options,
+        bool wal) => Seeds.RunFor(4, first, (seed, end) =>
     {
         output.WriteLine($"seed={seed} options={options} wal={wal}");
         using var store = new TestStore(options);
         new Connections(store, new Random(seed), wal, output).Run(Seeds.Soaking ? 20_000 : 1500, end);
     });
 
-    /// <summary>The single-threaded stress: because steps do not overlap, the newest version is known exactly.</summary>
+    /// <summary>
+    /// The single-threaded stress: because steps do not overlap, the newest version is known exactly.
+    /// </summary>
     sealed class Connections(TestStore store, Random random, bool wal, ITestOutputHelper output)
     {
         sealed class Client(SqliteConnection connection)
@@ -64,21 +70,26 @@ public sealed class StressTests(ITestOutputHelper output)
             if (!result.StartsWith('!')) return true;
             var code = int.Parse(result[1..], CultureInfo.InvariantCulture) & 0xff;
             if (code is raw.SQLITE_BUSY or raw.SQLITE_LOCKED) Count("busy");
-            // Misuse of transactions by the random steps: "cannot start a transaction within a transaction" and its kin.
-            else if (code != raw.SQLITE_ERROR) throw Bad($"{sql} -> {result} {raw.sqlite3_errmsg(client.Connection.Handle).utf8_to_string()}");
+            // Misuse of transactions by the random steps: "cannot start a transaction within a transaction" and its
+            // kin.
+            else if (code != raw.SQLITE_ERROR)
+                throw Bad($"{sql} -> {result} {raw.sqlite3_errmsg(client.Connection.Handle).utf8_to_string()}");
             return false;
         }
 
         void Check(Client client)
         {
-            if (!Execute(client, "SELECT (SELECT n FROM ver), (SELECT sum(v) FROM acct), (SELECT count(*) FROM acct WHERE length(pad)!=len),"
+            if (!Execute(client,
+                "SELECT (SELECT n FROM ver), (SELECT sum(v) FROM acct), (SELECT count(*) FROM acct WHERE "
+                    + "length(pad)!=len),"
                     + "(SELECT count(*) FROM acct), (SELECT sum(v) FROM acct INDEXED BY ai WHERE v>-1000000)")) return;
             Count("read");
             var n = long.Parse(result.Split(' ')[0], CultureInfo.InvariantCulture);
             if (result != $"{n} {1000 * Accounts} 0 {Accounts} {1000 * Accounts}") throw Bad("saw " + result);
             if (client.Inside)
             {
-                if (client.Snapshot >= 0 && n != client.Snapshot && !client.Wrote) throw Bad($"the snapshot moved from {client.Snapshot} to {n}");
+                if (client.Snapshot >= 0 && n != client.Snapshot && !client.Wrote)
+                    throw Bad($"the snapshot moved from {client.Snapshot} to {n}");
                 client.Snapshot = n;
             }
             else if (n < committed) throw Bad($"read version {n}, newest is {committed}");
@@ -88,7 +99,8 @@ public sealed class StressTests(ITestOutputHelper output)
 
         bool Transfer(Client client)
         {
-            var (a, b, amount, length) = (random.Next(Accounts), random.Next(Accounts), random.Next(50), 1 + random.Next(1500));
+            var (a, b, amount, length) =
+                (random.Next(Accounts), random.Next(Accounts), random.Next(50), 1 + random.Next(1500));
             if (a == b) return true;
             foreach (var sql in (string[])[
                 $"UPDATE acct SET v=v-{amount}, pad=randomblob({length}), len={length} WHERE id={a}",
@@ -141,9 +153,11 @@ public sealed class StressTests(ITestOutputHelper output)
             foreach (var client in clients)
             {
                 Check(client);
-                if (Execute(client, "PRAGMA integrity_check; PRAGMA recovery_verify") && result != "ok ok") throw Bad(result);
+                if (Execute(client, "PRAGMA integrity_check; PRAGMA recovery_verify") && result != "ok ok")
+                    throw Bad(result);
             }
-            output.WriteLine($"{step} steps: {string.Join(' ', counts.Select(c => $"{c.Key}={c.Value}"))} version={committed}");
+            output.WriteLine(
+                $"{step} steps: {string.Join(' ', counts.Select(c => $"{c.Key}={c.Value}"))} version={committed}");
         }
 
         void Step()
@@ -184,7 +198,8 @@ public sealed class StressTests(ITestOutputHelper output)
                     if (Execute(client, "VACUUM")) Count("vacuum");
                     break;
                 case 15 when !client.Inside:
-                    Execute(client, "PRAGMA journal_mode=" + (wal && random.Next(2) == 0 ? "wal" : Any("delete", "truncate", "persist", "memory", "off")));
+                    Execute(client, "PRAGMA journal_mode="
+                        + (wal && random.Next(2) == 0 ? "wal" : Any("delete", "truncate", "persist", "memory", "off")));
                     Count("mode");
                     break;
                 case 16 when !client.Inside:
@@ -224,26 +239,36 @@ public sealed class StressTests(ITestOutputHelper output)
     }
 
     [Theory]
-    [InlineData(11, "", true, true), InlineData(12, "", false, true), InlineData(13, "", true, false), InlineData(14, "isolation=locking", true, true)]
+    [InlineData(11, "", true, true), InlineData(12, "", false, true), InlineData(13, "", true, false),
+        InlineData(14, "isolation=locking", true, true)]
     [InlineData(15, "journal=plain", true, true), InlineData(16, "pages=memory", true, true)]
-    public void Threads_with_their_own_connections_never_see_a_broken_sum(int first, string options, bool wal, bool exclusive) => Seeds.RunFor(4, first, (seed, end) =>
+    public void Threads_with_their_own_connections_never_see_a_broken_sum(int first, string options, bool wal,
+        bool exclusive) => Seeds.RunFor(4, first, (seed, end) =>
     {
         output.WriteLine($"seed={seed} options={options} wal={wal} exclusive={exclusive}");
         using var store = new TestStore(options);
         using (var setup = store.Open()) setup.Do(Setup);
         var failures = new System.Collections.Concurrent.ConcurrentQueue<string>();
-        var workers = Enumerable.Range(0, 5).Select(i => new Worker(store, new Random(seed * 7919 + i), wal, exclusive, end, failures)).ToArray();
+        var workers = Enumerable.Range(0, 5)
+            .Select(i => new Worker(store, new Random(seed * 7919 + i), wal, exclusive, end, failures)).ToArray();
         var threads = workers.Select(w => new Thread(w.Run)).ToArray();
         foreach (var thread in threads) thread.Start();
         foreach (var thread in threads) thread.Join();
-        output.WriteLine($"commits={workers.Sum(w => w.Commits)} reads={workers.Sum(w => w.Reads)} busy={workers.Sum(w => w.Busy)} modes={workers.Sum(w => w.Modes)} vacuums={workers.Sum(w => w.Vacuums)}");
+        output.WriteLine(
+            $"commits={workers.Sum(w => w.Commits)} reads={workers.Sum(w => w.Reads)} "
+                + $"busy={workers.Sum(w => w.Busy)} modes={workers.Sum(w => w.Modes)} "
+                + $"vacuums={workers.Sum(w => w.Vacuums)}");
         Assert.Empty(failures);
         store.Close();
-        Assert.Equal($"ok ok {1000 * Accounts}", store.Open().Do("PRAGMA integrity_check; PRAGMA recovery_verify; SELECT sum(v) FROM acct"));
+        Assert.Equal($"ok ok {1000 * Accounts}",
+            store.Open().Do("PRAGMA integrity_check; PRAGMA recovery_verify; SELECT sum(v) FROM acct"));
         Assert.True(workers.Sum(w => w.Commits) > 0 && workers.Sum(w => w.Reads) > 0);
     });
 
-    /// <summary>As connections in journal modes DELETE and TRUNCATE side by side do it: one looks whether the journal is hot while the other deletes it.</summary>
+    /// <summary>
+    /// As connections in journal modes DELETE and TRUNCATE side by side do it: one looks whether the journal is hot
+    /// while the other deletes it.
+    /// </summary>
     [Fact]
     public async Task A_journal_that_is_deleted_while_others_look_at_it_is_gone()
     {
@@ -265,7 +290,8 @@ public sealed class StressTests(ITestOutputHelper output)
         await looking;
     }
 
-    sealed class Worker(TestStore store, Random random, bool wal, bool exclusive, long end, System.Collections.Concurrent.ConcurrentQueue<string> failures)
+    sealed class Worker(TestStore store, Random random, bool wal, bool exclusive, long end,
+        System.Collections.Concurrent.ConcurrentQueue<string> failures)
     {
         static readonly string[] Modes5 = ["delete", "truncate", "persist", "wal", "wal"];
 
@@ -279,7 +305,8 @@ public sealed class StressTests(ITestOutputHelper output)
 
         void Open()
         {
-            var rc = raw.sqlite3_open_v2(store.UriOf("a.db"), out db, raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_CREATE | 0x40, null);
+            var rc = raw.sqlite3_open_v2(store.UriOf("a.db"), out db,
+                raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_CREATE | 0x40, null);
             if (rc != 0) Bad("open", $"{rc} {raw.sqlite3_errmsg(db).utf8_to_string()} {Recovery.LastError}");
             raw.sqlite3_exec(db, "PRAGMA cache_size=8");
             if (random.Next(2) == 0) raw.sqlite3_busy_timeout(db, 20);
@@ -290,32 +317,38 @@ public sealed class StressTests(ITestOutputHelper output)
             var rc = raw.sqlite3_exec(db, sql, null, null, out string message);
             if (rc == 0) return true;
             if (rc is raw.SQLITE_BUSY or raw.SQLITE_LOCKED or raw.SQLITE_PROTOCOL) Busy++;
-            else if (rc != raw.SQLITE_ERROR || !(message.Contains("cannot") || message.Contains("transaction") || message.Contains("Safety")))
+            else if (rc != raw.SQLITE_ERROR
+                || !(message.Contains("cannot") || message.Contains("transaction") || message.Contains("Safety")))
                 Bad(sql, $"{raw.sqlite3_extended_errcode(db)} {message} [{Recovery.LastError}]");
             return false;
         }
 
         void Check()
         {
-            var rc = raw.sqlite3_prepare_v2(db, "SELECT (SELECT sum(v) FROM acct),(SELECT count(*) FROM acct WHERE length(pad)<>len),"
-                + "(SELECT count(*) FROM acct),(SELECT sum(v) FROM acct INDEXED BY ai WHERE v>-1000000)", out var statement);
+            var rc = raw.sqlite3_prepare_v2(db,
+                "SELECT (SELECT sum(v) FROM acct),(SELECT count(*) FROM acct WHERE length(pad)<>len),"
+                + "(SELECT count(*) FROM acct),(SELECT sum(v) FROM acct INDEXED BY ai WHERE v>-1000000)",
+                out var statement);
             using (statement)
             {
                 if (rc == 0 && (rc = raw.sqlite3_step(statement)) == raw.SQLITE_ROW)
                 {
                     rc = 0;
                     Reads++;
-                    var seen = string.Join(' ', Enumerable.Range(0, 4).Select(i => raw.sqlite3_column_int64(statement, i)));
+                    var seen = string.Join(' ', Enumerable.Range(0, 4)
+                        .Select(i => raw.sqlite3_column_int64(statement, i)));
                     if (seen != $"{1000 * Accounts} 0 {Accounts} {1000 * Accounts}") Bad("check", seen);
                 }
                 if (rc is not (0 or raw.SQLITE_BUSY or raw.SQLITE_LOCKED or raw.SQLITE_PROTOCOL))
-                    Bad("check", $"{raw.sqlite3_extended_errcode(db)} {raw.sqlite3_errmsg(db).utf8_to_string()} [{Recovery.LastError}]");
+                    Bad("check", $"{raw.sqlite3_extended_errcode(db)} {raw.sqlite3_errmsg(db).utf8_to_string()} "
+                        + $"[{Recovery.LastError}]");
             }
         }
 
         bool Transfer()
         {
-            var (a, b, amount, length) = (random.Next(Accounts), random.Next(Accounts), random.Next(50), 1 + random.Next(1500));
+            var (a, b, amount, length) =
+                (random.Next(Accounts), random.Next(Accounts), random.Next(50), 1 + random.Next(1500));
             return a == b || Execute($"UPDATE acct SET v=v-{amount},pad=randomblob({length}),len={length} WHERE id={a}")
                 && Execute($"UPDATE acct SET v=v+{amount} WHERE id={b}") && Execute("UPDATE ver SET n=n+1");
         }
@@ -327,7 +360,8 @@ public sealed class StressTests(ITestOutputHelper output)
 
         void Transact()
         {
-            if (!Execute(random.Next(3) switch { 0 => "BEGIN", 1 => "BEGIN IMMEDIATE", _ => "BEGIN EXCLUSIVE" })) return;
+            if (!Execute(random.Next(3) switch { 0 => "BEGIN", 1 => "BEGIN IMMEDIATE", _ => "BEGIN EXCLUSIVE" }))
+                return;
             if (random.Next(2) == 0) Check();
             for (var i = random.Next(3); i >= 0; i--)
             {

@@ -30,10 +30,13 @@ public sealed class TestStore : IDisposable
     public string PathOf(string name) => Path.Combine(Directory, name);
 
     public string UriOf(string name, string options = "") =>
-        "file:" + PathOf(name) + "?" + string.Join('&', ((string[])[Vfs is null ? "" : "vfs=" + Vfs, Options, options]).Where(o => o.Length > 0));
+        "file:" + PathOf(name) + "?"
+            + string.Join('&', ((string[])[Vfs is null ? "" : "vfs=" + Vfs, Options, options])
+            .Where(o => o.Length > 0));
 
     /// <summary>A new connection, with no busy timeout unless asked for.</summary>
-    public SqliteConnection Open(string name = "a.db", string options = "", int timeoutSeconds = 0, SqliteCacheMode cache = SqliteCacheMode.Default)
+    public SqliteConnection Open(string name = "a.db", string options = "", int timeoutSeconds = 0,
+        SqliteCacheMode cache = SqliteCacheMode.Default)
     {
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder
         {
@@ -65,7 +68,9 @@ public sealed class TestStore : IDisposable
 /// <summary>Statements and their results as the tests write them, without ADO's retries.</summary>
 public static class Sql
 {
-    /// <summary>Runs statements; the values of all rows joined by spaces, or "!MESSAGE" with the extended code on an error.</summary>
+    /// <summary>
+    /// Runs statements; the values of all rows joined by spaces, or "!MESSAGE" with the extended code on an error.
+    /// </summary>
     public static string Try(this SqliteConnection connection, string sql)
     {
         var values = new List<string>();
@@ -79,7 +84,9 @@ public static class Sql
         var values = new List<string>();
         var code = Run(connection, sql, values);
         if (code != 0)
-            throw new InvalidOperationException($"{sql}: {code} {SQLitePCL.raw.sqlite3_errmsg(connection.Handle).utf8_to_string()} [{Recovery.LastError}]");
+            throw new InvalidOperationException(
+                $"{sql}: {code} {SQLitePCL.raw.sqlite3_errmsg(connection.Handle).utf8_to_string()} "
+                    + $"[{Recovery.LastError}]");
         return string.Join(' ', values);
     }
 
@@ -92,7 +99,8 @@ public static class Sql
             using (statement)
             {
                 if (rc != 0) return SQLitePCL.raw.sqlite3_extended_errcode(db);
-                while (statement is { IsInvalid: false } && (rc = SQLitePCL.raw.sqlite3_step(statement)) == SQLitePCL.raw.SQLITE_ROW)
+                while (statement is { IsInvalid: false }
+                    && (rc = SQLitePCL.raw.sqlite3_step(statement)) == SQLitePCL.raw.SQLITE_ROW)
                     for (var i = 0; i < SQLitePCL.raw.sqlite3_column_count(statement); i++)
                         values.Add(Value(statement, i));
                 if (rc != SQLitePCL.raw.SQLITE_DONE && rc != 0) return SQLitePCL.raw.sqlite3_extended_errcode(db);
@@ -102,10 +110,11 @@ public static class Sql
         return 0;
     }
 
-    static string Value(SQLitePCL.sqlite3_stmt statement, int column) => SQLitePCL.raw.sqlite3_column_type(statement, column) switch
-    {
-        SQLitePCL.raw.SQLITE_NULL => "",
-        SQLitePCL.raw.SQLITE_BLOB => Convert.ToHexString(SQLitePCL.raw.sqlite3_column_blob(statement, column)),
-        _ => SQLitePCL.raw.sqlite3_column_text(statement, column).utf8_to_string(),
-    };
+    static string Value(SQLitePCL.sqlite3_stmt statement, int column)
+        => SQLitePCL.raw.sqlite3_column_type(statement, column) switch
+        {
+            SQLitePCL.raw.SQLITE_NULL => "",
+            SQLitePCL.raw.SQLITE_BLOB => Convert.ToHexString(SQLitePCL.raw.sqlite3_column_blob(statement, column)),
+            _ => SQLitePCL.raw.sqlite3_column_text(statement, column).utf8_to_string(),
+        };
 }

@@ -9,7 +9,10 @@ using SQLitePCL;
 
 namespace RecoveryVfs.Tests;
 
-/// <summary>What lies where a database, its stub or its store is expected, and is not ours: never obeyed, never overwritten, never waited for.</summary>
+/// <summary>
+/// What lies where a database, its stub or its store is expected, and is not ours: never obeyed, never overwritten,
+/// never waited for.
+/// </summary>
 public sealed class TrustTests : IDisposable
 {
     const uint Nobody = 65534;
@@ -22,7 +25,8 @@ public sealed class TrustTests : IDisposable
     {
         var opening = Task.Run(() =>
         {
-            Assert.ThrowsAny<Exception>(() => store.Open(name, options).Do("CREATE TABLE t(x); INSERT INTO t VALUES(1)"));
+            Assert.ThrowsAny<Exception>(() => store.Open(name, options)
+                .Do("CREATE TABLE t(x); INSERT INTO t VALUES(1)"));
             return Recovery.LastError;
         });
         Assert.True(opening.Wait(TimeSpan.FromMinutes(1)), "opening hangs");
@@ -91,7 +95,8 @@ public sealed class TrustTests : IDisposable
         store.Open().Do("CREATE TABLE t(x)");
         var node = FileNode.At(store.PathOf("a.db"))!.Value;
         Assert.StartsWith("This is a RecoveryVfs database.", File.ReadAllText(store.PathOf("a.db")));
-        Assert.Equal((owner == 0 ? FileNode.At(store.Directory)!.Value.Owner : owner, 0x1A0), (node.Owner, node.Rights));
+        Assert.Equal((owner == 0 ? FileNode.At(store.Directory)!.Value.Owner : owner, 0x1A0),
+            (node.Owner, node.Rights));
         store.Close();
         Assert.Equal("0", store.Open().Do("SELECT count(*) FROM t"));
     }
@@ -107,14 +112,16 @@ public sealed class TrustTests : IDisposable
         store.Open().Do("CREATE TABLE t(x); INSERT INTO t VALUES(zeroblob(100000)); PRAGMA recovery_checkpoint");
         Assert.Equal(directory, Convert.ToString(FileNode.At(store.PathOf(".recovery"))!.Value.Rights, 8));
         Assert.Equal(directory, Convert.ToString(FileNode.At(store.PathOf(".recovery/pages"))!.Value.Rights, 8));
-        foreach (var made in (string[])[.. Directory.GetFiles(store.PathOf(".recovery/log")), .. Directory.GetFiles(store.PathOf(".recovery/pages"))])
+        foreach (var made in (string[])[.. Directory.GetFiles(store.PathOf(".recovery/log")),
+            .. Directory.GetFiles(store.PathOf(".recovery/pages"))])
             Assert.Equal((made, file), (made, Convert.ToString(FileNode.At(made)!.Value.Rights, 8)));
     }
 
     [Fact]
     public void The_umask_decides_for_a_new_database()
     {
-        var shell = $"umask 077; exec dotnet '{typeof(Opener).Assembly.Location}' open '{store.UriOf("a.db")}' 'CREATE TABLE t(x)'";
+        var shell = $"umask 077; exec dotnet '{typeof(Opener).Assembly.Location}' open '{store.UriOf("a.db")}' "
+            + $"'CREATE TABLE t(x)'";
         Run("sh", "-c", shell);
         Assert.Equal("600", Convert.ToString(FileNode.At(store.PathOf("a.db"))!.Value.Rights, 8));
         Assert.Equal("700", Convert.ToString(FileNode.At(store.PathOf(".recovery"))!.Value.Rights, 8));
@@ -141,7 +148,9 @@ public sealed class TrustTests : IDisposable
         store.Close();
         Run("chmod", mode, store.PathOf(name));
         Refused(because: "chmod go-w " + store.PathOf(name));
-        if (name == ".recovery") Assert.Throws<RecoveryException>(() => Store.Open(new StoreOptions { Directory = store.PathOf(name) }).Dispose());
+        if (name == ".recovery")
+            Assert.Throws<RecoveryException>(() => Store.Open(new StoreOptions { Directory = store.PathOf(name) })
+                .Dispose());
     }
 
     [Fact]
@@ -168,7 +177,8 @@ public sealed class TrustTests : IDisposable
         File.CreateSymbolicLink(store.PathOf(".recovery/LOCK"), store.PathOf("precious"));
         Refused();
         Assert.Equal("precious", File.ReadAllText(store.PathOf("precious")));
-        Assert.Throws<RecoveryException>(() => LocalDisk.Instance.Open(store.PathOf(".recovery/LOCK"), LogFileMode.Create));
+        Assert.Throws<RecoveryException>(()
+            => LocalDisk.Instance.Open(store.PathOf(".recovery/LOCK"), LogFileMode.Create));
     }
 
     [Fact]
@@ -179,10 +189,12 @@ public sealed class TrustTests : IDisposable
         store.Close();
         Directory.CreateDirectory(store.PathOf("uploads"));
         Stub.Write(store.PathOf("uploads/u.db"), store.PathOf("srv/.recovery"), "s.db");
-        foreach (var options in (string[])["", "mode=ro"]) Refused("uploads/u.db", options, "outside of its own directory");
+        foreach (var options in (string[])["", "mode=ro"])
+            Refused("uploads/u.db", options, "outside of its own directory");
         Assert.Throws<RecoveryException>(() => Recovery.Delete(store.PathOf("uploads/u.db")));
         Assert.Throws<RecoveryException>(() => Recovery.Export(store.PathOf("uploads/u.db"), store.PathOf("out.db")));
-        Assert.Equal("theirs", store.Open("uploads/u.db", "store=" + store.PathOf("srv/.recovery")).Do("SELECT x FROM t"));
+        Assert.Equal("theirs", store.Open("uploads/u.db", "store=" + store.PathOf("srv/.recovery"))
+            .Do("SELECT x FROM t"));
     }
 
     [Fact]
@@ -194,7 +206,8 @@ public sealed class TrustTests : IDisposable
         File.CreateSymbolicLink(store.PathOf("b.db"), store.PathOf("precious"));
         Stub.Write(store.PathOf("b.db"), store.PathOf(".recovery"), "b.db");
         Assert.Equal("precious", File.ReadAllText(store.PathOf("precious")));
-        Assert.Equal(["a.db", "a.db.recovery-stub", "b.db", "precious"], Directory.GetFiles(store.Directory).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(["a.db", "a.db.recovery-stub", "b.db", "precious"],
+            Directory.GetFiles(store.Directory).Select(Path.GetFileName).Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -235,11 +248,13 @@ public sealed class TrustTests : IDisposable
     [InlineData("a%0D", "control character")]
     [InlineData("a%01.db", "control character")]
     [InlineData("a%1B[31m.db", "control character")]
-    public void A_name_that_a_stub_or_a_terminal_could_not_carry_is_refused_at_the_first_open(string name, string because)
+    public void A_name_that_a_stub_or_a_terminal_could_not_carry_is_refused_at_the_first_open(string name,
+        string because)
     {
         foreach (var options in (string[])["", "mode=ro"])
         {
-            var code = raw.sqlite3_open_v2($"file:{store.Directory}/{name}?vfs=recovery&{options}", out var db, raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_CREATE | 0x40, null);
+            var code = raw.sqlite3_open_v2($"file:{store.Directory}/{name}?vfs=recovery&{options}", out var db,
+                raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_CREATE | 0x40, null);
             if (code == 0) code = raw.sqlite3_exec(db, "CREATE TABLE t(x)");
             db.Dispose();
             Assert.Equal(raw.SQLITE_CANTOPEN, code);

@@ -6,8 +6,9 @@ using RecoveryVfs.Opening;
 namespace RecoveryVfs.Tests;
 
 /// <summary>
-/// SQLite up to 3.51.2 loses commits when a WAL begins anew between a checkpoint's reading of the index's header and its work. The moment is too short to be
-/// hit from outside of SQLite, so the tests hold the locks that SQLite holds then. ProviderTests run the first one on 3.40.1 too.
+/// SQLite up to 3.51.2 loses commits when a WAL begins anew between a checkpoint's reading of the index's header and
+/// its work. The moment is too short to be hit from outside of SQLite, so the tests hold the locks that SQLite holds
+/// then. ProviderTests run the first one on 3.40.1 too.
 /// </summary>
 public sealed class WalBeginningTests
 {
@@ -22,22 +23,26 @@ public sealed class WalBeginningTests
 
     internal static void A_WAL_goes_on_while_another_connection_checkpoints(SqliteConnection db, string path)
     {
-        db.Do("PRAGMA journal_mode=wal; PRAGMA wal_autocheckpoint=0; CREATE TABLE w(x); INSERT INTO w VALUES (randomblob(40000))");
+        db.Do("PRAGMA journal_mode=wal; PRAGMA wal_autocheckpoint=0; CREATE TABLE w(x); INSERT INTO w VALUES "
+            + "(randomblob(40000))");
         var frames = FramesAllCopied(db);
         Assert.True(frames > 10);
 
         // As a checkpoint that has just read the index's header.
         var memory = OpenDatabases.Find(Encoding.UTF8.GetBytes(path))!.SharedMemory!;
         uint shared = 0, exclusive = 0;
-        Assert.Equal(Sqlite.Ok, memory.Lock(CheckpointSlot, 1, Sqlite.ShmLock | Sqlite.ShmExclusive, ref shared, ref exclusive));
+        Assert.Equal(Sqlite.Ok,
+            memory.Lock(CheckpointSlot, 1, Sqlite.ShmLock | Sqlite.ShmExclusive, ref shared, ref exclusive));
         db.Do("INSERT INTO w VALUES (1)");
-        Assert.Equal(Sqlite.Ok, memory.Lock(CheckpointSlot, 1, Sqlite.ShmUnlock | Sqlite.ShmExclusive, ref shared, ref exclusive));
+        Assert.Equal(Sqlite.Ok,
+            memory.Lock(CheckpointSlot, 1, Sqlite.ShmUnlock | Sqlite.ShmExclusive, ref shared, ref exclusive));
 
         var more = FramesAllCopied(db);
         Assert.True(more > frames, $"The WAL of {frames} frames began anew under a checkpoint: it has {more}.");
         db.Do("INSERT INTO w VALUES (2)");
         var anew = FramesAllCopied(db);
-        Assert.True(anew < frames, $"The WAL of {more} frames should begin anew when nobody checkpoints: it has {anew}.");
+        Assert.True(anew < frames,
+            $"The WAL of {more} frames should begin anew when nobody checkpoints: it has {anew}.");
     }
 
     [Fact]
@@ -45,7 +50,9 @@ public sealed class WalBeginningTests
     {
         var memory = new SharedMemory();
         uint shared = 0, writer = 0;
-        Assert.Equal(Sqlite.Ok, memory.Lock(FirstWalReaderSlot, WalReaderSlots, Sqlite.ShmLock | Sqlite.ShmExclusive, ref shared, ref writer));
+        Assert.Equal(Sqlite.Ok,
+            memory.Lock(FirstWalReaderSlot, WalReaderSlots, Sqlite.ShmLock | Sqlite.ShmExclusive, ref shared,
+            ref writer));
         var begun = false;
         var checkpoint = Task.Run(() =>
         {
@@ -65,8 +72,11 @@ public sealed class WalBeginningTests
     {
         var memory = new SharedMemory();
         uint shared = 0, exclusive = 0;
-        Assert.Equal(Sqlite.Ok, memory.Lock(CheckpointSlot, 1, Sqlite.ShmLock | Sqlite.ShmExclusive, ref shared, ref exclusive));
-        Assert.Equal(Sqlite.Ok, memory.Lock(FirstWalReaderSlot, WalReaderSlots, Sqlite.ShmLock | Sqlite.ShmExclusive, ref shared, ref exclusive));
+        Assert.Equal(Sqlite.Ok,
+            memory.Lock(CheckpointSlot, 1, Sqlite.ShmLock | Sqlite.ShmExclusive, ref shared, ref exclusive));
+        Assert.Equal(Sqlite.Ok,
+            memory.Lock(FirstWalReaderSlot, WalReaderSlots, Sqlite.ShmLock | Sqlite.ShmExclusive, ref shared,
+            ref exclusive));
     }
 
     /// <summary>How many frames the WAL has, after all of them were copied into the database.</summary>

@@ -55,7 +55,8 @@ public sealed class WholeStoreTests : IDisposable
         store.Close();
 
         var told = new Told();
-        var newest = await Recovery.RestoreAsync(Remote, store.PathOf("new"), new RestoreOptions { Verify = true }, told);
+        var newest = await Recovery.RestoreAsync(Remote, store.PathOf("new"), new RestoreOptions { Verify = true },
+            told);
         // Closing has brought pages into files, and those are records, too.
         Assert.True(newest.Lsn >= synced.Lsn);
         Assert.Equal(["a.db", "b.db"], newest.Databases.Order());
@@ -65,7 +66,8 @@ public sealed class WholeStoreTests : IDisposable
         var earlier = await Recovery.RestoreAsync(Remote, store.PathOf("old"), new RestoreOptions { Lsn = lsn });
         Assert.Equal(lsn, earlier.Lsn);
         Assert.Equal("one", store.Open("old/a.db", "remote=none").Do("SELECT x FROM t"));
-        var refused = await Assert.ThrowsAsync<RecoveryException>(() => Recovery.RestoreAsync(Remote, store.PathOf("old")));
+        var refused =
+            await Assert.ThrowsAsync<RecoveryException>(() => Recovery.RestoreAsync(Remote, store.PathOf("old")));
         Assert.Equal((RecoveryError.Invalid, earlier.Place), (refused.Error, refused.Path));
     }
 
@@ -107,7 +109,8 @@ public sealed class WholeStoreTests : IDisposable
         store.Close();
         var synced = await Recovery.SyncAsync(Data, new SyncOptions { Remote = Remote });
         Assert.Equal(synced.Lsn, synced.ShippedLsn);
-        Assert.Equal(RecoveryError.NotFound, (await Assert.ThrowsAsync<RecoveryException>(() => Recovery.SyncAsync(store.PathOf("no")))).Error);
+        Assert.Equal(RecoveryError.NotFound,
+            (await Assert.ThrowsAsync<RecoveryException>(() => Recovery.SyncAsync(store.PathOf("no")))).Error);
         await Recovery.RestoreAsync(Remote, store.PathOf("new"));
         Assert.Equal("late", store.Open("new/a.db", "remote=none").Do("SELECT x FROM t"));
     }
@@ -124,7 +127,8 @@ public sealed class WholeStoreTests : IDisposable
         var remote = await Recovery.RemoteStatusAsync(Remote);
         Assert.Equal((status.Lsn, status.LogId), (remote.LastLsn, remote.LogId));
         Assert.Equal(RecoveryError.NotFound,
-            (await Assert.ThrowsAsync<RecoveryException>(() => Recovery.RemoteStatusAsync("file://" + store.PathOf("no")))).Error);
+            (await Assert.ThrowsAsync<RecoveryException>(()
+                => Recovery.RemoteStatusAsync("file://" + store.PathOf("no")))).Error);
     }
 
     [Fact]
@@ -133,22 +137,28 @@ public sealed class WholeStoreTests : IDisposable
         var lsn = Write();
         await Recovery.SyncAsync(Data);
         var expires = DateTimeOffset.UtcNow.AddDays(7);
-        var put = await Recovery.SnapshotAsync(Remote, "before", new SnapshotOptions { Lsn = lsn, Expires = expires, Note = "why" });
+        var put = await Recovery.SnapshotAsync(Remote, "before",
+            new SnapshotOptions { Lsn = lsn, Expires = expires, Note = "why" });
         Assert.Equal(new Snapshot("before", lsn, false, expires, "why"), put);
         var newest = await Recovery.SnapshotAsync(Data, "now");
         Assert.True(newest.Lsn > lsn);
         Assert.Equal(["before", "now"], (await Recovery.SnapshotsAsync(Remote)).Select(s => s.Name));
-        Assert.Equal(RecoveryError.Busy, (await Assert.ThrowsAsync<RecoveryException>(() => Recovery.SnapshotAsync(Remote, "now", new SnapshotOptions { Lsn = lsn }))).Error);
+        Assert.Equal(RecoveryError.Busy,
+            (await Assert.ThrowsAsync<RecoveryException>(()
+            => Recovery.SnapshotAsync(Remote, "now", new SnapshotOptions { Lsn = lsn }))).Error);
         Assert.Equal(newest, await Recovery.RemoveSnapshotAsync(Remote, "now"));
-        Assert.Equal(RecoveryError.NotFound, (await Assert.ThrowsAsync<RecoveryException>(() => Recovery.RemoveSnapshotAsync(Remote, "now"))).Error);
-        Assert.Equal(RecoveryError.Invalid, (await Assert.ThrowsAsync<RecoveryException>(() => Recovery.SnapshotAsync(Remote, "a/b"))).Error);
+        Assert.Equal(RecoveryError.NotFound,
+            (await Assert.ThrowsAsync<RecoveryException>(() => Recovery.RemoveSnapshotAsync(Remote, "now"))).Error);
+        Assert.Equal(RecoveryError.Invalid,
+            (await Assert.ThrowsAsync<RecoveryException>(() => Recovery.SnapshotAsync(Remote, "a/b"))).Error);
     }
 
     [Fact]
     public async Task A_database_goes_in_and_out_with_progress()
     {
         var (plain, out_) = (store.PathOf("plain.db"), store.PathOf("out.db"));
-        Plain(plain, "CREATE TABLE t(x); WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3000) INSERT INTO t SELECT randomblob(2000) FROM n");
+        Plain(plain, "CREATE TABLE t(x); WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3000) INSERT "
+            + "INTO t SELECT randomblob(2000) FROM n");
         var told = new Told();
         await Recovery.ImportAsync(plain, store.PathOf("a.db"), told);
         Assert.Equal("3000", store.Open().Do("SELECT count(*) FROM t"));
@@ -166,7 +176,8 @@ public sealed class WholeStoreTests : IDisposable
     {
         var plain = store.PathOf("plain.db");
         var into = inPlace ? plain : store.PathOf("a.db");
-        Plain(plain, "CREATE TABLE t(x); WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3000) INSERT INTO t SELECT randomblob(2000) FROM n");
+        Plain(plain, "CREATE TABLE t(x); WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3000) INSERT "
+            + "INTO t SELECT randomblob(2000) FROM n");
         await CancelledAsync((progress, stop) => Recovery.ImportAsync(plain, into, progress, stop));
         Assert.Equal("3000", Plain(plain, "SELECT count(*) FROM t"));
         Assert.Equal(inPlace, File.Exists(into));
@@ -181,7 +192,8 @@ public sealed class WholeStoreTests : IDisposable
     static async Task CancelledAsync(Func<IProgress<RecoveryProgress>, CancellationToken, Task> run)
     {
         using var cancelling = new CancellationTokenSource();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run(new Cancelling(cancelling), cancelling.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(()
+            => run(new Cancelling(cancelling), cancelling.Token));
     }
 
     sealed class Cancelling(CancellationTokenSource source) : IProgress<RecoveryProgress>

@@ -8,7 +8,10 @@ using Amazon.S3;
 
 namespace RecoveryVfs.TestServers;
 
-/// <summary>Ceph's RADOS Gateway on loopback, started by the scripts in tests/s3; its packages are installed when they are missing.</summary>
+/// <summary>
+/// Ceph's RADOS Gateway on loopback, started by the scripts in tests/s3; its packages are installed when they are
+/// missing.
+/// </summary>
 public sealed class S3Server : IDisposable
 {
     const string AccessKey = "testaccesskey", SecretKey = "testsecretkey0123456789";
@@ -58,17 +61,21 @@ public sealed class S3Server : IDisposable
     public async Task<AWSCredentials> NewUserAsync(string bucket, string policy)
     {
         var name = $"user{Interlocked.Increment(ref buckets)}";
-        Run("radosgw-admin", ["-c", Path.Combine(directory, "ceph.conf"), "-n", "client.rgw.a", "user", "create", $"--uid={name}", $"--display-name={name}",
+        Run("radosgw-admin",
+            ["-c", Path.Combine(directory, "ceph.conf"), "-n", "client.rgw.a", "user", "create", $"--uid={name}",
+            $"--display-name={name}",
             $"--access-key={name}key", $"--secret-key={name}secret"]);
         // The policy of a user, put on the bucket, says whose it is.
         var statements = JsonNode.Parse(policy)!;
-        foreach (var statement in statements["Statement"]!.AsArray()) statement!["Principal"] = new JsonObject { ["AWS"] = new JsonArray($"arn:aws:iam:::user/{name}") };
+        foreach (var statement in statements["Statement"]!.AsArray())
+            statement!["Principal"] = new JsonObject { ["AWS"] = new JsonArray($"arn:aws:iam:::user/{name}") };
         using var client = NewClient();
         await client.PutBucketPolicyAsync(bucket, statements.ToJsonString());
         return new BasicAWSCredentials(name + "key", name + "secret");
     }
 
-    AmazonS3Client NewClient() => new(Credentials, new AmazonS3Config { ServiceURL = Endpoint.AbsoluteUri, ForcePathStyle = true });
+    AmazonS3Client NewClient()
+        => new(Credentials, new AmazonS3Config { ServiceURL = Endpoint.AbsoluteUri, ForcePathStyle = true });
 
     public static AWSCredentials Credentials { get; } = new BasicAWSCredentials(AccessKey, SecretKey);
 
@@ -91,7 +98,8 @@ public sealed class S3Server : IDisposable
 
     public void ResumeGateway() => SignalGateway("-CONT");
 
-    void SignalGateway(string signal) => Run("kill", [signal, File.ReadAllText(Path.Combine(directory, "run/client.rgw.a.pid")).Trim()]);
+    void SignalGateway(string signal)
+        => Run("kill", [signal, File.ReadAllText(Path.Combine(directory, "run/client.rgw.a.pid")).Trim()]);
 
     public void Dispose()
     {
@@ -113,7 +121,8 @@ public sealed class S3Server : IDisposable
     {
         // Into a file, not a pipe: the daemons that the scripts start would keep a pipe open.
         var output = Path.GetTempFileName();
-        var start = new ProcessStartInfo("/bin/bash", ["-c", "exec \"$@\" > \"$RUN_OUTPUT\" 2>&1", "run", program, .. arguments]);
+        var start = new ProcessStartInfo("/bin/bash",
+            ["-c", "exec \"$@\" > \"$RUN_OUTPUT\" 2>&1", "run", program, .. arguments]);
         start.Environment["RUN_OUTPUT"] = output;
         start.Environment["DEBIAN_FRONTEND"] = "noninteractive";
         foreach (var (name, value) in environment) start.Environment[name] = value;
@@ -121,6 +130,7 @@ public sealed class S3Server : IDisposable
         process.WaitForExit();
         var said = File.ReadAllText(output);
         File.Delete(output);
-        if (process.ExitCode != 0) throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} failed:\n{said}");
+        if (process.ExitCode != 0)
+            throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} failed:\n{said}");
     }
 }

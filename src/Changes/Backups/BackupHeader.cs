@@ -7,7 +7,9 @@ namespace RecoveryVfs.Changes.Backups;
 /// <summary>An entry of the schema in a backup.</summary>
 internal sealed record BackupEntry(string Type, string Name, string Table, string? Sql)
 {
-    [JsonIgnore] public bool IsVirtual => Type == "table" && Sql?.StartsWith("CREATE VIRTUAL", StringComparison.OrdinalIgnoreCase) == true;
+    [JsonIgnore]
+    public bool IsVirtual => Type == "table"
+        && Sql?.StartsWith("CREATE VIRTUAL", StringComparison.OrdinalIgnoreCase) == true;
 }
 
 /// <summary>A table in a backup, with how many rows it has there.</summary>
@@ -56,12 +58,15 @@ internal sealed record BackupHeader
         {
             var header = JsonSerializer.Deserialize(line, BackupJson.Default.BackupHeader)!;
             if (header.Version > KnownVersion)
-                throw new RecoveryException(RecoveryError.TooNew, $"{file} is a backup of version {header.Version}, and this software knows {KnownVersion}. Use a newer one.");
+                throw new RecoveryException(RecoveryError.TooNew,
+                    $"{file} is a backup of version {header.Version}, and this software knows {KnownVersion}. Use a "
+                        + $"newer one.");
             return header.Kind is Full or Incremental ? header : throw new JsonException("its kind");
         }
         catch (JsonException e)
         {
-            throw new RecoveryException(RecoveryError.Corrupt, $"{file} is damaged: its first line makes no sense ({e.Message}). Use another copy.", e);
+            throw new RecoveryException(RecoveryError.Corrupt,
+                $"{file} is damaged: its first line makes no sense ({e.Message}). Use another copy.", e);
         }
     }
 }
@@ -70,7 +75,8 @@ internal sealed record BackupHeader
 internal sealed record BackupEnd(bool End, long Lines, IReadOnlyList<BackupTable> Tables, string Sha256);
 
 /// <summary>Generated (de)serialization: works without reflection, so under NativeAOT too.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(BackupHeader))]
 [JsonSerializable(typeof(BackupEnd))]
 internal sealed partial class BackupJson : JsonSerializerContext

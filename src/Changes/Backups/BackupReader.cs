@@ -51,17 +51,24 @@ internal sealed class BackupReader : IDisposable
     /// <summary>Reads a whole file. Throws Corrupt when it is not what was written.</summary>
     public static (BackupHeader Header, BackupEnd End) Verify(string file)
     {
-        using var reader = TryOpen(file) ?? throw new RecoveryException(RecoveryError.Invalid, $"{file} is no backup: its first line says nothing of {BackupHeader.Name}.");
+        using var reader = TryOpen(file)
+            ?? throw new RecoveryException(RecoveryError.Invalid,
+                $"{file} is no backup: its first line says nothing of {BackupHeader.Name}.");
         var counts = new Dictionary<string, long>(StringComparer.Ordinal);
         while (reader.TryRead(out var line))
             if (TableOf(line) is { } table) counts[table] = counts.GetValueOrDefault(table) + 1;
         foreach (var table in reader.End!.Tables)
             if (counts.GetValueOrDefault(table.Name) != table.Rows)
-                throw new RecoveryException(RecoveryError.Corrupt, $"{file} is damaged: it has {counts.GetValueOrDefault(table.Name)} rows of {table.Name}, and its last line tells of {table.Rows}. Use another copy.");
+                throw new RecoveryException(RecoveryError.Corrupt,
+                    $"{file} is damaged: it has {counts.GetValueOrDefault(table.Name)} rows of {table.Name}, and its "
+                        + $"last line tells of {table.Rows}. Use another copy.");
         return (reader.Header, reader.End);
     }
 
-    /// <summary>Reads files that follow each other: a full one (or an increment), and the increments after it. Throws Corrupt, or Invalid when they do not follow.</summary>
+    /// <summary>
+    /// Reads files that follow each other: a full one (or an increment), and the increments after it. Throws Corrupt,
+    /// or Invalid when they do not follow.
+    /// </summary>
     public static IReadOnlyList<(BackupHeader Header, BackupEnd End)> VerifyChain(IReadOnlyList<string> files)
     {
         var chain = new List<(BackupHeader Header, BackupEnd End)>();
@@ -74,15 +81,20 @@ internal sealed class BackupReader : IDisposable
         return chain;
     }
 
-    static void CheckFollows(string earlierFile, (BackupHeader Header, BackupEnd End) earlier, string file, BackupHeader header)
+    static void CheckFollows(string earlierFile, (BackupHeader Header, BackupEnd End) earlier, string file,
+        BackupHeader header)
     {
         if (header.Since is not { } since)
-            throw new RecoveryException(RecoveryError.Invalid, $"{file} is a full backup: it follows nothing. Put it first.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{file} is a full backup: it follows nothing. Put it first.");
         if (header.Log != earlier.Header.Log || header.Database != earlier.Header.Database)
-            throw new RecoveryException(RecoveryError.Invalid, $"{file} is of {header.Database} in another log than {earlierFile}. Give backups of one database.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{file} is of {header.Database} in another log than {earlierFile}. Give backups of one database.");
         if (since.Lsn != earlier.Header.Lsn || (since.Sha256 is not null && since.Sha256 != earlier.End.Sha256))
             throw new RecoveryException(RecoveryError.Invalid,
-                $"{file} goes on from LSN {since.Lsn} ({since.Sha256 ?? "no hash"}), and {earlierFile} ends with LSN {earlier.Header.Lsn} ({earlier.End.Sha256}): one between them is missing, or they are not in order.");
+                $"{file} goes on from LSN {since.Lsn} ({since.Sha256 ?? "no hash"}), and {earlierFile} ends with LSN "
+                    + $"{earlier.Header.Lsn} ({earlier.End.Sha256}): one between them is missing, or they are not in "
+                    + $"order.");
     }
 
     /// <summary>The table of a row's line; null for other lines.</summary>
@@ -92,7 +104,9 @@ internal sealed class BackupReader : IDisposable
         return json.Read() && json.Read() && json.ValueTextEquals("table"u8) && json.Read() ? json.GetString() : null;
     }
 
-    /// <summary>The next line between the first and the last; false at the end, when all of the file has proved right.</summary>
+    /// <summary>
+    /// The next line between the first and the last; false at the end, when all of the file has proved right.
+    /// </summary>
     public bool TryRead(out ReadOnlySpan<byte> line)
     {
         if (!TryReadLine(out line)) throw Damaged("it ends before its last line");
@@ -124,7 +138,8 @@ internal sealed class BackupReader : IDisposable
         if (TryReadLine(out _)) throw Damaged("there is more after its last line");
     }
 
-    public RecoveryException Damaged(string why) => new(RecoveryError.Corrupt, $"{file} is damaged: {why}. Nothing of it was taken; use another copy.");
+    public RecoveryException Damaged(string why)
+        => new(RecoveryError.Corrupt, $"{file} is damaged: {why}. Nothing of it was taken; use another copy.");
 
     bool TryReadLine(out ReadOnlySpan<byte> line)
     {

@@ -46,9 +46,15 @@ internal sealed class BackupWriter(Stream output, Predicate<string> isWanted)
     {
         var tables = difference.Tables.Where(t => t.After is not null).ToDictionary(t => t.After!);
         // A table that was altered is told whole: what its rows became depends on how.
-        var whole = difference.SchemaChanges.Where(c => c.Kind is SchemaChangeKind.Altered or SchemaChangeKind.Renamed && c.After!.Kind == SchemaKind.Table)
+        var whole = difference.SchemaChanges.Where(c => c.Kind is SchemaChangeKind.Altered or SchemaChangeKind.Renamed
+            && c.After!.Kind == SchemaKind.Table)
             .Select(c => c.After!.Name).ToHashSet(StringComparer.OrdinalIgnoreCase);
-        WriteHeader(header with { Kind = BackupHeader.Incremental, Encoding = NameOf(after.Schema.Encoding), Schema = Entries(after.Schema) });
+        WriteHeader(header with
+        {
+            Kind = BackupHeader.Incremental,
+            Encoding = NameOf(after.Schema.Encoding),
+            Schema = Entries(after.Schema)
+        });
         foreach (var change in difference.SchemaChanges)
             if (change.Before is { Sql: not null } gone && IsWanted(gone.TableName)) WriteDrop(gone);
         foreach (var table in Wanted(tables.Keys))
@@ -92,7 +98,8 @@ internal sealed class BackupWriter(Stream output, Predicate<string> isWanted)
         tables.Where(t => (!t.IsInternal || t.Name == Sequences) && IsWanted(t.Name)).OrderBy(t => t.Name == Sequences);
 
     /// <summary>Whether a row has a rowid that no column shows, and that is to come back.</summary>
-    static bool HasHiddenRowId(Table table) => !table.IsWithoutRowId && table.RowIdColumn < 0 && table.Name != Sequences;
+    static bool HasHiddenRowId(Table table) => !table.IsWithoutRowId && table.RowIdColumn < 0
+        && table.Name != Sequences;
 
     static string NameOf(TextEncoding encoding) => encoding switch
     {
@@ -101,10 +108,14 @@ internal sealed class BackupWriter(Stream output, Predicate<string> isWanted)
         _ => "UTF-8",
     };
 
-    static List<BackupEntry> Entries(DatabaseSchema schema) => [.. schema.Entries.Where(e => e.Sql is not null && !e.Name.StartsWith("sqlite_", StringComparison.OrdinalIgnoreCase))
+    static List<BackupEntry> Entries(DatabaseSchema schema)
+        => [.. schema.Entries.Where(e => e.Sql is not null
+            && !e.Name.StartsWith("sqlite_", StringComparison.OrdinalIgnoreCase))
         .Select(e => new BackupEntry(TypeOf(e), e.Name, e.TableName, e.Sql))];
 
-    static string TypeOf(SchemaEntry entry) => entry.Kind == SchemaKind.VirtualTable ? "table" : entry.Kind.ToString().ToLowerInvariant();
+    static string TypeOf(SchemaEntry entry) => entry.Kind == SchemaKind.VirtualTable
+        ? "table"
+        : entry.Kind.ToString().ToLowerInvariant();
 
     static long Count(RowReader rows, Table table)
     {

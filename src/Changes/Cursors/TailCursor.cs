@@ -8,9 +8,9 @@ using RecoveryVfs.RecoveryLog.Remote.Pins;
 namespace RecoveryVfs.Changes.Cursors;
 
 /// <summary>
-/// How far a consumer has come, kept in the remote as a pin: so collection leaves what it still needs. Objects are never
-/// overwritten; a new place is a new pin, <c>pins/cursor-NAME-LSN-RANDOM</c>, and the one before it is removed then. Of
-/// several that a kill has left the one that is furthest on counts.
+/// How far a consumer has come, kept in the remote as a pin: so collection leaves what it still needs. Objects are
+/// never overwritten; a new place is a new pin, <c>pins/cursor-NAME-LSN-RANDOM</c>, and the one before it is removed
+/// then. Of several that a kill has left the one that is furthest on counts.
 /// </summary>
 internal sealed class TailCursor
 {
@@ -26,7 +26,8 @@ internal sealed class TailCursor
     string? pinned;
     DateTimeOffset renewAt;
 
-    TailCursor(RemoteContext context, string name, TimeSpan expiry) => (this.context, this.name, this.expiry) = (context, name, expiry);
+    TailCursor(RemoteContext context, string name, TimeSpan expiry)
+        => (this.context, this.name, this.expiry) = (context, name, expiry);
 
     /// <summary>The last commit that the consumer has; null when it has none yet.</summary>
     public ulong? Lsn { get; private set; }
@@ -35,10 +36,12 @@ internal sealed class TailCursor
     public bool IsWithinSnapshot { get; private set; }
 
     /// <summary>Finds a cursor. <paramref name="context"/> must be open for writing.</summary>
-    public static async Task<TailCursor> OpenAsync(RemoteContext context, string name, TimeSpan expiry, CancellationToken cancellation = default)
+    public static async Task<TailCursor> OpenAsync(RemoteContext context, string name, TimeSpan expiry,
+        CancellationToken cancellation = default)
     {
         if (name.Length is 0 or > NameMost || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
-            throw new RecoveryException(RecoveryError.Invalid, $"'{name}' is no name for a cursor: use letters, digits, '-', '_' and '.', at most {NameMost}.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"'{name}' is no name for a cursor: use letters, digits, '-', '_' and '.', at most {NameMost}.");
         var cursor = new TailCursor(context, name, expiry);
         await cursor.FindAsync(cancellation);
         return cursor;
@@ -64,7 +67,9 @@ internal sealed class TailCursor
         foreach (var pin in stale) await Pin.RemoveAsync(context, pin, cancellation);
     }
 
-    /// <summary>Another cursor's name may begin as this one's does: what follows it must be a place and nothing else.</summary>
+    /// <summary>
+    /// Another cursor's name may begin as this one's does: what follows it must be a place and nothing else.
+    /// </summary>
     bool TryParse(string pin, out ulong lsn, out bool unread)
     {
         var rest = pin.AsSpan(Prefix.Length);
@@ -73,10 +78,14 @@ internal sealed class TailCursor
         lsn = 0;
         return rest.Length == LsnDigits + 1 + 2 * RandomBytes && rest[LsnDigits] == '-'
             && ulong.TryParse(rest[..LsnDigits], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out lsn)
-            && uint.TryParse(rest[(LsnDigits + 1)..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out _);
+            && uint.TryParse(rest[(LsnDigits + 1)..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
+            out _);
     }
 
-    /// <summary>Says that the consumer has everything up to a commit. Does nothing while that is said already, and its pin is far from expiring.</summary>
+    /// <summary>
+    /// Says that the consumer has everything up to a commit. Does nothing while that is said already, and its pin is
+    /// far from expiring.
+    /// </summary>
     public async Task MoveAsync(ulong lsn, bool isWithinSnapshot, CancellationToken cancellation = default)
     {
         var now = context.Time.GetUtcNow();

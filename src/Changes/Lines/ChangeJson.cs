@@ -17,7 +17,9 @@ internal static class ChangeJson
     public static string Time(DateTimeOffset time) =>
         time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
-    /// <summary>The members <c>table</c>, <c>op</c>, <c>key</c>, <c>before</c> and <c>after</c>, as far as they say something.</summary>
+    /// <summary>
+    /// The members <c>table</c>, <c>op</c>, <c>key</c>, <c>before</c> and <c>after</c>, as far as they say something.
+    /// </summary>
     public static void WriteMembers(Utf8JsonWriter to, TableDifference table, RowChange change)
     {
         to.WriteString("table", (table.After ?? table.Before!).Name);
@@ -40,7 +42,8 @@ internal static class ChangeJson
             SchemaChangeKind.Renamed => "rename",
             _ => "alter",
         });
-        to.WriteString("type", entry.Kind == SchemaKind.VirtualTable ? "virtual table" : entry.Kind.ToString().ToLowerInvariant());
+        to.WriteString("type", entry.Kind == SchemaKind.VirtualTable ? "virtual table" : entry.Kind.ToString()
+            .ToLowerInvariant());
         to.WriteString("name", entry.Name);
         to.WriteString("table", entry.TableName);
         if (change.Kind == SchemaChangeKind.Renamed) to.WriteString("earlier_name", change.Before!.Name);

@@ -7,8 +7,9 @@ using RecoveryVfs.Rows;
 namespace RecoveryVfs.Changes.Lines;
 
 /// <summary>
-/// Events as Debezium's connectors write them, with JsonConverter and <c>schemas.enable=false</c>: a line is a message, its
-/// key, a tab, and its value. After a delete comes a tombstone, the key with nothing after the tab. So <c>kcat -P -K '\t'
+/// Events as Debezium's connectors write them, with JsonConverter and <c>schemas.enable=false</c>: a line is a message,
+/// its key, a tab, and its value. After a delete comes a tombstone, the key with nothing after the tab. So <c>kcat -P
+/// -K '\t'
 /// -Z</c> makes Kafka's messages of the lines. Schema changes are in the form of Debezium's schema change topic.
 /// </summary>
 internal sealed class DebeziumJson(string server, TimeProvider time) : IEventFormat
@@ -49,7 +50,8 @@ internal sealed class DebeziumJson(string server, TimeProvider time) : IEventFor
         }
         else
         {
-            json.WriteNumber(row.Table.RowIdColumn >= 0 ? row.Table.Columns[row.Table.RowIdColumn].Name : "rowid", row.RowId!.Value);
+            json.WriteNumber(row.Table.RowIdColumn >= 0 ? row.Table.Columns[row.Table.RowIdColumn].Name : "rowid",
+                row.RowId!.Value);
         }
         json.WriteEndObject();
     }
@@ -109,8 +111,11 @@ internal sealed class DebeziumJson(string server, TimeProvider time) : IEventFor
     static void WriteValue(Utf8JsonWriter json, ColumnValue value)
     {
         if (value.Kind == ValueKind.Blob) json.WriteBase64StringValue(value.Bytes);
-        else if (value.Kind == ValueKind.Real && double.IsInfinity(value.Real)) json.WriteStringValue(value.Real > 0 ? ValueJson.Infinity : ValueJson.MinusInfinity);
-        else if (value.Kind == ValueKind.Text && !(value.TextEncoding == TextEncoding.Utf8 && Utf8.IsValid(value.Bytes))) json.WriteStringValue(value.Text);
+        else if (value.Kind == ValueKind.Real && double.IsInfinity(value.Real))
+            json.WriteStringValue(value.Real > 0 ? ValueJson.Infinity : ValueJson.MinusInfinity);
+        else if (value.Kind == ValueKind.Text
+            && !(value.TextEncoding == TextEncoding.Utf8 && Utf8.IsValid(value.Bytes)))
+            json.WriteStringValue(value.Text);
         else ValueJson.Write(json, value);
     }
 
@@ -140,16 +145,20 @@ internal sealed class DebeziumJson(string server, TimeProvider time) : IEventFor
             return told.Kind switch
             {
                 RowEventKind.DatabaseCreated => $"CREATE DATABASE {Quoted(told.Database)}",
-                RowEventKind.DatabaseRenamed => $"ALTER DATABASE {Quoted(told.EarlierName!)} RENAME TO {Quoted(told.Database)}",
+                RowEventKind.DatabaseRenamed
+                    => $"ALTER DATABASE {Quoted(told.EarlierName!)} RENAME TO {Quoted(told.Database)}",
                 _ => $"DROP DATABASE {Quoted(told.Database)}",
             };
         return change.Kind switch
         {
             SchemaChangeKind.Dropped => $"DROP {Word(change.Before!.Kind)} {Quoted(change.Before.Name)}",
-            SchemaChangeKind.Renamed => $"ALTER TABLE {Quoted(change.Before!.Name)} RENAME TO {Quoted(change.After!.Name)}",
+            SchemaChangeKind.Renamed
+                => $"ALTER TABLE {Quoted(change.Before!.Name)} RENAME TO {Quoted(change.After!.Name)}",
             _ => change.After!.Sql ?? "",
         };
     }
 
-    static string Word(SchemaKind kind) => kind == SchemaKind.VirtualTable ? "TABLE" : kind.ToString().ToUpperInvariant();
+    static string Word(SchemaKind kind) => kind == SchemaKind.VirtualTable
+        ? "TABLE"
+        : kind.ToString().ToUpperInvariant();
 }

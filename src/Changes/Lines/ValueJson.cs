@@ -8,16 +8,19 @@ using RecoveryVfs.Rows;
 namespace RecoveryVfs.Changes.Lines;
 
 /// <summary>
-/// Values as JSON that says exactly what they were: NULL is null, an integer has no point and no exponent, a floating-point
-/// number has one of them, a text is a string. What JSON has no word for is an object of one member: <c>{"blob": base64}</c>,
+/// Values as JSON that says exactly what they were: NULL is null, an integer has no point and no exponent, a
+/// floating-point number has one of them, a text is a string. What JSON has no word for is an object of one member:
+/// <c>{"blob": base64}</c>,
 /// <c>{"real": "Infinity"}</c>, and <c>{"text": base64}</c> for a text whose bytes are none in the database's encoding.
 /// </summary>
 internal static class ValueJson
 {
-    public const string Blob = "blob", Real = "real", TextBytes = "text", Infinity = "Infinity", MinusInfinity = "-Infinity";
+    public const string Blob = "blob", Real = "real", TextBytes = "text", Infinity = "Infinity",
+        MinusInfinity = "-Infinity";
 
     /// <summary>One line each; only what must be escaped is.</summary>
-    public static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+    public static readonly JsonWriterOptions Options =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
     public static void Write(Utf8JsonWriter to, ColumnValue value)
     {
@@ -41,7 +44,9 @@ internal static class ValueJson
         }
     }
 
-    /// <summary>A row's columns by name, in their order. What is in no page (virtual generated columns) is left out.</summary>
+    /// <summary>
+    /// A row's columns by name, in their order. What is in no page (virtual generated columns) is left out.
+    /// </summary>
     public static void Write(Utf8JsonWriter to, Row row)
     {
         to.WriteStartObject();
@@ -98,7 +103,9 @@ internal static class ValueJson
             else WriteBytes(to, TextBytes, value.Bytes);
             return;
         }
-        var encoding = value.TextEncoding == TextEncoding.Utf16LittleEndian ? Encoding.Unicode : Encoding.BigEndianUnicode;
+        var encoding = value.TextEncoding == TextEncoding.Utf16LittleEndian
+            ? Encoding.Unicode
+            : Encoding.BigEndianUnicode;
         var text = encoding.GetString(value.Bytes);
         if (encoding.GetBytes(text).AsSpan().SequenceEqual(value.Bytes)) to.WriteStringValue(text);
         else WriteBytes(to, TextBytes, value.Bytes);

@@ -14,7 +14,8 @@ internal static class ValueText
         ValueKind.Integer => value.Integer.ToString(CultureInfo.InvariantCulture),
         ValueKind.Real => Real(value.Real),
         ValueKind.Text => $"'{Shortened(value.Text).Replace("'", "''", StringComparison.Ordinal)}'",
-        ValueKind.Blob => $"x'{Shortened(Convert.ToHexStringLower(value.Bytes[..Math.Min(value.Bytes.Length, MostCharacters)]))}'",
+        ValueKind.Blob
+            => $"x'{Shortened(Convert.ToHexStringLower(value.Bytes[..Math.Min(value.Bytes.Length, MostCharacters)]))}'",
         _ => "?",
     };
 
@@ -26,5 +27,7 @@ internal static class ValueText
         return text.AsSpan().ContainsAny('.', 'E') ? text : text + ".0";
     }
 
-    static string Shortened(string text) => text.Length <= MostCharacters ? text : string.Concat(text.AsSpan(0, MostCharacters), "..");
+    static string Shortened(string text) => text.Length <= MostCharacters
+        ? text
+        : string.Concat(text.AsSpan(0, MostCharacters), "..");
 }

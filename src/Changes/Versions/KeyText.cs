@@ -6,8 +6,8 @@ using RecoveryVfs.Rows;
 namespace RecoveryVfs.Changes.Versions;
 
 /// <summary>
-/// Keys as people write them: a value as it is (<c>42</c>, <c>anna</c>, <c>x'00ff'</c>, <c>'42'</c> for a text where numbers
-/// could be meant); of a key of several columns a JSON array, <c>["a", 1]</c>.
+/// Keys as people write them: a value as it is (<c>42</c>, <c>anna</c>, <c>x'00ff'</c>, <c>'42'</c> for a text where
+/// numbers could be meant); of a key of several columns a JSON array, <c>["a", 1]</c>.
 /// </summary>
 internal static class KeyText
 {
@@ -16,7 +16,8 @@ internal static class KeyText
     {
         var columns = table.KeyColumns;
         if (columns.Count == 0 || table.RowIdColumn >= 0)
-            return [long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var rowId) ? rowId
+            return [long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var rowId)
+                ? rowId
                 : throw Wrong(table, text, "it is one integer")];
         if (columns.Count == 1) return [Value(table.Columns[columns[0]], text)];
         var names = string.Join(", ", columns.Select(c => table.Columns[c].Name));
@@ -46,10 +47,12 @@ internal static class KeyText
 
     static object Value(Column column, string text)
     {
-        if (text is ['x' or 'X', '\'', .. var hex, '\''] && hex.Length % 2 == 0 && hex.All(char.IsAsciiHexDigit)) return Convert.FromHexString(hex);
+        if (text is ['x' or 'X', '\'', .. var hex, '\''] && hex.Length % 2 == 0 && hex.All(char.IsAsciiHexDigit))
+            return Convert.FromHexString(hex);
         if (text is ['\'', .. var quoted, '\'']) return quoted.Replace("''", "'", StringComparison.Ordinal);
         if (column.Affinity == Affinity.Text) return text;
-        if (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole)) return whole;
+        if (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole))
+            return whole;
         return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var real) ? real : text;
     }
 }

@@ -7,8 +7,8 @@ using RecoveryVfs.Rows;
 namespace RecoveryVfs.Changes.Versions;
 
 /// <summary>
-/// What changed in a database between two moments. One state is restored aside, and the log between the two is applied to
-/// it, so it costs the fetch and what changed.
+/// What changed in a database between two moments. One state is restored aside, and the log between the two is applied
+/// to it, so it costs the fetch and what changed.
 /// </summary>
 internal sealed class MomentDifference : IAsyncDisposable
 {
@@ -39,13 +39,15 @@ internal sealed class MomentDifference : IAsyncDisposable
     UnwrittenPages? Comparison => From.DatabaseId == To.DatabaseId && From.Exists ? new UnwrittenPages(changes) : null;
 
     /// <summary>
-    /// Opens both moments of a database. Throws NotFound when the remote does not have one of them, or when no database of
-    /// that name was there at either.
+    /// Opens both moments of a database. Throws NotFound when the remote does not have one of them, or when no database
+    /// of that name was there at either.
     /// </summary>
-    public static async Task<MomentDifference> OpenAsync(RemoteContext context, string database, RestoreTarget from, RestoreTarget to,
+    public static async Task<MomentDifference> OpenAsync(RemoteContext context, string database, RestoreTarget from,
+        RestoreTarget to,
         PastOptions? options = null, CancellationToken cancellation = default)
     {
-        if (IsLater(from, to)) return await OpenAsync(context, database, to, from, isReversed: true, options, cancellation);
+        if (IsLater(from, to))
+            return await OpenAsync(context, database, to, from, isReversed: true, options, cancellation);
         return await OpenAsync(context, database, from, to, isReversed: false, options, cancellation);
     }
 
@@ -53,7 +55,8 @@ internal sealed class MomentDifference : IAsyncDisposable
     static bool IsLater(RestoreTarget from, RestoreTarget to) =>
         from == RestoreTarget.Newest ? to != RestoreTarget.Newest : from.Lsn > to.Lsn || from.TimeMs > to.TimeMs;
 
-    static async Task<MomentDifference> OpenAsync(RemoteContext context, string database, RestoreTarget first, RestoreTarget second,
+    static async Task<MomentDifference> OpenAsync(RemoteContext context, string database, RestoreTarget first,
+        RestoreTarget second,
         bool isReversed, PastOptions? options, CancellationToken cancellation)
     {
         PastStore? store = await PastStore.OpenAsync(context, first, options, cancellation);
@@ -70,9 +73,12 @@ internal sealed class MomentDifference : IAsyncDisposable
             earlier = new DatabaseMoment(store.Lsn, store.Time, store.Pin(database));
             await store.AdvanceAsync(second, cancellation);
             later = new DatabaseMoment(store.Lsn, store.Time, store.Pin(database));
-            if (!earlier.Exists && !later.Exists) throw Unknown(database, before.Union(store.Databases), context.Store.Location);
+            if (!earlier.Exists && !later.Exists)
+                throw Unknown(database, before.Union(store.Databases), context.Store.Location);
             var changes = store.TakeChanges(later.DatabaseId);
-            return isReversed ? new MomentDifference(store, later, earlier, changes) : new MomentDifference(store, earlier, later, changes);
+            return isReversed
+                ? new MomentDifference(store, later, earlier, changes)
+                : new MomentDifference(store, earlier, later, changes);
         }
         catch
         {
@@ -87,8 +93,11 @@ internal sealed class MomentDifference : IAsyncDisposable
     {
         const int most = 20;
         var names = there.Order(StringComparer.Ordinal).ToList();
-        var listed = names.Count == 0 ? "none" : string.Join(", ", names.Take(most)) + (names.Count > most ? $", and {names.Count - most} more" : "");
-        return new RecoveryException(RecoveryError.NotFound, $"There is no database {database} in {where} then; there are: {listed}.");
+        var listed = names.Count == 0
+            ? "none"
+            : string.Join(", ", names.Take(most)) + (names.Count > most ? $", and {names.Count - most} more" : "");
+        return new RecoveryException(RecoveryError.NotFound,
+            $"There is no database {database} in {where} then; there are: {listed}.");
     }
 
     /// <summary>Lets both moments go, and removes what was restored aside.</summary>

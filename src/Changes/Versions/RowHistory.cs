@@ -15,17 +15,23 @@ namespace RecoveryVfs.Changes.Versions;
 /// <param name="IsFirst">Whether this is how it was at the oldest moment that was looked at, and not a change.</param>
 internal sealed record RowVersion(ulong Lsn, DateTimeOffset Time, Row? Row, bool IsFirst);
 
-/// <summary>Every version of one row, commit by commit. A commit that did not write to the database costs nothing.</summary>
+/// <summary>
+/// Every version of one row, commit by commit. A commit that did not write to the database costs nothing.
+/// </summary>
 internal sealed class RowHistory(RemoteContext context, string database, string table, string key)
 {
     /// <summary>How the past is looked at.</summary>
     public PastOptions Options { get; init; } = new();
 
-    /// <summary>The versions between two moments, oldest first; without a first one, from the oldest that the remote has.</summary>
+    /// <summary>
+    /// The versions between two moments, oldest first; without a first one, from the oldest that the remote has.
+    /// </summary>
     public async IAsyncEnumerable<RowVersion> ReadAsync(
         RestoreTarget? from, RestoreTarget to, [EnumeratorCancellation] CancellationToken cancellation = default)
     {
-        await using var store = await PastStore.OpenAsync(context, from ?? await PastStore.OldestAsync(context, cancellation), Options, cancellation);
+        await using var store =
+            await PastStore.OpenAsync(context, from
+            ?? await PastStore.OldestAsync(context, cancellation), Options, cancellation);
         var (seenDatabase, seenTable) = (false, false);
         Row? last = null;
         var isFirst = true;
@@ -33,19 +39,23 @@ internal sealed class RowHistory(RemoteContext context, string database, string 
         {
             var (found, row) = Look(store, ref seenTable);
             seenDatabase |= found;
-            if (isFirst ? row is not null : !Same(last, row)) yield return new RowVersion(store.Lsn, store.Time, row, isFirst && from is not null);
+            if (isFirst ? row is not null : !Same(last, row))
+                yield return new RowVersion(store.Lsn, store.Time, row, isFirst && from is not null);
             (last, isFirst) = (row, false);
             if (!await NextAsync(store, to, cancellation)) break;
         }
         if (!seenDatabase) throw MomentDifference.Unknown(database, store.Databases, context.Store.Location);
-        if (!seenTable) throw new RecoveryException(RecoveryError.NotFound, $"The database {database} had no table {table} then.");
+        if (!seenTable)
+            throw new RecoveryException(RecoveryError.NotFound, $"The database {database} had no table {table} then.");
     }
 
     /// <summary>Goes on to the next commit that may have changed the row.</summary>
     async ValueTask<bool> NextAsync(PastStore store, RestoreTarget to, CancellationToken cancellation)
     {
         while (await store.NextAsync(to, wait: false, cancellation) is { Count: > 0 } commits)
-            if (commits.Any(c => c.Kind != TailedKind.Checkpoint && (c.Database == database || c.EarlierName == database))) return true;
+            if (commits.Any(c => c.Kind != TailedKind.Checkpoint
+                && (c.Database == database || c.EarlierName == database)))
+                return true;
         return false;
     }
 

@@ -12,7 +12,9 @@ internal sealed class VersionPages(FollowedVersion? version) : IPageSource
     public int PageSize { get; } = version is { PageSize: > 0 } ? version.PageSize : NoPageSize;
 
     public uint PageCount { get; } =
-        version is { PageSize: > 0 } ? (uint)Math.Min((version.SizeBytes + version.PageSize - 1) / version.PageSize, uint.MaxValue) : 0;
+        version is { PageSize: > 0 }
+            ? (uint)Math.Min((version.SizeBytes + version.PageSize - 1) / version.PageSize, uint.MaxValue)
+            : 0;
 
     public void Read(uint page, Span<byte> destination) =>
         destination[version!.Read((page - 1L) * PageSize, destination)..].Clear();

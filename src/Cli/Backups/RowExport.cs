@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.IO.Enumeration;
 using System.Text;
-using RecoveryVfs.Operations;
 using RecoveryVfs.Changes.Backups;
 using RecoveryVfs.Changes.Lines;
 using RecoveryVfs.Changes.Versions;
+using RecoveryVfs.Operations;
 using RecoveryVfs.PageStore.Past;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Views;
@@ -26,7 +26,8 @@ internal enum RowExportFormat
 /// <summary>Writes the rows of a version, or what changed since another, in some form.</summary>
 internal sealed class RowExport(RowExportFormat format, string? tables, Stream output)
 {
-    bool IsWanted(string name) => tables is null || FileSystemName.MatchesSimpleExpression(tables, name, ignoreCase: true);
+    bool IsWanted(string name) => tables is null
+        || FileSystemName.MatchesSimpleExpression(tables, name, ignoreCase: true);
 
     /// <summary>A database as a local store has it, in use or not.</summary>
     public BackupEnd? WriteLocal(string store, string database, string shown)
@@ -34,12 +35,14 @@ internal sealed class RowExport(RowExportFormat format, string? tables, Stream o
         using var view = StoreView.Open(new StoreOptions { Directory = store });
         using var reader = view.Read();
         using var moment = new DatabaseMoment(reader.Lsn, DateTimeOffset.UtcNow, reader.Pin(database));
-        if (!moment.Exists) throw new RecoveryException(RecoveryError.NotFound, $"There is no database {shown}.") { Path = shown };
+        if (!moment.Exists)
+            throw new RecoveryException(RecoveryError.NotFound, $"There is no database {shown}.") { Path = shown };
         return Write(moment, Header(database, view.LogId, moment));
     }
 
     /// <summary>A database of a remote at a moment.</summary>
-    public async Task<BackupEnd?> WriteRemoteAsync(RemoteAccess remote, string database, RestoreTarget at, CancellationToken cancellation)
+    public async Task<BackupEnd?> WriteRemoteAsync(RemoteAccess remote, string database, RestoreTarget at,
+        CancellationToken cancellation)
     {
         await using var past = await PastStore.OpenAsync(remote.Context, at, null, cancellation);
         using var moment = new DatabaseMoment(past.Lsn, past.Time, past.Pin(database));
@@ -48,19 +51,35 @@ internal sealed class RowExport(RowExportFormat format, string? tables, Stream o
     }
 
     /// <summary>What changed in a database of a remote since a backup, or since a moment.</summary>
-    public async Task<BackupEnd?> WriteSinceAsync(RemoteAccess remote, string database, RestoreTarget since, (BackupHeader Header, BackupEnd End)? earlier, RestoreTarget at,
+    public async Task<BackupEnd?> WriteSinceAsync(RemoteAccess remote, string database, RestoreTarget since,
+        (BackupHeader Header, BackupEnd End)? earlier, RestoreTarget at,
         CancellationToken cancellation)
     {
-        await using var moments = await MomentDifference.OpenAsync(remote.Context, database, since, at, cancellation: cancellation);
-        if (moments.To.Lsn < moments.From.Lsn) throw new RecoveryException(RecoveryError.Invalid, $"LSN {moments.From.Lsn} is after LSN {moments.To.Lsn}: an increment goes forward.");
+        await using var moments =
+            await MomentDifference.OpenAsync(remote.Context, database, since, at, cancellation: cancellation);
+        if (moments.To.Lsn < moments.From.Lsn)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"LSN {moments.From.Lsn} is after LSN {moments.To.Lsn}: an increment goes forward.");
         if (earlier is { } known && known.Header.Log != moments.LogId)
-            throw new RecoveryException(RecoveryError.Invalid, $"The backup is of the log {known.Header.Log}, and {remote.Context.Store.Location} holds {moments.LogId}. Give the remote that it was taken from.");
-        var header = Header(database, moments.LogId, moments.To) with { Since = new BackupPredecessor(moments.From.Lsn, earlier?.End.Sha256) };
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"The backup is of the log {known.Header.Log}, and {remote.Context.Store.Location} holds "
+                    + $"{moments.LogId}. Give the remote that it was taken from.");
+        var header = Header(database, moments.LogId,
+            moments.To) with
+        { Since = new BackupPredecessor(moments.From.Lsn, earlier?.End.Sha256) };
         return new BackupWriter(output, IsWanted).WriteIncrement(header, moments.Difference, moments.To.Rows);
     }
 
     BackupHeader Header(string database, Guid log, DatabaseMoment moment) =>
-        new() { Kind = BackupHeader.Full, Database = database, Log = log, Lsn = moment.Lsn, Time = moment.Time, OnlyTables = tables };
+        new()
+        {
+            Kind = BackupHeader.Full,
+            Database = database,
+            Log = log,
+            Lsn = moment.Lsn,
+            Time = moment.Time,
+            OnlyTables = tables
+        };
 
     BackupEnd? Write(DatabaseMoment moment, BackupHeader header)
     {
@@ -77,7 +96,10 @@ internal sealed class RowExport(RowExportFormat format, string? tables, Stream o
         }
     }
 
-    StreamWriter Text(string newLine) => new(output, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), 64 << 10, leaveOpen: true) { NewLine = newLine };
+    StreamWriter Text(string newLine)
+        => new(output, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), 64 << 10,
+            leaveOpen: true)
+        { NewLine = newLine };
 
     void WriteSql(RowReader rows)
     {
@@ -85,11 +107,13 @@ internal sealed class RowExport(RowExportFormat format, string? tables, Stream o
         text.WriteLine("PRAGMA foreign_keys=OFF;");
         try
         {
-            SqlPatch.Write(new VersionDifference(new RowReader(new VersionPages(null)), rows), text, tables is null ? null : c => IsWanted((c.After ?? c.Before)!.Table.Name));
+            SqlPatch.Write(new VersionDifference(new RowReader(new VersionPages(null)), rows), text,
+                tables is null ? null : c => IsWanted((c.After ?? c.Before)!.Table.Name));
         }
         catch (NotSupportedException e)
         {
-            throw new RecoveryException(RecoveryError.Invalid, $"{e.Message} Virtual tables are exported as jsonl or sqlite.", e);
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{e.Message} Virtual tables are exported as jsonl or sqlite.", e);
         }
     }
 
@@ -97,7 +121,9 @@ internal sealed class RowExport(RowExportFormat format, string? tables, Stream o
     {
         var found = rows.Schema.Tables.Where(t => !t.IsInternal && IsWanted(t.Name)).ToList();
         if (found.Count != 1)
-            throw new RecoveryException(RecoveryError.Invalid, $"CSV holds one table. Give --table with one of: {Cli.Text.Some([.. rows.Schema.Tables.Where(t => !t.IsInternal).Select(t => t.Name)])}.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"CSV holds one table. Give --table with one of: "
+                    + $"{Cli.Text.Some([.. rows.Schema.Tables.Where(t => !t.IsInternal).Select(t => t.Name)])}.");
         using var text = Text("\r\n");
         var columns = Enumerable.Range(0, found[0].Columns.Count).Where(i => found[0].Columns[i].IsStored).ToList();
         text.WriteLine(string.Join(',', columns.Select(i => RowsOutput.Csv(found[0].Columns[i].Name))));

@@ -16,8 +16,8 @@ internal enum ExistingDatabase
 }
 
 /// <summary>
-/// Brings backups that follow each other into a database, in one transaction: all of it is there afterwards, or nothing.
-/// Each file is read twice, for nothing of one that does not verify is taken.
+/// Brings backups that follow each other into a database, in one transaction: all of it is there afterwards, or
+/// nothing. Each file is read twice, for nothing of one that does not verify is taken.
 /// </summary>
 internal sealed class RowImport(Connection connection, ExistingDatabase existing)
 {
@@ -29,13 +29,19 @@ internal sealed class RowImport(Connection connection, ExistingDatabase existing
     public void Run(IReadOnlyList<string> files)
     {
         var chain = BackupReader.VerifyChain(files);
-        foreach (var pragma in (string[])["PRAGMA foreign_keys=OFF", "PRAGMA ignore_check_constraints=ON", "PRAGMA recursive_triggers=OFF"]) connection.Ask(pragma);
+        foreach (var pragma in (string[])["PRAGMA foreign_keys=OFF", "PRAGMA ignore_check_constraints=ON",
+            "PRAGMA recursive_triggers=OFF"])
+            connection.Ask(pragma);
         var isEmpty = connection.Ask("SELECT count(*) FROM sqlite_schema") == "0";
         if (isEmpty && chain[0].Header.IsFull) connection.Ask($"PRAGMA encoding='{chain[0].Header.Encoding}'");
         if (!isEmpty && existing == ExistingDatabase.Fail)
-            throw new RecoveryException(RecoveryError.Invalid, "The database exists already, and is not changed. Give --into-existing merge or replace, or another name.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                "The database exists already, and is not changed. Give --into-existing merge or replace, or another "
+                    + "name.");
         if (!chain[0].Header.IsFull && existing != ExistingDatabase.Merge)
-            throw new RecoveryException(RecoveryError.Invalid, $"{files[0]} is an increment since LSN {chain[0].Header.Since!.Lsn}. Give the full backup before it, too, or --into-existing merge for a database that has it.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{files[0]} is an increment since LSN {chain[0].Header.Since!.Lsn}. Give the full backup before it, "
+                    + $"too, or --into-existing merge for a database that has it.");
         connection.Ask("BEGIN IMMEDIATE");
         try
         {
@@ -57,7 +63,8 @@ internal sealed class RowImport(Connection connection, ExistingDatabase existing
 
     void Take(string file, BackupEnd verified)
     {
-        using var reader = BackupReader.TryOpen(file) ?? throw new RecoveryException(RecoveryError.Corrupt, $"{file} is not what it was a moment ago.");
+        using var reader = BackupReader.TryOpen(file)
+            ?? throw new RecoveryException(RecoveryError.Corrupt, $"{file} is not what it was a moment ago.");
         var header = reader.Header;
         schema.DropTriggers();
         if (header.IsFull) schema.CreateTables(header.Schema);

@@ -7,7 +7,9 @@ using SQLitePCL;
 
 namespace RecoveryVfs.Cli.Backups;
 
-/// <summary>Writes the rows of a backup's lines into a database: a statement for each kind of line, prepared once.</summary>
+/// <summary>
+/// Writes the rows of a backup's lines into a database: a statement for each kind of line, prepared once.
+/// </summary>
 internal sealed class RowWriter(Connection connection) : IDisposable
 {
     readonly Dictionary<string, sqlite3_stmt> statements = new(StringComparer.Ordinal);
@@ -43,7 +45,8 @@ internal sealed class RowWriter(Connection connection) : IDisposable
                 default: json.Skip(); break;
             }
         }
-        if (table is null || columns.Count == 0) throw new RecoveryException(RecoveryError.Corrupt, "A line of the backup is no row.");
+        if (table is null || columns.Count == 0)
+            throw new RecoveryException(RecoveryError.Corrupt, "A line of the backup is no row.");
         if (table == "sqlite_sequence" && op != "delete") ForgetSequence();
         Run(op == "delete" ? Delete(table) : Insert(table));
     }
@@ -74,7 +77,8 @@ internal sealed class RowWriter(Connection connection) : IDisposable
             case JsonTokenType.Null: return null;
             case JsonTokenType.String: return json.GetString();
             case JsonTokenType.Number:
-                if (json.ValueSpan.IndexOfAny((byte)'.', (byte)'E', (byte)'e') < 0 && json.TryGetInt64(out var integer)) return integer;
+                if (json.ValueSpan.IndexOfAny((byte)'.', (byte)'E', (byte)'e') < 0 && json.TryGetInt64(out var integer))
+                    return integer;
                 return Utf8Parser.TryParse(json.ValueSpan, out double real, out _) ? real : throw Senseless();
             case JsonTokenType.StartObject:
                 json.Read();
@@ -84,7 +88,9 @@ internal sealed class RowWriter(Connection connection) : IDisposable
                 {
                     ValueJson.Blob => json.GetBytesFromBase64(),
                     ValueJson.TextBytes => new TextBytes(json.GetBytesFromBase64()),
-                    ValueJson.Real => json.GetString() == ValueJson.Infinity ? double.PositiveInfinity : double.NegativeInfinity,
+                    ValueJson.Real => json.GetString() == ValueJson.Infinity
+                        ? double.PositiveInfinity
+                        : double.NegativeInfinity,
                     _ => throw Senseless(),
                 };
                 json.Read();
@@ -93,39 +99,48 @@ internal sealed class RowWriter(Connection connection) : IDisposable
         }
     }
 
-    static RecoveryException Senseless() => new(RecoveryError.Corrupt, "A line of the backup has a value that is none of SQLite's.");
+    static RecoveryException Senseless()
+        => new(RecoveryError.Corrupt, "A line of the backup has a value that is none of SQLite's.");
 
     static string Quoted(string name) => '"' + name.Replace("\"", "\"\"", StringComparison.Ordinal) + '"';
 
     bool HasColumn(string table, string name) =>
-        connection.Ask($"SELECT count(*) FROM pragma_table_xinfo('{table.Replace("'", "''", StringComparison.Ordinal)}') WHERE name = '{name}' COLLATE NOCASE") != "0";
+        connection.Ask(
+            $"SELECT count(*) FROM pragma_table_xinfo('{table.Replace("'", "''", StringComparison.Ordinal)}') WHERE "
+                + $"name = '{name}' COLLATE NOCASE") != "0";
 
     /// <summary>A name of the rowid that no column has.</summary>
     string RowIdName(string table)
     {
         if (rowIdNames.TryGetValue(table, out var known)) return known;
         var name = Array.Find(["rowid", "_rowid_", "oid"], n => !HasColumn(table, n))
-            ?? throw new RecoveryException(RecoveryError.Invalid, $"Table {table} has columns called rowid, _rowid_ and oid: its rows cannot be named.");
+            ?? throw new RecoveryException(RecoveryError.Invalid,
+                $"Table {table} has columns called rowid, _rowid_ and oid: its rows cannot be named.");
         return rowIdNames[table] = name;
     }
 
     string Insert(string table)
     {
-        sql.Clear().Append("INSERT OR REPLACE INTO ").Append(Quoted(table)).Append('(').AppendJoin(',', columns).Append(") VALUES(");
-        for (var i = 0; i < columns.Count; i++) sql.Append(i > 0 ? "," : "").Append(values[i] is TextBytes ? "CAST(? AS TEXT)" : "?");
+        sql.Clear().Append("INSERT OR REPLACE INTO ").Append(Quoted(table)).Append('(').AppendJoin(',', columns)
+            .Append(") VALUES(");
+        for (var i = 0; i < columns.Count; i++)
+            sql.Append(i > 0 ? "," : "").Append(values[i] is TextBytes ? "CAST(? AS TEXT)" : "?");
         return sql.Append(')').ToString();
     }
 
     string Delete(string table)
     {
         sql.Clear().Append("DELETE FROM ").Append(Quoted(table)).Append(" WHERE ");
-        for (var i = 0; i < columns.Count; i++) sql.Append(i > 0 ? " AND " : "").Append(columns[i]).Append(values[i] is TextBytes ? " = CAST(? AS TEXT)" : " = ?");
+        for (var i = 0; i < columns.Count; i++)
+            sql.Append(i > 0 ? " AND " : "").Append(columns[i])
+                .Append(values[i] is TextBytes ? " = CAST(? AS TEXT)" : " = ?");
         return sql.ToString();
     }
 
     void Run(string text)
     {
-        if (!statements.TryGetValue(text, out var statement)) statements.Add(text, statement = connection.Prepare(text));
+        if (!statements.TryGetValue(text, out var statement))
+            statements.Add(text, statement = connection.Prepare(text));
         for (var i = 0; i < values.Count; i++)
         {
             _ = values[i] switch

@@ -5,9 +5,9 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs.Cli.Backups;
 
 /// <summary>
-/// Makes a schema in the order in which rows need it: tables first, then (when the rows are there) indexes, views, virtual
-/// tables and triggers. What a virtual table stores comes as the tables that it is stored in, so the table itself is only
-/// entered in the schema, as <c>.dump</c> does.
+/// Makes a schema in the order in which rows need it: tables first, then (when the rows are there) indexes, views,
+/// virtual tables and triggers. What a virtual table stores comes as the tables that it is stored in, so the table
+/// itself is only entered in the schema, as <c>.dump</c> does.
 /// </summary>
 internal sealed class SchemaImport(Connection connection)
 {
@@ -16,10 +16,13 @@ internal sealed class SchemaImport(Connection connection)
     static string Text(string text) => '\'' + text.Replace("'", "''", StringComparison.Ordinal) + '\'';
 
     bool Has(string type, string name) =>
-        connection.Ask($"SELECT count(*) FROM sqlite_schema WHERE type={Text(type)} AND name={Text(name)} COLLATE NOCASE") != "0";
+        connection.Ask(
+            $"SELECT count(*) FROM sqlite_schema WHERE type={Text(type)} AND name={Text(name)} COLLATE NOCASE") != "0";
 
     List<string> Names(string type, string but = "") =>
-        [.. connection.Rows($"SELECT name FROM sqlite_schema WHERE type={Text(type)} AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' {but}").Select(n => n!)];
+        [.. connection.Rows(
+            $"SELECT name FROM sqlite_schema WHERE type={Text(type)} AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' {but}")
+            .Select(n => n!)];
 
     /// <summary>What they did is in the rows.</summary>
     public void DropTriggers()
@@ -32,7 +35,8 @@ internal sealed class SchemaImport(Connection connection)
         foreach (var type in (string[])["trigger", "view"])
             foreach (var name in Names(type)) connection.Ask($"DROP {type} {Quoted(name)}");
         // A virtual table takes those that it is stored in along.
-        foreach (var name in Names("table", "AND sql LIKE 'CREATE VIRTUAL%'")) connection.Ask($"DROP TABLE {Quoted(name)}");
+        foreach (var name in Names("table", "AND sql LIKE 'CREATE VIRTUAL%'"))
+            connection.Ask($"DROP TABLE {Quoted(name)}");
         foreach (var name in Names("table")) connection.Ask($"DROP TABLE {Quoted(name)}");
     }
 
@@ -40,21 +44,27 @@ internal sealed class SchemaImport(Connection connection)
     public void Drop(ReadOnlySpan<byte> line)
     {
         using var json = JsonDocument.Parse(line.ToArray());
-        var (type, name) = (json.RootElement.GetProperty("drop").GetString()!, json.RootElement.GetProperty("name").GetString()!);
-        if (type is not ("table" or "index" or "view" or "trigger")) throw new RecoveryException(RecoveryError.Corrupt, $"The backup drops a '{type}', which is nothing of SQLite's.");
+        var (type, name) =
+            (json.RootElement.GetProperty("drop").GetString()!, json.RootElement.GetProperty("name").GetString()!);
+        if (type is not ("table" or "index" or "view" or "trigger"))
+            throw new RecoveryException(RecoveryError.Corrupt,
+                $"The backup drops a '{type}', which is nothing of SQLite's.");
         if (Has(type, name)) connection.Ask($"DROP {type} {Quoted(name)}");
     }
 
     public void CreateTables(IReadOnlyList<BackupEntry> entries)
     {
         foreach (var entry in entries)
-            if (entry is { Type: "table", IsVirtual: false, Sql: { } sql } && !Has("table", entry.Name)) Create(entry, sql);
+            if (entry is { Type: "table", IsVirtual: false, Sql: { } sql } && !Has("table", entry.Name))
+                Create(entry, sql);
     }
 
     /// <summary>Only what the entry says that it is: a backup from elsewhere must not run anything else.</summary>
     void Create(BackupEntry entry, string sql)
     {
-        if (!sql.StartsWith("CREATE ", StringComparison.OrdinalIgnoreCase)) throw new RecoveryException(RecoveryError.Corrupt, $"The backup's statement for {entry.Name} creates nothing.");
+        if (!sql.StartsWith("CREATE ", StringComparison.OrdinalIgnoreCase))
+            throw new RecoveryException(RecoveryError.Corrupt,
+                $"The backup's statement for {entry.Name} creates nothing.");
         connection.RunOne(sql);
     }
 
@@ -67,7 +77,9 @@ internal sealed class SchemaImport(Connection connection)
         if (virtuals.Count == 0) return;
         connection.Ask("PRAGMA writable_schema=ON");
         foreach (var entry in virtuals)
-            connection.Ask($"INSERT INTO sqlite_schema(type, name, tbl_name, rootpage, sql) VALUES('table', {Text(entry.Name)}, {Text(entry.Name)}, 0, {Text(entry.Sql!)})");
+            connection.Ask(
+                $"INSERT INTO sqlite_schema(type, name, tbl_name, rootpage, sql) VALUES('table', {Text(entry.Name)}, "
+                    + $"{Text(entry.Name)}, 0, {Text(entry.Sql!)})");
         connection.Ask("PRAGMA writable_schema=RESET");
     }
 }

@@ -1,6 +1,6 @@
 using System.CommandLine;
-using RecoveryVfs.Operations;
 using RecoveryVfs.Opening;
+using RecoveryVfs.Operations;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Records;
@@ -18,10 +18,31 @@ internal sealed class AtCommand : CliCommand
 
     public AtCommand() : base("at", "Run a SELECT on a database as it was at some moment.")
     {
-        target = With(new Argument<string?>("URL|DIR") { Description = "A remote, or a store that has one (default: RECOVERY_REMOTE).", Arity = ArgumentArity.ZeroOrOne });
-        database = With(new Option<string?>("--database") { HelpName = "NAME", Description = "The database (needed when there are several)." });
-        lsn = With(new Option<ulong?>("--lsn") { HelpName = "N", Description = "After the commit with this LSN (see `recovery log --commits`)." });
-        timestamp = With(new Option<string?>("--timestamp") { HelpName = "TIME", Description = "At a time: 2026-01-31T15:04:05Z, '2026-01-31 15:04', 14:03, 'yesterday 14:00', '10 minutes ago'." });
+        target = With(
+            new Argument<string?>("URL|DIR")
+            {
+                Description =
+            "A remote, or a store that has one (default: RECOVERY_REMOTE).",
+                Arity = ArgumentArity.ZeroOrOne
+            });
+        database = With(
+            new Option<string?>("--database")
+            {
+                HelpName = "NAME",
+                Description = "The database (needed when there are several)."
+            });
+        lsn = With(new Option<ulong?>("--lsn")
+        {
+            HelpName = "N",
+            Description = "After the commit with this LSN (see `recovery log --commits`)."
+        });
+        timestamp = With(
+            new Option<string?>("--timestamp")
+            {
+                HelpName = "TIME",
+                Description =
+            "At a time: 2026-01-31T15:04:05Z, '2026-01-31 15:04', 14:03, 'yesterday 14:00', '10 minutes ago'."
+            });
         query = With(new Option<string?>("--query", "-q") { HelpName = "SQL", Description = "The statement." });
         csv = With(new Option<bool>("--csv") { Description = "Rows as CSV." });
         header = With(new Option<bool>("--header") { Description = "Begin with the columns' names." });
@@ -29,24 +50,29 @@ internal sealed class AtCommand : CliCommand
             The state is restored aside, opened read-only with trusted_schema off, and removed again. Rows come as the sqlite3 shell prints them: values
             with | between them; with --csv as CSV, with --json as an array of objects.
             """;
-        Examples = ["recovery at s3://bucket/app --database a.db --timestamp 'yesterday 14:00' --query 'SELECT * FROM customers WHERE id = 42'"];
+        Examples = ["recovery at s3://bucket/app --database a.db --timestamp 'yesterday 14:00' --query 'SELECT * FROM "
+            + "customers WHERE id = 42'"];
     }
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
-        var sql = parsed.GetValue(query) ?? throw new RecoveryException(RecoveryError.Invalid, "What is asked? Give --query SQL.");
+        var sql = parsed.GetValue(query)
+            ?? throw new RecoveryException(RecoveryError.Invalid, "What is asked? Give --query SQL.");
         var moment = (parsed.GetValue(lsn), parsed.GetValue(timestamp)) switch
         {
             ({ } l, null) => RestoreTarget.At(l),
             (null, { } t) => RestoreTarget.At(TimeText.Parse(t)),
-            (null, null) => throw new RecoveryException(RecoveryError.Invalid, "At which moment? Give --lsn or --timestamp."),
-            _ => throw new RecoveryException(RecoveryError.Invalid, "--lsn and --timestamp each name a moment: give one of them."),
+            (null, null) => throw new RecoveryException(RecoveryError.Invalid,
+                "At which moment? Give --lsn or --timestamp."),
+            _ => throw new RecoveryException(RecoveryError.Invalid,
+                "--lsn and --timestamp each name a moment: give one of them."),
         };
         await using var remote = RemoteAccess.Open(parsed.GetValue(target));
         var plan = await RestorePlanner.PlanAsync(remote.Context, moment, null, cancellation);
         await using var pin = await remote.PinAsync(plan, to.Note, cancellation);
         using var staging = new Staging(Path.GetTempPath(), "recovery-at-" + Path.GetRandomFileName());
-        var restored = await RestoredStore.RestoreAsync(plan, staging.Path("store"), Parallelism, Progress.Begin, cancellation);
+        var restored =
+            await RestoredStore.RestoreAsync(plan, staging.Path("store"), Parallelism, Progress.Begin, cancellation);
         var name = Restoring.Choose(parsed.GetValue(database), restored.Databases, restored.Lsn);
         using var connection = Open(staging, name);
         using var rows = connection.Query(sql);

@@ -17,10 +17,23 @@ internal sealed class CheckCommand : CliCommand
     readonly Argument<string?> target;
     readonly Option<bool> readOnly;
 
-    public CheckCommand() : base("check", "Find out whether a place can be a remote: reach, rights, conditional create, clock, and what is in it.")
+    public CheckCommand()
+        : base("check",
+        "Find out whether a place can be a remote: reach, rights, conditional create, clock, and what is in it.")
     {
-        target = With(new Argument<string?>("URL|DIR") { Description = "A remote, or a store that has one (default: RECOVERY_REMOTE).", Arity = ArgumentArity.ZeroOrOne });
-        readOnly = With(new Option<bool>("--read-only") { Description = "Create nothing there: leave out what needs the right to write." });
+        target = With(
+            new Argument<string?>("URL|DIR")
+            {
+                Description =
+            "A remote, or a store that has one (default: RECOVERY_REMOTE).",
+                Arity = ArgumentArity.ZeroOrOne
+            });
+        readOnly = With(
+            new Option<bool>("--read-only")
+            {
+                Description =
+            "Create nothing there: leave out what needs the right to write."
+            });
         About = """
             Lists the prefix, creates some objects of a few bytes under probe/ and removes them again, and compares the object store's clock with this
             machine's. A store that ignores If-None-Match is named: two writers could overwrite each other there. For a follower or a restore, --read-only
@@ -38,9 +51,12 @@ internal sealed class CheckCommand : CliCommand
         await using (var remote = RemoteAccess.Open(parsed.GetValue(target)))
         {
             url = remote.Url;
-            if (await StepAsync(findings, "reach", async () => await ReachAsync(remote, cancellation))) await StepAsync(findings, "contents", async () => await ContentsAsync(remote, cancellation));
+            if (await StepAsync(findings, "reach", async () => await ReachAsync(remote, cancellation)))
+                await StepAsync(findings, "contents", async () => await ContentsAsync(remote, cancellation));
         }
-        if (findings[0].Result == "failed" || parsed.GetValue(readOnly)) findings.Add(new("write", "skipped", findings[0].Result == "failed" ? "it cannot be reached" : "not asked for"));
+        if (findings[0].Result == "failed" || parsed.GetValue(readOnly))
+            findings.Add(
+                new("write", "skipped", findings[0].Result == "failed" ? "it cannot be reached" : "not asked for"));
         else await StepAsync(findings, "write", async () => await WriteAsync(url, findings, cancellation));
         to.Result(new Report(url, findings), Results.Json.Check, r => Finding.Show(to, r.Findings));
         return Finding.CodeOf(findings);
@@ -65,7 +81,8 @@ internal sealed class CheckCommand : CliCommand
     {
         var started = System.Diagnostics.Stopwatch.GetTimestamp();
         await remote.Context.ListAsync("", null, cancellation, most: 1);
-        return new("reach", "ok", $"answered a listing in {Text.Duration(System.Diagnostics.Stopwatch.GetElapsedTime(started))}");
+        return new("reach", "ok",
+            $"answered a listing in {Text.Duration(System.Diagnostics.Stopwatch.GetElapsedTime(started))}");
     }
 
     static async Task<Finding> ContentsAsync(RemoteAccess remote, CancellationToken cancellation)
@@ -74,13 +91,18 @@ internal sealed class CheckCommand : CliCommand
         {
             var other = await remote.Context.ListAsync("", null, cancellation, most: 1);
             return other.Count == 0 ? new("contents", "ok", "empty: a writer may begin a remote here")
-                : new("contents", "warning", $"no remote, but other objects, such as {other[0].Name}", "Use a prefix of its own: what else lies there confuses people, and lifecycle rules.");
+                : new("contents", "warning", $"no remote, but other objects, such as {other[0].Name}",
+                "Use a prefix of its own: what else lies there confuses people, and lifecycle rules.");
         }
         var (end, last) = await remote.Context.FindEndAsync(store, cancellation);
         last?.Dispose();
         var hints = await remote.ListHintsAsync(cancellation);
-        return new("contents", hints.Count > 0 ? "ok" : "warning", $"a remote of log {store.LogId}: LSN {end.LastLsn}, epoch {end.Epoch}, {Text.Count(hints.Count, "set")} of hints",
-            hints.Count > 0 ? null : "Nothing can be restored before its writer publishes hints: recovery sync --wait DIR.");
+        return new("contents", hints.Count > 0 ? "ok" : "warning",
+            $"a remote of log {store.LogId}: LSN {end.LastLsn}, epoch {end.Epoch}, {Text.Count(hints.Count, "set")} "
+                + $"of hints",
+            hints.Count > 0
+                ? null
+                : "Nothing can be restored before its writer publishes hints: recovery sync --wait DIR.");
     }
 
     static async Task<Finding> WriteAsync(string url, List<Finding> findings, CancellationToken cancellation)
@@ -101,8 +123,11 @@ internal sealed class CheckCommand : CliCommand
         await objects.DeleteAsync([name], cancellation);
         if (info is not { } found) return new("clock", "failed", "an object is not found right after it was created");
         // Object stores know seconds.
-        var skew = found.Modified < before.AddSeconds(-1) ? before - found.Modified : found.Modified > after.AddSeconds(1) ? found.Modified - after : TimeSpan.Zero;
-        return skew <= SkewMost ? new("clock", "ok", skew == TimeSpan.Zero ? "the same as here" : $"{Text.Duration(skew)} apart")
-            : new("clock", "warning", $"the object store's clock and this machine's are {Text.Duration(skew)} apart", "Set this machine's clock (chrony, systemd-timesyncd): times of commits are its own.");
+        var skew = found.Modified < before.AddSeconds(-1)
+            ? before - found.Modified : found.Modified > after.AddSeconds(1) ? found.Modified - after : TimeSpan.Zero;
+        return skew <= SkewMost
+            ? new("clock", "ok", skew == TimeSpan.Zero ? "the same as here" : $"{Text.Duration(skew)} apart")
+            : new("clock", "warning", $"the object store's clock and this machine's are {Text.Duration(skew)} apart",
+            "Set this machine's clock (chrony, systemd-timesyncd): times of commits are its own.");
     }
 }

@@ -7,10 +7,13 @@ internal sealed class CompletionCommand : CliCommand
 {
     readonly Argument<string> shell;
 
-    public CompletionCommand() : base("completion", "Print a script that completes commands and options in bash, zsh or fish.")
+    public CompletionCommand()
+        : base("completion", "Print a script that completes commands and options in bash, zsh or fish.")
     {
         shell = With(new Argument<string>("SHELL") { Description = "bash, zsh or fish." });
-        About = "Add to ~/.bashrc: source <(recovery completion bash); to ~/.zshrc, after compinit: source <(recovery completion zsh);\nor write it once: recovery completion fish > ~/.config/fish/completions/recovery.fish.";
+        About = "Add to ~/.bashrc: source <(recovery completion bash); to ~/.zshrc, after compinit: source "
+            + "<(recovery completion zsh);\nor write it once: recovery completion fish > "
+            + "~/.config/fish/completions/recovery.fish.";
         Examples = ["recovery completion bash", "recovery completion fish > ~/.config/fish/completions/recovery.fish"];
     }
 
@@ -22,7 +25,8 @@ internal sealed class CompletionCommand : CliCommand
             "bash" => CompletionScript.Bash(root),
             "zsh" => CompletionScript.Zsh(root),
             "fish" => CompletionScript.Fish(root),
-            var other => throw new RecoveryLog.RecoveryException(RecoveryLog.RecoveryError.Invalid, $"There is no completion for '{other}'. Give bash, zsh or fish."),
+            var other => throw new RecoveryLog.RecoveryException(RecoveryLog.RecoveryError.Invalid,
+                $"There is no completion for '{other}'. Give bash, zsh or fish."),
         });
         return Task.FromResult(ExitCode.Ok);
     }

@@ -18,13 +18,26 @@ internal sealed class DatabasesCommand : CliCommand
 
     public DatabasesCommand() : base("databases", "List the databases of a store or a remote.")
     {
-        target = With(new Argument<string?>("DIR|URL") { Description = "A store or a remote (default: RECOVERY_REMOTE).", Arity = ArgumentArity.ZeroOrOne });
-        deleted = With(new Option<bool>("--deleted") { Description = "List those whose file was removed; `recovery undelete` brings them back." });
-        About = "Of a remote, the hints and the log after them are read, and no pages: size, time and checksum are shown of databases committed to since the hints.\nA store in use by another process can be listed, too.";
+        target = With(
+            new Argument<string?>("DIR|URL")
+            {
+                Description = "A store or a remote (default: RECOVERY_REMOTE).",
+                Arity = ArgumentArity.ZeroOrOne
+            });
+        deleted = With(
+            new Option<bool>("--deleted")
+            {
+                Description =
+            "List those whose file was removed; `recovery undelete` brings them back."
+            });
+        About = "Of a remote, the hints and the log after them are read, and no pages: size, time and checksum are "
+            + "shown of databases committed to since the hints.\nA store in use by another process can be listed, too.";
         Examples = ["recovery databases /data", "recovery databases s3://bucket/app --json"];
     }
 
-    /// <summary>The log since the hints does not tell of databases that nobody has written to since; the pages do.</summary>
+    /// <summary>
+    /// The log since the hints does not tell of databases that nobody has written to since; the pages do.
+    /// </summary>
     static void FillIn(StoreDirectory store, LogReading reading)
     {
         if (reading.Databases.All(d => d.Lsn is not null)) return;
@@ -64,11 +77,17 @@ internal sealed class DatabasesCommand : CliCommand
             (lsn, _) = await plan.ReplayAsync(reading.Take, progress.Add, cancellation);
             where = remote.Url;
         }
-        to.Result(new Report(where, lsn, [.. reading.Databases.Where(d => DeletedName.Is(d.Name) == parsed.GetValue(deleted))]), Results.Json.Databases, r => to.Table(["DATABASE", "SIZE>", "PAGE>", "LSN>", "LAST COMMIT", "CHECKSUM"],
+        to.Result(new Report(where, lsn,
+            [.. reading.Databases.Where(d => DeletedName.Is(d.Name) == parsed.GetValue(deleted))]),
+            Results.Json.Databases, r => to.Table(["DATABASE", "SIZE>", "PAGE>", "LSN>", "LAST COMMIT", "CHECKSUM"],
             r.Databases.Select(d => new[]
             {
-                d.Name, d.SizeBytes is { } size ? Text.Bytes(size) : "-", d.PageSize?.ToString(CultureInfo.InvariantCulture) ?? "-",
-                d.Lsn?.ToString(CultureInfo.InvariantCulture) ?? "-", d.Time is { } time ? Text.Time(time) : "-", d.Checksum ?? "-",
+                d.Name, d.SizeBytes is { } size
+                    ? Text.Bytes(size)
+                    : "-", d.PageSize?.ToString(CultureInfo.InvariantCulture) ?? "-",
+                d.Lsn?.ToString(CultureInfo.InvariantCulture) ?? "-", d.Time is { } time
+                    ? Text.Time(time)
+                    : "-", d.Checksum ?? "-",
             })));
         return ExitCode.Ok;
     }

@@ -12,7 +12,8 @@ internal sealed class DeleteCommand : CliCommand
     public DeleteCommand() : base("delete", "Delete a database, with its journal and WAL, from its store.")
     {
         database = With(new Argument<string>("DATABASE") { Description = "The database, as /data/a.db." });
-        About = "A remote keeps the states before the deletion for as long as its retention says: recovery restore URL -o FILE --database a.db --lsn N.";
+        About = "A remote keeps the states before the deletion for as long as its retention says: recovery restore "
+            + "URL -o FILE --database a.db --lsn N.";
         Examples = ["recovery delete /data/a.db"];
     }
 
@@ -22,7 +23,8 @@ internal sealed class DeleteCommand : CliCommand
     {
         var path = Path.GetFullPath(parsed.GetValue(database)!);
         if (Stub.Read(path).Content != PathContent.Stub) throw new RecoveryException(RecoveryError.NotFound,
-            $"There is no RecoveryVfs database at {path}.") { Path = path };
+            $"There is no RecoveryVfs database at {path}.")
+        { Path = path };
         SQLitePCL.Batteries_V2.Init();
         Recovery.Register();
         Recovery.Delete(path);

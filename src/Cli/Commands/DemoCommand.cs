@@ -7,7 +7,9 @@ using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Cli.Commands;
 
-/// <summary>The demo of <c>./build.sh demo</c>: a writer that is killed, a machine that is lost, and what comes back.</summary>
+/// <summary>
+/// The demo of <c>./build.sh demo</c>: a writer that is killed, a machine that is lost, and what comes back.
+/// </summary>
 internal sealed class DemoCommand : CliCommand
 {
     const int CommitsBeforeKill = 3000;
@@ -19,7 +21,13 @@ internal sealed class DemoCommand : CliCommand
     public DemoCommand() : base("demo", "Show what this is for: kill a writer, lose the machine, get everything back.")
     {
         Hidden = true;
-        place = With(new Argument<string?>("DIR") { Description = "Where to play (default: a temporary directory). DIR/data and DIR/remote are replaced.", Arity = ArgumentArity.ZeroOrOne });
+        place = With(
+            new Argument<string?>("DIR")
+            {
+                Description =
+            "Where to play (default: a temporary directory). DIR/data and DIR/remote are replaced.",
+                Arity = ArgumentArity.ZeroOrOne
+            });
         child = With(new Option<bool>(Child) { Hidden = true });
         Examples = ["recovery demo"];
     }
@@ -31,7 +39,9 @@ internal sealed class DemoCommand : CliCommand
         SQLitePCL.Batteries_V2.Init();
         Recovery.Register();
         var given = parsed.GetValue(place);
-        var directory = Path.GetFullPath(given ?? Path.Combine(Path.GetTempPath(), "recovery-demo-" + Guid.NewGuid().ToString("N")[..8]));
+        var directory =
+            Path.GetFullPath(given
+            ?? Path.Combine(Path.GetTempPath(), "recovery-demo-" + Guid.NewGuid().ToString("N")[..8]));
         if (parsed.GetValue(child)) WriteUntilKilled(directory);
         try
         {
@@ -57,22 +67,29 @@ internal sealed class DemoCommand : CliCommand
         var acknowledged = KillAWriter(directory);
         to.Note($"Killed it with SIGKILL: {acknowledged:N0} commits had returned.");
         var (found, before) = Look(directory, "PRAGMA recovery_sync");
-        to.Note($"Opened the database again: {found:N0} commits are there, integrity_check says ok" + (found == acknowledged ? "." : " (one was under way)."));
+        to.Note($"Opened the database again: {found:N0} commits are there, integrity_check says ok"
+            + (found == acknowledged ? "." : " (one was under way)."));
         Recovery.CloseIdleStores();
         Remove(Data(directory));
         to.Note($"Deleted {Data(directory)}: the machine is lost.");
         var (code, said) = Run("restore", Remote(directory), Data(directory));
-        foreach (var line in said.Split('\n', StringSplitOptions.RemoveEmptyEntries)) to.Note("  $ recovery restore: " + line);
+        foreach (var line in said.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            to.Note("  $ recovery restore: " + line);
         if (code != 0) return ExitCode.Failure;
         var (restored, after) = Look(directory, null);
-        to.Note($"Opened what was restored: {restored:N0} commits, " + (before == after ? "byte for byte the same." : "BUT NOT THE SAME."));
+        to.Note($"Opened what was restored: {restored:N0} commits, "
+            + (before == after ? "byte for byte the same." : "BUT NOT THE SAME."));
         var whole = (found == acknowledged || found == acknowledged + 1) && restored == found && before == after;
         to.Result(new Report(acknowledged, found, restored, whole), Results.Json.Demo, r =>
-            to.Line(r.Whole ? $"demo: ok ({r.Acknowledged:N0} acknowledged, {r.Found:N0} found after the kill, {r.Restored:N0} restored)" : "demo: FAILED"));
+            to.Line(r.Whole
+                ? $"demo: ok ({r.Acknowledged:N0} acknowledged, {r.Found:N0} found after the kill, {r.Restored:N0} "
+                    + $"restored)"
+                : "demo: FAILED"));
         return whole ? ExitCode.Ok : ExitCode.Failure;
     }
 
-    static Connection Open(string directory) => new($"file:{Data(directory)}/app.db?vfs=recovery&remote={Remote(directory)}");
+    static Connection Open(string directory)
+        => new($"file:{Data(directory)}/app.db?vfs=recovery&remote={Remote(directory)}");
 
     /// <summary>In the process that dies: says the number of each commit once it has returned.</summary>
     static void WriteUntilKilled(string directory)
@@ -83,7 +100,8 @@ internal sealed class DemoCommand : CliCommand
         for (var number = 1L; ; number++)
         {
             connection.Ask(string.Create(CultureInfo.InvariantCulture,
-                $"INSERT INTO account(owner, balance) VALUES ('owner {number} of {number * 7919 % 1000}', {number * 37 % 10007})"));
+                $"INSERT INTO account(owner, balance) VALUES ('owner {number} of {number * 7919 % 1000}', "
+                    + $"{number * 37 % 10007})"));
             commits.WriteLine(number.ToString(CultureInfo.InvariantCulture));
         }
     }
@@ -99,7 +117,8 @@ internal sealed class DemoCommand : CliCommand
         }
         writer.WaitForExit();
         return last < CommitsBeforeKill
-            ? throw new RecoveryLog.RecoveryException(RecoveryLog.RecoveryError.IoWrite, $"The writer ended by itself after {last} commits: {writer.StandardError.ReadToEnd()}")
+            ? throw new RecoveryLog.RecoveryException(RecoveryLog.RecoveryError.IoWrite,
+            $"The writer ended by itself after {last} commits: {writer.StandardError.ReadToEnd()}")
             : last;
     }
 
@@ -131,7 +150,9 @@ internal sealed class DemoCommand : CliCommand
     static ProcessStartInfo Ourselves(params string[] arguments)
     {
         var program = Environment.ProcessPath!;
-        string[] all = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [Path.Combine(AppContext.BaseDirectory, "recovery.dll"), .. arguments] : arguments;
+        string[] all = Path.GetFileNameWithoutExtension(program) == "dotnet"
+            ? [Path.Combine(AppContext.BaseDirectory, "recovery.dll"), .. arguments]
+            : arguments;
         return new ProcessStartInfo(program, all) { RedirectStandardOutput = true, RedirectStandardError = true };
     }
 

@@ -1,31 +1,71 @@
 using System.CommandLine;
 using System.IO.Enumeration;
-using RecoveryVfs.Operations;
 using RecoveryVfs.Changes.Versions;
+using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.Rows;
 
 namespace RecoveryVfs.Cli.Commands;
 
-/// <summary>Shows what changed in a database between two moments, row by row, or as SQL that does it or takes it back.</summary>
+/// <summary>
+/// Shows what changed in a database between two moments, row by row, or as SQL that does it or takes it back.
+/// </summary>
 internal sealed class DiffCommand : CliCommand
 {
     readonly Argument<string?> target;
     readonly Option<string?> database, from, to, table, whereKey;
     readonly Option<bool> stat, sql, undoSql;
 
-    public DiffCommand() : base("diff", "Show which rows changed between two moments; or write SQL that does it again, or takes it back.")
+    public DiffCommand()
+        : base("diff",
+        "Show which rows changed between two moments; or write SQL that does it again, or takes it back.")
     {
-        target = With(new Argument<string?>("URL|DIR") { Description = "A remote, or a store that has one (default: RECOVERY_REMOTE).", Arity = ArgumentArity.ZeroOrOne });
-        database = With(new Option<string?>("--database") { HelpName = "NAME", Description = "The database (needed when there are several)." });
-        from = With(new Option<string?>("--from") { HelpName = "MOMENT", Description = "The first moment: an LSN, or a time: 2026-01-31T15:04:05Z, '2026-01-31 15:04', 14:03, 'yesterday 14:00', '10 minutes ago'." });
-        to = With(new Option<string?>("--to") { HelpName = "MOMENT", Description = "The second moment (default: now)." });
-        table = With(new Option<string?>("--table") { HelpName = "GLOB", Description = "Only tables whose names match." });
-        whereKey = With(new Option<string?>("--where-key") { HelpName = "KEY", Description = "Only the row with this key; of a key of several columns a JSON array. Needs --table." });
+        target = With(
+            new Argument<string?>("URL|DIR")
+            {
+                Description =
+            "A remote, or a store that has one (default: RECOVERY_REMOTE).",
+                Arity = ArgumentArity.ZeroOrOne
+            });
+        database = With(
+            new Option<string?>("--database")
+            {
+                HelpName = "NAME",
+                Description = "The database (needed when there are several)."
+            });
+        from = With(new Option<string?>("--from")
+        {
+            HelpName = "MOMENT",
+            Description =
+            "The first moment: an LSN, or a time: 2026-01-31T15:04:05Z, '2026-01-31 15:04', 14:03, 'yesterday 14:00', "
+                + "'10 minutes ago'."
+        });
+        to = With(new Option<string?>("--to")
+        {
+            HelpName = "MOMENT",
+            Description = "The second moment (default: now)."
+        });
+        table = With(
+            new Option<string?>("--table") { HelpName = "GLOB", Description = "Only tables whose names match." });
+        whereKey = With(
+            new Option<string?>("--where-key")
+            {
+                HelpName = "KEY",
+                Description = "Only the row with this key; of a key of several columns a JSON array. Needs --table."
+            });
         stat = With(new Option<bool>("--stat") { Description = "Only count, a table a line." });
-        sql = With(new Option<bool>("--sql") { Description = "Write SQL: what makes the state at --from that at --to." });
-        undoSql = With(new Option<bool>("--undo-sql") { Description = "Write SQL that takes it back: what makes the state at --to that at --from." });
+        sql = With(new Option<bool>("--sql")
+        {
+            Description =
+            "Write SQL: what makes the state at --from that at --to."
+        });
+        undoSql = With(
+            new Option<bool>("--undo-sql")
+            {
+                Description =
+            "Write SQL that takes it back: what makes the state at --to that at --from."
+            });
         About = """
             The remote's state at the earlier moment is restored aside and the log between both applied to it: that takes the fetch, and what changed.
             Rows are told apart by their primary key; where a table has none, by the rowid (and the answer says so). With --json each change is a JSON
@@ -44,15 +84,20 @@ internal sealed class DiffCommand : CliCommand
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
         var shapes = new[] { stat, sql, undoSql }.Count(o => parsed.GetValue(o));
-        if (shapes > 1) throw new RecoveryException(RecoveryError.Invalid, "--stat, --sql and --undo-sql are three answers: give one of them.");
-        var first = RestoreTarget.Parse(parsed.GetValue(from) ?? throw new RecoveryException(RecoveryError.Invalid, "From which moment? Give --from LSN or --from TIME."));
+        if (shapes > 1)
+            throw new RecoveryException(RecoveryError.Invalid,
+                "--stat, --sql and --undo-sql are three answers: give one of them.");
+        var first = RestoreTarget.Parse(parsed.GetValue(from)
+            ?? throw new RecoveryException(RecoveryError.Invalid,
+            "From which moment? Give --from LSN or --from TIME."));
         if (parsed.GetValue(whereKey) is not null && parsed.GetValue(table) is null)
             throw new RecoveryException(RecoveryError.Invalid, "--where-key needs --table: keys are those of a table.");
         await using var remote = RemoteAccess.Open(parsed.GetValue(target));
         var name = await PastDatabase.NameAsync(remote, parsed.GetValue(database), cancellation);
         await using var pin = await PastDatabase.PinAsync(remote, first, to, cancellation);
         await using var moments = await MomentDifference.OpenAsync(
-            remote.Context, name, first, RestoreTarget.Parse(parsed.GetValue(this.to) ?? "now"), cancellation: cancellation);
+            remote.Context, name, first, RestoreTarget.Parse(parsed.GetValue(this.to) ?? "now"),
+                cancellation: cancellation);
         var lines = new DifferenceLines(to, moments, t => IsWanted(parsed, t), Filter(parsed, moments));
         if (parsed.GetValue(sql)) lines.WritePatch(moments.Difference);
         else if (parsed.GetValue(undoSql)) lines.WritePatch(moments.Reverse());
@@ -69,7 +114,10 @@ internal sealed class DiffCommand : CliCommand
         if (parsed.GetValue(table) is null) return null;
         if (parsed.GetValue(whereKey) is not { } key) return c => IsWanted(parsed, (c.After ?? c.Before)!.Table.Name);
         var keys = new Dictionary<Table, IReadOnlyList<object?>>();
-        bool Has(Row? row) => row is not null && row.HasKey(keys.TryGetValue(row.Table, out var known) ? known : keys[row.Table] = KeyText.Parse(row.Table, key));
+        bool Has(Row? row) => row is not null
+            && row.HasKey(keys.TryGetValue(row.Table, out var known)
+            ? known
+            : keys[row.Table] = KeyText.Parse(row.Table, key));
         return c => IsWanted(parsed, (c.After ?? c.Before)!.Table.Name) && (Has(c.Before) || Has(c.After));
     }
 }

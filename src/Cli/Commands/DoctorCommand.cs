@@ -1,6 +1,6 @@
 using System.CommandLine;
-using RecoveryVfs.Operations;
 using RecoveryVfs.Opening;
+using RecoveryVfs.Operations;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Views;
 using RecoveryVfs.RecoveryLog;
@@ -16,7 +16,8 @@ internal sealed class DoctorCommand : CliCommand
     readonly Argument<string> target;
     readonly Option<bool> quick;
 
-    public DoctorCommand() : base("doctor", "Look at everything about a local store, and say what to do about what is found.")
+    public DoctorCommand()
+        : base("doctor", "Look at everything about a local store, and say what to do about what is found.")
     {
         target = With(new Argument<string>("DIR") { Description = "The store." });
         quick = With(new Option<bool>("--quick") { Description = "Do not read all pages." });
@@ -34,14 +35,17 @@ internal sealed class DoctorCommand : CliCommand
         var store = StoreDirectory.Find(parsed.GetValue(target)!);
         var findings = new List<Finding>();
         Step(findings, "open in", () => new("open in", "ok", store.Holder() ?? "no process"));
-        Step(findings, "config", () => new("config", "ok", Text.Count(RecoveryVfs.Options.FromConfig(store.Path).Count(), "option")));
+        Step(findings, "config",
+            () => new("config", "ok", Text.Count(RecoveryVfs.Options.FromConfig(store.Path).Count(), "option")));
         IReadOnlyList<string> names = [];
         Step(findings, "log", () =>
         {
             var reading = new LogReading();
             var (_, end) = store.ReadLog(reading.Start, reading.Take);
             names = [.. reading.Databases.Select(d => d.Name)];
-            return new("log", "ok", end is null ? "none yet: it begins when the store is opened for writing" : $"LSN {end.FirstLsn} to {end.LastLsn}, {Text.Bytes(end.SizeBytes)}");
+            return new("log", "ok", end is null
+                ? "none yet: it begins when the store is opened for writing"
+                : $"LSN {end.FirstLsn} to {end.LastLsn}, {Text.Bytes(end.SizeBytes)}");
         });
         if (parsed.GetValue(quick)) findings.Add(new("pages", "skipped", "not asked for"));
         else Step(findings, "pages", () => Pages(store, cancellation));
@@ -63,7 +67,10 @@ internal sealed class DoctorCommand : CliCommand
         catch (Exception e) when (e is RecoveryException or IOException or UnauthorizedAccessException)
         {
             var damaged = e is RecoveryException { Error: RecoveryError.Corrupt };
-            findings.Add(new(check, "failed", Failure.Of(e, "recovery").Message, damaged ? "Keep the directory as it is, and restore the newest state from the remote: recovery restore URL DIR2." : null));
+            findings.Add(
+                new(check, "failed", Failure.Of(e, "recovery").Message,
+                damaged ? "Keep the directory as it is, and restore the newest state from the remote: recovery restore "
+                    + "URL DIR2." : null));
         }
     }
 
@@ -73,24 +80,35 @@ internal sealed class DoctorCommand : CliCommand
         using var reader = view.Read();
         using var progress = new Progress("reading pages");
         var problems = reader.Verify(null, cancellation);
-        return problems.Count == 0 ? new("pages", "ok", $"{Text.Count(reader.AllDatabases.Count, "database")}: every page was read, all checksums agree")
-            : new("pages", "failed", string.Join("; ", problems), "Keep the directory as it is, and restore the newest state from the remote: recovery restore URL DIR2.");
+        return problems.Count == 0
+            ? new("pages", "ok",
+            $"{Text.Count(reader.AllDatabases.Count, "database")}: every page was read, all checksums agree")
+            : new("pages", "failed", string.Join("; ", problems),
+            "Keep the directory as it is, and restore the newest state from the remote: recovery restore URL DIR2.");
     }
 
     static Finding Stubs(StoreDirectory store, IReadOnlyList<string> names)
     {
-        var missing = names.Where(n => Stub.Read(Path.Combine(store.Databases, n)).Content is PathContent.Missing or PathContent.Empty).ToList();
-        var inTheWay = names.Where(n => Stub.Read(Path.Combine(store.Databases, n)).Content is PathContent.PlainDatabase or PathContent.Foreign).ToList();
-        if (inTheWay.Count > 0) return new("stubs", "warning", $"where their stubs belong, something else lies: {Text.Some(inTheWay)}", "Move these files away, and open the databases again.");
+        var missing =
+            names.Where(n => Stub.Read(Path.Combine(store.Databases, n)).Content is PathContent.Missing
+            or PathContent.Empty).ToList();
+        var inTheWay =
+            names.Where(n => Stub.Read(Path.Combine(store.Databases, n)).Content is PathContent.PlainDatabase
+            or PathContent.Foreign).ToList();
+        if (inTheWay.Count > 0)
+            return new("stubs", "warning", $"where their stubs belong, something else lies: {Text.Some(inTheWay)}",
+                "Move these files away, and open the databases again.");
         return missing.Count == 0 ? new("stubs", "ok", Text.Count(names.Count, "database"))
-            : new("stubs", "warning", $"in the store, but without a file in {store.Databases}: {Text.Some(missing)}", "Nobody sees these databases. Open one by its name to have its stub again, or delete it.");
+            : new("stubs", "warning", $"in the store, but without a file in {store.Databases}: {Text.Some(missing)}",
+            "Nobody sees these databases. Open one by its name to have its stub again, or delete it.");
     }
 
     static Finding Space(StoreDirectory store)
     {
         var free = new DriveInfo(store.Path).AvailableFreeSpace;
         return free >= SpaceLeast ? new("space", "ok", $"{Text.Bytes(free)} free")
-            : new("space", "warning", $"only {Text.Bytes(free)} free", "Free some space: with none left, commits fail with SQLITE_FULL.");
+            : new("space", "warning", $"only {Text.Bytes(free)} free",
+            "Free some space: with none left, commits fail with SQLITE_FULL.");
     }
 
     static Finding Rights(StoreDirectory store)
@@ -105,9 +123,12 @@ internal sealed class DoctorCommand : CliCommand
 
     static Finding Leftovers(StoreDirectory store)
     {
-        var left = Directory.EnumerateFileSystemEntries(store.Databases, ".*.restoring").Concat(Directory.EnumerateDirectories(store.Path, "verifying")).ToList();
+        var left = Directory.EnumerateFileSystemEntries(store.Databases, ".*.restoring")
+            .Concat(Directory.EnumerateDirectories(store.Path, "verifying")).ToList();
         var salvaged = SalvagedLog.List(store.SalvageDirectory).Count;
-        if (salvaged > 0) return new("leftovers", "warning", $"{Text.Count(salvaged, "salvaged log")} of a fenced writer", $"See recovery salvage {store.Databases}; remove {store.SalvageDirectory} when nobody wants it.");
+        if (salvaged > 0)
+            return new("leftovers", "warning", $"{Text.Count(salvaged, "salvaged log")} of a fenced writer",
+                $"See recovery salvage {store.Databases}; remove {store.SalvageDirectory} when nobody wants it.");
         return left.Count == 0 || store.Holder() is not null ? new("leftovers", "ok", "none")
             : new("leftovers", "note", string.Join(", ", left), "An earlier run was stopped. They may be removed.");
     }
@@ -117,8 +138,12 @@ internal sealed class DoctorCommand : CliCommand
         try
         {
             var report = await StoreLook.AtAsync(store, cancellation);
-            var result = StatusCommand.CodeOf(report.State) == ExitCode.Ok ? report.RemoteUrl is null ? "note" : "ok" : "warning";
-            findings.Add(new("remote", result, report.RemoteUrl is null ? "none: this machine alone has the commits" : $"{report.State}: {report.RemoteUrl}{(report.RemoteError is { } e ? ": " + e : "")}", report.Advice));
+            var result = StatusCommand.CodeOf(report.State) == ExitCode.Ok
+                ? report.RemoteUrl is null ? "note" : "ok" : "warning";
+            findings.Add(
+                new("remote", result, report.RemoteUrl
+                is null ? "none: this machine alone has the commits"
+                : $"{report.State}: {report.RemoteUrl}{(report.RemoteError is { } e ? ": " + e : "")}", report.Advice));
         }
         catch (RecoveryException e)
         {

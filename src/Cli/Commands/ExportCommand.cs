@@ -1,8 +1,8 @@
 using System.CommandLine;
 using RecoveryVfs.Changes.Backups;
 using RecoveryVfs.Cli.Backups;
-using RecoveryVfs.Operations;
 using RecoveryVfs.Opening;
+using RecoveryVfs.Operations;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.RecoveryLog;
@@ -21,14 +21,45 @@ internal sealed class ExportCommand : CliCommand
 
     public ExportCommand() : base("export", "Write a database of a store, or its rows, as a file.")
     {
-        source = With(new Argument<string>("DATABASE|URL") { Description = "The database, as /data/a.db; or a remote." });
-        file = With(new Argument<string?>("FILE") { Description = "The file to write; or give -o.", Arity = ArgumentArity.ZeroOrOne });
-        output = With(new Option<string?>("--output", "-o") { HelpName = "FILE", Description = "The file to write; - for standard output (not of sqlite)." });
-        format = With(new Option<RowExportFormat>("--format") { HelpName = "sqlite|jsonl|csv|sql", Description = "A plain SQLite file (default); JSON lines; one table as CSV; statements as .dump writes them." });
-        database = With(new Option<string?>("--database") { HelpName = "NAME", Description = "Of a remote: the database (needed when there are several)." });
-        tables = With(new Option<string?>("--table") { HelpName = "GLOB", Description = "Only tables whose names match." });
-        since = With(new Option<string?>("--since") { HelpName = "LSN|FILE", Description = "With jsonl: what changed since an LSN, or since the backup in FILE." });
-        at = With(new Option<string?>("--at") { HelpName = "MOMENT", Description = "Of a remote: as it was at an LSN or a time (default: now)." });
+        source = With(
+            new Argument<string>("DATABASE|URL") { Description = "The database, as /data/a.db; or a remote." });
+        file = With(new Argument<string?>("FILE")
+        {
+            Description = "The file to write; or give -o.",
+            Arity = ArgumentArity.ZeroOrOne
+        });
+        output = With(
+            new Option<string?>("--output", "-o")
+            {
+                HelpName = "FILE",
+                Description = "The file to write; - for standard output (not of sqlite)."
+            });
+        format = With(
+            new Option<RowExportFormat>("--format")
+            {
+                HelpName = "sqlite|jsonl|csv|sql",
+                Description =
+            "A plain SQLite file (default); JSON lines; one table as CSV; statements as .dump writes them."
+            });
+        database = With(
+            new Option<string?>("--database")
+            {
+                HelpName = "NAME",
+                Description = "Of a remote: the database (needed when there are several)."
+            });
+        tables = With(
+            new Option<string?>("--table") { HelpName = "GLOB", Description = "Only tables whose names match." });
+        since = With(
+            new Option<string?>("--since")
+            {
+                HelpName = "LSN|FILE",
+                Description = "With jsonl: what changed since an LSN, or since the backup in FILE."
+            });
+        at = With(new Option<string?>("--at")
+        {
+            HelpName = "MOMENT",
+            Description = "Of a remote: as it was at an LSN or a time (default: now)."
+        });
         force = With(new Option<bool>("--force") { Description = "Overwrite FILE." });
         About = """
             As of its newest commit. A store in use by another process can be exported from, too.
@@ -37,7 +68,9 @@ internal sealed class ExportCommand : CliCommand
             holds what changed, deletions included, as the remote's log tells; its header names the backup that it follows. `recovery verify` checks a file,
             or a chain of them; `recovery import` brings them back.
             """;
-        Examples = ["recovery export /data/a.db -o /tmp/a.db", "recovery export /data/a.db --format jsonl -o monday.jsonl", "recovery export /data/a.db --format jsonl --since monday.jsonl -o tuesday.jsonl"];
+        Examples = ["recovery export /data/a.db -o /tmp/a.db",
+            "recovery export /data/a.db --format jsonl -o monday.jsonl",
+            "recovery export /data/a.db --format jsonl --since monday.jsonl -o tuesday.jsonl"];
     }
 
     internal sealed record Report(string Database, string File, long SizeBytes)
@@ -51,10 +84,12 @@ internal sealed class ExportCommand : CliCommand
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
-        var named = parsed.GetValue(output) ?? parsed.GetValue(file) ?? throw new RecoveryException(RecoveryError.Invalid, "Where to?", "Give -o FILE.");
+        var named = parsed.GetValue(output) ?? parsed.GetValue(file)
+            ?? throw new RecoveryException(RecoveryError.Invalid, "Where to?", "Give -o FILE.");
         var from = parsed.GetValue(source)!;
         if (parsed.GetValue(format) == RowExportFormat.Sqlite) return ExportFile(parsed, to, from, named);
-        if (parsed.GetValue(since) is not null && parsed.GetValue(format) != RowExportFormat.Jsonl) throw new RecoveryException(RecoveryError.Invalid, "--since goes with --format jsonl.");
+        if (parsed.GetValue(since) is not null && parsed.GetValue(format) != RowExportFormat.Jsonl)
+            throw new RecoveryException(RecoveryError.Invalid, "--since goes with --format jsonl.");
         if (named == "-")
         {
             using var standard = to.OpenRawBytes();
@@ -65,14 +100,22 @@ internal sealed class ExportCommand : CliCommand
         DeliveredFile.CheckPlace(into, parsed.GetValue(force));
         using var staging = new Staging(Path.GetDirectoryName(into)!, Path.GetFileName(into));
         BackupEnd? end;
-        using (var target = new FileStream(staging.Path("rows"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20))
+        using (var target =
+            new FileStream(staging.Path("rows"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20))
         {
             end = await WriteAsync(parsed, from, target, cancellation);
             target.Flush(flushToDisk: true);
         }
         staging.MoveOut("rows", into);
-        var report = new Report(from, into, new FileInfo(into).Length) { Rows = end?.Tables.Sum(t => t.Rows), Sha256 = end?.Sha256 };
-        to.Result(report, Results.Json.Export, r => to.Line($"Wrote {r.Database} to {r.File} ({Text.Bytes(r.SizeBytes)}{(r.Rows is { } rows ? ", " + Text.Count(rows, "row") : "")})."));
+        var report = new Report(from, into, new FileInfo(into).Length)
+        {
+            Rows = end?.Tables.Sum(t => t.Rows),
+            Sha256 = end?.Sha256
+        };
+        to.Result(report, Results.Json.Export,
+            r => to.Line(
+            $"Wrote {r.Database} to {r.File} "
+                + $"({Text.Bytes(r.SizeBytes)}{(r.Rows is { } rows ? ", " + Text.Count(rows, "row") : "")})."));
         return ExitCode.Ok;
     }
 
@@ -87,17 +130,26 @@ internal sealed class ExportCommand : CliCommand
             return export.WriteLocal(StoreOf(path, stub).Path, stub.Database!, path);
         }
         await using var remote = RemoteAccess.Open(from);
-        var name = isUrl ? await PastDatabase.NameAsync(remote, parsed.GetValue(database), cancellation) : Find(from).Stub.Database!;
-        if (parsed.GetValue(since) is not { } before) return await export.WriteRemoteAsync(remote, name, moment, cancellation);
+        var name = isUrl
+            ? await PastDatabase.NameAsync(remote, parsed.GetValue(database), cancellation)
+            : Find(from).Stub.Database!;
+        if (parsed.GetValue(since) is not { } before)
+            return await export.WriteRemoteAsync(remote, name, moment, cancellation);
         (BackupHeader Header, BackupEnd End)? earlier = File.Exists(before) ? BackupReader.Verify(before) : null;
-        return await export.WriteSinceAsync(remote, name, earlier is { } known ? RestoreTarget.At(known.Header.Lsn) : RestoreTarget.Parse(before), earlier, moment, cancellation);
+        return await export.WriteSinceAsync(remote, name,
+            earlier is { } known ? RestoreTarget.At(known.Header.Lsn) : RestoreTarget.Parse(before), earlier, moment,
+            cancellation);
     }
 
     int ExportFile(ParseResult parsed, Output to, string named, string output)
     {
-        if (RemoteAccess.IsUrl(named)) throw new RecoveryException(RecoveryError.Invalid, "A plain SQLite file of a remote is made by `recovery restore URL --database NAME -o FILE`.");
-        if (parsed.GetValue(tables) is not null || parsed.GetValue(since) is not null || parsed.GetValue(at) is not null)
-            throw new RecoveryException(RecoveryError.Invalid, "--table, --since and --at are of rows: give --format jsonl, csv or sql.");
+        if (RemoteAccess.IsUrl(named))
+            throw new RecoveryException(RecoveryError.Invalid,
+                "A plain SQLite file of a remote is made by `recovery restore URL --database NAME -o FILE`.");
+        if (parsed.GetValue(tables) is not null || parsed.GetValue(since) is not null
+            || parsed.GetValue(at) is not null)
+            throw new RecoveryException(RecoveryError.Invalid,
+                "--table, --since and --at are of rows: give --format jsonl, csv or sql.");
         var into = Path.GetFullPath(output);
         DeliveredFile.CheckPlace(into, parsed.GetValue(force));
         var (from, stub) = Find(named);
@@ -106,7 +158,8 @@ internal sealed class ExportCommand : CliCommand
         Recovery.Register();
         using (var staging = new Staging(Path.GetDirectoryName(into)!, Path.GetFileName(into)))
             DeliveredFile.Export(staging, store.Path, stub.Database!, into, Progress.Begin, check: null);
-        to.Result(new Report(from, into, new FileInfo(into).Length), Results.Json.Export, r => to.Line($"Wrote {r.Database} to {r.File} ({Text.Bytes(r.SizeBytes)})."));
+        to.Result(new Report(from, into, new FileInfo(into).Length), Results.Json.Export,
+            r => to.Line($"Wrote {r.Database} to {r.File} ({Text.Bytes(r.SizeBytes)})."));
         return ExitCode.Ok;
     }
 
@@ -115,8 +168,11 @@ internal sealed class ExportCommand : CliCommand
         var path = Path.GetFullPath(named);
         var stub = Stub.Read(path);
         return stub.Content == PathContent.Stub ? (path, stub)
-            : throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {path}.") { Path = path };
+            : throw new RecoveryException(RecoveryError.NotFound,
+            $"There is no RecoveryVfs database at {path}.")
+            { Path = path };
     }
 
-    static StoreDirectory StoreOf(string path, Stub stub) => StoreDirectory.Find(DatabaseOpening.StoreOf(path, stub, new RecoveryOptions().WithEnvironment()));
+    static StoreDirectory StoreOf(string path, Stub stub)
+        => StoreDirectory.Find(DatabaseOpening.StoreOf(path, stub, new RecoveryOptions().WithEnvironment()));
 }

@@ -8,7 +8,9 @@ using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.Cli.Commands;
 
-/// <summary>Deletes from a remote what nothing needs any more, as its store's writer; or shows what that would be, and why.</summary>
+/// <summary>
+/// Deletes from a remote what nothing needs any more, as its store's writer; or shows what that would be, and why.
+/// </summary>
 internal sealed class GcCommand : CliCommand
 {
     readonly Argument<string?> target;
@@ -19,12 +21,40 @@ internal sealed class GcCommand : CliCommand
 
     public GcCommand() : base("gc", "Delete from a remote what nothing needs any more, or show what that would be.")
     {
-        target = With(new Argument<string?>("DIR|URL") { Description = "The store; with --dry-run also a remote (default then: RECOVERY_REMOTE).", Arity = ArgumentArity.ZeroOrOne });
+        target = With(
+            new Argument<string?>("DIR|URL")
+            {
+                Description =
+            "The store; with --dry-run also a remote (default then: RECOVERY_REMOTE).",
+                Arity = ArgumentArity.ZeroOrOne
+            });
         dryRun = With(new Option<bool>("--dry-run") { Description = "Delete nothing; say what would go, and why." });
-        keep = With(new Option<string?>("--keep") { HelpName = "TIME", Description = "Retention: how far back every state stays restorable (default: the store's `retention`, else 1d)." });
-        keepHints = With(new Option<int>("--keep-hints") { HelpName = "N", Description = "Newest hints that stay however old (default 2).", DefaultValueFactory = _ => 2 });
-        grace = With(new Option<string>("--grace") { HelpName = "TIME", Description = "How long a restore under way may take (default 1h).", DefaultValueFactory = _ => "1h" });
-        remoteUrl = With(new Option<string?>("--remote") { HelpName = "URL", Description = "The store's remote (default: the one it ships to)." });
+        keep = With(new Option<string?>("--keep")
+        {
+            HelpName = "TIME",
+            Description =
+            "Retention: how far back every state stays restorable (default: the store's `retention`, else 1d)."
+        });
+        keepHints = With(
+            new Option<int>("--keep-hints")
+            {
+                HelpName = "N",
+                Description = "Newest hints that stay however old (default 2).",
+                DefaultValueFactory = _ => 2
+            });
+        grace = With(
+            new Option<string>("--grace")
+            {
+                HelpName = "TIME",
+                Description = "How long a restore under way may take (default 1h).",
+                DefaultValueFactory = _ => "1h"
+            });
+        remoteUrl = With(
+            new Option<string?>("--remote")
+            {
+                HelpName = "URL",
+                Description = "The store's remote (default: the one it ships to)."
+            });
         all = With(new Option<bool>("--all") { Description = "Show what stays, too." });
         About = """
             A store that is in use collects by itself each time it publishes hints, so this is for one that is not, or after retention was shortened. Only
@@ -34,7 +64,8 @@ internal sealed class GcCommand : CliCommand
         Examples = ["recovery gc /data", "recovery gc /data --keep 7d", "recovery gc --dry-run s3://bucket/app --all"];
     }
 
-    internal sealed record Report(string Remote, bool DryRun, ulong OldestHintsLsn, int Deleted, long DeletedBytes, int Kept, long KeptBytes, IReadOnlyList<CollectionItem> Items);
+    internal sealed record Report(string Remote, bool DryRun, ulong OldestHintsLsn, int Deleted, long DeletedBytes,
+        int Kept, long KeptBytes, IReadOnlyList<CollectionItem> Items);
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -44,18 +75,25 @@ internal sealed class GcCommand : CliCommand
             throw new RecoveryException(RecoveryError.Invalid,
                 "Only the remote's own writer deletes: nobody else knows what it is about to need.",
                 "Name its store's directory, or give --dry-run to see what would go.");
-        if (parsed.GetValue(keepHints) < 1) throw new RecoveryException(RecoveryError.Invalid, "--keep-hints is 1 or more: without hints nothing can be restored.");
+        if (parsed.GetValue(keepHints) < 1)
+            throw new RecoveryException(RecoveryError.Invalid,
+                "--keep-hints is 1 or more: without hints nothing can be restored.");
         var (url, plan) = isDry
             ? await PlanAsync(parsed, name, cancellation)
             : await CollectAsync(parsed, StoreDirectory.Find(name!), cancellation);
         var (gone, kept) = (plan.Deletions.ToList(), plan.Items.Where(i => !i.Delete).ToList());
         var shown = parsed.GetValue(all) ? plan.Items : gone;
-        to.Result(new Report(url, isDry, plan.OldestHintsLsn, gone.Count, gone.Sum(i => i.SizeBytes), kept.Count, kept.Sum(i => i.SizeBytes), shown), Results.Json.Gc, r =>
+        to.Result(new Report(url, isDry, plan.OldestHintsLsn, gone.Count, gone.Sum(i => i.SizeBytes), kept.Count,
+            kept.Sum(i => i.SizeBytes), shown), Results.Json.Gc, r =>
         {
             if (r.Items.Count > 0)
-                to.Table(["", "OBJECT", "SIZE>", "WHY"], r.Items.Select(i => new[] { !i.Delete ? "keep" : isDry ? "delete" : "deleted", i.Name, Text.Bytes(i.SizeBytes), i.Why }));
+                to.Table(["", "OBJECT", "SIZE>", "WHY"],
+                    r.Items.Select(i
+                    => new[] { !i.Delete ? "keep" : isDry ? "delete" : "deleted", i.Name, Text.Bytes(i.SizeBytes),
+                        i.Why }));
             var (delete, keeps) = isDry ? ("Would delete", "keep") : ("Deleted", "kept");
-            to.Line($"{delete} {Text.Count(r.Deleted, "object")} ({Text.Bytes(r.DeletedBytes)}) and {keeps} {r.Kept} ({Text.Bytes(r.KeptBytes)}).");
+            to.Line($"{delete} {Text.Count(r.Deleted, "object")} ({Text.Bytes(r.DeletedBytes)}) and {keeps} {r.Kept} "
+                + $"({Text.Bytes(r.KeptBytes)}).");
         });
         return ExitCode.Ok;
     }
@@ -70,14 +108,19 @@ internal sealed class GcCommand : CliCommand
     async Task<(string, CollectionPlan)> PlanAsync(ParseResult parsed, string? name, CancellationToken cancellation)
     {
         await using var remote = RemoteAccess.Open(parsed.GetValue(remoteUrl) ?? name);
-        var known = name is not null && !RemoteAccess.IsUrl(name) ? StoreDirectory.Find(name).OptionsWith(remote.Url).Remote!.Retention : null;
+        var known = name is not null && !RemoteAccess.IsUrl(name)
+            ? StoreDirectory.Find(name).OptionsWith(remote.Url).Remote!.Retention
+            : null;
         var store = await remote.StoreAsync(cancellation);
         var (end, last) = await remote.Context.FindEndAsync(store, cancellation);
         last?.Dispose();
-        return (remote.Url, await CollectionPlan.MakeAsync(remote.Context, store, RetentionOf(parsed, known), end.Epoch, cancellation: cancellation));
+        return (remote.Url,
+            await CollectionPlan.MakeAsync(remote.Context, store, RetentionOf(parsed, known), end.Epoch,
+            cancellation: cancellation));
     }
 
-    async Task<(string, CollectionPlan)> CollectAsync(ParseResult parsed, StoreDirectory directory, CancellationToken cancellation)
+    async Task<(string, CollectionPlan)> CollectAsync(ParseResult parsed, StoreDirectory directory,
+        CancellationToken cancellation)
     {
         if (directory.Holder() is { } holder)
             throw new RecoveryException(RecoveryError.Busy,
@@ -87,7 +130,12 @@ internal sealed class GcCommand : CliCommand
         var options = directory.OptionsWith(url);
         var retention = RetentionOf(parsed, options.Remote!.Retention);
         // Hints only when this says so, and so collection only by the retention that was asked for.
-        using var store = Store.Open(options with { Remote = options.Remote with { Retention = null, VerifyInterval = TimeSpan.Zero, HintsBytes = long.MaxValue } });
+        using var store =
+            Store.Open(options with
+            {
+                Remote =
+            options.Remote with { Retention = null, VerifyInterval = TimeSpan.Zero, HintsBytes = long.MaxValue }
+            });
         var remote = store.RemoteOrThrow();
         await UntilShippedAsync(store, remote, cancellation);
         if (remote.State.BytesSinceHints > 0) await remote.PublishHintsAsync(cancellation);

@@ -13,12 +13,20 @@ internal sealed class HintsCommand : CliCommand
 
     public HintsCommand() : base("hints", "List a remote's hints: the states from which restores start.")
     {
-        target = With(new Argument<string?>("URL|DIR") { Description = "A remote, or a store that has one (default: RECOVERY_REMOTE).", Arity = ArgumentArity.ZeroOrOne });
-        About = "Every commit from the oldest hints on can be restored. LOG AFTER is what a restore of the newest state would replay from these hints.";
+        target = With(
+            new Argument<string?>("URL|DIR")
+            {
+                Description =
+            "A remote, or a store that has one (default: RECOVERY_REMOTE).",
+                Arity = ArgumentArity.ZeroOrOne
+            });
+        About = "Every commit from the oldest hints on can be restored. LOG AFTER is what a restore of the newest "
+            + "state would replay from these hints.";
         Examples = ["recovery hints s3://bucket/app"];
     }
 
-    internal sealed record Entry(ulong Lsn, DateTimeOffset Time, DateTimeOffset Published, ulong ReplayFrom, ulong Epoch, int Databases, int Extents, long ExtentBytes,
+    internal sealed record Entry(ulong Lsn, DateTimeOffset Time, DateTimeOffset Published, ulong ReplayFrom,
+        ulong Epoch, int Databases, int Extents, long ExtentBytes,
         long SizeBytes, long LogAfterBytes, string Name);
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
@@ -30,14 +38,21 @@ internal sealed class HintsCommand : CliCommand
         foreach (var (lsn, entry) in await remote.ListHintsAsync(cancellation))
         {
             if (await remote.FetchHintsAsync(entry.Name, cancellation) is not { } hints) continue;
-            found.Add(new Entry(lsn, Text.FromMs(hints.Header.TimeMs), entry.Modified, hints.Header.ReplayFrom, hints.Header.Epoch,
-                hints.Hints.Databases.Count, hints.Extents.Count, hints.Extents.Values.Sum(e => e.SizeBytes), entry.SizeBytes,
-                segments.Where(s => s.FirstLsn >= hints.Header.Start.NextLsn).Sum(s => s.Object.SizeBytes), entry.Name));
+            found.Add(new Entry(lsn, Text.FromMs(hints.Header.TimeMs), entry.Modified, hints.Header.ReplayFrom,
+                hints.Header.Epoch,
+                hints.Hints.Databases.Count, hints.Extents.Count, hints.Extents.Values.Sum(e => e.SizeBytes),
+                    entry.SizeBytes,
+                segments.Where(s => s.FirstLsn >= hints.Header.Start.NextLsn).Sum(s => s.Object.SizeBytes),
+                    entry.Name));
         }
-        to.Result(found, Results.Json.Hints, all => to.Table(["LSN>", "TIME", "PUBLISHED", "EPOCH>", "DATABASES>", "EXTENTS>", "BYTES>", "LOG AFTER>"], all.Select(h => new[]
+        to.Result(found, Results.Json.Hints,
+            all => to.Table(["LSN>", "TIME", "PUBLISHED", "EPOCH>", "DATABASES>", "EXTENTS>", "BYTES>", "LOG AFTER>"],
+            all.Select(h => new[]
         {
-            h.Lsn.ToString(CultureInfo.InvariantCulture), Text.Time(h.Time), Text.Time(h.Published), h.Epoch.ToString(CultureInfo.InvariantCulture),
-            h.Databases.ToString(CultureInfo.InvariantCulture), h.Extents.ToString(CultureInfo.InvariantCulture), Text.Bytes(h.ExtentBytes + h.SizeBytes), Text.Bytes(h.LogAfterBytes),
+            h.Lsn.ToString(CultureInfo.InvariantCulture), Text.Time(h.Time), Text.Time(h.Published),
+                h.Epoch.ToString(CultureInfo.InvariantCulture),
+            h.Databases.ToString(CultureInfo.InvariantCulture), h.Extents.ToString(CultureInfo.InvariantCulture),
+                Text.Bytes(h.ExtentBytes + h.SizeBytes), Text.Bytes(h.LogAfterBytes),
         })));
         return ExitCode.Ok;
     }

@@ -2,9 +2,9 @@ using System.Buffers;
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using RecoveryVfs.Operations;
 using RecoveryVfs.Changes.Lines;
 using RecoveryVfs.Changes.Versions;
+using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 
@@ -18,23 +18,51 @@ internal sealed class HistoryCommand : CliCommand
 
     public HistoryCommand() : base("history", "Show every version of one row, with the commits that made it so.")
     {
-        target = With(new Argument<string?>("URL|DIR") { Description = "A remote, or a store that has one (default: RECOVERY_REMOTE).", Arity = ArgumentArity.ZeroOrOne });
-        database = With(new Option<string?>("--database") { HelpName = "NAME", Description = "The database (needed when there are several)." });
+        target = With(
+            new Argument<string?>("URL|DIR")
+            {
+                Description =
+            "A remote, or a store that has one (default: RECOVERY_REMOTE).",
+                Arity = ArgumentArity.ZeroOrOne
+            });
+        database = With(
+            new Option<string?>("--database")
+            {
+                HelpName = "NAME",
+                Description = "The database (needed when there are several)."
+            });
         table = With(new Option<string?>("--table") { HelpName = "NAME", Description = "The table." });
-        key = With(new Option<string?>("--key") { HelpName = "KEY", Description = "The row's primary key, or its rowid where there is none; of several columns a JSON array, as '[\"a\", 1]'." });
-        from = With(new Option<string?>("--from") { HelpName = "MOMENT", Description = "Not before this moment: an LSN or a time (default: the oldest that the remote can show)." });
-        to = With(new Option<string?>("--to") { HelpName = "MOMENT", Description = "Not after this moment (default: now)." });
+        key = With(new Option<string?>("--key")
+        {
+            HelpName = "KEY",
+            Description =
+            "The row's primary key, or its rowid where there is none; of several columns a JSON array, as '[\"a\", "
+                + "1]'."
+        });
+        from = With(new Option<string?>("--from")
+        {
+            HelpName = "MOMENT",
+            Description = "Not before this moment: an LSN or a time (default: the oldest that the remote can show)."
+        });
+        to = With(new Option<string?>("--to")
+        {
+            HelpName = "MOMENT",
+            Description = "Not after this moment (default: now)."
+        });
         About = """
             One line a version, oldest first: the commit's LSN, its time, and the row. The state at --from is restored aside and the log after it is read commit by
             commit; commits of other databases cost next to nothing. With --json a version is a JSON object on a line of its own.
             """;
-        Examples = ["recovery history s3://bucket/app --database a.db --table customers --key 42", "recovery history /data --table stock --key '[\"oslo\", 7]' --from -1d --json"];
+        Examples = ["recovery history s3://bucket/app --database a.db --table customers --key 42",
+            "recovery history /data --table stock --key '[\"oslo\", 7]' --from -1d --json"];
     }
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
-        var wantedTable = parsed.GetValue(table) ?? throw new RecoveryException(RecoveryError.Invalid, "Which table? Give --table.");
-        var wantedKey = parsed.GetValue(key) ?? throw new RecoveryException(RecoveryError.Invalid, "Which row? Give --key.");
+        var wantedTable = parsed.GetValue(table)
+            ?? throw new RecoveryException(RecoveryError.Invalid, "Which table? Give --table.");
+        var wantedKey = parsed.GetValue(key)
+            ?? throw new RecoveryException(RecoveryError.Invalid, "Which row? Give --key.");
         RestoreTarget? first = parsed.GetValue(from) is { } given ? RestoreTarget.Parse(given) : null;
         var last = RestoreTarget.Parse(parsed.GetValue(this.to) ?? "now");
         await using var remote = RemoteAccess.Open(parsed.GetValue(target));
@@ -46,7 +74,9 @@ internal sealed class HistoryCommand : CliCommand
         {
             any = true;
             if (to.IsJson) WriteJson(lines, version);
-            else to.Line(string.Create(CultureInfo.InvariantCulture, $"{version.Lsn,12}  {Text.Time(version.Time)}  {Said(version)}"));
+            else to.Line(
+                string.Create(CultureInfo.InvariantCulture,
+                $"{version.Lsn,12}  {Text.Time(version.Time)}  {Said(version)}"));
         }
         if (!any) to.Note($"No row of {wantedTable} had the key {wantedKey}.");
         return any ? ExitCode.Ok : ExitCode.NotFound;

@@ -1,8 +1,8 @@
 using System.CommandLine;
-using RecoveryVfs.Opening;
 using System.Diagnostics;
 using RecoveryVfs.Changes.Backups;
 using RecoveryVfs.Cli.Backups;
+using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.RecoveryLog;
 
@@ -16,14 +16,29 @@ internal sealed class ImportCommand : CliCommand
 
     public ImportCommand() : base("import", "Bring a plain SQLite database, or backups as JSON lines, into a store.")
     {
-        given = With(new Argument<string[]>("FILE.. DATABASE") { Description = "A plain SQLite database, which is left as it is, or backups that follow each other; and where to, as /data/a.db (of a plain database by default the same path; it is then kept as FILE.plain).", Arity = ArgumentArity.OneOrMore });
-        existing = With(new Option<ExistingDatabase>("--into-existing") { HelpName = "fail|merge|replace", Description = "Of JSON lines, when the database has tables already: refuse (default), write rows over those with the same keys, or drop all that is there first." });
+        given = With(
+            new Argument<string[]>("FILE.. DATABASE")
+            {
+                Description =
+            "A plain SQLite database, which is left as it is, or backups that follow each other; and where to, as "
+                + "/data/a.db (of a plain database by default the same path; it is then kept as FILE.plain).",
+                Arity = ArgumentArity.OneOrMore
+            });
+        existing = With(
+            new Option<ExistingDatabase>("--into-existing")
+            {
+                HelpName = "fail|merge|replace",
+                Description =
+            "Of JSON lines, when the database has tables already: refuse (default), write rows over those with the "
+                + "same keys, or drop all that is there first."
+            });
         About = """
             A plain database comes in by SQLite's own backup, so its WAL or hot journal is taken into account. One that is there already is not overwritten.
             Backups (`recovery export --format jsonl`) are verified first, each and as a chain, and come in as one transaction: all of it, or nothing.
             A store with a remote ships what was imported when it is opened.
             """;
-        Examples = ["recovery import old/app.db /data/app.db", "recovery import /data/app.db", "recovery import monday.jsonl tuesday.jsonl /data/app.db"];
+        Examples = ["recovery import old/app.db /data/app.db", "recovery import /data/app.db",
+            "recovery import monday.jsonl tuesday.jsonl /data/app.db"];
     }
 
     internal sealed record Rows(IReadOnlyList<string> From, string Database, long Lines, double Seconds);
@@ -35,19 +50,31 @@ internal sealed class ImportCommand : CliCommand
         var named = parsed.GetValue(given)!;
         var from = Path.GetFullPath(named[0]);
         if (!File.Exists(from)) throw new RecoveryException(RecoveryError.NotFound,
-            $"There is no file {from}.") { Path = from };
+            $"There is no file {from}.")
+        { Path = from };
         if (IsBackup(from)) return Task.FromResult(ImportRows(parsed, to, named));
-        if (named.Length > 2) throw new RecoveryException(RecoveryError.Invalid, $"{from} is no backup as JSON lines: give it and where to, and nothing else.");
+        if (named.Length > 2)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{from} is no backup as JSON lines: give it and where to, and nothing else.");
         var into = Path.GetFullPath(named.Length > 1 ? named[1] : from);
         if (Directory.Exists(into)) into = Path.Combine(into, Path.GetFileName(from));
         SQLitePCL.Batteries_V2.Init();
         var (size, started) = (new FileInfo(from).Length, Stopwatch.GetTimestamp());
         // One transaction of all pages: what does not fit into memory is written twice.
-        Recovery.Register(new RecoveryOptions { OverlayBytes = Math.Clamp(size + (size / 4), RecoveryOptions.UsualOverlayBytes, Math.Max(RecoveryOptions.UsualOverlayBytes, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8)) });
+        Recovery.Register(
+            new RecoveryOptions
+            {
+                OverlayBytes =
+            Math.Clamp(size + (size / 4), RecoveryOptions.UsualOverlayBytes,
+            Math.Max(RecoveryOptions.UsualOverlayBytes, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8))
+            });
         using (var progress = new Progress("importing", size)) Recovery.Import(from, into, progress.Reach);
         using (new Progress("closing the store")) Recovery.CloseIdleStores();
         var report = new Report(from, into, size, Stopwatch.GetElapsedTime(started).TotalSeconds);
-        to.Result(report, Results.Json.Import, r => to.Line($"Imported {r.From} as {r.Database} ({Text.Bytes(r.SizeBytes)} in {Text.Duration(TimeSpan.FromSeconds(r.Seconds))}); open it with file:{r.Database}?vfs=recovery"));
+        to.Result(report, Results.Json.Import,
+            r => to.Line(
+            $"Imported {r.From} as {r.Database} ({Text.Bytes(r.SizeBytes)} in "
+                + $"{Text.Duration(TimeSpan.FromSeconds(r.Seconds))}); open it with file:{r.Database}?vfs=recovery"));
         return Task.FromResult(ExitCode.Ok);
     }
 
@@ -60,7 +87,9 @@ internal sealed class ImportCommand : CliCommand
 
     int ImportRows(ParseResult parsed, Output to, string[] named)
     {
-        if (named.Length < 2) throw new RecoveryException(RecoveryError.Invalid, "Where to? Name the database after the backup, as /data/a.db.");
+        if (named.Length < 2)
+            throw new RecoveryException(RecoveryError.Invalid,
+                "Where to? Name the database after the backup, as /data/a.db.");
         var files = named[..^1];
         var into = Path.GetFullPath(named[^1]);
         var started = Stopwatch.GetTimestamp();
@@ -80,7 +109,10 @@ internal sealed class ImportCommand : CliCommand
             Recovery.CloseIdleStores();
         }
         var report = new Rows(files, into, rows, Stopwatch.GetElapsedTime(started).TotalSeconds);
-        to.Result(report, Results.Json.ImportRows, r => to.Line($"Imported {Text.Count(r.Lines, "row")} into {r.Database} in {Text.Duration(TimeSpan.FromSeconds(r.Seconds))}"));
+        to.Result(report, Results.Json.ImportRows,
+            r => to.Line(
+            $"Imported {Text.Count(r.Lines, "row")} into {r.Database} in "
+                + $"{Text.Duration(TimeSpan.FromSeconds(r.Seconds))}"));
         return ExitCode.Ok;
     }
 }

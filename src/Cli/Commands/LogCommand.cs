@@ -20,12 +20,28 @@ internal sealed class LogCommand : CliCommand
 
     public LogCommand() : base("log", "List the segments of a log, or its commits with LSN and time.")
     {
-        target = With(new Argument<string?>("URL|DIR") { Description = "A remote or a store (default: RECOVERY_REMOTE).", Arity = ArgumentArity.ZeroOrOne });
-        commits = With(new Option<bool>("--commits") { Description = "Show commits: LSN, time, database, pages and bytes." });
-        last = With(new Option<int>("--last", "-n") { HelpName = "N", Description = "Only the newest N (default 20; 0 for all).", DefaultValueFactory = _ => 20 });
+        target = With(
+            new Argument<string?>("URL|DIR")
+            {
+                Description = "A remote or a store (default: RECOVERY_REMOTE).",
+                Arity = ArgumentArity.ZeroOrOne
+            });
+        commits = With(
+            new Option<bool>("--commits") { Description = "Show commits: LSN, time, database, pages and bytes." });
+        last = With(new Option<int>("--last", "-n")
+        {
+            HelpName = "N",
+            Description = "Only the newest N (default 20; 0 for all).",
+            DefaultValueFactory = _ => 20
+        });
         from = With(new Option<ulong?>("--from") { HelpName = "LSN", Description = "Not before this LSN." });
         until = With(new Option<ulong?>("--to") { HelpName = "LSN", Description = "Not after this LSN." });
-        database = With(new Option<string?>("--database") { HelpName = "NAME", Description = "Only the commits of this database (as with --commits)." });
+        database = With(
+            new Option<string?>("--database")
+            {
+                HelpName = "NAME",
+                Description = "Only the commits of this database (as with --commits)."
+            });
         About = """
             Each LSN that --commits shows can be restored: recovery restore URL DIR --lsn N.
             A database in WAL mode commits by writing to its -wal file: such commits are shown as any other, and checkpoints, which bring nothing new, are not.
@@ -33,7 +49,8 @@ internal sealed class LogCommand : CliCommand
         Examples = ["recovery log s3://bucket/app", "recovery log /data --commits -n 50 --database a.db"];
     }
 
-    internal sealed record Segment(ulong FirstLsn, ulong? LastLsn, DateTimeOffset? FirstTime, DateTimeOffset? LastTime, ulong? Epoch, string? Author, long SizeBytes, long? LogBytes, string Name);
+    internal sealed record Segment(ulong FirstLsn, ulong? LastLsn, DateTimeOffset? FirstTime, DateTimeOffset? LastTime,
+        ulong? Epoch, string? Author, long SizeBytes, long? LogBytes, string Name);
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
@@ -42,27 +59,40 @@ internal sealed class LogCommand : CliCommand
         var isLocal = name is not null && !RemoteAccess.IsUrl(name);
         if (parsed.GetValue(commits) || parsed.GetValue(database) is not null)
         {
-            var found = isLocal ? LocalCommits(parsed, StoreDirectory.Find(name!)) : await RemoteCommitsAsync(parsed, name, cancellation);
+            var found = isLocal
+                ? LocalCommits(parsed, StoreDirectory.Find(name!))
+                : await RemoteCommitsAsync(parsed, name, cancellation);
             if (parsed.GetValue(database) is { } wanted && found.Commits.Count == 0 && !found.Names.Contains(wanted))
-                throw new RecoveryException(RecoveryError.NotFound, $"There is no database {wanted} in {name ?? RemoteAccess.Default}; there are: {Text.Some([.. found.Names])}.");
+                throw new RecoveryException(RecoveryError.NotFound,
+                    $"There is no database {wanted} in {name ?? RemoteAccess.Default}; there are: "
+                        + $"{Text.Some([.. found.Names])}.");
             Show(to, found.Commits);
             return ExitCode.Ok;
         }
-        var segments = isLocal ? LocalSegments(parsed, StoreDirectory.Find(name!)) : await RemoteSegmentsAsync(parsed, name, cancellation);
-        to.Result(segments, Results.Json.Segments, s => to.Table(["FIRST LSN>", "LAST LSN>", "FROM", "TO", "EPOCH>", "SIZE>", "LOG>", "NAME"], s.Select(e => new[]
+        var segments = isLocal
+            ? LocalSegments(parsed, StoreDirectory.Find(name!))
+            : await RemoteSegmentsAsync(parsed, name, cancellation);
+        to.Result(segments, Results.Json.Segments,
+            s => to.Table(["FIRST LSN>", "LAST LSN>", "FROM", "TO", "EPOCH>", "SIZE>", "LOG>", "NAME"],
+            s.Select(e => new[]
         {
             e.FirstLsn.ToString(CultureInfo.InvariantCulture), e.LastLsn?.ToString(CultureInfo.InvariantCulture) ?? "-",
             e.FirstTime is { } first ? Text.Time(first) : "-", e.LastTime is { } end ? Text.Time(end) : "-",
-            e.Epoch?.ToString(CultureInfo.InvariantCulture) ?? "-", Text.Bytes(e.SizeBytes), e.LogBytes is { } log ? Text.Bytes(log) : "-", e.Name,
+            e.Epoch?.ToString(CultureInfo.InvariantCulture) ?? "-", Text.Bytes(e.SizeBytes), e.LogBytes is { } log
+                ? Text.Bytes(log)
+                : "-", e.Name,
         })));
         return ExitCode.Ok;
     }
 
     static void Show(Output to, List<LoggedCommit> found) =>
-        to.Result(found, Results.Json.Commits, commits => to.Table(["LSN>", "TIME", "DATABASE", "PAGES>", "BYTES>", "SIZE>"], commits.SelectMany(c => c.Databases.Select((d, i) => new[]
+        to.Result(found, Results.Json.Commits,
+            commits => to.Table(["LSN>", "TIME", "DATABASE", "PAGES>", "BYTES>", "SIZE>"],
+            commits.SelectMany(c => c.Databases.Select((d, i) => new[]
         {
             i == 0 ? c.Lsn.ToString(CultureInfo.InvariantCulture) : "", i == 0 ? Text.Time(c.Time) : "", d.Database,
-            d.Pages.ToString(CultureInfo.InvariantCulture), d.Bytes.ToString(CultureInfo.InvariantCulture), Text.Bytes(d.SizeBytes),
+            d.Pages.ToString(CultureInfo.InvariantCulture), d.Bytes.ToString(CultureInfo.InvariantCulture),
+                Text.Bytes(d.SizeBytes),
         }))));
 
     bool IsWanted(ParseResult parsed, LoggedCommit commit) =>
@@ -75,22 +105,28 @@ internal sealed class LogCommand : CliCommand
     {
         var reading = new LogReading();
         store.ReadLog(reading.Start, reading.Take);
-        return ([.. reading.Commits.Where(c => IsWanted(parsed, c)).TakeLast(Most(parsed))], [.. reading.Databases.Select(d => d.Name)]);
+        return ([.. reading.Commits.Where(c => IsWanted(parsed, c)).TakeLast(Most(parsed))],
+            [.. reading.Databases.Select(d => d.Name)]);
     }
 
     List<Segment> LocalSegments(ParseResult parsed, StoreDirectory store)
     {
         var files = store.SegmentFiles();
-        return [.. files.Select((f, i) => new Segment(f.FirstLsn, i + 1 < files.Count ? files[i + 1].FirstLsn - 1 : null, null, null, null, null, f.SizeBytes, null, f.Name))
-            .Where(s => !(s.LastLsn < parsed.GetValue(from)) && !(s.FirstLsn > parsed.GetValue(until))).TakeLast(Most(parsed))];
+        return [.. files.Select((f, i)
+            => new Segment(f.FirstLsn, i + 1 < files.Count ? files[i + 1].FirstLsn - 1 : null, null, null, null, null,
+                f.SizeBytes, null, f.Name))
+            .Where(s => !(s.LastLsn < parsed.GetValue(from)) && !(s.FirstLsn > parsed.GetValue(until)))
+            .TakeLast(Most(parsed))];
     }
 
-    async Task<List<(ulong FirstLsn, ObjectInfo Object)>> ListAsync(ParseResult parsed, RemoteAccess remote, CancellationToken cancellation)
+    async Task<List<(ulong FirstLsn, ObjectInfo Object)>> ListAsync(ParseResult parsed, RemoteAccess remote,
+        CancellationToken cancellation)
     {
         await remote.StoreAsync(cancellation);
         var all = await remote.ListSegmentsAsync(cancellation);
         // A segment reaches up to the next one.
-        return [.. all.Where((s, i) => !(s.FirstLsn > parsed.GetValue(until)) && !(i + 1 < all.Count && all[i + 1].FirstLsn <= parsed.GetValue(from)))];
+        return [.. all.Where((s, i) => !(s.FirstLsn > parsed.GetValue(until))
+            && !(i + 1 < all.Count && all[i + 1].FirstLsn <= parsed.GetValue(from)))];
     }
 
     async Task<List<Segment>> RemoteSegmentsAsync(ParseResult parsed, string? name, CancellationToken cancellation)
@@ -100,16 +136,19 @@ internal sealed class LogCommand : CliCommand
         foreach (var (_, entry) in (await ListAsync(parsed, remote, cancellation)).TakeLast(Most(parsed)))
         {
             if (await remote.FetchHeaderAsync(entry.Name, cancellation) is not { } h) continue;
-            found.Add(new Segment(h.FirstLsn, h.LastLsn, Text.FromMs(h.FirstTimeMs), Text.FromMs(h.LastTimeMs), h.Epoch, h.Author.ToString("x16"),
+            found.Add(new Segment(h.FirstLsn, h.LastLsn, Text.FromMs(h.FirstTimeMs), Text.FromMs(h.LastTimeMs), h.Epoch,
+                h.Author.ToString("x16"),
                 entry.SizeBytes, h.BodyBytes, entry.Name));
         }
         return found;
     }
 
     /// <summary>
-    /// Read forward from some segments before the end, and from ever more, until there are enough: what a WAL's frames belong to is known only from before.
+    /// Read forward from some segments before the end, and from ever more, until there are enough: what a WAL's frames
+    /// belong to is known only from before.
     /// </summary>
-    async Task<(List<LoggedCommit> Commits, IReadOnlyList<string> Names)> RemoteCommitsAsync(ParseResult parsed, string? name, CancellationToken cancellation)
+    async Task<(List<LoggedCommit> Commits, IReadOnlyList<string> Names)> RemoteCommitsAsync(ParseResult parsed,
+        string? name, CancellationToken cancellation)
     {
         await using var remote = RemoteAccess.Open(name);
         var segments = await ListAsync(parsed, remote, cancellation);
@@ -117,8 +156,11 @@ internal sealed class LogCommand : CliCommand
         for (var most = FirstSegments; ; most *= 4)
         {
             var start = segments[Math.Max(0, segments.Count - most)].FirstLsn;
-            var found = (await CommitsFromAsync(remote, start, parsed.GetValue(until), cancellation)).Where(c => IsWanted(parsed, c)).ToList();
-            if (found.Count >= Most(parsed) || most >= segments.Count) return ([.. found.TakeLast(Most(parsed))], found.Count > 0 ? [] : await NamesAsync(remote, cancellation));
+            var found = (await CommitsFromAsync(remote, start, parsed.GetValue(until), cancellation))
+                .Where(c => IsWanted(parsed, c)).ToList();
+            if (found.Count >= Most(parsed) || most >= segments.Count)
+                return ([.. found.TakeLast(Most(parsed))],
+                    found.Count > 0 ? [] : await NamesAsync(remote, cancellation));
         }
     }
 
@@ -134,10 +176,12 @@ internal sealed class LogCommand : CliCommand
 
     const int FirstSegments = 64;
 
-    static async Task<List<LoggedCommit>> CommitsFromAsync(RemoteAccess remote, ulong lsn, ulong? until, CancellationToken cancellation)
+    static async Task<List<LoggedCommit>> CommitsFromAsync(RemoteAccess remote, ulong lsn, ulong? until,
+        CancellationToken cancellation)
     {
         var found = new List<LoggedCommit>();
-        var tail = new RemoteTail(remote.Context, new RemoteTailOptions { From = TailStart.At(lsn), Once = true, WithPages = false });
+        var tail = new RemoteTail(remote.Context,
+            new RemoteTailOptions { From = TailStart.At(lsn), Once = true, WithPages = false });
         await foreach (var commit in tail.ReadAsync(cancellation))
         {
             if (commit.Lsn > until) break;

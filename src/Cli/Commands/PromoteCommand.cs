@@ -1,6 +1,6 @@
 using System.CommandLine;
-using RecoveryVfs.Operations;
 using RecoveryVfs.Opening;
+using RecoveryVfs.Operations;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
@@ -18,8 +18,14 @@ internal sealed class PromoteCommand : CliCommand
 
     public PromoteCommand() : base("promote", "Make a replica's directory a store of its own.")
     {
-        target = With(new Argument<string>("DIR") { Description = "The replica. Nothing may follow into it any more." });
-        from = With(new Option<string?>("--remote") { HelpName = "URL", Description = "Bring the replica to the end of this remote's log first (default: RECOVERY_REMOTE, when set)." });
+        target = With(
+            new Argument<string>("DIR") { Description = "The replica. Nothing may follow into it any more." });
+        from = With(new Option<string?>("--remote")
+        {
+            HelpName = "URL",
+            Description =
+            "Bring the replica to the end of this remote's log first (default: RECOVERY_REMOTE, when set)."
+        });
         About = """
             The new store takes the remote over when it is first opened with it, which needs the replica to stand at the end of its log: give --remote.
             Whoever wrote there before is fenced then. Without a remote, the store begins at what the replica has.
@@ -34,20 +40,24 @@ internal sealed class PromoteCommand : CliCommand
         var directory = StoreDirectory.Find(parsed.GetValue(target)!);
         if (!directory.IsReplica)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"{directory.Path} is not a replica: nothing to promote.") { Path = directory.Path };
+                $"{directory.Path} is not a replica: nothing to promote.")
+            { Path = directory.Path };
         Report report;
         using (var replica = Replica.Open(new StoreOptions { Directory = directory.Path }))
         {
             replica.KeepRelay();
-            if ((parsed.GetValue(from) ?? RemoteAccess.Default) is { } url) await CatchUpAsync(replica, url, cancellation);
-            report = new Report(directory.Path, replica.NextLsn - 1, [.. replica.Databases.Select(d => d.Name).Where(n => !DeletedName.Is(n))]);
+            if ((parsed.GetValue(from) ?? RemoteAccess.Default) is { } url)
+                await CatchUpAsync(replica, url, cancellation);
+            report = new Report(directory.Path, replica.NextLsn - 1,
+                [.. replica.Databases.Select(d => d.Name).Where(n => !DeletedName.Is(n))]);
             replica.CloseAsStore();
         }
         foreach (var name in report.Databases)
         {
             if (DatabaseName.Problem(name) is not null) continue;
             var path = Path.Combine(directory.Databases, name);
-            if (Stub.Read(path).Content is PathContent.Missing or PathContent.Empty) Stub.Write(path, directory.Path, name);
+            if (Stub.Read(path).Content is PathContent.Missing or PathContent.Empty)
+                Stub.Write(path, directory.Path, name);
         }
         to.Result(report, Results.Json.Promote, r => to.Line($"{r.Store} is a store of its own, at LSN {r.Lsn}."));
         return ExitCode.Ok;

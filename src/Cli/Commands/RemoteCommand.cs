@@ -1,6 +1,6 @@
 using System.CommandLine;
-using RecoveryVfs.Operations;
 using RecoveryVfs.Opening;
+using RecoveryVfs.Operations;
 using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 
@@ -15,15 +15,26 @@ internal sealed class RemoteCommand : CliCommand
 
     public RemoteCommand() : base("remote", "Show or set the remote that a store ships to.")
     {
-        action = With(new Argument<string>("set|show") { Description = "set: from the next opening on, the store ships to URL. show: where it ships to." });
+        action = With(
+            new Argument<string>("set|show")
+            {
+                Description =
+            "set: from the next opening on, the store ships to URL. show: where it ships to."
+            });
         action.AcceptOnlyFromAmong("set", "show");
-        target = With(new Argument<string>("DIR") { Description = "The store. To set its remote, nobody may have it open." });
-        url = With(new Argument<string?>("URL") { Description = "s3://bucket/prefix, file:///directory, or none.", Arity = ArgumentArity.ZeroOrOne });
+        target = With(
+            new Argument<string>("DIR") { Description = "The store. To set its remote, nobody may have it open." });
+        url = With(new Argument<string?>("URL")
+        {
+            Description = "s3://bucket/prefix, file:///directory, or none.",
+            Arity = ArgumentArity.ZeroOrOne
+        });
         About = """
             A store remembers where it ships to, and a database's URI (remote=) does not change that: this does, or the store's config file, or RECOVERY_REMOTE.
             A new remote begins with everything that the store holds now. The old one stays as it is, with all that was shipped there.
             """;
-        Examples = ["recovery remote show /data", "recovery remote set /data s3://bucket/app", "recovery remote set /data none"];
+        Examples = ["recovery remote show /data", "recovery remote set /data s3://bucket/app",
+            "recovery remote set /data none"];
     }
 
     internal sealed record Report(string Store, string Remote, IReadOnlyList<string> Before);
@@ -34,10 +45,13 @@ internal sealed class RemoteCommand : CliCommand
         var wanted = parsed.GetValue(url);
         var sets = parsed.GetValue(action) == "set";
         if (sets != wanted is not null)
-            throw new RecoveryException(RecoveryError.Invalid, sets ? "Say which remote: recovery remote set DIR URL (or none)." : "`show` takes no URL; to change the remote: recovery remote set DIR URL.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                sets ? "Say which remote: recovery remote set DIR URL (or none)."
+                : "`show` takes no URL; to change the remote: recovery remote set DIR URL.");
         if (sets) Set(store, wanted!);
         var current = store.RemoteUrl;
-        to.Result(new Report(store.Path, current ?? "none", [.. store.RemotesBefore.Where(u => u != current)]), Results.Json.Remote, r =>
+        to.Result(new Report(store.Path, current ?? "none", [.. store.RemotesBefore.Where(u => u != current)]),
+            Results.Json.Remote, r =>
         {
             to.Line(sets ? $"From its next opening on, {r.Store} ships to {r.Remote}." : r.Remote);
             foreach (var old in r.Before) to.Line($"It has shipped to {old} before.");

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
-using RecoveryVfs.Operations;
 using RecoveryVfs.Cli.Replicate;
-using RecoveryVfs.RecoveryLog.Watch;
+using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Watch;
 using RecoveryVfs.Replicate;
 
 namespace RecoveryVfs.Cli.Commands;
@@ -23,18 +23,70 @@ internal sealed class ReplicateCommand : CliCommand
 
     public ReplicateCommand() : base("replicate", "Replicate plain SQLite databases, their applications untouched.")
     {
-        database = With(new Argument<string?>("DATABASE") { Description = "The database, as /data/app.db.", Arity = ArgumentArity.ZeroOrOne });
-        url = With(new Argument<string?>("URL") { Description = "Where to (default: RECOVERY_REMOTE, else where its mirror has shipped before).", Arity = ArgumentArity.ZeroOrOne });
-        config = With(new Option<string?>("--config") { HelpName = "FILE", Description = "Read databases and options from a file: recovery.yml, or litestream's as it is." });
+        database = With(
+            new Argument<string?>("DATABASE")
+            {
+                Description = "The database, as /data/app.db.",
+                Arity = ArgumentArity.ZeroOrOne
+            });
+        url = With(new Argument<string?>("URL")
+        {
+            Description =
+            "Where to (default: RECOVERY_REMOTE, else where its mirror has shipped before).",
+            Arity = ArgumentArity.ZeroOrOne
+        });
+        config = With(
+            new Option<string?>("--config")
+            {
+                HelpName = "FILE",
+                Description = "Read databases and options from a file: recovery.yml, or litestream's as it is."
+            });
         once = With(new Option<bool>("--once") { Description = "Bring what was committed into the remote, and end." });
-        exec = With(new Option<string?>("--exec") { HelpName = "COMMAND", Description = "Run a program, pass signals on to it, ship what it committed last, and end with its exit code." });
-        restore = With(new Option<bool>("--restore-if-db-not-exists") { Description = "Restore a database that does not exist from the remote first." });
-        takeOver = With(new Option<bool>("--take-over") { Description = "Take over a remote that another mirror has shipped to; whoever wrote there is fenced." });
-        listen = With(new Option<string?>("--listen") { HelpName = "ADDRESS", Description = "Serve /health, /ready and /metrics, as :9090 (this machine only)." });
-        store = With(new Option<string?>("--store") { HelpName = "DIR", Description = "The mirror's directory (default: .NAME-recovery beside the database)." });
-        options = With(new Option<string[]>("--option", "-o") { HelpName = "NAME=VALUE", Description = "Any option of a store by its name, as sync-interval=500.", AllowMultipleArgumentsPerToken = false });
-        logFormat = With(new Option<LogFormat?>("--log-format") { HelpName = "text|json", Description = "How events are told, a line each, on standard error." });
-        noExpand = With(new Option<bool>("--no-expand-env") { Description = "Leave ${NAME} in the config file as it is." });
+        exec = With(new Option<string?>("--exec")
+        {
+            HelpName = "COMMAND",
+            Description =
+            "Run a program, pass signals on to it, ship what it committed last, and end with its exit code."
+        });
+        restore = With(
+            new Option<bool>("--restore-if-db-not-exists")
+            {
+                Description =
+            "Restore a database that does not exist from the remote first."
+            });
+        takeOver = With(
+            new Option<bool>("--take-over")
+            {
+                Description =
+            "Take over a remote that another mirror has shipped to; whoever wrote there is fenced."
+            });
+        listen = With(
+            new Option<string?>("--listen")
+            {
+                HelpName = "ADDRESS",
+                Description = "Serve /health, /ready and /metrics, as :9090 (this machine only)."
+            });
+        store = With(
+            new Option<string?>("--store")
+            {
+                HelpName = "DIR",
+                Description = "The mirror's directory (default: .NAME-recovery beside the database)."
+            });
+        options = With(
+            new Option<string[]>("--option", "-o")
+            {
+                HelpName = "NAME=VALUE",
+                Description = "Any option of a store by its name, as sync-interval=500.",
+                AllowMultipleArgumentsPerToken = false
+            });
+        logFormat = With(
+            new Option<LogFormat?>("--log-format")
+            {
+                HelpName = "text|json",
+                Description = "How events are told, a line each, on standard error."
+            });
+        noExpand = With(
+            new Option<bool>("--no-expand-env") { Description = "Leave ${NAME} in the config file as it is." });
         About = """
             Watches the database's WAL (or, in rollback modes, its file) and brings each transaction into a mirror: a store of its own beside the database, which ships
             to the remote. Every commit can be restored: recovery restore URL --database app.db -o app.db. The application is neither changed nor held up.
@@ -71,14 +123,18 @@ internal sealed class ReplicateCommand : CliCommand
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
         using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Stop);
         using var quit = PosixSignalRegistration.Create(PosixSignal.SIGQUIT, Stop);
-        await using var run = await ReplicaRun.StartAsync(settings.Groups, log, waitForLook: settings.Exec is null, stopping.Token);
-        using var health = settings.Listen is { } address ? HealthServer.Start(address, () => ReplicatorHealth.Of(run.Status)) : null;
+        await using var run =
+            await ReplicaRun.StartAsync(settings.Groups, log, waitForLook: settings.Exec is null, stopping.Token);
+        using var health = settings.Listen is { } address
+            ? HealthServer.Start(address, () => ReplicatorHealth.Of(run.Status))
+            : null;
         if (parsed.GetValue(once)) return await OnceAsync(run, log, stopping.Token);
         if (settings.Exec is null) return await UntilStoppedAsync(run, log, stopping.Token);
         using (program = GuardedProgram.Start(settings.Exec))
         {
             var code = await program.EndAsync();
-            log.Write("info", "program_ended", null, $"the program ended with exit code {code}; what it committed last is shipped");
+            log.Write("info", "program_ended", null,
+                $"the program ended with exit code {code}; what it committed last is shipped");
             return await LastSyncAsync(run, log) || code != 0 ? code : ExitCode.Failure;
         }
     }
@@ -86,11 +142,14 @@ internal sealed class ReplicateCommand : CliCommand
     static async Task<int> OnceAsync(ReplicaRun run, EventLines log, CancellationToken cancellation)
     {
         await run.FlushAsync(cancellation);
-        foreach (var each in run.Status) log.Write("info", "shipped", null, $"everything is in {each.Remote ?? each.Store}, up to LSN {each.Lsn}");
+        foreach (var each in run.Status)
+            log.Write("info", "shipped", null, $"everything is in {each.Remote ?? each.Store}, up to LSN {each.Lsn}");
         return ExitCode.Ok;
     }
 
-    /// <summary>Until a signal comes, or nothing goes on any more by itself: then whoever started it may start it again.</summary>
+    /// <summary>
+    /// Until a signal comes, or nothing goes on any more by itself: then whoever started it may start it again.
+    /// </summary>
     static async Task<int> UntilStoppedAsync(ReplicaRun run, EventLines log, CancellationToken stop)
     {
         while (!stop.IsCancellationRequested)
@@ -103,7 +162,9 @@ internal sealed class ReplicateCommand : CliCommand
         return await LastSyncAsync(run, log) ? ExitCode.Ok : ExitCode.Failure;
     }
 
-    /// <summary>What was committed last; false, with a word, when it cannot be shipped now. It stays in the mirror.</summary>
+    /// <summary>
+    /// What was committed last; false, with a word, when it cannot be shipped now. It stays in the mirror.
+    /// </summary>
     static async Task<bool> LastSyncAsync(ReplicaRun run, EventLines log)
     {
         try
@@ -113,7 +174,9 @@ internal sealed class ReplicateCommand : CliCommand
         }
         catch (Exception e) when (e is RecoveryException or TimeoutException)
         {
-            log.Write("error", "not_shipped", null, $"What was committed last is not in the remote: {e.Message} It stays in the mirror, and is shipped by the next run.");
+            log.Write("error", "not_shipped", null,
+                $"What was committed last is not in the remote: {e.Message} It stays in the mirror, and is shipped "
+                    + $"by the next run.");
             return false;
         }
     }
@@ -122,11 +185,19 @@ internal sealed class ReplicateCommand : CliCommand
     {
         var (path, to) = (parsed.GetValue(database), parsed.GetValue(url) ?? RemoteAccess.Default);
         if (path is null == parsed.GetValue(config) is null)
-            throw new RecoveryException(RecoveryError.Invalid, path is null ? "Which database? Give DATABASE and URL, or --config FILE." : "DATABASE and --config each say what to replicate: give one of them.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                path is null ? "Which database? Give DATABASE and URL, or --config FILE."
+                : "DATABASE and --config each say what to replicate: give one of them.");
         var settings = parsed.GetValue(config) is { } file ? ConfigFile.Read(file, !parsed.GetValue(noExpand))
-            : new ReplicateSettings { Groups = [new() { Url = to, Databases = [new(path!)], Options = new ReplicatorOptions { Store = parsed.GetValue(store), Recovery = ConfigFile.FromEnvironment } }] };
+            : new ReplicateSettings
+            {
+                Groups = [new() { Url = to, Databases = [new(path!)],
+            Options = new ReplicatorOptions { Store = parsed.GetValue(store),
+            Recovery = ConfigFile.FromEnvironment } }]
+            };
         if (parsed.GetValue(once) && (parsed.GetValue(exec) ?? settings.Exec) is not null)
-            throw new RecoveryException(RecoveryError.Invalid, "--once ends when everything is shipped, and --exec when the program does: give one of them.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                "--once ends when everything is shipped, and --exec when the program does: give one of them.");
         return settings with
         {
             Exec = parsed.GetValue(exec) ?? settings.Exec,
@@ -142,8 +213,11 @@ internal sealed class ReplicateCommand : CliCommand
         foreach (var text in parsed.GetValue(options) ?? [])
         {
             var at = text.IndexOf('=', StringComparison.Ordinal);
-            if (at < 0 || !RecoveryVfs.Options.Names.Contains(text[..at]) || text[..at] is "remote" or "store" or "follow")
-                throw new RecoveryException(RecoveryError.Invalid, $"--option {text}: give NAME=VALUE, with a name of: {string.Join(", ", RecoveryVfs.Options.Names.Except(["remote", "store", "follow"]))}.");
+            if (at < 0 || !RecoveryVfs.Options.Names.Contains(text[..at])
+                || text[..at] is "remote" or "store" or "follow")
+                throw new RecoveryException(RecoveryError.Invalid,
+                    $"--option {text}: give NAME=VALUE, with a name of: "
+                        + $"{string.Join(", ", RecoveryVfs.Options.Names.Except(["remote", "store", "follow"]))}.");
             recovery = recovery.With(text[..at], text[(at + 1)..]);
         }
         return given with

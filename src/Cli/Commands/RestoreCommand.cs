@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
-using RecoveryVfs.Operations;
 using RecoveryVfs.Opening;
+using RecoveryVfs.Operations;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Replicas;
@@ -14,7 +14,9 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.Cli.Commands;
 
-/// <summary>Brings back a store, or one database as a plain SQLite file, at its newest state or any earlier commit.</summary>
+/// <summary>
+/// Brings back a store, or one database as a plain SQLite file, at its newest state or any earlier commit.
+/// </summary>
 internal sealed class RestoreCommand : CliCommand
 {
     readonly Argument<string?> url;
@@ -27,19 +29,83 @@ internal sealed class RestoreCommand : CliCommand
 
     public RestoreCommand() : base("restore", "Restore a store, or one database as a plain SQLite file, at any commit.")
     {
-        url = With(new Argument<string?>("URL") { Description = "The remote (default: RECOVERY_REMOTE).", Arity = ArgumentArity.ZeroOrOne });
-        directory = With(new Argument<string?>("DIR") { Description = "The directory for the databases; the store goes to DIR/.recovery.", Arity = ArgumentArity.ZeroOrOne });
-        output = With(new Option<string?>("--output", "-o") { HelpName = "FILE", Description = "Write one database as a plain SQLite file instead of a store." });
-        database = With(new Option<string?>("--database") { HelpName = "NAME", Description = "The database for -o (needed when the store has several)." });
-        timestamp = With(new Option<string?>("--timestamp") { HelpName = "TIME", Description = "The state at a time: 2026-01-31T15:04:05Z, '2026-01-31 15:04' or 14:03 (local), 'yesterday 14:00', -5m, '5 minutes ago'." });
-        lsn = With(new Option<ulong?>("--lsn") { HelpName = "N", Description = "The state after the commit with this LSN (see `recovery log --commits`)." });
-        hints = With(new Option<ulong?>("--hints") { HelpName = "N", Description = "Start from these hints (see `recovery hints`; 0: from the beginning of the log), not from the newest that fit." });
-        ifDbNotExists = With(new Option<bool>("--if-db-not-exists") { Description = "When the store (or FILE) is there already, do nothing and succeed." });
-        ifReplicaExists = With(new Option<bool>("--if-replica-exists") { Description = "When there is no remote yet, do nothing and succeed." });
-        parallelism = With(new Option<int>("--parallelism") { HelpName = "N", Description = "Objects fetched at a time (default 8).", DefaultValueFactory = _ => 8 });
-        integrity = With(new Option<IntegrityCheck?>("--integrity-check") { HelpName = "none|quick|full", Description = "How to check the result; see above." });
+        url = With(new Argument<string?>("URL")
+        {
+            Description = "The remote (default: RECOVERY_REMOTE).",
+            Arity = ArgumentArity.ZeroOrOne
+        });
+        directory = With(
+            new Argument<string?>("DIR")
+            {
+                Description =
+            "The directory for the databases; the store goes to DIR/.recovery.",
+                Arity = ArgumentArity.ZeroOrOne
+            });
+        output = With(
+            new Option<string?>("--output", "-o")
+            {
+                HelpName = "FILE",
+                Description = "Write one database as a plain SQLite file instead of a store."
+            });
+        database = With(
+            new Option<string?>("--database")
+            {
+                HelpName = "NAME",
+                Description = "The database for -o (needed when the store has several)."
+            });
+        timestamp = With(
+            new Option<string?>("--timestamp")
+            {
+                HelpName = "TIME",
+                Description =
+            "The state at a time: 2026-01-31T15:04:05Z, '2026-01-31 15:04' or 14:03 (local), 'yesterday 14:00', -5m, "
+                + "'5 minutes ago'."
+            });
+        lsn = With(new Option<ulong?>("--lsn")
+        {
+            HelpName = "N",
+            Description = "The state after the commit with this LSN (see `recovery log --commits`)."
+        });
+        hints = With(
+            new Option<ulong?>("--hints")
+            {
+                HelpName = "N",
+                Description =
+            "Start from these hints (see `recovery hints`; 0: from the beginning of the log), not from the newest that "
+                + "fit."
+            });
+        ifDbNotExists =
+            With(new Option<bool>("--if-db-not-exists")
+            {
+                Description =
+            "When the store (or FILE) is there already, do nothing and succeed."
+            });
+        ifReplicaExists =
+            With(new Option<bool>("--if-replica-exists")
+            {
+                Description =
+            "When there is no remote yet, do nothing and succeed."
+            });
+        parallelism =
+            With(new Option<int>("--parallelism")
+            {
+                HelpName = "N",
+                Description = "Objects fetched at a time (default 8).",
+                DefaultValueFactory = _ => 8
+            });
+        integrity = With(
+            new Option<IntegrityCheck?>("--integrity-check")
+            {
+                HelpName = "none|quick|full",
+                Description = "How to check the result; see above."
+            });
         force = With(new Option<bool>("--force") { Description = "With -o: overwrite FILE." });
-        dryRun = With(new Option<bool>("--dry-run") { Description = "Find the state and check it as a restore does, but fetch only the log, and change nothing." });
+        dryRun = With(
+            new Option<bool>("--dry-run")
+            {
+                Description =
+            "Find the state and check it as a restore does, but fetch only the log, and change nothing."
+            });
         About = """
             Everything fetched is verified against the remote's hashes; what does not verify is not delivered, and the error names the object and the
             nearest state that can be restored. The result appears whole, or not at all. A remote that cannot be read is an error, never an empty
@@ -58,11 +124,13 @@ internal sealed class RestoreCommand : CliCommand
         [
             "recovery restore s3://bucket/app /data",
             "recovery restore s3://bucket/app --database a.db -o /tmp/a.db --timestamp 2026-01-31T15:00:00Z",
-            "recovery restore --if-db-not-exists --if-replica-exists /data     # an init container; RECOVERY_REMOTE is set",
+            "recovery restore --if-db-not-exists --if-replica-exists /data     # an init container; RECOVERY_REMOTE "
+                + "is set",
         ];
     }
 
-    internal sealed record Report(string Remote, string? Store, string? File, ulong Lsn, DateTimeOffset? Time, ulong HintsLsn,
+    internal sealed record Report(string Remote, string? Store, string? File, ulong Lsn, DateTimeOffset? Time,
+        ulong HintsLsn,
         IReadOnlyList<string> Databases, long FetchedBytes, int Extents, int Segments, bool DryRun)
     {
         /// <summary>What SQLite says of a plain file: ok, damaged, unchecked, none.</summary>
@@ -80,7 +148,8 @@ internal sealed class RestoreCommand : CliCommand
         var file = parsed.GetValue(output) is { } o ? Path.GetFullPath(o) : null;
         Check(parsed, into, file);
         var store = into is null ? null : StoreDirectory.Within(into);
-        if (Exists(store, file) is { } there && parsed.GetValue(ifDbNotExists)) return Skip(to, $"{there} exists already: nothing to do.");
+        if (Exists(store, file) is { } there && parsed.GetValue(ifDbNotExists))
+            return Skip(to, $"{there} exists already: nothing to do.");
         await using var remote = RemoteAccess.Open(from);
         if (await remote.TryStoreAsync(cancellation) is null && parsed.GetValue(ifReplicaExists))
             return Skip(to, $"There is no remote at {remote.Context.Store.Location} yet: nothing to restore.");
@@ -90,7 +159,8 @@ internal sealed class RestoreCommand : CliCommand
         var plan = await RestorePlanner.PlanAsync(remote.Context, Target(parsed), parsed.GetValue(hints), cancellation);
         foreach (var note in plan.Notes) to.Note(note);
         if (plan.Target.TimeMs > DateTimeOffset.UtcNow.ToUnixTimeMilliseconds())
-            to.Note($"{Text.Time(Text.FromMs(plan.Target.TimeMs.Value))} is in the future (it is {Text.Time(DateTimeOffset.UtcNow)} now): this is the newest state.");
+            to.Note($"{Text.Time(Text.FromMs(plan.Target.TimeMs.Value))} is in the future (it is "
+                + $"{Text.Time(DateTimeOffset.UtcNow)} now): this is the newest state.");
         if (into is not null) Restoring.CheckStubs(into, plan);
         if (parsed.GetValue(dryRun)) return await DryRunAsync(parsed, to, remote, plan, store, file, cancellation);
         await using var pin = await remote.PinAsync(plan, to.Note, cancellation);
@@ -102,7 +172,8 @@ internal sealed class RestoreCommand : CliCommand
         to.Result(report, Results.Json.Restore, r =>
         {
             to.Line($"Restored LSN {r.Lsn} ({Text.Time(r.Time!.Value)}) to {r.File ?? r.Store}");
-            to.Line($"{(r.File is null ? "Databases" : "Database")}: {Text.Some(r.Databases)}; fetched {Text.Bytes(r.FetchedBytes)}");
+            to.Line($"{(r.File is null ? "Databases" : "Database")}: {Text.Some(r.Databases)}; fetched "
+                + $"{Text.Bytes(r.FetchedBytes)}");
         });
         return report.Integrity == "damaged" ? ExitCode.Damaged : ExitCode.Ok;
     }
@@ -110,7 +181,9 @@ internal sealed class RestoreCommand : CliCommand
     (string? From, string? Into) Places(ParseResult parsed)
     {
         var (first, second) = (parsed.GetValue(url), parsed.GetValue(directory));
-        return first is not null && !RemoteAccess.IsUrl(first) && second is null && RemoteAccess.Default is not null ? (null, first) : (first, second);
+        return first is not null && !RemoteAccess.IsUrl(first) && second is null && RemoteAccess.Default is not null
+            ? (null, first)
+            : (first, second);
     }
 
     void Check(ParseResult parsed, string? into, string? file)
@@ -120,10 +193,13 @@ internal sealed class RestoreCommand : CliCommand
                 ? "Where to? Give DIR for a store, or -o FILE for a plain SQLite file."
                 : "DIR makes a store and -o FILE a plain SQLite file: give one of them.");
         if (file is null && parsed.GetValue(database) is not null)
-            throw new RecoveryException(RecoveryError.Invalid, "--database goes with -o FILE: a store is restored whole.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                "--database goes with -o FILE: a store is restored whole.");
         if (parsed.GetValue(lsn) is not null && parsed.GetValue(timestamp) is not null)
-            throw new RecoveryException(RecoveryError.Invalid, "--lsn and --timestamp each name a state: give one of them.");
-        if (parsed.GetValue(parallelism) is < 1 or > 256) throw new RecoveryException(RecoveryError.Invalid, "--parallelism is from 1 to 256.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                "--lsn and --timestamp each name a state: give one of them.");
+        if (parsed.GetValue(parallelism) is < 1 or > 256)
+            throw new RecoveryException(RecoveryError.Invalid, "--parallelism is from 1 to 256.");
     }
 
     RestoreTarget Target(ParseResult parsed) =>
@@ -142,7 +218,8 @@ internal sealed class RestoreCommand : CliCommand
     }
 
     /// <summary>Reads the log as the restore would, and so finds the same state, or the same error.</summary>
-    async Task<int> DryRunAsync(ParseResult parsed, Output to, RemoteAccess remote, RestorePlan plan, string? store, string? file, CancellationToken cancellation)
+    async Task<int> DryRunAsync(ParseResult parsed, Output to, RemoteAccess remote, RestorePlan plan, string? store,
+        string? file, CancellationToken cancellation)
     {
         var reading = new LogReading();
         reading.Start(plan.Hints.Hints);
@@ -152,19 +229,24 @@ internal sealed class RestoreCommand : CliCommand
             (lsn, timeMs) = await plan.ReplayAsync(reading.Take, progress.Add, cancellation);
         IReadOnlyList<string> databases = [.. reading.Databases.Select(d => d.Name)];
         if (file is not null) databases = [Restoring.Choose(parsed.GetValue(database), databases, lsn)];
-        var report = new Report(remote.Url, store, file, lsn, Text.FromMs(timeMs), plan.Hints.Header.Lsn, databases, plan.FetchBytes, plan.Extents.Count, plan.Segments.Count, true);
+        var report = new Report(remote.Url, store, file, lsn, Text.FromMs(timeMs), plan.Hints.Header.Lsn, databases,
+            plan.FetchBytes, plan.Extents.Count, plan.Segments.Count, true);
         to.Result(report, Results.Json.Restore, r =>
         {
             to.Line($"Would restore LSN {r.Lsn} ({Text.Time(r.Time!.Value)}) to {r.File ?? r.Store}");
-            var from = plan.IsFromBeginning ? "the beginning of the log" : $"hints of LSN {r.HintsLsn} ({Text.Time(Text.FromMs(plan.Hints.Header.TimeMs))})";
+            var from = plan.IsFromBeginning
+                ? "the beginning of the log"
+                : $"hints of LSN {r.HintsLsn} ({Text.Time(Text.FromMs(plan.Hints.Header.TimeMs))})";
             to.Line($"  from {from}; the remote ends at LSN {plan.LastLsn.ToString(CultureInfo.InvariantCulture)}");
-            to.Line($"  fetching {Text.Count(r.Extents, "extent")} and {Text.Count(r.Segments, "segment")}, {Text.Bytes(r.FetchedBytes)}");
+            to.Line($"  fetching {Text.Count(r.Extents, "extent")} and {Text.Count(r.Segments, "segment")}, "
+                + $"{Text.Bytes(r.FetchedBytes)}");
             to.Line($"  {(r.File is null ? "databases" : "database")}: {Text.Some(r.Databases)}");
         });
         return ExitCode.Ok;
     }
 
-    async Task<Report> ToStoreAsync(ParseResult parsed, Output to, RemoteAccess remote, RestorePlan plan, string into, CancellationToken cancellation)
+    async Task<Report> ToStoreAsync(ParseResult parsed, Output to, RemoteAccess remote, RestorePlan plan, string into,
+        CancellationToken cancellation)
     {
         var restoring = new Restoring(plan, parsed.GetValue(parallelism), Progress.Begin, to.Note);
         var verify = parsed.GetValue(integrity) is IntegrityCheck.Quick or IntegrityCheck.Full;
@@ -172,18 +254,26 @@ internal sealed class RestoreCommand : CliCommand
         return Done(remote, plan, result, StoreDirectory.Within(into), null, result.Databases);
     }
 
-    async Task<Report> ToFileAsync(ParseResult parsed, Output to, RemoteAccess remote, RestorePlan plan, string file, CancellationToken cancellation)
+    async Task<Report> ToFileAsync(ParseResult parsed, Output to, RemoteAccess remote, RestorePlan plan, string file,
+        CancellationToken cancellation)
     {
         var restoring = new Restoring(plan, parsed.GetValue(parallelism), Progress.Begin, to.Note);
         var finding = IntegrityFinding.NotAsked;
         SQLitePCL.Batteries_V2.Init();
         Recovery.Register();
         var (result, name) = await restoring.ToFileAsync(file, parsed.GetValue(database), parsed.GetValue(force),
-            (made, name) => finding = IntegrityFinding.Of(made, name, parsed.GetValue(integrity) ?? IntegrityCheck.None), cancellation);
-        return Done(remote, plan, result, null, file, [name]) with { Integrity = finding.Result, Warning = finding.Warning };
+            (made, name) => finding = IntegrityFinding.Of(made, name, parsed.GetValue(integrity)
+                ?? IntegrityCheck.None), cancellation);
+        return Done(remote, plan, result, null, file, [name]) with
+        {
+            Integrity = finding.Result,
+            Warning = finding.Warning
+        };
     }
 
-    static Report Done(RemoteAccess remote, RestorePlan plan, RestoreResult result, string? store, string? file, IReadOnlyList<string> databases) =>
-        new(remote.Url, store, file, result.Lsn, Text.FromMs(result.UnixTimeMs), plan.Hints.Header.Lsn, databases, result.FetchedBytes,
+    static Report Done(RemoteAccess remote, RestorePlan plan, RestoreResult result, string? store, string? file,
+        IReadOnlyList<string> databases) =>
+        new(remote.Url, store, file, result.Lsn, Text.FromMs(result.UnixTimeMs), plan.Hints.Header.Lsn, databases,
+            result.FetchedBytes,
             plan.Extents.Count, plan.Segments.Count, false);
 }

@@ -23,10 +23,25 @@ internal sealed class SalvageCommand : CliCommand
     public SalvageCommand() : base("salvage", "Show and extract commits that a fenced writer had not shipped.")
     {
         target = With(new Argument<string>("DIR") { Description = "The store of the fenced writer." });
-        extract = With(new Option<string?>("--extract") { HelpName = "DATABASE", Description = "Write this database, as the fenced writer had it, to a plain SQLite file (-o)." });
-        output = With(new Option<string?>("--output", "-o") { HelpName = "FILE", Description = "The file for --extract." });
-        lsn = With(new Option<ulong?>("--lsn") { HelpName = "N", Description = "Which, when several were salvaged: its first LSN." });
-        remoteUrl = With(new Option<string?>("--remote") { HelpName = "URL", Description = "The remote (default: the one that the store shipped to)." });
+        extract = With(
+            new Option<string?>("--extract")
+            {
+                HelpName = "DATABASE",
+                Description = "Write this database, as the fenced writer had it, to a plain SQLite file (-o)."
+            });
+        output = With(
+            new Option<string?>("--output", "-o") { HelpName = "FILE", Description = "The file for --extract." });
+        lsn = With(new Option<ulong?>("--lsn")
+        {
+            HelpName = "N",
+            Description = "Which, when several were salvaged: its first LSN."
+        });
+        remoteUrl = With(
+            new Option<string?>("--remote")
+            {
+                HelpName = "URL",
+                Description = "The remote (default: the one that the store shipped to)."
+            });
         force = With(new Option<bool>("--force") { Description = "Overwrite FILE." });
         About = """
             When another writer takes a remote over, the commits that the old one had made but not shipped are kept in DIR/.recovery/salvage; of a writer that was stopped
@@ -35,7 +50,8 @@ internal sealed class SalvageCommand : CliCommand
         Examples = ["recovery salvage /data", "recovery salvage /data --extract a.db -o /tmp/a-salvaged.db"];
     }
 
-    internal sealed record Entry(string Directory, ulong Epoch, ulong FirstLsn, ulong LastLsn, DateTimeOffset? LastTime, int Commits, IReadOnlyList<string> Databases);
+    internal sealed record Entry(string Directory, ulong Epoch, ulong FirstLsn, ulong LastLsn, DateTimeOffset? LastTime,
+        int Commits, IReadOnlyList<string> Databases);
 
     internal sealed record Extracted(string Database, string File, ulong Lsn, ulong SharedLsn);
 
@@ -43,36 +59,52 @@ internal sealed class SalvageCommand : CliCommand
     {
         var store = StoreDirectory.Find(parsed.GetValue(target)!);
         var salvaged = await SourcesAsync(parsed, to, store, cancellation);
-        if (parsed.GetValue(extract) is { } name) return await ExtractAsync(parsed, to, store, salvaged, name, cancellation);
+        if (parsed.GetValue(extract) is { } name)
+            return await ExtractAsync(parsed, to, store, salvaged, name, cancellation);
         var entries = salvaged.Select(s => Look(store, s)).Where(e => e.Commits > 0).ToList();
         to.Result(entries, Results.Json.Salvage, all =>
         {
             if (all.Count == 0) to.Line($"Nothing was salvaged in {store.Path}.");
-            else to.Table(["FIRST LSN>", "LAST LSN>", "EPOCH>", "COMMITS>", "LAST COMMIT", "DATABASES"], all.Select(e => new[]
+            else to.Table(["FIRST LSN>", "LAST LSN>", "EPOCH>", "COMMITS>", "LAST COMMIT", "DATABASES"],
+                all.Select(e => new[]
             {
-                e.FirstLsn.ToString(CultureInfo.InvariantCulture), e.LastLsn.ToString(CultureInfo.InvariantCulture), e.Epoch.ToString(CultureInfo.InvariantCulture),
-                e.Commits.ToString(CultureInfo.InvariantCulture), e.LastTime is { } time ? Text.Time(time) : "-", string.Join(", ", e.Databases),
+                e.FirstLsn.ToString(CultureInfo.InvariantCulture), e.LastLsn.ToString(CultureInfo.InvariantCulture),
+                    e.Epoch.ToString(CultureInfo.InvariantCulture),
+                e.Commits.ToString(CultureInfo.InvariantCulture), e.LastTime is { } time
+                    ? Text.Time(time)
+                    : "-", string.Join(", ", e.Databases),
             }));
         });
         return ExitCode.Ok;
     }
 
-    /// <summary>Records that a fenced writer had not shipped; of them those after <paramref name="SharedLsn"/> are in the remote in no form.</summary>
-    sealed record Source(string Path, ulong Epoch, ulong? Author, ulong FirstLsn, ulong SharedLsn, Action<RecordTaken> Read);
+    /// <summary>
+    /// Records that a fenced writer had not shipped; of them those after <paramref name="SharedLsn"/> are in the remote
+    /// in no form.
+    /// </summary>
+    sealed record Source(string Path, ulong Epoch, ulong? Author, ulong FirstLsn, ulong SharedLsn,
+        Action<RecordTaken> Read);
 
     /// <summary>What was salvaged, and what the log of a writer that was fenced and never noticed has.</summary>
-    async Task<List<Source>> SourcesAsync(ParseResult parsed, Output to, StoreDirectory store, CancellationToken cancellation)
+    async Task<List<Source>> SourcesAsync(ParseResult parsed, Output to, StoreDirectory store,
+        CancellationToken cancellation)
     {
         var saved = SalvagedLog.List(store.SalvageDirectory);
-        var found = saved.Select(s => new Source(s.Path, s.Epoch, null, s.FirstLsn, s.FirstLsn - 1, take => s.Read(LocalDisk.Instance, take))).ToList();
-        if ((parsed.GetValue(remoteUrl) ?? store.RemoteUrl ?? RemoteAccess.Default) is not { } url || store.IsReplica) return found;
+        var found = saved.Select(s
+            => new Source(s.Path, s.Epoch, null, s.FirstLsn, s.FirstLsn - 1, take => s.Read(LocalDisk.Instance, take)))
+                .ToList();
+        if ((parsed.GetValue(remoteUrl) ?? store.RemoteUrl ?? RemoteAccess.Default) is not { } url || store.IsReplica)
+            return found;
         try
         {
             await using var remote = RemoteAccess.Open(url);
             await remote.StoreAsync(cancellation);
             for (var i = 0; i < found.Count; i++)
-                if (await Divergence.SharedLsnAsync(remote, found[i].Epoch, null, cancellation) is { } shared && shared >= found[i].FirstLsn) found[i] = found[i] with { SharedLsn = shared };
-            if (await OfLogAsync(store, remote, cancellation) is { } own && !found.Any(f => f.Epoch == own.Epoch && LastOf(f) >= LastCommitOf(store, own)))
+                if (await Divergence.SharedLsnAsync(remote, found[i].Epoch, null, cancellation) is { } shared
+                    && shared >= found[i].FirstLsn)
+                    found[i] = found[i] with { SharedLsn = shared };
+            if (await OfLogAsync(store, remote, cancellation) is { } own
+                && !found.Any(f => f.Epoch == own.Epoch && LastOf(f) >= LastCommitOf(store, own)))
             {
                 // It has what was saved, and more.
                 found.RemoveAll(f => f.Epoch == own.Epoch && f.SharedLsn + 1 >= own.FirstLsn);
@@ -105,9 +137,13 @@ internal sealed class SalvageCommand : CliCommand
     static async Task<Source?> OfLogAsync(StoreDirectory store, RemoteAccess remote, CancellationToken cancellation)
     {
         var (_, end) = store.ReadLog(static _ => { }, static (in Record _) => { });
-        if (end is null || store.Author is not { } author || await Divergence.SharedLsnAsync(remote, end.Epoch, author, cancellation) is not { } shared || end.LastLsn <= shared) return null;
+        if (end is null || store.Author is not { } author
+            || await Divergence.SharedLsnAsync(remote, end.Epoch, author, cancellation) is not { } shared
+            || end.LastLsn <= shared)
+            return null;
         var first = Math.Max(shared + 1, end.FirstLsn);
-        return new Source(store.Path, end.Epoch, author, first, shared, take => store.ReadLog(static _ => { }, (in Record record) =>
+        return new Source(store.Path, end.Epoch, author, first, shared,
+            take => store.ReadLog(static _ => { }, (in Record record) =>
         {
             if (record.Lsn >= first) take(record);
         }));
@@ -125,13 +161,17 @@ internal sealed class SalvageCommand : CliCommand
             last = record.Lsn;
         });
         var commits = reading.Commits.Where(c => c.Lsn > salvaged.SharedLsn).ToList();
-        return new Entry(salvaged.Path, salvaged.Epoch, Math.Max(salvaged.FirstLsn, salvaged.SharedLsn + 1), last, commits.Count > 0 ? commits[^1].Time : null, commits.Count,
+        return new Entry(salvaged.Path, salvaged.Epoch, Math.Max(salvaged.FirstLsn, salvaged.SharedLsn + 1), last,
+            commits.Count > 0 ? commits[^1].Time : null, commits.Count,
             [.. commits.SelectMany(c => c.Databases).Select(d => d.Database).Distinct().Order(StringComparer.Ordinal)]);
     }
 
-    async Task<int> ExtractAsync(ParseResult parsed, Output to, StoreDirectory store, IReadOnlyList<Source> salvaged, string name, CancellationToken cancellation)
+    async Task<int> ExtractAsync(ParseResult parsed, Output to, StoreDirectory store, IReadOnlyList<Source> salvaged,
+        string name, CancellationToken cancellation)
     {
-        var file = parsed.GetValue(output) is { } o ? Path.GetFullPath(o) : throw new RecoveryException(RecoveryError.Invalid, "--extract needs -o FILE.");
+        var file = parsed.GetValue(output) is { } o
+            ? Path.GetFullPath(o)
+            : throw new RecoveryException(RecoveryError.Invalid, "--extract needs -o FILE.");
         DeliveredFile.CheckPlace(file, parsed.GetValue(force));
         var chosen = Choose(salvaged, parsed.GetValue(lsn), store);
         await using var remote = RemoteAccess.Open(parsed.GetValue(remoteUrl) ?? store.Path);
@@ -149,32 +189,37 @@ internal sealed class SalvageCommand : CliCommand
         }));
         var databases = RestoredStore.Verify(directory, Progress.Begin, cancellation).Select(d => d.Name).ToList();
         if (!databases.Contains(name))
-            throw new RecoveryException(RecoveryError.NotFound, $"There is no database {name} in what was salvaged; there are: {string.Join(", ", databases)}.");
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"There is no database {name} in what was salvaged; there are: {string.Join(", ", databases)}.");
         SQLitePCL.Batteries_V2.Init();
         Recovery.Register();
         var finding = IntegrityFinding.NotAsked;
-        DeliveredFile.Export(staging, directory, name, file, Progress.Begin, made => finding = IntegrityFinding.Of(made, name, IntegrityCheck.Full));
+        DeliveredFile.Export(staging, directory, name, file, Progress.Begin,
+            made => finding = IntegrityFinding.Of(made, name, IntegrityCheck.Full));
         if (finding.Warning is { } warning) to.Warning(warning);
         to.Result(new Extracted(name, file, last, fork), Results.Json.SalvageExtracted, e =>
-            to.Line($"Wrote {e.Database} as of LSN {e.Lsn} to {e.File}: the remote's LSN {e.SharedLsn}, and what was salvaged after it."));
+            to.Line($"Wrote {e.Database} as of LSN {e.Lsn} to {e.File}: the remote's LSN {e.SharedLsn}, and what was "
+                + $"salvaged after it."));
         return finding.IsDamaged ? ExitCode.Damaged : ExitCode.Ok;
     }
 
     /// <summary>
-    /// The newest LSN that the remote and the fenced writer have in common: the one before the first segment of a later epoch. A writer that was fenced as it
-    /// opened has salvaged more than it lacked.
+    /// The newest LSN that the remote and the fenced writer have in common: the one before the first segment of a later
+    /// epoch. A writer that was fenced as it opened has salvaged more than it lacked.
     /// </summary>
     static async Task<ulong> ForkAsync(RemoteAccess remote, Source salvaged, CancellationToken cancellation)
     {
         await remote.StoreAsync(cancellation);
         // Two copies of one directory are of the same epoch: all that is known then is what was shipped before.
-        var fork = await Divergence.SharedLsnAsync(remote, salvaged.Epoch, salvaged.Author, cancellation) ?? salvaged.FirstLsn - 1;
+        var fork = await Divergence.SharedLsnAsync(remote, salvaged.Epoch, salvaged.Author, cancellation)
+            ?? salvaged.FirstLsn - 1;
         return fork + 1 < salvaged.FirstLsn ? throw Lost(salvaged, remote, fork) : fork;
     }
 
     static RecoveryException Lost(Source salvaged, RemoteAccess remote, ulong lsn) => new(RecoveryError.NotFound,
         $"What was salvaged starts at LSN {salvaged.FirstLsn}, but {remote.Url} shares only the states up to LSN "
-        + $"{lsn} with it: those between are lost.") { Path = remote.Url, Lsn = salvaged.FirstLsn };
+        + $"{lsn} with it: those between are lost.")
+    { Path = remote.Url, Lsn = salvaged.FirstLsn };
 
     static Source Choose(IReadOnlyList<Source> salvaged, ulong? lsn, StoreDirectory store)
     {

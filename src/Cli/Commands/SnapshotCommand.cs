@@ -1,6 +1,6 @@
-using RecoveryVfs.Operations;
 using System.CommandLine;
 using System.Globalization;
+using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Cli.Commands;
@@ -13,15 +13,37 @@ internal sealed class SnapshotCommand : CliCommand
     readonly Option<string?> expires, note;
     readonly Option<bool> list, remove;
 
-    public SnapshotCommand() : base("snapshot", "Name a state of a remote and keep it restorable beyond retention (a pin).")
+    public SnapshotCommand()
+        : base("snapshot", "Name a state of a remote and keep it restorable beyond retention (a pin).")
     {
-        arguments = With(new Argument<string[]>("NAME URL|DIR") { Description = "The snapshot's name (not with --list), and the remote or a store that has one (default: RECOVERY_REMOTE).", Arity = new ArgumentArity(0, 2) });
-        lsn = With(new Option<ulong?>("--lsn") { HelpName = "N", Description = "The state to keep (default: the newest in the remote)." });
-        expires = With(new Option<string?>("--expires") { HelpName = "TIME", Description = "Until when: 7d, 12h, '3 weeks', or a time, as 'tomorrow 14:00' (default: for good)." });
+        arguments = With(
+            new Argument<string[]>("NAME URL|DIR")
+            {
+                Description =
+            "The snapshot's name (not with --list), and the remote or a store that has one (default: RECOVERY_REMOTE).",
+                Arity = new ArgumentArity(0, 2)
+            });
+        lsn = With(new Option<ulong?>("--lsn")
+        {
+            HelpName = "N",
+            Description = "The state to keep (default: the newest in the remote)."
+        });
+        expires = With(
+            new Option<string?>("--expires")
+            {
+                HelpName = "TIME",
+                Description = "Until when: 7d, 12h, '3 weeks', or a time, as 'tomorrow 14:00' (default: for good)."
+            });
         note = With(new Option<string?>("--note") { HelpName = "TEXT", Description = "What it is for." });
         list = With(new Option<bool>("--list") { Description = "List the snapshots, and whatever else is pinned." });
-        remove = With(new Option<bool>("--remove") { Description = "Remove the snapshot NAME; collection may then take its state." });
-        About = "Copies nothing: the state's objects are kept from collection. Restore it with the LSN that is printed: recovery restore URL DIR --lsn N.";
+        remove = With(
+            new Option<bool>("--remove")
+            {
+                Description =
+            "Remove the snapshot NAME; collection may then take its state."
+            });
+        About = "Copies nothing: the state's objects are kept from collection. Restore it with the LSN that is "
+            + "printed: recovery restore URL DIR --lsn N.";
         Examples =
         [
             "recovery snapshot before-migration s3://bucket/app --expires 30d",
@@ -35,21 +57,27 @@ internal sealed class SnapshotCommand : CliCommand
         var given = parsed.GetValue(arguments) ?? [];
         var isList = parsed.GetValue(list);
         if (isList && given.Length > 1 || !isList && given.Length == 0)
-            throw new RecoveryException(RecoveryError.Invalid, isList ? "--list takes only the URL or DIR." : "Name the snapshot: recovery snapshot NAME URL.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                isList ? "--list takes only the URL or DIR." : "Name the snapshot: recovery snapshot NAME URL.");
         var name = isList ? null : given[0];
         if (name is not null) Snapshots.CheckName(name);
-        await using var remote = RemoteAccess.Open(isList ? given.FirstOrDefault() : given.Length > 1 ? given[1] : null, readOnly: isList);
+        await using var remote =
+            RemoteAccess.Open(isList ? given.FirstOrDefault() : given.Length > 1 ? given[1] : null, readOnly: isList);
         await remote.StoreAsync(cancellation);
         if (isList)
         {
             var all = await Snapshots.ListAsync(remote, cancellation);
-            to.Result(all, Results.Json.Snapshots, pins => to.Table(["NAME", "LSN>", "KEEPS", "EXPIRES", "NOTE"], pins.Select(p => new[]
+            to.Result(all, Results.Json.Snapshots,
+                pins => to.Table(["NAME", "LSN>", "KEEPS", "EXPIRES", "NOTE"], pins.Select(p => new[]
             {
-                p.Name, p.Lsn.ToString(CultureInfo.InvariantCulture), p.Onward ? "from there on" : "this state", p.Expires is { } end ? Text.Time(end) : "never", p.Note ?? "",
+                p.Name, p.Lsn.ToString(CultureInfo.InvariantCulture), p.Onward
+                    ? "from there on" : "this state", p.Expires is { } end ? Text.Time(end) : "never", p.Note ?? "",
             })));
             return ExitCode.Ok;
         }
-        return parsed.GetValue(remove) ? await RemoveAsync(remote, name!, to, cancellation) : await PutAsync(parsed, remote, name!, to, cancellation);
+        return parsed.GetValue(remove)
+            ? await RemoveAsync(remote, name!, to, cancellation)
+            : await PutAsync(parsed, remote, name!, to, cancellation);
     }
 
     static async Task<int> RemoveAsync(RemoteAccess remote, string name, Output to, CancellationToken cancellation)
@@ -59,15 +87,19 @@ internal sealed class SnapshotCommand : CliCommand
         return ExitCode.Ok;
     }
 
-    async Task<int> PutAsync(ParseResult parsed, RemoteAccess remote, string name, Output to, CancellationToken cancellation)
+    async Task<int> PutAsync(ParseResult parsed, RemoteAccess remote, string name, Output to,
+        CancellationToken cancellation)
     {
         var options = new SnapshotOptions
         {
-            Lsn = parsed.GetValue(lsn), Expires = Expiry(parsed.GetValue(expires)), Note = parsed.GetValue(note),
+            Lsn = parsed.GetValue(lsn),
+            Expires = Expiry(parsed.GetValue(expires)),
+            Note = parsed.GetValue(note),
         };
         var put = await Snapshots.PutAsync(remote, name, options, cancellation);
         to.Result(put, Results.Json.Snapshot, e => to.Line(
-            $"The snapshot {e.Name} keeps LSN {e.Lsn} of {remote.Url} {(e.Expires is { } end ? "until " + Text.Time(end) : "for good")}."));
+            $"The snapshot {e.Name} keeps LSN {e.Lsn} of {remote.Url} "
+                + $"{(e.Expires is { } end ? "until " + Text.Time(end) : "for good")}."));
         return ExitCode.Ok;
     }
 
@@ -77,6 +109,8 @@ internal sealed class SnapshotCommand : CliCommand
         var now = DateTimeOffset.UtcNow;
         // A length alone is one from now.
         var end = TimeText.TryParseDuration(text) is { } length ? now + length : TimeText.Parse(text);
-        return end > now ? end : throw new RecoveryException(RecoveryError.Invalid, $"--expires {text} is over already.");
+        return end > now
+            ? end
+            : throw new RecoveryException(RecoveryError.Invalid, $"--expires {text} is over already.");
     }
 }

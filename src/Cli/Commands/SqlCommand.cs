@@ -17,13 +17,31 @@ internal sealed class SqlCommand : CliCommand
     public SqlCommand() : base("sql", "Run SQL on a database, beside the process that has it open.")
     {
         database = With(new Argument<string>("DATABASE") { Description = "The database, as /data/a.db." });
-        statements = With(new Argument<string?>("SQL") { Description = "Statements (default: from standard input; on a terminal, a prompt).", Arity = ArgumentArity.ZeroOrOne });
-        write = With(new Option<bool>("--write") { Description = "Statements may write: they run in the process that has the store open, or here when nobody has." });
+        statements = With(
+            new Argument<string?>("SQL")
+            {
+                Description =
+            "Statements (default: from standard input; on a terminal, a prompt).",
+                Arity = ArgumentArity.ZeroOrOne
+            });
+        write = With(
+            new Option<bool>("--write")
+            {
+                Description =
+            "Statements may write: they run in the process that has the store open, or here when nobody has."
+            });
         list = With(new Option<bool>("--list") { Description = "Values with | between them, a row a line (default)." });
         csv = With(new Option<bool>("--csv") { Description = "Comma-separated values (RFC 4180)." });
         box = With(new Option<bool>("--box") { Description = "A table." });
         header = With(new Option<bool>("--header") { Description = "Names of columns first, in lists and CSV." });
-        timeout = With(new Option<string>("--timeout") { HelpName = "TIME", Description = $"How long the statements, or a transaction, may take (default {SqlSession.UsualSeconds}s, at most 1h).", DefaultValueFactory = _ => $"{SqlSession.UsualSeconds}s" });
+        timeout = With(
+            new Option<string>("--timeout")
+            {
+                HelpName = "TIME",
+                Description =
+            $"How long the statements, or a transaction, may take (default {SqlSession.UsualSeconds}s, at most 1h).",
+                DefaultValueFactory = _ => $"{SqlSession.UsualSeconds}s"
+            });
         About = """
             Without --write it reads as any process does with mode=ro: beside the application, which knows nothing of it, or with none there.
             With --write the process that has the store open runs the statements, in a connection of their own: a transaction may go over several; an error
@@ -45,7 +63,8 @@ internal sealed class SqlCommand : CliCommand
     {
         var style = StyleOf(parsed);
         var limit = TimeText.ParseDuration(parsed.GetValue(timeout)!);
-        if (limit <= TimeSpan.Zero || limit > TimeSpan.FromSeconds(SqlSession.SecondsMax)) throw new RecoveryException(RecoveryError.Invalid, "--timeout is more than nothing, and 1h at most.");
+        if (limit <= TimeSpan.Zero || limit > TimeSpan.FromSeconds(SqlSession.SecondsMax))
+            throw new RecoveryException(RecoveryError.Invalid, "--timeout is more than nothing, and 1h at most.");
         var sql = parsed.GetValue(statements);
         if (sql is null && Console.IsInputRedirected) sql = await Console.In.ReadToEndAsync(cancellation);
         // Rows come in thousands: the console's own writer would write each by itself.
@@ -74,10 +93,12 @@ internal sealed class SqlCommand : CliCommand
         if (place.IsInTransaction) to.Warning("The statements left a transaction open (no COMMIT): it is rolled back.");
     }
 
-    static void Prompt(SqlPlace place, SqlFormat format, bool write, Output to, StreamWriter rows, CancellationToken cancellation)
+    static void Prompt(SqlPlace place, SqlFormat format, bool write, Output to, StreamWriter rows,
+        CancellationToken cancellation)
     {
         rows.AutoFlush = true;
-        to.Note($"{(write ? $"Statements run in {place.Name}" : "Reading only; --write writes")}. .help says what there is.");
+        to.Note($"{(write ? $"Statements run in {place.Name}" : "Reading only; --write writes")}. .help says what "
+            + $"there is.");
         new SqlPrompt(place, format, Console.In, Console.Out, to).Run(cancellation);
     }
 
@@ -88,7 +109,8 @@ internal sealed class SqlCommand : CliCommand
         if (parsed.GetValue(csv)) chosen.Add(SqlStyle.Csv);
         if (parsed.GetValue(box)) chosen.Add(SqlStyle.Box);
         if (IsJson(parsed)) chosen.Add(SqlStyle.Json);
-        if (chosen.Count > 1) throw new RecoveryException(RecoveryError.Invalid, "--list, --csv, --box and --json: one of them.");
+        if (chosen.Count > 1)
+            throw new RecoveryException(RecoveryError.Invalid, "--list, --csv, --box and --json: one of them.");
         return chosen is [var only] ? only : SqlStyle.List;
     }
 }

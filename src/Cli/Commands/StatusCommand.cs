@@ -17,9 +17,16 @@ internal sealed class StatusCommand : CliCommand
 {
     readonly Argument<string?> target;
 
-    public StatusCommand() : base("status", "Tell how a store and its remote are: newest LSNs, lag, hints, sizes, who writes.")
+    public StatusCommand()
+        : base("status", "Tell how a store and its remote are: newest LSNs, lag, hints, sizes, who writes.")
     {
-        target = With(new Argument<string?>("DIR|URL") { Description = "A store or a remote (default: the store here, else RECOVERY_REMOTE).", Arity = ArgumentArity.ZeroOrOne });
+        target = With(
+            new Argument<string?>("DIR|URL")
+            {
+                Description =
+            "A store or a remote (default: the store here, else RECOVERY_REMOTE).",
+                Arity = ArgumentArity.ZeroOrOne
+            });
         About = """
             Takes no lock and changes nothing, so it may be asked while the store is in use. `PRAGMA recovery_status` tells more from inside.
 
@@ -27,7 +34,8 @@ internal sealed class StatusCommand : CliCommand
             These need attention, and the exit code is then 1: unshipped (commits that no process is about to ship), unreachable (the remote), failed (it refuses), not-restorable (no hints were published yet),
             damaged (the newest verification found the remote so), fenced (another writer has the remote), behind (the remote has more of this writer than the store: an old copy).
             """;
-        Examples = ["recovery status /data", "recovery status s3://bucket/app --json", "recovery status /data --json | jq .lag_records"];
+        Examples = ["recovery status /data", "recovery status s3://bucket/app --json",
+            "recovery status /data --json | jq .lag_records"];
     }
 
     internal sealed record RemoteOnly(string State, RemoteStatus Remote);
@@ -36,7 +44,8 @@ internal sealed class StatusCommand : CliCommand
     {
         var name = parsed.GetValue(target);
         if (name is null && Directory.Exists(StoreDirectory.Within("."))) name = ".";
-        if (name is not null && !RemoteAccess.IsUrl(name)) return await OfStoreAsync(StoreDirectory.Find(name), to, cancellation);
+        if (name is not null && !RemoteAccess.IsUrl(name))
+            return await OfStoreAsync(StoreDirectory.Find(name), to, cancellation);
         var remote = await StoreLook.AtRemoteAsync(name, cancellation);
         var report = new RemoteOnly(remote.HintsLsn is null ? "not-restorable" : "ok", remote);
         to.Result(report, Results.Json.StatusOfRemote, r =>
@@ -59,10 +68,14 @@ internal sealed class StatusCommand : CliCommand
     static void Show(Output to, StoreStatus r)
     {
         to.Pairs(
-            ("state", r.State), ("to do", r.Advice), ("store", r.Store), ("open in", r.OpenIn ?? "no process"), ("log", r.LogId),
-            ("lsn", r.Time is { } time ? $"{r.Lsn} ({Text.Time(time)})" : r.Lsn), ("local hints", r.HintsLsn), ("local log", Text.Bytes(r.LogBytes)), ("databases", r.Databases),
+            ("state", r.State), ("to do", r.Advice), ("store", r.Store), ("open in", r.OpenIn ?? "no process"),
+                ("log", r.LogId),
+            ("lsn", r.Time is { } time ? $"{r.Lsn} ({Text.Time(time)})" : r.Lsn), ("local hints", r.HintsLsn),
+                ("local log", Text.Bytes(r.LogBytes)), ("databases", r.Databases),
             ("salvaged", r.Salvaged == 0 ? null : $"{r.Salvaged} (see `recovery salvage`)"),
-            ("lag", r.LagRecords is { } lag ? $"{Text.Count((long)lag, "record")}, {Text.Duration(TimeSpan.FromSeconds(r.LagSeconds ?? 0))}" : null),
+            ("lag", r.LagRecords
+                is { } lag ? $"{Text.Count((long)lag, "record")}, "
+                    + $"{Text.Duration(TimeSpan.FromSeconds(r.LagSeconds ?? 0))}" : null),
             ("verified", Verified(r)), ("remote", r.RemoteUrl ?? "none"), ("remote error", r.RemoteError));
         if (r.Remote is not null) Show(to, r.Remote, isNamed: true);
     }
@@ -70,11 +83,17 @@ internal sealed class StatusCommand : CliCommand
     static string? Verified(StoreStatus r) => r.RemoteUrl is null ? null
         : r.Verification is not { } v ? "never (see verify-interval, or run `recovery verify`)"
         : (v.Problem is null ? "" : $"{v.Result} at {Text.Time(v.At)}: {v.Problem} Before: ")
-            + (v.ProvedAt is null ? "never" : $"LSN {v.ProvedLsn}, {Text.Duration(TimeSpan.FromSeconds(v.ProvedAgeSeconds ?? 0))} ago");
+            + (v.ProvedAt
+            is null ? "never"
+            : $"LSN {v.ProvedLsn}, {Text.Duration(TimeSpan.FromSeconds(v.ProvedAgeSeconds ?? 0))} ago");
 
     static void Show(Output to, RemoteStatus r, bool isNamed = false) => to.Pairs(
-        ("remote", isNamed ? null : r.Url), ("remote log", r.LogId), ("remote lsn", r.LastTime is { } time ? $"{r.LastLsn} ({Text.Time(time)})" : r.LastLsn),
+        ("remote", isNamed ? null : r.Url), ("remote log", r.LogId),
+            ("remote lsn", r.LastTime is { } time ? $"{r.LastLsn} ({Text.Time(time)})" : r.LastLsn),
         ("writer", r.Author is null ? "none yet" : $"{r.Author}, epoch {r.Epoch}"),
-        ("hints", r.HintsLsn is { } lsn ? $"{r.Hints}, newest of LSN {lsn} ({Text.Time(r.HintsPublished!.Value)})" : "none published yet"),
-        ("segments", $"{r.Segments}, {Text.Bytes(r.SegmentBytes)}"), ("extents", $"{r.Extents}, {Text.Bytes(r.ExtentBytes)}"), ("pins", r.Pins));
+        ("hints", r.HintsLsn is { } lsn
+            ? $"{r.Hints}, newest of LSN {lsn} ({Text.Time(r.HintsPublished!.Value)})"
+            : "none published yet"),
+        ("segments", $"{r.Segments}, {Text.Bytes(r.SegmentBytes)}"),
+            ("extents", $"{r.Extents}, {Text.Bytes(r.ExtentBytes)}"), ("pins", r.Pins));
 }

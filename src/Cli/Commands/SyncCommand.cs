@@ -4,7 +4,9 @@ using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Cli.Commands;
 
-/// <summary>Ships what a closed store has not shipped yet; waits for the process that has an open one to do so.</summary>
+/// <summary>
+/// Ships what a closed store has not shipped yet; waits for the process that has an open one to do so.
+/// </summary>
 internal sealed class SyncCommand : CliCommand
 {
     readonly Argument<string> target;
@@ -15,11 +17,37 @@ internal sealed class SyncCommand : CliCommand
     public SyncCommand() : base("sync", "Ship to its remote what a store has not shipped yet.")
     {
         target = With(new Argument<string>("DIR") { Description = "The store." });
-        remote = With(new Option<string?>("--remote") { HelpName = "URL", Description = "The remote (default: the one it shipped to before, else RECOVERY_REMOTE)." });
-        wait = With(new Option<bool>("--wait") { Description = "Wait for as long as --timeout says; without it, for a few seconds." });
-        timeout = With(new Option<string>("--timeout") { HelpName = "TIME", Description = "How long --wait waits (default 5m).", DefaultValueFactory = _ => "5m" });
-        newRemote = With(new Option<bool>("--new-remote") { Description = "The remote was emptied or deleted on purpose: begin it anew." });
-        restart = With(new Option<bool>("--restart") { Description = "Go on from fresh hints where the local log no longer has what the remote lacks; leaves a gap in history." });
+        remote = With(
+            new Option<string?>("--remote")
+            {
+                HelpName = "URL",
+                Description = "The remote (default: the one it shipped to before, else RECOVERY_REMOTE)."
+            });
+        wait = With(new Option<bool>("--wait")
+        {
+            Description =
+            "Wait for as long as --timeout says; without it, for a few seconds."
+        });
+        timeout = With(
+            new Option<string>("--timeout")
+            {
+                HelpName = "TIME",
+                Description = "How long --wait waits (default 5m).",
+                DefaultValueFactory = _ => "5m"
+            });
+        newRemote = With(
+            new Option<bool>("--new-remote")
+            {
+                Description =
+            "The remote was emptied or deleted on purpose: begin it anew."
+            });
+        restart = With(
+            new Option<bool>("--restart")
+            {
+                Description =
+            "Go on from fresh hints where the local log no longer has what the remote lacks; leaves a gap in "
+                + "history."
+            });
         About = """
             A store that a process has open ships by itself: this looks at the remote until it has what is in the store's log now, as
             `PRAGMA recovery_sync` does in that process. A store that nobody has open, for example after the application was stopped while the remote
@@ -34,12 +62,16 @@ internal sealed class SyncCommand : CliCommand
         var report = await StoreSync.RunAsync(directory, new SyncOptions
         {
             Remote = parsed.GetValue(remote),
-            Patience = parsed.GetValue(wait) ? TimeText.ParseDuration(parsed.GetValue(timeout)!) : TimeSpan.FromSeconds(5),
+            Patience = parsed.GetValue(wait)
+                ? TimeText.ParseDuration(parsed.GetValue(timeout)!)
+                : TimeSpan.FromSeconds(5),
             NewRemote = parsed.GetValue(newRemote),
             Restart = parsed.GetValue(restart),
         }, cancellation);
         to.Result(report, Results.Json.Sync, r => to.Line(
-            $"{r.Remote} has everything up to LSN {r.ShippedLsn}{(r.Restorable ? "; a restore can deliver it" : ", but no hints yet to start a restore from")}."));
+            $"{r.Remote} has everything up to LSN "
+                + $"{r.ShippedLsn}"
+                + $"{(r.Restorable ? "; a restore can deliver it" : ", but no hints yet to start a restore from")}."));
         return ExitCode.Ok;
     }
 }

@@ -11,7 +11,12 @@ internal sealed class UndeleteCommand : CliCommand
     public UndeleteCommand() : base("undelete", "Bring back a database whose file was removed.")
     {
         database = With(new Argument<string>("DATABASE") { Description = "The database, as /data/a.db." });
-        other = With(new Option<string?>("--as") { HelpName = "NAME", Description = "Under another name: its own is taken again." });
+        other = With(
+            new Option<string?>("--as")
+            {
+                HelpName = "NAME",
+                Description = "Under another name: its own is taken again."
+            });
         About = """
             Who removes the file of a database (rm, EF Core's EnsureDeleted) deletes it: opening the path again makes a new one. The old one is kept in the store for as
             long as its retention says; `recovery databases --deleted DIR` lists it. Of several with one name, the one deleted last comes back. What `recovery delete` has
@@ -25,7 +30,9 @@ internal sealed class UndeleteCommand : CliCommand
     protected override Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
         var path = Path.GetFullPath(parsed.GetValue(database)!);
-        var target = parsed.GetValue(other) is { } name ? Path.Combine(Path.GetDirectoryName(path)!, Path.GetFileName(name)) : path;
+        var target = parsed.GetValue(other) is { } name
+            ? Path.Combine(Path.GetDirectoryName(path)!, Path.GetFileName(name))
+            : path;
         SQLitePCL.Batteries_V2.Init();
         Recovery.Register();
         Recovery.Undelete(path, target);

@@ -24,36 +24,69 @@ internal sealed class VerifyCommand : CliCommand
 
     public VerifyCommand() : base("verify", "Prove that a remote can be restored: fetch and check everything.")
     {
-        target = With(new Argument<string[]>("URL|DIR|FILE..") { Description = "A remote, or a store that has one (default: RECOVERY_REMOTE); or backups as JSON lines that follow each other.", Arity = ArgumentArity.ZeroOrMore });
-        sample = With(new Option<bool>("--sample") { Description = "Cheaper: the newest hints, the log after them, and a random few of their extents; no restore." });
-        temporary = With(new Option<string?>("--temp-dir") { HelpName = "DIR", Description = "Where to restore to for the while (default: the system's temporary directory)." });
-        parallelism = With(new Option<int>("--parallelism") { HelpName = "N", Description = "Objects fetched at a time (default 8).", DefaultValueFactory = _ => 8 });
+        target = With(
+            new Argument<string[]>("URL|DIR|FILE..")
+            {
+                Description =
+            "A remote, or a store that has one (default: RECOVERY_REMOTE); or backups as JSON lines that follow each "
+                + "other.",
+                Arity = ArgumentArity.ZeroOrMore
+            });
+        sample = With(
+            new Option<bool>("--sample")
+            {
+                Description =
+            "Cheaper: the newest hints, the log after them, and a random few of their extents; no restore."
+            });
+        temporary = With(
+            new Option<string?>("--temp-dir")
+            {
+                HelpName = "DIR",
+                Description = "Where to restore to for the while (default: the system's temporary directory)."
+            });
+        parallelism =
+            With(new Option<int>("--parallelism")
+            {
+                HelpName = "N",
+                Description = "Objects fetched at a time (default 8).",
+                DefaultValueFactory = _ => 8
+            });
         About = """
             Restores the newest state into a temporary directory, reads every page back and compares with the checksums that the writer logged; then
             fetches the extents of all older hints, and reads every segment of the log. Needs as much disk as a restore. What is damaged or missing is
             named, all of it, and the exit code is 4; a gap that the writer left on purpose, and said so in the log, is no damage.
             The checksums printed are those of `PRAGMA recovery_verify` and `recovery databases` at the same LSN.
             """;
-        Examples = ["recovery verify s3://bucket/app", "recovery verify monday.jsonl tuesday.jsonl", "recovery verify file:///backup/app --sample"];
+        Examples = ["recovery verify s3://bucket/app", "recovery verify monday.jsonl tuesday.jsonl",
+            "recovery verify file:///backup/app --sample"];
     }
 
-    internal sealed record Report(string Result, string Remote, bool Sampled, ulong Lsn, DateTimeOffset? Time, int Hints, int Extents, long ExtentBytes, int Segments, long Records,
-        IReadOnlyList<RestoredDatabase>? Databases, IReadOnlyList<string> Problems, IReadOnlyList<LogHole> Missing, IReadOnlyList<LogHole> Gaps, IReadOnlyList<LogHole> Collected)
+    internal sealed record Report(string Result, string Remote, bool Sampled, ulong Lsn, DateTimeOffset? Time,
+        int Hints, int Extents, long ExtentBytes, int Segments, long Records,
+        IReadOnlyList<RestoredDatabase>? Databases, IReadOnlyList<string> Problems, IReadOnlyList<LogHole> Missing,
+            IReadOnlyList<LogHole> Gaps, IReadOnlyList<LogHole> Collected)
     {
         internal bool IsDamaged => Problems.Count > 0;
     }
 
-    internal sealed record BackupReport(string File, string Kind, string Database, ulong? SinceLsn, ulong Lsn, DateTimeOffset Time, long Rows, string Sha256);
+    internal sealed record BackupReport(string File, string Kind, string Database, ulong? SinceLsn, ulong Lsn,
+        DateTimeOffset Time, long Rows, string Sha256);
 
     static int VerifyBackups(Output to, string[] files)
     {
         var chain = BackupReader.VerifyChain(files);
-        var reports = chain.Select((b, i) => new BackupReport(files[i], b.Header.Kind, b.Header.Database, b.Header.Since?.Lsn, b.Header.Lsn, b.Header.Time, b.End.Tables.Sum(t => t.Rows), b.End.Sha256)).ToList();
+        var reports =
+            chain.Select((b, i)
+            => new BackupReport(files[i], b.Header.Kind, b.Header.Database, b.Header.Since?.Lsn, b.Header.Lsn,
+                b.Header.Time, b.End.Tables.Sum(t => t.Rows), b.End.Sha256)).ToList();
         to.Result(reports, Results.Json.ListBackupReport, all =>
         {
             foreach (var r in all)
-                to.Line($"{r.File} verifies: {r.Kind}, {r.Database} at LSN {r.Lsn} ({Text.Time(r.Time)}){(r.SinceLsn is { } since ? $" since LSN {since}" : "")}, {Text.Count(r.Rows, "row")}, SHA-256 {r.Sha256}");
-            if (all.Count > 1) to.Line($"They follow each other{(chain[0].Header.IsFull ? ", from a full backup on" : "")}.");
+                to.Line($"{r.File} verifies: {r.Kind}, {r.Database} at LSN {r.Lsn} "
+                    + $"({Text.Time(r.Time)}){(r.SinceLsn is { } since ? $" since LSN {since}" : "")}, "
+                    + $"{Text.Count(r.Rows, "row")}, SHA-256 {r.Sha256}");
+            if (all.Count > 1)
+                to.Line($"They follow each other{(chain[0].Header.IsFull ? ", from a full backup on" : "")}.");
         });
         return ExitCode.Ok;
     }
@@ -61,18 +94,27 @@ internal sealed class VerifyCommand : CliCommand
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
         var named = parsed.GetValue(target) ?? [];
-        if (named.Length > 0 && named.All(n => !RemoteAccess.IsUrl(n) && File.Exists(n)) && Opening.Stub.Read(Path.GetFullPath(named[0])).Content != Opening.PathContent.Stub) return VerifyBackups(to, named);
-        if (named.Length > 1) throw new RecoveryException(RecoveryError.Invalid, "Several files are backups as JSON lines, and all must be there; of remotes and stores give one.");
-        if (parsed.GetValue(parallelism) is < 1 or > 256) throw new RecoveryException(RecoveryError.Invalid, "--parallelism is from 1 to 256.");
+        if (named.Length > 0 && named.All(n => !RemoteAccess.IsUrl(n) && File.Exists(n))
+            && Opening.Stub.Read(Path.GetFullPath(named[0])).Content != Opening.PathContent.Stub)
+            return VerifyBackups(to, named);
+        if (named.Length > 1)
+            throw new RecoveryException(RecoveryError.Invalid,
+                "Several files are backups as JSON lines, and all must be there; of remotes and stores give one.");
+        if (parsed.GetValue(parallelism) is < 1 or > 256)
+            throw new RecoveryException(RecoveryError.Invalid, "--parallelism is from 1 to 256.");
         await using var remote = RemoteAccess.Open(named.FirstOrDefault());
         var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, null, cancellation);
         await using var pin = await remote.PinAsync(plan, to.Note, cancellation);
-        var directory = Path.Combine(Path.GetFullPath(parsed.GetValue(temporary) ?? Path.GetTempPath()), "recovery-verify-" + Guid.NewGuid().ToString("N"));
+        var directory =
+            Path.Combine(Path.GetFullPath(parsed.GetValue(temporary) ?? Path.GetTempPath()),
+            "recovery-verify-" + Guid.NewGuid().ToString("N"));
         Report report;
         try
         {
             var check = new RemoteCheck(remote, plan, directory, parsed.GetValue(parallelism));
-            report = parsed.GetValue(sample) ? await check.SampleAsync(SampledExtents, cancellation) : await check.EverythingAsync(cancellation);
+            report = parsed.GetValue(sample)
+                ? await check.SampleAsync(SampledExtents, cancellation)
+                : await check.EverythingAsync(cancellation);
         }
         finally
         {
@@ -86,14 +128,19 @@ internal sealed class VerifyCommand : CliCommand
     static void Show(Output to, Report r)
     {
         to.Line(r.IsDamaged ? $"{r.Remote} is DAMAGED: {Text.Count(r.Problems.Count, "problem")}, see above"
-            : $"{(r.Sampled ? "A sample verifies" : "Everything verifies")}: LSN {r.Lsn} ({Text.Time(r.Time!.Value)}) can be restored from {r.Remote}");
-        to.Line($"Checked {Text.Count(r.Hints, "set")} of hints, {Text.Count(r.Extents, "extent")} ({Text.Bytes(r.ExtentBytes)}), {Text.Count(r.Segments, "segment")} with {Text.Count(r.Records, "record")}");
+            : $"{(r.Sampled ? "A sample verifies" : "Everything verifies")}: LSN {r.Lsn} "
+                + $"({Text.Time(r.Time!.Value)}) can be restored from {r.Remote}");
+        to.Line($"Checked {Text.Count(r.Hints, "set")} of hints, {Text.Count(r.Extents, "extent")} "
+            + $"({Text.Bytes(r.ExtentBytes)}), {Text.Count(r.Segments, "segment")} with "
+            + $"{Text.Count(r.Records, "record")}");
         foreach (var hole in r.Gaps) to.Line($"LSNs {hole.FirstLsn} to {hole.LastLsn} cannot be restored: {hole.Why}");
-        foreach (var hole in r.Collected) to.Line($"LSNs {hole.FirstLsn} to {hole.LastLsn} are not there any more: {hole.Why}");
+        foreach (var hole in r.Collected)
+            to.Line($"LSNs {hole.FirstLsn} to {hole.LastLsn} are not there any more: {hole.Why}");
         if (r.Databases is not null)
             to.Table(["DATABASE", "SIZE>", "PAGE>", "LSN>", "CHECKSUM"], r.Databases.Select(d => new[]
             {
-                d.Name, Text.Bytes(d.SizeBytes), d.PageSize.ToString(CultureInfo.InvariantCulture), d.Lsn.ToString(CultureInfo.InvariantCulture), d.Checksum,
+                d.Name, Text.Bytes(d.SizeBytes), d.PageSize.ToString(CultureInfo.InvariantCulture),
+                    d.Lsn.ToString(CultureInfo.InvariantCulture), d.Checksum,
             }));
     }
 }

@@ -17,7 +17,9 @@ internal static partial class ConfigFile
     {
         path = Path.GetFullPath(path);
         var size = new FileInfo(path).Length;
-        if (size > MostBytes) throw new RecoveryException(RecoveryError.Invalid, $"{path} has {size} bytes, and no config file has so many. See what it is.");
+        if (size > MostBytes)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{path} has {size} bytes, and no config file has so many. See what it is.");
         var text = File.ReadAllText(path);
         var root = YamlTree.Parse(path, expand ? Expand(path, text) : text);
         var isLitestreams = !root.Has("remote") && root.Maps("dbs").Any(db => db.Has("replica") || db.Has("replicas"));
@@ -27,7 +29,9 @@ internal static partial class ConfigFile
     /// <summary><c>${NAME}</c> is what the environment says; what it does not say is an error.</summary>
     static string Expand(string path, string text) => Variable().Replace(text, match =>
         Environment.GetEnvironmentVariable(match.Groups[1].Value)
-        ?? throw new RecoveryException(RecoveryError.Invalid, $"{path} has {match.Value}, and the environment has no {match.Groups[1].Value}. Set it, or give --no-expand-env."));
+        ?? throw new RecoveryException(RecoveryError.Invalid,
+            $"{path} has {match.Value}, and the environment has no {match.Groups[1].Value}. Set it, or give "
+                + $"--no-expand-env."));
 
     [GeneratedRegex(@"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")]
     private static partial Regex Variable();
@@ -37,7 +41,13 @@ internal static partial class ConfigFile
         var recovery = FromEnvironment;
         foreach (var name in Options.Names.Where(n => n is not ("remote" or "store")))
             if (root.Text(name) is { } value) recovery = recovery.With(name, value);
-        var options = new ReplicatorOptions { Recovery = recovery, RestoreIfMissing = root.Flag("restore-if-db-not-exists"), TakeOver = root.Flag("take-over") };
+        var options =
+            new ReplicatorOptions
+            {
+                Recovery = recovery,
+                RestoreIfMissing = root.Flag("restore-if-db-not-exists"),
+                TakeOver = root.Flag("take-over")
+            };
         options = options with
         {
             Store = root.Text("store"),
@@ -45,15 +55,21 @@ internal static partial class ConfigFile
             IdleInterval = root.Duration("idle-interval") ?? options.IdleInterval,
             CompareInterval = root.Duration("compare-interval") ?? options.CompareInterval,
             ReadyBound = root.Duration("ready-bound") ?? options.ReadyBound,
-            CheckpointFrames = (int)Math.Clamp(root.Number("checkpoint-frames") ?? options.CheckpointFrames, 1, int.MaxValue / 4),
+            CheckpointFrames =
+                (int)Math.Clamp(root.Number("checkpoint-frames") ?? options.CheckpointFrames, 1, int.MaxValue / 4),
         };
         var (databases, directories) = Databases(root);
-        if (databases.Count + directories.Count == 0) throw new RecoveryException(RecoveryError.Invalid, $"{path} names no database. Give dbs: with a path or a dir in each.");
+        if (databases.Count + directories.Count == 0)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{path} names no database. Give dbs: with a path or a dir in each.");
         if (options.Store is null && (databases.Count > 1 || directories.Count > 0))
-            throw new RecoveryException(RecoveryError.Invalid, $"{path} names several databases, which share one mirror: say where it is (store: /var/lib/recovery/mirror).");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{path} names several databases, which share one mirror: say where it is (store: "
+                    + $"/var/lib/recovery/mirror).");
         var settings = new ReplicateSettings
         {
-            Groups = [new() { Url = root.Text("remote"), Databases = databases, Directories = directories, Options = options }],
+            Groups = [new() { Url = root.Text("remote"), Databases = databases, Directories = directories,
+                Options = options }],
             Exec = root.Text("exec"),
             Listen = root.Text("listen"),
             JsonLogs = IsJson(root, "log-format"),
@@ -76,7 +92,9 @@ internal static partial class ConfigFile
         {
             if (each.Text("path") is { } path) databases.Add(new(path, each.Text("name")));
             else if (each.Text("dir") is { } directory)
-                directories.Add(new(directory, each.Text("pattern") ?? "*.db", each.Flag("recursive"), each.Flag("watch"), each.Text("prefix") ?? ""));
+                directories.Add(
+                    new(directory, each.Text("pattern")
+                    ?? "*.db", each.Flag("recursive"), each.Flag("watch"), each.Text("prefix") ?? ""));
             else throw root.Wrong("dbs", "each entry has a path or a dir");
             RequireAllTaken(each);
         }
@@ -86,6 +104,8 @@ internal static partial class ConfigFile
     static void RequireAllTaken(YamlTree tree)
     {
         if (tree.Untaken.FirstOrDefault() is { } unknown)
-            throw tree.Wrong(unknown, $"there is no such key here.{(OptionNames.Misspelled(unknown) is { } meant ? $" Did you mean '{meant}'?" : "")}");
+            throw tree.Wrong(unknown,
+                $"there is no such key "
+                    + $"here.{(OptionNames.Misspelled(unknown) is { } meant ? $" Did you mean '{meant}'?" : "")}");
     }
 }

@@ -5,26 +5,32 @@ using RecoveryVfs.Replicate;
 
 namespace RecoveryVfs.Cli.Replicate;
 
-/// <summary>What a replicator does, a line an event, on standard error: standard output belongs to the program that it runs.</summary>
+/// <summary>
+/// What a replicator does, a line an event, on standard error: standard output belongs to the program that it runs.
+/// </summary>
 internal sealed class EventLines(bool json, TextWriter target, TimeProvider time)
 {
     readonly Lock gate = new();
 
     public void Write(ReplicationEvent happened) =>
-        Write(happened.Kind is ReplicationEventKind.Behind or ReplicationEventKind.Warning or ReplicationEventKind.Missing or ReplicationEventKind.Joined ? "warning" : "info",
+        Write(happened.Kind is ReplicationEventKind.Behind or ReplicationEventKind.Warning
+            or ReplicationEventKind.Missing or ReplicationEventKind.Joined ? "warning" : "info",
             JsonNamingPolicy.SnakeCaseLower.ConvertName(happened.Kind.ToString()), happened.Path, happened.Message);
 
     public void Write(string level, string what, string? path, string message)
     {
         var at = time.GetUtcNow().ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture);
-        var line = json ? Json(at, level, what, path, message) : Printable.Escape($"{at} {level}: {(path is null ? "" : path + ": ")}{message}");
+        var line = json
+            ? Json(at, level, what, path, message)
+            : Printable.Escape($"{at} {level}: {(path is null ? "" : path + ": ")}{message}");
         lock (gate) target.WriteLine(line);
     }
 
     static string Json(string at, string level, string what, string? path, string message)
     {
         using var bytes = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(bytes, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (var writer =
+            new Utf8JsonWriter(bytes, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
         {
             writer.WriteStartObject();
             writer.WriteString("time", at);

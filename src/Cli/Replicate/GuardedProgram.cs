@@ -24,7 +24,9 @@ internal sealed partial class GuardedProgram : IDisposable
         }
         catch (System.ComponentModel.Win32Exception e)
         {
-            throw new RecoveryException(RecoveryError.NotFound, $"--exec: {words[0]} cannot be run: {e.Message}. Give a program on the PATH, or its whole path; for a shell's own words, sh -c '...'.", e);
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"--exec: {words[0]} cannot be run: {e.Message}. Give a program on the PATH, or its whole path; for a "
+                    + $"shell's own words, sh -c '...'.", e);
         }
     }
 
@@ -32,7 +34,14 @@ internal sealed partial class GuardedProgram : IDisposable
     public void Signal(PosixSignal signal)
     {
         if (signal == PosixSignal.SIGINT && !Console.IsInputRedirected) return;
-        var number = signal switch { PosixSignal.SIGHUP => 1, PosixSignal.SIGINT => 2, PosixSignal.SIGQUIT => 3, PosixSignal.SIGTERM => 15, _ => (int)signal };
+        var number = signal switch
+        {
+            PosixSignal.SIGHUP => 1,
+            PosixSignal.SIGINT => 2,
+            PosixSignal.SIGQUIT => 3,
+            PosixSignal.SIGTERM => 15,
+            _ => (int)signal
+        };
         if (!process.HasExited) _ = kill(process.Id, number);
     }
 
@@ -43,7 +52,9 @@ internal sealed partial class GuardedProgram : IDisposable
         return process.ExitCode;
     }
 
-    /// <summary>Words as a shell splits them: by blanks, but for quotes and backslashes. Nothing else is a shell's.</summary>
+    /// <summary>
+    /// Words as a shell splits them: by blanks, but for quotes and backslashes. Nothing else is a shell's.
+    /// </summary>
     internal static List<string> Split(string command)
     {
         var (words, word, quote, isWord) = (new List<string>(), new StringBuilder(), '\0', false);
@@ -71,7 +82,8 @@ internal sealed partial class GuardedProgram : IDisposable
             isWord = true;
             word.Append(c);
         }
-        if (quote != '\0') throw new RecoveryException(RecoveryError.Invalid, $"--exec: the quote {quote} is not closed.");
+        if (quote != '\0')
+            throw new RecoveryException(RecoveryError.Invalid, $"--exec: the quote {quote} is not closed.");
         if (isWord) words.Add(word.ToString());
         return words;
     }

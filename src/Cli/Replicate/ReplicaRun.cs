@@ -17,18 +17,23 @@ internal sealed class ReplicaRun : IAsyncDisposable
 
     public IReadOnlyList<ReplicatorStatus> Status => [.. running.Select(r => r.Replicator.Status)];
 
-    public static async Task<ReplicaRun> StartAsync(IReadOnlyList<ReplicaGroup> groups, EventLines log, bool waitForLook, CancellationToken cancellation)
+    public static async Task<ReplicaRun> StartAsync(IReadOnlyList<ReplicaGroup> groups, EventLines log,
+        bool waitForLook, CancellationToken cancellation)
     {
         var run = new ReplicaRun(log);
         try
         {
             foreach (var group in groups)
             {
-                var found = group.Directories.SelectMany(DirectoryLook.Find).Where(d => DirectoryLook.IsDatabase(d.Path));
+                var found = group.Directories.SelectMany(DirectoryLook.Find)
+                    .Where(d => DirectoryLook.IsDatabase(d.Path));
                 var options = group.Options with { Events = log.Write, WaitForFirstLook = waitForLook };
-                run.running.Add((group, await SqliteReplicator.StartAsync([.. group.Databases, .. found], group.Url, options, cancellation)));
+                run.running.Add(
+                    (group, await SqliteReplicator.StartAsync([.. group.Databases, .. found], group.Url, options,
+                    cancellation)));
             }
-            if (groups.Any(g => g.Directories.Any(d => d.Watch))) run.watching = Task.Run(run.WatchAsync, CancellationToken.None);
+            if (groups.Any(g => g.Directories.Any(d => d.Watch)))
+                run.watching = Task.Run(run.WatchAsync, CancellationToken.None);
             return run;
         }
         catch
@@ -46,7 +51,8 @@ internal sealed class ReplicaRun : IAsyncDisposable
             {
                 await Task.Delay(LookAtDirectories, stopping.Token);
                 foreach (var (group, replicator) in running)
-                    foreach (var directory in group.Directories.Where(d => d.Watch)) await LookAsync(replicator, directory);
+                    foreach (var directory in group.Directories.Where(d => d.Watch))
+                        await LookAsync(replicator, directory);
             }
         }
         catch (OperationCanceledException)
@@ -66,7 +72,8 @@ internal sealed class ReplicaRun : IAsyncDisposable
                 replicator.AddDatabase(each);
                 log.Write("info", "added", each.Path, "is replicated from now on");
             }
-            foreach (var gone in known.Where(k => k.Phase == ReplicationPhase.Missing && IsIn(directory, k.Path) && !File.Exists(k.Path)))
+            foreach (var gone in known.Where(k => k.Phase == ReplicationPhase.Missing && IsIn(directory, k.Path)
+                && !File.Exists(k.Path)))
             {
                 await replicator.RemoveDatabaseAsync(gone.Path);
                 log.Write("info", "removed", gone.Path, "is gone; its mirror stays restorable");
@@ -78,7 +85,8 @@ internal sealed class ReplicaRun : IAsyncDisposable
         }
     }
 
-    static bool IsIn(DatabaseDirectory directory, string path) => path.StartsWith(Path.GetFullPath(directory.Directory).TrimEnd('/') + "/", StringComparison.Ordinal);
+    static bool IsIn(DatabaseDirectory directory, string path)
+        => path.StartsWith(Path.GetFullPath(directory.Directory).TrimEnd('/') + "/", StringComparison.Ordinal);
 
     /// <summary>Brings everything that was committed before into the remotes.</summary>
     public async Task FlushAsync(CancellationToken cancellation = default)

@@ -6,8 +6,8 @@ using YamlDotNet.RepresentationModel;
 namespace RecoveryVfs.Cli.Replicate;
 
 /// <summary>
-/// A mapping of a config file whose keys are taken one by one, so that what nobody took is known at the end: a misspelled key must not go unnoticed. Errors name the
-/// file and the line.
+/// A mapping of a config file whose keys are taken one by one, so that what nobody took is known at the end: a
+/// misspelled key must not go unnoticed. Errors name the file and the line.
 /// </summary>
 internal sealed class YamlTree(string path, YamlMappingNode node)
 {
@@ -32,11 +32,14 @@ internal sealed class YamlTree(string path, YamlMappingNode node)
         }
     }
 
-    static RecoveryException Wrong(string path, long line, string what) => new(RecoveryError.Invalid, $"Line {line} of {path}: {what.TrimEnd('.')}.");
+    static RecoveryException Wrong(string path, long line, string what)
+        => new(RecoveryError.Invalid, $"Line {line} of {path}: {what.TrimEnd('.')}.");
 
-    public RecoveryException Wrong(string key, string what) => Wrong(path, Node(key)?.Start.Line ?? node.Start.Line, $"{key}: {what}");
+    public RecoveryException Wrong(string key, string what)
+        => Wrong(path, Node(key)?.Start.Line ?? node.Start.Line, $"{key}: {what}");
 
-    YamlNode? Node(string key) => node.Children.FirstOrDefault(c => c.Key is YamlScalarNode { Value: var name } && name == key).Value;
+    YamlNode? Node(string key)
+        => node.Children.FirstOrDefault(c => c.Key is YamlScalarNode { Value: var name } && name == key).Value;
 
     public IEnumerable<string> Keys => node.Children.Keys.OfType<YamlScalarNode>().Select(k => k.Value ?? "");
 
@@ -65,7 +68,9 @@ internal sealed class YamlTree(string path, YamlMappingNode node)
     };
 
     public long? Number(string key) => Text(key) is not { } text ? null
-        : long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw Wrong(key, $"'{text}' is no number");
+        : long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+        ? number
+        : throw Wrong(key, $"'{text}' is no number");
 
     /// <summary>A time as Go writes it: 1s, 500ms, 24h, 1h30m.</summary>
     public TimeSpan? Duration(string key)
@@ -76,7 +81,10 @@ internal sealed class YamlTree(string path, YamlMappingNode node)
         while (rest.Length > 0)
         {
             var digits = rest.IndexOfAnyExcept("0123456789.");
-            if (digits <= 0 || !double.TryParse(rest[..digits], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)) throw Wrong(key, $"'{text}' is no time. Give one as 1s, 500ms or 24h");
+            if (digits <= 0
+                || !double.TryParse(rest[..digits], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture,
+                out var number))
+                throw Wrong(key, $"'{text}' is no time. Give one as 1s, 500ms or 24h");
             rest = rest[digits..];
             var letters = rest.IndexOfAny("0123456789.") is var end and >= 0 ? end : rest.Length;
             total += rest[..letters] switch
@@ -110,7 +118,10 @@ internal sealed class YamlTree(string path, YamlMappingNode node)
         return Node(key) switch
         {
             null or YamlScalarNode { Value: null or "" } => [],
-            YamlSequenceNode list => [.. list.Select(n => n as YamlMappingNode is { } map ? new YamlTree(path, map) : throw Wrong(key, "each of its entries takes keys and values"))],
+            YamlSequenceNode list
+                => [.. list.Select(n => n as YamlMappingNode
+                    is { } map ? new YamlTree(path, map)
+                    : throw Wrong(key, "each of its entries takes keys and values"))],
             _ => throw Wrong(key, "it takes a list"),
         };
     }

@@ -9,7 +9,8 @@ namespace RecoveryVfs.Cli.Sql;
 internal enum SqlStyle { List, Csv, Json, Box }
 
 /// <summary>
-/// Prints the rows of statements as the shell of SQLite does. To a terminal, characters that would move its cursor are shown, not sent.
+/// Prints the rows of statements as the shell of SQLite does. To a terminal, characters that would move its cursor are
+/// shown, not sent.
 /// </summary>
 internal sealed class SqlFormat(TextWriter to, SqlStyle style, bool header, bool toTerminal) : ISqlResults
 {
@@ -42,7 +43,8 @@ internal sealed class SqlFormat(TextWriter to, SqlStyle style, bool header, bool
                 to.WriteLine(Shown(string.Join('|', values.Select(Text))));
                 break;
             case SqlStyle.Csv:
-                to.Write(string.Join(',', values.Select(v => v.Kind is SqlKind.Text ? Quoted(Text(v)) : Text(v))) + "\r\n");
+                to.Write(string.Join(',', values.Select(v => v.Kind is SqlKind.Text ? Quoted(Text(v)) : Text(v)))
+                    + "\r\n");
                 break;
             case SqlStyle.Json:
                 if (!isFirst) to.Write(",\n");
@@ -50,7 +52,9 @@ internal sealed class SqlFormat(TextWriter to, SqlStyle style, bool header, bool
                 break;
             case SqlStyle.Box:
                 if (box.Count == BoxRowsMax)
-                    throw new SqlFailure(Sqlite.TooBig, $"A table of more than {BoxRowsMax:N0} rows is not drawn. Take another format (--csv, --json), or LIMIT.");
+                    throw new SqlFailure(Sqlite.TooBig,
+                        $"A table of more than {BoxRowsMax:N0} rows is not drawn. Take another format (--csv, "
+                            + $"--json), or LIMIT.");
                 box.Add(Array.ConvertAll(values, v => Printable.Escape(Text(v))));
                 break;
         }
@@ -68,9 +72,12 @@ internal sealed class SqlFormat(TextWriter to, SqlStyle style, bool header, bool
     void Draw()
     {
         var names = Array.ConvertAll(columns, Printable.Escape);
-        var widths = names.Select((n, i) => Math.Max(Printable.Width(n), box.Max(r => Printable.Width(r[i])))).ToArray();
-        string Line(string left, string middle, string right) => left + string.Join(middle, widths.Select(w => new string('─', w + 2))) + right;
-        string Cells(string[] cells) => "│ " + string.Join(" │ ", cells.Select((c, i) => Printable.PadRight(c, widths[i]))) + " │";
+        var widths = names.Select((n, i) => Math.Max(Printable.Width(n), box.Max(r => Printable.Width(r[i]))))
+            .ToArray();
+        string Line(string left, string middle, string right)
+            => left + string.Join(middle, widths.Select(w => new string('─', w + 2))) + right;
+        string Cells(string[] cells) => "│ "
+            + string.Join(" │ ", cells.Select((c, i) => Printable.PadRight(c, widths[i]))) + " │";
         to.WriteLine(Line("┌", "┬", "┐"));
         to.WriteLine(Cells(names));
         to.WriteLine(Line("├", "┼", "┤"));
@@ -97,12 +104,16 @@ internal sealed class SqlFormat(TextWriter to, SqlStyle style, bool header, bool
         return text.AsSpan().IndexOfAny(".e") < 0 ? text + ".0" : text;
     }
 
-    static string Quoted(string text) => text.AsSpan().IndexOfAny(",\"\r\n") < 0 && text.Trim() == text ? text : $"\"{text.Replace("\"", "\"\"")}\"";
+    static string Quoted(string text) => text.AsSpan().IndexOfAny(",\"\r\n") < 0 && text.Trim() == text
+        ? text
+        : $"\"{text.Replace("\"", "\"\"")}\"";
 
     string JsonOf(SqlValue[] values)
     {
         using var bytes = new MemoryStream();
-        using (var json = new Utf8JsonWriter(bytes, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (var json =
+            new Utf8JsonWriter(bytes,
+            new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
         {
             json.WriteStartObject();
             for (var i = 0; i < values.Length; i++)
@@ -111,7 +122,9 @@ internal sealed class SqlFormat(TextWriter to, SqlStyle style, bool header, bool
                 if (values[i].Kind == SqlKind.Null) json.WriteNullValue();
                 else if (values[i].Kind == SqlKind.Integer) json.WriteNumberValue(values[i].Number);
                 // JSON has no infinity; SQLite's shell writes a number that is read as one.
-                else if (values[i].Kind == SqlKind.Real) json.WriteRawValue(double.IsInfinity(values[i].Real) ? values[i].Real > 0 ? "9.0e+999" : "-9.0e+999" : Real(values[i].Real), skipInputValidation: true);
+                else if (values[i].Kind == SqlKind.Real)
+                    json.WriteRawValue(double.IsInfinity(values[i].Real) ? values[i]
+                        .Real > 0 ? "9.0e+999" : "-9.0e+999" : Real(values[i].Real), skipInputValidation: true);
                 else json.WriteStringValue(Text(values[i]));
             }
             json.WriteEndObject();

@@ -1,14 +1,16 @@
 using System.Diagnostics;
-using RecoveryVfs.Operations;
 using RecoveryVfs.Interop;
 using RecoveryVfs.Opening;
+using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.Settings;
 using RecoveryVfs.Statements;
 
 namespace RecoveryVfs.Cli.Sql;
 
-/// <summary>Where statements run: here, for reading or because nobody else has the store open, or in the process that has.</summary>
+/// <summary>
+/// Where statements run: here, for reading or because nobody else has the store open, or in the process that has.
+/// </summary>
 internal sealed class SqlPlace : IDisposable
 {
     const int BusyPatienceMs = 5000;
@@ -20,7 +22,8 @@ internal sealed class SqlPlace : IDisposable
     readonly SqlClient? there;
     readonly TimeSpan limit;
 
-    SqlPlace(HostConnection? here, SqlClient? there, TimeSpan limit) => (this.here, this.there, this.limit) = (here, there, limit);
+    SqlPlace(HostConnection? here, SqlClient? there, TimeSpan limit)
+        => (this.here, this.there, this.limit) = (here, there, limit);
 
     /// <summary>Who runs them, for people.</summary>
     public string Name => there?.Server ?? "here";
@@ -32,30 +35,45 @@ internal sealed class SqlPlace : IDisposable
         var path = Path.GetFullPath(database);
         var stub = Stub.Read(path);
         if (stub.Content == PathContent.PlainDatabase)
-            throw new RecoveryException(RecoveryError.Invalid, $"{path} is a plain SQLite database: use `sqlite3 {path}`, or `recovery import {path}`.") { Path = path };
-        if (stub.Content != PathContent.Stub) throw new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {path}.") { Path = path };
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{path} is a plain SQLite database: use `sqlite3 {path}`, or `recovery import {path}`.")
+            {
+                Path = path
+            };
+        if (stub.Content != PathContent.Stub)
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"There is no RecoveryVfs database at {path}.")
+            { Path = path };
         var store = StoreDirectory.Find(DatabaseOpening.StoreOf(path, stub, new RecoveryOptions().WithEnvironment()));
         SQLitePCL.Batteries_V2.Init();
         Recovery.Register();
         if (!write) return new SqlPlace(Here(path, store.Path, write: false), null, limit);
         for (var started = Stopwatch.GetTimestamp(); ; Thread.Sleep(LookInterval))
         {
-            if (SqlClient.TryConnect(store.Path, stub.Database!, limit) is { } client) return new SqlPlace(null, client, limit);
+            if (SqlClient.TryConnect(store.Path, stub.Database!, limit) is { } client)
+                return new SqlPlace(null, client, limit);
             if (store.Holder() is not { } holder) return new SqlPlace(Here(path, store.Path, write: true), null, limit);
             if (Stopwatch.GetElapsedTime(started) < ListenPatience) continue;
             throw new RecoveryException(RecoveryError.Busy,
-                $"The store {store.Path} is open in {holder}, which takes no statements from others (sql-socket=off, a SQLite without threads, or an older version).",
-                "End that process first, or have it open the store with sql-socket=on. Reading (without --write) works beside it.") { Path = store.Path };
+                $"The store {store.Path} is open in {holder}, which takes no statements from others (sql-socket=off, "
+                    + $"a SQLite without threads, or an older version).",
+                "End that process first, or have it open the store with sql-socket=on. Reading (without --write) works "
+                    + "beside it.")
+            { Path = store.Path };
         }
     }
 
     static HostConnection Here(string path, string store, bool write)
     {
         using var ours = StoreSettings.TakeOwnUris();
-        return HostConnection.Open($"{DatabasePath.UriOf(path)}?store={Uri.EscapeDataString(store)}{(write ? "" : "&mode=ro")}", write, BusyPatienceMs);
+        return HostConnection.Open(
+            $"{DatabasePath.UriOf(path)}?store={Uri.EscapeDataString(store)}{(write ? "" : "&mode=ro")}", write,
+            BusyPatienceMs);
     }
 
-    /// <summary>Runs statements; throws <see cref="SqlFailure"/> with what SQLite says of the first that fails.</summary>
+    /// <summary>
+    /// Runs statements; throws <see cref="SqlFailure"/> with what SQLite says of the first that fails.
+    /// </summary>
     public void Run(string sql, ISqlResults results, CancellationToken cancellation)
     {
         if (there is not null)

@@ -3,7 +3,9 @@ using RecoveryVfs.Interop;
 
 namespace RecoveryVfs.Cli.Sql;
 
-/// <summary>Statements typed by a person, one after the other, until <c>.quit</c> or the end of input. A mistake ends nothing.</summary>
+/// <summary>
+/// Statements typed by a person, one after the other, until <c>.quit</c> or the end of input. A mistake ends nothing.
+/// </summary>
 internal sealed class SqlPrompt(SqlPlace place, SqlFormat format, TextReader from, TextWriter to, Output output)
 {
     const string First = "recovery> ", More = "     ...> ", InTransaction = "recovery*> ";
@@ -27,7 +29,9 @@ internal sealed class SqlPrompt(SqlPlace place, SqlFormat format, TextReader fro
             if (from.ReadLine() is not { } line) break;
             if (sql.Length == 0 && line.TrimStart().StartsWith('.'))
             {
-                if (!TryCommand(line.Trim().TrimEnd(';').Split(' ', StringSplitOptions.RemoveEmptyEntries), cancellation)) return;
+                if (!TryCommand(line.Trim().TrimEnd(';').Split(' ', StringSplitOptions.RemoveEmptyEntries),
+                    cancellation))
+                    return;
                 continue;
             }
             sql.Append(line).Append('\n');
@@ -62,10 +66,12 @@ internal sealed class SqlPrompt(SqlPlace place, SqlFormat format, TextReader fro
                 to.WriteLine(Help);
                 break;
             case [".tables"]:
-                Try("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY 1", cancellation);
+                Try("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' "
+                    + "ORDER BY 1", cancellation);
                 break;
             case [".schema"]:
-                Try("SELECT sql || ';' AS sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY tbl_name, type DESC, name", cancellation);
+                Try("SELECT sql || ';' AS sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY tbl_name, type "
+                    + "DESC, name", cancellation);
                 break;
             case [".mode", var mode] when Enum.TryParse<SqlStyle>(mode, ignoreCase: true, out var style):
                 format.Style = style;

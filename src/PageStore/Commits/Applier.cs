@@ -3,9 +3,9 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs.PageStore.Commits;
 
 /// <summary>
-/// The thread that brings pending commits into the page store, in LSN order and merged: of many versions of a page only those are
-/// written that readers have pinned, and the newest. It makes the log durable up to a commit before the page store gets it, so the
-/// page store never holds what the log could lose.
+/// The thread that brings pending commits into the page store, in LSN order and merged: of many versions of a page only
+/// those are written that readers have pinned, and the newest. It makes the log durable up to a commit before the page
+/// store gets it, so the page store never holds what the log could lose.
 /// </summary>
 internal sealed class Applier : IDisposable
 {
@@ -25,7 +25,8 @@ internal sealed class Applier : IDisposable
     /// <param name="apply">Does the work.</param>
     /// <param name="makeDurable">Called with the LSN up to which the log must be durable first.</param>
     /// <param name="pending">Where commits come from.</param>
-    /// <param name="afterRound">Called on the applier's thread when nothing ready is left, or on the way through a long backlog.</param>
+    /// <param name="afterRound">Called on the applier's thread when nothing ready is left, or on the way through a long
+    /// backlog.</param>
     public Applier(PageApplier apply, Action<ulong> makeDurable, PendingCommits pending, Action afterRound)
     {
         this.apply = apply;
@@ -41,8 +42,8 @@ internal sealed class Applier : IDisposable
     }
 
     /// <summary>
-    /// A commit became ready. Merging gains from waiting, so the thread is only woken when it sleeps for lack of work or when
-    /// enough has gathered.
+    /// A commit became ready. Merging gains from waiting, so the thread is only woken when it sleeps for lack of work
+    /// or when enough has gathered.
     /// </summary>
     public void Notify()
     {
@@ -62,7 +63,8 @@ internal sealed class Applier : IDisposable
     public Action Retry { get; }
 
     /// <summary>
-    /// Waits until every commit that is ready now has entered the page store and the after-round work was done once more. Throws when that failed, but not for a failure of before.
+    /// Waits until every commit that is ready now has entered the page store and the after-round work was done once
+    /// more. Throws when that failed, but not for a failure of before.
     /// </summary>
     public void Drain()
     {
@@ -104,7 +106,8 @@ internal sealed class Applier : IDisposable
             }
             catch (Exception e)
             {
-                // Writers learn it when their room is used up; readers go on from memory. Space that was freed heals it.
+                // Writers learn it when their room is used up; readers go on from memory. Space that was freed heals
+                // it.
                 pending.SetFailure(e as RecoveryException ?? new RecoveryException(RecoveryError.IoWrite,
                     $"Committed pages cannot enter the page store: {e.Message}", e));
                 lock (gate)

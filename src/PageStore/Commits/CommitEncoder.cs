@@ -9,12 +9,12 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Commits;
 
 /// <summary>
-/// Turns an overlay into the bodies of PageCommit records: each changed page as the bytes that differ from its previous version
-/// when that is shorter, and the checksum of the database after it.
+/// Turns an overlay into the bodies of PageCommit records: each changed page as the bytes that differ from its previous
+/// version when that is shorter, and the checksum of the database after it.
 /// </summary>
 /// <remarks>
-/// Cost for a page that exists: one read of the previous version and its hash (from the page cache as a rule), one hash, one comparison, and
-/// no allocation.
+/// Cost for a page that exists: one read of the previous version and its hash (from the page cache as a rule), one
+/// hash, one comparison, and no allocation.
 /// </remarks>
 internal static class CommitEncoder
 {
@@ -46,20 +46,25 @@ internal static class CommitEncoder
         }
     }
 
-    /// <summary>The page size and WAL flag that the database will have: from its header, if it is one; else as they were.</summary>
+    /// <summary>
+    /// The page size and WAL flag that the database will have: from its header, if it is one; else as they were.
+    /// </summary>
     static (int PageSize, bool IsWal) HeaderOf(PageOverlay overlay)
     {
         var basis = overlay.Basis;
-        if (overlay.PageSize == 0 || (!overlay.Holds(1) && basis.PageSize != 0)) return (overlay.PageSize, basis.IsWal && overlay.SizeBytes > 0);
+        if (overlay.PageSize == 0 || (!overlay.Holds(1) && basis.PageSize != 0))
+            return (overlay.PageSize, basis.IsWal && overlay.SizeBytes > 0);
         Span<byte> header = stackalloc byte[100];
-        if (overlay.Read(0, header) < 100 || !header[..16].SequenceEqual("SQLite format 3\0"u8)) return (overlay.PageSize, false);
+        if (overlay.Read(0, header) < 100 || !header[..16].SequenceEqual("SQLite format 3\0"u8))
+            return (overlay.PageSize, false);
         int size = BinaryPrimitives.ReadUInt16BigEndian(header[16..]);
         if (size == 1) size = 65536;
         return (size >= 512 && BitOperations.IsPow2(size) ? size : overlay.PageSize, header[19] == 2);
     }
 
     /// <summary>
-    /// Pages of the basis that the transaction cut off and then grew over without writing them are zeros now, and must be said to be.
+    /// Pages of the basis that the transaction cut off and then grew over without writing them are zeros now, and must
+    /// be said to be.
     /// </summary>
     static void FillCutPages(PageOverlay content)
     {
@@ -70,7 +75,10 @@ internal static class CommitEncoder
         var last = Math.Min(basis.PageCount, (uint)((content.SizeBytes + pageSize - 1) / pageSize));
         byte[]? zeros = null;
         for (var page = kept + 1; page <= last; page++)
-            if (!content.Holds(page)) content.Write((page - 1L) * pageSize, (zeros ??= new byte[pageSize]).AsSpan(0, (int)Math.Min(pageSize, content.SizeBytes - (page - 1L) * pageSize)));
+            if (!content.Holds(page))
+                content.Write((page - 1L) * pageSize,
+                    (zeros ??= new byte[pageSize])
+                    .AsSpan(0, (int)Math.Min(pageSize, content.SizeBytes - (page - 1L) * pageSize)));
     }
 
     static void EncodePages(PageCache cache, PageOverlay content, EncodedCommit encoded)
@@ -106,7 +114,8 @@ internal static class CommitEncoder
                     ReadBefore(content, page, before);
                     if (before.SequenceEqual(after)) continue;
                     var known = cache.KnownHash(content.Database.Id, page, basis.Lsn);
-                    Debug.Assert(known == 0 || known == PageCommitFormat.HashOf(page, before), "a page's hash in the cache is that of its bytes");
+                    Debug.Assert(known == 0 || known == PageCommitFormat.HashOf(page, before),
+                        "a page's hash in the cache is that of its bytes");
                     checksum ^= known != 0 ? known : PageCommitFormat.HashOf(page, before);
                 }
                 var hash = PageCommitFormat.HashOf(page, after);

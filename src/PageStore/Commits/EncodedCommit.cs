@@ -4,8 +4,8 @@ using RecoveryVfs.PageStore.Pages;
 namespace RecoveryVfs.PageStore.Commits;
 
 /// <summary>
-/// The record bodies that say what an overlay changes, ready to be appended, and the version they will make. In memory up to a
-/// bound, beyond it in a spill file.
+/// The record bodies that say what an overlay changes, ready to be appended, and the version they will make. In memory
+/// up to a bound, beyond it in a spill file.
 /// </summary>
 internal sealed class EncodedCommit : IDisposable
 {
@@ -39,7 +39,10 @@ internal sealed class EncodedCommit : IDisposable
     /// <summary>Bytes of all bodies together.</summary>
     public long TotalBytes { get; private set; }
 
-    /// <summary>Keeps the body of one more part, taking over its pooled buffer; what exceeds the memory bound goes to the spill file.</summary>
+    /// <summary>
+    /// Keeps the body of one more part, taking over its pooled buffer; what exceeds the memory bound goes to the spill
+    /// file.
+    /// </summary>
     public void AddPart(byte[] buffer, int length)
     {
         TotalBytes += length;
@@ -54,7 +57,10 @@ internal sealed class EncodedCommit : IDisposable
         ArrayPool<byte>.Shared.Return(buffer);
     }
 
-    /// <summary>The body of one part; a pooled <paramref name="scratch"/>, which the caller gives back, is used when it was spilled.</summary>
+    /// <summary>
+    /// The body of one part; a pooled <paramref name="scratch"/>, which the caller gives back, is used when it was
+    /// spilled.
+    /// </summary>
     public ReadOnlySpan<byte> Part(int number, ref byte[]? scratch)
     {
         var (buffer, offset, size) = parts[number];

@@ -4,8 +4,8 @@ using RecoveryVfs.PageStore.Reading;
 namespace RecoveryVfs.PageStore.Commits;
 
 /// <summary>
-/// Brings pending commits into the page store, in LSN order and merged. The page store stands for a moment at every version that
-/// is pinned, so that a snapshot can keep it. Used by one thread at a time.
+/// Brings pending commits into the page store, in LSN order and merged. The page store stands for a moment at every
+/// version that is pinned, so that a snapshot can keep it. Used by one thread at a time.
 /// </summary>
 internal sealed class PageApplier(IPageStore pages, PendingCommits pending) : IDisposable
 {
@@ -17,8 +17,8 @@ internal sealed class PageApplier(IPageStore pages, PendingCommits pending) : ID
     readonly IPageBatch batch = pages.CreateBatch();
 
     /// <summary>
-    /// Applies some of what is ready; false when nothing is. <paramref name="makeDurable"/> is called with the LSN up to which the log
-    /// must be durable first.
+    /// Applies some of what is ready; false when nothing is. <paramref name="makeDurable"/> is called with the LSN up
+    /// to which the log must be durable first.
     /// </summary>
     public bool ApplySome(Action<ulong> makeDurable)
     {
@@ -37,8 +37,8 @@ internal sealed class PageApplier(IPageStore pages, PendingCommits pending) : ID
     }
 
     /// <summary>
-    /// Whether the page store must stand exactly at this commit for a moment: a version it made is pinned and a later commit of
-    /// this round replaces it (so nobody new can pin it, and asking once is enough).
+    /// Whether the page store must stand exactly at this commit for a moment: a version it made is pinned and a later
+    /// commit of this round replaces it (so nobody new can pin it, and asking once is enough).
     /// </summary>
     bool MustStopAt(int at)
     {
@@ -53,7 +53,8 @@ internal sealed class PageApplier(IPageStore pages, PendingCommits pending) : ID
     void ApplyRun()
     {
         foreach (var commit in run)
-            foreach (ref readonly var part in commit.Parts.AsSpan()) part.Database.KeepReadable(part.Database.Applied, pages);
+            foreach (ref readonly var part in commit.Parts.AsSpan())
+                part.Database.KeepReadable(part.Database.Applied, pages);
         if (run.Count == 1 && run[0].PageBytes > RunBytesMax) ApplyLarge(run[0]);
         else
         {
@@ -68,8 +69,9 @@ internal sealed class PageApplier(IPageStore pages, PendingCommits pending) : ID
     }
 
     /// <summary>
-    /// A commit too large for one batch enters in pieces; only the last brings the LSN. A crash in between leaves some of its pages
-    /// in place, and the replay of the commit (assignments of bytes, not differences) puts all of them there again.
+    /// A commit too large for one batch enters in pieces; only the last brings the LSN. A crash in between leaves some
+    /// of its pages in place, and the replay of the commit (assignments of bytes, not differences) puts all of them
+    /// there again.
     /// </summary>
     void ApplyLarge(PendingCommit commit)
     {
@@ -81,7 +83,8 @@ internal sealed class PageApplier(IPageStore pages, PendingCommits pending) : ID
                 batch.DeleteRange(part.Database.Id, 0, uint.MaxValue);
                 continue;
             }
-            RunMerge.WriteCut(batch, part.Database.Id, overlay.IsRebase ? 0 : part.Version!.PageCount, overlay.Basis.PageCount);
+            RunMerge.WriteCut(batch, part.Database.Id, overlay.IsRebase ? 0 : part.Version!.PageCount,
+                overlay.Basis.PageCount);
             var buffer = new byte[overlay.PageSize];
             var sorted = overlay.Pages.ToArray();
             Array.Sort(sorted);

@@ -7,9 +7,9 @@ using RecoveryVfs.RecoveryLog.Remote.Collect;
 namespace RecoveryVfs.PageStore.Commits;
 
 /// <summary>
-/// A transaction's private page writes over a basis version. Byte-addressed: writes of any offset and length are taken. Spills
-/// to an unlinked file beyond the budget. Used by one thread at a time until it is committed; from then on it never changes, and
-/// any thread may read its pages while it waits to enter the page store.
+/// A transaction's private page writes over a basis version. Byte-addressed: writes of any offset and length are taken.
+/// Spills to an unlinked file beyond the budget. Used by one thread at a time until it is committed; from then on it
+/// never changes, and any thread may read its pages while it waits to enter the page store.
 /// </summary>
 internal sealed unsafe class PageOverlay : IDisposable
 {
@@ -44,7 +44,9 @@ internal sealed unsafe class PageOverlay : IDisposable
     /// <summary>The unit in which pages are held: the basis' page size, else the length of the first write.</summary>
     internal int PageSize { get; private set; }
 
-    /// <summary>Bytes of the basis beyond this were cut off by this transaction and read as zeros, whatever follows.</summary>
+    /// <summary>
+    /// Bytes of the basis beyond this were cut off by this transaction and read as zeros, whatever follows.
+    /// </summary>
     internal long BasisLimit => basisLimit;
 
     /// <summary>Copies the numbers of the pages it holds, in no order.</summary>
@@ -54,7 +56,10 @@ internal sealed unsafe class PageOverlay : IDisposable
         return pages.Count;
     }
 
-    /// <summary>An overlay that a replay fills: in the page size that the record names, and seeing nothing of the basis when it replaces all.</summary>
+    /// <summary>
+    /// An overlay that a replay fills: in the page size that the record names, and seeing nothing of the basis when it
+    /// replaces all.
+    /// </summary>
     internal static PageOverlay ForReplay(PageBuffers buffers, Database database, int pageSize, bool rebase)
     {
         var overlay = new PageOverlay(buffers, database, database.Pin()) { PageSize = pageSize };
@@ -77,7 +82,8 @@ internal sealed unsafe class PageOverlay : IDisposable
     internal IReadOnlyCollection<uint> Pages => pages.Keys;
 
     /// <summary>
-    /// The pages that differ from the basis, with their hashes: what encoding (or a replay) found out. Valid once it is committed.
+    /// The pages that differ from the basis, with their hashes: what encoding (or a replay) found out. Valid once it is
+    /// committed.
     /// </summary>
     internal readonly List<(uint Page, ulong Hash)> Changed = [];
 
@@ -120,7 +126,10 @@ internal sealed unsafe class PageOverlay : IDisposable
         destination[inBasis..].Clear();
     }
 
-    /// <summary>Copies bytes of a page that this transaction wrote; false when it did not write that page. Safe from any thread once committed.</summary>
+    /// <summary>
+    /// Copies bytes of a page that this transaction wrote; false when it did not write that page. Safe from any thread
+    /// once committed.
+    /// </summary>
     internal bool TryReadOwn(uint page, int within, Span<byte> destination)
     {
         if (!pages.TryGetValue(page, out var place)) return false;
@@ -136,13 +145,17 @@ internal sealed unsafe class PageOverlay : IDisposable
     internal ReadOnlySpan<byte> InMemory(uint page) =>
         pages.TryGetValue(page, out var place) && place > 0 ? new ReadOnlySpan<byte>((byte*)place, PageSize) : default;
 
-    /// <summary>Writes into the transaction's view, growing it when needed (gaps read as zeros). Throws Full when nothing can take it.</summary>
+    /// <summary>
+    /// Writes into the transaction's view, growing it when needed (gaps read as zeros). Throws Full when nothing can
+    /// take it.
+    /// </summary>
     public void Write(long offset, ReadOnlySpan<byte> source)
     {
         if (source.IsEmpty) return;
         if (PageSize == 0) PageSize = FirstUnit(offset, source.Length);
         if ((offset + source.Length - 1) / PageSize >= uint.MaxValue - 1)
-            throw new RecoveryException(RecoveryError.Full, $"Database {Database.Name} cannot grow beyond {uint.MaxValue - 1} pages.");
+            throw new RecoveryException(RecoveryError.Full,
+                $"Database {Database.Name} cannot grow beyond {uint.MaxValue - 1} pages.");
         Changes++;
         while (source.Length > 0)
         {
@@ -158,7 +171,9 @@ internal sealed unsafe class PageOverlay : IDisposable
     }
 
     static int FirstUnit(long offset, int length) =>
-        length is >= 512 and <= 65536 && System.Numerics.BitOperations.IsPow2(length) && offset % length == 0 ? length : 4096;
+        length is >= 512 and <= 65536 && System.Numerics.BitOperations.IsPow2(length) && offset % length == 0
+            ? length
+            : 4096;
 
     void WriteWithin(uint page, int within, ReadOnlySpan<byte> source)
     {
@@ -233,12 +248,18 @@ internal sealed unsafe class PageOverlay : IDisposable
     }
 
     /// <summary>
-    /// A copy of the content held in another page size, all pages of it, for a commit that replaces every page. It does not own
-    /// the basis' pin: whoever makes it calls <see cref="ReleasePages"/>.
+    /// A copy of the content held in another page size, all pages of it, for a commit that replaces every page. It does
+    /// not own the basis' pin: whoever makes it calls <see cref="ReleasePages"/>.
     /// </summary>
     internal PageOverlay Rebased(int pageSize)
     {
-        var other = new PageOverlay(buffers, Database, Basis) { PageSize = pageSize, SizeBytes = 0, basisLimit = 0, disposed = true };
+        var other = new PageOverlay(buffers, Database, Basis)
+        {
+            PageSize = pageSize,
+            SizeBytes = 0,
+            basisLimit = 0,
+            disposed = true
+        };
         var buffer = new byte[pageSize];
         try
         {
@@ -260,7 +281,10 @@ internal sealed unsafe class PageOverlay : IDisposable
     /// <summary>Whether this replaces every page of the basis (the page size changed).</summary>
     internal bool IsRebase => PageSize != Basis.PageSize;
 
-    /// <summary>Hands the basis' pin over to whoever keeps the committed pages; the overlay can no longer be disposed by its writer.</summary>
+    /// <summary>
+    /// Hands the basis' pin over to whoever keeps the committed pages; the overlay can no longer be disposed by its
+    /// writer.
+    /// </summary>
     internal void Consume()
     {
         disposed = true;
@@ -269,7 +293,9 @@ internal sealed unsafe class PageOverlay : IDisposable
         Database.Unpin(Basis);
     }
 
-    /// <summary>Frees the pages. Called once: by the writer's dispose, or when a committed overlay has entered the page store.</summary>
+    /// <summary>
+    /// Frees the pages. Called once: by the writer's dispose, or when a committed overlay has entered the page store.
+    /// </summary>
     internal void ReleasePages()
     {
         foreach (var place in pages.Values)

@@ -3,8 +3,8 @@ using RecoveryVfs.PageStore.Reading;
 namespace RecoveryVfs.PageStore.Commits;
 
 /// <summary>
-/// A commit that is in the log and not yet in the page store: for each of its databases the overlay, never changed again, and the
-/// version it made. A part without an overlay is the deletion of its database.
+/// A commit that is in the log and not yet in the page store: for each of its databases the overlay, never changed
+/// again, and the version it made. A part without an overlay is the deletion of its database.
 /// </summary>
 internal sealed class PendingCommit(PendingPart[] parts)
 {
@@ -32,10 +32,11 @@ internal sealed class PendingCommit(PendingPart[] parts)
 }
 
 /// <summary>
-/// One version of a page among the pending ones: in a chain of that page's versions, so that one is found by LSN and the oldest
-/// leaves at once, and in a list of its commit's pages.
+/// One version of a page among the pending ones: in a chain of that page's versions, so that one is found by LSN and
+/// the oldest leaves at once, and in a list of its commit's pages.
 /// </summary>
-internal sealed class PendingPage(ulong key, ulong lsn, PageOverlay overlay, PendingPage? older, PendingPage? nextOfCommit)
+internal sealed class PendingPage(ulong key, ulong lsn, PageOverlay overlay, PendingPage? older,
+    PendingPage? nextOfCommit)
 {
     public readonly ulong Key = key;
     public readonly ulong Lsn = lsn;

@@ -5,8 +5,8 @@ using RecoveryVfs.PageStore.Reading;
 namespace RecoveryVfs.PageStore.Commits;
 
 /// <summary>
-/// The commits between the log and the page store, in LSN order, and an index to find the version of a page that a reader needs.
-/// Bounded: writers wait when it is full. Thread-safe.
+/// The commits between the log and the page store, in LSN order, and an index to find the version of a page that a
+/// reader needs. Bounded: writers wait when it is full. Thread-safe.
 /// </summary>
 internal sealed class PendingCommits(long budgetBytes) : IPendingPages
 {
@@ -31,8 +31,9 @@ internal sealed class PendingCommits(long budgetBytes) : IPendingPages
     static ulong KeyOf(uint database, uint page) => ((ulong)database << 32) | page;
 
     /// <summary>
-    /// Blocks while more is pending than the budget allows; throws what keeps the applier from going on. An earlier failure may be over
-    /// (somebody made room), so <paramref name="retry"/> starts a new attempt, and only the failure of that attempt is thrown.
+    /// Blocks while more is pending than the budget allows; throws what keeps the applier from going on. An earlier
+    /// failure may be over (somebody made room), so <paramref name="retry"/> starts a new attempt, and only the failure
+    /// of that attempt is thrown.
     /// </summary>
     public void WaitForRoom(Action retry)
     {
@@ -64,12 +65,16 @@ internal sealed class PendingCommits(long budgetBytes) : IPendingPages
 
     public Exception? Failure { get { lock (gate) return failure; } }
 
-    /// <summary>Adds a commit in LSN order (the caller serializes). It is not visible to readers before its version is published.</summary>
+    /// <summary>
+    /// Adds a commit in LSN order (the caller serializes). It is not visible to readers before its version is
+    /// published.
+    /// </summary>
     public void Enqueue(PendingCommit commit)
     {
         lock (gate)
         {
-            Debug.Assert(commits.Last is null || commits.Last.Value.Lsn < commit.Lsn, "commits are enqueued in LSN order");
+            Debug.Assert(commits.Last is null || commits.Last.Value.Lsn < commit.Lsn,
+                "commits are enqueued in LSN order");
             commits.AddLast(commit);
             count++;
             bytes += commit.PageBytes;
@@ -101,7 +106,10 @@ internal sealed class PendingCommits(long budgetBytes) : IPendingPages
         lock (gate) Monitor.PulseAll(gate);
     }
 
-    /// <summary>Copies bytes of the newest pending version of a page that is not newer than <paramref name="asOf"/>; false when there is none.</summary>
+    /// <summary>
+    /// Copies bytes of the newest pending version of a page that is not newer than <paramref name="asOf"/>; false when
+    /// there is none.
+    /// </summary>
     public bool TryRead(Database database, ulong asOf, uint page, int within, Span<byte> destination)
     {
         if (Count == 0) return false;
@@ -113,7 +121,9 @@ internal sealed class PendingCommits(long budgetBytes) : IPendingPages
             var newestLsn = entry?.Lsn ?? 0;
             foreach (var (lsn, overlay) in large)
             {
-                if (lsn > asOf || lsn < newestLsn || !ReferenceEquals(overlay.Database, database) || !overlay.Holds(page)) continue;
+                if (lsn > asOf || lsn < newestLsn || !ReferenceEquals(overlay.Database, database)
+                    || !overlay.Holds(page))
+                    continue;
                 newest = overlay;
                 newestLsn = lsn;
             }
@@ -127,7 +137,10 @@ internal sealed class PendingCommits(long budgetBytes) : IPendingPages
         }
     }
 
-    /// <summary>Sets the flag of each page, from <paramref name="first"/> on, of which any version is pending, or a cut that hides it.</summary>
+    /// <summary>
+    /// Sets the flag of each page, from <paramref name="first"/> on, of which any version is pending, or a cut that
+    /// hides it.
+    /// </summary>
     public void MarkPending(Database database, uint first, Span<bool> flags)
     {
         if (Count == 0) return;
@@ -145,7 +158,8 @@ internal sealed class PendingCommits(long budgetBytes) : IPendingPages
     }
 
     /// <summary>
-    /// The oldest ready commits up to about <paramref name="maxBytes"/> (at least one, when there is one), for the applier.
+    /// The oldest ready commits up to about <paramref name="maxBytes"/> (at least one, when there is one), for the
+    /// applier.
     /// </summary>
     public void TakeReady(long maxBytes, List<PendingCommit> into)
     {
@@ -162,7 +176,9 @@ internal sealed class PendingCommits(long budgetBytes) : IPendingPages
         }
     }
 
-    /// <summary>Forgets commits that have entered the page store: the oldest ones, in order. Frees their pages.</summary>
+    /// <summary>
+    /// Forgets commits that have entered the page store: the oldest ones, in order. Frees their pages.
+    /// </summary>
     public void Remove(IReadOnlyList<PendingCommit> applied)
     {
         lock (gate)
@@ -176,7 +192,8 @@ internal sealed class PendingCommits(long budgetBytes) : IPendingPages
                 bytes -= commit.PageBytes;
                 foreach (ref readonly var part in commit.Parts.AsSpan())
                 {
-                    if (part.Overlay is { } overlay && overlay.Pages.Count > IndexedPagesMax) large.RemoveAll(l => ReferenceEquals(l.Overlay, overlay));
+                    if (part.Overlay is { } overlay && overlay.Pages.Count > IndexedPagesMax)
+                        large.RemoveAll(l => ReferenceEquals(l.Overlay, overlay));
                 }
                 // Commits leave in order, so what leaves is the oldest of its page.
                 for (var entry = commit.Pages; entry is not null; entry = entry.NextOfCommit)

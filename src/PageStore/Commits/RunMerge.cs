@@ -4,8 +4,8 @@ using RecoveryVfs.PageStore.Reading;
 namespace RecoveryVfs.PageStore.Commits;
 
 /// <summary>
-/// Merges consecutive commits into one batch: for each database the newest of each page, without the pages that a later commit
-/// cut off, and the header of its newest version.
+/// Merges consecutive commits into one batch: for each database the newest of each page, without the pages that a later
+/// commit cut off, and the header of its newest version.
 /// </summary>
 internal sealed class RunMerge(IReadOnlyList<PendingCommit> run)
 {
@@ -40,7 +40,8 @@ internal sealed class RunMerge(IReadOnlyList<PendingCommit> run)
 
     void Measure(in PendingPart part)
     {
-        if (!shares.TryGetValue(part.Database, out var share)) shares[part.Database] = share = new Share { Newest = part };
+        if (!shares.TryGetValue(part.Database, out var share))
+            shares[part.Database] = share = new Share { Newest = part };
         if (part.Overlay is not { } overlay) return;
         share.PagesBefore = Math.Max(share.PagesBefore, overlay.Basis.PageCount);
         var left = overlay.IsRebase ? 0 : part.Version!.PageCount;

@@ -3,8 +3,8 @@ using RecoveryVfs.RecoveryLog.Live;
 namespace RecoveryVfs.PageStore.Files;
 
 /// <summary>
-/// Which plain files keep some of their bytes in memory, and how much all of them may have there. WALs do; a journal is in its
-/// file.
+/// Which plain files keep some of their bytes in memory, and how much all of them may have there. WALs do; a journal is
+/// in its file.
 /// </summary>
 internal interface IPlainKinds
 {

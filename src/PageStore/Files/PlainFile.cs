@@ -1,8 +1,8 @@
 namespace RecoveryVfs.PageStore.Files;
 
 /// <summary>
-/// An open journal or WAL: a plain file under the store whose every change is a record of the log. Several handles may be open
-/// on one file; each is used by one thread at a time.
+/// An open journal or WAL: a plain file under the store whose every change is a record of the log. Several handles may
+/// be open on one file; each is used by one thread at a time.
 /// </summary>
 internal sealed class PlainFile : IDisposable
 {
@@ -31,18 +31,20 @@ internal sealed class PlainFile : IDisposable
     /// <summary>Writes and records the write.</summary>
     public void Write(long offset, ReadOnlySpan<byte> source) => files.Write(node, offset, source);
 
-    /// <summary>Cuts, and records it. Cutting to 0 gives the file a new identity, so that its old bytes leave the hints.</summary>
+    /// <summary>
+    /// Cuts, and records it. Cutting to 0 gives the file a new identity, so that its old bytes leave the hints.
+    /// </summary>
     public void Truncate(long sizeBytes) => node.Truncate(sizeBytes);
 
     /// <summary>
-    /// Makes everything written to it (and everything before it in the log) durable. Does nothing while a WAL has no frames: there is
-    /// nothing to lose then.
+    /// Makes everything written to it (and everything before it in the log) durable. Does nothing while a WAL has no
+    /// frames: there is nothing to lose then.
     /// </summary>
     public void Sync() => files.Sync(node);
 
     /// <summary>
-    /// Sees to it that a commit in a WAL is in the log: before others see it, and before it returns. Costs next to nothing when it is, which is the rule; throws
-    /// when the log does not take it.
+    /// Sees to it that a commit in a WAL is in the log: before others see it, and before it returns. Costs next to
+    /// nothing when it is, which is the rule; throws when the log does not take it.
     /// </summary>
     public void LogCommit() => node.LogCommit();
 

@@ -14,11 +14,17 @@ internal sealed partial class PlainFiles
     public T WhileFrozen<T>(Func<Func<ulong, long, ReadOnlyMemory<byte>>, T> action) =>
         WhileFrozen(nodes => action((fnode, sizeBytes) => ReadWhole(nodes.First(n => n.Fnode == fnode), sizeBytes)));
 
-    /// <summary>Makes local hints, with the checksums of all plain files, for which they vouch from here on. Writers wait.</summary>
+    /// <summary>
+    /// Makes local hints, with the checksums of all plain files, for which they vouch from here on. Writers wait.
+    /// </summary>
     public Hints WithSums(Func<Hints> snapshot) => WhileFrozen(nodes =>
     {
         var hints = snapshot();
-        return hints with { Files = [.. hints.Files.Select(f => f.Class == FileClass.Plain ? f with { Sums = Vouch(nodes.First(n => n.Fnode == f.Fnode)) } : f)] };
+        return hints with
+        {
+            Files = [.. hints.Files.Select(f => f.Class
+            == FileClass.Plain ? f with { Sums = Vouch(nodes.First(n => n.Fnode == f.Fnode)) } : f)]
+        };
     });
 
     /// <summary>Reads every plain file, and returns one line a problem.</summary>
@@ -71,7 +77,9 @@ internal sealed partial class PlainFiles
         var bytes = new byte[sizeBytes];
         var got = WithHandle(node, n => n.Read(0, bytes));
         if (got < sizeBytes)
-            throw new RecoveryException(RecoveryError.Corrupt, $"{PathOf(node.Fnode)} has {got} bytes where {sizeBytes} were written. Something else changes the store's files.");
+            throw new RecoveryException(RecoveryError.Corrupt,
+                $"{PathOf(node.Fnode)} has {got} bytes where {sizeBytes} were written. Something else changes the "
+                    + $"store's files.");
         return bytes;
     }
 

@@ -8,27 +8,29 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Files;
 
 /// <summary>
-/// The journals and WALs of a store: files named by fnode under `files/`, every change recorded in the log. They need no sync of
-/// their own: what a crash takes from them is in the log after the hints, and the hints are only published once they are synced.
-/// Thread-safe.
+/// The journals and WALs of a store: files named by fnode under `files/`, every change recorded in the log. They need
+/// no sync of their own: what a crash takes from them is in the log after the hints, and the hints are only published
+/// once they are synced. Thread-safe.
 /// </summary>
 /// <remarks>
 /// <para>
-/// A file may also contain writes whose log records a crash lost. SQLite reads the file; a restore or a follower reads the log. They
-/// must read the same. The next open cuts off what was appended, since the log knows the file's size. Overwriting is the danger: it
-/// destroys what the log still says, and no cut brings that back. (What a WAL has only in memory, see <see cref="PlainNode"/>, is lost
-/// with the process; there the log alone decides.) Therefore:
+/// A file may also contain writes whose log records a crash lost. SQLite reads the file; a restore or a follower reads
+/// the log. They must read the same. The next open cuts off what was appended, since the log knows the file's size.
+/// Overwriting is the danger: it destroys what the log still says, and no cut brings that back. (What a WAL has only in
+/// memory, see <see cref="PlainNode"/>, is lost with the process; there the log alone decides.) Therefore:
 /// </para>
 /// <list type="bullet">
-/// <item>A file that is started over, be it cut to nothing or a WAL's header written again, becomes a new file. The old one stays until the log durably says
-/// that it is gone, and so does what it held (the frames of a checkpoint that synchronous=OFF never synced).</item>
+/// <item>A file that is started over, be it cut to nothing or a WAL's header written again, becomes a new file. The old
+/// one stays until the log durably says that it is gone, and so does what it held (the frames of a checkpoint that
+/// synchronous=OFF never synced).</item>
 /// <item>A file is only cut once the log durably says so.</item>
-/// <item>A WAL's frames are overwritten where a transaction was rolled back, or changes a page that it has spilled. All of them are uncommitted, and no
-/// loss, unless a commit frame completes them: that one is durable in the log before it is written.</item>
+/// <item>A WAL's frames are overwritten where a transaction was rolled back, or changes a page that it has spilled. All
+/// of them are uncommitted, and no loss, unless a commit frame completes them: that one is durable in the log before it
+/// is written.</item>
 /// </list>
 /// <para>
-/// Rollback journals (journal=plain) are overwritten freely: a transaction's pages enter the log after its journal's end, so whichever journal
-/// is there puts back what is there.
+/// Rollback journals (journal=plain) are overwritten freely: a transaction's pages enter the log after its journal's
+/// end, so whichever journal is there puts back what is there.
 /// </para>
 /// </remarks>
 internal sealed partial class PlainFiles : IDisposable
@@ -49,9 +51,11 @@ internal sealed partial class PlainFiles : IDisposable
     /// <param name="directory">Their directory.</param>
     /// <param name="log">Where every change is recorded.</param>
     /// <param name="newFnode">Numbers new files.</param>
-    /// <param name="beforeWrite">Called before something is written, with no lock held: may wait for room in the log.</param>
+    /// <param name="beforeWrite">Called before something is written, with no lock held: may wait for room in the
+    /// log.</param>
     /// <param name="kinds">Makes the files.</param>
-    public PlainFiles(ILogDisk disk, string directory, LocalLog log, Func<ulong> newFnode, Action beforeWrite, IPlainKinds kinds)
+    public PlainFiles(ILogDisk disk, string directory, LocalLog log, Func<ulong> newFnode, Action beforeWrite,
+        IPlainKinds kinds)
     {
         this.disk = disk;
         this.directory = directory;
@@ -78,7 +82,8 @@ internal sealed partial class PlainFiles : IDisposable
                 if (!create) return null;
                 node = kinds.New(this, newFnode(), name, 0, new ChunkSums(), 0);
                 node.Handle = disk.Open(PathOf(node.Fnode), LogFileMode.Create);
-                node.Created(log.Append(RecordKind.FileCreated, FileRecords.Created(node.Fnode, FileClass.Plain, name)));
+                node.Created(
+                    log.Append(RecordKind.FileCreated, FileRecords.Created(node.Fnode, FileClass.Plain, name)));
                 byName.Add(name, node);
             }
             node.Handle ??= disk.Open(PathOf(node.Fnode), LogFileMode.Write);
@@ -104,14 +109,18 @@ internal sealed partial class PlainFiles : IDisposable
         node.Write(offset, source);
     }
 
-    /// <summary>Gives a file that is started over another identity, and a new file to be; the old one stays, see <see cref="UnlinkAfter"/>.</summary>
+    /// <summary>
+    /// Gives a file that is started over another identity, and a new file to be; the old one stays, see
+    /// <see cref="UnlinkAfter"/>.
+    /// </summary>
     internal (ILogFile Handle, ulong Fnode, ulong Lsn) Replace(PlainNode node)
     {
         var fnode = newFnode();
         var handle = disk.Open(PathOf(fnode), LogFileMode.Create);
         using var group = log.BeginGroup();
         group.Add(RecordKind.FileDeleted, FileRecords.Deleted(node.Fnode));
-        return (handle, fnode, group.Complete(RecordKind.FileCreated, FileRecords.Created(fnode, FileClass.Plain, node.Name)));
+        return (handle, fnode,
+            group.Complete(RecordKind.FileCreated, FileRecords.Created(fnode, FileClass.Plain, node.Name)));
     }
 
     /// <summary>Unlinks a file once its deletion, at this LSN, is durable.</summary>
@@ -128,7 +137,10 @@ internal sealed partial class PlainFiles : IDisposable
         foreach (var node in nodes) node.Release();
     }
 
-    /// <summary>With the node's gate held, before it is changed: whoever takes it from the set waits at that gate, and so finds the change.</summary>
+    /// <summary>
+    /// With the node's gate held, before it is changed: whoever takes it from the set waits at that gate, and so finds
+    /// the change.
+    /// </summary>
     internal void MarkDirty(PlainNode node)
     {
         if (node.Dirty || node.Deleted) return;
@@ -179,8 +191,8 @@ internal sealed partial class PlainFiles : IDisposable
     }
 
     /// <summary>
-    /// Brings every change so far to the disk, so that hints at an LSN taken before this call may be published. Then files whose
-    /// deletion is durable are unlinked.
+    /// Brings every change so far to the disk, so that hints at an LSN taken before this call may be published. Then
+    /// files whose deletion is durable are unlinked.
     /// </summary>
     public void SyncAll()
     {
@@ -241,7 +253,9 @@ internal sealed partial class PlainFiles : IDisposable
         }
     }
 
-    /// <summary>Takes over what a replay found live; cuts what the log does not know of and removes what is not live.</summary>
+    /// <summary>
+    /// Takes over what a replay found live; cuts what the log does not know of and removes what is not live.
+    /// </summary>
     public void Adopt(IEnumerable<(ulong Fnode, string Name, long Size)> live, PlainReplay replayed)
     {
         var known = new HashSet<string>(StringComparer.Ordinal);
@@ -260,7 +274,8 @@ internal sealed partial class PlainFiles : IDisposable
                 throw new RecoveryException(RecoveryError.Corrupt,
                     $"The plain file {name} ({path}) holds {Math.Max(length, 0)} bytes where the log says {size}.",
                     "Restore the store from its remote, "
-                    + "or from a backup of the directory.") { Path = path };
+                    + "or from a backup of the directory.")
+                { Path = path };
             byName.Add(name, kinds.New(this, fnode, name, size, replayed.SumsOf(fnode), replayed.VouchedUntil(fnode)));
         }
         foreach (var file in disk.List(directory))

@@ -7,8 +7,9 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Files;
 
 /// <summary>
-/// One plain file: its identity, what its open handles share, and how it is read and written. See <see cref="PlainFiles"/> for
-/// what must hold between it and the log. This is a file that is all on the disk; see <see cref="IPlainKinds"/> for others.
+/// One plain file: its identity, what its open handles share, and how it is read and written. See
+/// <see cref="PlainFiles"/> for what must hold between it and the log. This is a file that is all on the disk; see
+/// <see cref="IPlainKinds"/> for others.
 /// </summary>
 internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, ChunkSums sums, long vouchedUntil)
 {
@@ -29,7 +30,8 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, 
     // The newest hints say how the file is up to there, but for the chunks that the log has whole since.
     long vouchedUntil = vouchedUntil;
     readonly HashSet<int> recordedChunks = [];
-    // The last of them that was recorded, and how many at once: who overwrites a file in order waits for the disk less and less often.
+    // The last of them that was recorded, and how many at once: who overwrites a file in order waits for the disk less
+    // and less often.
     int lastRecorded = int.MinValue, recordedAtOnce;
 
     protected PlainFiles Files => files;
@@ -109,9 +111,10 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, 
     }
 
     /// <summary>
-    /// Before something is overwritten that the newest hints vouch for: the log gets the chunks that it touches, as they are, durably before the file is changed. Or a crash that takes
-    /// the record of the change from the log, and not the change from the file, would look as damage does. Rare, since what is overwritten is mostly younger than the hints.
-    /// What is still in memory gets to the file after a sync of the log, as all of it does.
+    /// Before something is overwritten that the newest hints vouch for: the log gets the chunks that it touches, as
+    /// they are, durably before the file is changed. Or a crash that takes the record of the change from the log, and
+    /// not the change from the file, would look as damage does. Rare, since what is overwritten is mostly younger than
+    /// the hints. What is still in memory gets to the file after a sync of the log, as all of it does.
     /// </summary>
     bool StopVouching(long offset, int length)
     {
@@ -132,7 +135,8 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, 
         recordedAtOnce = first == lastRecorded + 1 ? Math.Min(recordedAtOnce * 2, RecordedAtOnceMax) : 1;
         var start = (long)first * ChunkSums.ChunkBytes;
         var count = 0;
-        for (; count < recordedAtOnce && start + ((long)count * ChunkSums.ChunkBytes) < vouchedUntil && !recordedChunks.Contains(first + count); count++)
+        for (; count < recordedAtOnce && start + ((long)count * ChunkSums.ChunkBytes) < vouchedUntil
+            && !recordedChunks.Contains(first + count); count++)
             ThrowIfDamaged(first + count);
         var bytes = new byte[Math.Min((long)count * ChunkSums.ChunkBytes, vouchedUntil - start)];
         var got = Read(start, bytes);
@@ -143,14 +147,21 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, 
     /// <summary>The log must not get as right what is not what was written.</summary>
     void ThrowIfDamaged(int chunk)
     {
-        if (IsDamaged(chunk)) throw new RecoveryException(RecoveryError.Corrupt, $"The plain file {Name} was damaged: {Damaged(chunk)}. Restore the store from its remote, or from a backup of the directory.");
+        if (IsDamaged(chunk))
+            throw new RecoveryException(RecoveryError.Corrupt,
+                $"The plain file {Name} was damaged: {Damaged(chunk)}. Restore the store from its remote, or from a "
+                    + $"backup of the directory.");
     }
 
     bool IsDamaged(int chunk) => sums.Known(chunk) is { } sum && ChunkSums.Compute(Read, chunk, sums.SizeBytes) != sum;
 
-    static string Damaged(int chunk) => $"its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum of what was written";
+    static string Damaged(int chunk)
+        => $"its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum of what was written";
 
-    /// <summary>With the gate held: the checksums for hints of now, which vouch for the file from here on; none when it cannot be read whole.</summary>
+    /// <summary>
+    /// With the gate held: the checksums for hints of now, which vouch for the file from here on; none when it cannot
+    /// be read whole.
+    /// </summary>
     public ReadOnlyMemory<uint> Vouch()
     {
         var taken = sums.Take(Read);
@@ -159,7 +170,9 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, 
         return taken;
     }
 
-    /// <summary>What of the file does not have the checksum of what was written, in words; null when all of it does.</summary>
+    /// <summary>
+    /// What of the file does not have the checksum of what was written, in words; null when all of it does.
+    /// </summary>
     public string? Verify(CancellationToken cancellation)
     {
         for (var chunk = 0; ; chunk++)

@@ -7,8 +7,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Files;
 
 /// <summary>
-/// Repeats the records of plain files on the files themselves, after a crash. Repeating what the files hold already changes
-/// nothing: writes and cuts assign. What no record touches must be as the hints say.
+/// Repeats the records of plain files on the files themselves, after a crash. Repeating what the files hold already
+/// changes nothing: writes and cuts assign. What no record touches must be as the hints say.
 /// </summary>
 internal sealed class PlainReplay : IDisposable
 {
@@ -81,16 +81,20 @@ internal sealed class PlainReplay : IDisposable
     }
 
     /// <summary>The checksums of a file after all that was taken.</summary>
-    public ChunkSums SumsOf(ulong fnode) => sums.TryGetValue(fnode, out var known) ? known : sums[fnode] = ChunkSums.From(Math.Max(0, LengthOf(fnode)), default);
+    public ChunkSums SumsOf(ulong fnode) => sums.TryGetValue(fnode, out var known)
+        ? known
+        : sums[fnode] = ChunkSums.From(Math.Max(0, LengthOf(fnode)), default);
 
     /// <summary>Up to where hints still vouch for a file.</summary>
     public long VouchedUntil(ulong fnode) => vouched.GetValueOrDefault(fnode)?.Until ?? 0;
 
     /// <summary>The checksums of a file, for hints; none when it lacks some of its bytes.</summary>
-    public ReadOnlyMemory<uint> TakeSums(ulong fnode) => SumsOf(fnode).Take((offset, destination) => Open(fnode, LogFileMode.Write).Read(offset, destination));
+    public ReadOnlyMemory<uint> TakeSums(ulong fnode)
+        => SumsOf(fnode).Take((offset, destination) => Open(fnode, LogFileMode.Write).Read(offset, destination));
 
     /// <summary>
-    /// Compares what no record has touched with what the hints say. A file that does not fit is made whole from what <paramref name="log"/> still has, if that is enough, which
+    /// Compares what no record has touched with what the hints say. A file that does not fit is made whole from what
+    /// <paramref name="log"/> still has, if that is enough, which
     /// <paramref name="mended"/> is told; else throws, and names it.
     /// </summary>
     public void Verify(LocalLog? log, Action<RecoveryException>? mended)
@@ -107,19 +111,25 @@ internal sealed class PlainReplay : IDisposable
                 { Path = PathOf(hinted.File.Fnode) };
             mended?.Invoke(new RecoveryException(RecoveryError.Corrupt,
                 $"{what} It was made whole from the log, and nothing is lost.",
-                "Check the disk (kernel log, SMART).") { Path = PathOf(hinted.File.Fnode) });
+                "Check the disk (kernel log, SMART).")
+            { Path = PathOf(hinted.File.Fnode) });
         }
     }
 
     string? DamageOf(VouchedFile hinted)
     {
         var (fnode, size) = (hinted.File.Fnode, hinted.File.SizeBytes);
-        if (hinted.IsShort) return LengthOf(fnode) < 0 ? "it is missing" : $"it had fewer than the {size} bytes that the hints say";
-        return hinted.FirstDamaged((offset, destination) => Open(fnode, LogFileMode.Write).Read(offset, destination)) is { } chunk
-            ? $"its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum that the hints say" : null;
+        if (hinted.IsShort)
+            return LengthOf(fnode) < 0 ? "it is missing" : $"it had fewer than the {size} bytes that the hints say";
+        return hinted.FirstDamaged((offset, destination) => Open(fnode, LogFileMode.Write).Read(offset, destination))
+            is { } chunk
+            ? $"its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum that the hints say"
+            : null;
     }
 
-    /// <summary>Repeats all that the log has of a file, in order. What it does not have, the checksums then miss.</summary>
+    /// <summary>
+    /// Repeats all that the log has of a file, in order. What it does not have, the checksums then miss.
+    /// </summary>
     void Mend(VouchedFile hinted, LocalLog log)
     {
         var fnode = hinted.File.Fnode;
@@ -132,9 +142,12 @@ internal sealed class PlainReplay : IDisposable
                 Open(fnode, LogFileMode.Create);
                 hasAll = true;
             }
-            else if (record.Kind == RecordKind.FileWritten && FileRecords.ReadWritten(record.Body) is var written && written.Fnode == fnode)
+            else if (record.Kind == RecordKind.FileWritten && FileRecords.ReadWritten(record.Body) is var written
+                && written.Fnode == fnode)
                 Open(fnode, LogFileMode.Write).Write(written.Offset, written.Bytes);
-            else if (record.Kind == RecordKind.FileTruncated && FileRecords.ReadTruncated(record.Body) is var (cut, size) && cut == fnode && Open(fnode, LogFileMode.Write).SizeBytes > size)
+            else if (record.Kind == RecordKind.FileTruncated
+                && FileRecords.ReadTruncated(record.Body) is var (cut, size) && cut == fnode
+                && Open(fnode, LogFileMode.Write).SizeBytes > size)
                 Open(fnode, LogFileMode.Write).Truncate(size);
         }
         // Without its beginning, only checksums of all of it can tell whether it is whole.
@@ -163,7 +176,9 @@ internal sealed class PlainReplay : IDisposable
             SyncAll();
             Dispose();
         }
-        return open[fnode] = disk.Open(PathOf(fnode), mode == LogFileMode.Write && !disk.Exists(PathOf(fnode)) ? LogFileMode.Create : mode);
+        return open[fnode] =
+            disk.Open(PathOf(fnode), mode == LogFileMode.Write
+            && !disk.Exists(PathOf(fnode)) ? LogFileMode.Create : mode);
     }
 
     public void Dispose()

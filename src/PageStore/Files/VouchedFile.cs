@@ -3,9 +3,10 @@ using RecoveryVfs.RecoveryLog.Live;
 namespace RecoveryVfs.PageStore.Files;
 
 /// <summary>
-/// What hints say of a plain file, as far as no record after them has touched it. A writer that is about to change a chunk that the hints vouch for first records the
-/// whole chunk as it is (see <see cref="PlainNode"/>): from there on the log speaks for that chunk, and the hints for the others. Older versions recorded a
-/// chunk's beginning only: then nothing from there on is vouched for.
+/// What hints say of a plain file, as far as no record after them has touched it. A writer that is about to change a
+/// chunk that the hints vouch for first records the whole chunk as it is (see <see cref="PlainNode"/>): from there on
+/// the log speaks for that chunk, and the hints for the others. Older versions recorded a chunk's beginning only: then
+/// nothing from there on is vouched for.
 /// </summary>
 internal sealed class VouchedFile(LiveFile file, long lengthBefore)
 {
@@ -27,7 +28,8 @@ internal sealed class VouchedFile(LiveFile file, long lengthBefore)
     {
         if (offset >= Until) return;
         var end = Math.Min(offset + length, Until);
-        for (var chunk = (int)(offset / ChunkBytes); chunk == offset / ChunkBytes || (long)chunk * ChunkBytes < end; chunk++)
+        for (var chunk = (int)(offset / ChunkBytes); chunk == offset / ChunkBytes || (long)chunk * ChunkBytes < end;
+            chunk++)
         {
             if (recorded.Contains(chunk)) continue;
             var start = (long)chunk * ChunkBytes;
@@ -55,7 +57,8 @@ internal sealed class VouchedFile(LiveFile file, long lengthBefore)
         // Up to a chunk's end, or the file's as it was.
         var until = Until == file.SizeBytes ? file.SizeBytes : Until / ChunkBytes * ChunkBytes;
         for (var chunk = 0; (long)chunk * ChunkBytes < until; chunk++)
-            if (!recorded.Contains(chunk) && ChunkSums.Compute(read, chunk, file.SizeBytes) != file.Sums.Span[chunk]) return chunk;
+            if (!recorded.Contains(chunk) && ChunkSums.Compute(read, chunk, file.SizeBytes) != file.Sums.Span[chunk])
+                return chunk;
         return null;
     }
 }

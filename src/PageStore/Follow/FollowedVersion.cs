@@ -4,8 +4,8 @@ using RecoveryVfs.PageStore.Wals;
 namespace RecoveryVfs.PageStore.Follow;
 
 /// <summary>
-/// A database of a follower as one commit left it, until it is disposed. Its header says rollback mode whatever mode the writer uses: the WAL,
-/// if there is one, is read through here.
+/// A database of a follower as one commit left it, until it is disposed. Its header says rollback mode whatever mode
+/// the writer uses: the WAL, if there is one, is read through here.
 /// </summary>
 public sealed class FollowedVersion : IDisposable
 {
@@ -39,7 +39,10 @@ public sealed class FollowedVersion : IDisposable
     /// <summary>Whether it was deleted since.</summary>
     public bool IsDeleted => database.IsDeleted;
 
-    /// <summary>Copies bytes into <paramref name="destination"/>; returns how many there were (fewer only at the end of the file).</summary>
+    /// <summary>
+    /// Copies bytes into <paramref name="destination"/>; returns how many there were (fewer only at the end of the
+    /// file).
+    /// </summary>
     public int Read(long offset, Span<byte> destination)
     {
         var count = wal is null ? database.Read(main, offset, destination) : ReadThroughWal(wal, offset, destination);
@@ -55,7 +58,8 @@ public sealed class FollowedVersion : IDisposable
             var at = offset + done;
             var within = (int)(at % view.PageSize);
             var part = destination.Slice(done, Math.Min(view.PageSize - within, total - done));
-            if (!view.TryRead((uint)(at / view.PageSize) + 1, within, part)) part[database.Read(main, at, part)..].Clear();
+            if (!view.TryRead((uint)(at / view.PageSize) + 1, within, part))
+                part[database.Read(main, at, part)..].Clear();
             done += part.Length;
         }
         return total;
@@ -64,7 +68,8 @@ public sealed class FollowedVersion : IDisposable
     static void HideWal(long offset, Span<byte> bytes)
     {
         for (var at = VersionsAt; at < VersionsAt + VersionsBytes; at++)
-            if (at - offset is var i && i >= 0 && i < bytes.Length && bytes[(int)i] == WalVersion) bytes[(int)i] = RollbackVersion;
+            if (at - offset is var i && i >= 0 && i < bytes.Length && bytes[(int)i] == WalVersion)
+                bytes[(int)i] = RollbackVersion;
     }
 
     /// <inheritdoc/>

@@ -57,7 +57,9 @@ public sealed partial class Follower
         }
     }
 
-    /// <summary>Opens the replica with its copy of the log; null when it has nothing, not even whose log it follows.</summary>
+    /// <summary>
+    /// Opens the replica with its copy of the log; null when it has nothing, not even whose log it follows.
+    /// </summary>
     Replica? OpenStore()
     {
         var opened = Replica.Open(options.Store);
@@ -81,14 +83,19 @@ public sealed partial class Follower
 
     async Task<StoreObject> FetchSourceAsync(CancellationToken cancellation) =>
         await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
-        ?? throw new RecoveryException(RecoveryError.NotFound, $"There is no remote at {context.Store.Location}: store.json is missing. Check the URL.");
+        ?? throw new RecoveryException(RecoveryError.NotFound,
+            $"There is no remote at {context.Store.Location}: store.json is missing. Check the URL.");
 
     async Task BeginAsync(CancellationToken cancellation)
     {
         var place = await FollowerDirectory.BeginAsync(context, source!, options, cancellation);
         Adopt(OpenStore()!);
         segments = new RemoteSegments(reading, source!, place ?? RemoteLogEnd.Start(source!), options.Interval);
-        Set(s => s with { Phase = FollowerPhase.CatchingUp, CaughtUpAt = place is null ? null : options.Store.Home.CompleteAt });
+        Set(s => s with
+        {
+            Phase = FollowerPhase.CatchingUp,
+            CaughtUpAt = place is null ? null : options.Store.Home.CompleteAt
+        });
     }
 
     void Adopt(Replica opened)
@@ -112,7 +119,8 @@ public sealed partial class Follower
         store!.SetSource(source.LogId, 0);
         if (await reading.PlaceOfAsync(source, store.NextLsn, cancellation) is not { } place)
             throw new BrokenPathException(new RecoveryException(RecoveryError.NotFound,
-                $"LSN {store.NextLsn}, where {Directory} goes on, is not in {context.Store.Location} any more: it was collected. The follower needs later hints."));
+                $"LSN {store.NextLsn}, where {Directory} goes on, is not in {context.Store.Location} any more: it "
+                    + $"was collected. The follower needs later hints."));
         segments?.Dispose();
         segments = new RemoteSegments(reading, source, place, options.Interval);
         Set(s => s with { Phase = FollowerPhase.CatchingUp });
@@ -148,7 +156,9 @@ public sealed partial class Follower
                 Set(s => s with { Phase = FollowerPhase.Interrupted, LastError = error });
                 try
                 {
-                    if (e is BrokenPathException && await HasNewerHintsAsync(stop) && !await StartOverAsync(error, ReadersPatience, stop)) return;
+                    if (e is BrokenPathException && await HasNewerHintsAsync(stop)
+                        && !await StartOverAsync(error, ReadersPatience, stop))
+                        return;
                     await Task.Delay(reading.Backoff.After(++failures, context.Random), context.Time, stop);
                     if (hasHalfApplied) await ReopenAsync(stop);
                 }
@@ -174,12 +184,16 @@ public sealed partial class Follower
         RecoveryException known => known,
         BrokenPathException broken => broken.Cause,
         DivergedException diverged => diverged.Cause,
-        _ => new RecoveryException(RecoveryError.IoRead, $"The follower met an unexpected error: {e.Message} Start it again; report this if it comes back.", e),
+        _ => new RecoveryException(RecoveryError.IoRead,
+            $"The follower met an unexpected error: {e.Message} Start it again; report this if it comes back.", e),
     };
 
-    /// <summary>A remote that is not there may be back later: its directory may be a disk that is not mounted.</summary>
+    /// <summary>
+    /// A remote that is not there may be back later: its directory may be a disk that is not mounted.
+    /// </summary>
     bool IsFinal(Exception e, RecoveryException error) =>
-        e is not BrokenPathException && error.Error is not (RecoveryError.Remote or RecoveryError.Full) && !(error.Error == RecoveryError.NotFound && segments is null);
+        e is not BrokenPathException && error.Error is not (RecoveryError.Remote or RecoveryError.Full)
+            && !(error.Error == RecoveryError.NotFound && segments is null);
 
     /// <summary>Reads and applies until something fails or it is stopped.</summary>
     async Task FollowAsync(Action succeeded, CancellationToken stop)
@@ -212,7 +226,15 @@ public sealed partial class Follower
             {
                 if (!await segments.IsEndAsync(stop)) continue;
                 if (!store!.IsWhole) store.DeclareWhole();
-                Set(s => s with { Phase = FollowerPhase.Following, CaughtUpAt = looked, LagBytes = 0, LagRecords = 0, LastError = null, PinError = pin.Error });
+                Set(s => s with
+                {
+                    Phase = FollowerPhase.Following,
+                    CaughtUpAt = looked,
+                    LagBytes = 0,
+                    LagRecords = 0,
+                    LastError = null,
+                    PinError = pin.Error
+                });
                 options.Store.Home.NoteCaughtUp(looked);
                 await segments.WaitAsync(stop);
             }
@@ -234,7 +256,8 @@ public sealed partial class Follower
     {
         if (segment.Header.IsGap)
             throw new BrokenPathException(new RecoveryException(RecoveryError.NotFound,
-                $"LSNs {segment.Header.FirstLsn} to {segment.Header.LastLsn} were never shipped ({segment.Name}): the follower needs hints published after them."));
+                $"LSNs {segment.Header.FirstLsn} to {segment.Header.LastLsn} were never shipped ({segment.Name}): "
+                    + $"the follower needs hints published after them."));
         var groups = 0L;
         var timeMs = 0L;
         hasHalfApplied = true;
@@ -289,7 +312,8 @@ public sealed partial class Follower
     }
 
     async Task<bool> HasNewerHintsAsync(CancellationToken cancellation) =>
-        await reading.HintsUpToAsync(source!, ulong.MaxValue, cancellation) is { } hints && hints.Header.Start.NextLsn > store!.NextLsn;
+        await reading.HintsUpToAsync(source!, ulong.MaxValue, cancellation) is { } hints
+            && hints.Header.Start.NextLsn > store!.NextLsn;
 
     /// <summary>An error left the store in the middle of a group: opens it again as it was settled last.</summary>
     async Task ReopenAsync(CancellationToken stop)
@@ -298,7 +322,10 @@ public sealed partial class Follower
         Adopt(OpenStore()!);
     }
 
-    /// <summary>Closes the store as soon as nobody reads it; after some patience, refuses new readers so that there is such a moment.</summary>
+    /// <summary>
+    /// Closes the store as soon as nobody reads it; after some patience, refuses new readers so that there is such a
+    /// moment.
+    /// </summary>
     async Task CloseUnreadAsync(TimeSpan patience, CancellationToken stop)
     {
         var began = options.Store.Time.GetTimestamp();
@@ -323,8 +350,8 @@ public sealed partial class Follower
     }
 
     /// <summary>
-    /// Empties the directory and begins again from the newest hints, as soon as nobody reads; readers keep what they have until then. False when it was
-    /// stopped or failed for good.
+    /// Empties the directory and begins again from the newest hints, as soon as nobody reads; readers keep what they
+    /// have until then. False when it was stopped or failed for good.
     /// </summary>
     async Task<bool> StartOverAsync(RecoveryException why, TimeSpan patience, CancellationToken stop)
     {
@@ -342,7 +369,8 @@ public sealed partial class Follower
             {
                 return false;
             }
-            catch (RecoveryException e) when (e.Error is RecoveryError.Remote or RecoveryError.NotFound or RecoveryError.Full)
+            catch (RecoveryException e) when (e.Error is RecoveryError.Remote or RecoveryError.NotFound
+                or RecoveryError.Full)
             {
                 Set(s => s with { LastError = e });
             }

@@ -10,9 +10,10 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 namespace RecoveryVfs.PageStore.Follow;
 
 /// <summary>
-/// Keeps a replica's directory up to date from a remote, and lets it be read meanwhile: each pinned version is one whole commit, later ones move
-/// forward, and neither holds the other up. Every commit is verified. It goes on where it stopped; when the remote does not have that part
-/// of its log any more, or the directory is damaged, it starts over from hints. Thread-safe.
+/// Keeps a replica's directory up to date from a remote, and lets it be read meanwhile: each pinned version is one
+/// whole commit, later ones move forward, and neither holds the other up. Every commit is verified. It goes on where it
+/// stopped; when the remote does not have that part of its log any more, or the directory is damaged, it starts over
+/// from hints. Thread-safe.
 /// </summary>
 public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposable
 {
@@ -76,9 +77,10 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
     static string KeyOf(string directory) => Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
 
     /// <summary>
-    /// Starts a follower: opens the replica, or makes it from the remote's newest hints, and begins to follow. A replica serves what it has, whether the
-    /// remote can be reached or not (see its phase); a new one throws when the remote does not exist or cannot be reached. Throws when the directory holds
-    /// something else. One follower a directory.
+    /// Starts a follower: opens the replica, or makes it from the remote's newest hints, and begins to follow. A
+    /// replica serves what it has, whether the remote can be reached or not (see its phase); a new one throws when the
+    /// remote does not exist or cannot be reached. Throws when the directory holds something else. One follower a
+    /// directory.
     /// </summary>
     public static async Task<Follower> StartAsync(FollowerOptions options, CancellationToken cancellation = default)
     {
@@ -86,7 +88,8 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
         lock (registryGate)
         {
             if (!registry.TryAdd(KeyOf(options.Store.Directory), follower))
-                throw new RecoveryException(RecoveryError.Busy, $"{options.Store.Directory} is followed in this process already. Use that follower.");
+                throw new RecoveryException(RecoveryError.Busy,
+                    $"{options.Store.Directory} is followed in this process already. Use that follower.");
             running = registry.Count;
         }
         try
@@ -103,7 +106,10 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
         }
     }
 
-    /// <summary>Completes when it has applied everything that was in the remote at some time after this call. Throws when it gave up.</summary>
+    /// <summary>
+    /// Completes when it has applied everything that was in the remote at some time after this call. Throws when it
+    /// gave up.
+    /// </summary>
     public Task CaughtUpAsync(CancellationToken cancellation = default)
     {
         var since = options.Store.Time.GetUtcNow();
@@ -111,13 +117,14 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
     }
 
     /// <summary>
-    /// Completes when it can be read: it has caught up as <see cref="CaughtUpAsync"/> says, or what it has must do, since the remote cannot be reached, or
-    /// does not answer for <paramref name="patience"/>. Throws when it gave up.
+    /// Completes when it can be read: it has caught up as <see cref="CaughtUpAsync"/> says, or what it has must do,
+    /// since the remote cannot be reached, or does not answer for <paramref name="patience"/>. Throws when it gave up.
     /// </summary>
     public async Task ReadableAsync(TimeSpan patience, CancellationToken cancellation = default)
     {
         var since = options.Store.Time.GetUtcNow();
-        bool IsReadable(FollowerState s) => s.CaughtUpAt >= since || s.Phase == FollowerPhase.Interrupted && store is { IsWhole: true };
+        bool IsReadable(FollowerState s) => s.CaughtUpAt >= since || s.Phase == FollowerPhase.Interrupted
+            && store is { IsWhole: true };
         using var patient = new CancellationTokenSource(patience, options.Store.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patient.Token, cancellation);
         try
@@ -126,12 +133,14 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
         {
-            if (state.Phase != FollowerPhase.Connecting || store is not { IsWhole: true }) await WhenAsync(IsReadable, cancellation);
+            if (state.Phase != FollowerPhase.Connecting || store is not { IsWhole: true })
+                await WhenAsync(IsReadable, cancellation);
         }
     }
 
     /// <summary>Completes when it has applied a record, and all before it. Throws when it gave up.</summary>
-    public Task WaitForAsync(ulong lsn, CancellationToken cancellation = default) => WhenAsync(s => s.Lsn >= lsn, cancellation);
+    public Task WaitForAsync(ulong lsn, CancellationToken cancellation = default)
+        => WhenAsync(s => s.Lsn >= lsn, cancellation);
 
     /// <summary>Completes when its state is as wanted. Throws when it gave up or was stopped before.</summary>
     public async Task WhenAsync(Func<FollowerState, bool> reached, CancellationToken cancellation = default)
@@ -149,14 +158,15 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
     void ThrowIfOver(FollowerState now)
     {
         if (now.Phase == FollowerPhase.Failed)
-            throw new RecoveryException(now.LastError!.Error, $"The follower {Directory} gave up: {now.LastError.Message}", now.LastError);
+            throw new RecoveryException(now.LastError!.Error,
+                $"The follower {Directory} gave up: {now.LastError.Message}", now.LastError);
         if (now.Phase == FollowerPhase.Stopped)
             throw new RecoveryException(RecoveryError.Busy, $"The follower {Directory} was stopped. Start it again.");
     }
 
     /// <summary>
-    /// One more reader: until it is disposed, the replica stays open. Throws Busy while the follower starts over, and after a crash until it
-    /// is one state of the log again.
+    /// One more reader: until it is disposed, the replica stays open. Throws Busy while the follower starts over, and
+    /// after a crash until it is one state of the log again.
     /// </summary>
     public FollowerReader Read()
     {
@@ -164,10 +174,14 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
         {
             if (store is { IsWhole: false })
                 throw new RecoveryException(RecoveryError.Busy,
-                    $"The follower {Directory} was stopped in the middle of something, and is whole again when it has read on in {Url}{(state.LastError is { } why ? ": " + why.Message : "")}. Try again in a while.");
+                    $"The follower {Directory} was stopped in the middle of something, and is whole again when it "
+                        + $"has read on in {Url}{(state.LastError is { } why ? ": " + why.Message : "")}. Try again "
+                        + $"in a while.");
             if (store is null || isClosing || refusesReaders)
-                throw new RecoveryException(RecoveryError.Busy, state.Phase is FollowerPhase.Stopped or FollowerPhase.Failed
-                    ? $"The follower {Directory} was stopped{(state.LastError is { } e ? ": " + e.Message : "")}. Start it again."
+                throw new RecoveryException(RecoveryError.Busy,
+                    state.Phase is FollowerPhase.Stopped or FollowerPhase.Failed
+                    ? $"The follower {Directory} was stopped{(state.LastError is { } e ? ": " + e.Message : "")}. "
+                        + $"Start it again."
                     : $"The follower {Directory} starts over from the remote's hints. Try again in a while.");
             readers++;
             return new FollowerReader(this, store.Replayed, wals!);
@@ -177,21 +191,25 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
     void IReadHost.EndRead()
     {
         lock (gate)
-            if (--readers > 0 || !isClosing && state.Phase is not (FollowerPhase.StartingOver or FollowerPhase.Interrupted)) return;
+            if (--readers > 0 || !isClosing && state.Phase
+                is not (FollowerPhase.StartingOver or FollowerPhase.Interrupted))
+                return;
         Signal();
     }
 
     /// <summary>
-    /// Takes the remote over: reads to the end of the log, ends the other writer's tenure there, and leaves the directory as a store that is
-    /// written to (opened with this remote). Refuses while somebody reads here. When it throws, the directory is a follower's as before,
-    /// and can be followed again; the follower is stopped, unless it was refused for its readers.
+    /// Takes the remote over: reads to the end of the log, ends the other writer's tenure there, and leaves the
+    /// directory as a store that is written to (opened with this remote). Refuses while somebody reads here. When it
+    /// throws, the directory is a follower's as before, and can be followed again; the follower is stopped, unless it
+    /// was refused for its readers.
     /// </summary>
     public async Task<Promotion> PromoteAsync(CancellationToken cancellation = default)
     {
         lock (gate)
         {
             if (readers > 0)
-                throw new RecoveryException(RecoveryError.Busy, $"{readers} connections still read {Directory}. Close them before it is promoted.");
+                throw new RecoveryException(RecoveryError.Busy,
+                    $"{readers} connections still read {Directory}. Close them before it is promoted.");
             isClosing = true;
         }
         await StopAsync();
@@ -213,14 +231,19 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
         try
         {
             if (store is null)
-                throw new RecoveryException(RecoveryError.Busy, "It was starting over from the remote's hints. Start it again, let it catch up, and promote it then.");
+                throw new RecoveryException(RecoveryError.Busy,
+                    "It was starting over from the remote's hints. Start it again, let it catch up, and promote it "
+                        + "then.");
             // Afresh: what the stopped loop had asked for was cancelled with it.
             await ConnectAsync(cancellation);
             await segments!.ListAsync(cancellation);
             await using var writable = options.Open?.Invoke() ?? RemoteUrl.Parse(Url).Open(time: options.Store.Time);
-            var (before, ours) = await RemotePromotion.RunAsync(reading, reading with { Store = writable }, source!, segments, author, segment =>
+            var (before, ours) =
+                await RemotePromotion.RunAsync(reading, reading with { Store = writable }, source!, segments, author,
+                segment =>
             {
-                if (segment.Header.Author != author) lastTime = DateTimeOffset.FromUnixTimeMilliseconds(segment.Header.LastTimeMs);
+                if (segment.Header.Author != author)
+                    lastTime = DateTimeOffset.FromUnixTimeMilliseconds(segment.Header.LastTimeMs);
                 Apply(segment);
             }, cancellation);
             store!.DeclareWhole();
@@ -235,7 +258,9 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
         catch (Exception e) when (e is RecoveryException or BrokenPathException or DivergedException)
         {
             var cause = ErrorOf(e);
-            throw new RecoveryException(cause.Error, $"{Directory} was not promoted: nobody could tell whether it has everything. {cause.Message.TrimEnd('.')}. {LastKnown()}", cause);
+            throw new RecoveryException(cause.Error,
+                $"{Directory} was not promoted: nobody could tell whether it has everything. "
+                    + $"{cause.Message.TrimEnd('.')}. {LastKnown()}", cause);
         }
     }
 
@@ -243,8 +268,11 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
     {
         var lsn = Math.Max(state.Lsn, segments?.ListedLsn ?? 0);
         var time = state.LsnTime is { } at && lsn == state.Lsn ? $", of {at:yyyy-MM-dd HH:mm:ss.fff'Z'}" : "";
-        var complete = state.CaughtUpAt is { } seen ? $"; that was all there was at {seen.UtcDateTime:yyyy-MM-dd HH:mm:ss'Z'}" : "";
-        return $"It stands at LSN {state.Lsn}; the old writer was last known to have LSN {lsn}{time}{(lsn == state.Lsn ? complete : "")}.";
+        var complete = state.CaughtUpAt is { } seen
+            ? $"; that was all there was at {seen.UtcDateTime:yyyy-MM-dd HH:mm:ss'Z'}"
+            : "";
+        return $"It stands at LSN {state.Lsn}; the old writer was last known to have LSN "
+            + $"{lsn}{time}{(lsn == state.Lsn ? complete : "")}.";
     }
 
     /// <summary>Stops following; the directory stays a follower's. Waits for readers to end.</summary>
@@ -305,11 +333,14 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
 
     static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>The lag is now minus the later of two times: when it had last caught up, and that of its newest record.</summary>
+    /// <summary>
+    /// The lag is now minus the later of two times: when it had last caught up, and that of its newest record.
+    /// </summary>
     FollowerState WithLag(FollowerState now)
     {
         var clock = options.Store.Time.GetUtcNow();
-        if (now.Phase == FollowerPhase.Following && clock - now.CaughtUpAt <= options.Interval * 2 + LookPatience) return now;
+        if (now.Phase == FollowerPhase.Following && clock - now.CaughtUpAt <= options.Interval * 2 + LookPatience)
+            return now;
         var asOf = now.LsnTime is { } at && !(now.CaughtUpAt > at) ? at : now.CaughtUpAt;
         return asOf is { } since && clock > since ? now with { Lag = clock - since } : now;
     }

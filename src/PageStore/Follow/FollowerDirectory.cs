@@ -9,14 +9,18 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.PageStore.Follow;
 
-/// <summary>Makes a directory a replica of a remote, from its newest hints, and never leaves one that is half made to be taken for whole.</summary>
+/// <summary>
+/// Makes a directory a replica of a remote, from its newest hints, and never leaves one that is half made to be taken
+/// for whole.
+/// </summary>
 internal static class FollowerDirectory
 {
     /// <summary>
-    /// Empties the directory and brings the newest hints into it; returns where the log goes on. Null, with the directory empty, when the remote has no hints
-    /// yet but its whole log.
+    /// Empties the directory and brings the newest hints into it; returns where the log goes on. Null, with the
+    /// directory empty, when the remote has no hints yet but its whole log.
     /// </summary>
-    public static async Task<RemoteLogEnd?> BeginAsync(RemoteContext context, StoreObject store, FollowerOptions options, CancellationToken cancellation)
+    public static async Task<RemoteLogEnd?> BeginAsync(RemoteContext context, StoreObject store,
+        FollowerOptions options, CancellationToken cancellation)
     {
         var home = options.Store.Home;
         home.Create();
@@ -28,7 +32,8 @@ internal static class FollowerDirectory
         return begun;
     }
 
-    static async Task<RemoteLogEnd?> FillAsync(RemoteContext context, StoreObject store, FollowerOptions options, CancellationToken cancellation)
+    static async Task<RemoteLogEnd?> FillAsync(RemoteContext context, StoreObject store, FollowerOptions options,
+        CancellationToken cancellation)
     {
         while (true)
         {
@@ -36,12 +41,16 @@ internal static class FollowerDirectory
             if (plan.IsFromBeginning) return null;
             try
             {
-                await StoreRestore.PlaceFilesAsync(plan, options.Store, options.Parallelism, static _ => { }, cancellation);
+                await StoreRestore.PlaceFilesAsync(plan, options.Store, options.Parallelism, static _ => { },
+                    cancellation);
             }
             catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.NotFound)
             {
-                // Hints that were replaced while we fetched may have been collected: the newer ones then have everything.
-                if (await context.HintsUpToAsync(store, ulong.MaxValue, cancellation) is not { } newest || newest.Header.Lsn <= plan.Hints.Header.Lsn) throw;
+                // Hints that were replaced while we fetched may have been collected: the newer ones then have
+                // everything.
+                if (await context.HintsUpToAsync(store, ulong.MaxValue, cancellation) is not { } newest
+                    || newest.Header.Lsn <= plan.Hints.Header.Lsn)
+                    throw;
                 options.Store.Home.Empty();
                 continue;
             }

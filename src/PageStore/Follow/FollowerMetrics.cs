@@ -2,7 +2,9 @@ using System.Diagnostics.Metrics;
 
 namespace RecoveryVfs.PageStore.Follow;
 
-/// <summary>A follower's state as instruments, under the meter <see cref="MeterName"/>. Read only when somebody listens.</summary>
+/// <summary>
+/// A follower's state as instruments, under the meter <see cref="MeterName"/>. Read only when somebody listens.
+/// </summary>
 internal sealed class FollowerMetrics : IDisposable
 {
     /// <summary>The meter's name.</summary>
@@ -20,9 +22,11 @@ internal sealed class FollowerMetrics : IDisposable
         meter.CreateObservableGauge("recovery.follower.lag.records", () => state().LagRecords, "{record}",
             "Records known to be in the remote and not applied here yet");
         meter.CreateObservableGauge("recovery.follower.lsn", () => (long)state().Lsn, null, "Newest LSN applied");
-        meter.CreateObservableGauge("recovery.follower.following", () => state().Phase == FollowerPhase.Following ? 1 : 0, null,
+        meter.CreateObservableGauge("recovery.follower.following",
+            () => state().Phase == FollowerPhase.Following ? 1 : 0, null,
             "1 while it was at the end of the log when it last looked");
-        meter.CreateObservableCounter("recovery.follower.groups", () => state().Groups, "{group}", "Record groups applied");
+        meter.CreateObservableCounter("recovery.follower.groups", () => state().Groups, "{group}",
+            "Record groups applied");
         meter.CreateObservableCounter("recovery.follower.started_over", () => (long)state().StartedOver, null,
             "Times that it began anew from hints");
     }

@@ -27,8 +27,9 @@ public sealed record FollowerOptions
     public TimeSpan SettleInterval { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// How long the remote keeps what a stopped follower needs to go on (its pin's expiry); zero holds no pin, and the remote's own retention is what there is.
-    /// Without the right to write to the remote there is no pin either; a follower that comes too late starts over.
+    /// How long the remote keeps what a stopped follower needs to go on (its pin's expiry); zero holds no pin, and the
+    /// remote's own retention is what there is. Without the right to write to the remote there is no pin either; a
+    /// follower that comes too late starts over.
     /// </summary>
     public TimeSpan PinExpiry { get; init; } = TimeSpan.FromDays(1);
 
@@ -57,7 +58,9 @@ public enum FollowerPhase
     Following,
     /// <summary>The remote cannot be reached, or cannot be read; it tries on, and serves what it has.</summary>
     Interrupted,
-    /// <summary>It has to start over from hints, and does so as soon as nobody reads; it does not wait for new readers for ever.</summary>
+    /// <summary>
+    /// It has to start over from hints, and does so as soon as nobody reads; it does not wait for new readers for ever.
+    /// </summary>
     StartingOver,
     /// <summary>It gave up; the last error says why.</summary>
     Failed,
@@ -84,8 +87,8 @@ public sealed record FollowerState
     public long LagBytes { get; init; }
 
     /// <summary>
-    /// How far what readers see lies behind, at most: zero when everything was applied when it last looked, and that was just now; else the time since
-    /// it was known to be complete.
+    /// How far what readers see lies behind, at most: zero when everything was applied when it last looked, and that
+    /// was just now; else the time since it was known to be complete.
     /// </summary>
     public TimeSpan Lag { get; init; }
 
@@ -98,7 +101,9 @@ public sealed record FollowerState
     /// <summary>The newest error, while it lasts.</summary>
     public RecoveryException? LastError { get; init; }
 
-    /// <summary>How often it started over from hints since it was started, the first time in an empty directory not counted.</summary>
+    /// <summary>
+    /// How often it started over from hints since it was started, the first time in an empty directory not counted.
+    /// </summary>
     public int StartedOver { get; init; }
 
     /// <summary>Why it holds no pin in the remote; null when it does or is not to.</summary>

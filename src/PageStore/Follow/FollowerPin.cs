@@ -1,15 +1,15 @@
-using RecoveryVfs.RecoveryLog.Remote.Pins;
 using System.Security.Cryptography;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
+using RecoveryVfs.RecoveryLog.Remote.Pins;
 
 namespace RecoveryVfs.PageStore.Follow;
 
 /// <summary>
-/// Keeps a pin in the remote, so that collection leaves what this follower needs to go on after a stop. Objects are never overwritten: each renewal
-/// is a new pin, and the one before it is removed then.
+/// Keeps a pin in the remote, so that collection leaves what this follower needs to go on after a stop. Objects are
+/// never overwritten: each renewal is a new pin, and the one before it is removed then.
 /// </summary>
 internal sealed class FollowerPin(FollowerOptions options)
 {
@@ -33,13 +33,16 @@ internal sealed class FollowerPin(FollowerOptions options)
             var context = options.NewContext(readOnly: false) with { Tries = 2 };
             await using var objects = context.Store;
             var name = "follower-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
-            await Pin.PutAsync(context, name, Pin.At(lsn, onward: true, now + options.PinExpiry, $"follower {Environment.MachineName}:{options.Store.Directory}"), cancellation);
+            await Pin.PutAsync(context, name,
+                Pin.At(lsn, onward: true, now + options.PinExpiry,
+                $"follower {Environment.MachineName}:{options.Store.Directory}"), cancellation);
             var earlier = home.PinName;
             home.PinName = name;
             if (earlier is not null) await Pin.RemoveAsync(context, earlier, cancellation);
             Error = null;
         }
-        catch (Exception e) when (e is RecoveryException or ObjectStoreException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is RecoveryException or ObjectStoreException or IOException
+            or UnauthorizedAccessException)
         {
             Error = e.Message;
         }
@@ -56,7 +59,8 @@ internal sealed class FollowerPin(FollowerOptions options)
             await Pin.RemoveAsync(context, name);
             home.PinName = null;
         }
-        catch (Exception e) when (e is RecoveryException or ObjectStoreException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is RecoveryException or ObjectStoreException or IOException
+            or UnauthorizedAccessException)
         {
             Error = e.Message;
         }

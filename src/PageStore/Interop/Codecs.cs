@@ -11,14 +11,16 @@ internal enum BlobCompression : byte
 }
 
 /// <summary>
-/// Decompresses what RocksDB compressed. Its functions write no further than they are told to, whatever the bytes are. The libraries are those that RocksDB itself needs.
+/// Decompresses what RocksDB compressed. Its functions write no further than they are told to, whatever the bytes are.
+/// The libraries are those that RocksDB itself needs.
 /// </summary>
 internal sealed unsafe partial class Codecs() : SafeHandle(0, true)
 {
     public override bool IsInvalid => handle == 0;
 
     /// <summary>
-    /// Decompresses the value of a blob, before which its size stands as a varint, and returns that size; -1 when it is not what it should be, or does not fit. By one thread at a time.
+    /// Decompresses the value of a blob, before which its size stands as a varint, and returns that size; -1 when it is
+    /// not what it should be, or does not fit. By one thread at a time.
     /// </summary>
     public int Decompress(BlobCompression compression, ReadOnlySpan<byte> value, Span<byte> destination)
     {
@@ -31,7 +33,9 @@ internal sealed unsafe partial class Codecs() : SafeHandle(0, true)
         }
         if (size > destination.Length) return -1;
         var rest = value[Math.Min(at + 1, value.Length)..];
-        return (compression == BlobCompression.Lz4 ? TryLz4(rest, destination[..size]) : TryZstd(rest, destination[..size])) ? size : -1;
+        return (compression == BlobCompression.Lz4
+            ? TryLz4(rest, destination[..size])
+            : TryZstd(rest, destination[..size])) ? size : -1;
     }
 
     static bool TryLz4(ReadOnlySpan<byte> source, Span<byte> destination)
@@ -44,7 +48,8 @@ internal sealed unsafe partial class Codecs() : SafeHandle(0, true)
     {
         if (IsInvalid) SetHandle(ZSTD_createDCtx());
         fixed (byte* from = source, to = destination)
-            return !IsInvalid && ZSTD_decompressDCtx(handle, to, (nuint)destination.Length, from, (nuint)source.Length) == (nuint)destination.Length;
+            return !IsInvalid && ZSTD_decompressDCtx(handle, to, (nuint)destination.Length, from, (nuint)source.Length)
+                == (nuint)destination.Length;
     }
 
     protected override bool ReleaseHandle()
@@ -54,7 +59,8 @@ internal sealed unsafe partial class Codecs() : SafeHandle(0, true)
     }
 
     [LibraryImport("liblz4.so.1")]
-    private static partial int LZ4_decompress_safe(byte* source, byte* destination, int sourceBytes, int destinationBytes);
+    private static partial int LZ4_decompress_safe(byte* source, byte* destination, int sourceBytes,
+        int destinationBytes);
 
     [LibraryImport("libzstd.so.1")]
     private static partial nint ZSTD_createDCtx();
@@ -63,5 +69,6 @@ internal sealed unsafe partial class Codecs() : SafeHandle(0, true)
     private static partial nuint ZSTD_freeDCtx(nint context);
 
     [LibraryImport("libzstd.so.1")]
-    private static partial nuint ZSTD_decompressDCtx(nint context, byte* destination, nuint destinationBytes, byte* source, nuint sourceBytes);
+    private static partial nuint ZSTD_decompressDCtx(nint context, byte* destination, nuint destinationBytes,
+        byte* source, nuint sourceBytes);
 }

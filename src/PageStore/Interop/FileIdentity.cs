@@ -2,9 +2,13 @@ using System.Runtime.InteropServices;
 
 namespace RecoveryVfs.PageStore.Interop;
 
-/// <summary>What makes a file this file, whatever it is called: its number on its file system, and when that number was given to it.</summary>
+/// <summary>
+/// What makes a file this file, whatever it is called: its number on its file system, and when that number was given to
+/// it.
+/// </summary>
 /// <param name="Inode">The number.</param>
-/// <param name="BornNs">When the file was made, in nanoseconds since 1970; 0 where the file system does not know.</param>
+/// <param name="BornNs">When the file was made, in nanoseconds since 1970; 0 where the file system does not
+/// know.</param>
 internal readonly record struct FileIdentity(ulong Inode, long BornNs);
 
 /// <summary>Asks the system (Linux, statx) for it.</summary>
@@ -29,8 +33,12 @@ internal static unsafe partial class FileIdentities
         try
         {
             Statx found = default;
-            if (statx(CurrentDirectory, path, 0, InodeWanted | BornWanted, &found) != 0 || (found.Mask & InodeWanted) == 0) return null;
-            return new FileIdentity(found.Inode, (found.Mask & BornWanted) == 0 ? 0 : checked((found.BornSeconds * 1_000_000_000) + found.BornNanoseconds));
+            if (statx(CurrentDirectory, path, 0, InodeWanted | BornWanted, &found) != 0
+                || (found.Mask & InodeWanted) == 0)
+                return null;
+            return new FileIdentity(found.Inode,
+                (found.Mask & BornWanted)
+                == 0 ? 0 : checked((found.BornSeconds * 1_000_000_000) + found.BornNanoseconds));
         }
         catch (EntryPointNotFoundException)
         {

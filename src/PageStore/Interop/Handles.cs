@@ -32,7 +32,8 @@ internal sealed class StoreHandle : SafeHandle
 internal sealed class BatchHandle : SafeHandle
 {
     public BatchHandle() : base(0, ownsHandle: true) =>
-        SetHandle(Native.rv_batch_create() is var batch and not 0 ? batch : throw new InsufficientMemoryException("There is no memory for a write batch."));
+        SetHandle(Native.rv_batch_create() is var batch
+            and not 0 ? batch : throw new InsufficientMemoryException("There is no memory for a write batch."));
 
     public override bool IsInvalid => handle == 0;
 

@@ -1,14 +1,15 @@
 namespace RecoveryVfs.PageStore.Interop;
 
 /// <summary>
-/// Is told of every change of RocksDB's files that matters (all but its lock, its own log and the write-ahead log that is off),
-/// by name without directory.
+/// Is told of every change of RocksDB's files that matters (all but its lock, its own log and the write-ahead log that
+/// is off), by name without directory.
 /// </summary>
 /// <remarks>
-/// Calls come on RocksDB's threads, several at a time, but in order for each file. They must not call into the page store,
-/// and must be quick: RocksDB's flush waits for them, and a writer may be waiting for that flush. What throws makes RocksDB's
-/// operation fail, and mostly turns the store read-only until it is reopened. Deletions and truncations are reported before
-/// they happen, everything else after it: what was reported is never more than what the directory holds.
+/// Calls come on RocksDB's threads, several at a time, but in order for each file. They must not call into the page
+/// store, and must be quick: RocksDB's flush waits for them, and a writer may be waiting for that flush. What throws
+/// makes RocksDB's operation fail, and mostly turns the store read-only until it is reopened. Deletions and truncations
+/// are reported before they happen, everything else after it: what was reported is never more than what the directory
+/// holds.
 /// </remarks>
 internal interface IFileRecorder
 {
@@ -16,12 +17,14 @@ internal interface IFileRecorder
     void Created(string name);
 
     /// <summary>
-    /// Bytes were appended. <paramref name="bytes"/> is empty for table and blob files (.sst, .blob: fetch them when they are
-    /// sealed); <paramref name="sizeBytes"/> and <paramref name="crc32c"/> are those of the whole file so far.
+    /// Bytes were appended. <paramref name="bytes"/> is empty for table and blob files (.sst, .blob: fetch them when
+    /// they are sealed); <paramref name="sizeBytes"/> and <paramref name="crc32c"/> are those of the whole file so far.
     /// </summary>
     void Appended(string name, ReadOnlySpan<byte> bytes, long sizeBytes, uint crc32c);
 
-    /// <summary>The file was closed whole and will never be written again. (One on which a write failed is never sealed.)</summary>
+    /// <summary>
+    /// The file was closed whole and will never be written again. (One on which a write failed is never sealed.)
+    /// </summary>
     void Sealed(string name, long sizeBytes, uint crc32c);
 
     /// <summary>The file is about to be cut to this size.</summary>

@@ -5,8 +5,8 @@ using RecoveryVfs.RecoveryLog.Disk;
 namespace RecoveryVfs.PageStore.Interop;
 
 /// <summary>
-/// A file with an advisory lock of the system's (flock) and a line of text in it that anybody may read meanwhile. .NET's own files cannot do that:
-/// they take a lock for reading, too.
+/// A file with an advisory lock of the system's (flock) and a line of text in it that anybody may read meanwhile.
+/// .NET's own files cannot do that: they take a lock for reading, too.
 /// </summary>
 internal sealed unsafe partial class LockFile : IDisposable
 {
@@ -24,7 +24,9 @@ internal sealed unsafe partial class LockFile : IDisposable
     public static LockFile? TryTake(string path, string text, out int error)
     {
         error = 0;
-        var descriptor = open(path, ReadWrite | Create | CloseOnExec | NoFollow | NonBlocking, LocalDisk.RightsIn(Path.GetDirectoryName(path)!));
+        var descriptor =
+            open(path, ReadWrite | Create | CloseOnExec | NoFollow | NonBlocking,
+            LocalDisk.RightsIn(Path.GetDirectoryName(path)!));
         if (descriptor < 0 || flock(descriptor, Exclusive | AtOnce) != 0)
         {
             error = Marshal.GetLastPInvokeError();

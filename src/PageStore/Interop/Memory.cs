@@ -14,8 +14,8 @@ internal static unsafe partial class Memory
     public static void Discard(void* start, nuint bytes) => _ = madvise(start, bytes, DontNeed);
 
     /// <summary>
-    /// Asks the system to map an aligned private range in pages of 2 MiB: fewer misses of the processor's address cache when it is
-    /// read. Where it cannot, nothing changes.
+    /// Asks the system to map an aligned private range in pages of 2 MiB: fewer misses of the processor's address cache
+    /// when it is read. Where it cannot, nothing changes.
     /// </summary>
     public static void AdviseHuge(void* start, nuint bytes) => _ = madvise(start, bytes, HugePage);
 

@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace RecoveryVfs.PageStore.Interop;
 
-/// <summary>librecovery_native, declaration by declaration as in native/recovery_native.h, where the contracts stand.</summary>
+/// <summary>
+/// librecovery_native, declaration by declaration as in native/recovery_native.h, where the contracts stand.
+/// </summary>
 internal static unsafe partial class Native
 {
     internal const string Library = "recovery_native";
@@ -13,7 +15,9 @@ internal static unsafe partial class Native
         NativeLoader.Register();
         var found = rv_interface();
         if (found != InterfaceVersion)
-            throw new DllNotFoundException($"librecovery_native has interface {found}, and {InterfaceVersion} is needed: another build of it was found first.");
+            throw new DllNotFoundException(
+                $"librecovery_native has interface {found}, and {InterfaceVersion} is needed: another build of it "
+                    + $"was found first.");
     }
 
     /// <summary>enum rv_code.</summary>
@@ -61,7 +65,8 @@ internal static unsafe partial class Native
     internal static partial void rv_files_free(nint files);
 
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
-    internal static partial void rv_files_fault(nint files, int operations, string suffix, long skip, long times, int error);
+    internal static partial void rv_files_fault(nint files, int operations, string suffix, long skip, long times,
+        int error);
 
     [LibraryImport(Library)]
     internal static partial void rv_files_heal(nint files);
@@ -77,7 +82,8 @@ internal static unsafe partial class Native
 
     [LibraryImport(Library)]
     internal static partial Code rv_get(
-        StoreHandle store, nint snapshot, uint database, uint page, byte* buffer, int capacity, out int length, out nint error);
+        StoreHandle store, nint snapshot, uint database, uint page, byte* buffer, int capacity, out int length,
+            out nint error);
 
     [LibraryImport(Library)]
     internal static partial Code rv_scan(StoreHandle store, nint snapshot, uint database, uint first, uint last,
@@ -114,13 +120,15 @@ internal static unsafe partial class Native
     internal static partial Code rv_batch_delete_range(BatchHandle batch, uint database, uint first, uint last);
 
     [LibraryImport(Library)]
-    internal static partial Code rv_apply(StoreHandle store, BatchHandle batch, int hasApplied, ulong applied, out nint error);
+    internal static partial Code rv_apply(StoreHandle store, BatchHandle batch, int hasApplied, ulong applied,
+        out nint error);
 
     [LibraryImport(Library)]
     internal static partial Code rv_flush(StoreHandle store, out nint error);
 
     [LibraryImport(Library)]
-    internal static partial Code rv_compact(StoreHandle store, int collect, double ageCutoff, byte* canceled, out nint error);
+    internal static partial Code rv_compact(StoreHandle store, int collect, double ageCutoff, byte* canceled,
+        out nint error);
 
     [LibraryImport(Library)]
     internal static partial Code rv_hold_files(StoreHandle store, int hold, out nint error);

@@ -5,8 +5,9 @@ using System.Runtime.InteropServices;
 namespace RecoveryVfs.PageStore.Interop;
 
 /// <summary>
-/// Finds librecovery_native.so: beside this assembly, under runtimes/ as NuGet lays it out, beside the shared library that this
-/// code was compiled into (NativeAOT), in build/native of a source tree, or wherever the system's loader looks.
+/// Finds librecovery_native.so: beside this assembly, under runtimes/ as NuGet lays it out, beside the shared library
+/// that this code was compiled into (NativeAOT), in build/native of a source tree, or wherever the system's loader
+/// looks.
 /// </summary>
 internal static unsafe partial class NativeLoader
 {
@@ -25,7 +26,8 @@ internal static unsafe partial class NativeLoader
         return NativeLibrary.TryLoad(FileName, out var handle)
             ? handle
             : throw new DllNotFoundException(
-                $"{FileName} was not found. Build it with native/build.sh, or put it (see native/bundle.sh) in one of: {string.Join(", ", Candidates())}.");
+                $"{FileName} was not found. Build it with native/build.sh, or put it (see native/bundle.sh) in one "
+                    + $"of: {string.Join(", ", Candidates())}.");
     }
 
     static IEnumerable<string> Candidates()
@@ -34,7 +36,8 @@ internal static unsafe partial class NativeLoader
         foreach (var home in homes.Where(h => !string.IsNullOrEmpty(h)).Distinct())
         {
             yield return Path.Combine(home!, FileName);
-            yield return Path.Combine(home!, "runtimes", $"linux-{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}", "native", FileName);
+            yield return Path.Combine(home!, "runtimes",
+                $"linux-{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}", "native", FileName);
         }
         for (var parent = homes[0]; !string.IsNullOrEmpty(parent); parent = Path.GetDirectoryName(parent))
             if (File.Exists(Path.Combine(parent, "RecoveryVfs.sln")))
@@ -42,7 +45,8 @@ internal static unsafe partial class NativeLoader
     }
 
     /// <summary>The directory of the file that holds this code.</summary>
-    [UnconditionalSuppressMessage("SingleFile", "IL3000", Justification = "An empty location is the case handled next.")]
+    [UnconditionalSuppressMessage("SingleFile", "IL3000",
+        Justification = "An empty location is the case handled next.")]
     static string? Home()
     {
         var location = typeof(NativeLoader).Assembly.Location;

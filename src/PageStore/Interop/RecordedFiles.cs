@@ -30,8 +30,8 @@ internal sealed unsafe class RecordedFiles : IDisposable
     internal Exception? Refusal { get; private set; }
 
     /// <summary>
-    /// From the operation after the next <paramref name="skip"/> matching ones, <paramref name="times"/> operations fail (all when
-    /// negative). <paramref name="pattern"/> is the beginning or end of the file names that match.
+    /// From the operation after the next <paramref name="skip"/> matching ones, <paramref name="times"/> operations
+    /// fail (all when negative). <paramref name="pattern"/> is the beginning or end of the file names that match.
     /// </summary>
     internal void Fail(FaultOperations operations, string pattern, FaultError error, long skip = 0, long times = -1) =>
         Native.rv_files_fault(handle, (int)operations, pattern, skip, times, (int)error);
@@ -49,15 +49,18 @@ internal sealed unsafe class RecordedFiles : IDisposable
     }
 
     [UnmanagedCallersOnly]
-    static int OnEvent(nint context, int kind, byte* name, byte* other, byte* bytes, long length, long size, uint crc32c)
+    static int OnEvent(nint context, int kind, byte* name, byte* other, byte* bytes, long length, long size,
+        uint crc32c)
     {
         var files = (RecordedFiles)GCHandle.FromIntPtr(context).Target!;
         try
         {
-            files.Report((Native.FileEvent)kind, Text(name), other, new ReadOnlySpan<byte>(bytes, checked((int)length)), size, crc32c);
+            files.Report((Native.FileEvent)kind, Text(name), other, new ReadOnlySpan<byte>(bytes, checked((int)length)),
+                size, crc32c);
             return 0;
         }
-        catch (Exception e) // nothing may be thrown into RocksDB; it gets an error, and ours is kept for whoever sees that
+        // nothing may be thrown into RocksDB; it gets an error, and ours is kept for whoever sees that
+        catch (Exception e)
         {
             files.Refusal = e;
             return 1;

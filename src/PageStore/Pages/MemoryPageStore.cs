@@ -5,8 +5,8 @@ using RecoveryVfs.RecoveryLog.Remote.Collect;
 namespace RecoveryVfs.PageStore.Pages;
 
 /// <summary>
-/// Pages in memory, for tests and small databases that need not stay. A state is an immutable sorted set; a snapshot is a
-/// reference to one, a read takes no lock.
+/// Pages in memory, for tests and small databases that need not stay. A state is an immutable sorted set; a snapshot is
+/// a reference to one, a read takes no lock.
 /// </summary>
 internal sealed class MemoryPageStore : IPageStore
 {
@@ -146,7 +146,9 @@ internal sealed class MemoryPageStore : IPageStore
 
     sealed class Batch : IPageBatch
     {
-        /// <summary>In order: a page with its value, or without one the first of a removed range, with the range's last key.</summary>
+        /// <summary>
+        /// In order: a page with its value, or without one the first of a removed range, with the range's last key.
+        /// </summary>
         public List<(Entry Change, ulong Last)> Changes { get; } = [];
 
         public long SizeBytes { get; private set; }

@@ -5,8 +5,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Pages;
 
 /// <summary>
-/// A view of one part of a commit, read from a record's body: enumerate it for its pages. Nothing is allocated, and every number is checked
-/// against what it is a number of: bytes that are not a part are reported as Corrupt.
+/// A view of one part of a commit, read from a record's body: enumerate it for its pages. Nothing is allocated, and
+/// every number is checked against what it is a number of: bytes that are not a part are reported as Corrupt.
 /// </summary>
 internal readonly ref struct PageCommit
 {
@@ -35,7 +35,8 @@ internal readonly ref struct PageCommit
             throw Damage(lsn, "is too short");
         var commit = new PageCommit(body, lsn);
         if (commit.PageSize is < 0 or > PageCommitFormat.MaxPageBytes || commit.SizeBytes < 0)
-            throw Damage(lsn, $"claims pages of {(uint)commit.PageSize} bytes in a database of {(ulong)commit.SizeBytes}");
+            throw Damage(lsn,
+                $"claims pages of {(uint)commit.PageSize} bytes in a database of {(ulong)commit.SizeBytes}");
         return commit;
     }
 
@@ -61,7 +62,8 @@ internal readonly ref struct PageCommit
 
     static RecoveryException Damage(ulong lsn, string what) => new(RecoveryError.Corrupt,
         $"The page commit at LSN {lsn} {what}. Its checksum was right, so it was written so: report it, "
-        + $"and restore to LSN {lsn - 1}.") { Lsn = lsn };
+        + $"and restore to LSN {lsn - 1}.")
+    { Lsn = lsn };
 
     /// <summary>Goes through the pages.</summary>
     public ref struct Enumerator
@@ -135,8 +137,8 @@ internal readonly ref struct PageChange
     public ReadOnlySpan<byte> Payload { get; }
 
     /// <summary>
-    /// Makes the page of its previous version, in place. <paramref name="page"/> has <see cref="Length"/> bytes; only for <see cref="PageForm.Ranges"/> does it
-    /// matter what they are.
+    /// Makes the page of its previous version, in place. <paramref name="page"/> has <see cref="Length"/> bytes; only
+    /// for <see cref="PageForm.Ranges"/> does it matter what they are.
     /// </summary>
     public void ApplyTo(Span<byte> page)
     {

@@ -17,14 +17,18 @@ public enum PageForm : byte
 /// <summary>Bits of a commit part's flags byte. The numbers are part of the format.</summary>
 internal static class PageCommitFlags
 {
-    /// <summary>Every earlier page of the database is forgotten first: the pages of this commit are all there are.</summary>
+    /// <summary>
+    /// Every earlier page of the database is forgotten first: the pages of this commit are all there are.
+    /// </summary>
     public const byte Rebase = 1;
 
     /// <summary>The last part for this database in the record group.</summary>
     public const byte LastPart = 2;
 }
 
-/// <summary>The body of a <see cref="RecordKind.PageCommit"/> record: one part of a commit to one database, little-endian.</summary>
+/// <summary>
+/// The body of a <see cref="RecordKind.PageCommit"/> record: one part of a commit to one database, little-endian.
+/// </summary>
 /// <remarks>
 /// <code>
 ///   0          4           8            16          24      25      29
@@ -34,9 +38,10 @@ internal static class PageCommitFlags
 ///   +----------+-----------+------------+-----------+-------+-------+ form u8, bytes of the page (varint, 1 to 65,536)
 ///                                                                     payload: whole: the bytes; ranges: a PageDelta; zeros: none
 /// </code>
-/// Pages count from 1; in each part the first number stands as it is. The last page of a database may be shorter than the others. A page in the
-/// form of ranges has the length of its previous version. <c>checksum</c> is the XOR over all pages of XXH64(page bytes, seed = page number) after the commit, where a page of zeros counts 0; size and
-/// checksum count in the last part.
+/// Pages count from 1; in each part the first number stands as it is. The last page of a database may be shorter than
+/// the others. A page in the form of ranges has the length of its previous version. <c>checksum</c> is the XOR over all
+/// pages of XXH64(page bytes, seed = page number) after the commit, where a page of zeros counts 0; size and checksum
+/// count in the last part.
 /// </remarks>
 internal static class PageCommitFormat
 {
@@ -46,17 +51,23 @@ internal static class PageCommitFormat
     /// <summary>The longest page.</summary>
     public const int MaxPageBytes = 65536;
 
-    /// <summary>A part should be closed when it reaches this size, so that a reader needs little memory at a time.</summary>
+    /// <summary>
+    /// A part should be closed when it reaches this size, so that a reader needs little memory at a time.
+    /// </summary>
     public const int PartBytes = 1 << 20;
 
     /// <summary>The most that one page can add to a part.</summary>
     public const int MaxPageEntryBytes = Varint.MaxBytes32 + 1 + Varint.MaxBytes32 + MaxPageBytes;
 
-    /// <summary>The hash of a page that goes into the database's checksum. A page of zeros counts nothing, so pages never written need no care.</summary>
+    /// <summary>
+    /// The hash of a page that goes into the database's checksum. A page of zeros counts nothing, so pages never
+    /// written need no care.
+    /// </summary>
     public static ulong HashOf(uint page, ReadOnlySpan<byte> bytes) =>
         bytes.ContainsAnyExcept((byte)0) ? XxHash64.Compute(bytes, page) : 0;
 
-    internal static void WriteHeader(Span<byte> to, uint database, uint pageSize, ulong sizeBytes, ulong checksum, byte flags, uint count)
+    internal static void WriteHeader(Span<byte> to, uint database, uint pageSize, ulong sizeBytes, ulong checksum,
+        byte flags, uint count)
     {
         BinaryPrimitives.WriteUInt32LittleEndian(to, database);
         BinaryPrimitives.WriteUInt32LittleEndian(to[4..], pageSize);

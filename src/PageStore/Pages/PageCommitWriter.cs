@@ -5,8 +5,9 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Pages;
 
 /// <summary>
-/// Encodes one part of a commit at a time: <see cref="Begin"/>, <see cref="AddPage"/> in the order of page numbers, <see cref="Finish"/>. Reusable; its buffer is pooled, and
-/// kept between parts unless it is detached, so that encoding allocates nothing. One thread at a time.
+/// Encodes one part of a commit at a time: <see cref="Begin"/>, <see cref="AddPage"/> in the order of page numbers,
+/// <see cref="Finish"/>. Reusable; its buffer is pooled, and kept between parts unless it is detached, so that encoding
+/// allocates nothing. One thread at a time.
 /// </summary>
 internal sealed class PageCommitWriter : IDisposable
 {
@@ -16,7 +17,10 @@ internal sealed class PageCommitWriter : IDisposable
     int used;
     uint database, count, previousPage;
 
-    /// <summary>Bytes of the part so far. At <see cref="PageCommitFormat.PartBytes"/> it is time to finish it and begin the next.</summary>
+    /// <summary>
+    /// Bytes of the part so far. At <see cref="PageCommitFormat.PartBytes"/> it is time to finish it and begin the
+    /// next.
+    /// </summary>
     public int SizeBytes => used;
 
     /// <summary>Pages in the part so far.</summary>
@@ -25,15 +29,17 @@ internal sealed class PageCommitWriter : IDisposable
     /// <summary>Starts a part, dropping an unfinished one. <paramref name="expectedBytes"/> saves growing.</summary>
     public void Begin(uint database, long expectedBytes = 0)
     {
-        if (buffer.Length == 0) buffer = ArrayPool<byte>.Shared.Rent((int)Math.Clamp(expectedBytes, BufferBytes, PageCommitFormat.PartBytes + BufferBytes));
+        if (buffer.Length == 0)
+            buffer = ArrayPool<byte>.Shared.Rent(
+                (int)Math.Clamp(expectedBytes, BufferBytes, PageCommitFormat.PartBytes + BufferBytes));
         this.database = database;
         count = previousPage = 0;
         used = PageCommitFormat.HeaderBytes;
     }
 
     /// <summary>
-    /// Adds a page; its number is higher than that of the page before in this part. With <paramref name="previous"/> (empty: there
-    /// is none) it is written as ranges where that is shorter.
+    /// Adds a page; its number is higher than that of the page before in this part. With <paramref name="previous"/>
+    /// (empty: there is none) it is written as ranges where that is shorter.
     /// </summary>
     public void AddPage(uint page, ReadOnlySpan<byte> bytes, ReadOnlySpan<byte> previous = default)
     {
@@ -50,7 +56,8 @@ internal sealed class PageCommitWriter : IDisposable
 
     PageForm AddPayload(ReadOnlySpan<byte> bytes, ReadOnlySpan<byte> previous)
     {
-        if (previous.Length == bytes.Length && PageDelta.TryEncode(previous, bytes, buffer.AsSpan(used), out var written))
+        if (previous.Length == bytes.Length
+            && PageDelta.TryEncode(previous, bytes, buffer.AsSpan(used), out var written))
         {
             used += written;
             return PageForm.Ranges;
@@ -69,7 +76,10 @@ internal sealed class PageCommitWriter : IDisposable
         return buffer.AsSpan(0, used);
     }
 
-    /// <summary>Hands the buffer over that the finished body lies in, from its first byte on; whoever takes it gives it back to the pool.</summary>
+    /// <summary>
+    /// Hands the buffer over that the finished body lies in, from its first byte on; whoever takes it gives it back to
+    /// the pool.
+    /// </summary>
     public byte[] Detach()
     {
         var detached = buffer;

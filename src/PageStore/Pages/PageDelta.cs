@@ -14,8 +14,8 @@ namespace RecoveryVfs.PageStore.Pages;
 ///   | varint    | varint    | varint     |                |
 ///   +-----------+-----------------------------------------+----···
 /// </code>
-/// <c>gap</c> is counted from the end of the range before (from 0 for the first). The ranges are assignments, so applying them
-/// twice, or to a page that has them already, gives the same page.
+/// <c>gap</c> is counted from the end of the range before (from 0 for the first). The ranges are assignments, so
+/// applying them twice, or to a page that has them already, gives the same page.
 /// </remarks>
 internal static class PageDelta
 {
@@ -23,11 +23,12 @@ internal static class PageDelta
     const int MergeGapBytes = 4;
 
     /// <summary>
-    /// Writes the ranges in which <paramref name="newer"/> differs from <paramref name="older"/> (of the same length, at most 65,536 bytes);
-    /// false when that takes more than half a page or than the destination has, and the page is better written whole. No allocation;
-    /// one pass that looks at 64 bytes at a time.
+    /// Writes the ranges in which <paramref name="newer"/> differs from <paramref name="older"/> (of the same length,
+    /// at most 65,536 bytes); false when that takes more than half a page or than the destination has, and the page is
+    /// better written whole. No allocation; one pass that looks at 64 bytes at a time.
     /// </summary>
-    public static bool TryEncode(ReadOnlySpan<byte> older, ReadOnlySpan<byte> newer, Span<byte> destination, out int written)
+    public static bool TryEncode(ReadOnlySpan<byte> older, ReadOnlySpan<byte> newer, Span<byte> destination,
+        out int written)
     {
         written = 0;
         if (older.Length != newer.Length)
@@ -115,8 +116,8 @@ internal static class PageDelta
     }
 
     /// <summary>
-    /// Whether a delta is well-formed for a page of so many bytes, and how long it is. The delta starts at the start of <paramref name="bytes"/>,
-    /// which may go on behind it.
+    /// Whether a delta is well-formed for a page of so many bytes, and how long it is. The delta starts at the start of
+    /// <paramref name="bytes"/>, which may go on behind it.
     /// </summary>
     public static bool TryMeasure(ReadOnlySpan<byte> bytes, int pageBytes, out int deltaBytes)
     {
@@ -156,5 +157,6 @@ internal static class PageDelta
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static uint Differing(ref byte x, ref byte y, int i) =>
-        ~Vector256.Equals(Vector256.LoadUnsafe(ref x, (nuint)i), Vector256.LoadUnsafe(ref y, (nuint)i)).ExtractMostSignificantBits();
+        ~Vector256.Equals(Vector256.LoadUnsafe(ref x, (nuint)i), Vector256.LoadUnsafe(ref y, (nuint)i))
+            .ExtractMostSignificantBits();
 }

@@ -5,7 +5,8 @@ using RecoveryVfs.RecoveryLog.Disk;
 namespace RecoveryVfs.PageStore.Pages;
 
 /// <summary>
-/// An unlinked scratch file for what a large transaction cannot hold in memory. It needs no durability: it dies with the process.
+/// An unlinked scratch file for what a large transaction cannot hold in memory. It needs no durability: it dies with
+/// the process.
 /// </summary>
 internal sealed class SpillFile : IDisposable
 {
@@ -25,7 +26,8 @@ internal sealed class SpillFile : IDisposable
         {
             throw new RecoveryException(RecoveryError.CannotOpen,
                 $"Pages could not be spilled to {path}: {e.Message}",
-                "Check space and rights there, or raise overlay-bytes.", e) { Path = path };
+                "Check space and rights there, or raise overlay-bytes.", e)
+            { Path = path };
         }
     }
 
@@ -51,7 +53,8 @@ internal sealed class SpillFile : IDisposable
         {
             throw new RecoveryException(RecoveryError.Full,
                 $"Pages could not be spilled to {path}: {e.Message} The transaction fails.",
-                $"Free space there and try again.{DiskRoom.Tell(path, bytes.Length)}", e) { Path = path };
+                $"Free space there and try again.{DiskRoom.Tell(path, bytes.Length)}", e)
+            { Path = path };
         }
     }
 
@@ -61,7 +64,8 @@ internal sealed class SpillFile : IDisposable
         {
             var got = RandomAccess.Read(handle, destination, offset);
             if (got <= 0) throw new RecoveryException(RecoveryError.IoRead,
-                $"The spill file {path} ended early at offset {offset}.") { Path = path };
+                $"The spill file {path} ended early at offset {offset}.")
+            { Path = path };
             destination = destination[got..];
             offset += got;
         }

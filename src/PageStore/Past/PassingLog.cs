@@ -30,7 +30,8 @@ internal sealed class PassingLog : IReadHost, IDisposable
     {
         (this.replica, this.wals) = (replica, wals);
         KnownTo = hints?.Lsn ?? 0;
-        if (hints is not null) names.Load(hints with { Files = [.. hints.Files.Where(f => f.Class == FileClass.Plain)] });
+        if (hints is not null)
+            names.Load(hints with { Files = [.. hints.Files.Where(f => f.Class == FileClass.Plain)] });
         records = new TailRecords(names, withPages: false);
         reader = new FollowerReader(this, replica.Replayed, wals);
         wals.Changed = (database, page) => Of(changes, names.DatabaseIdOf(database)).Add(page);
@@ -55,7 +56,9 @@ internal sealed class PassingLog : IReadHost, IDisposable
     public FollowedVersion? Pin(string database) => reader.Pin(database);
 
     /// <summary>Which pages of a database were written since this was asked last.</summary>
-    public PageChanges TakeChanges(uint database) => changes.Remove(database, out var taken) ? taken : new PageChanges();
+    public PageChanges TakeChanges(uint database) => changes.Remove(database, out var taken)
+        ? taken
+        : new PageChanges();
 
     /// <summary>Takes the next record.</summary>
     public void Take(in Record record)

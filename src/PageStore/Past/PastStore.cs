@@ -55,8 +55,8 @@ internal sealed class PastStore : IAsyncDisposable
     public PageChanges TakeChanges(uint database) => log.TakeChanges(database);
 
     /// <summary>
-    /// Restores the state of a moment aside; LSN 0 is before the first record, when there was nothing. Throws NotFound when
-    /// the remote does not reach back so far, or not so far forward.
+    /// Restores the state of a moment aside; LSN 0 is before the first record, when there was nothing. Throws NotFound
+    /// when the remote does not reach back so far, or not so far forward.
     /// </summary>
     public static async Task<PastStore> OpenAsync(
         RemoteContext context, RestoreTarget at, PastOptions? options = null, CancellationToken cancellation = default)
@@ -65,7 +65,8 @@ internal sealed class PastStore : IAsyncDisposable
         var plan = at.Lsn == 0
             ? await RestorePlanner.PlanAsync(context, RestoreTarget.Newest, hintsLsn: 0, cancellation)
             : await RestorePlanner.PlanAsync(context, at, null, cancellation);
-        var directory = Path.Combine(Path.GetFullPath(options.TemporaryDirectory), "recovery-past-" + Path.GetRandomFileName());
+        var directory =
+            Path.Combine(Path.GetFullPath(options.TemporaryDirectory), "recovery-past-" + Path.GetRandomFileName());
         LocalDisk.Instance.CreateDirectory(directory, Private);
         PassingLog? log = null;
         try
@@ -88,7 +89,8 @@ internal sealed class PastStore : IAsyncDisposable
     public static async Task<RestoreTarget> OldestAsync(RemoteContext context, CancellationToken cancellation = default)
     {
         var store = await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
-            ?? throw new RecoveryException(RecoveryError.NotFound, $"There is no remote at {context.Store.Location}: store.json is missing. Check the URL.");
+            ?? throw new RecoveryException(RecoveryError.NotFound,
+                $"There is no remote at {context.Store.Location}: store.json is missing. Check the URL.");
         ulong? oldest = null;
         foreach (var entry in await context.ListAsync(RemoteNames.Hints, null, cancellation))
             if (RemoteNames.TryParseHints(entry.Name, out var lsn)) oldest = lsn; // The newest come first.
@@ -103,7 +105,8 @@ internal sealed class PastStore : IAsyncDisposable
         }
     }
 
-    static async Task<PassingLog> BeginAsync(RestorePlan plan, StoreOptions options, int parallelism, CancellationToken cancellation)
+    static async Task<PassingLog> BeginAsync(RestorePlan plan, StoreOptions options, int parallelism,
+        CancellationToken cancellation)
     {
         var hints = plan.Hints.Hints;
         var store = await StoreRestore.BeginAsync(plan, options, parallelism, static _ => { }, cancellation);
@@ -129,15 +132,20 @@ internal sealed class PastStore : IAsyncDisposable
         Reached(at);
         if (log.Lsn < plan.Hints.Header.Lsn)
             throw new RecoveryException(RecoveryError.Corrupt,
-                $"The hints of LSN {plan.Hints.Header.Lsn} need the log up to there, and it ends at LSN {log.Lsn} in {context.Store.Location}. Name an earlier moment.");
+                $"The hints of LSN {plan.Hints.Header.Lsn} need the log up to there, and it ends at LSN {log.Lsn} in "
+                    + $"{context.Store.Location}. Name an earlier moment.");
         if (plan.IsFromBeginning && Lsn == 0 && at.Lsn != 0)
-            throw new RecoveryException(RecoveryError.NotFound, $"{at} is before the log in {context.Store.Location} begins (`recovery log` shows it): there was nothing yet. Name a later moment.");
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"{at} is before the log in {context.Store.Location} begins (`recovery log` shows it): there was "
+                    + $"nothing yet. Name a later moment.");
         log.Commits.Clear();
         foreach (var name in Databases)
             using (var version = Pin(name)) TakeChanges(version!.DatabaseId);
     }
 
-    /// <summary>Goes on to a later moment, with the changes of what lies between gathered for <see cref="TakeChanges"/>.</summary>
+    /// <summary>
+    /// Goes on to a later moment, with the changes of what lies between gathered for <see cref="TakeChanges"/>.
+    /// </summary>
     public async Task AdvanceAsync(RestoreTarget to, CancellationToken cancellation = default)
     {
         while (await StepAsync(to, wait: false, cancellation)) log.Commits.Clear();
@@ -146,10 +154,12 @@ internal sealed class PastStore : IAsyncDisposable
     }
 
     /// <summary>
-    /// Goes on to the next commit, and returns what it did, one for each database that took part. At the end of the log it
-    /// waits for more, or returns nothing when <paramref name="wait"/> is false; nor does it go beyond <paramref name="to"/>.
+    /// Goes on to the next commit, and returns what it did, one for each database that took part. At the end of the log
+    /// it waits for more, or returns nothing when <paramref name="wait"/> is false; nor does it go beyond
+    /// <paramref name="to"/>.
     /// </summary>
-    public async ValueTask<IReadOnlyList<TailedCommit>> NextAsync(RestoreTarget to, bool wait, CancellationToken cancellation = default)
+    public async ValueTask<IReadOnlyList<TailedCommit>> NextAsync(RestoreTarget to, bool wait,
+        CancellationToken cancellation = default)
     {
         log.Commits.Clear();
         while (log.Commits.Count == 0)
@@ -160,10 +170,14 @@ internal sealed class PastStore : IAsyncDisposable
     void Reached(RestoreTarget target)
     {
         if (target.Lsn > log.Lsn)
-            throw new RecoveryException(RecoveryError.NotFound, $"LSN {target.Lsn} is not in {context.Store.Location}, which ends at {log.Lsn}. Name an earlier moment.");
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"LSN {target.Lsn} is not in {context.Store.Location}, which ends at {log.Lsn}. Name an earlier "
+                    + $"moment.");
     }
 
-    /// <summary>Takes records until a group ends; false when there is none before the target, or at the log's end.</summary>
+    /// <summary>
+    /// Takes records until a group ends; false when there is none before the target, or at the log's end.
+    /// </summary>
     async ValueTask<bool> StepAsync(RestoreTarget to, bool wait, CancellationToken cancellation)
     {
         while (true)
@@ -183,7 +197,8 @@ internal sealed class PastStore : IAsyncDisposable
             {
                 using (next)
                     throw new RecoveryException(RecoveryError.NotFound,
-                        $"LSNs {next.Header.FirstLsn} to {next.Header.LastLsn} were never shipped ({next.Name}): after an outage shipping started afresh. Name moments before, or after.");
+                        $"LSNs {next.Header.FirstLsn} to {next.Header.LastLsn} were never shipped ({next.Name}): "
+                            + $"after an outage shipping started afresh. Name moments before, or after.");
             }
             (segment, records) = (next, next.OpenRecords());
         }
@@ -211,7 +226,8 @@ internal sealed class PastStore : IAsyncDisposable
         return Took.EndOfSegment;
     }
 
-    bool IsBeyond(RestoreTarget to, ulong lsn, long timeMs) => lsn > log.KnownTo && (to.Lsn < lsn || to.TimeMs < timeMs);
+    bool IsBeyond(RestoreTarget to, ulong lsn, long timeMs) => lsn > log.KnownTo
+        && (to.Lsn < lsn || to.TimeMs < timeMs);
 
     /// <summary>Takes a record; true when a group that shows something ended with it.</summary>
     bool Take(in Record record)
@@ -278,7 +294,8 @@ internal sealed class HeldRecord
     readonly byte[] body;
 
     public HeldRecord(in Record record) =>
-        (Lsn, kind, flags, TimeMs, body) = (record.Lsn, record.Kind, record.Flags, record.UnixTimeMs, record.Body.ToArray());
+        (Lsn, kind, flags, TimeMs, body) =
+            (record.Lsn, record.Kind, record.Flags, record.UnixTimeMs, record.Body.ToArray());
 
     public ulong Lsn { get; }
 

@@ -25,12 +25,13 @@ internal sealed class CacheFill(PageCache cache, IPendingPages pending, IPageSto
     public long PagesWarmed => Interlocked.Read(ref pagesWarmed);
 
     /// <summary>
-    /// Reads pages of the newest version into the cache; returns how many the cache took, and up to which page it was asked.
-    /// Pages that are pending are left out: whoever needs them finds them there.
+    /// Reads pages of the newest version into the cache; returns how many the cache took, and up to which page it was
+    /// asked. Pages that are pending are left out: whoever needs them finds them there.
     /// </summary>
     /// <remarks>
-    /// Why what it finds is the newest version: it notes which pages are pending before it looks into the page store. A commit of
-    /// this version or before that is not pending then has been applied before; a later one makes the cache refuse.
+    /// Why what it finds is the newest version: it notes which pages are pending before it looks into the page store. A
+    /// commit of this version or before that is not pending then has been applied before; a later one makes the cache
+    /// refuse.
     /// </remarks>
     public (int Taken, uint Next) BringIn(Database database, uint first, uint count, BringingIn how)
     {
@@ -56,7 +57,8 @@ internal sealed class CacheFill(PageCache cache, IPendingPages pending, IPageSto
         return (taken, next);
     }
 
-    bool Insert(Database database, DatabaseVersion version, uint page, ReadOnlySpan<byte> bytes, BringingIn how, bool mark) =>
+    bool Insert(Database database, DatabaseVersion version, uint page, ReadOnlySpan<byte> bytes, BringingIn how,
+        bool mark) =>
         how == BringingIn.Warming
             ? cache.InsertWarm(database, version, page, bytes)
             : cache.InsertAhead(database, version, page, bytes, mark);

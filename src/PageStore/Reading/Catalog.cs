@@ -48,7 +48,8 @@ internal sealed class Catalog(string directory, PageReader reader)
             if (byName.ContainsKey(name))
                 throw new RecoveryException(RecoveryError.Invalid,
                     $"There is a database {name} already in {directory}.",
-                    "Delete it first, or take another name.") { Path = directory };
+                    "Delete it first, or take another name.")
+                { Path = directory };
             append();
             byName.Remove(database.Name);
             database.Name = name;
@@ -56,7 +57,9 @@ internal sealed class Catalog(string directory, PageReader reader)
         }
     }
 
-    /// <summary>Removes a database; <paramref name="append"/> records it first. False when it was deleted before.</summary>
+    /// <summary>
+    /// Removes a database; <paramref name="append"/> records it first. False when it was deleted before.
+    /// </summary>
     public bool Delete(Database database, Action append)
     {
         lock (gate)

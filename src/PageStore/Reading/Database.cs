@@ -48,7 +48,9 @@ internal sealed class Database
     /// <summary>Whether <paramref name="version"/> is the newest and no commit has begun to replace it.</summary>
     internal bool IsSettledAt(DatabaseVersion version) => !publishing && ReferenceEquals(Current, version);
 
-    /// <summary>Pins the newest version for reading until <see cref="Unpin"/>. Tens of nanoseconds, no allocation.</summary>
+    /// <summary>
+    /// Pins the newest version for reading until <see cref="Unpin"/>. Tens of nanoseconds, no allocation.
+    /// </summary>
     public DatabaseVersion Pin()
     {
         lock (gate)
@@ -79,19 +81,23 @@ internal sealed class Database
     {
         lock (gate)
         {
-            Debug.Assert(version.Pins > 0 || ReferenceEquals(version, current), "only a pinned or the newest version can be pinned");
+            Debug.Assert(version.Pins > 0 || ReferenceEquals(version, current),
+                "only a pinned or the newest version can be pinned");
             version.Pins++;
         }
     }
 
-    /// <summary>Whether somebody reads this version now. Of a version that is no longer the newest, false is final.</summary>
+    /// <summary>
+    /// Whether somebody reads this version now. Of a version that is no longer the newest, false is final.
+    /// </summary>
     internal bool IsPinned(DatabaseVersion version)
     {
         lock (gate) return version.Pins > 0;
     }
 
     /// <summary>
-    /// The page store is about to move past <paramref name="version"/> (no longer the newest): keeps its state for those who still read it.
+    /// The page store is about to move past <paramref name="version"/> (no longer the newest): keeps its state for
+    /// those who still read it.
     /// </summary>
     internal void KeepReadable(DatabaseVersion version, IPageStore pages)
     {
@@ -101,7 +107,9 @@ internal sealed class Database
         }
     }
 
-    /// <summary>From here on, readers do not put what they find into the page cache until <see cref="Publish"/>.</summary>
+    /// <summary>
+    /// From here on, readers do not put what they find into the page cache until <see cref="Publish"/>.
+    /// </summary>
     internal void BeginPublish() => publishing = true;
 
     /// <summary>Makes a version the newest.</summary>
@@ -118,8 +126,8 @@ internal sealed class Database
     internal void MarkDeleted() => deleted = true;
 
     /// <summary>
-    /// Copies bytes of a pinned version into <paramref name="destination"/>; returns how many there were (fewer only at the end of
-    /// the file). Hot path: no allocation, no lock when the page is cached.
+    /// Copies bytes of a pinned version into <paramref name="destination"/>; returns how many there were (fewer only at
+    /// the end of the file). Hot path: no allocation, no lock when the page is cached.
     /// </summary>
     public int Read(DatabaseVersion pinned, long offset, Span<byte> destination)
     {

@@ -45,7 +45,9 @@ internal static class DatabaseHeader
     {
         var pageSize = BinaryPrimitives.ReadInt32LittleEndian(bytes[4..]);
         return pageSize is not 0 and (< 512 or > 65536) ? null : new DatabaseVersion(
-            BinaryPrimitives.ReadUInt64LittleEndian(bytes[16..]), BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]), pageSize,
-            (BinaryPrimitives.ReadUInt32LittleEndian(bytes) & FlagWal) != 0, BinaryPrimitives.ReadUInt64LittleEndian(bytes[24..]));
+            BinaryPrimitives.ReadUInt64LittleEndian(bytes[16..]), BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]),
+                pageSize,
+            (BinaryPrimitives.ReadUInt32LittleEndian(bytes) & FlagWal) != 0,
+                BinaryPrimitives.ReadUInt64LittleEndian(bytes[24..]));
     }
 }

@@ -14,7 +14,9 @@ internal sealed class DatabaseVersion
         Checksum = checksum;
     }
 
-    /// <summary>The LSN of the commit (for a database just created, of its creation). Grows with each version.</summary>
+    /// <summary>
+    /// The LSN of the commit (for a database just created, of its creation). Grows with each version.
+    /// </summary>
     public ulong Lsn { get; }
 
     /// <summary>The size of the file in bytes.</summary>
@@ -36,8 +38,8 @@ internal sealed class DatabaseVersion
     internal int Pins;
 
     /// <summary>
-    /// The page store's state that shows this version; set (once, under the gate) before the page store moves past it, and only
-    /// when somebody may still read it. While it is null the newest state below the pending commits shows it.
+    /// The page store's state that shows this version; set (once, under the gate) before the page store moves past it,
+    /// and only when somebody may still read it. While it is null the newest state below the pending commits shows it.
     /// </summary>
     internal IPageSnapshot? Snapshot
     {

@@ -1,13 +1,18 @@
 namespace RecoveryVfs.PageStore.Reading;
 
-/// <summary>Pages of commits that are published and not yet in the page store, as a reader sees them. Thread-safe.</summary>
+/// <summary>
+/// Pages of commits that are published and not yet in the page store, as a reader sees them. Thread-safe.
+/// </summary>
 internal interface IPendingPages
 {
     /// <summary>
-    /// Copies bytes of the newest pending version of a page that a reader at <paramref name="lsn"/> may see; false when none is pending.
+    /// Copies bytes of the newest pending version of a page that a reader at <paramref name="lsn"/> may see; false when
+    /// none is pending.
     /// </summary>
     bool TryRead(Database database, ulong lsn, uint page, int within, Span<byte> destination);
 
-    /// <summary>Sets <paramref name="isPending"/> for each page from <paramref name="first"/> on that some pending commit holds.</summary>
+    /// <summary>
+    /// Sets <paramref name="isPending"/> for each page from <paramref name="first"/> on that some pending commit holds.
+    /// </summary>
     void MarkPending(Database database, uint first, Span<bool> isPending);
 }

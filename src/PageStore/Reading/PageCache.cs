@@ -17,15 +17,16 @@ internal enum CacheRead
 }
 
 /// <summary>
-/// The newest version of pages, in memory outside the managed heap, shared by all connections of a store. A hit costs a hash, a
-/// short chain walk and the copy: no lock, no allocation, no system call.
+/// The newest version of pages, in memory outside the managed heap, shared by all connections of a store. A hit costs a
+/// hash, a short chain walk and the copy: no lock, no allocation, no system call.
 /// </summary>
 /// <remarks>
-/// Every entry says since which LSN its bytes are the newest (<c>Since</c>); a reader pinned at version v may use it when
-/// Since &lt;= v. Readers check a sequence number before and after the copy (odd: being written) and treat any doubt as a miss.
-/// Structure (chains, eviction) changes under one lock, taken only on a miss that inserts and at commits.
-/// Memory is taken in chunks of 2 MiB, each carved for one page size for ever, so a stale pointer always points into memory of the
-/// right size; a chunk given up for another page size keeps its addresses and only returns its memory to the system.
+/// Every entry says since which LSN its bytes are the newest (<c>Since</c>); a reader pinned at version v may use it
+/// when Since &lt;= v. Readers check a sequence number before and after the copy (odd: being written) and treat any
+/// doubt as a miss. Structure (chains, eviction) changes under one lock, taken only on a miss that inserts and at
+/// commits. Memory is taken in chunks of 2 MiB, each carved for one page size for ever, so a stale pointer always
+/// points into memory of the right size; a chunk given up for another page size keeps its addresses and only returns
+/// its memory to the system.
 /// </remarks>
 internal sealed unsafe class PageCache : IDisposable
 {
@@ -36,8 +37,8 @@ internal sealed unsafe class PageCache : IDisposable
     const int MaxHops = 256;                        // a reader racing with relinking gives up and takes the miss
     const int End = -1;
 
-    // Slot.Touched: whether eviction may take it. Pages read ahead are kept until they are read once, and then are the first to go
-    // unless they are read again: a scan passes through without pushing out what others use.
+    // Slot.Touched: whether eviction may take it. Pages read ahead are kept until they are read once, and then are the
+    // first to go unless they are read again: a scan passes through without pushing out what others use.
     const int Evictable = 0, Used = 1, Ahead = 2, AheadMarked = 3;
 
     struct Slot
@@ -119,8 +120,10 @@ internal sealed unsafe class PageCache : IDisposable
             var before = Volatile.Read(ref slot->Sequence);
             if (slot->Key == key && (before & 1) == 0 && slot->InUse != 0)
             {
-                // A page number whose chunk serves another page size belongs to an older version of the database: a miss.
-                if (slot->Since > asOf || 512 << chunkClass[number >> SlotsPerChunkShift] != pageSize) return CacheRead.Miss;
+                // A page number whose chunk serves another page size belongs to an older version of the database: a
+                // miss.
+                if (slot->Since > asOf || 512 << chunkClass[number >> SlotsPerChunkShift] != pageSize)
+                    return CacheRead.Miss;
                 new ReadOnlySpan<byte>(slot->Data + offset, destination.Length).CopyTo(destination);
                 if (!X86Base.IsSupported) Interlocked.MemoryBarrier();
                 if (Volatile.Read(ref slot->Sequence) != before) return CacheRead.Miss;
@@ -135,8 +138,8 @@ internal sealed unsafe class PageCache : IDisposable
     }
 
     /// <summary>
-    /// The hash of a page as of a version, when the page came here with it by a commit; else 0. For the writer, whose version is the
-    /// newest and stays so meanwhile: what it has read of the page is what this is the hash of.
+    /// The hash of a page as of a version, when the page came here with it by a commit; else 0. For the writer, whose
+    /// version is the newest and stays so meanwhile: what it has read of the page is what this is the hash of.
     /// </summary>
     public ulong KnownHash(uint database, uint page, ulong asOf)
     {
@@ -149,8 +152,8 @@ internal sealed unsafe class PageCache : IDisposable
     }
 
     /// <summary>
-    /// Keeps what a reader at the newest version found below the cache. Whether it still is the newest is asked under the lock, so
-    /// that a commit that has begun to publish is never overwritten with what came before it.
+    /// Keeps what a reader at the newest version found below the cache. Whether it still is the newest is asked under
+    /// the lock, so that a commit that has begun to publish is never overwritten with what came before it.
     /// </summary>
     public void Insert(Database database, DatabaseVersion version, uint page, ReadOnlySpan<byte> bytes)
     {
@@ -162,10 +165,11 @@ internal sealed unsafe class PageCache : IDisposable
     }
 
     /// <summary>
-    /// Like <see cref="Insert"/>, for a page that nobody has asked for yet; one that is cached stays as it is. The first read of a marked one says so. False when the
-    /// version is the newest no more.
+    /// Like <see cref="Insert"/>, for a page that nobody has asked for yet; one that is cached stays as it is. The
+    /// first read of a marked one says so. False when the version is the newest no more.
     /// </summary>
-    public bool InsertAhead(Database database, DatabaseVersion version, uint page, ReadOnlySpan<byte> bytes, bool marked)
+    public bool InsertAhead(Database database, DatabaseVersion version, uint page, ReadOnlySpan<byte> bytes,
+        bool marked)
     {
         var key = KeyOf(database.Id, page);
         lock (gate)
@@ -176,7 +180,10 @@ internal sealed unsafe class PageCache : IDisposable
         }
     }
 
-    /// <summary>Like <see cref="InsertAhead"/>, but inserts only into free space. Until the page is read, it is the first to be evicted.</summary>
+    /// <summary>
+    /// Like <see cref="InsertAhead"/>, but inserts only into free space. Until the page is read, it is the first to be
+    /// evicted.
+    /// </summary>
     public bool InsertWarm(Database database, DatabaseVersion version, uint page, ReadOnlySpan<byte> bytes)
     {
         var key = KeyOf(database.Id, page);
@@ -229,8 +236,9 @@ internal sealed unsafe class PageCache : IDisposable
         slot->Key = key;
         slot->Since = since;
         slot->Hash = hash;
-        // The runtime's copy reads its destination first. On memory never touched that maps the system's page of zeros, and the write that follows costs a second fault, with an
-        // interrupt of every other processor: four times as much as a write to begin with.
+        // The runtime's copy reads its destination first. On memory never touched that maps the system's page of zeros,
+        // and the write that follows costs a second fault, with an interrupt of every other processor: four times as
+        // much as a write to begin with.
         for (var at = 0; at < bytes.Length; at += SystemPageBytes) slot->Data[at] = 0;
         bytes.CopyTo(new Span<byte>(slot->Data, bytes.Length));
         slot->InUse = 1;
@@ -303,7 +311,8 @@ internal sealed unsafe class PageCache : IDisposable
     }
 
     /// <summary>
-    /// When another page size holds more than twice the chunks of this one, it gives one up. False when the classes are in balance.
+    /// When another page size holds more than twice the chunks of this one, it gives one up. False when the classes are
+    /// in balance.
     /// </summary>
     bool GiveUpChunk(PageClass needy)
     {
@@ -332,7 +341,8 @@ internal sealed unsafe class PageCache : IDisposable
     {
         var pageSize = 512 << classNumber;
         var slots = ChunkBytes / pageSize;
-        // Full chunks only: a fault that has to find or make 2 MiB of free memory can take milliseconds; the system joins what is there when it has time.
+        // Full chunks only: a fault that has to find or make 2 MiB of free memory can take milliseconds; the system
+        // joins what is there when it has time.
         if (pageClass.Chunks.Count > 0) Interop.Memory.AdviseHuge(chunkData[pageClass.Chunks[^1]], ChunkBytes);
         if (!pageClass.Released.TryPop(out var chunk))
         {

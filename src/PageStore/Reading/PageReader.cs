@@ -3,8 +3,8 @@ using RecoveryVfs.PageStore.Pages;
 namespace RecoveryVfs.PageStore.Reading;
 
 /// <summary>
-/// The one way of a read: the page cache, then what is pending, then the page store. It brings in ahead what is read in order.
-/// Thread-safe.
+/// The one way of a read: the page cache, then what is pending, then the page store. It brings in ahead what is read in
+/// order. Thread-safe.
 /// </summary>
 internal sealed class PageReader : IDisposable
 {
@@ -37,7 +37,8 @@ internal sealed class PageReader : IDisposable
     public long PagesWarmed => fill.PagesWarmed;
 
     /// <summary>What follows a look into the page cache that was not simply a hit.</summary>
-    public void ReadOn(CacheRead found, Database database, DatabaseVersion pinned, uint page, int within, Span<byte> destination)
+    public void ReadOn(CacheRead found, Database database, DatabaseVersion pinned, uint page, int within,
+        Span<byte> destination)
     {
         if (found == CacheRead.HitMark)
         {
@@ -58,7 +59,9 @@ internal sealed class PageReader : IDisposable
         bytes.Slice(within, destination.Length).CopyTo(destination);
     }
 
-    /// <summary>The way of a page that is not cached: the newest pending version that the reader may see, or the page store.</summary>
+    /// <summary>
+    /// The way of a page that is not cached: the newest pending version that the reader may see, or the page store.
+    /// </summary>
     void ReadBelowCache(Database database, DatabaseVersion pinned, uint page, Span<byte> bytes)
     {
         if (!pending.TryRead(database, pinned.Lsn, page, 0, bytes))

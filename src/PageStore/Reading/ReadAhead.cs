@@ -12,18 +12,21 @@ internal struct Warming
 }
 
 /// <summary>
-/// Brings pages into the page cache before they are asked for, when a database is read in page order. Pages come in chunks, each by one
-/// pass over the page store's files, which costs less than as many single reads; a thread of its own claims chunks ahead of the
-/// reader, and a reader that has caught up with it claims the next one itself, so that two cores share the work. How far ahead grows with
-/// how far the reader has come: most runs are a row's few overflow pages, and end at once.
+/// Brings pages into the page cache before they are asked for, when a database is read in page order. Pages come in
+/// chunks, each by one pass over the page store's files, which costs less than as many single reads; a thread of its
+/// own claims chunks ahead of the reader, and a reader that has caught up with it claims the next one itself, so that
+/// two cores share the work. How far ahead grows with how far the reader has come: most runs are a row's few overflow
+/// pages, and end at once.
 /// <para>
-/// A database that is read all over, and fits into memory that the cache has free, is brought in as a whole (<see cref="Warming"/>): a page in a chunk costs a third of what
-/// one costs that is read by itself, and none of it is waited for. Each miss that is not part of a run pays for two chunks, so it goes on only as long as it is of use.
+/// A database that is read all over, and fits into memory that the cache has free, is brought in as a whole
+/// (<see cref="Warming"/>): a page in a chunk costs a third of what one costs that is read by itself, and none of it is
+/// waited for. Each miss that is not part of a run pays for two chunks, so it goes on only as long as it is of use.
 /// </para>
 /// </summary>
 /// <remarks>
-/// Nobody waits here for anybody: a page that is not there yet is simply read by itself. What is brought in is the newest version, taken by
-/// the cache only while that stays the newest; so this can make reads faster, never different. Thread-safe.
+/// Nobody waits here for anybody: a page that is not there yet is simply read by itself. What is brought in is the
+/// newest version, taken by the cache only while that stays the newest; so this can make reads faster, never different.
+/// Thread-safe.
 /// </remarks>
 internal sealed class ReadAhead(PageCache cache, CacheFill fill) : IDisposable
 {
@@ -34,19 +37,26 @@ internal sealed class ReadAhead(PageCache cache, CacheFill fill) : IDisposable
     const uint FirstWindow = 4, FirstGrowth = 4;
     // A table's pages are mostly, not always, next to one another: those of its index's inner levels lie between.
     const uint GapMax = 4;
-    // A database is warmed once it was jumped about in so often (once for every 64 of its pages, and more often than opening it takes).
+    // A database is warmed once it was jumped about in so often (once for every 64 of its pages, and more often than
+    // opening it takes).
     const uint WarmingShare = 64, WarmingMissesMin = 32;
-    // A stream whose chunks bring nothing (a writer changes the database all the time, or the cache is too small) is given up.
+    // A stream whose chunks bring nothing (a writer changes the database all the time, or the cache is too small) is
+    // given up.
     const int FruitlessMax = 4;
 
-    /// <summary>One reader's way through a database, as far as it shows; or the way of a warming, which each miss allows to go on.</summary>
+    /// <summary>
+    /// One reader's way through a database, as far as it shows; or the way of a warming, which each miss allows to go
+    /// on.
+    /// </summary>
     internal sealed class Stream
     {
         public Database? Database;
         public bool IsWarming;
-        public uint Next;               // the first page that nobody has claimed; before the stream has begun, the page that would begin it
+        // the first page that nobody has claimed; before the stream has begun, the page that would begin it
+        public uint Next;
         public uint Position;           // where the reader was seen last
-        public uint Window;             // how many pages ahead of the reader; 0: one page was read, and nobody knows yet whether its neighbours will be
+        // how many pages ahead of the reader; 0: one page was read, and nobody knows yet whether its neighbours will be
+        public uint Window;
         public int Fruitless;
         public long Seen;
         public bool Queued;
@@ -69,7 +79,8 @@ internal sealed class ReadAhead(PageCache cache, CacheFill fill) : IDisposable
     static uint PagesInChunk(int pageSize) => (uint)Math.Clamp(ChunkBytes / Math.Max(pageSize, 512), 4, 128);
 
     /// <summary>
-    /// A page was not in the cache. True when it may be now: it continues a stream, and this thread has brought a chunk in.
+    /// A page was not in the cache. True when it may be now: it continues a stream, and this thread has brought a chunk
+    /// in.
     /// </summary>
     public bool OnMiss(Database database, uint page)
     {
@@ -141,7 +152,8 @@ internal sealed class ReadAhead(PageCache cache, CacheFill fill) : IDisposable
         {
             if (!ReferenceEquals(stream.Database, database) || page > stream.Next + GapMax) continue;
             // Within what was claimed for it, or just after.
-            if (page >= (stream.Window == 0 ? stream.Next : stream.Position - Math.Min(stream.Position, chunk))) return stream;
+            if (page >= (stream.Window == 0 ? stream.Next : stream.Position - Math.Min(stream.Position, chunk)))
+                return stream;
         }
         return null;
     }
@@ -168,7 +180,9 @@ internal sealed class ReadAhead(PageCache cache, CacheFill fill) : IDisposable
         oldest.Seen = ++clock;
     }
 
-    /// <summary>Under the gate: the next chunk of a stream, unless it is far enough ahead of its reader or at the end.</summary>
+    /// <summary>
+    /// Under the gate: the next chunk of a stream, unless it is far enough ahead of its reader or at the end.
+    /// </summary>
     bool TryClaim(Stream stream, out uint first, out uint count)
     {
         first = count = 0;
@@ -178,7 +192,8 @@ internal sealed class ReadAhead(PageCache cache, CacheFill fill) : IDisposable
         var ahead = (uint)Math.Min(stream.Window, cache.BudgetBytes / 8 / version.PageSize);
         if (stream.Next > version.PageCount || stream.Next > stream.Position + ahead) return false;
         first = stream.Next;
-        count = Math.Min(Math.Min(PagesInChunk(version.PageSize), stream.IsWarming ? uint.MaxValue : stream.Window), version.PageCount - first + 1);
+        count = Math.Min(Math.Min(PagesInChunk(version.PageSize), stream.IsWarming ? uint.MaxValue : stream.Window),
+            version.PageCount - first + 1);
         stream.Next = first + count;
         return true;
     }

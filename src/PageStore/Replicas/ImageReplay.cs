@@ -1,7 +1,7 @@
 using RecoveryVfs.PageStore.Files;
+using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Sealed;
 using RecoveryVfs.PageStore.Wals;
-using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
@@ -10,8 +10,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Replicas;
 
 /// <summary>
-/// Applies the log to a plain file: the commits of one database, each verified by its checksum, and what its WAL has at the end. A rollback journal is not needed, since commits are
-/// whole.
+/// Applies the log to a plain file: the commits of one database, each verified by its checksum, and what its WAL has at
+/// the end. A rollback journal is not needed, since commits are whole.
 /// </summary>
 internal sealed class ImageReplay : IDisposable
 {
@@ -34,15 +34,18 @@ internal sealed class ImageReplay : IDisposable
     /// <param name="appliedLsn">The commit that the image shows, if its checksum is the expected one.</param>
     /// <param name="expected">The checksum after that commit.</param>
     /// <param name="scratch">A directory for WALs.</param>
-    public ImageReplay(Hints hints, uint database, string? name, PlainImage image, ulong appliedLsn, ulong expected, string scratch)
+    public ImageReplay(Hints hints, uint database, string? name, PlainImage image, ulong appliedLsn, ulong expected,
+        string scratch)
     {
-        (this.hints, Database, wanted, this.image, this.appliedLsn, this.expected, this.scratch) = (hints, database, name, image, appliedLsn, expected, scratch);
+        (this.hints, Database, wanted, this.image, this.appliedLsn, this.expected, this.scratch) =
+            (hints, database, name, image, appliedLsn, expected, scratch);
         isVerified = image.Checksum == expected;
         room = new DiskReserve(LocalDisk.Instance, System.IO.Path.GetDirectoryName(image.Path)!);
         live.Load(hints);
         LocalDisk.Instance.CreateDirectory(scratch);
         var mine = hints.Files.Where(f => f.Class == FileClass.Plain && IsWal(f.Name)).ToList();
-        plain = new PlainReplay(LocalDisk.Instance, scratch, hints with { Files = [.. mine.Select(f => f with { Sums = default })] });
+        plain = new PlainReplay(LocalDisk.Instance, scratch,
+            hints with { Files = [.. mine.Select(f => f with { Sums = default })] });
         foreach (var file in mine)
         {
             wals.Add(file.Fnode);
@@ -70,7 +73,8 @@ internal sealed class ImageReplay : IDisposable
             live.ApplyOfOther(record);
             TakeFile(record);
         }
-        if (record.Kind == RecordKind.DatabaseCreated && Database == 0 && DatabaseRecords.ReadNamed(record.Body) is var (id, name) && (wanted is null || wanted == name))
+        if (record.Kind == RecordKind.DatabaseCreated && Database == 0
+            && DatabaseRecords.ReadNamed(record.Body) is var (id, name) && (wanted is null || wanted == name))
             (Database, wanted) = (id, name);
         if (record.Kind == RecordKind.PageCommit && record.Lsn > appliedLsn) TakePages(PageCommit.Read(record));
         if (isOpen && !record.Continues) EndGroup(record.Lsn);
@@ -80,7 +84,8 @@ internal sealed class ImageReplay : IDisposable
     {
         var isMine = record.Kind switch
         {
-            RecordKind.FileCreated => FileRecords.ReadCreated(record.Body) is var (created, kind, name) && kind == FileClass.Plain && IsWal(name) && wals.Add(created),
+            RecordKind.FileCreated => FileRecords.ReadCreated(record.Body) is var (created, kind, name)
+                && kind == FileClass.Plain && IsWal(name) && wals.Add(created),
             RecordKind.FileWritten => wals.Contains(FileRecords.ReadWritten(record.Body).Fnode),
             RecordKind.FileTruncated => wals.Contains(FileRecords.ReadTruncated(record.Body).Fnode),
             _ => false,
@@ -108,7 +113,8 @@ internal sealed class ImageReplay : IDisposable
     }
 
     /// <summary>
-    /// The running checksum may be wrong as long as the pages were not yet compared: a crash may have left part of a large commit in the page store, which this one completes.
+    /// The running checksum may be wrong as long as the pages were not yet compared: a crash may have left part of a
+    /// large commit in the page store, which this one completes.
     /// </summary>
     void EndGroup(ulong lsn)
     {
@@ -122,7 +128,10 @@ internal sealed class ImageReplay : IDisposable
     public void Finish()
     {
         if (!isVerified && image.Checksum != expected && image.Recount() != expected) throw Diverged(appliedLsn);
-        if (wanted is null || live.Files.FirstOrDefault(f => f.Class == FileClass.Plain && f.Names.Contains(wanted + Wal.Suffix)) is not { } file) return;
+        if (wanted is null
+            || live.Files.FirstOrDefault(f => f.Class == FileClass.Plain && f.Names.Contains(wanted + Wal.Suffix))
+            is not { } file)
+            return;
         if (!wals.Contains(file.Fnode)) throw new UnfamiliarFileException(file.Name, "had another name before");
         plain.Dispose();
         using var wal = new FollowedWal(LocalDisk.Instance.Open(PathOf(file.Fnode), LogFileMode.Read), scratch);
@@ -136,7 +145,8 @@ internal sealed class ImageReplay : IDisposable
         }
     }
 
-    UnfamiliarFileException Diverged(ulong lsn) => new(image.Path, $"does not have the checksum that the log says after the commit at LSN {lsn}");
+    UnfamiliarFileException Diverged(ulong lsn)
+        => new(image.Path, $"does not have the checksum that the log says after the commit at LSN {lsn}");
 
     public void Dispose() => plain.Dispose();
 }

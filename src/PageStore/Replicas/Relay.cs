@@ -6,8 +6,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Replicas;
 
 /// <summary>
-/// A follower's copy of the log that it applies: other processes read the directory by it, and a restart goes on from it. A disk
-/// too full for it does not stop the following: it is given up then, and the next settlement begins another.
+/// A follower's copy of the log that it applies: other processes read the directory by it, and a restart goes on from
+/// it. A disk too full for it does not stop the following: it is given up then, and the next settlement begins another.
 /// </summary>
 internal sealed class Relay(ReplayedStore source) : IDisposable
 {
@@ -18,8 +18,8 @@ internal sealed class Relay(ReplayedStore source) : IDisposable
     StoreHome Home => source.Core.Home;
 
     /// <summary>
-    /// Begins the copy. What one holds from an earlier time is applied first; one that does not fit or is damaged is made anew, for
-    /// the remote has it all.
+    /// Begins the copy. What one holds from an earlier time is applied first; one that does not fit or is damaged is
+    /// made anew, for the remote has it all.
     /// </summary>
     public void Begin(RecordTaken apply)
     {
@@ -61,8 +61,8 @@ internal sealed class Relay(ReplayedStore source) : IDisposable
     }, source.NextLsn, replay);
 
     /// <summary>
-    /// Keeps a record that is to be applied. A run of whole groups is kept and written out before the first of it is applied:
-    /// nobody finds more in the files here than in the log beside them.
+    /// Keeps a record that is to be applied. A run of whole groups is kept and written out before the first of it is
+    /// applied: nobody finds more in the files here than in the log beside them.
     /// </summary>
     public void Add(in Record record)
     {

@@ -11,8 +11,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Replicas;
 
 /// <summary>
-/// A directory that follows another store's log: it applies its records and keeps what they make. A restore is a replica that stops
-/// at some LSN; a follower is one that does not. Records are applied by one thread.
+/// A directory that follows another store's log: it applies its records and keeps what they make. A restore is a
+/// replica that stops at some LSN; a follower is one that does not. Records are applied by one thread.
 /// </summary>
 internal sealed class Replica : IDisposable
 {
@@ -26,8 +26,8 @@ internal sealed class Replica : IDisposable
     bool disposed;
 
     /// <summary>
-    /// Opens a replica: an empty directory (which then needs the log from LSN 1 on), one that <see cref="Begin"/> made of hints, or
-    /// one that was a replica before. Continue with the record <see cref="NextLsn"/>.
+    /// Opens a replica: an empty directory (which then needs the log from LSN 1 on), one that <see cref="Begin"/> made
+    /// of hints, or one that was a replica before. Continue with the record <see cref="NextLsn"/>.
     /// </summary>
     public static Replica Open(StoreOptions options)
     {
@@ -43,7 +43,8 @@ internal sealed class Replica : IDisposable
         home.Create();
         if (home.HasLog)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"The store {options.Directory} has a log of its own: it is not a replica. Give the replica an empty directory.");
+                $"The store {options.Directory} has a log of its own: it is not a replica. Give the replica an empty "
+                    + $"directory.");
         home.BeginReplica();
         var storeLock = taken ?? StoreLock.TakeFor(options);
         StoreCore? core = null;
@@ -84,8 +85,8 @@ internal sealed class Replica : IDisposable
     }
 
     /// <summary>
-    /// Makes a replica's directory out of a remote's hints: the caller has put the RocksDB files they list into `pages/`; the plain
-    /// files' bytes are written here.
+    /// Makes a replica's directory out of a remote's hints: the caller has put the RocksDB files they list into
+    /// `pages/`; the plain files' bytes are written here.
     /// </summary>
     public static void Begin(StoreOptions options, Hints hints)
     {
@@ -112,7 +113,9 @@ internal sealed class Replica : IDisposable
 
     internal Catalog Catalog => core.Catalog;
 
-    /// <summary>What is committed in the WALs that it keeps, for readers; the records applied from now on are to be taken by it.</summary>
+    /// <summary>
+    /// What is committed in the WALs that it keeps, for readers; the records applied from now on are to be taken by it.
+    /// </summary>
     internal FollowedWals OpenWals() => new(core.Live, replayed.LastLsn, file =>
     {
         var (disk, path) = (core.Options.Disk, core.Home.FileOf(file.Fnode));
@@ -132,8 +135,8 @@ internal sealed class Replica : IDisposable
     public ulong NextLsn => replayed.NextLsn;
 
     /// <summary>
-    /// Whether what it holds is one state of its log. After a crash its files may hold parts of later records; it is whole again when
-    /// those were applied once more.
+    /// Whether what it holds is one state of its log. After a crash its files may hold parts of later records; it is
+    /// whole again when those were applied once more.
     /// </summary>
     public bool IsWhole => replayed.LastLsn >= wholeAt;
 
@@ -144,8 +147,8 @@ internal sealed class Replica : IDisposable
     public void SetSource(Guid logId, ulong epoch) => replayed.SetSource(logId, epoch);
 
     /// <summary>
-    /// From here on what <see cref="Relay"/> is given is kept, until it is settled; what an earlier time kept is applied first. Called
-    /// after <see cref="SetSource"/>, before the first <see cref="Apply"/>.
+    /// From here on what <see cref="Relay"/> is given is kept, until it is settled; what an earlier time kept is
+    /// applied first. Called after <see cref="SetSource"/>, before the first <see cref="Apply"/>.
     /// </summary>
     public void KeepRelay() => relay.Begin(Apply);
 
@@ -156,16 +159,19 @@ internal sealed class Replica : IDisposable
     public void WriteOutRelay() => relay.WriteOut();
 
     /// <summary>
-    /// Says up to which LSN records are about to be applied: should that break off, the replica is not whole before it has them again.
+    /// Says up to which LSN records are about to be applied: should that break off, the replica is not whole before it
+    /// has them again.
     /// </summary>
     public void Announce(ulong lsn) => unsettled.Raise(lsn);
 
-    /// <summary>The caller knows that there was never anything after the last record applied: so nothing of it can be here.</summary>
+    /// <summary>
+    /// The caller knows that there was never anything after the last record applied: so nothing of it can be here.
+    /// </summary>
     public void DeclareWhole() => wholeAt = 0;
 
     /// <summary>
-    /// Applies the next record of the followed log; called by one thread. A group is published to readers with its last record. Waits
-    /// when the page store lags.
+    /// Applies the next record of the followed log; called by one thread. A group is published to readers with its last
+    /// record. Waits when the page store lags.
     /// </summary>
     public void Apply(in Record record)
     {
@@ -175,14 +181,17 @@ internal sealed class Replica : IDisposable
     }
 
     /// <summary>
-    /// Brings everything applied into files, so that the replica goes on from here when it is opened again. Called by the applying
-    /// thread, between groups.
+    /// Brings everything applied into files, so that the replica goes on from here when it is opened again. Called by
+    /// the applying thread, between groups.
     /// </summary>
     public void Settle()
     {
         var lsn = replayed.LastLsn;
-        if (replayed.IsInGroup) throw new InvalidOperationException($"The replica {Directory} stands in the middle of a group, at LSN {lsn}.");
-        if (lsn <= core.HintsLsn && core.Pages.PersistedApplied == core.Pages.Applied && core.Pending.Count == 0) return;
+        if (replayed.IsInGroup)
+            throw new InvalidOperationException(
+                $"The replica {Directory} stands in the middle of a group, at LSN {lsn}.");
+        if (lsn <= core.HintsLsn && core.Pages.PersistedApplied == core.Pages.Applied && core.Pending.Count == 0)
+            return;
         replayed.Drain();
         core.Pages.Flush();
         plain.SyncAll();
@@ -190,7 +199,8 @@ internal sealed class Replica : IDisposable
         hints = hints with
         {
             UnixTimeMs = replayed.LastTimeMs,
-            Files = [.. hints.Files.Select(f => f.Class == FileClass.Plain ? f with { Sums = plain.TakeSums(f.Fnode) } : f)],
+            Files = [.. hints.Files.Select(f => f.Class
+                == FileClass.Plain ? f with { Sums = plain.TakeSums(f.Fnode) } : f)],
         };
         LocalHints.Publish(core.Options.Disk, Directory, hints);
         if (IsWhole) unsettled.Remove();
@@ -199,23 +209,28 @@ internal sealed class Replica : IDisposable
         relay.Settle();
     }
 
-    /// <summary>Plain files that the followed store has deleted: a replay from these hints on does not need them.</summary>
+    /// <summary>
+    /// Plain files that the followed store has deleted: a replay from these hints on does not need them.
+    /// </summary>
     void UnlinkGone(Hints hints)
     {
         var (disk, files) = (core.Options.Disk, core.Home.Files);
-        var kept = hints.Files.Where(f => f.Class == FileClass.Plain).Select(f => f.Fnode.ToString("x16")).ToHashSet(StringComparer.Ordinal);
+        var kept = hints.Files.Where(f => f.Class == FileClass.Plain).Select(f => f.Fnode.ToString("x16"))
+            .ToHashSet(StringComparer.Ordinal);
         foreach (var name in disk.List(files))
             if (!kept.Contains(name)) disk.Delete(Path.Combine(files, name));
     }
 
     /// <summary>
-    /// Closes a replica so that the directory opens as a store of its own, whose log begins after the last record applied.
+    /// Closes a replica so that the directory opens as a store of its own, whose log begins after the last record
+    /// applied.
     /// </summary>
     public void CloseAsStore()
     {
         if (!IsWhole)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"The replica {Directory} was killed while it applied its remote's log, stands at LSN {replayed.LastLsn}, and is whole again only "
+                $"The replica {Directory} was killed while it applied its remote's log, stands at LSN "
+                    + $"{replayed.LastLsn}, and is whole again only "
                 + $"at LSN {wholeAt}. Bring it there first: give the remote's URL.");
         Settle();
         core.Home.ForgetCaughtUp();
@@ -225,8 +240,11 @@ internal sealed class Replica : IDisposable
         Dispose();
     }
 
-    /// <summary>Reads every page of a database, or of all, and checks the checksums; returns one line a problem.</summary>
-    public IReadOnlyList<string> Verify(Database? database, CancellationToken cancellation, Action<long>? progressed = null) =>
+    /// <summary>
+    /// Reads every page of a database, or of all, and checks the checksums; returns one line a problem.
+    /// </summary>
+    public IReadOnlyList<string> Verify(Database? database, CancellationToken cancellation,
+        Action<long>? progressed = null) =>
         core.Verify(database, cancellation, progressed);
 
     /// <summary>Names and values for status reports.</summary>

@@ -20,13 +20,17 @@ namespace RecoveryVfs.PageStore.Replicas;
 /// <param name="FetchedBytes">Bytes fetched from the remote.</param>
 internal sealed record RestoreResult(ulong Lsn, long UnixTimeMs, IReadOnlyList<string> Databases, long FetchedBytes);
 
-/// <summary>Restores a store's directory from a remote, to its newest state or an earlier one. Everything is verified on the way.</summary>
+/// <summary>
+/// Restores a store's directory from a remote, to its newest state or an earlier one. Everything is verified on the
+/// way.
+/// </summary>
 internal static class StoreRestore
 {
     const int Private = 0x1C0; // 0700
 
     /// <summary>
-    /// Carries out a plan into an empty or missing directory. What cannot be verified is not delivered: on an error the directory is removed again.
+    /// Carries out a plan into an empty or missing directory. What cannot be verified is not delivered: on an error the
+    /// directory is removed again.
     /// </summary>
     /// <param name="plan">What to restore.</param>
     /// <param name="options">Where to, and how much memory to use.</param>
@@ -40,7 +44,8 @@ internal static class StoreRestore
             () => CarryOutAsync(plan, options, parallelism, progressed, cancellation));
 
     static async Task<RestoreResult> CarryOutAsync(
-        RestorePlan plan, StoreOptions options, int parallelism, Action<long>? progressed, CancellationToken cancellation)
+        RestorePlan plan, StoreOptions options, int parallelism, Action<long>? progressed,
+            CancellationToken cancellation)
     {
         var home = options.Home;
         ThrowUnlessEmpty(home);
@@ -72,11 +77,13 @@ internal static class StoreRestore
     {
         if (home.IsStartingOver || !Directory.Exists(home.Path)) return;
         if (Directory.EnumerateFiles(home.Path, "*", SearchOption.AllDirectories).Any(f => f != home.Lock))
-            throw new RecoveryException(RecoveryError.Invalid, $"{home.Path} is not empty. Restore into a new directory, or move that one away.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{home.Path} is not empty. Restore into a new directory, or move that one away.");
     }
 
     static async Task<RestoreResult> RestoreOverAsync(
-        RestorePlan plan, StoreOptions options, IDisposable? taken, int parallelism, Action<long> progressed, CancellationToken cancellation)
+        RestorePlan plan, StoreOptions options, IDisposable? taken, int parallelism, Action<long> progressed,
+            CancellationToken cancellation)
     {
         try
         {
@@ -93,17 +100,25 @@ internal static class StoreRestore
     }
 
     /// <summary>
-    /// Before a store is opened whose directory does not exist: restores the newest state of its remote, if there ever was one. A remote that cannot be
-    /// read, or has something that does not verify, is an error: its absence is proved by its answer, never assumed.
+    /// Before a store is opened whose directory does not exist: restores the newest state of its remote, if there ever
+    /// was one. A remote that cannot be read, or has something that does not verify, is an error: its absence is proved
+    /// by its answer, never assumed.
     /// </summary>
     /// <returns>What was restored; null when there was nothing to restore, or the directory was there.</returns>
     public static RestoreResult? RestoreIfGone(StoreOptions options)
     {
-        if (options.Remote is not { } remote || (Directory.Exists(options.Directory) && !options.Home.IsStartingOver)) return null;
+        if (options.Remote is not { } remote || (Directory.Exists(options.Directory) && !options.Home.IsStartingOver))
+            return null;
         return Task.Run(async () =>
         {
             await using var objects = remote.OpenStore(options.Time, readOnly: true);
-            var context = new RemoteContext { Store = objects, Time = options.Time, OpenSpool = RemoteContext.SpoolsIn(options.Directory) };
+            var context =
+                new RemoteContext
+                {
+                    Store = objects,
+                    Time = options.Time,
+                    OpenSpool = RemoteContext.SpoolsIn(options.Directory)
+                };
             if (await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default) is null) return null;
             var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest);
             await using var pin = await RestorePin.TakeAsync(() => remote.OpenStore(options.Time), plan, context);
@@ -115,12 +130,19 @@ internal static class StoreRestore
     internal static bool HasLog(StoreOptions options) => Task.Run(async () =>
     {
         await using var objects = options.Remote!.OpenStore(options.Time, readOnly: true);
-        var context = new RemoteContext { Store = objects, Time = options.Time, OpenSpool = RemoteContext.SpoolsIn(options.Directory) };
+        var context =
+            new RemoteContext
+            {
+                Store = objects,
+                Time = options.Time,
+                OpenSpool = RemoteContext.SpoolsIn(options.Directory)
+            };
         return await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default) is not null;
     }).GetAwaiter().GetResult();
 
     static async Task<RestoreResult> RestoreIntoAsync(
-        RestorePlan plan, StoreOptions options, IDisposable? taken, int parallelism, Action<long> progressed, CancellationToken cancellation)
+        RestorePlan plan, StoreOptions options, IDisposable? taken, int parallelism, Action<long> progressed,
+            CancellationToken cancellation)
     {
         using var store = await BeginAsync(plan, options, parallelism, progressed, cancellation, taken);
         var (lsn, timeMs) = await plan.ReplayAsync((in Record record) =>
@@ -128,7 +150,9 @@ internal static class StoreRestore
             if (record.Lsn >= store.NextLsn) store.Apply(record);
         }, progressed, cancellation);
         if (store.NextLsn != lsn + 1)
-            throw new RecoveryException(RecoveryError.Corrupt, $"The replay ended at LSN {lsn}, but the store stands at {store.NextLsn - 1}. Keep the remote as it is and report this.");
+            throw new RecoveryException(RecoveryError.Corrupt,
+                $"The replay ended at LSN {lsn}, but the store stands at {store.NextLsn - 1}. Keep the remote as it "
+                    + $"is and report this.");
         var databases = store.Databases.Select(d => d.Name).Where(n => !DeletedName.Is(n)).ToList();
         store.CloseAsStore();
         return new RestoreResult(lsn, timeMs, databases, 0);
@@ -136,7 +160,8 @@ internal static class StoreRestore
 
     /// <summary>Makes a replica that stands at a plan's hints, and needs the log after them.</summary>
     internal static async Task<Replica> BeginAsync(
-        RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation, IDisposable? taken = null)
+        RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed,
+            CancellationToken cancellation, IDisposable? taken = null)
     {
         var hints = plan.Hints.Hints;
         var room = new DiskReserve(options.Disk, options.Directory);
@@ -150,8 +175,12 @@ internal static class StoreRestore
         return store;
     }
 
-    /// <summary>Fetches the files that a plan's hints list into the page store's directory, and tries them aside before anybody opens them here.</summary>
-    internal static async Task PlaceFilesAsync(RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed, CancellationToken cancellation)
+    /// <summary>
+    /// Fetches the files that a plan's hints list into the page store's directory, and tries them aside before anybody
+    /// opens them here.
+    /// </summary>
+    internal static async Task PlaceFilesAsync(RestorePlan plan, StoreOptions options, int parallelism,
+        Action<long> progressed, CancellationToken cancellation)
     {
         var (pages, fetching) = (options.Home.Pages, options.Home.Fetching);
         LocalDisk.Instance.CreateDirectory(pages);
@@ -161,7 +190,8 @@ internal static class StoreRestore
         foreach (var file in plan.Hints.Hints.Files)
         {
             if (file.Class == FileClass.Plain) continue;
-            // The parser has done so already. Here a name becomes a path: a remote whose names lead elsewhere must end here whatever came before.
+            // The parser has done so already. Here a name becomes a path: a remote whose names lead elsewhere must end
+            // here whatever came before.
             foreach (var name in file.Names) TrackedName.Check(file.Class, name, plan.Hints.Name);
             foreach (var name in file.Names.Skip(1)) CopyDurably(paths[file.Fnode], Path.Combine(pages, name));
             File.Move(paths[file.Fnode], Path.Combine(pages, file.Name));

@@ -7,8 +7,9 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Rocks;
 
 /// <summary>
-/// Turns what RocksDB does to its files into records of the log. RocksDB's threads only enqueue; they never wait for the log. What
-/// happens before the log is open (RocksDB opens first, since it says where the replay starts) is kept and told afterwards.
+/// Turns what RocksDB does to its files into records of the log. RocksDB's threads only enqueue; they never wait for
+/// the log. What happens before the log is open (RocksDB opens first, since it says where the replay starts) is kept
+/// and told afterwards.
 /// </summary>
 internal sealed class FileRecorder(string directory) : IFileRecorder
 {
@@ -19,8 +20,8 @@ internal sealed class FileRecorder(string directory) : IFileRecorder
     Func<ulong> newFnode = null!;
 
     /// <summary>
-    /// Takes over the files that the replay found live, tells the log what happened since the page store was opened, and then
-    /// whatever else the directory shows: what a crash kept from being told.
+    /// Takes over the files that the replay found live, tells the log what happened since the page store was opened,
+    /// and then whatever else the directory shows: what a crash kept from being told.
     /// </summary>
     public void Attach(LocalLog openLog, Func<ulong> fnodeSource, LiveFiles live)
     {
@@ -56,7 +57,8 @@ internal sealed class FileRecorder(string directory) : IFileRecorder
 
     void Reconcile(LiveFiles live)
     {
-        var present = Directory.EnumerateFiles(directory).Select(p => Path.GetFileName(p)).Where(IsRecorded).ToHashSet(StringComparer.Ordinal);
+        var present = Directory.EnumerateFiles(directory).Select(p => Path.GetFileName(p)).Where(IsRecorded)
+            .ToHashSet(StringComparer.Ordinal);
         foreach (var name in fnodes.Keys.Where(n => !present.Contains(n)).ToArray()) OnDeleted(name);
         foreach (var name in present)
         {
@@ -129,7 +131,8 @@ internal sealed class FileRecorder(string directory) : IFileRecorder
 
     public void Truncated(string name, long sizeBytes) => Tell(name, () =>
     {
-        if (fnodes.TryGetValue(name, out var fnode)) log.EnqueueEvent(RecordKind.FileTruncated, FileRecords.Truncated(fnode, sizeBytes));
+        if (fnodes.TryGetValue(name, out var fnode))
+            log.EnqueueEvent(RecordKind.FileTruncated, FileRecords.Truncated(fnode, sizeBytes));
     });
 
     public void Renamed(string name, string newName)

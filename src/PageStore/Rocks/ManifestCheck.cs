@@ -13,23 +13,27 @@ namespace RecoveryVfs.PageStore.Rocks;
 /// <code>
 ///   crc32c, masked u32 | length u16 | type u8: 1 whole, 2 first, 3 middle, 4 last | length bytes
 /// </code>
-/// RocksDB ends reading, silently, at a record that would pass the end of the file: a crash interrupted its write. But a flipped
-/// bit in a length looks the same, and then RocksDB would fall back to an old state and delete all files that are newer. So: after
-/// an interrupted record nothing may follow that verifies.
+/// RocksDB ends reading, silently, at a record that would pass the end of the file: a crash interrupted its write. But
+/// a flipped bit in a length looks the same, and then RocksDB would fall back to an old state and delete all files that
+/// are newer. So: after an interrupted record nothing may follow that verifies.
 /// </remarks>
 internal static class ManifestCheck
 {
     const int BlockSize = 32 << 10;
     const int HeaderSize = 7;
 
-    /// <summary>Whether the directory holds a page store. Throws Corrupt when it holds one that cannot be whole.</summary>
+    /// <summary>
+    /// Whether the directory holds a page store. Throws Corrupt when it holds one that cannot be whole.
+    /// </summary>
     internal static bool Exists(string directory)
     {
         var current = Path.Combine(directory, "CURRENT");
         if (!File.Exists(current))
         {
             var orphan = Directory.Exists(directory)
-                ? Directory.EnumerateFiles(directory).FirstOrDefault(f => f.EndsWith(".sst", StringComparison.Ordinal) || f.EndsWith(".blob", StringComparison.Ordinal))
+                ? Directory.EnumerateFiles(directory)
+                .FirstOrDefault(f => f.EndsWith(".sst", StringComparison.Ordinal)
+                || f.EndsWith(".blob", StringComparison.Ordinal))
                 : null;
             return orphan is null
                 ? false // new, or interrupted while it was created, before it held anything
@@ -37,7 +41,8 @@ internal static class ManifestCheck
         }
 
         var text = File.ReadAllText(current);
-        if (!text.StartsWith("MANIFEST-", StringComparison.Ordinal) || !text.EndsWith('\n') || !text.AsSpan(9, text.Length - 10).ContainsOnlyDigits())
+        if (!text.StartsWith("MANIFEST-", StringComparison.Ordinal) || !text.EndsWith('\n')
+            || !text.AsSpan(9, text.Length - 10).ContainsOnlyDigits())
             throw Damaged(current, "does not name a MANIFEST");
         var manifest = Path.Combine(directory, text.TrimEnd('\n'));
         byte[] bytes;
@@ -54,9 +59,12 @@ internal static class ManifestCheck
         return true;
     }
 
-    static bool ContainsOnlyDigits(this ReadOnlySpan<char> text) => !text.IsEmpty && !text.ContainsAnyExceptInRange('0', '9');
+    static bool ContainsOnlyDigits(this ReadOnlySpan<char> text) => !text.IsEmpty
+        && !text.ContainsAnyExceptInRange('0', '9');
 
-    /// <summary>Where the first record is that looks interrupted, but has whole ones after it; null when there is none.</summary>
+    /// <summary>
+    /// Where the first record is that looks interrupted, but has whole ones after it; null when there is none.
+    /// </summary>
     internal static int? FindDamage(ReadOnlySpan<byte> manifest)
     {
         var position = 0;
@@ -99,10 +107,14 @@ internal static class ManifestCheck
     static RecoveryException Damaged(string file, string what) =>
         new(RecoveryError.Corrupt,
             $"{file} {what}. Nothing was changed.",
-            "Restore the store from its remote, or this file from a backup.") { Path = file };
+            "Restore the store from its remote, or this file from a backup.")
+        { Path = file };
 }
 
-/// <summary>Where the MANIFEST was: it grows with each change of the store's files, and a new one takes its place when it is large.</summary>
+/// <summary>
+/// Where the MANIFEST was: it grows with each change of the store's files, and a new one takes its place when it is
+/// large.
+/// </summary>
 internal readonly record struct ManifestMark(string Current, long SizeBytes)
 {
     internal static ManifestMark Of(string directory)

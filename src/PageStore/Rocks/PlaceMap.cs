@@ -10,17 +10,23 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs.PageStore.Rocks;
 
 /// <summary>
-/// Where the pages of databases lie that are read a lot: a page is then one read of its file, instead of a way through RocksDB's tables, caches and copies. Eight bytes a page. Thread-safe.
+/// Where the pages of databases lie that are read a lot: a page is then one read of its file, instead of a way through
+/// RocksDB's tables, caches and copies. Eight bytes a page. Thread-safe.
 /// </summary>
 /// <remarks>
-/// Why what it reads is right. It only speaks of pages that nobody has written to this page store since it was opened: each is noted before a batch that has it can be applied
-/// (<see cref="Touch"/>). Such a page has one value, in every version that can be read, whatever RocksDB does to its files: a compaction moves keys, and a collection copies blobs, but neither
-/// changes a value. So the tables may be read at any moment, and what they say of an untouched page stays right as long as the file is there that they name. A file that RocksDB deletes is
-/// closed here, and pages in it are read by RocksDB again. A blob must have its page's key, and its checksum; else RocksDB reads the page, and says what is wrong.
+/// Why what it reads is right. It only speaks of pages that nobody has written to this page store since it was opened:
+/// each is noted before a batch that has it can be applied (<see cref="Touch"/>). Such a page has one value, in every
+/// version that can be read, whatever RocksDB does to its files: a compaction moves keys, and a collection copies
+/// blobs, but neither changes a value. So the tables may be read at any moment, and what they say of an untouched page
+/// stays right as long as the file is there that they name. A file that RocksDB deletes is closed here, and pages in it
+/// are read by RocksDB again. A blob must have its page's key, and its checksum; else RocksDB reads the page, and says
+/// what is wrong.
 /// </remarks>
 internal sealed class PlaceMap(string directory) : IDisposable
 {
-    /// <summary>After so many single reads of a database, its tables are read: that costs as much as some hundred.</summary>
+    /// <summary>
+    /// After so many single reads of a database, its tables are read: that costs as much as some hundred.
+    /// </summary>
     const int ReadsBefore = 64;
 
     /// <summary>Larger databases are left to RocksDB: this is 64 MB of memory.</summary>
@@ -40,7 +46,9 @@ internal sealed class PlaceMap(string directory) : IDisposable
         public bool IsTouched(uint page)
         {
             var bits = Volatile.Read(ref Touched);
-            return Volatile.Read(ref AllTouched) || (page >> 6 < (uint)bits.Length && (Volatile.Read(ref bits[page >> 6]) & 1UL << (int)(page & 63)) != 0);
+            return Volatile.Read(ref AllTouched)
+                || (page >> 6 < (uint)bits.Length
+                && (Volatile.Read(ref bits[page >> 6]) & 1UL << (int)(page & 63)) != 0);
         }
     }
 
@@ -63,7 +71,9 @@ internal sealed class PlaceMap(string directory) : IDisposable
 
     long reads;
 
-    Entry EntryOf(uint database) => entries.TryGetValue(database, out var entry) ? entry : entries.GetOrAdd(database, static _ => new Entry());
+    Entry EntryOf(uint database) => entries.TryGetValue(database, out var entry)
+        ? entry
+        : entries.GetOrAdd(database, static _ => new Entry());
 
     /// <summary>A page is about to be written, or deleted.</summary>
     public void Touch(uint database, uint page)
@@ -102,7 +112,8 @@ internal sealed class PlaceMap(string directory) : IDisposable
     {
         var entry = EntryOf(database);
         if (entry.Known is null && page != 0 && Interlocked.Increment(ref entry.Reads) == ReadsBefore)
-            ThreadPool.UnsafeQueueUserWorkItem(static s => s.Map.Learn(s.Database), (Map: this, Database: database), preferLocal: false);
+            ThreadPool.UnsafeQueueUserWorkItem(static s => s.Map.Learn(s.Database), (Map: this, Database: database),
+                preferLocal: false);
         var (place, file) = PlaceOf(entry, page);
         if (file is null) return -1;
         var size = BytesOf(place);
@@ -114,12 +125,16 @@ internal sealed class PlaceMap(string directory) : IDisposable
         return length;
     }
 
-    /// <summary>Gives pages in order, as long as it can; returns the first one that RocksDB has to look for, or null when the caller wants no more.</summary>
+    /// <summary>
+    /// Gives pages in order, as long as it can; returns the first one that RocksDB has to look for, or null when the
+    /// caller wants no more.
+    /// </summary>
     public uint? Scan(uint database, uint first, uint last, PageScanned onPage)
     {
         var entry = EntryOf(database);
         if (PlaceOf(entry, first).File is null) return first;
-        var (run, value) = (ArrayPool<byte>.Shared.Rent(RunBytes), ArrayPool<byte>.Shared.Rent(PageLimits.ValueBytesMax));
+        var (run, value) =
+            (ArrayPool<byte>.Shared.Rent(RunBytes), ArrayPool<byte>.Shared.Rent(PageLimits.ValueBytesMax));
         try
         {
             var (held, heldAt, heldBytes) = ((BlobHandle?)null, 0L, 0);
@@ -133,7 +148,8 @@ internal sealed class PlaceMap(string directory) : IDisposable
                     heldBytes = ReadAt(file, heldAt, run.AsSpan(0, RunFrom(entry, page, last)));
                     if (heldBytes < BytesOf(place)) return page;
                 }
-                var length = Take((ulong)database << 32 | page, file, run.AsSpan((int)(StartOf(place) - heldAt), BytesOf(place)), value);
+                var length = Take((ulong)database << 32 | page, file,
+                    run.AsSpan((int)(StartOf(place) - heldAt), BytesOf(place)), value);
                 if (length < 0) return page;
                 Interlocked.Increment(ref reads);
                 if (!onPage(page, value.AsSpan(0, length)) || page == last) return null;
@@ -146,7 +162,9 @@ internal sealed class PlaceMap(string directory) : IDisposable
         }
     }
 
-    /// <summary>How many bytes to read at once from where a page lies: as far as those that follow lie behind it.</summary>
+    /// <summary>
+    /// How many bytes to read at once from where a page lies: as far as those that follow lie behind it.
+    /// </summary>
     static int RunFrom(Entry entry, uint page, uint last)
     {
         var (place, file) = PlaceOf(entry, page);
@@ -154,7 +172,9 @@ internal sealed class PlaceMap(string directory) : IDisposable
         while (page++ < last)
         {
             var (next, sameFile) = PlaceOf(entry, page);
-            if (sameFile != file || StartOf(next) < end || StartOf(next) - end > GapMax || StartOf(next) + BytesOf(next) - start > RunBytes) break;
+            if (sameFile != file || StartOf(next) < end || StartOf(next) - end > GapMax
+                || StartOf(next) + BytesOf(next) - start > RunBytes)
+                break;
             end = StartOf(next) + BytesOf(next);
         }
         return (int)(end - start);
@@ -162,7 +182,9 @@ internal sealed class PlaceMap(string directory) : IDisposable
 
     static (ulong Place, BlobHandle? File) PlaceOf(Entry entry, uint page)
     {
-        if (Volatile.Read(ref entry.Known) is not { } known || page == 0 || page >= (uint)known.Places.Length || entry.IsTouched(page)) return default;
+        if (Volatile.Read(ref entry.Known) is not { } known || page == 0 || page >= (uint)known.Places.Length
+            || entry.IsTouched(page))
+            return default;
         var place = known.Places[page];
         return place == 0 ? default : (place, known.Files[BlobPlace.FileOf(place)]);
     }
@@ -173,7 +195,8 @@ internal sealed class PlaceMap(string directory) : IDisposable
     static int BytesOf(ulong place) => BlobPlace.SizeOf(place) + BlobFile.BlobHeaderBytes + BlobFile.KeyBytes;
 
     static int Take(ulong key, BlobHandle file, ReadOnlySpan<byte> blob, Span<byte> destination) =>
-        BlobFile.IsBlobOf(key, blob) ? (codecs ??= new Codecs()).Decompress(file.Compression, blob[(BlobFile.BlobHeaderBytes + BlobFile.KeyBytes)..], destination) : -1;
+        BlobFile.IsBlobOf(key, blob) ? (codecs ??= new Codecs())
+            .Decompress(file.Compression, blob[(BlobFile.BlobHeaderBytes + BlobFile.KeyBytes)..], destination) : -1;
 
     static int ReadAt(BlobHandle file, long offset, Span<byte> destination)
     {
@@ -187,13 +210,16 @@ internal sealed class PlaceMap(string directory) : IDisposable
         }
     }
 
-    /// <summary>Reads the tables of a database. When anything is not as expected, RocksDB goes on reading its pages.</summary>
+    /// <summary>
+    /// Reads the tables of a database. When anything is not as expected, RocksDB goes on reading its pages.
+    /// </summary>
     void Learn(uint database)
     {
         try
         {
             var current = File.ReadAllText(Path.Combine(directory, "CURRENT")).TrimEnd('\n');
-            var tables = Manifest.LiveTables(File.ReadAllBytes(Path.Combine(directory, current)), current).Where(t => t.MayHave(database)).ToList();
+            var tables = Manifest.LiveTables(File.ReadAllBytes(Path.Combine(directory, current)), current)
+                .Where(t => t.MayHave(database)).ToList();
             var header = new HeaderEntry(database);
             foreach (var table in tables.Where(t => t.MayHave(database, 0))) Read(table, header);
             if (header.PageCount is 0 or >= PagesMax) return;
@@ -203,14 +229,18 @@ internal sealed class PlaceMap(string directory) : IDisposable
             var (files, found) = places.Take();
             Volatile.Write(ref EntryOf(database).Known, new Known(found, [.. files.Select(Open)]));
         }
-        catch (Exception e) when (e is UnfamiliarFileException or IOException or UnauthorizedAccessException or RecoveryException or ObjectDisposedException)
+        catch (Exception e) when (e is UnfamiliarFileException or IOException or UnauthorizedAccessException
+            or RecoveryException or ObjectDisposedException)
         {
             // As a rule a table that a compaction was done with; the next reads ask again.
-            if (EntryOf(database) is { Known: null } entry && e is FileNotFoundException) Interlocked.Exchange(ref entry.Reads, 0);
+            if (EntryOf(database) is { Known: null } entry && e is FileNotFoundException)
+                Interlocked.Exchange(ref entry.Reads, 0);
         }
     }
 
-    void Read(LiveTable table, ITableEntries entries) => SealedTable.ReadVerified(File.ReadAllBytes(Path.Combine(directory, table.FileName)), table.FileName, entries);
+    void Read(LiveTable table, ITableEntries entries)
+        => SealedTable.ReadVerified(File.ReadAllBytes(Path.Combine(directory, table.FileName)), table.FileName,
+            entries);
 
     BlobHandle? Open(ulong number)
     {
@@ -218,7 +248,8 @@ internal sealed class PlaceMap(string directory) : IDisposable
         if (open.TryGetValue(name, out var known)) return known;
         try
         {
-            var handle = File.OpenHandle(Path.Combine(directory, name), share: FileShare.ReadWrite | FileShare.Delete, options: FileOptions.RandomAccess);
+            var handle = File.OpenHandle(Path.Combine(directory, name), share: FileShare.ReadWrite | FileShare.Delete,
+                options: FileOptions.RandomAccess);
             Span<byte> header = stackalloc byte[BlobFile.HeaderBytes];
             if (RandomAccess.Read(handle, header, 0) != header.Length) return null;
             var opened = new BlobHandle(handle, BlobFile.CompressionOf(header, name));

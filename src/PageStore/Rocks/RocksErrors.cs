@@ -32,25 +32,38 @@ internal static class RocksErrors
             var kind = (refusal as RecoveryException)?.Error ?? RecoveryError.IoWrite;
             return new RecoveryException(kind,
                 $"{action} in {directory} failed because a change of a file could not be recorded: {refusal.Message}",
-                refusal) { Path = directory };
+                refusal)
+            { Path = directory };
         }
         var (error, advice) = Classify(code, message, writing);
         return new RecoveryException(error,
-            $"{action} in {directory} failed: {message.TrimEnd('.')}.", advice + (error == RecoveryError.Full ? DiskRoom.Tell(directory) : "")) { Path = directory };
+            $"{action} in {directory} failed: {message.TrimEnd('.')}.",
+                advice + (error == RecoveryError.Full ? DiskRoom.Tell(directory) : ""))
+        { Path = directory };
     }
 
     static (RecoveryError Error, string Advice) Classify(Native.Code code, string message, bool writing) => code switch
     {
-        Native.Code.Corrupt => (RecoveryError.Corrupt, "Nothing damaged was returned. Restore the store from its remote."),
-        Native.Code.MissingFile => (RecoveryError.Corrupt, "A file that belongs to the store is missing: restore the store from its remote."),
+        Native.Code.Corrupt
+            => (RecoveryError.Corrupt, "Nothing damaged was returned. Restore the store from its remote."),
+        Native.Code.MissingFile
+            => (RecoveryError.Corrupt,
+                "A file that belongs to the store is missing: restore the store from its remote."),
         Native.Code.NoSpace => (RecoveryError.Full, "Free some space on this disk; the store then goes on by itself."),
-        Native.Code.Busy => (RecoveryError.Busy, "Another process, or another store in this one, has the directory open: close that one first."),
-        Native.Code.OpenFiles => (RecoveryError.CannotOpen, "Raise the limit on open files (ulimit -n), or correct the rights of the file."),
+        Native.Code.Busy
+            => (RecoveryError.Busy,
+                "Another process, or another store in this one, has the directory open: close that one first."),
+        Native.Code.OpenFiles
+            => (RecoveryError.CannotOpen,
+                "Raise the limit on open files (ulimit -n), or correct the rights of the file."),
         Native.Code.ReadOnly => (RecoveryError.ReadOnly, "Open the store for writing, on a disk that can be written."),
         Native.Code.Invalid => (RecoveryError.Invalid, "See the message."),
         _ when message.Contains("sync", StringComparison.Ordinal) =>
-            (RecoveryError.IoSync, "It is not known what reached the disk. Check the disk and reopen the store: the recovery log has what is missing."),
-        _ when writing => (RecoveryError.IoWrite, "Check the disk and reopen the store: the recovery log has what is missing."),
+            (RecoveryError.IoSync,
+                "It is not known what reached the disk. Check the disk and reopen the store: the recovery log has "
+                    + "what is missing."),
+        _ when writing
+            => (RecoveryError.IoWrite, "Check the disk and reopen the store: the recovery log has what is missing."),
         _ => (RecoveryError.IoRead, "Check the disk."),
     };
 }

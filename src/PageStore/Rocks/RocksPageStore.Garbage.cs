@@ -1,24 +1,30 @@
-using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.PageStore.Interop;
+using RecoveryVfs.RecoveryLog;
 using Code = RecoveryVfs.PageStore.Interop.Native.Code;
 
 namespace RecoveryVfs.PageStore.Rocks;
 
 internal sealed unsafe partial class RocksPageStore
 {
-    /// <summary>The older half of the blob files is rewritten at a time: measured against RocksDB's default of a quarter.</summary>
+    /// <summary>
+    /// The older half of the blob files is rewritten at a time: measured against RocksDB's default of a quarter.
+    /// </summary>
     const double AgeCutoff = 0.5;
 
-    /// <summary>With more than this many stored pages for each live one, most of what is stored is garbage, known or not.</summary>
+    /// <summary>
+    /// With more than this many stored pages for each live one, most of what is stored is garbage, known or not.
+    /// </summary>
     const int StoredPerLiveMax = 2;
 
-    /// <summary>Range deletions that a compaction left in the files, because a snapshot still needs what they cover.</summary>
+    /// <summary>
+    /// Range deletions that a compaction left in the files, because a snapshot still needs what they cover.
+    /// </summary>
     long leftRangeDeletions;
 
     /// <inheritdoc/>
     /// <remarks>
-    /// Sees what has been flushed. A deleted range first has its keys compacted (about 1 % of the pages' size), which shows how much
-    /// garbage it made. Waits for RocksDB's compaction thread. Cancelled, it returns false.
+    /// Sees what has been flushed. A deleted range first has its keys compacted (about 1 % of the pages' size), which
+    /// shows how much garbage it made. Waits for RocksDB's compaction thread. Cancelled, it returns false.
     /// </remarks>
     public bool CollectGarbage(CancellationToken cancellation)
     {
@@ -58,7 +64,8 @@ internal sealed unsafe partial class RocksPageStore
     bool Rewrite(bool collect, double ageCutoff, CancellationToken cancellation)
     {
         byte canceled = 0;
-        using var registration = cancellation.UnsafeRegister(static flag => Volatile.Write(ref *(byte*)(nint)flag!, 1), (nint)(&canceled));
+        using var registration =
+            cancellation.UnsafeRegister(static flag => Volatile.Write(ref *(byte*)(nint)flag!, 1), (nint)(&canceled));
         var code = Native.rv_compact(handle, collect ? 1 : 0, ageCutoff, &canceled, out var error);
         if (code == Code.Canceled)
         {

@@ -8,13 +8,18 @@ namespace RecoveryVfs.PageStore.Rocks;
 
 internal sealed unsafe partial class RocksPageStore
 {
-    /// <summary>A reader beside a writer that deletes files faster than they can be opened gives up after so many tries.</summary>
+    /// <summary>
+    /// A reader beside a writer that deletes files faster than they can be opened gives up after so many tries.
+    /// </summary>
     const int OpenTriesMax = 10;
 
-    /// <summary>Opens the store, or creates it when the directory has none (and damage does not explain that).</summary>
+    /// <summary>
+    /// Opens the store, or creates it when the directory has none (and damage does not explain that).
+    /// </summary>
     /// <remarks>
-    /// A reader opens every file at once, for a writer beside it may delete any of them later; what is deleted in the meantime makes it
-    /// start over. (RocksDB's own secondary instances are not used: in 7.8.3 they read freed memory when they read a blob.)
+    /// A reader opens every file at once, for a writer beside it may delete any of them later; what is deleted in the
+    /// meantime makes it start over. (RocksDB's own secondary instances are not used: in 7.8.3 they read freed memory
+    /// when they read a blob.)
     /// </remarks>
     public static RocksPageStore Open(RocksPageStoreOptions options)
     {
@@ -30,22 +35,28 @@ internal sealed unsafe partial class RocksPageStore
             {
                 return OpenOnce(options);
             }
-            catch (RecoveryException e) when (e.Error == RecoveryError.Corrupt && tries < OpenTriesMax && MayHaveMoved(e))
+            catch (RecoveryException e) when (e.Error == RecoveryError.Corrupt && tries < OpenTriesMax
+                && MayHaveMoved(e))
             {
             }
 
             bool MayHaveMoved(RecoveryException e) =>
-                ManifestMark.Of(options.Directory) != before || e.Message.Contains("No such file", StringComparison.Ordinal);
+                ManifestMark.Of(options.Directory) != before
+                    || e.Message.Contains("No such file", StringComparison.Ordinal);
         }
     }
 
     /// <summary>
-    /// Has a function called when the process exits, on the thread that does, before stores that are still open stop: for hosts that
-    /// are not .NET, which have no ProcessExit. Not called in children made by fork(), nor in a process that is killed.
+    /// Has a function called when the process exits, on the thread that does, before stores that are still open stop:
+    /// for hosts that are not .NET, which have no ProcessExit. Not called in children made by fork(), nor in a process
+    /// that is killed.
     /// </summary>
     public static void BeforeExit(delegate* unmanaged<void> call) => Native.rv_before_exit(call);
 
-    /// <summary>Whether there is something newer in the files than what a <see cref="RocksMode.ReadOnly"/> store shows: open another one to see it.</summary>
+    /// <summary>
+    /// Whether there is something newer in the files than what a <see cref="RocksMode.ReadOnly"/> store shows: open
+    /// another one to see it.
+    /// </summary>
     public bool IsStale => ManifestMark.Of(options.Directory) != mark;
 
     static RocksPageStore OpenOnce(RocksPageStoreOptions options)
@@ -56,11 +67,15 @@ internal sealed unsafe partial class RocksPageStore
         if (!exists && options.Mode == RocksMode.ReadOnly)
             throw new RecoveryException(RecoveryError.NotFound,
                 $"There is no page store in {directory}.",
-                "Open it for writing once to create it.") { Path = directory };
+                "Open it for writing once to create it.")
+            { Path = directory };
 
         // Who does not hear of deletions must not keep files open.
-        var places = options.Mode == RocksMode.ReadWrite && options.Files is null && options.Recorder is not null ? new PlaceMap(directory) : null;
-        var files = options.Files ?? (places is not null ? new RecordedFiles(new WatchedDeletions(options.Recorder!, places.Deleted))
+        var places = options.Mode == RocksMode.ReadWrite && options.Files is null && options.Recorder is not null
+            ? new PlaceMap(directory)
+            : null;
+        var files = options.Files
+            ?? (places is not null ? new RecordedFiles(new WatchedDeletions(options.Recorder!, places.Deleted))
             : options.Recorder is null ? null : new RecordedFiles(options.Recorder));
         var store = new RocksPageStore(options, files, places, mark);
         try
@@ -108,7 +123,8 @@ internal sealed unsafe partial class RocksPageStore
                 Create = create ? 1 : 0,
                 BlobZstd = options.Zstd ? 1 : 0,
             };
-            Check(Native.rv_open(native, out var opened, out var error), error, "Opening the page store", writing: false);
+            Check(Native.rv_open(native, out var opened, out var error), error, "Opening the page store",
+                writing: false);
             handle.Take(opened, files);
         }
         finally

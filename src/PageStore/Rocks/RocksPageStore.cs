@@ -8,12 +8,13 @@ using Code = RecoveryVfs.PageStore.Interop.Native.Code;
 namespace RecoveryVfs.PageStore.Rocks;
 
 /// <summary>
-/// Pages in RocksDB: values in blob files, keys in a small tree, no write-ahead log (the recovery log is that). Closing does not
-/// flush: what was not flushed is replayed from the recovery log at the next open.
+/// Pages in RocksDB: values in blob files, keys in a small tree, no write-ahead log (the recovery log is that). Closing
+/// does not flush: what was not flushed is replayed from the recovery log at the next open.
 /// </summary>
 /// <remarks>
-/// When the disk is full, flushes and then <see cref="Apply"/> fail with Full and change nothing; the first Apply or Flush after space was
-/// freed resumes. After any other failed write or sync RocksDB takes no writes until the store is opened again; reads go on.
+/// When the disk is full, flushes and then <see cref="Apply"/> fail with Full and change nothing; the first Apply or
+/// Flush after space was freed resumes. After any other failed write or sync RocksDB takes no writes until the store is
+/// opened again; reads go on.
 /// </remarks>
 internal sealed unsafe partial class RocksPageStore : IPageStore
 {
@@ -44,7 +45,8 @@ internal sealed unsafe partial class RocksPageStore : IPageStore
     {
         get
         {
-            Check(Native.rv_persisted_applied(handle, out var persisted, out var error), error, "Reading the persisted LSN", writing: false);
+            Check(Native.rv_persisted_applied(handle, out var persisted, out var error), error,
+                "Reading the persisted LSN", writing: false);
             return persisted;
         }
     }
@@ -53,13 +55,15 @@ internal sealed unsafe partial class RocksPageStore : IPageStore
     public long UnflushedBytes => Native.rv_unflushed_bytes(handle);
 
     /// <inheritdoc/>
-    /// <remarks>Allocates nothing. RocksDB takes 4 to 5 us when all is cached, about 10 with a read of the disk's cache; a page whose place is known takes about 3.</remarks>
+    /// <remarks>Allocates nothing. RocksDB takes 4 to 5 us when all is cached, about 10 with a read of the disk's
+    /// cache; a page whose place is known takes about 3.</remarks>
     public int Read(uint database, uint page, IPageSnapshot? snapshot, Span<byte> destination)
     {
         if (places?.Read(database, page, destination) is >= 0 and var placed) return placed;
         fixed (byte* buffer = destination)
         {
-            var code = Native.rv_get(handle, Pointer(snapshot), database, page, buffer, destination.Length, out var length, out var error);
+            var code = Native.rv_get(handle, Pointer(snapshot), database, page, buffer, destination.Length,
+                out var length, out var error);
             if (code != Code.Ok)
                 throw Failure(code, error, $"Reading page {page} of database {database}", writing: false);
             return length;
@@ -68,7 +72,9 @@ internal sealed unsafe partial class RocksPageStore : IPageStore
 
     /// <inheritdoc/>
     public IPageSnapshot Snapshot() =>
-        new RocksSnapshot(this, Native.rv_snapshot_take(handle) is var taken and not 0 ? taken : throw new InsufficientMemoryException("There is no memory for a snapshot, or the process is exiting."));
+        new RocksSnapshot(this, Native.rv_snapshot_take(handle) is var taken
+            and not 0 ? taken
+            : throw new InsufficientMemoryException("There is no memory for a snapshot, or the process is exiting."));
 
     /// <inheritdoc/>
     public void Scan(uint database, uint firstPage, uint lastPage, IPageSnapshot? snapshot, PageScanned onPage)
@@ -86,9 +92,11 @@ internal sealed unsafe partial class RocksPageStore : IPageStore
         try
         {
             var code = Native.rv_scan(
-                handle, Pointer(snapshot), database, firstPage, lastPage, &RocksScan.OnPage, GCHandle.ToIntPtr(self), out var error);
+                handle, Pointer(snapshot), database, firstPage, lastPage, &RocksScan.OnPage, GCHandle.ToIntPtr(self),
+                    out var error);
             if (code != Code.Ok)
-                throw Failure(code, error, $"Scanning pages {firstPage} to {lastPage} of database {database}", writing: false);
+                throw Failure(code, error, $"Scanning pages {firstPage} to {lastPage} of database {database}",
+                    writing: false);
         }
         finally
         {
@@ -106,9 +114,11 @@ internal sealed unsafe partial class RocksPageStore : IPageStore
         Debug.Assert(applied is null || applied >= this.applied, "LSNs are applied in order");
         if (applied is null && batch.SizeBytes == 0)
             return;
-        var code = Native.rv_apply(handle, ((RocksBatch)batch).Handle, applied is null ? 0 : 1, applied ?? 0, out var error);
+        var code = Native.rv_apply(handle, ((RocksBatch)batch).Handle, applied is null ? 0 : 1, applied
+            ?? 0, out var error);
         if (code != Code.Ok)
-            throw Failure(code, error, applied is null ? "Applying pages" : $"Applying pages up to LSN {applied}", writing: true);
+            throw Failure(code, error, applied is null ? "Applying pages" : $"Applying pages up to LSN {applied}",
+                writing: true);
         if (applied is { } lsn)
             Volatile.Write(ref this.applied, lsn);
     }
@@ -121,8 +131,8 @@ internal sealed unsafe partial class RocksPageStore : IPageStore
     }
 
     /// <summary>
-    /// Until what is returned is disposed, every file that is live now, or becomes so, stays in the directory: so that files named by
-    /// hints can be linked or shipped. (What was obsolete before may still be on its way out.)
+    /// Until what is returned is disposed, every file that is live now, or becomes so, stays in the directory: so that
+    /// files named by hints can be linked or shipped. (What was obsolete before may still be on its way out.)
     /// </summary>
     public IDisposable HoldFiles()
     {
@@ -139,7 +149,8 @@ internal sealed unsafe partial class RocksPageStore : IPageStore
 
     internal ulong ReadApplied(nint snapshot)
     {
-        Check(Native.rv_applied(handle, snapshot, out var lsn, out var error), error, "Reading the applied LSN", writing: false);
+        Check(Native.rv_applied(handle, snapshot, out var lsn, out var error), error, "Reading the applied LSN",
+            writing: false);
         return lsn;
     }
 
@@ -174,7 +185,8 @@ internal sealed unsafe partial class RocksPageStore : IPageStore
         {
             if (Interlocked.Exchange(ref held, 0) == 0 || store.handle.IsClosed)
                 return;
-            store.Check(Native.rv_hold_files(store.handle, 0, out var error), error, "Releasing the page store's files", writing: false);
+            store.Check(Native.rv_hold_files(store.handle, 0, out var error), error, "Releasing the page store's files",
+                writing: false);
         }
     }
 }

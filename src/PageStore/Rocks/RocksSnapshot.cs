@@ -9,7 +9,9 @@ internal sealed class RocksSnapshot(RocksPageStore store, nint pointer) : IPageS
     nint pointer = pointer;
     ulong? applied;
 
-    /// <summary>Read from the snapshot itself, so that it is exact whatever is applied meanwhile; and only when asked.</summary>
+    /// <summary>
+    /// Read from the snapshot itself, so that it is exact whatever is applied meanwhile; and only when asked.
+    /// </summary>
     public ulong Applied
     {
         get

@@ -6,15 +6,21 @@ using Code = RecoveryVfs.PageStore.Interop.Native.Code;
 namespace RecoveryVfs.PageStore.Rocks;
 
 /// <summary>
-/// Tries a page store's files that came from a remote, in a process of its own: what was made to end whoever opens it ends that one. RocksDB asserts much of
-/// what it reads, and a checksum says only that it is what somebody wrote.
+/// Tries a page store's files that came from a remote, in a process of its own: what was made to end whoever opens it
+/// ends that one. RocksDB asserts much of what it reads, and a checksum says only that it is what somebody wrote.
 /// </summary>
 internal static unsafe class RocksTrial
 {
-    /// <summary>Set to "off" where no process can be started: then nothing is tried, and whoever writes to the remote is trusted with this process.</summary>
+    /// <summary>
+    /// Set to "off" where no process can be started: then nothing is tried, and whoever writes to the remote is trusted
+    /// with this process.
+    /// </summary>
     const string Switch = "RECOVERY_TRIAL";
 
-    /// <summary>Throws Corrupt when the files cannot be opened, read, and written to. Costs one more reading of them, and no space to speak of.</summary>
+    /// <summary>
+    /// Throws Corrupt when the files cannot be opened, read, and written to. Costs one more reading of them, and no
+    /// space to speak of.
+    /// </summary>
     /// <param name="pages">The page store's directory, which nobody has open.</param>
     /// <param name="trial">A directory that is made for it beside the first, and removed.</param>
     /// <param name="cancellation">Gives up.</param>
@@ -24,7 +30,9 @@ internal static unsafe class RocksTrial
         byte canceled = 0;
         try
         {
-            using var registration = cancellation.UnsafeRegister(static flag => Volatile.Write(ref *(byte*)(nint)flag!, 1), (nint)(&canceled));
+            using var registration =
+                cancellation.UnsafeRegister(static flag => Volatile.Write(ref *(byte*)(nint)flag!, 1),
+                (nint)(&canceled));
             var code = Native.rv_trial(pages, trial, &canceled, out var error);
             if (code != Code.Ok) Throw(code, RocksErrors.Take(error), pages, cancellation);
         }

@@ -7,7 +7,8 @@ internal sealed class WatchedDeletions(IFileRecorder recorder, Action<string> de
 {
     public void Created(string name) => recorder.Created(name);
 
-    public void Appended(string name, ReadOnlySpan<byte> bytes, long sizeBytes, uint crc32c) => recorder.Appended(name, bytes, sizeBytes, crc32c);
+    public void Appended(string name, ReadOnlySpan<byte> bytes, long sizeBytes, uint crc32c)
+        => recorder.Appended(name, bytes, sizeBytes, crc32c);
 
     public void Sealed(string name, long sizeBytes, uint crc32c) => recorder.Sealed(name, sizeBytes, crc32c);
 

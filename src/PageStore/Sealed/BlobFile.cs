@@ -57,12 +57,14 @@ internal sealed class BlobFile(string name, long sizeBytes, IBlobs blobs)
         if (offset == 0) return bytes.Length < HeaderBytes ? 0 : TakeHeader(bytes);
         var end = sizeBytes - FooterBytes;
         if (offset >= end || bytes.Length < BlobHeaderBytes) return 0;
-        var (key, value) = (BinaryPrimitives.ReadUInt64LittleEndian(bytes), BinaryPrimitives.ReadUInt64LittleEndian(bytes[8..]));
+        var (key, value) =
+            (BinaryPrimitives.ReadUInt64LittleEndian(bytes), BinaryPrimitives.ReadUInt64LittleEndian(bytes[8..]));
         if (key != KeyBytes || value > ValueBytesMax || offset + BlobHeaderBytes + KeyBytes + (long)value > end)
             throw new UnfamiliarFileException(name, $"has no blob of a page at {offset}");
         var size = BlobHeaderBytes + KeyBytes + (int)value;
         if (bytes.Length < size) return 0;
-        blobs.Take(BinaryPrimitives.ReadUInt64BigEndian(bytes[BlobHeaderBytes..]), offset + BlobHeaderBytes + KeyBytes, compression, bytes[(BlobHeaderBytes + KeyBytes)..size]);
+        blobs.Take(BinaryPrimitives.ReadUInt64BigEndian(bytes[BlobHeaderBytes..]), offset + BlobHeaderBytes + KeyBytes,
+            compression, bytes[(BlobHeaderBytes + KeyBytes)..size]);
         return size;
     }
 
@@ -76,15 +78,19 @@ internal sealed class BlobFile(string name, long sizeBytes, IBlobs blobs)
     public static BlobCompression CompressionOf(ReadOnlySpan<byte> header, string name)
     {
         var compression = (BlobCompression)header[13];
-        if (BinaryPrimitives.ReadUInt32LittleEndian(header) != Magic || BinaryPrimitives.ReadUInt32LittleEndian(header[4..]) != Version
-            || header[12] != 0 || compression is not (BlobCompression.None or BlobCompression.Lz4 or BlobCompression.Zstd))
+        if (BinaryPrimitives.ReadUInt32LittleEndian(header) != Magic
+            || BinaryPrimitives.ReadUInt32LittleEndian(header[4..]) != Version
+            || header[12] != 0
+            || compression is not (BlobCompression.None or BlobCompression.Lz4 or BlobCompression.Zstd))
             throw new UnfamiliarFileException(name, "is no blob file of a kind that is known here");
         return compression;
     }
 
     /// <summary>Whether the bytes are the whole blob of a key, as it was written: its header, key and value.</summary>
     public static bool IsBlobOf(ulong key, ReadOnlySpan<byte> blob) =>
-        blob.Length >= BlobHeaderBytes + KeyBytes && BinaryPrimitives.ReadUInt64BigEndian(blob[BlobHeaderBytes..]) == key
+        blob.Length >= BlobHeaderBytes + KeyBytes
+            && BinaryPrimitives.ReadUInt64BigEndian(blob[BlobHeaderBytes..]) == key
         && BinaryPrimitives.ReadUInt64LittleEndian(blob[8..]) == (ulong)(blob.Length - BlobHeaderBytes - KeyBytes)
-        && BinaryPrimitives.ReadUInt32LittleEndian(blob[28..]) == Manifest.Masked(Crc32C.Compute(blob[BlobHeaderBytes..]));
+        && BinaryPrimitives.ReadUInt32LittleEndian(blob[28..])
+        == Manifest.Masked(Crc32C.Compute(blob[BlobHeaderBytes..]));
 }

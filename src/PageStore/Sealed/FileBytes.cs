@@ -11,7 +11,8 @@ internal ref struct FileBytes(ReadOnlySpan<byte> bytes, string file)
 
     public ReadOnlySpan<byte> Take(ulong count)
     {
-        if (count > (ulong)rest.Length) throw new UnfamiliarFileException(file, $"has {rest.Length} bytes where {count} should follow");
+        if (count > (ulong)rest.Length)
+            throw new UnfamiliarFileException(file, $"has {rest.Length} bytes where {count} should follow");
         var taken = rest[..(int)count];
         rest = rest[(int)count..];
         return taken;

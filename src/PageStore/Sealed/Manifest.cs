@@ -25,14 +25,20 @@ internal sealed record LiveTable(ulong Number, byte[] Smallest, byte[] Largest)
     static uint DatabaseOf(byte[] key) => BinaryPrimitives.ReadUInt32BigEndian(key);
 }
 
-/// <summary>Which tables count: the sum of the edits in RocksDB's MANIFEST, which is framed as <see cref="Rocks.ManifestCheck"/> draws it.</summary>
-/// <remarks>An edit is a run of fields, each a tag and what belongs to it. A tag that is not known here ends the reading: RocksDB may know it.</remarks>
+/// <summary>
+/// Which tables count: the sum of the edits in RocksDB's MANIFEST, which is framed as <see cref="Rocks.ManifestCheck"/>
+/// draws it.
+/// </summary>
+/// <remarks>An edit is a run of fields, each a tag and what belongs to it. A tag that is not known here ends the
+/// reading: RocksDB may know it.</remarks>
 internal static class Manifest
 {
     const int BlockBytes = 32 << 10, HeaderBytes = 7;
 
-    const uint Comparator = 1, LogNumber = 2, NextFile = 3, LastSequence = 4, CompactCursor = 5, DeletedFile = 6, PreviousLog = 9, MinLogToKeep = 10, NewFile = 103,
-        ColumnFamily = 200, MaxColumnFamily = 203, BlobFileAdded = 400, BlobFileGarbage = 401, MayBePassedOver = 1 << 13;
+    const uint Comparator = 1, LogNumber = 2, NextFile = 3, LastSequence = 4, CompactCursor = 5, DeletedFile = 6,
+        PreviousLog = 9, MinLogToKeep = 10, NewFile = 103,
+        ColumnFamily = 200, MaxColumnFamily = 203, BlobFileAdded = 400, BlobFileGarbage = 401,
+            MayBePassedOver = 1 << 13;
 
     const string KeyOrder = "leveldb.BytewiseComparator";
 
@@ -55,12 +61,15 @@ internal static class Manifest
         return tables.Values;
     }
 
-    /// <summary>The length of the record's bytes; null when none verifies there: RocksDB ends at such a place, too.</summary>
+    /// <summary>
+    /// The length of the record's bytes; null when none verifies there: RocksDB ends at such a place, too.
+    /// </summary>
     static int? Payload(ReadOnlySpan<byte> manifest, int at)
     {
         int length = BinaryPrimitives.ReadUInt16LittleEndian(manifest[(at + 4)..]);
         if (manifest[at + 6] is < 1 or > 4 || at + HeaderBytes + length > manifest.Length) return null;
-        return Masked(Crc32C.Compute(manifest.Slice(at + 6, 1 + length))) == BinaryPrimitives.ReadUInt32LittleEndian(manifest[at..]) ? length : null;
+        return Masked(Crc32C.Compute(manifest.Slice(at + 6, 1 + length)))
+            == BinaryPrimitives.ReadUInt32LittleEndian(manifest[at..]) ? length : null;
     }
 
     /// <summary>As RocksDB writes checksums down.</summary>
@@ -97,7 +106,8 @@ internal static class Manifest
                 fields.Varint();
                 break;
             case Comparator:
-                if (!fields.TakePrefixed().SequenceEqual(Encoding.ASCII.GetBytes(KeyOrder))) throw new UnfamiliarFileException(name, "names another order of keys");
+                if (!fields.TakePrefixed().SequenceEqual(Encoding.ASCII.GetBytes(KeyOrder)))
+                    throw new UnfamiliarFileException(name, "names another order of keys");
                 break;
             case CompactCursor:
                 fields.Varint();
@@ -124,13 +134,17 @@ internal static class Manifest
         }
     }
 
-    /// <summary>Fields that came later: a tag and a length, so that they can be passed over, unless one says that it must not be.</summary>
+    /// <summary>
+    /// Fields that came later: a tag and a length, so that they can be passed over, unless one says that it must not
+    /// be.
+    /// </summary>
     static void PassCustom(ref FileBytes fields, string name, ulong end)
     {
         const ulong mustBeKnown = 64;
         while (fields.Varint() is var tag && tag != end)
         {
-            if ((tag & mustBeKnown) != 0) throw new UnfamiliarFileException(name, $"has a property {tag} of a file, which is not known here");
+            if ((tag & mustBeKnown) != 0)
+                throw new UnfamiliarFileException(name, $"has a property {tag} of a file, which is not known here");
             fields.TakePrefixed();
         }
     }
@@ -146,5 +160,7 @@ internal static class Manifest
     }
 
     static byte[] UserKey(ReadOnlySpan<byte> key, string name) =>
-        key.Length is 16 or 17 ? key[..^8].ToArray() : throw new UnfamiliarFileException(name, $"has a key of {key.Length} bytes");
+        key.Length is 16 or 17
+            ? key[..^8].ToArray()
+            : throw new UnfamiliarFileException(name, $"has a key of {key.Length} bytes");
 }

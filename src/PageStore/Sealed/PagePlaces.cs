@@ -3,14 +3,16 @@ using System.Buffers.Binary;
 namespace RecoveryVfs.PageStore.Sealed;
 
 /// <summary>
-/// Where the pages of one database lie, as far as they count: for each page what the tables say of it with the highest sequence number. 16 bytes a page while tables are read.
+/// Where the pages of one database lie, as far as they count: for each page what the tables say of it with the highest
+/// sequence number. 16 bytes a page while tables are read.
 /// </summary>
 internal sealed class PagePlaces : ITableEntries
 {
     const ulong Inline = ulong.MaxValue;
 
     readonly uint database;
-    // Of page i: the sequence number, and one more, of what counts; and its place: which file, and where in it. 0: none.
+    // Of page i: the sequence number, and one more, of what counts; and its place: which file, and where in it. 0:
+    // none.
     readonly ulong[] sequences, places;
     readonly List<ulong> files = [];
     readonly Dictionary<ulong, ulong> ordinals = [];
@@ -64,17 +66,22 @@ internal sealed class PagePlaces : ITableEntries
             for (long covered = from; covered <= to && covered < places.Length; covered++)
                 if (sequences[covered] <= sequence) places[covered] = 0;
         }
-        if (Array.IndexOf(places, Inline) is > 0 and var page) throw new UnfamiliarFileException($"Page {page}", "lies in a table");
+        if (Array.IndexOf(places, Inline) is > 0 and var page)
+            throw new UnfamiliarFileException($"Page {page}", "lies in a table");
     }
 
     /// <summary>The blob files in which something lies that counts.</summary>
-    public IReadOnlySet<ulong> LiveFiles() => places.Where(p => p != 0).Select(p => files[BlobPlace.FileOf(p)]).ToHashSet();
+    public IReadOnlySet<ulong> LiveFiles()
+        => places.Where(p => p != 0).Select(p => files[BlobPlace.FileOf(p)]).ToHashSet();
 
     /// <summary>Whether a blob is the one of its page that counts.</summary>
     public bool Counts(uint page, ulong file, long offset) =>
-        page < (uint)places.Length && places[page] is not 0 and var place && BlobPlace.OffsetOf(place) == offset && files[BlobPlace.FileOf(place)] == file;
+        page < (uint)places.Length && places[page] is not 0 and var place && BlobPlace.OffsetOf(place) == offset
+            && files[BlobPlace.FileOf(place)] == file;
 
-    /// <summary>The numbers of the blob files, by their place in the list, and the place of each page, by its number.</summary>
+    /// <summary>
+    /// The numbers of the blob files, by their place in the list, and the place of each page, by its number.
+    /// </summary>
     public (IReadOnlyList<ulong> Files, ulong[] Places) Take() => (files, places);
 }
 
@@ -86,7 +93,8 @@ internal static class BlobPlace
     public static ulong Pack(ulong file, ulong offset, ulong size) =>
         file < FilesMax - 1 && offset >> OffsetBits == 0 && size >> SizeBits == 0
             ? file << (OffsetBits + SizeBits) | offset << SizeBits | size
-            : throw new UnfamiliarFileException("A table", $"has a blob of {size} bytes at {offset} in file {file} of its list");
+            : throw new UnfamiliarFileException("A table",
+            $"has a blob of {size} bytes at {offset} in file {file} of its list");
 
     public static int FileOf(ulong place) => (int)(place >> (OffsetBits + SizeBits));
 
@@ -108,14 +116,18 @@ internal sealed class HeaderEntry(uint database) : ITableEntries
     public byte[]? Bytes => isThere ? bytes : null;
 
     /// <summary>How many pages it says that there are; 0 when it is not there, or makes no sense.</summary>
-    public long PageCount => isThere && BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(4)) is >= 512 and <= 65536 and var pageSize
-        && BinaryPrimitives.ReadInt64LittleEndian(bytes.AsSpan(8)) is >= 0 and < 1L << 48 and var size ? (size + pageSize - 1) / pageSize : 0;
+    public long PageCount => isThere && BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(4)) is >= 512 and <= 65536
+        and var pageSize
+        && BinaryPrimitives.ReadInt64LittleEndian(bytes.AsSpan(8)) is >= 0 and < 1L << 48 and var size
+        ? (size + pageSize - 1) / pageSize
+        : 0;
 
     public void Take(ulong key, ulong newer, EntryKind kind, ReadOnlySpan<byte> value)
     {
         if (key != (ulong)database << 32 || newer < sequence) return;
         (sequence, isThere) = (newer + 1, kind == EntryKind.Value);
-        if (kind == EntryKind.Blob || (isThere && value.Length != bytes.Length)) throw new UnfamiliarFileException("A database's header", "is not what it should be");
+        if (kind == EntryKind.Blob || (isThere && value.Length != bytes.Length))
+            throw new UnfamiliarFileException("A database's header", "is not what it should be");
         if (isThere) value.CopyTo(bytes);
     }
 

@@ -5,7 +5,10 @@ using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Sealed;
 
-/// <summary>Places the pages of one blob file in an image, those that follow one another with one write. By one thread at a time.</summary>
+/// <summary>
+/// Places the pages of one blob file in an image, those that follow one another with one write. By one thread at a
+/// time.
+/// </summary>
 internal sealed class PagePlacing : IBlobs, IDisposable
 {
     const int RunBytesMax = 512 << 10;
@@ -54,7 +57,8 @@ internal sealed class PagePlacing : IBlobs, IDisposable
         if (used > 0 && (page != first + (uint)(used / pageSize) || used + pageSize > RunBytesMax)) WriteRun();
         if (used == 0) first = page;
         var bytes = run.AsSpan(used, pageSize);
-        if (codecs.Decompress(compression, value, bytes) != pageSize) throw new UnfamiliarFileException(name, $"does not have page {page} in a form that is known here");
+        if (codecs.Decompress(compression, value, bytes) != pageSize)
+            throw new UnfamiliarFileException(name, $"does not have page {page} in a form that is known here");
         hashes ^= PageCommitFormat.HashOf(page, bytes);
         used += pageSize;
     }

@@ -7,7 +7,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Sealed;
 
 /// <summary>
-/// A plain SQLite file that is being made: pages written where they belong, and the checksum of what is there (<see cref="PageCommitFormat"/>), kept up with each of them.
+/// A plain SQLite file that is being made: pages written where they belong, and the checksum of what is there
+/// (<see cref="PageCommitFormat"/>), kept up with each of them.
 /// </summary>
 internal sealed class PlainImage : IDisposable
 {
@@ -38,8 +39,12 @@ internal sealed class PlainImage : IDisposable
         Guarded(() => RandomAccess.SetLength(Handle, sizeBytes));
     }
 
-    /// <summary>Puts pages that are not there yet, in a row; any thread may. Their hashes are counted with <see cref="Count"/>.</summary>
-    public void Place(uint firstPage, ReadOnlySpan<byte> pages) => Write((firstPage - 1L) * PageSize, pages[..(int)Math.Min(pages.Length, Math.Max(0, SizeBytes - (firstPage - 1L) * PageSize))]);
+    /// <summary>
+    /// Puts pages that are not there yet, in a row; any thread may. Their hashes are counted with <see cref="Count"/>.
+    /// </summary>
+    public void Place(uint firstPage, ReadOnlySpan<byte> pages)
+        => Write((firstPage - 1L) * PageSize,
+            pages[..(int)Math.Min(pages.Length, Math.Max(0, SizeBytes - (firstPage - 1L) * PageSize))]);
 
     /// <summary>Counts the hashes of pages that were placed, or takes them away again.</summary>
     public void Count(ulong hashes)
@@ -62,9 +67,11 @@ internal sealed class PlainImage : IDisposable
     /// <summary>Of a page that is cut in two, what is left counts.</summary>
     void Cut(long sizeBytes)
     {
-        for (var page = (uint)(sizeBytes / PageSize) + 1; page <= PagesIn(SizeBytes); page++) checksum ^= PageCommitFormat.HashOf(page, Read(page));
+        for (var page = (uint)(sizeBytes / PageSize) + 1; page <= PagesIn(SizeBytes); page++)
+            checksum ^= PageCommitFormat.HashOf(page, Read(page));
         Guarded(() => RandomAccess.SetLength(Handle, sizeBytes));
-        if (sizeBytes % PageSize != 0) checksum ^= PageCommitFormat.HashOf(PagesIn(sizeBytes), Read(PagesIn(sizeBytes)));
+        if (sizeBytes % PageSize != 0)
+            checksum ^= PageCommitFormat.HashOf(PagesIn(sizeBytes), Read(PagesIn(sizeBytes)));
     }
 
     /// <summary>The page as it is; zeros where there is nothing. Valid until the next call.</summary>
@@ -110,12 +117,16 @@ internal sealed class PlainImage : IDisposable
         try
         {
             var done = 0;
-            for (int got; done < destination.Length && (got = RandomAccess.Read(Handle, destination[done..], offset + done)) > 0;) done += got;
+            for (int got; done < destination.Length
+                && (got = RandomAccess.Read(Handle, destination[done..], offset + done)) > 0;)
+                done += got;
             return done;
         }
         catch (IOException e)
         {
-            throw new RecoveryException(RecoveryError.IoRead, $"{Path} could not be read: {e.Message}", "Check the disk.", e) { Path = Path };
+            throw new RecoveryException(RecoveryError.IoRead, $"{Path} could not be read: {e.Message}",
+                "Check the disk.", e)
+            { Path = Path };
         }
     }
 
@@ -144,7 +155,9 @@ internal sealed class PlainImage : IDisposable
     }
 
     RecoveryException Failed(IOException e) =>
-        new(RecoveryError.Full, $"{Path} could not be written: {e.Message}", "Free some space there, or choose another place.", e) { Path = Path };
+        new(RecoveryError.Full, $"{Path} could not be written: {e.Message}",
+            "Free some space there, or choose another place.", e)
+        { Path = Path };
 
     public void Dispose() => stream.Dispose();
 }

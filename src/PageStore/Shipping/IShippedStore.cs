@@ -23,8 +23,8 @@ internal interface IShippedStore
     IDisposable? HoldFiles();
 
     /// <summary>
-    /// Brings all pages into files and says what lives: hints with the plain files' bytes as they are at their LSN, and the time.
-    /// Writers of plain files wait while these are copied.
+    /// Brings all pages into files and says what lives: hints with the plain files' bytes as they are at their LSN, and
+    /// the time. Writers of plain files wait while these are copied.
     /// </summary>
     (Hints Hints, long UnixTimeMs) SnapshotForRemote();
 }

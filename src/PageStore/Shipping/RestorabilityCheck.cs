@@ -10,12 +10,13 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 namespace RecoveryVfs.PageStore.Shipping;
 
 /// <summary>
-/// Proves that the remote of an open store can be restored: restores it aside, from its newest hints and the log after them, compares every database's
-/// checksum with the live one's at the same LSN, and reads every page.
+/// Proves that the remote of an open store can be restored: restores it aside, from its newest hints and the log after
+/// them, compares every database's checksum with the live one's at the same LSN, and reads every page.
 /// </summary>
 /// <remarks>
-/// The live store goes on writing. Each database's newest version is noted first; the replay then passes by its LSN, and must have its checksum there. What is
-/// restored lies in <c>verifying/</c> of the store's directory, as long as it takes, so memory does not grow with the databases.
+/// The live store goes on writing. Each database's newest version is noted first; the replay then passes by its LSN,
+/// and must have its checksum there. What is restored lies in <c>verifying/</c> of the store's directory, as long as it
+/// takes, so memory does not grow with the databases.
 /// </remarks>
 internal sealed class RestorabilityCheck(IShippedStore live, StoreHome home, RemoteContext context, Shipper shipper)
 {
@@ -28,7 +29,10 @@ internal sealed class RestorabilityCheck(IShippedStore live, StoreHome home, Rem
     readonly Dictionary<uint, DatabaseVersion> expected = [];
     readonly Dictionary<ulong, List<uint>> atLsn = [];
 
-    /// <summary>Returns the LSN that was proved. Throws Corrupt or NotFound, naming what does not verify; anything else means that it could not be found out.</summary>
+    /// <summary>
+    /// Returns the LSN that was proved. Throws Corrupt or NotFound, naming what does not verify; anything else means
+    /// that it could not be found out.
+    /// </summary>
     public async Task<ulong> RunAsync(CancellationToken cancellation)
     {
         foreach (var database in live.Catalog.All) Expect(database.Id, database.Current);
@@ -59,7 +63,14 @@ internal sealed class RestorabilityCheck(IShippedStore live, StoreHome home, Rem
 
     async Task RestoreAsync(RestorePlan plan, CancellationToken cancellation)
     {
-        var options = new StoreOptions { Directory = directory, PageCacheBytes = CacheBytes, OverlayBytes = OverlayBytes, PendingBytes = PendingBytes };
+        var options =
+            new StoreOptions
+            {
+                Directory = directory,
+                PageCacheBytes = CacheBytes,
+                OverlayBytes = OverlayBytes,
+                PendingBytes = PendingBytes
+            };
         using var restored = await StoreRestore.BeginAsync(plan, options, Parallelism, static _ => { }, cancellation);
         foreach (var id in expected.Keys) Compare(restored, id);
         await plan.ReplayAsync((in Record record) =>
@@ -77,8 +88,12 @@ internal sealed class RestorabilityCheck(IShippedStore live, StoreHome home, Rem
     void Compare(Replica restored, uint id)
     {
         var version = expected[id];
-        if (restored.Catalog.Find(id) is not { } database || database.Current.Lsn != version.Lsn || database.Current.Checksum == version.Checksum) return;
-        throw Differs($"{database.Name} at LSN {version.Lsn} has checksum {database.Current.Checksum:x16} there and {version.Checksum:x16} here");
+        if (restored.Catalog.Find(id) is not { } database || database.Current.Lsn != version.Lsn
+            || database.Current.Checksum == version.Checksum)
+            return;
+        throw Differs(
+            $"{database.Name} at LSN {version.Lsn} has checksum {database.Current.Checksum:x16} there and "
+                + $"{version.Checksum:x16} here");
     }
 
     void CheckReached(Replica restored, uint id, DatabaseVersion version)
@@ -87,21 +102,26 @@ internal sealed class RestorabilityCheck(IShippedStore live, StoreHome home, Rem
         if (live.Catalog.Find(id) is not { } database) return;
         var found = restored.Catalog.Find(id)?.Current;
         if (found is null || found.Lsn < version.Lsn)
-            throw Differs($"{database.Name} was committed at LSN {version.Lsn}, and is there {(found is null ? "not at all" : $"only as of LSN {found.Lsn}")}");
+            throw Differs(
+                $"{database.Name} was committed at LSN {version.Lsn}, and is there "
+                    + $"{(found is null ? "not at all" : $"only as of LSN {found.Lsn}")}");
     }
 
     RecoveryException Differs(string how) => new(RecoveryError.Corrupt,
         $"What {context.Store.Location} restores to is not what {home.Path} holds: {how}.",
-        "Keep both, ship to a new prefix (remote=...), and report this.") { Path = context.Store.Location };
+        "Keep both, ship to a new prefix (remote=...), and report this.")
+    { Path = context.Store.Location };
 
     void CheckRoom(RestorePlan plan)
     {
-        var (free, needed) = (new DriveInfo(home.Path).AvailableFreeSpace, plan.FetchBytes + (plan.FetchBytes / 8) + SpareBytes);
+        var (free, needed) =
+            (new DriveInfo(home.Path).AvailableFreeSpace, plan.FetchBytes + (plan.FetchBytes / 8) + SpareBytes);
         if (free < needed)
             throw new RecoveryException(RecoveryError.Full,
                 $"The remote {context.Store.Location} was not verified: that takes {needed >> 20} MiB in "
                 + $"{directory}, and {free >> 20} MiB are free.",
-                "Make room, or run `recovery verify` on another machine.") { Path = context.Store.Location };
+                "Make room, or run `recovery verify` on another machine.")
+            { Path = context.Store.Location };
     }
 
     void Clear()

@@ -26,10 +26,12 @@ internal sealed partial class StoreRemote
         yield return ("remote_bytes_since_hints", state.BytesSinceHints);
         foreach (var row in Verified(state)) yield return row;
         var counters = state.Counters;
-        foreach (var kind in Enum.GetValues<RequestKind>()) yield return ($"remote_requests_{Lower(kind)}", counters.Requests(kind));
+        foreach (var kind in Enum.GetValues<RequestKind>())
+            yield return ($"remote_requests_{Lower(kind)}", counters.Requests(kind));
         yield return ("remote_requests_failed", counters.Failures);
         foreach (var objects in Enum.GetValues<ObjectClass>())
-            if (counters.BytesSent(objects) is var sent and > 0) yield return ($"remote_bytes_sent_{Lower(objects)}", sent);
+            if (counters.BytesSent(objects) is var sent and > 0)
+                yield return ($"remote_bytes_sent_{Lower(objects)}", sent);
         if (state.SalvageNote is { } salvage) yield return ("remote_salvage", salvage);
     }
 

@@ -15,7 +15,8 @@ internal sealed partial class StoreRemote
             await shipper.ConnectedAsync(stop);
             while (true)
             {
-                var due = (State.Verification?.At ?? DateTimeOffset.MinValue) + options.VerifyInterval - context.Time.GetUtcNow();
+                var due = (State.Verification?.At ?? DateTimeOffset.MinValue)
+                    + options.VerifyInterval - context.Time.GetUtcNow();
                 if (due > TimeSpan.Zero) await Task.Delay(due < LongestWait ? due : LongestWait, context.Time, stop);
                 if (due > LongestWait) continue;
                 // Before anything is there, there is nothing to prove.
@@ -39,8 +40,8 @@ internal sealed partial class StoreRemote
     static readonly TimeSpan LongestWait = TimeSpan.FromDays(1);
 
     /// <summary>
-    /// Restores the newest state aside, compares it with the live databases, and notes the result, here and for status reports. Throws only when it is
-    /// cancelled or this writer has lost the log.
+    /// Restores the newest state aside, compares it with the live databases, and notes the result, here and for status
+    /// reports. Throws only when it is cancelled or this writer has lost the log.
     /// </summary>
     internal async Task<RemoteVerification> VerifyAsync(CancellationToken cancellation = default)
     {
@@ -59,7 +60,8 @@ internal sealed partial class StoreRemote
         {
             shipper.ThrowIfLost();
             problem = e as RecoveryException ?? new RecoveryException(RecoveryError.IoRead,
-                $"The remote {Url} could not be verified: {e.Message}", e) { Path = Url };
+                $"The remote {Url} could not be verified: {e.Message}", e)
+            { Path = Url };
         }
         finally
         {
@@ -82,7 +84,9 @@ internal sealed partial class StoreRemote
         return result;
     }
 
-    /// <summary>Once more when newer hints came meanwhile: the ones before may have been collected under the check.</summary>
+    /// <summary>
+    /// Once more when newer hints came meanwhile: the ones before may have been collected under the check.
+    /// </summary>
     async Task<ulong> ProveAsync(CancellationToken cancellation)
     {
         for (; ; )
@@ -93,7 +97,8 @@ internal sealed partial class StoreRemote
             {
                 return await new RestorabilityCheck(store, home, context, shipper).RunAsync(cancellation);
             }
-            catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.NotFound && State.Hints?.Lsn != hints)
+            catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.NotFound
+                && State.Hints?.Lsn != hints)
             {
                 // Judged by what is there now.
             }

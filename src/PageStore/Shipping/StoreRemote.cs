@@ -1,10 +1,10 @@
-using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.RecoveryLog.Remote.State;
 using RecoveryVfs.RecoveryLog.Remote.Write;
@@ -12,8 +12,8 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 namespace RecoveryVfs.PageStore.Shipping;
 
 /// <summary>
-/// A store's tie to its remote: ships the log, publishes hints when enough log has gathered since the last, collects what nothing needs
-/// any more, and proves now and then that all of it can be restored.
+/// A store's tie to its remote: ships the log, publishes hints when enough log has gathered since the last, collects
+/// what nothing needs any more, and proves now and then that all of it can be restored.
 /// </summary>
 internal sealed partial class StoreRemote : IAsyncDisposable
 {
@@ -45,7 +45,12 @@ internal sealed partial class StoreRemote : IAsyncDisposable
         home.BeginToShip();
         // Before it is reached: whoever looks at the directory must see that it was to ship.
         home.ConfigureRemote(options.Url);
-        context = new RemoteContext { Store = options.OpenStore(storeOptions.Time), Time = storeOptions.Time, OpenSpool = RemoteContext.SpoolsIn(home.Path) };
+        context = new RemoteContext
+        {
+            Store = options.OpenStore(storeOptions.Time),
+            Time = storeOptions.Time,
+            OpenSpool = RemoteContext.SpoolsIn(home.Path)
+        };
         shipper = new Shipper(context, store.Log, new ShipperOptions
         {
             Author = home.AuthorOrNew(),
@@ -64,7 +69,8 @@ internal sealed partial class StoreRemote : IAsyncDisposable
         collector = new Collector(context, shipper, publisher);
         metrics = new RemoteMetrics(State, home.Path, context.Time);
         if (storeOptions.Alarm is { } alarm) State.Troubled += alarm;
-        if (RemoteVerification.Load(home.Path) is { } known && known.Remote == options.Url) State.RecallVerification(known);
+        if (RemoteVerification.Load(home.Path) is { } known && known.Remote == options.Url)
+            State.RecallVerification(known);
     }
 
     /// <summary>Where the log goes.</summary>
@@ -92,7 +98,8 @@ internal sealed partial class StoreRemote : IAsyncDisposable
     }
 
     /// <summary>
-    /// Completes when everything up to an LSN can be restored from the remote; lets the interval's own request bring it.
+    /// Completes when everything up to an LSN can be restored from the remote; lets the interval's own request bring
+    /// it.
     /// </summary>
     public async Task WhenShippedAsync(ulong lsn, CancellationToken cancellation = default)
     {
@@ -101,9 +108,9 @@ internal sealed partial class StoreRemote : IAsyncDisposable
     }
 
     /// <summary>
-    /// Blocks until everything up to an LSN can be restored, letting the interval's own request bring it; but not through an outage that lasts
-    /// longer than <paramref name="patience"/>, and not when the remote says no, which only somebody's hand can change: it is asked once more before that is
-    /// believed. Shipping goes on all the same.
+    /// Blocks until everything up to an LSN can be restored, letting the interval's own request bring it; but not
+    /// through an outage that lasts longer than <paramref name="patience"/>, and not when the remote says no, which
+    /// only somebody's hand can change: it is asked once more before that is believed. Shipping goes on all the same.
     /// </summary>
     public void WaitRestorable(ulong lsn, TimeSpan patience)
     {
@@ -113,17 +120,23 @@ internal sealed partial class StoreRemote : IAsyncDisposable
         shipper.TryAgain();
         while (Task.WaitAny([shipped], PatienceLook) < 0)
         {
-            if (State.Hindrance is not { } hindrance || (State.Failures == known && context.Time.GetElapsedTime(began) < patience)) continue;
-            var refused = State.Phase == ShipperPhase.Outage && hindrance.Why.InnerException is ObjectStoreException { IsTransient: false };
+            if (State.Hindrance is not { } hindrance
+                || (State.Failures == known && context.Time.GetElapsedTime(began) < patience))
+                continue;
+            var refused = State.Phase == ShipperPhase.Outage
+                && hindrance.Why.InnerException is ObjectStoreException { IsTransient: false };
             if (!refused && context.Time.GetUtcNow() - hindrance.Since < patience) continue;
             limit.Cancel();
             var (has, then) = State.ShippedLsn >= lsn
                 ? ($"{Url} has everything up to LSN {lsn}, but it cannot be restored yet", "Hints are tried again")
-                : ($"{Url} has everything up to LSN {State.ShippedLsn} of {lsn}", "What is left stays in the local log, and is shipped once that is mended");
+                : ($"{Url} has everything up to LSN {State.ShippedLsn} of {lsn}",
+                "What is left stays in the local log, and is shipped once that is mended");
             throw new RecoveryException(RecoveryError.Remote,
                 $"{has}: {hindrance.Why.Message.TrimEnd('.')}. {then} (PRAGMA recovery_status).", hindrance.Why)
             {
-                Path = hindrance.Why.Path ?? Url, Lsn = lsn, Hint = hindrance.Why.Hint,
+                Path = hindrance.Why.Path ?? Url,
+                Lsn = lsn,
+                Hint = hindrance.Why.Hint,
                 IsTransient = hindrance.Why.IsTransient,
             };
         }
@@ -134,7 +147,8 @@ internal sealed partial class StoreRemote : IAsyncDisposable
     internal void ThrowIfLost() => shipper.ThrowIfLost();
 
     /// <summary>
-    /// The same, for who is about to write: the first one waits until the remote has said whose it is. A remote that is away, or does not answer for
+    /// The same, for who is about to write: the first one waits until the remote has said whose it is. A remote that is
+    /// away, or does not answer for
     /// <see cref="AnswerPatience"/>, holds nobody up any more: commits gather in the local log then.
     /// </summary>
     internal void ThrowIfNotOurs()
@@ -197,7 +211,9 @@ internal sealed partial class StoreRemote : IAsyncDisposable
         }
     }
 
-    /// <summary>Publishes hints if it is time, and collects; false when that failed and should be tried again.</summary>
+    /// <summary>
+    /// Publishes hints if it is time, and collects; false when that failed and should be tried again.
+    /// </summary>
     async Task<bool> PublishWhenDueAsync(CancellationToken stop)
     {
         // Without hints nothing can be restored; a remote with nothing in it needs none.
@@ -221,10 +237,15 @@ internal sealed partial class StoreRemote : IAsyncDisposable
 
     static RecoveryException AsRecovery(Exception e) =>
         e as RecoveryException ?? new RecoveryException(RecoveryError.Remote,
-            $"Hints could not be published: {e.Message} It is tried again.", e) { IsTransient = true };
+            $"Hints could not be published: {e.Message} It is tried again.", e)
+        { IsTransient = true };
 
-    /// <summary>Brings all pages into files, ships those that the remote lacks, and publishes hints: a restore then starts from now.</summary>
-    public Task PublishHintsAsync(CancellationToken cancellation = default) => PublishHintsAsync(onlyIfNeeded: false, cancellation);
+    /// <summary>
+    /// Brings all pages into files, ships those that the remote lacks, and publishes hints: a restore then starts from
+    /// now.
+    /// </summary>
+    public Task PublishHintsAsync(CancellationToken cancellation = default)
+        => PublishHintsAsync(onlyIfNeeded: false, cancellation);
 
     async Task PublishHintsAsync(bool onlyIfNeeded, CancellationToken cancellation)
     {
@@ -232,7 +253,8 @@ internal sealed partial class StoreRemote : IAsyncDisposable
         try
         {
             if (onlyIfNeeded && !State.NeedsHints) return;
-            // Files are held only when the remote can be reached: an outage of hours must not keep every file that RocksDB is done with.
+            // Files are held only when the remote can be reached: an outage of hours must not keep every file that
+            // RocksDB is done with.
             await shipper.WaitShippedAsync(store.Log.LastLsn, cancellation);
             using var held = store.HoldFiles();
             var (hints, timeMs) = store.SnapshotForRemote();
@@ -245,7 +267,9 @@ internal sealed partial class StoreRemote : IAsyncDisposable
         }
     }
 
-    /// <summary>What was shipped can be restored only when there are hints to start from: whoever waits for it sees to that.</summary>
+    /// <summary>
+    /// What was shipped can be restored only when there are hints to start from: whoever waits for it sees to that.
+    /// </summary>
     async Task UntilRestorableAsync(CancellationToken cancellation)
     {
         using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellation, stopping.Token);
@@ -265,16 +289,23 @@ internal sealed partial class StoreRemote : IAsyncDisposable
         }
     }
 
-    /// <summary>Only what RocksDB made is shipped: a name that leads elsewhere, or a link, would publish somebody's file.</summary>
+    /// <summary>
+    /// Only what RocksDB made is shipped: a name that leads elsewhere, or a link, would publish somebody's file.
+    /// </summary>
     FileStream OpenPagesFile(LiveFile file)
     {
         TrackedName.Check(file.Class, file.Name, $"The store {home.Path}");
         return RegularFile.OpenRead(Path.Combine(home.Pages, file.Name));
     }
 
-    /// <summary>Deletes from the remote what nothing needs any more, by the retention given or the store's own; says what and why.</summary>
+    /// <summary>
+    /// Deletes from the remote what nothing needs any more, by the retention given or the store's own; says what and
+    /// why.
+    /// </summary>
     internal Task<CollectionPlan> CollectAsync(Retention? retention = null, CancellationToken cancellation = default) =>
-        collector.CollectAsync(retention ?? options.Retention ?? throw new InvalidOperationException("This store was opened without a retention to collect by."), cancellation);
+        collector.CollectAsync(retention ?? options.Retention
+            ?? throw new InvalidOperationException("This store was opened without a retention to collect by."),
+            cancellation);
 
     /// <summary>Ships what is left, for a while, and stops.</summary>
     public async ValueTask DisposeAsync()
@@ -290,7 +321,9 @@ internal sealed partial class StoreRemote : IAsyncDisposable
         oneVerification.Dispose();
     }
 
-    /// <summary>Before the store closes: waits until the remote has everything, but not for a remote that cannot be reached.</summary>
+    /// <summary>
+    /// Before the store closes: waits until the remote has everything, but not for a remote that cannot be reached.
+    /// </summary>
     internal void ShipRest(ulong lsn, TimeSpan patience)
     {
         try

@@ -10,8 +10,9 @@ namespace RecoveryVfs.PageStore.Stores;
 internal delegate void FileRecordTaken(in Record record, LiveFiles live);
 
 /// <summary>
-/// A store that has no log of its own: it applies the records of another one's log, in order, and serves readers. Replicas and
-/// views are made of it; they differ in what becomes of plain files. Owns its core. Records are applied by one thread.
+/// A store that has no log of its own: it applies the records of another one's log, in order, and serves readers.
+/// Replicas and views are made of it; they differ in what becomes of plain files. Owns its core. Records are applied by
+/// one thread.
 /// </summary>
 internal sealed class ReplayedStore : IDisposable
 {
@@ -28,7 +29,8 @@ internal sealed class ReplayedStore : IDisposable
         LastTimeMs = hints?.UnixTimeMs ?? 0;
         LogId = hints?.LogId ?? default;
         Epoch = hints?.Epoch ?? 0;
-        applier = new Applier(new PageApplier(core.Pages, core.Pending), static _ => { }, core.Pending, static () => { });
+        applier = new Applier(new PageApplier(core.Pages, core.Pending), static _ => { }, core.Pending,
+            static () => { });
         replay = new StoreReplay(core, core.Pages.Applied, core.HintsLsn, applier.Notify);
     }
 
@@ -59,7 +61,8 @@ internal sealed class ReplayedStore : IDisposable
     {
         if (LogId != default && LogId != logId)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"The replica {Core.Directory} follows the log {LogId}, not {logId}. Give the replica of another store a directory of its own.");
+                $"The replica {Core.Directory} follows the log {LogId}, not {logId}. Give the replica of another "
+                    + $"store a directory of its own.");
         (LogId, Epoch) = (logId, epoch);
     }
 
@@ -81,7 +84,8 @@ internal sealed class ReplayedStore : IDisposable
             Core.Live.ApplyOfOther(record);
             takeFile(record, Core.Live);
         }
-        if (record.Lsn > Core.HintsLsn || record.Kind is RecordKind.PageCommit or RecordKind.DatabaseDeleted) replay.Take(record);
+        if (record.Lsn > Core.HintsLsn || record.Kind is RecordKind.PageCommit or RecordKind.DatabaseDeleted)
+            replay.Take(record);
         LastLsn = record.Lsn;
         LastTimeMs = Math.Max(LastTimeMs, record.UnixTimeMs);
         IsInGroup = record.Continues;

@@ -9,8 +9,9 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Stores;
 
 /// <summary>
-/// What writers, replicas and views of a store are made of: databases and their versions, pages and the way to read them,
-/// commits that are not in the page store yet, and which files live. It has no log, and owns the page store. Thread-safe.
+/// What writers, replicas and views of a store are made of: databases and their versions, pages and the way to read
+/// them, commits that are not in the page store yet, and which files live. It has no log, and owns the page store.
+/// Thread-safe.
 /// </summary>
 internal sealed class StoreCore : IDisposable
 {
@@ -68,7 +69,9 @@ internal sealed class StoreCore : IDisposable
         return hints;
     }
 
-    /// <summary>The first record that a replay needs: what the hints say, or later when the page store went on since.</summary>
+    /// <summary>
+    /// The first record that a replay needs: what the hints say, or later when the page store went on since.
+    /// </summary>
     public static ulong FirstToReplay(Hints? hints, ulong applied) =>
         hints is null ? 1 : Math.Max(hints.ReplayFrom, Math.Min(hints.Lsn, applied) + 1);
 
@@ -120,7 +123,8 @@ internal sealed class StoreCore : IDisposable
     }
 
     /// <summary>The checksum of a pinned version, from all its pages.</summary>
-    public ulong ChecksumOf(Database database, DatabaseVersion pinned, CancellationToken cancellation, Action<long>? progressed = null)
+    public ulong ChecksumOf(Database database, DatabaseVersion pinned, CancellationToken cancellation,
+        Action<long>? progressed = null)
     {
         var bytes = new byte[Math.Max(512, pinned.PageSize)].AsSpan(0, pinned.PageSize);
         var checksum = 0UL;
@@ -134,7 +138,9 @@ internal sealed class StoreCore : IDisposable
         return checksum;
     }
 
-    /// <summary>Reads every page of a database, or of all, and checks the checksums; returns one line a problem.</summary>
+    /// <summary>
+    /// Reads every page of a database, or of all, and checks the checksums; returns one line a problem.
+    /// </summary>
     public List<string> Verify(Database? database, CancellationToken cancellation, Action<long>? progressed = null)
     {
         var problems = new List<string>();
@@ -145,7 +151,8 @@ internal sealed class StoreCore : IDisposable
             {
                 var actual = ChecksumOf(each, version, cancellation, progressed);
                 if (actual != version.Checksum)
-                    problems.Add($"{each.Name}: checksum {actual:x16} at LSN {version.Lsn}, should be {version.Checksum:x16}");
+                    problems.Add(
+                        $"{each.Name}: checksum {actual:x16} at LSN {version.Lsn}, should be {version.Checksum:x16}");
             }
             catch (RecoveryException e)
             {
@@ -159,11 +166,16 @@ internal sealed class StoreCore : IDisposable
         return problems;
     }
 
-    /// <summary>Names and values for `PRAGMA recovery_status` and its kin; <paramref name="remote"/> is what the remote says of itself.</summary>
-    public IReadOnlyList<KeyValuePair<string, string>> Status(in StoreStatus of, IEnumerable<(string Name, object Value)>? remote)
+    /// <summary>
+    /// Names and values for `PRAGMA recovery_status` and its kin; <paramref name="remote"/> is what the remote says of
+    /// itself.
+    /// </summary>
+    public IReadOnlyList<KeyValuePair<string,
+        string>> Status(in StoreStatus of, IEnumerable<(string Name, object Value)>? remote)
     {
         var rows = new List<KeyValuePair<string, string>>();
-        void Row(string name, object value) => rows.Add(new(name, Convert.ToString(value, CultureInfo.InvariantCulture)!));
+        void Row(string name, object value)
+            => rows.Add(new(name, Convert.ToString(value, CultureInfo.InvariantCulture)!));
         Row("store", Directory);
         Row("log_id", of.LogId);
         Row("state", of.State);
@@ -205,4 +217,5 @@ internal sealed class StoreCore : IDisposable
 }
 
 /// <summary>What a status says of the store that a <see cref="StoreCore"/> is part of.</summary>
-internal readonly record struct StoreStatus(Guid LogId, string State, ulong LastLsn, ulong DurableLsn, long LogBytes, long WalBytes);
+internal readonly record struct StoreStatus(Guid LogId, string State, ulong LastLsn, ulong DurableLsn, long LogBytes,
+    long WalBytes);

@@ -20,12 +20,15 @@ internal sealed partial class StoreHome
     {
         try
         {
-            if (!File.Exists(At(CaughtUpMark))) File.WriteAllText(At(CaughtUpMark), "Its time is when this follower last had everything that the remote has.\n");
+            if (!File.Exists(At(CaughtUpMark)))
+                File.WriteAllText(At(CaughtUpMark),
+                    "Its time is when this follower last had everything that the remote has.\n");
             File.SetLastWriteTimeUtc(At(CaughtUpMark), at.UtcDateTime);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // On a full disk, or one that may no longer be written, they see an older time; the following itself goes on.
+            // On a full disk, or one that may no longer be written, they see an older time; the following itself goes
+            // on.
         }
     }
 
@@ -46,8 +49,8 @@ internal sealed partial class StoreHome
     internal Unsettled OpenUnsettled() => new(this);
 
     /// <summary>
-    /// The file <c>unsettled</c> of a replica: it is there while records were applied that its hints do not cover, and says up to which LSN. A process that
-    /// finds it knows from where on the files are one state again.
+    /// The file <c>unsettled</c> of a replica: it is there while records were applied that its hints do not cover, and
+    /// says up to which LSN. A process that finds it knows from where on the files are one state again.
     /// </summary>
     /// <remarks>
     /// <code>
@@ -56,8 +59,8 @@ internal sealed partial class StoreHome
     ///  | boot id     | LSN     |      little-endian
     ///  +-------------+---------+
     /// </code>
-    /// That the file exists is durable. The LSN is written, not synced: it outlives the process. After a loss of power, which the boot's id tells, it is not believed, and
-    /// only the end of the remote's log is far enough.
+    /// That the file exists is durable. The LSN is written, not synced: it outlives the process. After a loss of power,
+    /// which the boot's id tells, it is not believed, and only the end of the remote's log is far enough.
     /// </remarks>
     internal sealed class Unsettled : IDisposable
     {
@@ -75,10 +78,15 @@ internal sealed partial class StoreHome
             if (!home.Has(UnsettledMark)) return;
             using var found = home.Disk.Open(home.At(UnsettledMark), LogFileMode.Read);
             Span<byte> bytes = stackalloc byte[SizeBytes];
-            Lsn = found.Read(0, bytes) == SizeBytes && bytes[..LsnAt].SequenceEqual(bootId) ? BinaryPrimitives.ReadUInt64LittleEndian(bytes[LsnAt..]) : ulong.MaxValue;
+            Lsn = found.Read(0, bytes) == SizeBytes && bytes[..LsnAt].SequenceEqual(bootId)
+                ? BinaryPrimitives.ReadUInt64LittleEndian(bytes[LsnAt..])
+                : ulong.MaxValue;
         }
 
-        /// <summary>Up to where records may have left something; 0 when all of it is in the hints, the highest number when it is not known.</summary>
+        /// <summary>
+        /// Up to where records may have left something; 0 when all of it is in the hints, the highest number when it is
+        /// not known.
+        /// </summary>
         public ulong Lsn { get; private set; }
 
         /// <summary>Notes that records up to an LSN are about to be applied.</summary>

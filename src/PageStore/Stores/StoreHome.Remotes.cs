@@ -5,19 +5,24 @@ using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.PageStore.Stores;
 
-// What a directory remembers of its remotes: `author`, who it is as a writer, so that it recognises its own segments after a crash; `remote`, the URLs it has
-// shipped to, newest first, so that it never takes an emptied remote for a new one; `remote-wanted`, the URL that somebody has set since, until the store has shipped
-// there (or `none`); `following`, what a follower in it follows; `restarting`, present while a gap in the remote's log waits for hints.
+// What a directory remembers of its remotes: `author`, who it is as a writer, so that it recognises its own segments
+// after a crash; `remote`, the URLs it has shipped to, newest first, so that it never takes an emptied remote for a new
+// one; `remote-wanted`, the URL that somebody has set since, until the store has shipped there (or `none`);
+// `following`, what a follower in it follows; `restarting`, present while a gap in the remote's log waits for hints.
 internal sealed partial class StoreHome
 {
-    const string AuthorMark = "author", RemoteMark = "remote", WantedMark = "remote-wanted", FollowingMark = "following", RestartingMark = "restarting", PinMark = "pin";
+    const string AuthorMark = "author", RemoteMark = "remote", WantedMark = "remote-wanted",
+        FollowingMark = "following", RestartingMark = "restarting", PinMark = "pin";
 
     /// <summary>The URLs that the store has shipped to, the one in use first.</summary>
     public IReadOnlyList<string> RemoteUrls =>
-        Read(RemoteMark) is { } text ? text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) : [];
+        Read(RemoteMark) is { } text
+            ? text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            : [];
 
     /// <summary>The URL that the store ships to unless told otherwise.</summary>
-    public string? RemoteUrl => RemoteWanted is { } wanted ? wanted == "none" ? null : wanted : RemoteUrls.Count > 0 ? RemoteUrls[0] : null;
+    public string? RemoteUrl => RemoteWanted is { } wanted
+        ? wanted == "none" ? null : wanted : RemoteUrls.Count > 0 ? RemoteUrls[0] : null;
 
     /// <summary>What somebody has set, and the store has not shipped to yet: a URL, or <c>none</c>.</summary>
     public string? RemoteWanted => Read(WantedMark)?.Trim() is { Length: > 0 } wanted ? wanted : null;
@@ -38,10 +43,12 @@ internal sealed partial class StoreHome
         get
         {
             if (Read(AuthorMark) is not { } text) return null;
-            return ulong.TryParse(text.Trim(), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var author) && author != 0
+            return ulong.TryParse(text.Trim(), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
+                out var author) && author != 0
                 ? author
                 : throw new RecoveryException(RecoveryError.Corrupt,
-                    $"{At(AuthorMark)}, which says who this store is to its remote, is damaged. Restore the store from its remote into an empty directory.");
+                    $"{At(AuthorMark)}, which says who this store is to its remote, is damaged. Restore the store "
+                        + $"from its remote into an empty directory.");
         }
     }
 
@@ -51,7 +58,9 @@ internal sealed partial class StoreHome
         get => Has(RestartingMark);
         internal set
         {
-            if (value) Write(RestartingMark, "Nothing newer than the gap in the remote's log can be restored until hints are published.\n");
+            if (value)
+                Write(RestartingMark,
+                    "Nothing newer than the gap in the remote's log can be restored until hints are published.\n");
             else Remove(RestartingMark);
         }
     }
@@ -80,7 +89,8 @@ internal sealed partial class StoreHome
     internal void AddRemote(string url)
     {
         var urls = RemoteUrls;
-        if (urls.Count == 0 || urls[0] != url) Write(RemoteMark, string.Concat(urls.Where(u => u != url).Prepend(url).Select(u => u + "\n")));
+        if (urls.Count == 0 || urls[0] != url)
+            Write(RemoteMark, string.Concat(urls.Where(u => u != url).Prepend(url).Select(u => u + "\n")));
         Remove(WantedMark);
     }
 

@@ -8,23 +8,32 @@ using RecoveryVfs.RecoveryLog.Log;
 namespace RecoveryVfs.PageStore.Stores;
 
 /// <summary>
-/// A store's directory: where each thing in it is, and the marks, small files that say what the directory is. A mark is durable when the call that made or
-/// removed it returns: it is written aside, synced and renamed, and then the directory is synced.
+/// A store's directory: where each thing in it is, and the marks, small files that say what the directory is. A mark is
+/// durable when the call that made or removed it returns: it is written aside, synced and renamed, and then the
+/// directory is synced.
 /// </summary>
 /// <remarks>
 /// <para>What each mark says, and what must be durable when:</para>
 /// <list type="table">
-/// <item><term><c>starting-over</c></term><description>The directory is being filled from a remote, and is nothing yet. It comes before anything else does, and goes when all the rest
-/// is durable. Whoever finds it begins again.</description></item>
-/// <item><term><c>replica</c></term><description>The directory has no log of its own, and must not be written before it was promoted. It comes before the first hints, and goes after
+/// <item><term><c>starting-over</c></term><description>The directory is being filled from a remote, and is nothing yet.
+/// It comes before anything else does, and goes when all the rest is durable. Whoever finds it begins
+/// again.</description></item>
+/// <item><term><c>replica</c></term><description>The directory has no log of its own, and must not be written before it
+/// was promoted. It comes before the first hints, and goes after
 /// <c>restored</c> came.</description></item>
-/// <item><term><c>restored</c></term><description>The hints are one whole state, and a log may begin right after it. It names the hints' LSN, and comes after them. A take-over makes
-/// newer hints, one LSN further: the mark is then older than the hints, and means them all the same. When the log has begun, the mark says that, too.</description></item>
-/// <item><term><c>unsettled</c></term><description>A replica's files may hold more than its hints say. See <see cref="Unsettled"/>.</description></item>
-/// <item><term><c>author</c>, <c>remote</c>, <c>remote-wanted</c>, <c>restarting</c></term><description>What the directory knows of its remotes. <c>author</c> comes before the remote sees it.</description></item>
-/// <item><term><c>place</c></term><description>Which directory, on which machine, the one is that ships. See <see cref="WhyNotOwner"/>.</description></item>
-/// <item><term><c>caught-up</c></term><description>Its time is when a running follower last lacked nothing. Nothing after a crash goes by it.</description></item>
-/// <item><term><c>pin</c></term><description>The name of the pin that the remote has for this follower.</description></item>
+/// <item><term><c>restored</c></term><description>The hints are one whole state, and a log may begin right after it. It
+/// names the hints' LSN, and comes after them. A take-over makes newer hints, one LSN further: the mark is then older
+/// than the hints, and means them all the same. When the log has begun, the mark says that, too.</description></item>
+/// <item><term><c>unsettled</c></term><description>A replica's files may hold more than its hints say. See
+/// <see cref="Unsettled"/>.</description></item>
+/// <item><term><c>author</c>, <c>remote</c>, <c>remote-wanted</c>, <c>restarting</c></term><description>What the
+/// directory knows of its remotes. <c>author</c> comes before the remote sees it.</description></item>
+/// <item><term><c>place</c></term><description>Which directory, on which machine, the one is that ships. See
+/// <see cref="WhyNotOwner"/>.</description></item>
+/// <item><term><c>caught-up</c></term><description>Its time is when a running follower last lacked nothing. Nothing
+/// after a crash goes by it.</description></item>
+/// <item><term><c>pin</c></term><description>The name of the pin that the remote has for this
+/// follower.</description></item>
 /// </list>
 /// </remarks>
 internal sealed partial class StoreHome(ILogDisk disk, string path)
@@ -32,7 +41,8 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     /// <summary>What a store's directory is called, beside its databases.</summary>
     public const string Name = ".recovery";
 
-    const string StartingOverMark = "starting-over", ReplicaMark = "replica", RestoredMark = "restored", Begun = "begun", NewSuffix = ".new";
+    const string StartingOverMark = "starting-over", ReplicaMark = "replica", RestoredMark = "restored",
+        Begun = "begun", NewSuffix = ".new";
 
     // What stays when a follower's directory is emptied.
     static readonly string[] kept = ["LOCK", "config", AuthorMark, PlaceMark, PinMark, FollowingMark, StartingOverMark];
@@ -40,7 +50,9 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     /// <summary>A directory of this machine.</summary>
     public StoreHome(string path) : this(LocalDisk.Instance, path) { }
 
-    /// <summary>The store of the databases in a directory; that directory may be named as well as the store itself.</summary>
+    /// <summary>
+    /// The store of the databases in a directory; that directory may be named as well as the store itself.
+    /// </summary>
     public static string Within(string directory)
     {
         var full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(directory));
@@ -48,7 +60,8 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     }
 
     /// <summary>Where the store of a database is, unless somebody says otherwise.</summary>
-    public static string Beside(string database) => System.IO.Path.Combine(System.IO.Path.GetDirectoryName(database)!, Name);
+    public static string Beside(string database)
+        => System.IO.Path.Combine(System.IO.Path.GetDirectoryName(database)!, Name);
 
     /// <summary>The directory.</summary>
     public string Path => path;
@@ -73,14 +86,17 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     /// <summary>Who has the store open.</summary>
     public string Lock => At("LOCK");
 
-    /// <summary>The socket by which the process that has the store open takes statements of its user's other processes.</summary>
+    /// <summary>
+    /// The socket by which the process that has the store open takes statements of its user's other processes.
+    /// </summary>
     public string SqlSocket => At("sql");
 
     /// <summary>Where a replica keeps its copy of the log (in a directory <c>log</c> there).</summary>
     internal string Relay => At("relay");
 
     /// <summary>A plain file, by its identity.</summary>
-    internal string FileOf(ulong fnode) => System.IO.Path.Combine(Files, fnode.ToString("x16", CultureInfo.InvariantCulture));
+    internal string FileOf(ulong fnode)
+        => System.IO.Path.Combine(Files, fnode.ToString("x16", CultureInfo.InvariantCulture));
 
     /// <summary>Whether a log has begun here.</summary>
     public bool HasLog => HasSegments(path);
@@ -96,7 +112,8 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
 
     string At(string name) => System.IO.Path.Combine(path, name);
 
-    bool HasSegments(string above) => disk.List(System.IO.Path.Combine(above, "log")).Any(n => SegmentFormat.TryParseFileName(n, out _));
+    bool HasSegments(string above) => disk.List(System.IO.Path.Combine(above, "log"))
+        .Any(n => SegmentFormat.TryParseFileName(n, out _));
 
     /// <summary>Makes the directory and the one of the plain files, durably.</summary>
     internal void Create()
@@ -126,11 +143,16 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     /// <summary>Says that the directory belongs to a replica.</summary>
     internal void BeginReplica()
     {
-        if (!IsReplica) Write(ReplicaMark, "This directory follows another store. `recovery promote` makes it a store of its own.\n");
+        if (!IsReplica)
+            Write(ReplicaMark,
+                "This directory follows another store. `recovery promote` makes it a store of its own.\n");
         Remove(RestoredMark);
     }
 
-    /// <summary>The hints at an LSN are durable, and a log may begin after them: from here on the directory is a store of its own.</summary>
+    /// <summary>
+    /// The hints at an LSN are durable, and a log may begin after them: from here on the directory is a store of its
+    /// own.
+    /// </summary>
     internal void EndReplica(ulong hintsLsn)
     {
         NoteRestored(hintsLsn);
@@ -139,46 +161,62 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     }
 
     /// <summary>The hints at an LSN are durable, and a log may begin after them.</summary>
-    internal void NoteRestored(ulong hintsLsn) => Write(RestoredMark, hintsLsn.ToString(CultureInfo.InvariantCulture) + "\n");
+    internal void NoteRestored(ulong hintsLsn)
+        => Write(RestoredMark, hintsLsn.ToString(CultureInfo.InvariantCulture) + "\n");
 
-    /// <summary>The LSN that the directory was restored or promoted at; null when it began as a store of its own.</summary>
+    /// <summary>
+    /// The LSN that the directory was restored or promoted at; null when it began as a store of its own.
+    /// </summary>
     internal ulong? RestoredLsn =>
-        Read(RestoredMark)?.Split(' ', '\n')[0] is { } text && ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var lsn) ? lsn : null;
+        Read(RestoredMark)?.Split(' ', '\n')[0] is { } text
+            && ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var lsn) ? lsn : null;
 
     /// <summary>A log has begun: should it be lost, another must not begin in its place.</summary>
     internal void NoteLogBegun()
     {
-        if (Read(RestoredMark) is { } text && !text.Contains(Begun, StringComparison.Ordinal)) Write(RestoredMark, text.Trim() + " " + Begun + "\n");
+        if (Read(RestoredMark) is { } text && !text.Contains(Begun, StringComparison.Ordinal))
+            Write(RestoredMark, text.Trim() + " " + Begun + "\n");
     }
 
     /// <summary>
-    /// Where a log may begin in a directory that a restore or a replica left; null for any other directory. A mark without content is one that an older version did not
-    /// sync before power failed, and one that is older than the hints by one LSN comes from a take-over that was killed.
+    /// Where a log may begin in a directory that a restore or a replica left; null for any other directory. A mark
+    /// without content is one that an older version did not sync before power failed, and one that is older than the
+    /// hints by one LSN comes from a take-over that was killed.
     /// </summary>
     internal ulong? FirstLsnAfterRestore(Hints? hints)
     {
-        if (hints is null || hints.ReplayFrom <= hints.Lsn || HasLog || Read(RestoredMark)?.Trim('\0', '\n', ' ') is not { } text) return null;
-        var fits = text.Length == 0 || (ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var lsn) && (lsn == hints.Lsn || lsn + 1 == hints.Lsn));
+        if (hints is null || hints.ReplayFrom <= hints.Lsn || HasLog
+            || Read(RestoredMark)?.Trim('\0', '\n', ' ') is not { } text)
+            return null;
+        var fits = text.Length == 0
+            || (ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var lsn)
+            && (lsn == hints.Lsn || lsn + 1 == hints.Lsn));
         return fits ? hints.Lsn + 1 : null;
     }
 
-    /// <summary>Throws when the directory cannot be opened as a store of its own, and says what to do with it.</summary>
+    /// <summary>
+    /// Throws when the directory cannot be opened as a store of its own, and says what to do with it.
+    /// </summary>
     internal void ThrowUnlessOwn()
     {
         if (IsReplica && !IsStartingOver)
             throw new RecoveryException(RecoveryError.ReadOnly,
-                $"The store {path} follows another one and takes no writes. Read it with mode=ro, or make it a store of its own with `recovery-tail URL --into DIR --promote`.");
+                $"The store {path} follows another one and takes no writes. Read it with mode=ro, or make it a store "
+                    + $"of its own with `recovery-tail URL --into DIR --promote`.");
         if (IsStartingOver)
             throw new RecoveryException(RecoveryError.CannotOpen,
-                $"The store {path} was being filled from a remote, and that has not finished: nothing in it is needed. Delete the directory and restore again (`recovery restore URL DIR`), "
+                $"The store {path} was being filled from a remote, and that has not finished: nothing in it is "
+                    + $"needed. Delete the directory and restore again (`recovery restore URL DIR`), "
                 + "or start the follower again, which begins anew by itself.");
     }
 
     /// <summary>A directory with hints, and neither a log nor the right to begin one.</summary>
     internal RecoveryException WithoutLog(Hints hints) => new(RecoveryError.Corrupt,
-        $"There is no log in {At("log")}, but it is needed from LSN {hints.ReplayFrom} on: commits that were acknowledged may be in it. If files were moved, move log/ back, too. "
+        $"There is no log in {At("log")}, but it is needed from LSN {hints.ReplayFrom} on: commits that were "
+            + $"acknowledged may be in it. If files were moved, move log/ back, too. "
         + (Read(RestoredMark) is { } text && !text.Contains(Begun, StringComparison.Ordinal)
-            ? $"If {path} was restored or promoted and never written since, nothing is lost: move it away and restore again with `recovery restore URL DIR`."
+            ? $"If {path} was restored or promoted and never written since, nothing is lost: move it away and restore "
+                + $"again with `recovery restore URL DIR`."
             : $"Otherwise move {path} away and restore the store from its remote: `recovery restore URL DIR`."));
 
     /// <summary>Refuses a directory that a follower cannot use, for it holds something else.</summary>
@@ -187,9 +225,11 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
         if (!Directory.Exists(path) || IsReplica || IsStartingOver) return;
         if (HasLog)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"{path} is a store with a log of its own, and was left as it is. Give the follower an empty directory; to make this one follow, move it away or delete it first.");
+                $"{path} is a store with a log of its own, and was left as it is. Give the follower an empty "
+                    + $"directory; to make this one follow, move it away or delete it first.");
         if (Directory.EnumerateFileSystemEntries(path).Any(e => !IsKept(System.IO.Path.GetFileName(e))))
-            throw new RecoveryException(RecoveryError.Invalid, $"{path} is not empty, and no follower's. Give the follower an empty directory.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{path} is not empty, and no follower's. Give the follower an empty directory.");
     }
 
     /// <summary>Removes everything but what outlives a new beginning. The mark that says so stands.</summary>
@@ -203,7 +243,8 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
         disk.SyncDirectory(path);
     }
 
-    static bool IsKept(string name) => kept.Contains(name.EndsWith(NewSuffix, StringComparison.Ordinal) ? name[..^NewSuffix.Length] : name);
+    static bool IsKept(string name)
+        => kept.Contains(name.EndsWith(NewSuffix, StringComparison.Ordinal) ? name[..^NewSuffix.Length] : name);
 
     /// <summary>Whoever reads by a replica's copy of the log finds it gone, and looks at the directory anew.</summary>
     internal void DeleteRelay()

@@ -5,8 +5,8 @@ using RecoveryVfs.RecoveryLog.Disk;
 namespace RecoveryVfs.PageStore.Stores;
 
 /// <summary>
-/// The lock of a store directory: an advisory lock on its file LOCK (released by the system when the process dies), with the
-/// holder's process in it for whoever comes second.
+/// The lock of a store directory: an advisory lock on its file LOCK (released by the system when the process dies),
+/// with the holder's process in it for whoever comes second.
 /// </summary>
 internal sealed class StoreLock : IDisposable
 {
@@ -16,12 +16,17 @@ internal sealed class StoreLock : IDisposable
     public static StoreLock Take(string directory)
     {
         var path = new StoreHome(directory).Lock;
-        var taken = LockFile.TryTake(path, $"pid {Environment.ProcessId} ({File.ReadAllText("/proc/self/comm").Trim()})\n", out var error);
+        var taken = LockFile.TryTake(path,
+            $"pid {Environment.ProcessId} ({File.ReadAllText("/proc/self/comm").Trim()})\n", out var error);
         return taken is null ? throw Refused(directory, path, error) : new StoreLock(taken, path);
     }
 
-    /// <summary>The same; nothing for a disk that is handed in: it is not the system's, and nobody else can open it.</summary>
-    public static StoreLock? TakeFor(StoreOptions options) => options.Disk is LocalDisk ? Take(options.Directory) : null;
+    /// <summary>
+    /// The same; nothing for a disk that is handed in: it is not the system's, and nobody else can open it.
+    /// </summary>
+    public static StoreLock? TakeFor(StoreOptions options) => options.Disk is LocalDisk
+        ? Take(options.Directory)
+        : null;
 
     readonly LockFile file;
     readonly string path;
@@ -34,7 +39,10 @@ internal sealed class StoreLock : IDisposable
         identity = FileIdentities.Of(path);
     }
 
-    /// <summary>Whether the directory still has the file that is locked: nobody has deleted, moved or replaced it. One system call.</summary>
+    /// <summary>
+    /// Whether the directory still has the file that is locked: nobody has deleted, moved or replaced it. One system
+    /// call.
+    /// </summary>
     public bool IsInPlace => identity is null || FileIdentities.Of(path) == identity;
 
     public void Dispose() => file.Dispose();
@@ -45,18 +53,26 @@ internal sealed class StoreLock : IDisposable
         {
             case LockFile.Held:
                 var holder = LockFile.ReadText(path);
-                return new RecoveryException(RecoveryError.Busy, holder.StartsWith($"pid {Environment.ProcessId} ", StringComparison.Ordinal)
-                    ? $"The store {directory} is open in this process already, through another SQLite library (a provider and an extension?). Use one of them."
-                    : $"The store {directory} is open for writing in another process: {(holder.Length > 0 ? holder : "unknown")}. One process writes a store at a time: close it there first, or read it with mode=ro.");
+                return new RecoveryException(RecoveryError.Busy,
+                    holder.StartsWith($"pid {Environment.ProcessId} ", StringComparison.Ordinal)
+                    ? $"The store {directory} is open in this process already, through another SQLite library (a "
+                        + $"provider and an extension?). Use one of them."
+                    : $"The store {directory} is open for writing in another process: "
+                        + $"{(holder.Length > 0 ? holder : "unknown")}. One process writes a store at a time: close "
+                        + $"it there first, or read it with mode=ro.");
             case NoAccess:
                 return new RecoveryException(RecoveryError.CannotOpen,
                     $"No right to write {path}. Give this user write access to the directory.");
             case ReadOnlyDisk:
-                return new RecoveryException(RecoveryError.CannotOpen, $"{path} lies on a read-only disk. To read, open it with mode=ro; to write, remount the disk for writing.");
+                return new RecoveryException(RecoveryError.CannotOpen,
+                    $"{path} lies on a read-only disk. To read, open it with mode=ro; to write, remount the disk for "
+                        + $"writing.");
             case TooManyFiles or TooManyFilesInSystem:
-                return new RecoveryException(RecoveryError.CannotOpen, $"Cannot open {path}: too many open files. Raise the limit (ulimit -n).");
+                return new RecoveryException(RecoveryError.CannotOpen,
+                    $"Cannot open {path}: too many open files. Raise the limit (ulimit -n).");
             default:
-                return new RecoveryException(RecoveryError.CannotOpen, $"Cannot open {path} (error {error}). See whether the directory exists and its disk is sound.");
+                return new RecoveryException(RecoveryError.CannotOpen,
+                    $"Cannot open {path} (error {error}). See whether the directory exists and its disk is sound.");
         }
     }
 }

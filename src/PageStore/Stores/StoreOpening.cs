@@ -11,11 +11,14 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Stores;
 
 /// <summary>
-/// How a store's directory is opened, by writers and replicas alike: its page store, with what reads and gathers commits above.
+/// How a store's directory is opened, by writers and replicas alike: its page store, with what reads and gathers
+/// commits above.
 /// </summary>
 internal static class StoreOpening
 {
-    /// <summary>Opens the page store in a directory, for whoever has its lock, and what reads and gathers commits above it.</summary>
+    /// <summary>
+    /// Opens the page store in a directory, for whoever has its lock, and what reads and gathers commits above it.
+    /// </summary>
     public static (StoreCore Core, FileRecorder? Recorder) OpenCore(StoreOptions options)
     {
         var home = options.Home;

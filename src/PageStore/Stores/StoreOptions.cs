@@ -19,22 +19,32 @@ public sealed record StoreOptions
     /// <summary>Committed pages waiting in memory to enter the page store; writers wait beyond it.</summary>
     public long PendingBytes { get; init; } = 32L << 20;
 
-    /// <summary>Memory for the ends of all WALs: what is not committed yet, and what the log has and their files do not yet. One takes at most half.</summary>
+    /// <summary>
+    /// Memory for the ends of all WALs: what is not committed yet, and what the log has and their files do not yet. One
+    /// takes at most half.
+    /// </summary>
     public long WalBufferBytes { get; init; } = 64L << 20;
 
     /// <summary>Log kept locally before committed pages are brought into files so that it can be recycled.</summary>
     public long LogBytesBetweenFlushes { get; init; } = 32L << 20;
 
-    /// <summary>The most the local log may grow to; commits fail beyond it (it grows when pages cannot enter the page store, or a remote is away).</summary>
+    /// <summary>
+    /// The most the local log may grow to; commits fail beyond it (it grows when pages cannot enter the page store, or
+    /// a remote is away).
+    /// </summary>
     public long MaxLocalLogBytes { get; init; } = 4L << 30;
 
     /// <summary>The remote to ship to; null for none.</summary>
     internal RemoteOptions? Remote { get; init; }
 
-    /// <summary>Told, on any thread, what an operator must know and no caller waits for: the remote is away, or damaged.</summary>
+    /// <summary>
+    /// Told, on any thread, what an operator must know and no caller waits for: the remote is away, or damaged.
+    /// </summary>
     public Action<RecoveryException>? Alarm { get; init; }
 
-    /// <summary>Keep pages in memory instead of RocksDB: for tests and throw-away stores. The log is written all the same.</summary>
+    /// <summary>
+    /// Keep pages in memory instead of RocksDB: for tests and throw-away stores. The log is written all the same.
+    /// </summary>
     public bool PagesInMemory { get; init; }
 
     /// <summary>The local disk under the log, the plain files and the hints.</summary>

@@ -8,8 +8,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Stores;
 
 /// <summary>
-/// Applies PageCommit and Database records, in order, to a store's databases: the replay after a crash, and a follower's life.
-/// Every commit's checksum is verified; a group is published only when it is whole.
+/// Applies PageCommit and Database records, in order, to a store's databases: the replay after a crash, and a
+/// follower's life. Every commit's checksum is verified; a group is published only when it is whole.
 /// </summary>
 /// <param name="core">The databases that it brings forward.</param>
 /// <param name="appliedBefore">Pages of commits up to here are in the page store.</param>
@@ -47,7 +47,8 @@ internal sealed class StoreReplay(StoreCore core, ulong appliedBefore, ulong hin
             case RecordKind.DatabaseDeleted:
                 var database = core.Catalog.ReplayedDelete(DatabaseRecords.ReadId(record.Body));
                 if (record.Lsn <= appliedBefore) break;
-                core.PublishReplayed(record.Lsn, [new PendingPart(database ?? core.Catalog.Ghost(DatabaseRecords.ReadId(record.Body)), null, null)]);
+                core.PublishReplayed(record.Lsn,
+                    [new PendingPart(database ?? core.Catalog.Ghost(DatabaseRecords.ReadId(record.Body)), null, null)]);
                 published();
                 break;
             case RecordKind.PageCommit:
@@ -64,7 +65,8 @@ internal sealed class StoreReplay(StoreCore core, ulong appliedBefore, ulong hin
         // Deleted before the hints were made: its deletion follows.
         if (database is null && record.Lsn <= hintsLsn) return;
         if (database is null) throw new RecoveryException(RecoveryError.Corrupt,
-            $"The log names database id {commit.Database} at LSN {record.Lsn}, which it never created. Restore the store.");
+            $"The log names database id {commit.Database} at LSN {record.Lsn}, which it never created. Restore the "
+                + $"store.");
         var part = group.Find(p => ReferenceEquals(p.Overlay.Database, database));
         if (part is null)
         {
@@ -117,7 +119,9 @@ internal sealed class StoreReplay(StoreCore core, ulong appliedBefore, ulong hin
         for (var i = 0; i < parts.Length; i++)
         {
             var overlay = group[i].Overlay;
-            var version = new DatabaseVersion(lsn, overlay.SizeBytes, overlay.PageSize, IsWal(overlay), group[i].ExpectedChecksum);
+            var version =
+                new DatabaseVersion(lsn, overlay.SizeBytes, overlay.PageSize, IsWal(overlay),
+                group[i].ExpectedChecksum);
             parts[i] = new PendingPart(overlay.Database, overlay, version);
         }
         // Before anybody can read it.
@@ -135,7 +139,8 @@ internal sealed class StoreReplay(StoreCore core, ulong appliedBefore, ulong hin
     }
 
     /// <summary>
-    /// The running checksum is wrong when a crash had left part of a large commit in the page store already; the pages tell.
+    /// The running checksum is wrong when a crash had left part of a large commit in the page store already; the pages
+    /// tell.
     /// </summary>
     void VerifyWhole(Part part, ulong lsn)
     {
@@ -149,7 +154,8 @@ internal sealed class StoreReplay(StoreCore core, ulong appliedBefore, ulong hin
         }
         if (actual == part.ExpectedChecksum) return;
         throw new RecoveryException(RecoveryError.Corrupt,
-            $"Database {overlay.Database.Name} has checksum {actual:x16} after the commit at LSN {lsn}, and the log says {part.ExpectedChecksum:x16}: "
+            $"Database {overlay.Database.Name} has checksum {actual:x16} after the commit at LSN {lsn}, and the log "
+                + $"says {part.ExpectedChecksum:x16}: "
             + "its pages were damaged before. Restore the store from its remote or a backup.");
     }
 }

@@ -25,13 +25,16 @@ public sealed record RemoteTailOptions
     /// <summary>Whether commits carry their pages' bytes, or only say which pages.</summary>
     public bool WithPages { get; init; } = true;
 
-    /// <summary>Called when the remote cannot be reached, and with null when it can again; without it, and with <see cref="Once"/>, that is an error.</summary>
+    /// <summary>
+    /// Called when the remote cannot be reached, and with null when it can again; without it, and with
+    /// <see cref="Once"/>, that is an error.
+    /// </summary>
     public Action<RecoveryException?>? Interrupted { get; init; }
 }
 
 /// <summary>
-/// The commits of a remote's log, as they arrive: <c>await foreach (var commit in new RemoteTail(url, options).ReadAsync())</c>.
-/// It reads only, and needs no directory, no RocksDB and no SQLite.
+/// The commits of a remote's log, as they arrive: <c>await foreach (var commit in new RemoteTail(url,
+/// options).ReadAsync())</c>. It reads only, and needs no directory, no RocksDB and no SQLite.
 /// </summary>
 public sealed class RemoteTail
 {
@@ -42,22 +45,30 @@ public sealed class RemoteTail
     readonly RemoteTailOptions options;
     readonly LiveFiles live = new();
 
-    /// <summary>A tail of the remote at <c>s3://bucket/prefix</c> or <c>file:///directory</c>. Makes no request yet.</summary>
+    /// <summary>
+    /// A tail of the remote at <c>s3://bucket/prefix</c> or <c>file:///directory</c>. Makes no request yet.
+    /// </summary>
     public RemoteTail(string url, RemoteTailOptions options)
         : this(new RemoteContext { Store = RemoteUrl.Parse(url).Open(readOnly: true) }, options) { }
 
-    internal RemoteTail(RemoteContext context, RemoteTailOptions options) => (this.context, this.options) = (context, options);
+    internal RemoteTail(RemoteContext context, RemoteTailOptions options)
+        => (this.context, this.options) = (context, options);
 
     /// <summary>The last LSN read.</summary>
     public ulong Lsn { get; private set; }
 
-    /// <summary>The commits, in order. Ends at the end of the log with <see cref="RemoteTailOptions.Once"/>, else when it is cancelled.</summary>
-    public async IAsyncEnumerable<TailedCommit> ReadAsync([EnumeratorCancellation] CancellationToken cancellation = default)
+    /// <summary>
+    /// The commits, in order. Ends at the end of the log with <see cref="RemoteTailOptions.Once"/>, else when it is
+    /// cancelled.
+    /// </summary>
+    public async IAsyncEnumerable<TailedCommit> ReadAsync(
+        [EnumeratorCancellation] CancellationToken cancellation = default)
     {
         var store = await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
             ?? throw new RecoveryException(RecoveryError.NotFound,
                 $"There is no remote at {context.Store.Location}: store.json is missing.",
-                "Check the URL.") { Path = context.Store.Location };
+                "Check the URL.")
+            { Path = context.Store.Location };
         var place = await FindPlaceAsync(store, cancellation);
         var records = new TailRecords(live, options.WithPages);
         await LearnNamesAsync(store, place, records, cancellation);
@@ -83,8 +94,11 @@ public sealed class RemoteTail
         }
     }
 
-    /// <summary>The first segment. The oldest may be collected before it is read: then another one is the oldest.</summary>
-    async ValueTask<(RemoteSegments, RemoteSegment?)> BeginAsync(StoreObject store, RemoteLogEnd place, CancellationToken cancellation)
+    /// <summary>
+    /// The first segment. The oldest may be collected before it is read: then another one is the oldest.
+    /// </summary>
+    async ValueTask<(RemoteSegments, RemoteSegment?)> BeginAsync(StoreObject store, RemoteLogEnd place,
+        CancellationToken cancellation)
     {
         while (true)
         {
@@ -119,11 +133,14 @@ public sealed class RemoteTail
         {
             try
             {
-                var segment = options.Once ? await reader.TryNextAsync(cancellation) : await reader.NextAsync(cancellation);
+                var segment = options.Once
+                    ? await reader.TryNextAsync(cancellation)
+                    : await reader.NextAsync(cancellation);
                 if (failures > 0) options.Interrupted?.Invoke(null);
                 return segment;
             }
-            catch (RecoveryException e) when (e.Error == RecoveryError.Remote && !options.Once && options.Interrupted is not null)
+            catch (RecoveryException e) when (e.Error == RecoveryError.Remote && !options.Once
+                && options.Interrupted is not null)
             {
                 if (failures++ == 0) options.Interrupted(e);
                 await Task.Delay(context.Backoff.After(failures, context.Random), context.Time, cancellation);
@@ -142,7 +159,8 @@ public sealed class RemoteTail
             var oldest = await context.OldestPlaceAsync(store, cancellation);
             throw new RecoveryException(RecoveryError.NotFound,
                 $"LSN {lsn} is not in {context.Store.Location} any more: its log begins with LSN {oldest.NextLsn}.",
-                "Start there (--from start), or from a later one.") { Path = context.Store.Location, Lsn = lsn };
+                "Start there (--from start), or from a later one.")
+            { Path = context.Store.Location, Lsn = lsn };
         }
         var (end, last) = await context.FindEndAsync(store, cancellation);
         last?.Dispose();
@@ -150,7 +168,8 @@ public sealed class RemoteTail
     }
 
     /// <summary>Which databases there are at a place: from hints, and the records between them and the place.</summary>
-    async ValueTask LearnNamesAsync(StoreObject store, RemoteLogEnd place, TailRecords records, CancellationToken cancellation)
+    async ValueTask LearnNamesAsync(StoreObject store, RemoteLogEnd place, TailRecords records,
+        CancellationToken cancellation)
     {
         var from = RemoteLogEnd.Start(store);
         var after = 0UL;
@@ -159,9 +178,11 @@ public sealed class RemoteTail
             live.Load(hints.Hints with { Files = [.. hints.Hints.Files.Where(f => f.Class == FileClass.Plain)] });
             (from, after) = (hints.Header.Start, hints.Header.Lsn);
         }
-        else if (place.NextLsn > from.NextLsn && await context.HintsUpToAsync(store, ulong.MaxValue, cancellation) is { } later)
+        else if (place.NextLsn > from.NextLsn
+            && await context.HintsUpToAsync(store, ulong.MaxValue, cancellation) is { } later)
         {
-            // What there was before was collected. Ids are never given twice, so later names are right or at least of the same database.
+            // What there was before was collected. Ids are never given twice, so later names are right or at least of
+            // the same database.
             live.Load(later.Hints with { Files = [.. later.Hints.Files.Where(f => f.Class == FileClass.Plain)] });
             return;
         }

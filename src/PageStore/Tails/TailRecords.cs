@@ -6,7 +6,9 @@ using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Tails;
 
-/// <summary>Makes commits of records: gathers a group's parts by database, names databases, finds the transactions in WALs.</summary>
+/// <summary>
+/// Makes commits of records: gathers a group's parts by database, names databases, finds the transactions in WALs.
+/// </summary>
 internal sealed class TailRecords(LiveFiles live, bool withPages)
 {
     sealed class Gathered(uint database)
@@ -45,7 +47,9 @@ internal sealed class TailRecords(LiveFiles live, bool withPages)
                 break;
             case RecordKind.DatabaseRenamed:
                 var (renamed, newName) = DatabaseRecords.ReadNamed(record.Body);
-                found.Add(Event(record, epoch, TailedKind.Renamed, renamed, newName) with { EarlierName = NameOf(renamed) });
+                found.Add(Event(record, epoch, TailedKind.Renamed, renamed,
+                    newName) with
+                { EarlierName = NameOf(renamed) });
                 break;
             case RecordKind.DatabaseDeleted:
                 var deleted = DatabaseRecords.ReadId(record.Body);
@@ -76,7 +80,9 @@ internal sealed class TailRecords(LiveFiles live, bool withPages)
         gathered.Bytes += record.Body.Length;
         gathered.IsRebase |= part.IsRebase;
         foreach (var change in part)
-            gathered.Pages.Add(new TailedPage(change.Page, change.Form, change.Length, withPages ? change.Payload.ToArray() : default));
+            gathered.Pages.Add(
+                new TailedPage(change.Page, change.Form, change.Length,
+                withPages ? change.Payload.ToArray() : default));
         if (!part.IsLastPart) return;
         (gathered.PageSize, gathered.SizeBytes, gathered.Checksum) = (part.PageSize, part.SizeBytes, part.Checksum);
     }
@@ -86,7 +92,8 @@ internal sealed class TailRecords(LiveFiles live, bool withPages)
         foreach (var gathered in group)
         {
             var name = NameOf(gathered.Database);
-            found.Add(Event(record, epoch, HasWal(name) ? TailedKind.Checkpoint : TailedKind.Commit, gathered.Database, name) with
+            found.Add(Event(record, epoch, HasWal(name) ? TailedKind.Checkpoint : TailedKind.Commit, gathered.Database,
+                name) with
             {
                 Pages = gathered.Pages,
                 Bytes = gathered.Bytes,

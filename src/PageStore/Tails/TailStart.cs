@@ -44,7 +44,8 @@ public readonly record struct TailStart
         }
         catch (RecoveryException e) when (e.Error == RecoveryError.Invalid)
         {
-            throw new RecoveryException(RecoveryError.Invalid, $"'{text}' is no place in a log: give start, now, an LSN, or a time. {e.Message}", e);
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"'{text}' is no place in a log: give start, now, an LSN, or a time. {e.Message}", e);
         }
     }
 }

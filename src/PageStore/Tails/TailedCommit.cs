@@ -11,7 +11,9 @@ public enum TailedKind
     Commit,
     /// <summary>A transaction of a WAL-mode database: its pages are in the WAL.</summary>
     WalCommit,
-    /// <summary>Pages that are in the WAL of a WAL-mode database were brought into its main file: nothing new for readers.</summary>
+    /// <summary>
+    /// Pages that are in the WAL of a WAL-mode database were brought into its main file: nothing new for readers.
+    /// </summary>
     Checkpoint,
     /// <summary>The database came to be.</summary>
     Created,
@@ -25,13 +27,18 @@ public enum TailedKind
 /// <param name="Page">Its number, from 1.</param>
 /// <param name="Form">How it is written.</param>
 /// <param name="Length">The bytes of the page.</param>
-/// <param name="Payload">All bytes, or what differs from its previous version, or nothing for zeros; empty when pages were not asked for.</param>
+/// <param name="Payload">All bytes, or what differs from its previous version, or nothing for zeros; empty when pages
+/// were not asked for.</param>
 public readonly record struct TailedPage(uint Page, PageForm Form, int Length, ReadOnlyMemory<byte> Payload)
 {
-    /// <summary>Makes the page of its previous version, in place; only for <see cref="PageForm.Ranges"/> does it matter what that was.</summary>
+    /// <summary>
+    /// Makes the page of its previous version, in place; only for <see cref="PageForm.Ranges"/> does it matter what
+    /// that was.
+    /// </summary>
     public void ApplyTo(Span<byte> page)
     {
-        if (page.Length != Length) throw new ArgumentException($"Page {Page} has {Length} bytes, not {page.Length}.", nameof(page));
+        if (page.Length != Length)
+            throw new ArgumentException($"Page {Page} has {Length} bytes, not {page.Length}.", nameof(page));
         switch (Form)
         {
             case PageForm.Whole: Payload.Span.CopyTo(page); break;
@@ -42,7 +49,8 @@ public readonly record struct TailedPage(uint Page, PageForm Form, int Length, R
 }
 
 /// <summary>
-/// What one commit did to one database. A commit of several databases gives one for each, with the same <see cref="Lsn"/>.
+/// What one commit did to one database. A commit of several databases gives one for each, with the same
+/// <see cref="Lsn"/>.
 /// </summary>
 public sealed record TailedCommit
 {

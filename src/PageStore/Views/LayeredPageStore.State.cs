@@ -1,7 +1,7 @@
-using RecoveryVfs.PageStore.Pages;
 using System.Buffers;
 using System.Collections.Immutable;
 using RecoveryVfs.PageStore.Commits;
+using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 
@@ -12,7 +12,9 @@ internal sealed partial class LayeredPageStore
 {
     static ulong KeyOf(uint database, uint page) => (ulong)database << 32 | page;
 
-    /// <summary>A page above: its place in the temporary file, and the LSN as of which it is so. Ordered by key alone.</summary>
+    /// <summary>
+    /// A page above: its place in the temporary file, and the LSN as of which it is so. Ordered by key alone.
+    /// </summary>
     readonly record struct Entry(ulong Key, long At, int Length, ulong Lsn) : IComparable<Entry>
     {
         public int CompareTo(Entry other) => Key.CompareTo(other.Key);
@@ -45,7 +47,8 @@ internal sealed partial class LayeredPageStore
         }
     }
 
-    sealed record State(LowerStore? Below, ImmutableSortedSet<Entry> Above, ImmutableArray<Cut> Cuts, SpillFile? Spill, long AboveBytes, ulong Applied)
+    sealed record State(LowerStore? Below, ImmutableSortedSet<Entry> Above, ImmutableArray<Cut> Cuts, SpillFile? Spill,
+        long AboveBytes, ulong Applied)
     {
         public bool TryKeep() => Below is null || Below.TryKeep();
 
@@ -114,7 +117,9 @@ internal sealed partial class LayeredPageStore
         public void Dispose() => Interlocked.Exchange(ref state, null)?.Below?.Release();
     }
 
-    /// <summary>In order: a page with where its bytes are, or (of length 0) the first and last key of a removed range.</summary>
+    /// <summary>
+    /// In order: a page with where its bytes are, or (of length 0) the first and last key of a removed range.
+    /// </summary>
     sealed class Batch : IPageBatch
     {
         byte[] bytes = [];
@@ -130,7 +135,8 @@ internal sealed partial class LayeredPageStore
         {
             PageLimits.Check(database);
             PageLimits.CheckValue(value.Length);
-            if (used + value.Length > bytes.Length) Array.Resize(ref bytes, Math.Max(bytes.Length * 2, used + Math.Max(value.Length, 64 << 10)));
+            if (used + value.Length > bytes.Length)
+                Array.Resize(ref bytes, Math.Max(bytes.Length * 2, used + Math.Max(value.Length, 64 << 10)));
             value.CopyTo(bytes.AsSpan(used));
             Changes.Add((KeyOf(database, page), 0, used, value.Length));
             used += value.Length;

@@ -1,20 +1,21 @@
-using RecoveryVfs.PageStore.Pages;
 using System.Collections.Immutable;
 using System.Diagnostics;
 using RecoveryVfs.PageStore.Commits;
+using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 
 namespace RecoveryVfs.PageStore.Views;
 
 /// <summary>
-/// What is in another process's RocksDB files, below, and what was committed since, above: the pages of a store that is only read here.
-/// Pages above are in an unlinked temporary file, their places in memory. When the files below have gone on, <see cref="Rebase"/>
-/// takes the newer ones and lets go of what they hold.
+/// What is in another process's RocksDB files, below, and what was committed since, above: the pages of a store that is
+/// only read here. Pages above are in an unlinked temporary file, their places in memory. When the files below have
+/// gone on, <see cref="Rebase"/> takes the newer ones and lets go of what they hold.
 /// </summary>
 /// <remarks>
-/// A state is immutable, and a snapshot is a reference to one that keeps its files below open. Every page above, and every removed range, says as of
-/// which LSN it is so: files below that hold commits up to A make those up to A superfluous.
+/// A state is immutable, and a snapshot is a reference to one that keeps its files below open. Every page above, and
+/// every removed range, says as of which LSN it is so: files below that hold commits up to A make those up to A
+/// superfluous.
 /// </remarks>
 internal sealed partial class LayeredPageStore : IPageStore
 {
@@ -51,7 +52,9 @@ internal sealed partial class LayeredPageStore : IPageStore
     public long AboveBytes => Volatile.Read(ref state).AboveBytes;
 
     /// <summary>Whether the files below have gone on since they were opened.</summary>
-    public bool IsStale(string directory) => Volatile.Read(ref state).Below is { } below ? below.Pages.IsStale : File.Exists(Path.Combine(directory, "CURRENT"));
+    public bool IsStale(string directory) => Volatile.Read(ref state).Below is { } below
+        ? below.Pages.IsStale
+        : File.Exists(Path.Combine(directory, "CURRENT"));
 
     /// <inheritdoc/>
     public int Read(uint database, uint page, IPageSnapshot? snapshot, Span<byte> destination)
@@ -136,14 +139,22 @@ internal sealed partial class LayeredPageStore : IPageStore
             unfinished.Clear();
             cuts = [.. cuts.Select(c => c.Lsn == Unfinished ? c with { Lsn = lsn } : c)];
         }
-        Volatile.Write(ref state, Compacted(before with { Above = above.ToImmutable(), Cuts = cuts, AboveBytes = bytes, Spill = spill, Applied = applied ?? before.Applied }));
+        Volatile.Write(ref state,
+            Compacted(before with
+            {
+                Above = above.ToImmutable(),
+                Cuts = cuts,
+                AboveBytes = bytes,
+                Spill = spill,
+                Applied = applied ?? before.Applied
+            }));
         Volatile.Write(ref unflushedBytes, unflushedBytes + changes.SizeBytes);
         changes.Clear();
     }
 
     /// <summary>
-    /// Takes newer files below, whose commits are all in this state already, and lets go of what they make superfluous. Called by the thread that applies.
-    /// The files that were below close when no snapshot needs them.
+    /// Takes newer files below, whose commits are all in this state already, and lets go of what they make superfluous.
+    /// Called by the thread that applies. The files that were below close when no snapshot needs them.
     /// </summary>
     public void Rebase(RocksPageStore newer)
     {

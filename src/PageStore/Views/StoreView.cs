@@ -7,9 +7,9 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs.PageStore.Views;
 
 /// <summary>
-/// A store that another process writes (or none), or that a follower in another process keeps, read here: each reader sees every commit that had
-/// returned when it began. Nothing in the directory is written, locked or renamed, and the writer knows nothing of it. Nothing happens between
-/// readers. Thread-safe.
+/// A store that another process writes (or none), or that a follower in another process keeps, read here: each reader
+/// sees every commit that had returned when it began. Nothing in the directory is written, locked or renamed, and the
+/// writer knows nothing of it. Nothing happens between readers. Thread-safe.
 /// </summary>
 internal sealed class StoreView : IFollowedStore, IDisposable
 {
@@ -28,10 +28,15 @@ internal sealed class StoreView : IFollowedStore, IDisposable
     /// <summary>The store's directory.</summary>
     public string Directory => options.Directory;
 
-    /// <summary>How often it was opened anew: because the writer had dropped log that was needed, or began another.</summary>
+    /// <summary>
+    /// How often it was opened anew: because the writer had dropped log that was needed, or began another.
+    /// </summary>
     public int Openings { get; private set; }
 
-    /// <summary>Opens what is there now. <see cref="StoreOptions.OverlayBytes"/> is what is kept of pages committed since the writer's last flush before newer files are taken.</summary>
+    /// <summary>
+    /// Opens what is there now. <see cref="StoreOptions.OverlayBytes"/> is what is kept of pages committed since the
+    /// writer's last flush before newer files are taken.
+    /// </summary>
     public static StoreView Open(StoreOptions options)
     {
         var view = new StoreView(options);
@@ -69,28 +74,34 @@ internal sealed class StoreView : IFollowedStore, IDisposable
     }
 
     /// <summary>
-    /// How old what readers see may be: zero beside a writer; in a follower's directory the time since that was last known to lack nothing, which grows and shrinks
-    /// with each of its looks.
+    /// How old what readers see may be: zero beside a writer; in a follower's directory the time since that was last
+    /// known to lack nothing, which grows and shrinks with each of its looks.
     /// </summary>
     public TimeSpan Lag
     {
         get
         {
             if (!IsReplica) return TimeSpan.Zero;
-            var lag = options.Time.GetUtcNow() - options.Home.CaughtUpAt(isFollowed: Holder is not null || Follower.Find(Directory) is not null);
+            var lag = options.Time.GetUtcNow() - options.Home.CaughtUpAt(isFollowed: Holder is not null
+                || Follower.Find(Directory) is not null);
             return lag > TimeSpan.Zero ? lag : TimeSpan.Zero;
         }
     }
 
-    /// <summary>Who has the store open for writing (or follows into it), in words; null when nobody is known to.</summary>
+    /// <summary>
+    /// Who has the store open for writing (or follows into it), in words; null when nobody is known to.
+    /// </summary>
     public string? Holder => HolderOf(Directory);
 
-    /// <summary>Which other process has a store open for writing (or follows into it), in words; null when none is known to.</summary>
+    /// <summary>
+    /// Which other process has a store open for writing (or follows into it), in words; null when none is known to.
+    /// </summary>
     public static string? HolderOf(string directory)
     {
         // Its lock is not tried: nothing is locked here. Who holds it has said so, and lives.
         var text = LockFile.ReadText(new StoreHome(directory).Lock);
-        return text.StartsWith("pid ", StringComparison.Ordinal) && text.IndexOf(' ', 4) is > 4 and var end && int.TryParse(text.AsSpan(4, end - 4), out var pid)
+        return text.StartsWith("pid ", StringComparison.Ordinal) && text.IndexOf(' ', 4) is > 4 and var end
+            && int.TryParse(text.AsSpan(4, end - 4), out var pid)
             && pid != Environment.ProcessId && System.IO.Directory.Exists($"/proc/{pid}") ? text : null;
     }
 
@@ -107,7 +118,8 @@ internal sealed class StoreView : IFollowedStore, IDisposable
     }
 
     // What a new opening may put right.
-    static bool IsAnswerable(RecoveryException e) => e.Error is RecoveryError.Corrupt or RecoveryError.NotFound or RecoveryError.IoRead;
+    static bool IsAnswerable(RecoveryException e)
+        => e.Error is RecoveryError.Corrupt or RecoveryError.NotFound or RecoveryError.IoRead;
 
     void OpenAnew()
     {
@@ -128,7 +140,9 @@ internal sealed class StoreView : IFollowedStore, IDisposable
                 var startsOver = options.Home.IsStartingOver;
                 // While a follower is made anew or catches up, what was shown before is as good as ever.
                 if ((startsOver || e.Error == RecoveryError.Busy) && current is { IsBroken: false }) return;
-                if (startsOver) throw new RecoveryException(RecoveryError.Busy, $"The follower {Directory} starts over from the remote's hints. Try again in a while.", e);
+                if (startsOver)
+                    throw new RecoveryException(RecoveryError.Busy,
+                        $"The follower {Directory} starts over from the remote's hints. Try again in a while.", e);
                 throw;
             }
         }
@@ -150,7 +164,8 @@ internal sealed class StoreView : IFollowedStore, IDisposable
     /// <summary>Changes when a writer flushes, publishes hints or goes to another segment.</summary>
     (ManifestMark, string?, string?) Mark() => (
         ManifestMark.Of(options.Home.Pages),
-        options.Disk.List(Directory).Where(n => n.StartsWith("hints-", StringComparison.Ordinal)).Max(StringComparer.Ordinal),
+        options.Disk.List(Directory).Where(n => n.StartsWith("hints-", StringComparison.Ordinal))
+            .Max(StringComparer.Ordinal),
         options.Disk.List(Path.Combine(options.Home is { IsReplica: true } replica ? replica.Relay : Directory, "log"))
             .Where(n => n.EndsWith(".log", StringComparison.Ordinal)).Max(StringComparer.Ordinal));
 

@@ -11,8 +11,9 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Views;
 
 /// <summary>
-/// One opening of a store that another process writes: its RocksDB files as they were flushed last, what the log says since, and where the log
-/// was read to. Goes on with the log as long as the log is the same; then a new opening takes its place, and this one ends with its last reader.
+/// One opening of a store that another process writes: its RocksDB files as they were flushed last, what the log says
+/// since, and where the log was read to. Goes on with the log as long as the log is the same; then a new opening takes
+/// its place, and this one ends with its last reader.
 /// </summary>
 internal sealed class ViewedState : IReadHost
 {
@@ -31,7 +32,8 @@ internal sealed class ViewedState : IReadHost
     int readers;
     bool retired, broken, stuck;
 
-    ViewedState(StoreOptions options, LayeredPageStore pages, ReplayedStore store, ViewedWals copies, LogTail? tail, bool isReplica, Guid logId)
+    ViewedState(StoreOptions options, LayeredPageStore pages, ReplayedStore store, ViewedWals copies, LogTail? tail,
+        bool isReplica, Guid logId)
     {
         (this.options, this.pages, this.store, this.copies, this.tail) = (options, pages, store, copies, tail);
         (IsReplica, LogId) = (isReplica, logId);
@@ -53,7 +55,8 @@ internal sealed class ViewedState : IReadHost
     static string PagesOf(StoreOptions options) => options.Home.Pages;
 
     /// <summary>
-    /// Opens what is there now, to the end of the log. Throws when something is missing or does not fit, as it may be because a writer replaces it meanwhile.
+    /// Opens what is there now, to the end of the log. Throws when something is missing or does not fit, as it may be
+    /// because a writer replaces it meanwhile.
     /// </summary>
     public static ViewedState Open(StoreOptions options)
     {
@@ -62,7 +65,8 @@ internal sealed class ViewedState : IReadHost
         using var unsettled = options.Home.OpenUnsettled();
         var hints = LocalHints.LoadNewest(options.Disk, options.Directory);
         var pages = new LayeredPageStore(OpenFiles(options), Path.GetTempPath());
-        // The page store was opened after the hints were read: what they say of older files is not enough for older pages.
+        // The page store was opened after the hints were read: what they say of older files is not enough for older
+        // pages.
         var core = new StoreCore(options with { Remote = null }, pages, Path.GetTempPath());
         ReplayedStore? store = null;
         ViewedWals? copies = null;
@@ -79,8 +83,12 @@ internal sealed class ViewedState : IReadHost
             var least = Math.Max(Math.Max(applied, hints?.Lsn ?? 0), isReplica ? unsettled.Lsn : 0);
             if (opened.Lsn < least)
                 throw isReplica
-                    ? new RecoveryException(RecoveryError.Busy, $"The follower {options.Directory} has not come back to where its files are whole (LSN {opened.Lsn}{(least == ulong.MaxValue ? "" : $" of {least}")}). Try again in a while.")
-                    : new RecoveryException(RecoveryError.Corrupt, $"The files in {options.Directory} hold commits up to LSN {least}, but the log ends at {opened.Lsn}. Files of different times were mixed; restore the store.");
+                    ? new RecoveryException(RecoveryError.Busy,
+                    $"The follower {options.Directory} has not come back to where its files are whole (LSN "
+                        + $"{opened.Lsn}{(least == ulong.MaxValue ? "" : $" of {least}")}). Try again in a while.")
+                    : new RecoveryException(RecoveryError.Corrupt,
+                    $"The files in {options.Directory} hold commits up to LSN {least}, but the log ends at "
+                        + $"{opened.Lsn}. Files of different times were mixed; restore the store.");
             copies.ThrowUnlessWhole(core.Live);
             opened.wals = new FollowedWals(core.Live, opened.Lsn, copies.Open);
             return opened;
@@ -99,7 +107,8 @@ internal sealed class ViewedState : IReadHost
         if (options.PagesInMemory) return null;
         try
         {
-            return RocksPageStore.Open(new RocksPageStoreOptions { Directory = PagesOf(options), Mode = RocksMode.ReadOnly });
+            return RocksPageStore.Open(
+                new RocksPageStoreOptions { Directory = PagesOf(options), Mode = RocksMode.ReadOnly });
         }
         catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)
         {
@@ -114,17 +123,20 @@ internal sealed class ViewedState : IReadHost
         if (LogTail.TryOpen(options.Disk, directory, from) is { } tail)
             return hints is null || hints.LogId == tail.LogId ? tail : throw Moved(options, from);
         // A restored directory begins its log when it is opened for writing; a replica of before it kept one has none.
-        if (hints is not null && !isUnsettled && hints.ReplayFrom > hints.Lsn && !Directory.Exists(Path.Combine(directory, "log"))) return null;
+        if (hints is not null && !isUnsettled && hints.ReplayFrom > hints.Lsn
+            && !Directory.Exists(Path.Combine(directory, "log")))
+            return null;
         throw isReplica
-            ? new RecoveryException(RecoveryError.Busy, $"The follower {options.Directory} has only begun. Try again in a while.")
+            ? new RecoveryException(RecoveryError.Busy,
+            $"The follower {options.Directory} has only begun. Try again in a while.")
             : Moved(options, from);
     }
 
     static string LogHome(StoreOptions options, bool isReplica) => isReplica ? options.Home.Relay : options.Directory;
 
     /// <summary>
-    /// Reads the log for the first time. Where a record does not verify the log ends, for a tail; whether it may end there is asked once, as when a store is
-    /// opened for writing.
+    /// Reads the log for the first time. Where a record does not verify the log ends, for a tail; whether it may end
+    /// there is asked once, as when a store is opened for writing.
     /// </summary>
     void ReadToEnd()
     {
@@ -135,7 +147,8 @@ internal sealed class ViewedState : IReadHost
             var end = tail.NextLsn;
             try
             {
-                LocalLog.Open(options.Disk, LogHome(options, IsReplica), new LogOptions { ReadOnly = true, LogId = tail.LogId }, end).Dispose();
+                LocalLog.Open(options.Disk, LogHome(options, IsReplica),
+                    new LogOptions { ReadOnly = true, LogId = tail.LogId }, end).Dispose();
                 return;
             }
             catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.NotFound)
@@ -148,7 +161,8 @@ internal sealed class ViewedState : IReadHost
     }
 
     static RecoveryException Moved(StoreOptions options, ulong lsn) => new(RecoveryError.NotFound,
-        $"The store {options.Directory} has no log from LSN {lsn} on, though its files need it: a part of the directory is missing. Restore the store from its remote, or wait until whoever fills it is done.");
+        $"The store {options.Directory} has no log from LSN {lsn} on, though its files need it: a part of the "
+            + $"directory is missing. Restore the store from its remote, or wait until whoever fills it is done.");
 
     void Take(in Record record)
     {
@@ -160,7 +174,9 @@ internal sealed class ViewedState : IReadHost
     public bool TryAdvance()
     {
         if (broken || stuck) return false;
-        if (tail is null) return !Directory.Exists(Path.Combine(LogHome(options, IsReplica), "log")) && IsReplica == options.Home.IsReplica;
+        if (tail is null)
+            return !Directory.Exists(Path.Combine(LogHome(options, IsReplica), "log"))
+                && IsReplica == options.Home.IsReplica;
         return TryTake() && (!IsRebaseDue || TryRebase());
     }
 

@@ -5,7 +5,10 @@ using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Wals;
 
-/// <summary>The WALs of a follower's databases: what is committed in them, for readers. Records are taken by one thread, views by any.</summary>
+/// <summary>
+/// The WALs of a follower's databases: what is committed in them, for readers. Records are taken by one thread, views
+/// by any.
+/// </summary>
 internal sealed class FollowedWals : IDisposable
 {
     readonly LiveFiles live;
@@ -22,7 +25,9 @@ internal sealed class FollowedWals : IDisposable
         foreach (var file in live.Files) Open(file, lsn);
     }
 
-    /// <summary>Told of each page of a database that a commit in its WAL wrote, or that is no longer read from the WAL.</summary>
+    /// <summary>
+    /// Told of each page of a database that a commit in its WAL wrote, or that is no longer read from the WAL.
+    /// </summary>
     public Action<string, uint>? Changed { get; set; }
 
     /// <summary>What the WAL of a database holds; null when there is none.</summary>
@@ -39,7 +44,9 @@ internal sealed class FollowedWals : IDisposable
                 break;
             case RecordKind.FileWritten:
                 var write = FileRecords.ReadWritten(record.Body);
-                if (wals.TryGetValue(write.Fnode, out var written) && written.Wal.Written(write.Offset, write.Bytes.Length, record.Lsn)) Publish(written.Database, written.Wal);
+                if (wals.TryGetValue(write.Fnode, out var written)
+                    && written.Wal.Written(write.Offset, write.Bytes.Length, record.Lsn))
+                    Publish(written.Database, written.Wal);
                 break;
             case RecordKind.FileTruncated:
                 // A WAL is cut to nothing, which makes it a new file, or to a limit beyond what counts.
@@ -71,7 +78,8 @@ internal sealed class FollowedWals : IDisposable
 
     void Publish(string database, FollowedWal wal)
     {
-        if (views.TryGetValue(database, out var before) && !ReferenceEquals(before.Frames, wal.View?.Frames)) TellOf(database, before);
+        if (views.TryGetValue(database, out var before) && !ReferenceEquals(before.Frames, wal.View?.Frames))
+            TellOf(database, before);
         if (wal.View is { } view) views[database] = view;
         else views.TryRemove(database, out _);
     }

@@ -8,13 +8,14 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Wals;
 
 /// <summary>
-/// Copies of the WALs of a store that another process writes, in unlinked temporary files, kept up to date from the log's records. Other plain files
-/// are nothing to a reader: a commit is whole without its journal.
+/// Copies of the WALs of a store that another process writes, in unlinked temporary files, kept up to date from the
+/// log's records. Other plain files are nothing to a reader: a commit is whole without its journal.
 /// </summary>
 /// <remarks>
-/// A copy is taken while its original is written, and so holds writes of which the log's end, read afterwards, may not know yet. Repeating
-/// records assigns: from where the log is read to its end, every byte that it knows of is right. Bytes beyond that, which the log has not
-/// confirmed, are ignored. How far the log confirms a WAL is known as soon as there is one record of it.
+/// A copy is taken while its original is written, and so holds writes of which the log's end, read afterwards, may not
+/// know yet. Repeating records assigns: from where the log is read to its end, every byte that it knows of is right.
+/// Bytes beyond that, which the log has not confirmed, are ignored. How far the log confirms a WAL is known as soon as
+/// there is one record of it.
 /// </remarks>
 internal sealed class ViewedWals : IDisposable
 {
@@ -66,7 +67,8 @@ internal sealed class ViewedWals : IDisposable
         try
         {
             using var original = disk.Open(PathOf(fnode), LogFileMode.Read);
-            for (long at = 0; original.Read(at, buffer) is > 0 and var got; at += got) copy.Write(at, buffer.AsSpan(0, got));
+            for (long at = 0; original.Read(at, buffer) is > 0 and var got; at += got)
+                copy.Write(at, buffer.AsSpan(0, got));
             return new Copy(copy, true, -1);
         }
         catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)
@@ -125,8 +127,9 @@ internal sealed class ViewedWals : IDisposable
     }
 
     /// <summary>
-    /// Throws when a WAL that lives at the end of the log was not there to be copied, or not as far as the log knows it, or not as the hints say: SQLite would take it to end before the
-    /// damage, and show fewer commits without a word. A writer changes what hints vouch for only after the log has it, so that none at work looks like damage.
+    /// Throws when a WAL that lives at the end of the log was not there to be copied, or not as far as the log knows
+    /// it, or not as the hints say: SQLite would take it to end before the damage, and show fewer commits without a
+    /// word. A writer changes what hints vouch for only after the log has it, so that none at work looks like damage.
     /// </summary>
     public void ThrowUnlessWhole(LiveFiles live)
     {
@@ -134,11 +137,14 @@ internal sealed class ViewedWals : IDisposable
             if (!copies.TryGetValue(file.Fnode, out var copy) || !copy.IsWhole || copy.File.SizeBytes < file.SizeBytes)
                 throw Damaged(file, $"does not hold the {file.SizeBytes} bytes that the log says");
             else if (copy.Vouched?.FirstDamaged(copy.File.Read) is { } chunk)
-                throw Damaged(file, $"was damaged: its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum that the hints say");
+                throw Damaged(file,
+                    $"was damaged: its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum "
+                        + $"that the hints say");
     }
 
     RecoveryException Damaged(LiveFile file, string how) => new(RecoveryError.Corrupt,
-        $"The plain file {file.Name} ({PathOf(file.Fnode)}) {how}. Restore the store from its remote, or from a backup of the directory.");
+        $"The plain file {file.Name} ({PathOf(file.Fnode)}) {how}. Restore the store from its remote, or from a "
+            + $"backup of the directory.");
 
     /// <summary>The copy of a WAL, and how far the log confirms it, or null where it does not say.</summary>
     public FollowedWal? Open(LiveFile file) => copies.TryGetValue(file.Fnode, out var copy)

@@ -1,6 +1,8 @@
 namespace RecoveryVfs.PageStore.Wals;
 
-/// <summary>What is known here of SQLite's write-ahead logs: how they are called, and where things stand in them.</summary>
+/// <summary>
+/// What is known here of SQLite's write-ahead logs: how they are called, and where things stand in them.
+/// </summary>
 internal static class Wal
 {
     public const string Suffix = "-wal";

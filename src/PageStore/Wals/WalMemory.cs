@@ -4,8 +4,8 @@ using RecoveryVfs.RecoveryLog.Live;
 namespace RecoveryVfs.PageStore.Wals;
 
 /// <summary>
-/// Makes the WALs among a store's plain files, and counts the memory that their ends take. <paramref name="budgetBytes"/> bounds
-/// it; writes under way may exceed that.
+/// Makes the WALs among a store's plain files, and counts the memory that their ends take.
+/// <paramref name="budgetBytes"/> bounds it; writes under way may exceed that.
 /// </summary>
 internal sealed class WalMemory(long budgetBytes) : IPlainKinds
 {
@@ -18,7 +18,8 @@ internal sealed class WalMemory(long budgetBytes) : IPlainKinds
     /// <summary>What one WAL's end may take, so that a large transaction leaves room for others.</summary>
     public long TailBytesMax => budgetBytes / 2;
 
-    public PlainNode New(PlainFiles files, ulong fnode, string name, long size, ChunkSums sums, long vouchedUntil) => Wal.IsName(name)
+    public PlainNode New(PlainFiles files, ulong fnode, string name, long size, ChunkSums sums, long vouchedUntil)
+        => Wal.IsName(name)
         ? new WalNode(files, fnode, name, size, sums, vouchedUntil, this)
         : new PlainNode(files, fnode, name, size, sums, vouchedUntil);
 

@@ -6,8 +6,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Wals;
 
 /// <summary>
-/// A WAL among the plain files. What SQLite appends stays in memory (<see cref="WalTail"/>): the log gets it when its transaction commits, the file only before hints are
-/// published, or when there is much of it.
+/// A WAL among the plain files. What SQLite appends stays in memory (<see cref="WalTail"/>): the log gets it when its
+/// transaction commits, the file only before hints are published, or when there is much of it.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -15,14 +15,16 @@ namespace RecoveryVfs.PageStore.Wals;
 ///    | in the file, logged | in memory, logged | in memory, unlogged |        only unlogged bytes may change without a record
 /// </code>
 /// <para>
-/// So a transaction of one page costs a copy and a record, and one that spills the same pages again and again costs no more than what is left of it at its end; and a WAL that
-/// begins anew before its file got anything never touches the disk.
+/// So a transaction of one page costs a copy and a record, and one that spills the same pages again and again costs no
+/// more than what is left of it at its end; and a WAL that begins anew before its file got anything never touches the
+/// disk.
 /// </para>
 /// <para>
-/// When a transaction commits is seen in its writes: the header of its last frame says so, and its page follows. If a page of the transaction was written twice, SQLite then
-/// computes all checksums anew and writes the headers once more, that of the commit frame last; only then is it a commit. Each of these writes may fail, and SQLite
-/// rolls back: so the log's own file has the commit by then, or the log does not have it at all. Should it ever come differently, <see cref="LogCommit"/> is called before
-/// others see the commit, and before it returns.
+/// When a transaction commits is seen in its writes: the header of its last frame says so, and its page follows. If a
+/// page of the transaction was written twice, SQLite then computes all checksums anew and writes the headers once more,
+/// that of the commit frame last; only then is it a commit. Each of these writes may fail, and SQLite rolls back: so
+/// the log's own file has the commit by then, or the log does not have it at all. Should it ever come differently,
+/// <see cref="LogCommit"/> is called before others see the commit, and before it returns.
 /// </para>
 /// </remarks>
 internal sealed class WalNode : PlainNode
@@ -32,11 +34,13 @@ internal sealed class WalNode : PlainNode
 
     // The log has everything before it.
     long recorded;
-    // What it held before it was begun anew. It keeps its size then, for all that SQLite knows (journal_size_limit cuts it); the rest reads as zeros.
+    // What it held before it was begun anew. It keeps its size then, for all that SQLite knows (journal_size_limit cuts
+    // it); the rest reads as zeros.
     long formerSize;
     // What is unlogged consists of frames of this size, and of one that has only begun.
     int frameBytes;
-    // Where a frame must begin, for the last thing appended was a page (or the WAL's own header); -1 when that is not known.
+    // Where a frame must begin, for the last thing appended was a page (or the WAL's own header); -1 when that is not
+    // known.
     long frameAt = -1;
     // Where the header of a frame was written last, and whether of a commit frame.
     long headerAt = -1;
@@ -46,7 +50,8 @@ internal sealed class WalNode : PlainNode
     // The end of a commit that is not in the log yet; -1 for none.
     long commitEnd = -1;
 
-    public WalNode(PlainFiles files, ulong fnode, string name, long size, ChunkSums sums, long vouchedUntil, WalMemory memory)
+    public WalNode(PlainFiles files, ulong fnode, string name, long size, ChunkSums sums, long vouchedUntil,
+        WalMemory memory)
         : base(files, fnode, name, size, sums, vouchedUntil)
     {
         this.memory = memory;
@@ -57,8 +62,8 @@ internal sealed class WalNode : PlainNode
     public override long ShownSize => Math.Max(Size, Volatile.Read(ref formerSize));
 
     /// <summary>
-    /// There is no frame in it. SQLite wants the header of a WAL that begins anew to be durable before its frames, which the order
-    /// of the log sees to.
+    /// There is no frame in it. SQLite wants the header of a WAL that begins anew to be durable before its frames,
+    /// which the order of the log sees to.
     /// </summary>
     public override bool HasNothingToLose => Size <= Wal.HeaderBytes;
 
@@ -146,7 +151,8 @@ internal sealed class WalNode : PlainNode
 
     void OverwriteUnlogged(long offset, ReadOnlySpan<byte> source, bool isCommitPage)
     {
-        // The last header that SQLite writes of a transaction whose checksums had to be computed anew, or the page of a commit over one that was rolled back.
+        // The last header that SQLite writes of a transaction whose checksums had to be computed anew, or the page of a
+        // commit over one that was rolled back.
         var isLastHeader = isCommitHeader && offset + frameBytes == commitEnd;
         if (!isLastHeader && !isCommitPage)
         {
@@ -167,7 +173,9 @@ internal sealed class WalNode : PlainNode
         }
     }
 
-    /// <summary>What overwrites a part of the file may complete a commit there, which the log must have first.</summary>
+    /// <summary>
+    /// What overwrites a part of the file may complete a commit there, which the log must have first.
+    /// </summary>
     void WriteLogFirst(long offset, ReadOnlySpan<byte> source)
     {
         Record(offset, source, writeOut: true);
@@ -204,8 +212,8 @@ internal sealed class WalNode : PlainNode
     }
 
     /// <summary>
-    /// Whether a commit is in memory that the log does not have. As a rule not even while SQLite writes: it takes transactions of
-    /// which a page was written twice, and something unexpected.
+    /// Whether a commit is in memory that the log does not have. As a rule not even while SQLite writes: it takes
+    /// transactions of which a page was written twice, and something unexpected.
     /// </summary>
     public override bool HasUnloggedCommit => Volatile.Read(ref commitEnd) >= 0;
 

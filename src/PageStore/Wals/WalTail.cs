@@ -5,16 +5,18 @@ using RecoveryVfs.PageStore.Interop;
 namespace RecoveryVfs.PageStore.Wals;
 
 /// <summary>
-/// The end of a WAL that its file does not have yet, in memory outside the managed heap: from <see cref="Start"/> on, in one piece. Changed by one
-/// thread at a time (who holds the file's gate); read by any.
+/// The end of a WAL that its file does not have yet, in memory outside the managed heap: from <see cref="Start"/> on,
+/// in one piece. Changed by one thread at a time (who holds the file's gate); read by any.
 /// </summary>
 internal sealed unsafe class WalTail(Action<long> resized)
 {
-    // It grows by doubling. A WAL that begins anew after a large transaction keeps as much as one has that is checkpointed every 1,000 pages of 8 KiB.
+    // It grows by doubling. A WAL that begins anew after a large transaction keeps as much as one has that is
+    // checkpointed every 1,000 pages of 8 KiB.
     const long CapacityBytesMin = 16 << 10, CapacityBytesKept = 8 << 20;
 
     readonly Lock gate = new();
-    // Invariant: bytes has room for capacity bytes, of which the first used are those from start on. All four change under the gate.
+    // Invariant: bytes has room for capacity bytes, of which the first used are those from start on. All four change
+    // under the gate.
     byte* bytes;
     long capacity, used, start;
 
@@ -28,7 +30,8 @@ internal sealed unsafe class WalTail(Action<long> resized)
     {
         lock (gate)
         {
-            if (used + source.Length > capacity) Resize(Math.Max(CapacityBytesMin, Math.Max(capacity * 2, used + source.Length)));
+            if (used + source.Length > capacity)
+                Resize(Math.Max(CapacityBytesMin, Math.Max(capacity * 2, used + source.Length)));
             source.CopyTo(new Span<byte>(bytes + used, source.Length));
             used += source.Length;
         }
@@ -44,7 +47,10 @@ internal sealed unsafe class WalTail(Action<long> resized)
         }
     }
 
-    /// <summary>Copies what is here of the bytes from <paramref name="offset"/> on; returns how many of the first bytes are not, and so are the file's.</summary>
+    /// <summary>
+    /// Copies what is here of the bytes from <paramref name="offset"/> on; returns how many of the first bytes are not,
+    /// and so are the file's.
+    /// </summary>
     public int Read(long offset, Span<byte> destination)
     {
         lock (gate)

@@ -1,12 +1,12 @@
-using RecoveryVfs.PageStore.Pages;
 using System.Collections.Immutable;
 using RecoveryVfs.PageStore.Commits;
+using RecoveryVfs.PageStore.Pages;
 
 namespace RecoveryVfs.PageStore.Wals;
 
 /// <summary>
-/// The pages that the committed frames of one life of a WAL hold, kept in an unnamed file: a view of it never changes, even when the WAL
-/// itself is written anew. The file goes with its last view.
+/// The pages that the committed frames of one life of a WAL hold, kept in an unnamed file: a view of it never changes,
+/// even when the WAL itself is written anew. The file goes with its last view.
 /// </summary>
 internal sealed class WalFrames(SpillFile file, int pageSize)
 {

@@ -12,7 +12,9 @@ namespace RecoveryVfs.PageStore.Writing;
 // From a transaction's pages to a commit that is in the log and seen.
 internal sealed partial class Store
 {
-    /// <summary>Starts a transaction's private pages on top of <paramref name="basis"/>, a pinned or the newest version.</summary>
+    /// <summary>
+    /// Starts a transaction's private pages on top of <paramref name="basis"/>, a pinned or the newest version.
+    /// </summary>
     public PageOverlay BeginOverlay(Database database, DatabaseVersion basis)
     {
         database.PinAgain(basis);
@@ -20,8 +22,8 @@ internal sealed partial class Store
     }
 
     /// <summary>
-    /// Does beforehand what can fail in <see cref="Commit"/> for lack of space or because the page store lags: afterwards a commit of
-    /// these overlays as they are (or cut) finds its log space ready.
+    /// Does beforehand what can fail in <see cref="Commit"/> for lack of space or because the page store lags:
+    /// afterwards a commit of these overlays as they are (or cut) finds its log space ready.
     /// </summary>
     public void Prepare(ReadOnlySpan<PageOverlay> overlays)
     {
@@ -58,21 +60,24 @@ internal sealed partial class Store
     }
 
     /// <summary>
-    /// Sets aside log space for what an overlay holds now, whatever it is encoded to: a cheap <see cref="Prepare"/> for those who write on.
-    /// Kept until the overlay is committed or disposed.
+    /// Sets aside log space for what an overlay holds now, whatever it is encoded to: a cheap <see cref="Prepare"/> for
+    /// those who write on. Kept until the overlay is committed or disposed.
     /// </summary>
     public void Reserve(PageOverlay overlay)
     {
         ThrowUnlessWritable();
         var parts = (int)(overlay.PageBytes / PageCommitFormat.PartBytes) + 2;
-        var wanted = LocalLog.SpaceFor(overlay.PageBytes + overlay.Pages.Count * 11L + parts * (long)PageCommitFormat.HeaderBytes, parts);
+        var wanted = LocalLog.SpaceFor(overlay.PageBytes + overlay.Pages.Count * 11L
+            + parts * (long)PageCommitFormat.HeaderBytes, parts);
         // In steps, so that a checkpoint of many pages does not come here for each of them.
         if (overlay.Reservation is not null && overlay.Reservation.Bytes >= wanted) return;
         KeepLogShort();
         MakeReservation(overlay, wanted + (wanted / 2));
     }
 
-    /// <summary>With no lock held. When the log has no room, what the page store can take over of it makes some.</summary>
+    /// <summary>
+    /// With no lock held. When the log has no room, what the page store can take over of it makes some.
+    /// </summary>
     void MakeReservation(PageOverlay overlay, long bytes)
     {
         try
@@ -94,9 +99,11 @@ internal sealed partial class Store
     }
 
     /// <summary>
-    /// Commits overlays (of one or several databases) as one atomic record group: appended to the log, made durable when
-    /// <paramref name="durable"/>, then published to readers. Either returns the LSN with all of it done, or throws with none of
-    /// it done and the overlays intact. Each overlay's basis must be the newest version of its database. Overlays are consumed on success.
+    /// Commits overlays (of one or several databases) as one atomic record group: appended to the log, made durable
+    /// when
+    /// <paramref name="durable"/>, then published to readers. Either returns the LSN with all of it done, or throws
+    /// with none of it done and the overlays intact. Each overlay's basis must be the newest version of its database.
+    /// Overlays are consumed on success.
     /// </summary>
     public ulong Commit(ReadOnlySpan<PageOverlay> overlays, bool durable)
     {
@@ -109,9 +116,11 @@ internal sealed partial class Store
             {
                 var basis = overlays[i].Basis;
                 if (overlays[i].Database.IsDeleted)
-                    throw new RecoveryException(RecoveryError.IoWrite, $"Database {overlays[i].Database.Name} was deleted while this transaction was open.");
+                    throw new RecoveryException(RecoveryError.IoWrite,
+                        $"Database {overlays[i].Database.Name} was deleted while this transaction was open.");
                 if (!ReferenceEquals(overlays[i].Database.Current, basis))
-                    throw new InvalidOperationException($"The transaction on {overlays[i].Database.Name} does not lie on its newest version.");
+                    throw new InvalidOperationException(
+                        $"The transaction on {overlays[i].Database.Name} does not lie on its newest version.");
             }
             // Who waits for the disk all the same leaves the write to whoever syncs next.
             var writeOut = !durable || !log.IsSyncing;
@@ -121,7 +130,9 @@ internal sealed partial class Store
             for (var i = 0; i < overlays.Length; i++)
             {
                 var encoded = overlays[i].Encoded!;
-                var version = new DatabaseVersion(commit.Lsn, encoded.SizeBytes, encoded.PageSize, encoded.IsWal, encoded.Checksum);
+                var version =
+                    new DatabaseVersion(commit.Lsn, encoded.SizeBytes, encoded.PageSize, encoded.IsWal,
+                    encoded.Checksum);
                 parts[i] = new PendingPart(overlays[i].Database, encoded.Content, version);
             }
             pending.Enqueue(commit);
@@ -157,14 +168,16 @@ internal sealed partial class Store
     ulong AppendSingle(PageOverlay overlay, bool writeOut)
     {
         byte[]? scratch = null;
-        return log.Append(RecordKind.PageCommit, overlay.Encoded!.Part(0, ref scratch), writeOut: writeOut, reservation: overlay.Reservation);
+        return log.Append(RecordKind.PageCommit, overlay.Encoded!.Part(0, ref scratch), writeOut: writeOut,
+            reservation: overlay.Reservation);
     }
 
     ulong AppendGroup(ReadOnlySpan<PageOverlay> overlays, bool writeOut)
     {
         byte[]? scratch = null;
         long bytes = 0;
-        foreach (var overlay in overlays) bytes += LocalLog.SpaceFor(overlay.Encoded!.TotalBytes, overlay.Encoded.PartCount);
+        foreach (var overlay in overlays)
+            bytes += LocalLog.SpaceFor(overlay.Encoded!.TotalBytes, overlay.Encoded.PartCount);
         // One reservation for the whole group.
         foreach (var overlay in overlays[1..])
         {
@@ -181,7 +194,8 @@ internal sealed partial class Store
                 for (var part = 0; part < encoded.PartCount; part++)
                 {
                     var body = encoded.Part(part, ref scratch);
-                    if (i == overlays.Length - 1 && part == encoded.PartCount - 1) return group.Complete(RecordKind.PageCommit, body, writeOut: writeOut);
+                    if (i == overlays.Length - 1 && part == encoded.PartCount - 1)
+                        return group.Complete(RecordKind.PageCommit, body, writeOut: writeOut);
                     group.Add(RecordKind.PageCommit, body);
                 }
             }
@@ -194,8 +208,9 @@ internal sealed partial class Store
     }
 
     /// <summary>
-    /// Brings the log to where the writer wants it. A failure here leaves a commit in the log whose outcome nobody knows: the store
-    /// takes no more writes, and the log wipes what is not durable, so that a commit that failed is not found by the next open.
+    /// Brings the log to where the writer wants it. A failure here leaves a commit in the log whose outcome nobody
+    /// knows: the store takes no more writes, and the log wipes what is not durable, so that a commit that failed is
+    /// not found by the next open.
     /// </summary>
     void MakeDurable(ulong lsn, bool durable)
     {

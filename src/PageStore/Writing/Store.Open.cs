@@ -16,7 +16,8 @@ namespace RecoveryVfs.PageStore.Writing;
 // Opening, the work after each round of the applier (hints, dropping log), and closing.
 internal sealed partial class Store
 {
-    // At a clean close, fewer bytes of pages than this are left to the next open's replay instead of being flushed: both cost milliseconds.
+    // At a clean close, fewer bytes of pages than this are left to the next open's replay instead of being flushed:
+    // both cost milliseconds.
     const long ReplayBytesAtClose = 1 << 20;
     const int SparesAtClose = 1;
 
@@ -27,7 +28,8 @@ internal sealed partial class Store
     long sizeAtCheckpoint;
 
     /// <summary>
-    /// Opens or creates the store, replaying what a crash left. Takes the directory's lock, naming the holder when it is taken.
+    /// Opens or creates the store, replaying what a crash left. Takes the directory's lock, naming the holder when it
+    /// is taken.
     /// </summary>
     public static Store Open(StoreOptions options)
     {
@@ -58,7 +60,8 @@ internal sealed partial class Store
         applier = new Applier(new PageApplier(pages, pending), log.Sync, pending, AfterRound);
         try
         {
-            files.Adopt(core.Live.Files.Where(f => f.Class == FileClass.Plain).Select(f => (f.Fnode, f.Name, f.SizeBytes)), opened.Plain);
+            files.Adopt(core.Live.Files.Where(f => f.Class == FileClass.Plain)
+                .Select(f => (f.Fnode, f.Name, f.SizeBytes)), opened.Plain);
             opened.Recorder?.Attach(log, core.Live.NewFnode, core.Live);
             StartRemote();
         }
@@ -83,19 +86,22 @@ internal sealed partial class Store
     }
 
     /// <summary>
-    /// Whether a checkpoint would drop log. After one that could not drop everything, the next try comes when the log has grown by
-    /// another LogBytesBetweenFlushes / 2.
+    /// Whether a checkpoint would drop log. After one that could not drop everything, the next try comes when the log
+    /// has grown by another LogBytesBetweenFlushes / 2.
     /// </summary>
     bool IsLogLong
     {
         get
         {
             var size = log.SizeBytes;
-            return size >= options.LogBytesBetweenFlushes && size >= Volatile.Read(ref sizeAtCheckpoint) + (options.LogBytesBetweenFlushes / 2);
+            return size >= options.LogBytesBetweenFlushes
+                && size >= Volatile.Read(ref sizeAtCheckpoint) + (options.LogBytesBetweenFlushes / 2);
         }
     }
 
-    /// <summary>Before a journal or WAL is written: a WAL's commits are the log's before the store hears of them.</summary>
+    /// <summary>
+    /// Before a journal or WAL is written: a WAL's commits are the log's before the store hears of them.
+    /// </summary>
     void BeforePlainWrite()
     {
         ThrowUnlessWritable();
@@ -103,8 +109,9 @@ internal sealed partial class Store
     }
 
     /// <summary>
-    /// Before something is written, and with no lock held. Commits of pages keep the log short by themselves; this is for a WAL that grows on and on, and for
-    /// writers that are faster than the page store's disk: when half of the bound is reached they are slowed, not refused.
+    /// Before something is written, and with no lock held. Commits of pages keep the log short by themselves; this is
+    /// for a WAL that grows on and on, and for writers that are faster than the page store's disk: when half of the
+    /// bound is reached they are slowed, not refused.
     /// </summary>
     void KeepLogShort()
     {
@@ -135,8 +142,8 @@ internal sealed partial class Store
     }
 
     /// <summary>
-    /// Writes local hints: the live files and databases as of now, and from where a replay starts. What comes before is dropped from
-    /// the log. The plain files' bytes up to the hints are on the disk first.
+    /// Writes local hints: the live files and databases as of now, and from where a replay starts. What comes before is
+    /// dropped from the log. The plain files' bytes up to the hints are on the disk first.
     /// </summary>
     void PublishHints()
     {
@@ -153,13 +160,14 @@ internal sealed partial class Store
     {
         lock (orderGate)
         {
-            // With nothing pending, the page store's files hold every commit there is; the newest record may be of another kind.
-            // Pages that are nowhere but in memory need the whole log.
+            // With nothing pending, the page store's files hold every commit there is; the newest record may be of
+            // another kind. Pages that are nowhere but in memory need the whole log.
             var persisted = options.PagesInMemory ? 0 : pages.PersistedApplied;
             var all = pending.Count == 0 && persisted == pages.Applied;
             // After that look: the files that hold what is persisted are among the events enqueued by now.
             log.AppendEvents();
-            var hints = core.Live.Snapshot(log.LogId, log.Epoch, lsn => Math.Max(core.ReplayFrom, (all ? lsn : Math.Min(lsn, persisted)) + 1));
+            var hints = core.Live.Snapshot(log.LogId, log.Epoch,
+                lsn => Math.Max(core.ReplayFrom, (all ? lsn : Math.Min(lsn, persisted)) + 1));
             core.ReplayFrom = hints.ReplayFrom;
             return hints;
         }
@@ -191,7 +199,9 @@ internal sealed partial class Store
         }
     }
 
-    /// <summary>Closes cleanly: everything is durable, the next open has little to replay, the lock is released.</summary>
+    /// <summary>
+    /// Closes cleanly: everything is durable, the next open has little to replay, the lock is released.
+    /// </summary>
     public void Dispose()
     {
         if (disposed) return;

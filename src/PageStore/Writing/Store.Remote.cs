@@ -19,8 +19,8 @@ internal sealed partial class Store
     public StoreRemote? Remote { get; private set; }
 
     /// <summary>
-    /// Sets where the store in a directory ships to from its next opening on: a URL, or <c>none</c>. Nobody may have it open; what it has shipped elsewhere
-    /// stays there.
+    /// Sets where the store in a directory ships to from its next opening on: a URL, or <c>none</c>. Nobody may have it
+    /// open; what it has shipped elsewhere stays there.
     /// </summary>
     public static void SetRemote(string directory, string url)
     {
@@ -33,7 +33,8 @@ internal sealed partial class Store
     readonly RecoveryException? whyNotOwner;
 
     /// <summary>The remote, for whoever has asked for one: a copy of a store's directory has none.</summary>
-    public StoreRemote RemoteOrThrow() => Remote ?? throw NotOwner() ?? new RecoveryException(RecoveryError.Invalid, $"The store {Directory} has no remote. Set remote=URL.");
+    public StoreRemote RemoteOrThrow() => Remote ?? throw NotOwner()
+        ?? new RecoveryException(RecoveryError.Invalid, $"The store {Directory} has no remote. Set remote=URL.");
 
     RecoveryException? NotOwner() => whyNotOwner is { } why ? new RecoveryException(why.Error, why.Message) : null;
 
@@ -41,7 +42,8 @@ internal sealed partial class Store
     {
         if (options.Remote is null) return;
         if (options.PagesInMemory)
-            throw new RecoveryException(RecoveryError.Invalid, $"The store {Directory} keeps its pages in memory: it cannot have a remote. Use pages=rocksdb.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"The store {Directory} keeps its pages in memory: it cannot have a remote. Use pages=rocksdb.");
         Remote = new StoreRemote(this, options.Remote, options);
         Remote.Start();
     }
@@ -68,36 +70,44 @@ internal sealed partial class Store
         return files.WhileFrozen(readBytes =>
         {
             var hints = Snapshot();
-            // Never before the newest record's time, which a clock that was ahead may have set: a restore by time must not find it in here.
+            // Never before the newest record's time, which a clock that was ahead may have set: a restore by time must
+            // not find it in here.
             var now = Math.Max(options.Time.GetUtcNow().ToUnixTimeMilliseconds(), log.LastTimeMs);
             log.Sync(hints.Lsn);
             return (hints with
             {
                 UnixTimeMs = now,
-                Files = [.. hints.Files.Select(f => f.Class == FileClass.Plain ? f with { Bytes = readBytes(f.Fnode, f.SizeBytes) } : f)],
+                Files = [.. hints.Files.Select(f => f.Class
+                    == FileClass.Plain ? f with { Bytes = readBytes(f.Fnode, f.SizeBytes) } : f)],
             }, now);
         });
     }
 
     /// <summary>
-    /// Waits until everything that is in the log now can be restored from the remote, without forcing a request; see <see cref="StoreRemote.WaitRestorable"/>. Without a remote
-    /// it is synced here, and an error: who asks for it believes that there is one.
+    /// Waits until everything that is in the log now can be restored from the remote, without forcing a request; see
+    /// <see cref="StoreRemote.WaitRestorable"/>. Without a remote it is synced here, and an error: who asks for it
+    /// believes that there is one.
     /// </summary>
     public void SyncRemote(TimeSpan? patience = null)
     {
         if (NotOwner() is { } why) throw why;
         Sync();
         if (Remote is null)
-            throw new RecoveryException(RecoveryError.Invalid, $"The store {Directory} has no remote to sync with; what was committed is durable on this machine. Set remote=URL (recovery remote set).");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"The store {Directory} has no remote to sync with; what was committed is durable on this machine. "
+                    + $"Set remote=URL (recovery remote set).");
         Remote.WaitRestorable(log.LastLsn, patience ?? StoreRemote.OutagePatience);
     }
 
-    /// <summary>Returns when a commit can be restored from the remote (durability=remote): shipped, with hints to start from.</summary>
+    /// <summary>
+    /// Returns when a commit can be restored from the remote (durability=remote): shipped, with hints to start from.
+    /// </summary>
     public void WaitShipped(ulong lsn)
     {
         if (NotOwner() is { } why) throw why;
         if (Remote is null)
-            throw new RecoveryException(RecoveryError.Invalid, $"durability=remote needs a remote, and the store {Directory} has none. Set remote=URL.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"durability=remote needs a remote, and the store {Directory} has none. Set remote=URL.");
         Remote.WaitShipped(lsn);
     }
 }

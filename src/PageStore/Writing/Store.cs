@@ -14,16 +14,17 @@ using RecoveryVfs.RecoveryLog.Remote.Collect;
 namespace RecoveryVfs.PageStore.Writing;
 
 /// <summary>
-/// Who writes a store's directory: its databases, their pages, the recovery log, the plain files and the tie to the remote.
-/// Everything that a writing connection needs. Thread-safe.
+/// Who writes a store's directory: its databases, their pages, the recovery log, the plain files and the tie to the
+/// remote. Everything that a writing connection needs. Thread-safe.
 /// </summary>
 /// <remarks>
-/// A commit is encoded (by its own thread), appended to the log, made durable together with whoever else waits, and then published:
-/// its pages stand among the pending commits and in the page cache until the applier has brought them into the page store. Versions that
-/// readers have pinned stay readable meanwhile and after.
+/// A commit is encoded (by its own thread), appended to the log, made durable together with whoever else waits, and
+/// then published: its pages stand among the pending commits and in the page cache until the applier has brought them
+/// into the page store. Versions that readers have pinned stay readable meanwhile and after.
 ///
-/// Locks, in the order in which they may be taken: catalog, order gate, log, pending commits; a database's gate and the page cache's
-/// lock are innermost. None is held while RocksDB is called, but for snapshots (which RocksDB serves without waiting for anything).
+/// Locks, in the order in which they may be taken: catalog, order gate, log, pending commits; a database's gate and the
+/// page cache's lock are innermost. None is held while RocksDB is called, but for snapshots (which RocksDB serves
+/// without waiting for anything).
 /// </remarks>
 internal sealed partial class Store : IShippedStore, IDisposable
 {
@@ -57,7 +58,9 @@ internal sealed partial class Store : IShippedStore, IDisposable
     /// <summary>All databases, by name.</summary>
     public IReadOnlyList<Database> Databases => Catalog.All;
 
-    /// <summary>Creates an empty database (size 0), or returns the one of that name. Durable with the first durable commit.</summary>
+    /// <summary>
+    /// Creates an empty database (size 0), or returns the one of that name. Durable with the first durable commit.
+    /// </summary>
     public Database Create(string name)
     {
         ThrowUnlessWritable();
@@ -68,10 +71,14 @@ internal sealed partial class Store : IShippedStore, IDisposable
     public void Rename(Database database, string name)
     {
         ThrowUnlessWritable();
-        Catalog.Rename(database, name, () => log.Append(RecordKind.DatabaseRenamed, DatabaseRecords.Named(database.Id, name)));
+        Catalog.Rename(database, name,
+            () => log.Append(RecordKind.DatabaseRenamed, DatabaseRecords.Named(database.Id, name)));
     }
 
-    /// <summary>Deletes a database with its pages. Existing pins stay readable until unpinned. Durable when <paramref name="durable"/>.</summary>
+    /// <summary>
+    /// Deletes a database with its pages. Existing pins stay readable until unpinned. Durable when
+    /// <paramref name="durable"/>.
+    /// </summary>
     public void Delete(Database database, bool durable)
     {
         ThrowUnlessWritable();
@@ -90,16 +97,23 @@ internal sealed partial class Store : IShippedStore, IDisposable
         MakeDurable(commit.Lsn, durable);
     }
 
-    /// <summary>Opens a plain file (journal, WAL) by name; null when it does not exist and <paramref name="create"/> is false.</summary>
+    /// <summary>
+    /// Opens a plain file (journal, WAL) by name; null when it does not exist and <paramref name="create"/> is false.
+    /// </summary>
     public PlainFile? OpenFile(string name, bool create) => files.Open(name, create);
 
     /// <summary>Whether a plain file of that name exists.</summary>
     public bool FileExists(string name) => files.Exists(name);
 
-    /// <summary>Deletes a plain file by name (open handles keep reading it); false when there was none. Durable when <paramref name="durable"/>.</summary>
+    /// <summary>
+    /// Deletes a plain file by name (open handles keep reading it); false when there was none. Durable when
+    /// <paramref name="durable"/>.
+    /// </summary>
     public bool DeleteFile(string name, bool durable) => files.Delete(name, durable);
 
-    /// <summary>Hands everything appended so far to the operating system: it survives the end of this process.</summary>
+    /// <summary>
+    /// Hands everything appended so far to the operating system: it survives the end of this process.
+    /// </summary>
     public void WriteOut() => WriteOut(log.LastLsn);
 
     /// <summary>The same for what was appended up to an LSN.</summary>
@@ -120,8 +134,9 @@ internal sealed partial class Store : IShippedStore, IDisposable
     }
 
     /// <summary>
-    /// Gives back all space that can be: brings all pages into files and rewrites these, densest. Takes as long as reading and writing the store
-    /// once, beside which the store is used as always; returns the bytes of the files then.
+    /// Gives back all space that can be: brings all pages into files and rewrites these, densest. Takes as long as
+    /// reading and writing the store once, beside which the store is used as always; returns the bytes of the files
+    /// then.
     /// </summary>
     public long Compact(CancellationToken cancellation = default)
     {
@@ -129,13 +144,17 @@ internal sealed partial class Store : IShippedStore, IDisposable
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, closing.Token);
         lock (collectGate)
             if (!pages.Compact(either.Token))
-                throw new OperationCanceledException($"Compacting the store {Directory} was cancelled; nothing is lost, and some of the space is given back.");
+                throw new OperationCanceledException(
+                    $"Compacting the store {Directory} was cancelled; nothing is lost, and some of the space is "
+                        + $"given back.");
         Checkpoint();
         var sizes = pages.Statistics();
         return sizes.GetValueOrDefault("blob_file_bytes") + sizes.GetValueOrDefault("table_bytes");
     }
 
-    /// <summary>Throws what keeps the store from taking writes: opened for reading, fenced, or poisoned by an earlier error.</summary>
+    /// <summary>
+    /// Throws what keeps the store from taking writes: opened for reading, fenced, or poisoned by an earlier error.
+    /// </summary>
     public void ThrowUnlessWritable()
     {
         ObjectDisposedException.ThrowIf(disposed, this);
@@ -147,8 +166,8 @@ internal sealed partial class Store : IShippedStore, IDisposable
     }
 
     /// <summary>
-    /// Throws when what is written would be for nothing: the directory is a copy of a store that ships, or is not there any more, or its remote is another
-    /// writer's. The first one to write waits for the remote to say so.
+    /// Throws when what is written would be for nothing: the directory is a copy of a store that ships, or is not there
+    /// any more, or its remote is another writer's. The first one to write waits for the remote to say so.
     /// </summary>
     void ThrowUnlessHere()
     {
@@ -160,18 +179,22 @@ internal sealed partial class Store : IShippedStore, IDisposable
     void ThrowIfMoved()
     {
         // Once a tick, a few milliseconds: each look is a system call.
-        if (storeLock is not StoreLock held || Environment.TickCount64 is var now && now == Volatile.Read(ref lookedAt)) return;
+        if (storeLock is not StoreLock held || Environment.TickCount64 is var now && now == Volatile.Read(ref lookedAt))
+            return;
         Volatile.Write(ref lookedAt, now);
         if (held.IsInPlace) return;
         poison ??= new RecoveryException(RecoveryError.IoWrite,
-            $"The store's directory {Directory} was deleted, moved or replaced while it is open: what is written now would be lost. Put it back in its place, or restore it.");
+            $"The store's directory {Directory} was deleted, moved or replaced while it is open: what is written now "
+                + $"would be lost. Put it back in its place, or restore it.");
         throw new RecoveryException(RecoveryError.IoWrite, poison.Message);
     }
 
     /// <summary>
-    /// Reads every page of a database, or of all with the plain files, and checks the checksums; returns one line a problem.
+    /// Reads every page of a database, or of all with the plain files, and checks the checksums; returns one line a
+    /// problem.
     /// </summary>
-    public IReadOnlyList<string> Verify(Database? database, CancellationToken cancellation, Action<long>? progressed = null)
+    public IReadOnlyList<string> Verify(Database? database, CancellationToken cancellation,
+        Action<long>? progressed = null)
     {
         var problems = core.Verify(database, cancellation, progressed);
         if (database is null) problems.AddRange(files.Verify(cancellation));
@@ -185,6 +208,7 @@ internal sealed partial class Store : IShippedStore, IDisposable
             : whyNotOwner is { } why ? "copy: " + why.Message
             : pending.Failure is { } failure ? "stuck: " + failure.Message
             : "ok";
-        return core.Status(new(log.LogId, state, log.LastLsn, log.DurableLsn, log.SizeBytes, wals.UsedBytes), Remote?.Status());
+        return core.Status(new(log.LogId, state, log.LastLsn, log.DurableLsn, log.SizeBytes, wals.UsedBytes),
+            Remote?.Status());
     }
 }

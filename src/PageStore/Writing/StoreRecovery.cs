@@ -10,8 +10,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.PageStore.Writing;
 
 /// <summary>
-/// Brings a writer's directory to the end of its log, as every opening does: after a clean close there is little to do, after
-/// a crash everything that the log has beyond the files. What fails half-way is closed again.
+/// Brings a writer's directory to the end of its log, as every opening does: after a clean close there is little to do,
+/// after a crash everything that the log has beyond the files. What fails half-way is closed again.
 /// </summary>
 internal static class StoreRecovery
 {
@@ -19,8 +19,8 @@ internal static class StoreRecovery
     internal sealed record Replayed(StoreCore Core, LocalLog Log, PlainReplay Plain, FileRecorder? Recorder);
 
     /// <summary>
-    /// Brings a store to the end of its log. Files and databases start from the hints, pages from what the page store holds; each
-    /// takes the records that come after.
+    /// Brings a store to the end of its log. Files and databases start from the hints, pages from what the page store
+    /// holds; each takes the records that come after.
     /// </summary>
     public static Replayed Run(StoreOptions options, RecoveryException? whyNotOwner)
     {
@@ -67,7 +67,8 @@ internal static class StoreRecovery
             home.NoteLogBegun();
             if (applied > log.LastLsn)
                 throw new RecoveryException(RecoveryError.Corrupt,
-                    $"The pages in {core.Directory} hold commits up to LSN {applied}, but the log ends at {log.LastLsn}. "
+                    $"The pages in {core.Directory} hold commits up to LSN {applied}, but the log ends at "
+                        + $"{log.LastLsn}. "
                     + "Files of different times were mixed; restore the store.");
             return new Replayed(core, log, plain, recorder);
         }
@@ -91,10 +92,12 @@ internal static class StoreRecovery
                 core.Live.Apply(record);
                 plain.Take(record, core.Live);
             }
-            if (record.Lsn > hintsLsn || record.Kind is RecordKind.PageCommit or RecordKind.DatabaseDeleted) replay.Take(record);
+            if (record.Lsn > hintsLsn || record.Kind is RecordKind.PageCommit or RecordKind.DatabaseDeleted)
+                replay.Take(record);
         });
 
-        // What has gathered goes into the page store before the replay goes on; the log is durable as far as it is replayed.
+        // What has gathered goes into the page store before the replay goes on; the log is durable as far as it is
+        // replayed.
         void MakeRoom()
         {
             if (pending.Bytes < pending.BudgetBytes / 2) return;
@@ -103,15 +106,16 @@ internal static class StoreRecovery
     }
 
     /// <summary>
-    /// In a directory that a restore left: takes over the remote it came from, if it is to write there, and says where the log
-    /// begins and in which epoch.
+    /// In a directory that a restore left: takes over the remote it came from, if it is to write there, and says where
+    /// the log begins and in which epoch.
     /// </summary>
     static (Hints? Hints, ulong? CreateAt, ulong Epoch) BeginAfterRestore(StoreCore core, Hints? hints)
     {
         var (options, home) = (core.Options, core.Home);
         var first = home.FirstLsnAfterRestore(hints);
         if (first is null || hints is null) return (hints, null, 1);
-        if (options.Remote is null || StoreTakeOver.Run(options, hints) is not { } end) return (hints, first, Math.Max(1, hints.Epoch));
+        if (options.Remote is null || StoreTakeOver.Run(options, hints) is not { } end)
+            return (hints, first, Math.Max(1, hints.Epoch));
         // The record that says so is in the remote; here, the hints step over it.
         home.AddRemote(options.Remote.Url);
         hints = hints with { Lsn = end.LastLsn, ReplayFrom = end.NextLsn, Epoch = end.Epoch };

@@ -6,13 +6,16 @@ namespace RecoveryVfs.RecoveryLog.Disk;
 internal static class DiskRoom
 {
     /// <summary>
-    /// A sentence for a message: what was needed, where that is known, and what is free for this user on the disk of a file or directory. Empty when
-    /// nothing is known.
+    /// A sentence for a message: what was needed, where that is known, and what is free for this user on the disk of a
+    /// file or directory. Empty when nothing is known.
     /// </summary>
     public static string Tell(string path, long? neededBytes = null)
     {
-        if (FreeAt(path) is not { } free) return neededBytes is { } wanted ? $" {Number(wanted)} bytes were needed." : "";
-        return neededBytes is { } needed ? $" {Number(needed)} bytes were needed, and {Number(free)} are free there." : $" {Number(free)} bytes are free there.";
+        if (FreeAt(path) is not { } free)
+            return neededBytes is { } wanted ? $" {Number(wanted)} bytes were needed." : "";
+        return neededBytes is { } needed
+            ? $" {Number(needed)} bytes were needed, and {Number(free)} are free there."
+            : $" {Number(free)} bytes are free there.";
     }
 
     internal static long? FreeAt(string path)

@@ -48,12 +48,15 @@ internal readonly record struct FileNode(int Mode, uint Owner, uint Group, long 
         var name = System.Text.Encoding.UTF8.GetBytes(path + '\0');
         if (Ask(CurrentDirectory, name, follow ? 0 : NoFollow) is { } found) return found;
         var errno = Marshal.GetLastPInvokeError();
-        return errno is DiskErrors.ENOENT or DiskErrors.ENOTDIR ? null : throw DiskErrors.From(DiskOperation.Open, path, errno);
+        return errno is DiskErrors.ENOENT or DiskErrors.ENOTDIR
+            ? null
+            : throw DiskErrors.From(DiskOperation.Open, path, errno);
     }
 
     /// <summary>What is open.</summary>
     public static FileNode Of(SafeFileHandle file, string path) =>
-        Ask((int)file.DangerousGetHandle(), [0], OfDescriptor) ?? throw DiskErrors.From(DiskOperation.Open, path, Marshal.GetLastPInvokeError());
+        Ask((int)file.DangerousGetHandle(), [0], OfDescriptor)
+            ?? throw DiskErrors.From(DiskOperation.Open, path, Marshal.GetLastPInvokeError());
 
     /// <summary>statx(2), whose layout is the same on every machine.</summary>
     static unsafe FileNode? Ask(int directory, ReadOnlySpan<byte> name, int flags)
@@ -64,7 +67,8 @@ internal readonly record struct FileNode(int Mode, uint Owner, uint Group, long 
         var answer = new ReadOnlySpan<byte>(bytes, SizeOfStatx);
         uint At(int offset, ReadOnlySpan<byte> from) => BinaryPrimitives.ReadUInt32LittleEndian(from[offset..]);
         return new FileNode(
-            BinaryPrimitives.ReadUInt16LittleEndian(answer[28..]), At(20, answer), At(24, answer), BinaryPrimitives.ReadInt64LittleEndian(answer[40..]),
+            BinaryPrimitives.ReadUInt16LittleEndian(answer[28..]), At(20, answer), At(24, answer),
+                BinaryPrimitives.ReadInt64LittleEndian(answer[40..]),
             (ulong)At(136, answer) << 32 | At(140, answer), BinaryPrimitives.ReadUInt64LittleEndian(answer[32..]));
     }
 }

@@ -12,23 +12,28 @@ internal enum LogFileMode
 }
 
 /// <summary>
-/// The local disk as the log sees it: files addressed by offset, and a power cord. What was written survives the death of the
-/// process; only what was synced survives loss of power, and a directory's entries are synced apart from the files'.
+/// The local disk as the log sees it: files addressed by offset, and a power cord. What was written survives the death
+/// of the process; only what was synced survives loss of power, and a directory's entries are synced apart from the
+/// files'.
 /// </summary>
 /// <remarks>
-/// Paths are whole. All methods may be called from any thread. Failures are <see cref="RecoveryException"/>s that name the file and
-/// the way out: no space or quota is Full, a failed sync IoSync, missing rights or too many open files CannotOpen, a read-only
-/// disk ReadOnly, a missing file NotFound, anything else IoRead or IoWrite.
+/// Paths are whole. All methods may be called from any thread. Failures are <see cref="RecoveryException"/>s that name
+/// the file and the way out: no space or quota is Full, a failed sync IoSync, missing rights or too many open files
+/// CannotOpen, a read-only disk ReadOnly, a missing file NotFound, anything else IoRead or IoWrite.
 /// </remarks>
 internal interface ILogDisk
 {
-    /// <summary>Opens a file. Its entry in the directory survives power loss only after <see cref="SyncDirectory"/>.</summary>
+    /// <summary>
+    /// Opens a file. Its entry in the directory survives power loss only after <see cref="SyncDirectory"/>.
+    /// </summary>
     ILogFile Open(string path, LogFileMode mode);
 
     /// <summary>Whether a file of that name exists.</summary>
     bool Exists(string path);
 
-    /// <summary>Names (not paths) of the files in a directory, in no order; none when there is no such directory.</summary>
+    /// <summary>
+    /// Names (not paths) of the files in a directory, in no order; none when there is no such directory.
+    /// </summary>
     IReadOnlyList<string> List(string directory);
 
     /// <summary>Creates a directory and its missing parents, durably. Does nothing when it exists.</summary>
@@ -43,7 +48,9 @@ internal interface ILogDisk
     /// <summary>Makes creations, renames and deletions in a directory durable.</summary>
     void SyncDirectory(string path);
 
-    /// <summary>Bytes that this user may still write where a directory is, or will be. A disk that cannot tell has room.</summary>
+    /// <summary>
+    /// Bytes that this user may still write where a directory is, or will be. A disk that cannot tell has room.
+    /// </summary>
     long FreeBytes(string directory) => long.MaxValue;
 }
 
@@ -62,14 +69,17 @@ internal interface ILogFile : IDisposable
     /// <summary>Writes all of the bytes at an offset. When it throws, any part of them may have been written.</summary>
     void Write(long offset, ReadOnlySpan<byte> source);
 
-    /// <summary>Makes everything written so far durable (fdatasync). Never called again on this file once it failed.</summary>
+    /// <summary>
+    /// Makes everything written so far durable (fdatasync). Never called again on this file once it failed.
+    /// </summary>
     void SyncData();
 
     /// <summary>Sets the size; what is added reads as zeros.</summary>
     void Truncate(long sizeBytes);
 
     /// <summary>
-    /// Takes disk space for bytes beyond the end, which read as zeros. May cost less than writing them, and the first sync of what is written there later more.
+    /// Takes disk space for bytes beyond the end, which read as zeros. May cost less than writing them, and the first
+    /// sync of what is written there later more.
     /// </summary>
     void Allocate(long from, long to) => this.WriteZeros(from, to);
 }

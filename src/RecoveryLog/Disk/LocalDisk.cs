@@ -26,7 +26,8 @@ internal sealed class LocalDisk : ILogDisk
         if (FileNode.Of(handle, path) is var node && node.IsRegular) return new LocalFile(handle, path);
         handle.Dispose();
         throw new RecoveryException(RecoveryError.CannotOpen,
-            $"{path} is {node.Kind}, where a file of our own is expected: see who put it there.") { Path = path };
+            $"{path} is {node.Kind}, where a file of our own is expected: see who put it there.")
+        { Path = path };
     }
 
     /// <inheritdoc/>
@@ -52,7 +53,8 @@ internal sealed class LocalDisk : ILogDisk
         }
         catch (IOException e)
         {
-            throw DiskErrors.From(DiskOperation.List, directory, e.HResult is > 0 and < 4096 ? e.HResult : DiskErrors.EIO);
+            throw DiskErrors.From(DiskOperation.List, directory,
+                e.HResult is > 0 and < 4096 ? e.HResult : DiskErrors.EIO);
         }
     }
 
@@ -74,8 +76,10 @@ internal sealed class LocalDisk : ILogDisk
         var parent = Path.GetDirectoryName(path);
         if (parent is not null)
             CreateDirectory(parent, null);
-        // A directory inside of another is as private as that. The umask takes its part, and nobody but the owner ever writes.
-        if (Posix.MakeDirectory(path, (rights ?? FileNode.At(parent ?? path, follow: true)?.Rights ?? 0x1ED) & 0x1ED | 0x1C0) != 0)
+        // A directory inside of another is as private as that. The umask takes its part, and nobody but the owner ever
+        // writes.
+        if (Posix.MakeDirectory(path, (rights ?? FileNode.At(parent ?? path, follow: true)?.Rights ?? 0x1ED) & 0x1ED
+            | 0x1C0) != 0)
         {
             var errno = Marshal.GetLastPInvokeError();
             if (errno != DiskErrors.EEXIST)
@@ -107,8 +111,11 @@ internal sealed class LocalDisk : ILogDisk
             throw DiskErrors.From(DiskOperation.SyncDirectory, path, Marshal.GetLastPInvokeError());
     }
 
-    /// <summary>What a new file in a directory may have: who cannot read the directory cannot read it. The umask takes its part.</summary>
-    public static int RightsIn(string directory) => 0x180 | ((FileNode.At(directory, follow: true)?.Rights ?? 0) & 0x24);
+    /// <summary>
+    /// What a new file in a directory may have: who cannot read the directory cannot read it. The umask takes its part.
+    /// </summary>
+    public static int RightsIn(string directory)
+        => 0x180 | ((FileNode.At(directory, follow: true)?.Rights ?? 0) & 0x24);
 
     static SafeFileHandle OpenHandle(string path, int flags, DiskOperation operation, int rights)
     {

@@ -3,7 +3,9 @@ using Microsoft.Win32.SafeHandles;
 
 namespace RecoveryVfs.RecoveryLog.Disk;
 
-/// <summary>The few system calls of Linux that .NET does not offer with their error numbers. All of glibc and musl on 64 bits.</summary>
+/// <summary>
+/// The few system calls of Linux that .NET does not offer with their error numbers. All of glibc and musl on 64 bits.
+/// </summary>
 internal static partial class Posix
 {
     internal const int O_RDONLY = 0, O_RDWR = 2, O_CREAT = 0x40, O_TRUNC = 0x200, O_EXCL = 0x80, O_CLOEXEC = 0x80000;
@@ -11,7 +13,8 @@ internal static partial class Posix
 
     static readonly bool isArm = RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
 
-    internal static readonly int O_DIRECTORY = isArm ? 0x4000 : 0x10000, O_NOFOLLOW = isArm ? 0x8000 : 0x20000, O_TMPFILE = 0x400000 | O_DIRECTORY;
+    internal static readonly int O_DIRECTORY = isArm
+        ? 0x4000 : 0x10000, O_NOFOLLOW = isArm ? 0x8000 : 0x20000, O_TMPFILE = 0x400000 | O_DIRECTORY;
 
     internal const int ReadWriteForOwner = 0x1A4; // 0644, less the umask
 
@@ -23,7 +26,9 @@ internal static partial class Posix
     {
         const int modeAt = 28, emptyPath = 0x1000 /* AT_EMPTY_PATH */, typeAndMode = 3 /* STATX_TYPE | STATX_MODE */;
         Span<byte> status = stackalloc byte[256];
-        return StatX(file, "", emptyPath, typeAndMode, ref status[0]) == 0 ? BitConverter.ToUInt16(status[modeAt..]) : -1;
+        return StatX(file, "", emptyPath, typeAndMode, ref status[0]) == 0
+            ? BitConverter.ToUInt16(status[modeAt..])
+            : -1;
     }
 
     internal static bool IsRegular(SafeFileHandle file) => (ModeOf(file) & 0xF000) == 0x8000;

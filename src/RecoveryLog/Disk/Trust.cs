@@ -1,17 +1,22 @@
 namespace RecoveryVfs.RecoveryLog.Disk;
 
 /// <summary>
-/// Whose files are obeyed. What says where data is and where it goes must be this user's own or root's, and nobody else may write it: as ssh has it
-/// with its keys. A shared directory holds what anybody puts there.
+/// Whose files are obeyed. What says where data is and where it goes must be this user's own or root's, and nobody else
+/// may write it: as ssh has it with its keys. A shared directory holds what anybody puts there.
 /// </summary>
 internal static class Trust
 {
     const int GroupMayWrite = 0x10, OthersMayWrite = 0x2;
 
-    /// <summary><c>RECOVERY_TRUST_OWNERS=any</c>: for machines where whoever may write a file may be believed, such as containers with other numbers.</summary>
+    /// <summary>
+    /// <c>RECOVERY_TRUST_OWNERS=any</c>: for machines where whoever may write a file may be believed, such as
+    /// containers with other numbers.
+    /// </summary>
     static readonly bool trustsAll = Environment.GetEnvironmentVariable("RECOVERY_TRUST_OWNERS") == "any";
 
-    /// <summary>Refuses a file or directory that is somebody else's, or that others may write; what does not exist is fine.</summary>
+    /// <summary>
+    /// Refuses a file or directory that is somebody else's, or that others may write; what does not exist is fine.
+    /// </summary>
     public static void Require(string path)
     {
         if (FileNode.At(path) is not { } named) return;
@@ -30,7 +35,8 @@ internal static class Trust
         var who = (writable & OthersMayWrite) != 0 ? "everybody" : $"the group {node.Group}";
         throw new RecoveryException(RecoveryError.Untrusted,
             $"{path} may be written by {who} (mode {Octal(node.Rights)}), so it is not believed.",
-            $"See that what it says is yours, then: chmod go-w {path}") { Path = path };
+            $"See that what it says is yours, then: chmod go-w {path}")
+        { Path = path };
     }
 
     static void Check(string path, FileNode node, bool checkRights)
@@ -42,7 +48,8 @@ internal static class Trust
                 $"{path} belongs to the user {node.Owner}, and this process is user {user}: "
                 + "what decides where data goes is believed only of its own user and of root.",
                 $"Run as user {node.Owner}, or see that it is yours and: chown {user} {path}. "
-                + "(RECOVERY_TRUST_OWNERS=any trusts every owner.)") { Path = path };
+                + "(RECOVERY_TRUST_OWNERS=any trusts every owner.)")
+            { Path = path };
         if (checkRights) RequireUnwritable(path, node);
     }
 

@@ -7,7 +7,10 @@ internal static class UserRights
 {
     const int Search = 1, Write = 2, Read = 4, AsEffectiveUser = 0x200, CurrentDirectory = -100;
 
-    /// <summary>Why the place cannot be written by this user: its mount, or its rights. Null when it can be, or when it is not there.</summary>
+    /// <summary>
+    /// Why the place cannot be written by this user: its mount, or its rights. Null when it can be, or when it is not
+    /// there.
+    /// </summary>
     public static string? WhyNotWrite(string path) => Why(path, Write, "write");
 
     /// <summary>Why this user cannot read a directory; null when it can, or when it is not there.</summary>
@@ -17,7 +20,8 @@ internal static class UserRights
         Posix.Access(CurrentDirectory, path, mode, AsEffectiveUser) == 0 ? null : Marshal.GetLastPInvokeError() switch
         {
             DiskErrors.EROFS => $"{path} is mounted read-only",
-            DiskErrors.EACCES or DiskErrors.EPERM => $"this user (number {Posix.EffectiveUser()}) may not {what} {path}",
+            DiskErrors.EACCES or DiskErrors.EPERM
+                => $"this user (number {Posix.EffectiveUser()}) may not {what} {path}",
             _ => null,
         };
 }

@@ -3,8 +3,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Live;
 
 /// <summary>
-/// The checksums of a plain file, chunk by chunk, kept while it is written: what is appended is added to them, and chunks that are overwritten are read again when the
-/// checksums are wanted. One thread at a time.
+/// The checksums of a plain file, chunk by chunk, kept while it is written: what is appended is added to them, and
+/// chunks that are overwritten are read again when the checksums are wanted. One thread at a time.
 /// </summary>
 internal sealed class ChunkSums
 {
@@ -20,7 +20,9 @@ internal sealed class ChunkSums
     /// <summary>Of so many bytes.</summary>
     public static int CountOf(long sizeBytes) => checked((int)((sizeBytes + ChunkBytes - 1) / ChunkBytes));
 
-    /// <summary>Those of a file of that size. Without <paramref name="known"/> ones, the file is read when they are wanted.</summary>
+    /// <summary>
+    /// Those of a file of that size. Without <paramref name="known"/> ones, the file is read when they are wanted.
+    /// </summary>
     public static ChunkSums From(long sizeBytes, ReadOnlyMemory<uint> known)
     {
         var made = new ChunkSums { SizeBytes = sizeBytes };
@@ -52,7 +54,8 @@ internal sealed class ChunkSums
         while (SizeBytes < offset) Append(zeros.AsSpan(0, (int)Math.Min(zeros.Length, offset - SizeBytes)));
         var over = (int)Math.Min(bytes.Length, SizeBytes - offset);
         if (over > 0)
-            for (var chunk = (int)(offset / ChunkBytes); chunk <= (offset + over - 1) / ChunkBytes; chunk++) stale.Add(chunk);
+            for (var chunk = (int)(offset / ChunkBytes); chunk <= (offset + over - 1) / ChunkBytes; chunk++)
+                stale.Add(chunk);
         Append(bytes[over..]);
     }
 
@@ -97,7 +100,9 @@ internal sealed class ChunkSums
     /// <summary>What is known of a chunk without reading it.</summary>
     public uint? Known(int chunk) => chunk >= sums.Count || stale.Contains(chunk) ? null : sums[chunk];
 
-    /// <summary>The checksum of a chunk of a file of that size as it can be read; null when it has too few bytes.</summary>
+    /// <summary>
+    /// The checksum of a chunk of a file of that size as it can be read; null when it has too few bytes.
+    /// </summary>
     public static uint? Compute(ChunkRead read, int chunk, long sizeBytes)
     {
         var start = (long)chunk * ChunkBytes;

@@ -1,7 +1,8 @@
 namespace RecoveryVfs.RecoveryLog.Live;
 
 /// <summary>
-/// Where a replay may start: what lives at an LSN, and the first LSN to replay. Read and written by <see cref="HintsFormat"/>.
+/// Where a replay may start: what lives at an LSN, and the first LSN to replay. Read and written by
+/// <see cref="HintsFormat"/>.
 /// </summary>
 internal sealed record Hints
 {
@@ -24,6 +25,8 @@ internal sealed record Hints
     public required IReadOnlyList<LiveFile> Files { get; init; }
     /// <summary>The databases, by id.</summary>
     public required IReadOnlyList<LiveDatabase> Databases { get; init; }
-    /// <summary>When they were made; in local hints the time of the newest record that they cover, or 0 (unix milliseconds).</summary>
+    /// <summary>
+    /// When they were made; in local hints the time of the newest record that they cover, or 0 (unix milliseconds).
+    /// </summary>
     public long UnixTimeMs { get; init; }
 }

@@ -16,14 +16,18 @@ namespace RecoveryVfs.RecoveryLog.Live;
 ///   crc32c u32 of everything before it
 ///   name:      length u16, UTF-8
 /// </code>
-/// File flags: 1 sealed, 2 has a SHA-256, 4 has its bytes here, 8 has checksums (from version 2 on; hints without any are written as version 1).
+/// File flags: 1 sealed, 2 has a SHA-256, 4 has its bytes here, 8 has checksums (from version 2 on; hints without any
+/// are written as version 1).
 /// </remarks>
 internal static class HintsFormat
 {
     /// <summary>The newest version this software knows.</summary>
     public const uint Version = 2;
 
-    /// <summary>The most databases that a store can have, and files: what a reader holds in memory is bounded by them, whoever wrote the bytes.</summary>
+    /// <summary>
+    /// The most databases that a store can have, and files: what a reader holds in memory is bounded by them, whoever
+    /// wrote the bytes.
+    /// </summary>
     public const int MaxDatabases = 1 << 20, MaxFiles = 1 << 18;
 
     const int HeaderBytes = 84;
@@ -59,7 +63,8 @@ internal static class HintsFormat
         var bytes = new byte[writer.WrittenCount + 4];
         writer.WrittenSpan.CopyTo(bytes);
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(12), writer.WrittenCount);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(writer.WrittenCount), Crc32C.Compute(bytes.AsSpan(0, writer.WrittenCount)));
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(writer.WrittenCount),
+            Crc32C.Compute(bytes.AsSpan(0, writer.WrittenCount)));
         return bytes;
     }
 
@@ -68,7 +73,8 @@ internal static class HintsFormat
         var head = writer.GetSpan(24)[..24];
         BinaryPrimitives.WriteUInt64LittleEndian(head, file.Fnode);
         head[8] = (byte)file.Class;
-        head[9] = (byte)((file.IsSealed ? FlagSealed : 0) | (file.Sha256.Length == 32 ? FlagSha : 0) | (HasBytes(file) ? FlagBytes : 0) | (HasSums(file) ? FlagSums : 0));
+        head[9] = (byte)((file.IsSealed ? FlagSealed : 0) | (file.Sha256.Length == 32 ? FlagSha : 0)
+            | (HasBytes(file) ? FlagBytes : 0) | (HasSums(file) ? FlagSums : 0));
         BinaryPrimitives.WriteInt64LittleEndian(head[10..], file.SizeBytes);
         BinaryPrimitives.WriteUInt32LittleEndian(head[18..], file.Crc32C);
         BinaryPrimitives.WriteUInt16LittleEndian(head[22..], checked((ushort)file.Names.Count));
@@ -95,7 +101,9 @@ internal static class HintsFormat
     static void PutName(ArrayBufferWriter<byte> writer, string name)
     {
         var length = Encoding.UTF8.GetByteCount(name);
-        if (length > FileRecords.MaxNameBytes) throw new RecoveryException(RecoveryError.Invalid, $"The name {name[..64]}... is too long: {length} bytes.");
+        if (length > FileRecords.MaxNameBytes)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"The name {name[..64]}... is too long: {length} bytes.");
         var span = writer.GetSpan(2 + length);
         BinaryPrimitives.WriteUInt16LittleEndian(span, (ushort)length);
         Encoding.UTF8.GetBytes(name, span[2..]);
@@ -103,7 +111,8 @@ internal static class HintsFormat
     }
 
     /// <summary>
-    /// Reads and verifies hints; <paramref name="source"/> names the file or object for messages. The bytes of files are not copied: <paramref name="memory"/> stays in use.
+    /// Reads and verifies hints; <paramref name="source"/> names the file or object for messages. The bytes of files
+    /// are not copied: <paramref name="memory"/> stays in use.
     /// </summary>
     public static Hints Read(ReadOnlyMemory<byte> memory, string source)
     {
@@ -116,10 +125,15 @@ internal static class HintsFormat
                 "Upgrade RecoveryVfs.");
         if (version == 0 || bytes.Length < HeaderBytes + 4) throw Damaged(source, "ends too early");
         var length = bytes.Length - 4;
-        if (BinaryPrimitives.ReadUInt32LittleEndian(bytes[12..]) != length) throw Damaged(source, $"has {bytes.Length} bytes, not what it says");
-        if (Crc32C.Compute(bytes[..length]) != BinaryPrimitives.ReadUInt32LittleEndian(bytes[length..])) throw Damaged(source, "has a wrong checksum");
-        var (databaseCount, fileCount) = (BinaryPrimitives.ReadUInt32LittleEndian(bytes[76..]), BinaryPrimitives.ReadUInt32LittleEndian(bytes[80..]));
-        if (databaseCount > MaxDatabases || fileCount > MaxFiles) throw Damaged(source, $"lists {databaseCount} databases and {fileCount} files, more than a store can have");
+        if (BinaryPrimitives.ReadUInt32LittleEndian(bytes[12..]) != length)
+            throw Damaged(source, $"has {bytes.Length} bytes, not what it says");
+        if (Crc32C.Compute(bytes[..length]) != BinaryPrimitives.ReadUInt32LittleEndian(bytes[length..]))
+            throw Damaged(source, "has a wrong checksum");
+        var (databaseCount, fileCount) =
+            (BinaryPrimitives.ReadUInt32LittleEndian(bytes[76..]),
+            BinaryPrimitives.ReadUInt32LittleEndian(bytes[80..]));
+        if (databaseCount > MaxDatabases || fileCount > MaxFiles)
+            throw Damaged(source, $"lists {databaseCount} databases and {fileCount} files, more than a store can have");
         var reader = new Cursor(memory[HeaderBytes..length], version, source);
         var databases = new List<LiveDatabase>();
         for (var left = databaseCount; left > 0; left--)
@@ -146,22 +160,26 @@ internal static class HintsFormat
     /// <summary>What must hold between the parts, whatever the checksum says.</summary>
     static void Check(Hints hints, string source)
     {
-        if (hints.ReplayFrom > hints.Lsn && hints.ReplayFrom - hints.Lsn > 1) throw Damaged(source, $"is of LSN {hints.Lsn} and starts to replay at {hints.ReplayFrom}");
+        if (hints.ReplayFrom > hints.Lsn && hints.ReplayFrom - hints.Lsn > 1)
+            throw Damaged(source, $"is of LSN {hints.Lsn} and starts to replay at {hints.ReplayFrom}");
         var names = new HashSet<(bool, string)>();
         ulong lastFnode = 0;
         foreach (var file in hints.Files)
         {
             foreach (var name in file.Names) TrackedName.Check(file.Class, name, source);
-            if (file.Fnode <= lastFnode || file.Fnode >= hints.NextFnode) throw Damaged(source, $"lists file {file.Fnode} where it cannot be");
+            if (file.Fnode <= lastFnode || file.Fnode >= hints.NextFnode)
+                throw Damaged(source, $"lists file {file.Fnode} where it cannot be");
             lastFnode = file.Fnode;
             foreach (var name in file.Names)
-                if (!names.Add((file.Class == FileClass.Plain, name))) throw Damaged(source, $"lists two files called {name}");
+                if (!names.Add((file.Class == FileClass.Plain, name)))
+                    throw Damaged(source, $"lists two files called {name}");
         }
         foreach (var database in hints.Databases)
             if (DatabaseName.NotAPart(database.Name) is { } problem)
                 throw Damaged(source, $"names a database \"{DatabaseName.Shown(database.Name)}\", which {problem}");
         for (var i = 0; i < hints.Databases.Count; i++)
-            if (hints.Databases[i].Id >= hints.NextDatabaseId || (i > 0 && hints.Databases[i].Id <= hints.Databases[i - 1].Id))
+            if (hints.Databases[i].Id >= hints.NextDatabaseId
+                || (i > 0 && hints.Databases[i].Id <= hints.Databases[i - 1].Id))
                 throw Damaged(source, $"lists database {hints.Databases[i].Id} where it cannot be");
     }
 
@@ -202,10 +220,14 @@ internal static class HintsFormat
         {
             var head = Take(24);
             var names = new string[BinaryPrimitives.ReadUInt16LittleEndian(head[22..])];
-            if (names.Length == 0 || names.Length > rest.Length / 3) throw Damaged(source, "lists a file without a name");
+            if (names.Length == 0 || names.Length > rest.Length / 3)
+                throw Damaged(source, "lists a file without a name");
             for (var i = 0; i < names.Length; i++) names[i] = Name();
-            var (fileClass, flags, size) = ((FileClass)head[8], head[9], BinaryPrimitives.ReadInt64LittleEndian(head[10..]));
-            if (!FileRecords.IsKnown(fileClass) || (flags & ~(FlagSealed | FlagSha | FlagBytes | (version > VersionWithoutSums ? FlagSums : 0))) != 0 || size < 0)
+            var (fileClass, flags, size) =
+                ((FileClass)head[8], head[9], BinaryPrimitives.ReadInt64LittleEndian(head[10..]));
+            if (!FileRecords.IsKnown(fileClass)
+                || (flags & ~(FlagSealed | FlagSha | FlagBytes | (version > VersionWithoutSums ? FlagSums : 0))) != 0
+                || size < 0)
                 throw Damaged(source, $"lists {names[0]} with class {head[8]}, flags {flags} and size {size}");
             var file = new LiveFile
             {
@@ -219,7 +241,8 @@ internal static class HintsFormat
                 Sums = (flags & FlagSums) != 0 ? Sums(size) : default,
                 Bytes = (flags & FlagBytes) != 0 ? TakeMemory(UInt32()) : default,
             };
-            if ((flags & FlagBytes) != 0 && file.Bytes.Length != size) throw Damaged(source, $"has {file.Bytes.Length} of {size} bytes of {names[0]}");
+            if ((flags & FlagBytes) != 0 && file.Bytes.Length != size)
+                throw Damaged(source, $"has {file.Bytes.Length} of {size} bytes of {names[0]}");
             return file;
         }
     }

@@ -17,11 +17,15 @@ internal sealed record LiveFile
     public bool IsSealed { get; init; }
     /// <summary>The CRC-32C of a sealed file's bytes.</summary>
     public uint Crc32C { get; init; }
-    /// <summary>The SHA-256 of an extent as it stands in the remote, or of inline bytes; empty where nobody needed it.</summary>
+    /// <summary>
+    /// The SHA-256 of an extent as it stands in the remote, or of inline bytes; empty where nobody needed it.
+    /// </summary>
     public ReadOnlyMemory<byte> Sha256 { get; init; }
     /// <summary>The bytes, of a small file (and in remote hints of a plain file); else empty.</summary>
     public ReadOnlyMemory<byte> Bytes { get; init; }
-    /// <summary>In local hints: the checksums of a plain file's chunks (<see cref="ChunkSums"/>), all of them or none.</summary>
+    /// <summary>
+    /// In local hints: the checksums of a plain file's chunks (<see cref="ChunkSums"/>), all of them or none.
+    /// </summary>
     public ReadOnlyMemory<uint> Sums { get; init; }
     /// <summary>Its first name.</summary>
     public string Name => Names[0];

@@ -4,13 +4,14 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Live;
 
 /// <summary>
-/// Which tracked files and databases live, and where the files' bytes are: kept by applying every record in order, so that it is
-/// true at each LSN. Hints are a snapshot of it. Thread-safe.
+/// Which tracked files and databases live, and where the files' bytes are: kept by applying every record in order, so
+/// that it is true at each LSN. Hints are a snapshot of it. Thread-safe.
 /// </summary>
 /// <remarks>
-/// Records about files that are not (or no longer) tracked are passed over: a replay may start in the middle of a file's life whose
-/// end comes later. A name given to another file leaves the one that had it; a file without a name is gone. Plain files and RocksDB's
-/// files do not meet: a journal that is called like a RocksDB file takes nothing from it.
+/// Records about files that are not (or no longer) tracked are passed over: a replay may start in the middle of a
+/// file's life whose end comes later. A name given to another file leaves the one that had it; a file without a name is
+/// gone. Plain files and RocksDB's files do not meet: a journal that is called like a RocksDB file takes nothing from
+/// it.
 /// </remarks>
 internal sealed class LiveFiles
 {
@@ -99,8 +100,8 @@ internal sealed class LiveFiles
     }
 
     /// <summary>
-    /// The bytes of small files are not copied: those below the size that is handed out never change. Appends write above it;
-    /// anything else goes to a new array.
+    /// The bytes of small files are not copied: those below the size that is handed out never change. Appends write
+    /// above it; anything else goes to a new array.
     /// </summary>
     static LiveFile View(Entry entry) => new()
     {
@@ -115,7 +116,8 @@ internal sealed class LiveFiles
     };
 
     /// <summary>
-    /// Applies the next record of another store's log: its RocksDB files are not ours, so of them only the identities are noted as used.
+    /// Applies the next record of another store's log: its RocksDB files are not ours, so of them only the identities
+    /// are noted as used.
     /// </summary>
     public void ApplyOfOther(in Record record)
     {
@@ -123,7 +125,9 @@ internal sealed class LiveFiles
         if (isFile && record.Body.Length >= 8)
         {
             var fnode = BinaryPrimitives.ReadUInt64LittleEndian(record.Body);
-            var isPlain = record.Kind == RecordKind.FileCreated ? FileRecords.ReadCreated(record.Body).Class == FileClass.Plain : ClassOf(fnode) == FileClass.Plain;
+            var isPlain = record.Kind == RecordKind.FileCreated
+                ? FileRecords.ReadCreated(record.Body).Class == FileClass.Plain
+                : ClassOf(fnode) == FileClass.Plain;
             if (!isPlain)
             {
                 lock (gate)
@@ -137,14 +141,18 @@ internal sealed class LiveFiles
         Apply(record);
     }
 
-    /// <summary>Forgets a RocksDB file that a replica has changed or deleted: it no longer is what the other store's log says.</summary>
+    /// <summary>
+    /// Forgets a RocksDB file that a replica has changed or deleted: it no longer is what the other store's log says.
+    /// </summary>
     public void ForgetRocksFile(string name)
     {
         lock (gate)
             if (byName.TryGetValue((false, name), out var entry)) OnDeleted(entry.Fnode);
     }
 
-    /// <summary>Applies the next record; those up to <see cref="Lsn"/> are passed over, since they are in the state already.</summary>
+    /// <summary>
+    /// Applies the next record; those up to <see cref="Lsn"/> are passed over, since they are in the state already.
+    /// </summary>
     public void Apply(in Record record)
     {
         lock (gate)
@@ -192,13 +200,16 @@ internal sealed class LiveFiles
         var end = write.Offset + write.Bytes.Length;
         if (entry.Class == FileClass.RocksSmall)
         {
-            if (end > MaxSmallFileBytes) throw FileRecords.Damaged("FileWritten", $"makes the small file {entry.Names[0]} {end} bytes large");
+            if (end > MaxSmallFileBytes)
+                throw FileRecords.Damaged("FileWritten", $"makes the small file {entry.Names[0]} {end} bytes large");
             // Bytes below the size may have been handed out: appending leaves them alone, anything else goes to a copy.
             if (end > entry.Bytes.Length || write.Offset < entry.Size)
             {
                 var larger = new byte[Math.Max(end, Math.Min(entry.Size * 2, entry.Size + (1 << 20)))];
-                if (files.Values.Sum(f => (long)f.Bytes.Length) - entry.Bytes.Length + larger.Length > MaxSmallFilesBytes)
-                    throw FileRecords.Damaged("FileWritten", $"of {entry.Names[0]} makes the small files {MaxSmallFilesBytes >> 20} MiB large together");
+                if (files.Values.Sum(f => (long)f.Bytes.Length) - entry.Bytes.Length
+                    + larger.Length > MaxSmallFilesBytes)
+                    throw FileRecords.Damaged("FileWritten",
+                        $"of {entry.Names[0]} makes the small files {MaxSmallFilesBytes >> 20} MiB large together");
                 entry.Bytes.AsSpan(0, (int)entry.Size).CopyTo(larger);
                 entry.Bytes = larger;
             }
@@ -260,7 +271,8 @@ internal sealed class LiveFiles
     }
 
     /// <summary>
-    /// What lives now, as hints; <paramref name="replayFrom"/> gets the LSN that they are true at and says where a replay must start.
+    /// What lives now, as hints; <paramref name="replayFrom"/> gets the LSN that they are true at and says where a
+    /// replay must start.
     /// </summary>
     public Hints Snapshot(Guid logId, ulong epoch, Func<ulong, ulong> replayFrom)
     {
@@ -303,8 +315,16 @@ internal sealed class LiveFiles
                     throw new RecoveryException(RecoveryError.Corrupt,
                         $"The hints at LSN {hints.Lsn} have {file.Bytes.Length} of {file.SizeBytes} bytes of "
                         + $"{file.Name}.",
-                        "Use older hints, or restore the store from its remote.") { Lsn = hints.Lsn };
-                var entry = new Entry(file.Fnode, file.Class, file.Name) { Bytes = file.Bytes.ToArray(), Size = file.SizeBytes, Sealed = file.IsSealed, Crc = file.Crc32C, Sha256 = file.Sha256 };
+                        "Use older hints, or restore the store from its remote.")
+                    { Lsn = hints.Lsn };
+                var entry = new Entry(file.Fnode, file.Class, file.Name)
+                {
+                    Bytes = file.Bytes.ToArray(),
+                    Size = file.SizeBytes,
+                    Sealed = file.IsSealed,
+                    Crc = file.Crc32C,
+                    Sha256 = file.Sha256
+                };
                 entry.Names.AddRange(file.Names.Skip(1));
                 files.Add(file.Fnode, entry);
                 foreach (var name in file.Names) byName[entry.Key(name)] = entry;

@@ -5,8 +5,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>
-/// The file <c>durable</c> beside the segments: up to where the log is durable, for all that is known. It vouches for the newest records, which have nothing behind
-/// them that does.
+/// The file <c>durable</c> beside the segments: up to where the log is durable, for all that is known. It vouches for
+/// the newest records, which have nothing behind them that does.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -17,8 +17,9 @@ namespace RecoveryVfs.RecoveryLog.Log;
 ///   +-------+---------+-------+------------+--------+--------+
 /// </code>
 /// <para>
-/// Written after each fdatasync, in place, and never synced itself: one write into the page cache. So it outlives the process, and after a kill it is exact. A loss of
-/// power may leave an older one, or none. Each was true when it was written, and stays so: what is durable once is durable always.
+/// Written after each fdatasync, in place, and never synced itself: one write into the page cache. So it outlives the
+/// process, and after a kill it is exact. A loss of power may leave an older one, or none. Each was true when it was
+/// written, and stays so: what is durable once is durable always.
 /// </para>
 /// </remarks>
 internal sealed class DurableMark(ILogDisk disk, string directory) : IDisposable
@@ -34,18 +35,28 @@ internal sealed class DurableMark(ILogDisk disk, string directory) : IDisposable
 
     static ReadOnlySpan<byte> Magic => "RVFSDUR\n"u8;
 
-    /// <summary>What is known, and of which log; LSN 0 when that is nothing. Whoever reads beside a writer reads this before the segments.</summary>
+    /// <summary>
+    /// What is known, and of which log; LSN 0 when that is nothing. Whoever reads beside a writer reads this before the
+    /// segments.
+    /// </summary>
     public (Guid LogId, ulong Lsn) Read()
     {
         if (!disk.Exists(path)) return default;
         using var found = disk.Open(path, LogFileMode.Read);
         var read = new byte[SizeBytes];
-        if (found.Read(0, read) < SizeBytes || !read.AsSpan(0, 8).SequenceEqual(Magic) || BinaryPrimitives.ReadUInt32LittleEndian(read.AsSpan(8)) > Version) return default;
-        if (Crc32C.Compute(read.AsSpan(0, CrcAt)) != BinaryPrimitives.ReadUInt32LittleEndian(read.AsSpan(CrcAt))) return default;
-        return (new Guid(read.AsSpan(LogIdAt, 16), bigEndian: true), BinaryPrimitives.ReadUInt64LittleEndian(read.AsSpan(LsnAt)));
+        if (found.Read(0, read) < SizeBytes || !read.AsSpan(0, 8).SequenceEqual(Magic)
+            || BinaryPrimitives.ReadUInt32LittleEndian(read.AsSpan(8)) > Version)
+            return default;
+        if (Crc32C.Compute(read.AsSpan(0, CrcAt)) != BinaryPrimitives.ReadUInt32LittleEndian(read.AsSpan(CrcAt)))
+            return default;
+        return (new Guid(read.AsSpan(LogIdAt, 16), bigEndian: true),
+            BinaryPrimitives.ReadUInt64LittleEndian(read.AsSpan(LsnAt)));
     }
 
-    /// <summary>Notes that the log is durable up to an LSN. By one thread at a time. No allocation after the first. Never throws: what was noted before stays true.</summary>
+    /// <summary>
+    /// Notes that the log is durable up to an LSN. By one thread at a time. No allocation after the first. Never
+    /// throws: what was noted before stays true.
+    /// </summary>
     public void Note(Guid logId, ulong lsn)
     {
         if (isGivenUp) return;

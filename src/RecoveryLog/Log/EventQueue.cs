@@ -4,8 +4,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>
-/// Records waiting to be appended, from threads that must not wait for the log. The lock is held for one copy of a few bytes. Entries: kind u8,
-/// length u32, body.
+/// Records waiting to be appended, from threads that must not wait for the log. The lock is held for one copy of a few
+/// bytes. Entries: kind u8, length u32, body.
 /// </summary>
 internal sealed class EventQueue(int maxBytes)
 {
@@ -39,7 +39,8 @@ internal sealed class EventQueue(int maxBytes)
     }
 
     /// <summary>
-    /// The oldest event, until <see cref="Take"/>; called by one thread at a time (under the append lock). The body is valid until Take.
+    /// The oldest event, until <see cref="Take"/>; called by one thread at a time (under the append lock). The body is
+    /// valid until Take.
     /// </summary>
     internal bool TryPeek(out RecordKind kind, out ReadOnlySpan<byte> body)
     {

@@ -17,16 +17,19 @@ internal sealed partial class LocalLog
     ArrayBufferWriter<byte> groupBodies = new();
 
     /// <summary>What <see cref="LogOptions.OnAppended"/> will be told of a record when its group is complete.</summary>
-    readonly record struct AppendedRecord(ulong Lsn, RecordKind Kind, byte Flags, long Time, uint Undurable, int BodyStart, int BodyLength);
+    readonly record struct AppendedRecord(ulong Lsn, RecordKind Kind, byte Flags, long Time, uint Undurable,
+        int BodyStart, int BodyLength);
 
     long End => bufferOffset + bufferUsed;
 
     /// <summary>
     /// Appends one record whose body is the spans one after another; returns its LSN. On an error the log is as before.
-    /// With <paramref name="writeOut"/> it is handed to the operating system before it counts, so that an error of the write, too, leaves the
-    /// log as before. No allocation; one copy of the body, none when it is larger than the buffer.
+    /// With <paramref name="writeOut"/> it is handed to the operating system before it counts, so that an error of the
+    /// write, too, leaves the log as before. No allocation; one copy of the body, none when it is larger than the
+    /// buffer.
     /// </summary>
-    public ulong Append(RecordKind kind, ReadOnlySpan<byte> a, ReadOnlySpan<byte> b = default, ReadOnlySpan<byte> c = default,
+    public ulong Append(RecordKind kind, ReadOnlySpan<byte> a, ReadOnlySpan<byte> b = default,
+        ReadOnlySpan<byte> c = default,
         byte flags = 0, bool writeOut = false, LogReservation? reservation = null)
     {
         if ((flags & RecordFlags.Continues) != 0)
@@ -47,8 +50,9 @@ internal sealed partial class LocalLog
     }
 
     /// <summary>
-    /// Begins a group, taking the append lock until it is disposed. <paramref name="expectedBytes"/> (see <see cref="SpaceFor"/>; a guess will do) lets a
-    /// group that does not fit into the rest of the segment start in a new one.
+    /// Begins a group, taking the append lock until it is disposed. <paramref name="expectedBytes"/> (see
+    /// <see cref="SpaceFor"/>; a guess will do) lets a group that does not fit into the rest of the segment start in a
+    /// new one.
     /// </summary>
     public LogGroup BeginGroup(LogReservation? reservation = null, long expectedBytes = 0)
     {
@@ -74,7 +78,8 @@ internal sealed partial class LocalLog
         return appendedLsn;
     }
 
-    internal ulong CompleteGroup(RecordKind kind, ReadOnlySpan<byte> a, ReadOnlySpan<byte> b, ReadOnlySpan<byte> c, bool writeOut)
+    internal ulong CompleteGroup(RecordKind kind, ReadOnlySpan<byte> a, ReadOnlySpan<byte> b, ReadOnlySpan<byte> c,
+        bool writeOut)
     {
         CheckGroup();
         groupFailed = true;
@@ -103,7 +108,8 @@ internal sealed partial class LocalLog
     void StartGroup(LogReservation? reservation, long expectedBytes)
     {
         if (groupOpen)
-            throw new InvalidOperationException("This thread is already appending a record group; complete or dispose it first.");
+            throw new InvalidOperationException(
+                "This thread is already appending a record group; complete or dispose it first.");
         ThrowUnlessWritable();
         try
         {
@@ -137,7 +143,8 @@ internal sealed partial class LocalLog
             throw new RecoveryException(RecoveryError.Invalid,
                 $"A record's body of {length} bytes is too large for the log in {directory}: "
                 + $"the limit is {RecordFormat.MaxBodyBytes}.",
-                "Split it into a group.") { Path = directory };
+                "Split it into a group.")
+            { Path = directory };
         var size = RecordFormat.SizeOf((int)length);
         MakeRoom(size);
 
@@ -161,7 +168,8 @@ internal sealed partial class LocalLog
             WriteThrough(size, lsn, kind, flags, time, undurable, a, b, c);
         appendedLsn = lsn;
         if (options.OnAppended is not null)
-            Remember(new AppendedRecord(lsn, kind, flags, time, undurable, groupBodies.WrittenCount, (int)length), a, b, c);
+            Remember(new AppendedRecord(lsn, kind, flags, time, undurable, groupBodies.WrittenCount, (int)length), a, b,
+                c);
     }
 
     long NextTime()
@@ -198,7 +206,9 @@ internal sealed partial class LocalLog
         if (bufferUsed == 0)
             PublishWritten();
         foreach (var r in groupRecords)
-            options.OnAppended!(new Record(r.Lsn, r.Kind, r.Flags, r.Time, r.Undurable, groupBodies.WrittenSpan.Slice(r.BodyStart, r.BodyLength)));
+            options.OnAppended!(
+                new Record(r.Lsn, r.Kind, r.Flags, r.Time, r.Undurable,
+                groupBodies.WrittenSpan.Slice(r.BodyStart, r.BodyLength)));
         if (End >= prepareAt)
         {
             prepareAt = long.MaxValue;
@@ -208,7 +218,9 @@ internal sealed partial class LocalLog
         return appendedLsn;
     }
 
-    /// <summary>Forgets the group's state; when it was not published, the log is back at its last good record.</summary>
+    /// <summary>
+    /// Forgets the group's state; when it was not published, the log is back at its last good record.
+    /// </summary>
     void FinishGroup()
     {
         if (groupRecords.Count > 0)
@@ -247,8 +259,8 @@ internal sealed partial class LocalLog
     }
 
     /// <summary>
-    /// Zeroes what an abandoned group left in the file, durably before anything else is appended: else, after a loss of power, its
-    /// records could stand among those of another group.
+    /// Zeroes what an abandoned group left in the file, durably before anything else is appended: else, after a loss of
+    /// power, its records could stand among those of another group.
     /// </summary>
     void Wipe(long from)
     {

@@ -8,8 +8,8 @@ internal sealed partial class LocalLog
     long copiedTime;
 
     /// <summary>
-    /// Appends the next record of the log that this one is a copy of; a group must be brought to its end before anything else is done with this log.
-    /// On an error the group is not in the log.
+    /// Appends the next record of the log that this one is a copy of; a group must be brought to its end before
+    /// anything else is done with this log. On an error the group is not in the log.
     /// </summary>
     public void AppendCopy(in Record record)
     {

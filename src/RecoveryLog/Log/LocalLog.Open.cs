@@ -8,17 +8,22 @@ namespace RecoveryVfs.RecoveryLog.Log;
 internal sealed partial class LocalLog
 {
     /// <summary>
-    /// Opens the log in <c>&lt;dir&gt;/log</c>, or creates it, and replays its records from <paramref name="replayFrom"/> on, in order and only in
-    /// whole groups. A tail that was never synced and is not whole is cut. Damage is reported with file, offset and LSN, and nothing is
-    /// changed then; so is a log that does not reach back to <paramref name="replayFrom"/> or ends before it.
+    /// Opens the log in <c>&lt;dir&gt;/log</c>, or creates it, and replays its records from
+    /// <paramref name="replayFrom"/> on, in order and only in whole groups. A tail that was never synced and is not
+    /// whole is cut. Damage is reported with file, offset and LSN, and nothing is changed then; so is a log that does
+    /// not reach back to <paramref name="replayFrom"/> or ends before it.
     /// </summary>
     /// <remarks>
-    /// Everything that was replayed is durable when this returns. The caller makes sure that only one process opens the log for writing.
+    /// Everything that was replayed is durable when this returns. The caller makes sure that only one process opens the
+    /// log for writing.
     /// </remarks>
-    public static LocalLog Open(ILogDisk disk, string dir, LogOptions options, ulong replayFrom = 1, RecordTaken? replay = null)
+    public static LocalLog Open(ILogDisk disk, string dir, LogOptions options, ulong replayFrom = 1,
+        RecordTaken? replay = null)
     {
         if (options.SegmentBytes < 4096 || options.FirstSegmentBytes < 4096)
-            throw new RecoveryException(RecoveryError.Invalid, $"A log segment of {Math.Min(options.SegmentBytes, options.FirstSegmentBytes)} bytes is too small: give it at least 4096.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"A log segment of {Math.Min(options.SegmentBytes, options.FirstSegmentBytes)} bytes is too small: "
+                    + $"give it at least 4096.");
         var directory = Path.Combine(dir, "log");
         var log = new LocalLog(disk, directory, options);
         try
@@ -89,9 +94,10 @@ internal sealed partial class LocalLog
     }
 
     /// <summary>
-    /// Before anything is appended: what was cut is zeroed, so that no record of it can ever stand behind a new one; and what may be in
-    /// the operating system's memory only is written again and synced. Written again, since after a failed fdatasync (of the
-    /// process before) the kernel believes its pages clean, though they never reached the disk.
+    /// Before anything is appended: what was cut is zeroed, so that no record of it can ever stand behind a new one;
+    /// and what may be in the operating system's memory only is written again and synced. Written again, since after a
+    /// failed fdatasync (of the process before) the kernel believes its pages clean, though they never reached the
+    /// disk.
     /// </summary>
     void Repair(LogRecovery recovery)
     {
@@ -124,7 +130,8 @@ internal sealed partial class LocalLog
                 if (n == 0)
                     throw new RecoveryException(RecoveryError.IoRead,
                         $"{current.Path} became shorter while it was opened.",
-                        "See whether something else uses the directory.") { Path = current.Path };
+                        "See whether something else uses the directory.")
+                    { Path = current.Path };
                 file.Write(offset, chunk.AsSpan(0, n));
                 offset += n;
             }

@@ -10,8 +10,8 @@ internal sealed partial class LocalLog
     readonly SegmentList segments;
 
     /// <summary>
-    /// Sets aside log space. Afterwards appends given the reservation cannot fail for lack of space until they took that many bytes
-    /// (see <see cref="SpaceFor"/>). Throws Full when there is none.
+    /// Sets aside log space. Afterwards appends given the reservation cannot fail for lack of space until they took
+    /// that many bytes (see <see cref="SpaceFor"/>). Throws Full when there is none.
     /// </summary>
     public LogReservation Reserve(long bytes)
     {
@@ -26,7 +26,8 @@ internal sealed partial class LocalLog
         lock (appendLock)
         {
             if (groupOpen)
-                throw new InvalidOperationException("This thread is appending a record group; complete or dispose it first.");
+                throw new InvalidOperationException(
+                    "This thread is appending a record group; complete or dispose it first.");
             var more = bytes - reservation.Bytes;
             if (more > 0)
             {
@@ -40,8 +41,8 @@ internal sealed partial class LocalLog
     }
 
     /// <summary>
-    /// Makes sure that the next record of the group fits without touching what others reserved. A group that has begun stays in its segment,
-    /// which grows; else a full segment makes room for the next.
+    /// Makes sure that the next record of the group fits without touching what others reserved. A group that has begun
+    /// stays in its segment, which grows; else a full segment makes room for the next.
     /// </summary>
     void MakeRoom(long size)
     {
@@ -76,7 +77,9 @@ internal sealed partial class LocalLog
         segments.Resize(current, target);
     }
 
-    /// <summary>Under the append lock: syncs the current segment and goes on in a new one with at least so many bytes.</summary>
+    /// <summary>
+    /// Under the append lock: syncs the current segment and goes on in a new one with at least so many bytes.
+    /// </summary>
     void Roll(long minimumBytes)
     {
         ThrowUnlessWritable();
@@ -123,15 +126,16 @@ internal sealed partial class LocalLog
     }
 
     /// <summary>
-    /// Ends the current segment if a large group made it longer than segments are, and there is room for the next. It would stay otherwise, as the current one always
-    /// does, until it is filled.
+    /// Ends the current segment if a large group made it longer than segments are, and there is room for the next. It
+    /// would stay otherwise, as the current one always does, until it is filled.
     /// </summary>
     public void EndLongSegment()
     {
         lock (appendLock)
         {
             if (groupOpen)
-                throw new InvalidOperationException("This thread is appending a record group; complete or dispose it first.");
+                throw new InvalidOperationException(
+                    "This thread is appending a record group; complete or dispose it first.");
             if (End <= options.SegmentBytes)
                 return;
             try
@@ -145,7 +149,9 @@ internal sealed partial class LocalLog
         }
     }
 
-    /// <summary>When it is not known whether the new segment's name is durable, going on could leave a hole: poison.</summary>
+    /// <summary>
+    /// When it is not known whether the new segment's name is durable, going on could leave a hole: poison.
+    /// </summary>
     void NameDurably()
     {
         try
@@ -181,19 +187,24 @@ internal sealed partial class LocalLog
             writtenEnd = end;
     }
 
-    /// <summary>Makes a spare segment now when there is none, so that no append has to. For a background thread of the caller.</summary>
+    /// <summary>
+    /// Makes a spare segment now when there is none, so that no append has to. For a background thread of the caller.
+    /// </summary>
     public void PrepareSpare()
     {
         if (!Volatile.Read(ref disposed) && !options.ReadOnly && Poison is null)
             spares.Prepare(NextBytes);
     }
 
-    /// <summary>Keeps the records from <paramref name="lsn"/> on until the hold moves or is disposed. Throws NotFound when they are gone.</summary>
+    /// <summary>
+    /// Keeps the records from <paramref name="lsn"/> on until the hold moves or is disposed. Throws NotFound when they
+    /// are gone.
+    /// </summary>
     public LogHold Hold(string name, ulong lsn) => segments.Hold(name, lsn);
 
     /// <summary>
-    /// Says that no replay will need records before <paramref name="lsn"/>. Whole segments of such records that no hold keeps are recycled, now or in a
-    /// later call; the current segment always stays.
+    /// Says that no replay will need records before <paramref name="lsn"/>. Whole segments of such records that no hold
+    /// keeps are recycled, now or in a later call; the current segment always stays.
     /// </summary>
     public void DropBefore(ulong lsn)
     {
@@ -202,7 +213,9 @@ internal sealed partial class LocalLog
         spares.Recycle(() => segments.TakeUnneeded(lsn), NextBytes);
     }
 
-    /// <summary>About how many bytes of log the records from an LSN on take: exact to the share of one segment.</summary>
+    /// <summary>
+    /// About how many bytes of log the records from an LSN on take: exact to the share of one segment.
+    /// </summary>
     public long EstimateBytesFrom(ulong lsn)
     {
         var (written, end) = Written();
@@ -212,7 +225,9 @@ internal sealed partial class LocalLog
     /// <summary>Gives the disk space of spares back but for so many of them: for a store that will be idle.</summary>
     public void TrimSpares(int keep) => spares.Trim(keep);
 
-    /// <summary>RocksDB's own events are appended whatever the bound: without them nothing could ever be dropped.</summary>
+    /// <summary>
+    /// RocksDB's own events are appended whatever the bound: without them nothing could ever be dropped.
+    /// </summary>
     void CheckBound(long more)
     {
         if (!drainingEvents)

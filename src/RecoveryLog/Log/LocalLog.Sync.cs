@@ -7,8 +7,8 @@ namespace RecoveryVfs.RecoveryLog.Log;
 internal sealed partial class LocalLog
 {
     /// <summary>
-    /// Hands the records up to <paramref name="lsn"/> (or more) to the operating system: they survive the end of the process. On an error
-    /// they are still buffered, and the call can be repeated.
+    /// Hands the records up to <paramref name="lsn"/> (or more) to the operating system: they survive the end of the
+    /// process. On an error they are still buffered, and the call can be repeated.
     /// </summary>
     public void WriteOut(ulong lsn)
     {
@@ -17,7 +17,8 @@ internal sealed partial class LocalLog
         lock (appendLock)
         {
             if (groupOpen)
-                throw new InvalidOperationException("This thread is appending a record group; complete or dispose it first.");
+                throw new InvalidOperationException(
+                    "This thread is appending a record group; complete or dispose it first.");
             ThrowUnlessWritable();
             CheckAppended(lsn);
             Flush();
@@ -25,27 +26,29 @@ internal sealed partial class LocalLog
     }
 
     /// <summary>
-    /// Makes the records up to <paramref name="lsn"/> (or more) durable, together with all that is in the log. Who comes while a sync is under way
-    /// stands in line for the next (<see cref="SyncLine"/>). One write and one fdatasync, no allocation and no thread switch when alone.
+    /// Makes the records up to <paramref name="lsn"/> (or more) durable, together with all that is in the log. Who
+    /// comes while a sync is under way stands in line for the next (<see cref="SyncLine"/>). One write and one
+    /// fdatasync, no allocation and no thread switch when alone.
     /// </summary>
     /// <remarks>
-    /// A failed write leaves the records buffered, and the call can be repeated. A failed fdatasync is never repeated: the kernel may have dropped the
-    /// pages it could not write. The log takes no more records from then on, and what was not durable is wiped from the file, so that a commit that
-    /// failed is not found by the next open.
+    /// A failed write leaves the records buffered, and the call can be repeated. A failed fdatasync is never repeated:
+    /// the kernel may have dropped the pages it could not write. The log takes no more records from then on, and what
+    /// was not durable is wiped from the file, so that a commit that failed is not found by the next open.
     /// </remarks>
     public void Sync(ulong lsn)
     {
         if (DurableLsn >= lsn)
             return;
         if (appendLock.IsHeldByCurrentThread)
-            throw new InvalidOperationException("This thread is appending a record group; complete or dispose it first.");
+            throw new InvalidOperationException(
+                "This thread is appending a record group; complete or dispose it first.");
         CheckAppended(lsn);
         line.Reach(lsn);
     }
 
     /// <summary>
-    /// Whether a sync is under way, or about to begin. What is appended now and will be waited for needs no write of its own: it would wait for the
-    /// disk to be done with the block that both share.
+    /// Whether a sync is under way, or about to begin. What is appended now and will be waited for needs no write of
+    /// its own: it would wait for the disk to be done with the block that both share.
     /// </summary>
     public bool IsSyncing => line.IsLed;
 
@@ -97,8 +100,8 @@ internal sealed partial class LocalLog
     }
 
     /// <summary>
-    /// For whoever must say that a record failed, when <see cref="Sync"/> threw: it is not in the log then, and the log takes no more records. False when
-    /// somebody else's sync has made it durable after all.
+    /// For whoever must say that a record failed, when <see cref="Sync"/> threw: it is not in the log then, and the log
+    /// takes no more records. False when somebody else's sync has made it durable after all.
     /// </summary>
     public bool TryGiveUp(ulong lsn, RecoveryException cause)
     {
@@ -118,12 +121,13 @@ internal sealed partial class LocalLog
     }
 
     /// <summary>
-    /// Under the append lock: when much has been written that nobody waits for, has it synced on another thread, so that who does wait, or needs the next
-    /// segment, waits for the rest only.
+    /// Under the append lock: when much has been written that nobody waits for, has it synced on another thread, so
+    /// that who does wait, or needs the next segment, waits for the rest only.
     /// </summary>
     void SyncAhead()
     {
-        if (!options.PrepareInBackground || bufferOffset < syncAheadAt || bufferOffset - Volatile.Read(ref durableEnd) < SyncAheadBytes)
+        if (!options.PrepareInBackground || bufferOffset < syncAheadAt
+            || bufferOffset - Volatile.Read(ref durableEnd) < SyncAheadBytes)
             return;
         syncAheadAt = bufferOffset + SyncAheadBytes;
         if (Interlocked.Exchange(ref syncingAhead, 1) == 0)
@@ -146,7 +150,9 @@ internal sealed partial class LocalLog
         }
     }
 
-    /// <summary>Under the sync gate, so that no two syncs of one file overlap: the kernel reports an error to one of them only.</summary>
+    /// <summary>
+    /// Under the sync gate, so that no two syncs of one file overlap: the kernel reports an error to one of them only.
+    /// </summary>
     void SyncFile(ILogFile target)
     {
         try
@@ -166,7 +172,9 @@ internal sealed partial class LocalLog
         writtenWaiters.Fail(WhyNot);
     }
 
-    /// <summary>After a failed sync, as well as it can be done: zeroes every record that is not known to be durable.</summary>
+    /// <summary>
+    /// After a failed sync, as well as it can be done: zeroes every record that is not known to be durable.
+    /// </summary>
     void EraseUndurable()
     {
         lock (appendLock)
@@ -210,8 +218,8 @@ internal sealed partial class LocalLog
     }
 
     /// <summary>
-    /// A record larger than the buffer goes straight from the caller's memory to the file: the body first, and the header last, so
-    /// that a failure leaves nothing that verifies. The buffer is empty here.
+    /// A record larger than the buffer goes straight from the caller's memory to the file: the body first, and the
+    /// header last, so that a failure leaves nothing that verifies. The buffer is empty here.
     /// </summary>
     void WriteThrough(int size, ulong lsn, RecordKind kind, byte flags, long time, uint undurable,
         ReadOnlySpan<byte> a, ReadOnlySpan<byte> b, ReadOnlySpan<byte> c)

@@ -5,16 +5,17 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>
-/// The recovery log on the local disk: records appended one after another into segment files, made durable by one fdatasync for
-/// all who wait, read back in order, dropped by whole segments. Thread-safe.
+/// The recovery log on the local disk: records appended one after another into segment files, made durable by one
+/// fdatasync for all who wait, read back in order, dropped by whole segments. Thread-safe.
 /// </summary>
 /// <remarks>
-/// Invariant: every segment but the newest is durable to its last record, since a segment is synced before the next one gets its
-/// name. So only the newest can have lost anything when power failed, and a bad record anywhere else is damage.
+/// Invariant: every segment but the newest is durable to its last record, since a segment is synced before the next one
+/// gets its name. So only the newest can have lost anything when power failed, and a bad record anywhere else is
+/// damage.
 ///
-/// Locks, in the order in which they may be taken: append lock (buffer, end of the log, current segment), sync gate (fdatasync of the current
-/// segment, the durable LSN, and the move to another segment), segment list, written pair. Spares are prepared under a lock of their own,
-/// which may be taken inside the append lock.
+/// Locks, in the order in which they may be taken: append lock (buffer, end of the log, current segment), sync gate
+/// (fdatasync of the current segment, the durable LSN, and the move to another segment), segment list, written pair.
+/// Spares are prepared under a lock of their own, which may be taken inside the append lock.
 /// </remarks>
 internal sealed partial class LocalLog : IDisposable
 {
@@ -59,7 +60,9 @@ internal sealed partial class LocalLog : IDisposable
         this.disk = disk;
         this.directory = directory;
         this.options = options;
-        buffer = options.ReadOnly ? [] : GC.AllocateUninitializedArray<byte>(Math.Max(options.BufferBytes, 4096), pinned: true);
+        buffer = options.ReadOnly
+            ? []
+            : GC.AllocateUninitializedArray<byte>(Math.Max(options.BufferBytes, 4096), pinned: true);
         events = new EventQueue(options.EventBytes);
         line = new SyncLine(SyncAll);
         segments = new SegmentList(directory, options.MaxLogBytes);
@@ -89,7 +92,9 @@ internal sealed partial class LocalLog : IDisposable
         }
     }
 
-    /// <summary>The newest record that the operating system has (survives the end of the process). Always the end of a group.</summary>
+    /// <summary>
+    /// The newest record that the operating system has (survives the end of the process). Always the end of a group.
+    /// </summary>
     public ulong WrittenLsn => Volatile.Read(ref writtenLsn);
 
     /// <summary>The newest record that survives loss of power. Always the end of a group.</summary>
@@ -108,7 +113,9 @@ internal sealed partial class LocalLog : IDisposable
     public static long SpaceFor(long bodyBytes, int records) =>
         bodyBytes + (long)records * (RecordFormat.HeaderBytes + RecordFormat.Alignment - 1);
 
-    /// <summary>Completes once <see cref="WrittenLsn"/> is at least the LSN; fails when the log is poisoned or closed before.</summary>
+    /// <summary>
+    /// Completes once <see cref="WrittenLsn"/> is at least the LSN; fails when the log is poisoned or closed before.
+    /// </summary>
     public Task WhenWritten(ulong lsn, CancellationToken cancellation = default)
     {
         var task = writtenWaiters.Wait(lsn, readWritten, cancellation);
@@ -117,7 +124,9 @@ internal sealed partial class LocalLog : IDisposable
         return task;
     }
 
-    Exception WhyNot() => Poison is { } cause ? Poisoned(RecoveryError.ReadOnly, cause) : new ObjectDisposedException(nameof(LocalLog));
+    Exception WhyNot() => Poison is { } cause
+        ? Poisoned(RecoveryError.ReadOnly, cause)
+        : new ObjectDisposedException(nameof(LocalLog));
 
     void ThrowUnlessWritable()
     {
@@ -125,7 +134,8 @@ internal sealed partial class LocalLog : IDisposable
         if (options.ReadOnly)
             throw new RecoveryException(RecoveryError.ReadOnly,
                 $"The log in {directory} was opened read-only.",
-                "Open it for writing to append to it.") { Path = directory };
+                "Open it for writing to append to it.")
+            { Path = directory };
         if (Poison is { } cause)
             throw Poisoned(RecoveryError.ReadOnly, cause);
     }
@@ -138,8 +148,8 @@ internal sealed partial class LocalLog : IDisposable
     { Path = cause.Path ?? directory, Lsn = cause.Lsn };
 
     /// <summary>
-    /// Writes out what is buffered (without syncing it) and closes the files. Never throws; call <see cref="Sync"/> before to
-    /// know that everything is durable.
+    /// Writes out what is buffered (without syncing it) and closes the files. Never throws; call <see cref="Sync"/>
+    /// before to know that everything is durable.
     /// </summary>
     public void Dispose()
     {

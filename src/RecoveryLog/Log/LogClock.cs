@@ -3,7 +3,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>
-/// The times of records: those of the machine's clock, but never earlier than the record before. So a state by time is a state by LSN, whatever the clock does. Under the append lock.
+/// The times of records: those of the machine's clock, but never earlier than the record before. So a state by time is
+/// a state by LSN, whatever the clock does. Under the append lock.
 /// </summary>
 internal sealed class LogClock(TimeProvider time)
 {
@@ -19,7 +20,10 @@ internal sealed class LogClock(TimeProvider time)
     /// <summary>There is a record of that time.</summary>
     public void Advance(long unixTimeMs) => keptMs = Math.Max(keptMs, unixTimeMs);
 
-    /// <summary>The time of the next record. <paramref name="wentBack"/> is worth a record of its own, once each time that the clock goes back.</summary>
+    /// <summary>
+    /// The time of the next record. <paramref name="wentBack"/> is worth a record of its own, once each time that the
+    /// clock goes back.
+    /// </summary>
     public long Next(out ClockNote? wentBack)
     {
         var shown = time.GetUtcNow().ToUnixTimeMilliseconds();

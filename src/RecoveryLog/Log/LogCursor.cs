@@ -13,7 +13,8 @@ internal enum LogReach
 }
 
 /// <summary>
-/// Reads the log's records in order, from its files, while it is appended to. Keeps (as a hold) what it has not read. Used by one thread at a time.
+/// Reads the log's records in order, from its files, while it is appended to. Keeps (as a hold) what it has not read.
+/// Used by one thread at a time.
 /// </summary>
 internal sealed class LogCursor : IDisposable
 {
@@ -38,8 +39,8 @@ internal sealed class LogCursor : IDisposable
     public ulong NextLsn { get; private set; }
 
     /// <summary>
-    /// Reads the next record; false when there is none yet (wait with <see cref="LocalLog.WhenWritten"/>). The view is valid until
-    /// the next call. A group's records are only given once the whole group can be.
+    /// Reads the next record; false when there is none yet (wait with <see cref="LocalLog.WhenWritten"/>). The view is
+    /// valid until the next call. A group's records are only given once the whole group can be.
     /// </summary>
     public bool TryRead(out Record record)
     {
@@ -53,7 +54,8 @@ internal sealed class LogCursor : IDisposable
                 $"{segment!.Path} is damaged at offset {offset}: the record with LSN {NextLsn} does not verify, "
                 + "though it did when it was written.",
                 "Check the disk; restore the store from its remote, and keep the directory for a look at what "
-                + "happened.") { Path = segment!.Path, Lsn = NextLsn };
+                + "happened.")
+            { Path = segment!.Path, Lsn = NextLsn };
         offset += size;
         NextLsn++;
         return true;
@@ -95,7 +97,9 @@ internal sealed class LogCursor : IDisposable
 
 internal sealed partial class LocalLog
 {
-    /// <summary>A cursor at an LSN (at most one beyond the last). Throws NotFound when the records from there on are gone.</summary>
+    /// <summary>
+    /// A cursor at an LSN (at most one beyond the last). Throws NotFound when the records from there on are gone.
+    /// </summary>
     public LogCursor ReadFrom(ulong lsn, LogReach reach = LogReach.Durable, string name = "a reader of the log")
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(lsn, LastLsn + 1);

@@ -1,6 +1,8 @@
 namespace RecoveryVfs.RecoveryLog.Log;
 
-/// <summary>Keeps the log's records from an LSN on, for somebody who still has to read them (the shipper, a cursor).</summary>
+/// <summary>
+/// Keeps the log's records from an LSN on, for somebody who still has to read them (the shipper, a cursor).
+/// </summary>
 internal sealed class LogHold : IDisposable
 {
     readonly SegmentList segments;

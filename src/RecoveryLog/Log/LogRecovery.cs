@@ -5,14 +5,17 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>
-/// What opening a log finds: lists and verifies the segments, replays whole groups in order, and decides about the tail. Changes
-/// nothing; <see cref="LocalLog"/> makes the repairs.
+/// What opening a log finds: lists and verifies the segments, replays whole groups in order, and decides about the
+/// tail. Changes nothing; <see cref="LocalLog"/> makes the repairs.
 /// </summary>
 internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions options)
 {
     internal List<LogSegment> Segments { get; private set; } = [];
 
-    /// <summary>Older segments that no replay needs and that are separated from the rest by a hole: leftovers of an interrupted drop.</summary>
+    /// <summary>
+    /// Older segments that no replay needs and that are separated from the rest by a hole: leftovers of an interrupted
+    /// drop.
+    /// </summary>
     internal List<LogSegment> Stranded { get; } = [];
 
     /// <summary>Files that are neither segments nor of use as spares.</summary>
@@ -80,20 +83,25 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
         Span<byte> bytes = stackalloc byte[SegmentFormat.HeaderBytes];
         var header = SegmentFormat.Read(bytes[..file.Read(0, bytes)], path);
         if (header.FirstLsn != firstLsn)
-            throw Damage(path, firstLsn, $"{path} says that it starts at LSN {header.FirstLsn}, not as its name says at {firstLsn}");
+            throw Damage(path, firstLsn,
+                $"{path} says that it starts at LSN {header.FirstLsn}, not as its name says at {firstLsn}");
         if (options.LogId is { } expected && header.LogId != expected)
-            throw Damage(path, null, $"{path} belongs to the log {header.LogId}, not to {expected}: files of two stores are mixed");
+            throw Damage(path, null,
+                $"{path} belongs to the log {header.LogId}, not to {expected}: files of two stores are mixed");
         return new LogSegment(path, header, file.SizeBytes);
     }
 
-    /// <summary>Checks that the segments follow one another, and reads the records from <paramref name="replayFrom"/> on.</summary>
+    /// <summary>
+    /// Checks that the segments follow one another, and reads the records from <paramref name="replayFrom"/> on.
+    /// </summary>
     internal void Replay(ulong replayFrom, RecordTaken? replay)
     {
         LinkSegments(replayFrom);
         vouchedLsn = vouched.LogId == Segments[^1].Header.LogId ? vouched.Lsn : 0;
         if (Segments[0].FirstLsn > replayFrom)
             throw Damage(directory, replayFrom,
-                $"The log in {directory} starts at LSN {Segments[0].FirstLsn}, but replay needs it from {replayFrom} on: a segment file is missing");
+                $"The log in {directory} starts at LSN {Segments[0].FirstLsn}, but replay needs it from {replayFrom} "
+                    + $"on: a segment file is missing");
         var first = Segments.FindLastIndex(s => s.FirstLsn <= replayFrom);
         for (var i = first; i < Segments.Count; i++)
             ReplaySegment(Segments[i], isLast: i == Segments.Count - 1, replayFrom, replay);
@@ -110,20 +118,23 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
             var (older, newer) = (Segments[i - 1], Segments[i]);
             if (older.Header.LogId != newer.Header.LogId)
                 throw Damage(newer.Path, null,
-                    $"{older.Path} and {newer.Path} belong to different logs ({older.Header.LogId} and {newer.Header.LogId})");
+                    $"{older.Path} and {newer.Path} belong to different logs ({older.Header.LogId} and "
+                        + $"{newer.Header.LogId})");
             if (older.Header.Number + 1 != newer.Header.Number)
             {
                 if (newer.FirstLsn > replayFrom)
                     throw Damage(directory, replayFrom,
                         $"Between {older.Path} (segment {older.Header.Number}) and {newer.Path} (segment "
-                        + $"{newer.Header.Number}) segments are missing, and replay needs them from LSN {replayFrom} on");
+                        + $"{newer.Header.Number}) segments are missing, and replay needs them from LSN {replayFrom} "
+                            + $"on");
                 Stranded.AddRange(Segments.GetRange(0, i));
                 Segments = Segments.GetRange(i, Segments.Count - i);
                 return;
             }
             if (older.Header.Epoch > newer.Header.Epoch)
                 throw Damage(newer.Path, newer.FirstLsn,
-                    $"{newer.Path} is of epoch {newer.Header.Epoch}, older than that of {older.Path} before it ({older.Header.Epoch})");
+                    $"{newer.Path} is of epoch {newer.Header.Epoch}, older than that of {older.Path} before it "
+                        + $"({older.Header.Epoch})");
             older.LastLsn = newer.FirstLsn - 1;
         }
     }
@@ -149,7 +160,9 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
                     continue;
                 throw Damage(segment.Path, expected,
                     $"{segment.Path} is damaged at offset {offset}: the record with LSN {expected} does not verify"
-                    + (!isLast ? "" : cutLsn <= vouchedLsn ? $", and the log was durable up to LSN {vouchedLsn}" : ", and later records say that it was durable"));
+                    + (!isLast ? ""
+                    : cutLsn <= vouchedLsn ? $", and the log was durable up to LSN {vouchedLsn}"
+                    : ", and later records say that it was durable"));
             }
             KnownDurable = Math.Max(KnownDurable, record.DurableBefore);
             LastTimeMs = Math.Max(LastTimeMs, record.UnixTimeMs);
@@ -167,7 +180,8 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
         }
         if (!isLast && groupStart >= 0)
             throw Damage(segment.Path, groupLsn,
-                $"{segment.Path} is damaged at offset {groupStart}: the record group that starts there with LSN {groupLsn} has no end");
+                $"{segment.Path} is damaged at offset {groupStart}: the record group that starts there with LSN "
+                    + $"{groupLsn} has no end");
         End = groupStart >= 0 ? groupStart : offset;
         LastLsn = (groupStart >= 0 ? groupLsn : expected) - 1;
         LeftoverEnd = Math.Max(isLast ? LeftoverEnd : End, Math.Max(offset, End));
@@ -195,8 +209,9 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
     }
 
     /// <summary>
-    /// Whether the log may simply end at an offset: true when no record beyond it verifies, or only such as do not say that
-    /// the first record to be cut (<paramref name="cutLsn"/>) was durable, that is, when all of it may be a window that was never synced.
+    /// Whether the log may simply end at an offset: true when no record beyond it verifies, or only such as do not say
+    /// that the first record to be cut (<paramref name="cutLsn"/>) was durable, that is, when all of it may be a window
+    /// that was never synced.
     /// </summary>
     bool IsTail(SegmentReader reader, long offset, ulong cutLsn)
     {
@@ -225,7 +240,9 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
         return true;
     }
 
-    /// <summary>The first offset at which a header might stand with an LSN that could follow; -1 when there is none.</summary>
+    /// <summary>
+    /// The first offset at which a header might stand with an LSN that could follow; -1 when there is none.
+    /// </summary>
     static int FirstCandidate(ReadOnlySpan<byte> bytes, ulong cutLsn, ulong mostRecords)
     {
         for (var i = 0; i + RecordFormat.HeaderBytes <= bytes.Length; i += RecordFormat.Alignment)

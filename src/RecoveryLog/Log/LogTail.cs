@@ -4,14 +4,15 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>
-/// Reads a local log that another process writes, from its files alone: nothing is written, locked or renamed, and the writer knows nothing of
-/// it. Whole groups only, in order. Used by one thread at a time.
+/// Reads a local log that another process writes, from its files alone: nothing is written, locked or renamed, and the
+/// writer knows nothing of it. Whole groups only, in order. Used by one thread at a time.
 /// </summary>
 /// <remarks>
-/// A segment is found by its name each time, and known by its header: its file may have been dropped, recycled under another name, or (while it
-/// was empty) replaced. The last record that was taken must still stand where it stood: a writer whose sync failed wipes what it
-/// had written. A record that does not verify is the end of the log if the next segment's file is absent and this one's is still present.
-/// They are looked at in that order: a log drops its oldest segments first, so while this one is there, the next was not dropped either.
+/// A segment is found by its name each time, and known by its header: its file may have been dropped, recycled under
+/// another name, or (while it was empty) replaced. The last record that was taken must still stand where it stood: a
+/// writer whose sync failed wipes what it had written. A record that does not verify is the end of the log if the next
+/// segment's file is absent and this one's is still present. They are looked at in that order: a log drops its oldest
+/// segments first, so while this one is there, the next was not dropped either.
 /// </remarks>
 internal sealed class LogTail
 {
@@ -32,14 +33,18 @@ internal sealed class LogTail
     /// <summary>The next record to be taken.</summary>
     public ulong NextLsn { get; private set; }
 
-    /// <summary>Whether only a part of a group was taken: the log changed under the reading, and whoever took it is in no state that ever was.</summary>
+    /// <summary>
+    /// Whether only a part of a group was taken: the log changed under the reading, and whoever took it is in no state
+    /// that ever was.
+    /// </summary>
     public bool IsWithinGroup { get; private set; }
 
     /// <summary>The identity of the log.</summary>
     public Guid LogId => header.LogId;
 
     /// <summary>
-    /// A tail of the log in <c>&lt;dir&gt;/log</c> from a record on, which may be the one after the last; null when the log does not have that place (any more).
+    /// A tail of the log in <c>&lt;dir&gt;/log</c> from a record on, which may be the one after the last; null when the
+    /// log does not have that place (any more).
     /// </summary>
     public static LogTail? TryOpen(ILogDisk disk, string dir, ulong from)
     {
@@ -55,19 +60,21 @@ internal sealed class LogTail
         using var file = TryOpenCurrent();
         if (file is null) return false;
         using var reader = new SegmentReader(file, header.Seed, 1 << 20);
-        while (NextLsn < from && reader.TryReadAt(offset, out var record, out var size) && record.Lsn == NextLsn) Pass(reader, size);
+        while (NextLsn < from && reader.TryReadAt(offset, out var record, out var size) && record.Lsn == NextLsn)
+            Pass(reader, size);
         return NextLsn == from && IsStillThere();
     }
 
     IEnumerable<ulong> Segments() => disk.List(directory)
-        .Select(static n => SegmentFormat.TryParseFileName(n, out var first) ? first : 0).Where(static f => f > 0).Order();
+        .Select(static n => SegmentFormat.TryParseFileName(n, out var first) ? first : 0).Where(static f => f > 0)
+        .Order();
 
     string PathOf(ulong first) => Path.Combine(directory, SegmentFormat.FileName(first));
 
     /// <summary>
-    /// Takes every record that was in the log when this was called, and perhaps later ones. False when that cannot be, because the log
-    /// is not the one that was read before, or does not reach back so far any more: then whoever follows it has to start anew.
-    /// What <paramref name="take"/> throws passes through; the tail is of no use then.
+    /// Takes every record that was in the log when this was called, and perhaps later ones. False when that cannot be,
+    /// because the log is not the one that was read before, or does not reach back so far any more: then whoever
+    /// follows it has to start anew. What <paramref name="take"/> throws passes through; the tail is of no use then.
     /// </summary>
     public bool TryAdvance(RecordTaken take)
     {
@@ -90,7 +97,8 @@ internal sealed class LogTail
     {
         using var file = TryOpen(next);
         if (file is null || file.Read(0, probe) < probe.Length || TryReadHeader(next) is not { } found) return false;
-        if (found.FirstLsn != NextLsn || before is { } b && (found.LogId != b.LogId || found.Number != b.Number + 1)) return false;
+        if (found.FirstLsn != NextLsn || before is { } b && (found.LogId != b.LogId || found.Number != b.Number + 1))
+            return false;
         path = next;
         header = found;
         probe.CopyTo(identity, 0);
@@ -126,7 +134,9 @@ internal sealed class LogTail
     {
         var file = TryOpen(path);
         if (file is null) return null;
-        if (file.Read(0, probe) == probe.Length && (probe.AsSpan().SequenceEqual(identity) || lastAt == 0 && IsReplacement())) return file;
+        if (file.Read(0, probe) == probe.Length
+            && (probe.AsSpan().SequenceEqual(identity) || lastAt == 0 && IsReplacement()))
+            return file;
         file.Dispose();
         return null;
     }
@@ -134,7 +144,8 @@ internal sealed class LogTail
     /// <summary>A segment without records may be replaced by one of the same place: a new epoch began there.</summary>
     bool IsReplacement()
     {
-        if (TryReadHeader(path) is not { } found || found.LogId != header.LogId || found.FirstLsn != header.FirstLsn) return false;
+        if (TryReadHeader(path) is not { } found || found.LogId != header.LogId || found.FirstLsn != header.FirstLsn)
+            return false;
         header = found;
         probe.CopyTo(identity, 0);
         return true;

@@ -1,19 +1,25 @@
 namespace RecoveryVfs.RecoveryLog.Log;
 
-/// <summary>Those who wait, asynchronously, for an LSN to be reached. Costs one read of a counter when nobody waits.</summary>
+/// <summary>
+/// Those who wait, asynchronously, for an LSN to be reached. Costs one read of a counter when nobody waits.
+/// </summary>
 internal sealed class LsnWaiters
 {
     readonly Lock gate = new();
     readonly List<(ulong Lsn, TaskCompletionSource Done, CancellationTokenRegistration Cancelled)> waiting = [];
     int count;
 
-    /// <summary>Completes once <paramref name="reached"/> returns at least the LSN; asked again after the wait is registered.</summary>
+    /// <summary>
+    /// Completes once <paramref name="reached"/> returns at least the LSN; asked again after the wait is registered.
+    /// </summary>
     internal Task Wait(ulong lsn, Func<ulong> reached, CancellationToken cancellation)
     {
         if (reached() >= lsn)
             return Task.CompletedTask;
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var registration = cancellation.UnsafeRegister(static (state, token) => ((TaskCompletionSource)state!).TrySetCanceled(token), done);
+        var registration =
+            cancellation.UnsafeRegister(static (state, token) => ((TaskCompletionSource)state!).TrySetCanceled(token),
+            done);
         lock (gate)
         {
             waiting.Add((lsn, done, registration));

@@ -12,9 +12,10 @@ namespace RecoveryVfs.RecoveryLog.Log;
 ///   | u64   | u32     | u32    | 16 bytes    | u64    | no. u64 | LSN u64  | u32     | u32    |
 ///   +-------+---------+--------+-------------+--------+---------+----------+---------+--------+----···
 /// </code>
-/// <c>crc32c</c> goes over the first 60 bytes. The CRC-32C of bytes 16 to 55 (log id, epoch, segment number, first LSN: the
-/// segment's identity) seeds the checksums of its records: the bytes of another log, of another tenure, or of the segment that lived in this
-/// file before it was recycled never verify. The file is prewritten; records end where they stop verifying.
+/// <c>crc32c</c> goes over the first 60 bytes. The CRC-32C of bytes 16 to 55 (log id, epoch, segment number, first LSN:
+/// the segment's identity) seeds the checksums of its records: the bytes of another log, of another tenure, or of the
+/// segment that lived in this file before it was recycled never verify. The file is prewritten; records end where they
+/// stop verifying.
 /// </remarks>
 internal static class SegmentFormat
 {
@@ -35,7 +36,8 @@ internal static class SegmentFormat
     {
         firstLsn = 0;
         return name.Length == 20 && name.EndsWith(".log", StringComparison.Ordinal)
-            && ulong.TryParse(name.AsSpan(0, 16), System.Globalization.NumberStyles.AllowHexSpecifier, null, out firstLsn)
+            && ulong.TryParse(name.AsSpan(0, 16), System.Globalization.NumberStyles.AllowHexSpecifier, null,
+            out firstLsn)
             && FileName(firstLsn) == name;
     }
 
@@ -53,7 +55,9 @@ internal static class SegmentFormat
         BinaryPrimitives.WriteUInt32LittleEndian(d[60..], Crc32C.Compute(d[..60]));
     }
 
-    /// <summary>Reads and verifies a header; <paramref name="path"/> is for the message when it does not verify.</summary>
+    /// <summary>
+    /// Reads and verifies a header; <paramref name="path"/> is for the message when it does not verify.
+    /// </summary>
     public static SegmentHeader Read(ReadOnlySpan<byte> bytes, string path)
     {
         if (bytes.Length < HeaderBytes || !bytes[..8].SequenceEqual(Magic))
@@ -62,16 +66,19 @@ internal static class SegmentFormat
         if (version > Version)
             throw new RecoveryException(RecoveryError.TooNew,
                 $"{path} is a log segment of format {version}; this version knows up to {Version}.",
-                "Upgrade RecoveryVfs to read it.") { Path = path };
+                "Upgrade RecoveryVfs to read it.")
+            { Path = path };
         if (version == 0 || Crc32C.Compute(bytes[..60]) != BinaryPrimitives.ReadUInt32LittleEndian(bytes[60..]))
             throw Damaged(path, "has a damaged header (its checksum is wrong at offset 60)");
-        return new SegmentHeader(new Guid(bytes[16..32], bigEndian: true), BinaryPrimitives.ReadUInt64LittleEndian(bytes[32..]),
+        return new SegmentHeader(new Guid(bytes[16..32], bigEndian: true),
+            BinaryPrimitives.ReadUInt64LittleEndian(bytes[32..]),
             BinaryPrimitives.ReadUInt64LittleEndian(bytes[40..]), BinaryPrimitives.ReadUInt64LittleEndian(bytes[48..]));
     }
 
     static RecoveryException Damaged(string path, string what) => new(RecoveryError.Corrupt,
         $"{path} {what}.",
-        "Restore the store from its remote; keep the directory for a look at what happened.") { Path = path };
+        "Restore the store from its remote; keep the directory for a look at what happened.")
+    { Path = path };
 }
 
 /// <summary>What makes a segment this segment.</summary>

@@ -1,8 +1,8 @@
 namespace RecoveryVfs.RecoveryLog.Log;
 
 /// <summary>
-/// A log's segments, oldest first, and who still needs which of them. The last one is appended to. Holds no file: what is dropped here is still
-/// on the disk. Thread-safe, by a lock of its own that is taken last.
+/// A log's segments, oldest first, and who still needs which of them. The last one is appended to. Holds no file: what
+/// is dropped here is still on the disk. Thread-safe, by a lock of its own that is taken last.
 /// </summary>
 internal sealed class SegmentList(string directory, long bytesMax)
 {
@@ -35,7 +35,9 @@ internal sealed class SegmentList(string directory, long bytesMax)
         }
     }
 
-    /// <summary>The log goes on in another segment. A last segment without a record is replaced by it: both have the same file.</summary>
+    /// <summary>
+    /// The log goes on in another segment. A last segment without a record is replaced by it: both have the same file.
+    /// </summary>
     public void Add(LogSegment next)
     {
         lock (gate)
@@ -67,11 +69,14 @@ internal sealed class SegmentList(string directory, long bytesMax)
             var i = segments.FindLastIndex(s => s.FirstLsn <= lsn);
             return i >= 0 ? segments[i] : throw new RecoveryException(RecoveryError.NotFound,
                 $"LSN {lsn} is no longer in the log in {directory}.",
-                "Start from newer hints, or read it from the remote.") { Path = directory, Lsn = lsn };
+                "Start from newer hints, or read it from the remote.")
+            { Path = directory, Lsn = lsn };
         }
     }
 
-    /// <summary>Keeps the records from an LSN on until the hold moves or is disposed. Throws NotFound when they are gone.</summary>
+    /// <summary>
+    /// Keeps the records from an LSN on until the hold moves or is disposed. Throws NotFound when they are gone.
+    /// </summary>
     public LogHold Hold(string name, ulong lsn)
     {
         lock (gate)
@@ -79,7 +84,8 @@ internal sealed class SegmentList(string directory, long bytesMax)
             if (lsn < segments[0].FirstLsn)
                 throw new RecoveryException(RecoveryError.NotFound,
                     $"LSN {lsn} is no longer in the log in {directory}, which starts at {segments[0].FirstLsn}.",
-                    "Start from newer hints, or read it from the remote.") { Path = directory, Lsn = lsn };
+                    "Start from newer hints, or read it from the remote.")
+                { Path = directory, Lsn = lsn };
             var hold = new LogHold(this, name, lsn);
             holds.Add(hold);
             return hold;
@@ -94,8 +100,8 @@ internal sealed class SegmentList(string directory, long bytesMax)
     }
 
     /// <summary>
-    /// No replay needs records before an LSN any more. Takes the segments out that have only such records, and that no hold keeps; the last one
-    /// always stays.
+    /// No replay needs records before an LSN any more. Takes the segments out that have only such records, and that no
+    /// hold keeps; the last one always stays.
     /// </summary>
     public List<LogSegment> TakeUnneeded(ulong before)
     {
@@ -116,7 +122,10 @@ internal sealed class SegmentList(string directory, long bytesMax)
         return dropped;
     }
 
-    /// <summary>Throws Full when the log would be larger than it may be with so many bytes more, and says who keeps it from being dropped.</summary>
+    /// <summary>
+    /// Throws Full when the log would be larger than it may be with so many bytes more, and says who keeps it from
+    /// being dropped.
+    /// </summary>
     public void CheckBound(long more)
     {
         if (bytesMax == long.MaxValue)
@@ -135,12 +144,14 @@ internal sealed class SegmentList(string directory, long bytesMax)
             throw new RecoveryException(RecoveryError.Full,
                 $"The log in {directory} has {sizeBytes} bytes and may have {bytesMax} (max-local-log): {why}.",
                 "When it ships to a remote, see whether that can be reached; else raise the bound or run a "
-                + "checkpoint.") { Path = directory };
+                + "checkpoint.")
+            { Path = directory };
         }
     }
 
     /// <summary>
-    /// About how many bytes of log the records from an LSN on take: exact to the share of one segment. <paramref name="written"/> is the newest record,
+    /// About how many bytes of log the records from an LSN on take: exact to the share of one segment.
+    /// <paramref name="written"/> is the newest record,
     /// <paramref name="end"/> where it ends in the last segment.
     /// </summary>
     public long EstimateBytesFrom(ulong lsn, ulong written, long end)

@@ -4,7 +4,9 @@ using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.RecoveryLog.Log;
 
-/// <summary>Reads records of one segment file by offset, through a window that slides over it. One thread at a time.</summary>
+/// <summary>
+/// Reads records of one segment file by offset, through a window that slides over it. One thread at a time.
+/// </summary>
 internal sealed class SegmentReader(ILogFile file, uint seed, int windowBytes = 256 << 10) : IDisposable
 {
     byte[] window = ArrayPool<byte>.Shared.Rent(windowBytes);
@@ -14,8 +16,8 @@ internal sealed class SegmentReader(ILogFile file, uint seed, int windowBytes = 
     internal long FileBytes { get; private set; } = file.SizeBytes;
 
     /// <summary>
-    /// Reads the record at an offset; false when none verifies there. The view is valid until the next call. Never allocates more than
-    /// the file has bytes.
+    /// Reads the record at an offset; false when none verifies there. The view is valid until the next call. Never
+    /// allocates more than the file has bytes.
     /// </summary>
     internal bool TryReadAt(long offset, out Record record, out int sizeBytes)
     {
@@ -25,10 +27,14 @@ internal sealed class SegmentReader(ILogFile file, uint seed, int windowBytes = 
             return false;
         var (length, _) = RecordFormat.Peek(window.AsSpan((int)(offset - windowStart)));
         return length <= RecordFormat.MaxBodyBytes && TryLoad(offset, RecordFormat.SizeOf((int)length))
-            && RecordFormat.TryRead(window.AsSpan((int)(offset - windowStart), RecordFormat.SizeOf((int)length)), seed, out record, out sizeBytes);
+            && RecordFormat.TryRead(window.AsSpan((int)(offset - windowStart), RecordFormat.SizeOf((int)length)), seed,
+            out record, out sizeBytes);
     }
 
-    /// <summary>Bytes from an offset on, as many as the window can show (none at the end of the file), at least <paramref name="atLeast"/> if there are.</summary>
+    /// <summary>
+    /// Bytes from an offset on, as many as the window can show (none at the end of the file), at least
+    /// <paramref name="atLeast"/> if there are.
+    /// </summary>
     internal ReadOnlySpan<byte> BytesAt(long offset, int atLeast)
     {
         if (!TryLoad(offset, atLeast))

@@ -80,7 +80,8 @@ internal sealed class SpareSegments(ILogDisk disk, string directory, int keptMax
     {
         if (Interlocked.Exchange(ref preparing, 1) == 0)
             ThreadPool.UnsafeQueueUserWorkItem(
-                static work => work.Spares.PrepareQuietly(work.Bytes), (Spares: this, Bytes: bytes), preferLocal: false);
+                static work => work.Spares.PrepareQuietly(work.Bytes), (Spares: this, Bytes: bytes),
+                    preferLocal: false);
     }
 
     void PrepareQuietly(long bytes)

@@ -13,7 +13,8 @@ namespace RecoveryVfs.RecoveryLog.Log;
 /// </para>
 /// <para>
 /// A round that fails, fails for all who stand in line. The line is empty then, and the next thread that comes leads a
-/// round of its own. So nobody waits for a round that does not come. A thread in line must hold no lock that a round takes.
+/// round of its own. So nobody waits for a round that does not come. A thread in line must hold no lock that a round
+/// takes.
 /// </para>
 /// </remarks>
 /// <param name="round">Makes durable what is in the log; returns the last LSN that is durable.</param>

@@ -3,8 +3,9 @@ using System.IO.Pipelines;
 namespace RecoveryVfs.RecoveryLog.Objects;
 
 /// <summary>
-/// Bytes on their way from one who gives them to one who takes them. The two work in turns, on the thread of whoever comes with bytes or room: no
-/// thread is switched, and a simulation stays on its one. Whoever is ahead waits, so no more bytes are in memory than the bound says.
+/// Bytes on their way from one who gives them to one who takes them. The two work in turns, on the thread of whoever
+/// comes with bytes or room: no thread is switched, and a simulation stays on its one. Whoever is ahead waits, so no
+/// more bytes are in memory than the bound says.
 /// </summary>
 internal static class BytePipe
 {
@@ -14,12 +15,14 @@ internal static class BytePipe
     /// <summary>So many bytes on their way, and the giver waits.</summary>
     public const int PauseBytes = 2 * BlockBytes;
 
-    static readonly PipeOptions options = new(readerScheduler: PipeScheduler.Inline, writerScheduler: PipeScheduler.Inline,
-        pauseWriterThreshold: PauseBytes, resumeWriterThreshold: BlockBytes, minimumSegmentSize: BlockBytes, useSynchronizationContext: false);
+    static readonly PipeOptions options =
+        new(readerScheduler: PipeScheduler.Inline, writerScheduler: PipeScheduler.Inline,
+        pauseWriterThreshold: PauseBytes, resumeWriterThreshold: BlockBytes, minimumSegmentSize: BlockBytes,
+            useSynchronizationContext: false);
 
     /// <summary>
-    /// Runs both to their ends, and returns what the giver does. An error of one ends the other, and is thrown. The giver stops when a flush says
-    /// that nobody takes any more.
+    /// Runs both to their ends, and returns what the giver does. An error of one ends the other, and is thrown. The
+    /// giver stops when a flush says that nobody takes any more.
     /// </summary>
     public static async ValueTask<T> RunAsync<T>(Func<PipeWriter, ValueTask<T>> give, Func<PipeReader, ValueTask> take)
     {
@@ -43,7 +46,8 @@ internal static class BytePipe
     /// <summary>
     /// Hands on all there is: a block's worth at a time, or more, whatever pieces it came in; only the last is less.
     /// </summary>
-    public static async ValueTask DrainAsync(this PipeReader from, Action<ReadOnlyMemory<byte>> take, CancellationToken cancellation = default)
+    public static async ValueTask DrainAsync(this PipeReader from, Action<ReadOnlyMemory<byte>> take,
+        CancellationToken cancellation = default)
     {
         for (bool done = false; !done;)
         {
@@ -54,11 +58,14 @@ internal static class BytePipe
         }
     }
 
-    /// <summary>Reads from a source whose bytes are there when they are asked for: memory, or a stream that never waits.</summary>
+    /// <summary>
+    /// Reads from a source whose bytes are there when they are asked for: memory, or a stream that never waits.
+    /// </summary>
     public static ReadResult ReadNow(this PipeReader from)
     {
         var reading = from.ReadAsync();
-        if (!reading.IsCompleted) throw new InvalidOperationException("This source does not answer at once: it must be read asynchronously.");
+        if (!reading.IsCompleted)
+            throw new InvalidOperationException("This source does not answer at once: it must be read asynchronously.");
         return reading.GetAwaiter().GetResult();
     }
 

@@ -3,8 +3,9 @@ using System.Runtime.CompilerServices;
 namespace RecoveryVfs.RecoveryLog.Objects;
 
 /// <summary>
-/// Objects as files of one directory, which may be shared by machines. A file is written under a temporary name, made durable, and
-/// linked to its name, which fails when the name is taken: that is the conditional create. No symbolic link in it is followed (<see cref="ObjectDirectory"/>).
+/// Objects as files of one directory, which may be shared by machines. A file is written under a temporary name, made
+/// durable, and linked to its name, which fails when the name is taken: that is the conditional create. No symbolic
+/// link in it is followed (<see cref="ObjectDirectory"/>).
 /// </summary>
 internal sealed class FileObjectStore : IObjectStore
 {
@@ -32,7 +33,8 @@ internal sealed class FileObjectStore : IObjectStore
     public RequestCounters Counters { get; } = new();
 
     /// <inheritdoc/>
-    public async ValueTask<CreateResult> CreateAsync(string name, ObjectContent content, CancellationToken cancellation = default)
+    public async ValueTask<CreateResult> CreateAsync(string name, ObjectContent content,
+        CancellationToken cancellation = default)
     {
         ObjectName.Check(name);
         cancellation.ThrowIfCancellationRequested();
@@ -50,7 +52,10 @@ internal sealed class FileObjectStore : IObjectStore
             finally { ObjectDirectory.Delete(temporary); }
             // A failure from here on leaves the outcome unknown: the name is there, but may not survive power loss.
             try { ObjectDirectory.Sync(place.Directory, place.Path); }
-            catch (IOException e) { throw Failure(ObjectStoreError.Unknown, $"Syncing the directory of {place.Path} failed", e); }
+            catch (IOException e)
+            {
+                throw Failure(ObjectStoreError.Unknown, $"Syncing the directory of {place.Path} failed", e);
+            }
             Counters.Sent(name, content.LengthBytes);
             return CreateResult.Created;
         }
@@ -73,7 +78,8 @@ internal sealed class FileObjectStore : IObjectStore
             long size = file.Length, start = Math.Min(offsetBytes, size);
             file.Position = start;
             long length = Math.Min(lengthBytes ?? long.MaxValue, size - start);
-            return new(new ObjectDownload(new BoundedReadStream(file, length, n => Counters.Received(name, n)), length, size));
+            return new(new ObjectDownload(new BoundedReadStream(file, length, n => Counters.Received(name, n)), length,
+                size));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -89,7 +95,9 @@ internal sealed class FileObjectStore : IObjectStore
         return new(Translate(ObjectStoreError.Unavailable, () =>
         {
             using var file = directory.OpenRead(name);
-            return file is null ? (ObjectInfo?)null : new ObjectInfo(name, file.Length, File.GetLastWriteTimeUtc(file.SafeFileHandle));
+            return file is null
+                ? (ObjectInfo?)null
+                : new ObjectInfo(name, file.Length, File.GetLastWriteTimeUtc(file.SafeFileHandle));
         }));
     }
 
@@ -139,14 +147,18 @@ internal sealed class FileObjectStore : IObjectStore
         // Only the deepest directory that the prefix names as a whole needs to be looked through.
         string below = prefix.Contains('/') ? prefix[..prefix.LastIndexOf('/')] : "";
         if (!Directory.Exists(Path.Combine(root, below)))
-            return Directory.Exists(root) ? [] : throw Failure(ObjectStoreError.Missing, $"The directory {root} does not exist", null);
-        var names = directory.Files(below).Where(name => name.StartsWith(prefix, StringComparison.Ordinal) && ObjectName.IsValid(name)
+            return Directory.Exists(root)
+                ? []
+                : throw Failure(ObjectStoreError.Missing, $"The directory {root} does not exist", null);
+        var names = directory.Files(below)
+            .Where(name => name.StartsWith(prefix, StringComparison.Ordinal) && ObjectName.IsValid(name)
             && (startAfter is null || string.CompareOrdinal(name, startAfter) > 0)).ToList();
         names.Sort(StringComparer.Ordinal);
         return names;
     }
 
-    static async ValueTask WriteDurablyAsync(ObjectDirectory.Place place, ObjectContent content, CancellationToken cancellation)
+    static async ValueTask WriteDurablyAsync(ObjectDirectory.Place place, ObjectContent content,
+        CancellationToken cancellation)
     {
         await using var file = ObjectDirectory.Create(place);
         if (content.Bytes is { } bytes) await file.WriteAsync(bytes, cancellation);
@@ -158,19 +170,25 @@ internal sealed class FileObjectStore : IObjectStore
         if (file.Length != content.LengthBytes)
             throw new RecoveryException(RecoveryError.IoRead,
                 $"The source of {place.Path} gave {file.Length} bytes instead of {content.LengthBytes}; "
-                + "it changed while it was copied") { Path = place.Path };
+                + "it changed while it was copied")
+            { Path = place.Path };
         file.Flush(flushToDisk: true);
     }
 
-    /// <summary>Only what has the form of our own temporary names is deleted, and only in a directory of our own.</summary>
+    /// <summary>
+    /// Only what has the form of our own temporary names is deleted, and only in a directory of our own.
+    /// </summary>
     bool RemoveAbandoned()
     {
         using (directory.Find($"{TemporaryDirectory}/.", create: true)) { }
         foreach (string name in directory.Files(TemporaryDirectory))
         {
-            if (!Guid.TryParseExact(Path.GetFileName(name), "n", out _) || Path.GetDirectoryName(name) != TemporaryDirectory) continue;
+            if (!Guid.TryParseExact(Path.GetFileName(name), "n", out _)
+                || Path.GetDirectoryName(name) != TemporaryDirectory)
+                continue;
             using var file = directory.OpenRead(name);
-            if (file is null || DateTime.UtcNow - File.GetLastWriteTimeUtc(file.SafeFileHandle) <= TemporaryAge) continue;
+            if (file is null || DateTime.UtcNow - File.GetLastWriteTimeUtc(file.SafeFileHandle) <= TemporaryAge)
+                continue;
             using var place = directory.Find(name);
             ObjectDirectory.Delete(place);
         }
@@ -183,7 +201,8 @@ internal sealed class FileObjectStore : IObjectStore
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             var error = ErrorOf(e);
-            throw Failure(error == ObjectStoreError.Unavailable ? otherwise : error, $"Using the directory {root} failed: {e.Message}", e);
+            throw Failure(error == ObjectStoreError.Unavailable ? otherwise : error,
+                $"Using the directory {root} failed: {e.Message}", e);
         }
     }
 

@@ -8,11 +8,15 @@ namespace RecoveryVfs.RecoveryLog.Objects;
 /// Contracts, for every implementation:
 /// <list type="bullet">
 /// <item>Names are relative to the prefix: segments of <c>[A-Za-z0-9._~-]</c> divided by <c>/</c>.</item>
-/// <item><see cref="CreateAsync"/> has exactly one winner for a name, whoever races, and an object is never seen in part.</item>
-/// <item>An object that was created is found by <see cref="GetAsync"/> and <see cref="HeadAsync"/> at once. A listing may lag.</item>
-/// <item>Failures are <see cref="ObjectStoreException"/>s with a kind; nothing is retried inside. A cancelled call throws
+/// <item><see cref="CreateAsync"/> has exactly one winner for a name, whoever races, and an object is never seen in
+/// part.</item>
+/// <item>An object that was created is found by <see cref="GetAsync"/> and <see cref="HeadAsync"/> at once. A listing
+/// may lag.</item>
+/// <item>Failures are <see cref="ObjectStoreException"/>s with a kind; nothing is retried inside. A cancelled call
+/// throws
 /// <see cref="OperationCanceledException"/>, and its outcome is then unknown.</item>
-/// <item>All methods may be called at the same time from many threads. Memory used by a call does not depend on the object's size.</item>
+/// <item>All methods may be called at the same time from many threads. Memory used by a call does not depend on the
+/// object's size.</item>
 /// </list>
 /// </remarks>
 internal interface IObjectStore : IAsyncDisposable
@@ -23,25 +27,33 @@ internal interface IObjectStore : IAsyncDisposable
     /// <summary>Requests and bytes so far, by kind.</summary>
     RequestCounters Counters { get; }
 
-    /// <summary>Creates an object if there is none of that name. Durable when it returns <see cref="CreateResult.Created"/>.</summary>
+    /// <summary>
+    /// Creates an object if there is none of that name. Durable when it returns <see cref="CreateResult.Created"/>.
+    /// </summary>
     ValueTask<CreateResult> CreateAsync(string name, ObjectContent content, CancellationToken cancellation = default);
 
     /// <summary>
-    /// Opens an object from <paramref name="offsetBytes"/> on (to its end, or for <paramref name="lengthBytes"/>), or returns null when
-    /// there is none. The stream may end early when the connection breaks: count, or use <see cref="ObjectReads"/>.
+    /// Opens an object from <paramref name="offsetBytes"/> on (to its end, or for <paramref name="lengthBytes"/>), or
+    /// returns null when there is none. The stream may end early when the connection breaks: count, or use
+    /// <see cref="ObjectReads"/>.
     /// </summary>
-    ValueTask<ObjectDownload?> GetAsync(string name, long offsetBytes = 0, long? lengthBytes = null, CancellationToken cancellation = default);
+    ValueTask<ObjectDownload?> GetAsync(string name, long offsetBytes = 0, long? lengthBytes = null,
+        CancellationToken cancellation = default);
 
     /// <summary>An object's size and time, or null when there is none.</summary>
     ValueTask<ObjectInfo?> HeadAsync(string name, CancellationToken cancellation = default);
 
     /// <summary>
-    /// Objects whose names start with <paramref name="prefix"/> and come after <paramref name="startAfter"/>, in ordinal order of
-    /// names, fetched page by page as they are consumed. May miss what was created, and show what was deleted, a moment ago.
+    /// Objects whose names start with <paramref name="prefix"/> and come after <paramref name="startAfter"/>, in
+    /// ordinal order of names, fetched page by page as they are consumed. May miss what was created, and show what was
+    /// deleted, a moment ago.
     /// </summary>
-    IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, string? startAfter = null, CancellationToken cancellation = default);
+    IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, string? startAfter = null,
+        CancellationToken cancellation = default);
 
-    /// <summary>Deletes objects; names that do not exist count as deleted. When it throws, any part of them may be gone.</summary>
+    /// <summary>
+    /// Deletes objects; names that do not exist count as deleted. When it throws, any part of them may be gone.
+    /// </summary>
     ValueTask DeleteAsync(IReadOnlyCollection<string> names, CancellationToken cancellation = default);
 }
 
@@ -50,7 +62,10 @@ internal enum CreateResult
 {
     /// <summary>The object was created, by this call.</summary>
     Created,
-    /// <summary>There is an object of that name already; nothing was changed. It may stem from an earlier call whose answer was lost.</summary>
+    /// <summary>
+    /// There is an object of that name already; nothing was changed. It may stem from an earlier call whose answer was
+    /// lost.
+    /// </summary>
     AlreadyExists,
 }
 

@@ -2,7 +2,10 @@ using System.Buffers;
 
 namespace RecoveryVfs.RecoveryLog.Objects;
 
-/// <summary>A seekable, read-only stream over memory, in one block or several (which <see cref="MemoryStream"/> can only do over arrays).</summary>
+/// <summary>
+/// A seekable, read-only stream over memory, in one block or several (which <see cref="MemoryStream"/> can only do over
+/// arrays).
+/// </summary>
 sealed class MemoryContentStream(ReadOnlySequence<byte> bytes) : Stream
 {
     long position;

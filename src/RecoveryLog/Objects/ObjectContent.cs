@@ -2,7 +2,9 @@ using System.Buffers;
 
 namespace RecoveryVfs.RecoveryLog.Objects;
 
-/// <summary>The bytes of an object to be created. Can be opened several times (a retry sends the same bytes again).</summary>
+/// <summary>
+/// The bytes of an object to be created. Can be opened several times (a retry sends the same bytes again).
+/// </summary>
 internal sealed class ObjectContent
 {
     readonly Func<Stream>? open;
@@ -13,7 +15,10 @@ internal sealed class ObjectContent
     /// <summary>The same, in several blocks.</summary>
     public ObjectContent(ReadOnlySequence<byte> bytes) : this(bytes.Length, () => new MemoryContentStream(bytes)) { }
 
-    /// <summary>Content that is read from a stream, opened anew for each use; each must give exactly <paramref name="lengthBytes"/>.</summary>
+    /// <summary>
+    /// Content that is read from a stream, opened anew for each use; each must give exactly
+    /// <paramref name="lengthBytes"/>.
+    /// </summary>
     public ObjectContent(long lengthBytes, Func<Stream> open)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(lengthBytes);

@@ -10,7 +10,8 @@ static class ObjectName
     {
         if (!IsValid(name))
             throw new RecoveryException(RecoveryError.Invalid,
-                $"'{name}' cannot be the name of an object: use letters, digits, '.', '_', '~', '-' and single '/' in between");
+                $"'{name}' cannot be the name of an object: use letters, digits, '.', '_', '~', '-' and single '/' "
+                    + $"in between");
     }
 
     public static bool IsValid(string name)
@@ -21,7 +22,9 @@ static class ObjectName
         return true;
     }
 
-    /// <summary>A part may not start with a dot: no "..", and temporary files of a directory store are never objects.</summary>
+    /// <summary>
+    /// A part may not start with a dot: no "..", and temporary files of a directory store are never objects.
+    /// </summary>
     static bool IsValidPart(ReadOnlySpan<char> part)
     {
         if (part.Length == 0 || part[0] == '.') return false;

@@ -6,7 +6,8 @@ namespace RecoveryVfs.RecoveryLog.Objects;
 internal static class ObjectReads
 {
     /// <summary>
-    /// The whole object, or null when there is none. Throws <see cref="ObjectStoreError.Rejected"/> when it is larger than
+    /// The whole object, or null when there is none. Throws <see cref="ObjectStoreError.Rejected"/> when it is larger
+    /// than
     /// <paramref name="maxBytes"/>, and <see cref="ObjectStoreError.Unavailable"/> when it arrived cut short.
     /// </summary>
     public static async ValueTask<byte[]?> ReadWholeAsync(
@@ -18,7 +19,8 @@ internal static class ObjectReads
         {
             if (download.LengthBytes > maxBytes)
                 throw new ObjectStoreException(ObjectStoreError.Rejected,
-                    $"Object {name} in {store.Location} has {download.LengthBytes} bytes; at most {maxBytes} are expected")
+                    $"Object {name} in {store.Location} has {download.LengthBytes} bytes; at most {maxBytes} are "
+                        + $"expected")
                 { Path = name };
             // Memory comes with the bytes: what a server says of a length is not to be believed beforehand.
             byte[] bytes = new byte[Math.Min(download.LengthBytes, FirstReadBytes)];
@@ -33,11 +35,13 @@ internal static class ObjectReads
     }
 
     /// <summary>
-    /// Gives an object's bytes, from the first, to <paramref name="take"/>, which is told first how many there are; returns their number, or -1 when there is no such
-    /// object. A connection that breaks is taken up again at the byte it broke at, for at most <paramref name="resumes"/> times in a row without progress.
+    /// Gives an object's bytes, from the first, to <paramref name="take"/>, which is told first how many there are;
+    /// returns their number, or -1 when there is no such object. A connection that breaks is taken up again at the byte
+    /// it broke at, for at most <paramref name="resumes"/> times in a row without progress.
     /// </summary>
     public static async ValueTask<long> StreamWholeAsync(
-        this IObjectStore store, string name, Func<long, PipeReader, ValueTask> take, int resumes, CancellationToken cancellation = default)
+        this IObjectStore store, string name, Func<long, PipeReader, ValueTask> take, int resumes,
+            CancellationToken cancellation = default)
     {
         var first = await store.GetAsync(name, 0, null, cancellation);
         if (first is null) return -1;
@@ -47,7 +51,8 @@ internal static class ObjectReads
     }
 
     static async ValueTask<long> GiveWholeAsync(
-        IObjectStore store, string name, ObjectDownload first, PipeWriter to, int resumes, CancellationToken cancellation)
+        IObjectStore store, string name, ObjectDownload first, PipeWriter to, int resumes,
+            CancellationToken cancellation)
     {
         long done = 0, total = first.ObjectBytes;
         var download = first;
@@ -77,7 +82,8 @@ internal static class ObjectReads
     const int FirstReadBytes = 1 << 20;
 
     static async ValueTask<int> ReadFullAsync(
-        IObjectStore store, string name, ObjectDownload download, Memory<byte> destination, CancellationToken cancellation)
+        IObjectStore store, string name, ObjectDownload download, Memory<byte> destination,
+            CancellationToken cancellation)
     {
         int done = 0;
         while (done < destination.Length)
@@ -86,7 +92,9 @@ internal static class ObjectReads
             try { got = await download.Body.ReadAsync(destination[done..], cancellation); }
             catch (IOException e)
             {
-                throw new ObjectStoreException(ObjectStoreError.Unavailable, $"Reading {name} from {store.Location} broke off", e) { Path = name };
+                throw new ObjectStoreException(ObjectStoreError.Unavailable,
+                    $"Reading {name} from {store.Location} broke off", e)
+                { Path = name };
             }
             if (got == 0) break;
             done += got;
@@ -94,7 +102,9 @@ internal static class ObjectReads
         return done;
     }
 
-    /// <summary>Bytes read, 0 at the end; a broken connection looks like the end, which the caller finds by counting.</summary>
+    /// <summary>
+    /// Bytes read, 0 at the end; a broken connection looks like the end, which the caller finds by counting.
+    /// </summary>
     static async ValueTask<int> ReadSomeAsync(Stream body, Memory<byte> buffer, CancellationToken cancellation)
     {
         try { return await body.ReadAsync(buffer, cancellation); }
@@ -102,10 +112,12 @@ internal static class ObjectReads
     }
 
     static ObjectStoreException CutShort(IObjectStore store, string name, long got, long expected) =>
-        new(ObjectStoreError.Unavailable, $"Object {name} in {store.Location} arrived cut short: {got} of {expected} bytes")
+        new(ObjectStoreError.Unavailable,
+            $"Object {name} in {store.Location} arrived cut short: {got} of {expected} bytes")
         { Path = name };
 
     static ObjectStoreException Changed(IObjectStore store, string name) =>
-        new(ObjectStoreError.Rejected, $"Object {name} in {store.Location} changed while it was read, though objects there never may")
+        new(ObjectStoreError.Rejected,
+            $"Object {name} in {store.Location} changed while it was read, though objects there never may")
         { Path = name };
 }

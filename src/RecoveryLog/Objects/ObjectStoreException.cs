@@ -3,9 +3,13 @@ namespace RecoveryVfs.RecoveryLog.Objects;
 /// <summary>What is known after a request to an object store failed.</summary>
 internal enum ObjectStoreError
 {
-    /// <summary>Nobody knows whether the request was carried out: the answer was lost, timed out, or said "internal error".</summary>
+    /// <summary>
+    /// Nobody knows whether the request was carried out: the answer was lost, timed out, or said "internal error".
+    /// </summary>
     Unknown,
-    /// <summary>The request was not carried out; the store is away or wants us to slow down. Trying again later can succeed.</summary>
+    /// <summary>
+    /// The request was not carried out; the store is away or wants us to slow down. Trying again later can succeed.
+    /// </summary>
     Unavailable,
     /// <summary>The credentials do not allow it (or there are none).</summary>
     Denied,
@@ -23,7 +27,8 @@ internal enum ObjectStoreError
 /// A failed request to an object store. Stays inside the remote layer, which retries it, settles it, or turns it into a
 /// <see cref="RecoveryException"/>.
 /// </summary>
-internal sealed class ObjectStoreException(ObjectStoreError error, string message, Exception? cause = null) : Exception(message, cause)
+internal sealed class ObjectStoreException(ObjectStoreError error, string message, Exception? cause = null)
+    : Exception(message, cause)
 {
     /// <summary>What is known of the outcome.</summary>
     public ObjectStoreError Error { get; } = error;
@@ -40,9 +45,12 @@ internal sealed class ObjectStoreException(ObjectStoreError error, string messag
 
     string Advice => Error switch
     {
-        ObjectStoreError.Denied => "Check the credentials (the usual AWS chain: AWS_ACCESS_KEY_ID, profiles, instance roles) and what they allow",
+        ObjectStoreError.Denied
+            => "Check the credentials (the usual AWS chain: AWS_ACCESS_KEY_ID, profiles, instance roles) and what "
+                + "they allow",
         ObjectStoreError.Missing => "Create the bucket or directory, or correct the remote's URL",
-        ObjectStoreError.Unsupported => "Use an object store with conditional create (If-None-Match), or file:///directory",
+        ObjectStoreError.Unsupported
+            => "Use an object store with conditional create (If-None-Match), or file:///directory",
         ObjectStoreError.Full => "Make room, or raise the quota",
         ObjectStoreError.Rejected => "Check the remote's URL: endpoint, region, bucket and prefix",
         _ => "Check that the object store can be reached; trying again later can succeed",

@@ -3,8 +3,9 @@ using System.Security.Cryptography;
 namespace RecoveryVfs.RecoveryLog.Objects;
 
 /// <summary>
-/// Finds out, with throw-away objects, whether an object store keeps the promises that everything rests on: a conditional create has
-/// exactly one winner and never overwrites, and what was created is found at once. A store that does not is refused, not trusted.
+/// Finds out, with throw-away objects, whether an object store keeps the promises that everything rests on: a
+/// conditional create has exactly one winner and never overwrites, and what was created is found at once. A store that
+/// does not is refused, not trusted.
 /// </summary>
 internal static class RemoteProbe
 {
@@ -29,13 +30,16 @@ internal static class RemoteProbe
             int winner = Array.IndexOf(results, CreateResult.Created);
             byte[] found = await store.ReadWholeAsync(name, 1 << 10, cancellation) ?? throw (winner >= 0
                 ? Refused(store, "an object is not found right after it was created")
-                : new ObjectStoreException(ObjectStoreError.Unavailable, $"{store.Location} answered none of several creates"));
+                : new ObjectStoreException(ObjectStoreError.Unavailable,
+                $"{store.Location} answered none of several creates"));
             if (winner >= 0 && !found.AsSpan().SequenceEqual(bodies[winner]))
                 throw Refused(store, "an object holds other bytes than its one successful create wrote");
-            if (await CreateAsync(store, name, RandomNumberGenerator.GetBytes(50), cancellation) == CreateResult.Created)
+            if (await CreateAsync(store, name, RandomNumberGenerator.GetBytes(50), cancellation)
+                == CreateResult.Created)
                 throw Refused(store, "it overwrote an object though told not to (If-None-Match: * is ignored)");
             byte[]? again = await store.ReadWholeAsync(name, 1 << 10, cancellation);
-            if (again is null || !again.AsSpan().SequenceEqual(found)) throw Refused(store, "a refused create changed the object");
+            if (again is null || !again.AsSpan().SequenceEqual(found))
+                throw Refused(store, "a refused create changed the object");
         }
         catch (ObjectStoreException e) when (e.Error is ObjectStoreError.Unsupported)
         {
@@ -49,7 +53,8 @@ internal static class RemoteProbe
     }
 
     /// <summary>In the race, a server may answer some losers with an error; that is as good as losing.</summary>
-    static async Task<CreateResult> CreateAsync(IObjectStore store, string name, byte[] body, CancellationToken cancellation)
+    static async Task<CreateResult> CreateAsync(IObjectStore store, string name, byte[] body,
+        CancellationToken cancellation)
     {
         try { return await store.CreateAsync(name, body, cancellation); }
         catch (ObjectStoreException e) when (e.Error == ObjectStoreError.Unknown) { return CreateResult.AlreadyExists; }

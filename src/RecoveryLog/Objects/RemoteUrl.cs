@@ -1,7 +1,8 @@
 namespace RecoveryVfs.RecoveryLog.Objects;
 
 /// <summary>
-/// Where a remote is, as users write it: <c>s3://bucket/prefix?endpoint=&amp;region=&amp;force-path-style=&amp;storage-class=</c> or
+/// Where a remote is, as users write it:
+/// <c>s3://bucket/prefix?endpoint=&amp;region=&amp;force-path-style=&amp;storage-class=</c> or
 /// <c>file:///directory</c>. Credentials never stand in it.
 /// </summary>
 internal sealed record RemoteUrl
@@ -30,14 +31,15 @@ internal sealed record RemoteUrl
     public string? StorageClass { get; private init; }
 
     /// <summary>
-    /// Reads a URL, completed by the environment: AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL (which imply path style) and AWS_REGION or
-    /// AWS_DEFAULT_REGION. What stands in the URL wins.
+    /// Reads a URL, completed by the environment: AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL (which imply path style) and
+    /// AWS_REGION or AWS_DEFAULT_REGION. What stands in the URL wins.
     /// </summary>
     public static RemoteUrl Parse(string text, Func<string, string?>? environment = null)
     {
         environment ??= Environment.GetEnvironmentVariable;
         if (!Uri.TryCreate(text, UriKind.Absolute, out var uri)) throw Bad(text, "it is not a URL");
-        if (!string.IsNullOrEmpty(uri.UserInfo)) throw Bad(text, "credentials do not belong into it; use the usual AWS chain");
+        if (!string.IsNullOrEmpty(uri.UserInfo))
+            throw Bad(text, "credentials do not belong into it; use the usual AWS chain");
         if (uri.Fragment.Length > 0) throw Bad(text, "it has a '#' part");
         return uri.Scheme switch
         {
@@ -49,7 +51,9 @@ internal sealed record RemoteUrl
 
     /// <summary>Opens the object store that this names. Makes no request.</summary>
     public IObjectStore Open(bool readOnly = false, TimeProvider? time = null) =>
-        Directory is not null ? new FileObjectStore(Directory, readOnly) : new S3ObjectStore(this, time ?? TimeProvider.System);
+        Directory is not null
+            ? new FileObjectStore(Directory, readOnly)
+            : new S3ObjectStore(this, time ?? TimeProvider.System);
 
     /// <summary>The URL again.</summary>
     public override string ToString()
@@ -58,7 +62,8 @@ internal sealed record RemoteUrl
         var options = new List<string>();
         if (Endpoint is not null) options.Add($"endpoint={Endpoint.AbsoluteUri.TrimEnd('/')}");
         if (Region is not null) options.Add($"region={Region}");
-        if (ForcePathStyle != Endpoint is not null) options.Add($"force-path-style={(ForcePathStyle ? "true" : "false")}");
+        if (ForcePathStyle != Endpoint is not null)
+            options.Add($"force-path-style={(ForcePathStyle ? "true" : "false")}");
         if (StorageClass is not null) options.Add($"storage-class={StorageClass}");
         string query = options.Count == 0 ? "" : "?" + string.Join('&', options);
         return $"s3://{Bucket}{(Prefix.Length == 0 ? "" : "/" + Prefix)}{query}";
@@ -77,14 +82,18 @@ internal sealed record RemoteUrl
     {
         string prefix = Uri.UnescapeDataString(uri.AbsolutePath).Trim('/');
         if (uri.Host.Length == 0) throw Bad(text, "it names no bucket");
-        if (prefix.Length > 0 && !ObjectName.IsValid(prefix)) throw Bad(text, "the prefix may have letters, digits, '.', '_', '~', '-' and '/'");
-        string? endpoint = environment("AWS_ENDPOINT_URL_S3") is { Length: > 0 } s3 ? s3 : environment("AWS_ENDPOINT_URL");
+        if (prefix.Length > 0 && !ObjectName.IsValid(prefix))
+            throw Bad(text, "the prefix may have letters, digits, '.', '_', '~', '-' and '/'");
+        string? endpoint = environment("AWS_ENDPOINT_URL_S3") is { Length: > 0 } s3
+            ? s3
+            : environment("AWS_ENDPOINT_URL");
         string? region = environment("AWS_REGION") is { Length: > 0 } r ? r : environment("AWS_DEFAULT_REGION");
         string? pathStyle = null, storageClass = null;
         foreach (string option in uri.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries))
         {
             int equals = option.IndexOf('=');
-            string key = equals < 0 ? option : option[..equals], value = equals < 0 ? "" : Uri.UnescapeDataString(option[(equals + 1)..]);
+            string key = equals < 0
+                ? option : option[..equals], value = equals < 0 ? "" : Uri.UnescapeDataString(option[(equals + 1)..]);
             if (value.Length == 0) throw Bad(text, $"'{key}' has no value");
             switch (key)
             {
@@ -92,7 +101,9 @@ internal sealed record RemoteUrl
                 case "region": region = value; break;
                 case "force-path-style": pathStyle = value; break;
                 case "storage-class": storageClass = value; break;
-                default: throw Bad(text, $"'{key}' is not known (endpoint, region, force-path-style, storage-class are)");
+                default:
+                    throw Bad(text,
+                    $"'{key}' is not known (endpoint, region, force-path-style, storage-class are)");
             }
         }
         return new RemoteUrl
@@ -114,9 +125,11 @@ internal sealed record RemoteUrl
     }
 
     static Uri ParseEndpoint(string text, string endpoint) =>
-        !Uri.TryCreate(endpoint, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https") || uri.Host.Length == 0
+        !Uri.TryCreate(endpoint, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https")
+            || uri.Host.Length == 0
             ? throw Bad(text, "the endpoint is not an http or https URL")
-            : uri.UserInfo.Length > 0 || uri.Query.Length > 0 ? throw Bad(text, "credentials and options do not belong into the endpoint; use the usual AWS chain")
+            : uri.UserInfo.Length > 0 || uri.Query.Length > 0
+            ? throw Bad(text, "credentials and options do not belong into the endpoint; use the usual AWS chain")
             : uri;
 
     static RecoveryException Bad(string text, string why) =>
@@ -124,7 +137,9 @@ internal sealed record RemoteUrl
             $"The remote '{Shown(text)}' cannot be used: {why}.",
             "Write s3://bucket/prefix or file:///directory");
 
-    /// <summary>What messages may show of a URL that may have been written wrongly, with a key or password anywhere in it.</summary>
+    /// <summary>
+    /// What messages may show of a URL that may have been written wrongly, with a key or password anywhere in it.
+    /// </summary>
     static string Shown(string text)
     {
         int options = text.IndexOfAny(['?', '#']);

@@ -33,7 +33,9 @@ internal enum ObjectClass
     Other,
 }
 
-/// <summary>Requests and bytes of one object store since it was opened, by kind of request and class of object. Thread-safe.</summary>
+/// <summary>
+/// Requests and bytes of one object store since it was opened, by kind of request and class of object. Thread-safe.
+/// </summary>
 internal sealed class RequestCounters
 {
     static readonly int Classes = Enum.GetValues<ObjectClass>().Length;
@@ -45,7 +47,8 @@ internal sealed class RequestCounters
     long failures;
 
     /// <summary>Counts one request that is about to be made.</summary>
-    public void Request(RequestKind kind, string name) => Interlocked.Increment(ref requests[(int)kind * Classes + (int)ClassOf(name)]);
+    public void Request(RequestKind kind, string name)
+        => Interlocked.Increment(ref requests[(int)kind * Classes + (int)ClassOf(name)]);
 
     /// <summary>Counts bytes of an object's content that were sent.</summary>
     public void Sent(string name, long bytes) => Interlocked.Add(ref sent[(int)ClassOf(name)], bytes);
@@ -57,7 +60,8 @@ internal sealed class RequestCounters
     public void Failed() => Interlocked.Increment(ref failures);
 
     /// <summary>Requests of a kind on a class of objects.</summary>
-    public long Requests(RequestKind kind, ObjectClass objects) => Interlocked.Read(ref requests[(int)kind * Classes + (int)objects]);
+    public long Requests(RequestKind kind, ObjectClass objects)
+        => Interlocked.Read(ref requests[(int)kind * Classes + (int)objects]);
 
     /// <summary>Requests of a kind.</summary>
     public long Requests(RequestKind kind)

@@ -12,7 +12,9 @@ static class S3Failure
         e is AmazonServiceException { StatusCode: HttpStatusCode.NotFound, ErrorCode: not "NoSuchBucket" };
 
     /// <summary>A read changes nothing, so its outcome is never unknown.</summary>
-    public static ObjectStoreError OfRead(Exception e) => OfWrite(e) is ObjectStoreError.Unknown ? ObjectStoreError.Unavailable : OfWrite(e);
+    public static ObjectStoreError OfRead(Exception e) => OfWrite(e) is ObjectStoreError.Unknown
+        ? ObjectStoreError.Unavailable
+        : OfWrite(e);
 
     public static ObjectStoreError OfWrite(Exception e) => e switch
     {
@@ -25,16 +27,22 @@ static class S3Failure
 
     public static string Describe(Exception e, TimeSpan stall) => e switch
     {
-        AmazonServiceException { StatusCode: not 0 } a => $"{(int)a.StatusCode} {a.ErrorCode}{(string.IsNullOrWhiteSpace(a.Message) ? "" : ": " + OneLine(a.Message))}",
+        AmazonServiceException { StatusCode: not 0 } a
+            => $"{(int)a.StatusCode} "
+                + $"{a.ErrorCode}{(string.IsNullOrWhiteSpace(a.Message) ? "" : ": " + OneLine(a.Message))}",
         OperationCanceledException => $"nothing moved for {stall.TotalSeconds:0} s",
-        _ when e.InnerException is { } inner && e is not AmazonServiceException { ErrorCode.Length: > 0 } && !e.Message.Contains(inner.Message, StringComparison.Ordinal)
-            && !inner.Message.Contains(e.Message, StringComparison.Ordinal) => $"{OneLine(e.Message)} ({OneLine(inner.Message)})",
-        _ => OneLine(e.InnerException?.Message is { } longer && longer.Contains(e.Message, StringComparison.Ordinal) ? longer : e.Message),
+        _ when e.InnerException is { } inner && e is not AmazonServiceException { ErrorCode.Length: > 0 }
+            && !e.Message.Contains(inner.Message, StringComparison.Ordinal)
+            && !inner.Message.Contains(e.Message, StringComparison.Ordinal)
+            => $"{OneLine(e.Message)} ({OneLine(inner.Message)})",
+        _ => OneLine(e.InnerException?.Message is { } longer
+            && longer.Contains(e.Message, StringComparison.Ordinal) ? longer : e.Message),
     };
 
     /// <summary>The SDK's messages may have paragraphs, and end in any number of dots.</summary>
     static string OneLine(string text) =>
-        string.Join("; ", text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Where(l => l.Trim('.').Length > 0)).TrimEnd('.', ' ');
+        string.Join("; ", text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Where(l => l.Trim('.').Length > 0)).TrimEnd('.', ' ');
 
     static ObjectStoreError OfAnswer(AmazonServiceException e) => e.StatusCode switch
     {
@@ -43,7 +51,8 @@ static class S3Failure
         HttpStatusCode.NotImplemented or HttpStatusCode.MethodNotAllowed => ObjectStoreError.Unsupported,
         HttpStatusCode.InsufficientStorage => ObjectStoreError.Full,
         HttpStatusCode.TooManyRequests => ObjectStoreError.Unavailable,
-        HttpStatusCode.ServiceUnavailable when e.ErrorCode is "SlowDown" or "ServiceUnavailable" => ObjectStoreError.Unavailable,
+        HttpStatusCode.ServiceUnavailable when e.ErrorCode is "SlowDown" or "ServiceUnavailable"
+            => ObjectStoreError.Unavailable,
         // 409: another conditional request on the name is under way; who wins is not known yet.
         HttpStatusCode.Conflict or HttpStatusCode.RequestTimeout => ObjectStoreError.Unknown,
         >= HttpStatusCode.InternalServerError => ObjectStoreError.Unknown,

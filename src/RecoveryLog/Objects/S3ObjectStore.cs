@@ -7,15 +7,17 @@ using Amazon.S3.Model;
 namespace RecoveryVfs.RecoveryLog.Objects;
 
 /// <summary>
-/// Objects in an S3 bucket. Credentials come from the usual AWS chain; creates are single PUTs with <c>If-None-Match: *</c> (never
-/// multipart: servers ignore the condition there).
+/// Objects in an S3 bucket. Credentials come from the usual AWS chain; creates are single PUTs with <c>If-None-Match:
+/// *</c> (never multipart: servers ignore the condition there).
 /// </summary>
 internal sealed class S3ObjectStore : IObjectStore
 {
     /// <summary>A request that moves no byte for this long is given up.</summary>
     static readonly TimeSpan Stall = TimeSpan.FromSeconds(30);
 
-    /// <summary>Objects up to this size are signed whole; larger ones in chunks, so that they are read only once.</summary>
+    /// <summary>
+    /// Objects up to this size are signed whole; larger ones in chunks, so that they are read only once.
+    /// </summary>
     const int WholeSignatureBytes = 1 << 20;
 
     const int DeleteBatch = 1000;
@@ -30,10 +32,12 @@ internal sealed class S3ObjectStore : IObjectStore
     public S3ObjectStore(RemoteUrl url, TimeProvider time, AWSCredentials? credentials = null)
     {
         if (url.Bucket is null) throw new RecoveryException(RecoveryError.Invalid,
-            $"{url} is not an S3 remote") { Path = url.ToString() };
+            $"{url} is not an S3 remote")
+        { Path = url.ToString() };
         (this.url, this.time) = (url, time);
         keyPrefix = url.Prefix.Length == 0 ? "" : url.Prefix + "/";
-        Location = $"s3://{url.Bucket}/{url.Prefix}" + (url.Endpoint is null ? "" : $" at {url.Endpoint.GetLeftPart(UriPartial.Authority)}");
+        Location = $"s3://{url.Bucket}/{url.Prefix}"
+            + (url.Endpoint is null ? "" : $" at {url.Endpoint.GetLeftPart(UriPartial.Authority)}");
         var configuration = new AmazonS3Config
         {
             // Retries belong to the layer that knows what a lost answer means.
@@ -52,13 +56,20 @@ internal sealed class S3ObjectStore : IObjectStore
             configuration.ServiceURL = url.Endpoint.AbsoluteUri;
             configuration.AuthenticationRegion = url.Region ?? "us-east-1";
         }
-        else if (url.Region is not null) configuration.RegionEndpoint = Amazon.RegionEndpoint.GetBySystemName(url.Region);
-        try { client = credentials is null ? new AmazonS3Client(configuration) : new AmazonS3Client(credentials, configuration); }
+        else if (url.Region is not null)
+            configuration.RegionEndpoint = Amazon.RegionEndpoint.GetBySystemName(url.Region);
+        try
+        {
+            client = credentials is null
+            ? new AmazonS3Client(configuration)
+            : new AmazonS3Client(credentials, configuration);
+        }
         catch (AmazonClientException e)
         {
             throw new RecoveryException(RecoveryError.Invalid,
                 $"The remote {Location} cannot be used: {e.Message}.",
-                "Set region= in the URL or AWS_REGION, and credentials in the usual AWS chain", e) { Path = Location };
+                "Set region= in the URL or AWS_REGION, and credentials in the usual AWS chain", e)
+            { Path = Location };
         }
     }
 
@@ -69,7 +80,8 @@ internal sealed class S3ObjectStore : IObjectStore
     public RequestCounters Counters { get; } = new();
 
     /// <inheritdoc/>
-    public async ValueTask<CreateResult> CreateAsync(string name, ObjectContent content, CancellationToken cancellation = default)
+    public async ValueTask<CreateResult> CreateAsync(string name, ObjectContent content,
+        CancellationToken cancellation = default)
     {
         ObjectName.Check(name);
         Counters.Request(RequestKind.Create, name);
@@ -92,8 +104,13 @@ internal sealed class S3ObjectStore : IObjectStore
             Counters.Sent(name, content.LengthBytes);
             return CreateResult.Created;
         }
-        catch (AmazonServiceException e) when (e.StatusCode == HttpStatusCode.PreconditionFailed) { return CreateResult.AlreadyExists; }
-        catch (Exception e) when (!IsCancelled(e, cancellation)) { throw Failure("Creating", name, e, S3Failure.OfWrite(e)); }
+        catch (AmazonServiceException e) when (e.StatusCode
+            == HttpStatusCode.PreconditionFailed)
+        { return CreateResult.AlreadyExists; }
+        catch (Exception e) when (!IsCancelled(e, cancellation))
+        {
+            throw Failure("Creating", name, e, S3Failure.OfWrite(e));
+        }
     }
 
     /// <inheritdoc/>
@@ -106,20 +123,25 @@ internal sealed class S3ObjectStore : IObjectStore
         try
         {
             var request = new GetObjectRequest { BucketName = url.Bucket, Key = keyPrefix + name };
-            // A range even for the whole of it: without one the SDK computes the MD5 of all that comes, in managed code, which costs more than
-            // everything else about a restore. What is read here has its own SHA-256.
-            request.ByteRange = lengthBytes is { } length ? new ByteRange(offsetBytes, offsetBytes + length - 1) : new ByteRange($"bytes={offsetBytes}-");
+            // A range even for the whole of it: without one the SDK computes the MD5 of all that comes, in managed
+            // code, which costs more than everything else about a restore. What is read here has its own SHA-256.
+            request.ByteRange = lengthBytes is { } length
+                ? new ByteRange(offsetBytes, offsetBytes + length - 1)
+                : new ByteRange($"bytes={offsetBytes}-");
             GetObjectResponse response;
             try { response = await client.GetObjectAsync(request, stall.Token); }
-            catch (AmazonServiceException e) when (e.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable && offsetBytes == 0 && lengthBytes is null)
+            catch (AmazonServiceException e) when (e.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable
+                && offsetBytes == 0 && lengthBytes is null)
             {
                 // Nothing is in it.
                 request.ByteRange = null;
                 response = await client.GetObjectAsync(request, stall.Token);
             }
-            long total = response.ContentRange is { } range && long.TryParse(range[(range.LastIndexOf('/') + 1)..], out long all)
+            long total = response.ContentRange is { } range
+                && long.TryParse(range[(range.LastIndexOf('/') + 1)..], out long all)
                 ? all : response.ContentLength;
-            var body = new BoundedReadStream(new S3DownloadStream(response, stall), response.ContentLength, n => Counters.Received(name, n));
+            var body = new BoundedReadStream(new S3DownloadStream(response, stall), response.ContentLength,
+                n => Counters.Received(name, n));
             return new ObjectDownload(body, response.ContentLength, total);
         }
         catch (Exception e)
@@ -145,7 +167,10 @@ internal sealed class S3ObjectStore : IObjectStore
         }
         // A HEAD has no body that could say whether the object or the bucket is missing: the next GET or PUT will.
         catch (AmazonServiceException e) when (e.StatusCode == HttpStatusCode.NotFound) { return null; }
-        catch (Exception e) when (!IsCancelled(e, cancellation)) { throw Failure("Looking up", name, e, S3Failure.OfRead(e)); }
+        catch (Exception e) when (!IsCancelled(e, cancellation))
+        {
+            throw Failure("Looking up", name, e, S3Failure.OfRead(e));
+        }
     }
 
     /// <inheritdoc/>
@@ -184,12 +209,16 @@ internal sealed class S3ObjectStore : IObjectStore
         return ValueTask.CompletedTask;
     }
 
-    async ValueTask<ListObjectsV2Response> ListPageAsync(ListObjectsV2Request request, string prefix, CancellationToken cancellation)
+    async ValueTask<ListObjectsV2Response> ListPageAsync(ListObjectsV2Request request, string prefix,
+        CancellationToken cancellation)
     {
         Counters.Request(RequestKind.List, prefix);
         using var stall = new StallGuard(time, Stall, cancellation);
         try { return await client.ListObjectsV2Async(request, stall.Token); }
-        catch (Exception e) when (!IsCancelled(e, cancellation)) { throw Failure("Listing", prefix, e, S3Failure.OfRead(e)); }
+        catch (Exception e) when (!IsCancelled(e, cancellation))
+        {
+            throw Failure("Listing", prefix, e, S3Failure.OfRead(e));
+        }
     }
 
     async ValueTask<bool> TryDeleteBatchAsync(string[] batch, CancellationToken cancellation)
@@ -207,14 +236,18 @@ internal sealed class S3ObjectStore : IObjectStore
             await client.DeleteObjectsAsync(request, stall.Token);
             return true;
         }
-        // Servers differ in which checksum they want on this one request, and Ceph asks for the right to the bucket where a policy gives that to its objects; single deletes
-        // need neither.
-        catch (AmazonServiceException e) when (e.StatusCode is HttpStatusCode.BadRequest or HttpStatusCode.NotImplemented or HttpStatusCode.Forbidden)
+        // Servers differ in which checksum they want on this one request, and Ceph asks for the right to the bucket
+        // where a policy gives that to its objects; single deletes need neither.
+        catch (AmazonServiceException e) when (e.StatusCode is HttpStatusCode.BadRequest
+            or HttpStatusCode.NotImplemented or HttpStatusCode.Forbidden)
         {
             deletesOneByOne = true;
             return false;
         }
-        catch (Exception e) when (!IsCancelled(e, cancellation)) { throw Failure("Deleting", batch[0], e, S3Failure.OfWrite(e)); }
+        catch (Exception e) when (!IsCancelled(e, cancellation))
+        {
+            throw Failure("Deleting", batch[0], e, S3Failure.OfWrite(e));
+        }
     }
 
     async ValueTask DeleteOneAsync(string name, CancellationToken cancellation)
@@ -223,18 +256,23 @@ internal sealed class S3ObjectStore : IObjectStore
         using var stall = new StallGuard(time, Stall, cancellation);
         try { await client.DeleteObjectAsync(url.Bucket, keyPrefix + name, stall.Token); }
         catch (Exception e) when (S3Failure.IsNoSuchObject(e)) { }
-        catch (Exception e) when (!IsCancelled(e, cancellation)) { throw Failure("Deleting", name, e, S3Failure.OfWrite(e)); }
+        catch (Exception e) when (!IsCancelled(e, cancellation))
+        {
+            throw Failure("Deleting", name, e, S3Failure.OfWrite(e));
+        }
     }
 
     static bool IsCancelled(Exception e, CancellationToken cancellation) =>
         e is OperationCanceledException && cancellation.IsCancellationRequested || e is RecoveryException;
 
-    static DateTimeOffset Utc(DateTime? modified) => new(DateTime.SpecifyKind(modified?.ToUniversalTime() ?? default, DateTimeKind.Utc));
+    static DateTimeOffset Utc(DateTime? modified)
+        => new(DateTime.SpecifyKind(modified?.ToUniversalTime() ?? default, DateTimeKind.Utc));
 
     ObjectStoreException Failure(string doing, string name, Exception cause, ObjectStoreError error)
     {
         Counters.Failed();
-        return new ObjectStoreException(error, $"{doing} {name} in {Location} failed: {S3Failure.Describe(cause, Stall)}", cause)
+        return new ObjectStoreException(error,
+            $"{doing} {name} in {Location} failed: {S3Failure.Describe(cause, Stall)}", cause)
         { Path = $"{Location}/{name}" };
     }
 }

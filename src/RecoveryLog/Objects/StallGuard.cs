@@ -70,14 +70,20 @@ sealed class ProgressStream(Stream inner, Action progressed) : Stream
     public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 }
 
-/// <summary>The body of an S3 answer: owns the answer, gives up when it stalls, and turns every failure into an IOException.</summary>
+/// <summary>
+/// The body of an S3 answer: owns the answer, gives up when it stalls, and turns every failure into an IOException.
+/// </summary>
 sealed class S3DownloadStream(GetObjectResponse response, StallGuard stall) : Stream
 {
     public override bool CanRead => true;
     public override bool CanSeek => false;
     public override bool CanWrite => false;
     public override long Length => throw new NotSupportedException();
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
 
     public override int Read(byte[] buffer, int offset, int count) =>
         ReadAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();

@@ -5,18 +5,23 @@ using System.Runtime.InteropServices;
 namespace RecoveryVfs.RecoveryLog.Records;
 
 /// <summary>
-/// CRC-32C (Castagnoli), by the processor's instruction. The instruction takes three cycles but one can start every cycle, so long
-/// inputs run in three lanes whose results are joined by table.
+/// CRC-32C (Castagnoli), by the processor's instruction. The instruction takes three cycles but one can start every
+/// cycle, so long inputs run in three lanes whose results are joined by table.
 /// </summary>
 internal static class Crc32C
 {
     /// <summary>Bytes of each lane; a block is three of them.</summary>
     const int LaneBytes = 1024;
 
-    /// <summary>What a CRC register becomes when <see cref="LaneBytes"/> zero bytes follow: 4 tables of 256, by byte of the register.</summary>
+    /// <summary>
+    /// What a CRC register becomes when <see cref="LaneBytes"/> zero bytes follow: 4 tables of 256, by byte of the
+    /// register.
+    /// </summary>
     static readonly uint[] laneShift = BuildLaneShift();
 
-    /// <summary>The checksum of the bytes; give an earlier result as <paramref name="crc"/> to go on from there.</summary>
+    /// <summary>
+    /// The checksum of the bytes; give an earlier result as <paramref name="crc"/> to go on from there.
+    /// </summary>
     public static uint Compute(ReadOnlySpan<byte> bytes, uint crc = 0)
     {
         crc = ~crc;

@@ -1,8 +1,8 @@
 namespace RecoveryVfs.RecoveryLog.Records;
 
 /// <summary>
-/// What may be the name of a database. It becomes a part of paths and a line of a stub, and logs and remotes bring names that somebody else wrote: so it is
-/// checked where it is read, and again where it is used.
+/// What may be the name of a database. It becomes a part of paths and a line of a stub, and logs and remotes bring
+/// names that somebody else wrote: so it is checked where it is read, and again where it is used.
 /// </summary>
 internal static class DatabaseName
 {
@@ -20,8 +20,9 @@ internal static class DatabaseName
         NotAPart(name) ?? (name.Any(char.IsControl) ? "has a control character in it (a line's end, perhaps)" : null);
 
     /// <summary>
-    /// Why it cannot be one part of a path, so that it would lead out of its directory; null when it can. Readers of logs go by this: an older version let control
-    /// characters into names, and the other databases of such a store must stay readable.
+    /// Why it cannot be one part of a path, so that it would lead out of its directory; null when it can. Readers of
+    /// logs go by this: an older version let control characters into names, and the other databases of such a store
+    /// must stay readable.
     /// </summary>
     internal static string? NotAPart(string name) => name switch
     {
@@ -37,6 +38,8 @@ internal static class DatabaseName
     {
         const int most = 200;
         var shown = name.Length > most ? name[..most] + "..." : name;
-        return shown.Any(char.IsControl) ? string.Concat(shown.Select(c => char.IsControl(c) ? $"\\x{(int)c:x2}" : c.ToString())) : shown;
+        return shown.Any(char.IsControl)
+            ? string.Concat(shown.Select(c => char.IsControl(c) ? $"\\x{(int)c:x2}" : c.ToString()))
+            : shown;
     }
 }

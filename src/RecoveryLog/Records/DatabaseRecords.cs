@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 
 namespace RecoveryVfs.RecoveryLog.Records;
 
-/// <summary>The bodies of Database* records, little-endian: the database's id u32, and its name where there is one.</summary>
+/// <summary>
+/// The bodies of Database* records, little-endian: the database's id u32, and its name where there is one.
+/// </summary>
 internal static class DatabaseRecords
 {
     /// <summary>DatabaseCreated, DatabaseRenamed: id u32, name.</summary>
@@ -17,9 +19,11 @@ internal static class DatabaseRecords
     /// <summary>Reads <see cref="Named"/>.</summary>
     public static (uint Id, string Name) ReadNamed(ReadOnlySpan<byte> body)
     {
-        if (body.Length is < 5 or > 4 + FileRecords.MaxNameBytes) throw FileRecords.Damaged("Database", $"has a body of {body.Length} bytes");
+        if (body.Length is < 5 or > 4 + FileRecords.MaxNameBytes)
+            throw FileRecords.Damaged("Database", $"has a body of {body.Length} bytes");
         var name = FileRecords.ReadName(body[4..], "Database");
-        if (DatabaseName.NotAPart(name) is { } problem) throw FileRecords.Damaged("Database", $"names a database \"{DatabaseName.Shown(name)}\", which {problem}");
+        if (DatabaseName.NotAPart(name) is { } problem)
+            throw FileRecords.Damaged("Database", $"names a database \"{DatabaseName.Shown(name)}\", which {problem}");
         return (ReadId(body), name);
     }
 

@@ -16,7 +16,10 @@ internal enum FileClass : byte
     RocksSmall = 4,
 }
 
-/// <summary>The bodies of File* records, little-endian; <see cref="RecordKind"/> says what each holds. Readers throw Corrupt on bytes that cannot be one.</summary>
+/// <summary>
+/// The bodies of File* records, little-endian; <see cref="RecordKind"/> says what each holds. Readers throw Corrupt on
+/// bytes that cannot be one.
+/// </summary>
 internal static class FileRecords
 {
     /// <summary>The longest name.</summary>
@@ -28,7 +31,9 @@ internal static class FileRecords
     public static byte[] Created(ulong fnode, FileClass fileClass, string name)
     {
         var body = WithName(9, name);
-        if (!TrackedName.IsValid(fileClass, name)) throw new RecoveryException(RecoveryError.Invalid, $"A file of class {fileClass} cannot be called {DatabaseName.Shown(name)}.");
+        if (!TrackedName.IsValid(fileClass, name))
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"A file of class {fileClass} cannot be called {DatabaseName.Shown(name)}.");
         BinaryPrimitives.WriteUInt64LittleEndian(body, fnode);
         body[8] = (byte)fileClass;
         return body;
@@ -105,7 +110,10 @@ internal static class FileRecords
     /// <summary>fnode u64, one more name.</summary>
     public static byte[] Linked(ulong fnode, string name) => Renamed(fnode, name);
 
-    /// <summary>Reads <see cref="Renamed"/> and <see cref="Linked"/>. Whoever knows the file's class checks that the name is one of it (<see cref="TrackedName"/>).</summary>
+    /// <summary>
+    /// Reads <see cref="Renamed"/> and <see cref="Linked"/>. Whoever knows the file's class checks that the name is one
+    /// of it (<see cref="TrackedName"/>).
+    /// </summary>
     public static (ulong Fnode, string Name) ReadNamed(ReadOnlySpan<byte> body)
     {
         Need(body, 9, 8 + MaxNameBytes, "FileRenamed or FileLinked");
@@ -130,7 +138,8 @@ internal static class FileRecords
         Need(body, 20, 20, "FileSealed");
         var size = BinaryPrimitives.ReadInt64LittleEndian(body[8..]);
         if (size < 0) throw Damaged("FileSealed", $"names size {size}");
-        return (BinaryPrimitives.ReadUInt64LittleEndian(body), size, BinaryPrimitives.ReadUInt32LittleEndian(body[16..]));
+        return (BinaryPrimitives.ReadUInt64LittleEndian(body), size,
+            BinaryPrimitives.ReadUInt32LittleEndian(body[16..]));
     }
 
     static byte[] Pair(ulong first, long second)
@@ -143,7 +152,9 @@ internal static class FileRecords
 
     internal static bool IsKnown(FileClass fileClass) => fileClass is >= FileClass.Plain and <= FileClass.RocksSmall;
 
-    /// <summary>A body with the name in its last bytes. A name that no reader would take is refused before it gets into the log.</summary>
+    /// <summary>
+    /// A body with the name in its last bytes. A name that no reader would take is refused before it gets into the log.
+    /// </summary>
     internal static byte[] WithName(int fixedBytes, string name)
     {
         int length;

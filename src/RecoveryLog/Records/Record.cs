@@ -7,7 +7,9 @@ internal static class RecordFlags
     public const byte Continues = 1;
 }
 
-/// <summary>A view of one record; the body is borrowed and valid only while the call that handed it out lasts (or as that says).</summary>
+/// <summary>
+/// A view of one record; the body is borrowed and valid only while the call that handed it out lasts (or as that says).
+/// </summary>
 internal readonly ref struct Record
 {
     /// <summary>Makes a view.</summary>
@@ -36,7 +38,9 @@ internal readonly ref struct Record
     /// <summary>When it was appended, in milliseconds since 1970 (UTC).</summary>
     public long UnixTimeMs { get; }
 
-    /// <summary>How many records, this one included, were not known to be durable when it was appended (saturating).</summary>
+    /// <summary>
+    /// How many records, this one included, were not known to be durable when it was appended (saturating).
+    /// </summary>
     public uint Undurable { get; }
 
     /// <summary>The newest LSN that was known to be durable when this was appended, or a lower one.</summary>

@@ -11,11 +11,12 @@ namespace RecoveryVfs.RecoveryLog.Records;
 ///   | u32    | u32    | u64            | one u64: low to high bits     | u32     | length bytes| zeros   |
 ///   +--------+--------+----------------+-------------------------------+---------+--------···--+---------+
 /// </code>
-/// <c>length</c> is the body's. <c>crc32c</c> goes over the length and then everything after the checksum, padding included, and starts
-/// from a seed (in a segment: its identity, see <c>SegmentFormat</c>), so that the same bytes elsewhere do not verify.
-/// <c>time</c> is unix milliseconds. <c>undurable</c> is the LSN less the newest LSN known durable when this was appended (saturating):
-/// it decides, when a bad record has good ones after it, between a window that power loss may lose and damage.
-/// All zeros never is a record, since LSNs start at 1.
+/// <c>length</c> is the body's. <c>crc32c</c> goes over the length and then everything after the checksum, padding
+/// included, and starts from a seed (in a segment: its identity, see <c>SegmentFormat</c>), so that the same bytes
+/// elsewhere do not verify.
+/// <c>time</c> is unix milliseconds. <c>undurable</c> is the LSN less the newest LSN known durable when this was
+/// appended (saturating): it decides, when a bad record has good ones after it, between a window that power loss may
+/// lose and damage. All zeros never is a record, since LSNs start at 1.
 /// </remarks>
 internal static class RecordFormat
 {
@@ -25,7 +26,9 @@ internal static class RecordFormat
     /// <summary>Records start at multiples of this.</summary>
     public const int Alignment = 4;
 
-    /// <summary>The longest body. Larger things are split into groups; the bound keeps damaged lengths from being believed.</summary>
+    /// <summary>
+    /// The longest body. Larger things are split into groups; the bound keeps damaged lengths from being believed.
+    /// </summary>
     public const int MaxBodyBytes = 64 << 20;
 
     const ulong TimeMask = (1UL << 48) - 1;
@@ -37,16 +40,18 @@ internal static class RecordFormat
     public static int PaddingOf(int bodyBytes) => -bodyBytes & (Alignment - 1);
 
     /// <summary>
-    /// Writes the header of a record whose body is <paramref name="a"/>, then <paramref name="b"/>, then <paramref name="c"/>.
-    /// The caller writes the body and the zero padding.
+    /// Writes the header of a record whose body is <paramref name="a"/>, then <paramref name="b"/>, then
+    /// <paramref name="c"/>. The caller writes the body and the zero padding.
     /// </summary>
-    public static void WriteHeader(Span<byte> header, uint seed, ulong lsn, RecordKind kind, byte flags, long unixTimeMs,
+    public static void WriteHeader(Span<byte> header, uint seed, ulong lsn, RecordKind kind, byte flags,
+        long unixTimeMs,
         uint undurable, ReadOnlySpan<byte> a, ReadOnlySpan<byte> b = default, ReadOnlySpan<byte> c = default)
     {
         var length = a.Length + b.Length + c.Length;
         BinaryPrimitives.WriteUInt32LittleEndian(header, (uint)length);
         BinaryPrimitives.WriteUInt64LittleEndian(header[8..], lsn);
-        BinaryPrimitives.WriteUInt64LittleEndian(header[16..], ((ulong)unixTimeMs & TimeMask) | (ulong)kind << 48 | (ulong)flags << 56);
+        BinaryPrimitives.WriteUInt64LittleEndian(header[16..],
+            ((ulong)unixTimeMs & TimeMask) | (ulong)kind << 48 | (ulong)flags << 56);
         BinaryPrimitives.WriteUInt32LittleEndian(header[24..], undurable);
         var crc = Crc32C.Compute(header[..4], seed);
         crc = Crc32C.Compute(header[8..HeaderBytes], crc);
@@ -70,11 +75,15 @@ internal static class RecordFormat
         return size;
     }
 
-    /// <summary>The length and LSN that a header claims; nothing is verified. Needs <see cref="HeaderBytes"/> bytes.</summary>
+    /// <summary>
+    /// The length and LSN that a header claims; nothing is verified. Needs <see cref="HeaderBytes"/> bytes.
+    /// </summary>
     public static (uint Length, ulong Lsn) Peek(ReadOnlySpan<byte> header) =>
         (BinaryPrimitives.ReadUInt32LittleEndian(header), BinaryPrimitives.ReadUInt64LittleEndian(header[8..]));
 
-    /// <summary>Reads the record at the start of <paramref name="bytes"/>; false when none verifies there, whatever the bytes.</summary>
+    /// <summary>
+    /// Reads the record at the start of <paramref name="bytes"/>; false when none verifies there, whatever the bytes.
+    /// </summary>
     public static bool TryRead(ReadOnlySpan<byte> bytes, uint seed, out Record record, out int sizeBytes)
     {
         record = default;

@@ -23,7 +23,9 @@ internal enum RecordKind : byte
     FileRenamed = 9,
     /// <summary>A tracked file got one more name: fnode u64, name.</summary>
     FileLinked = 10,
-    /// <summary>A RocksDB file is complete and never changes again (an extent): fnode u64, size u64, crc32c u32.</summary>
+    /// <summary>
+    /// A RocksDB file is complete and never changes again (an extent): fnode u64, size u64, crc32c u32.
+    /// </summary>
     FileSealed = 11,
     /// <summary>A writer's tenure began: epoch u64, author u64, last LSN of the previous epoch u64.</summary>
     EpochBegan = 12,

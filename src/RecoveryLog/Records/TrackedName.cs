@@ -1,8 +1,9 @@
 namespace RecoveryVfs.RecoveryLog.Records;
 
 /// <summary>
-/// What may be the name of a tracked file, by its class. RocksDB's files have exactly the names that RocksDB gives them; a plain file is called after its
-/// database. Hints and records of a remote bring such names, and what is restored is put where they say.
+/// What may be the name of a tracked file, by its class. RocksDB's files have exactly the names that RocksDB gives
+/// them; a plain file is called after its database. Hints and records of a remote bring such names, and what is
+/// restored is put where they say.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -18,9 +19,13 @@ internal static class TrackedName
     const int DigitsMax = 20;
 
     /// <summary>Whether a file of that class may have that name.</summary>
-    public static bool IsValid(FileClass fileClass, string name) => fileClass == FileClass.Plain ? DatabaseName.NotAPart(name) is null : RocksClassOf(name) == fileClass;
+    public static bool IsValid(FileClass fileClass, string name) => fileClass == FileClass.Plain
+        ? DatabaseName.NotAPart(name) is null
+        : RocksClassOf(name) == fileClass;
 
-    /// <summary>The class of RocksDB's file of that name; null when RocksDB has no such file, or none that is tracked.</summary>
+    /// <summary>
+    /// The class of RocksDB's file of that name; null when RocksDB has no such file, or none that is tracked.
+    /// </summary>
     public static FileClass? RocksClassOf(ReadOnlySpan<char> name)
     {
         if (name.EndsWith(".sst")) return AreDigits(name[..^4]) ? FileClass.RocksTable : null;
@@ -28,7 +33,9 @@ internal static class TrackedName
         return IsSmall(name) ? FileClass.RocksSmall : null;
     }
 
-    /// <summary>Throws Corrupt when the file may not have that name, saying what <paramref name="source"/> brought it.</summary>
+    /// <summary>
+    /// Throws Corrupt when the file may not have that name, saying what <paramref name="source"/> brought it.
+    /// </summary>
     public static void Check(FileClass fileClass, string name, string source)
     {
         if (!IsValid(fileClass, name))
@@ -48,7 +55,8 @@ internal static class TrackedName
         return AreDigits(name.EndsWith(".dbtmp") ? name[..^6] : name);
     }
 
-    static bool AreDigits(ReadOnlySpan<char> text) => text.Length is > 0 and <= DigitsMax && !text.ContainsAnyExceptInRange('0', '9');
+    static bool AreDigits(ReadOnlySpan<char> text) => text.Length is > 0 and <= DigitsMax
+        && !text.ContainsAnyExceptInRange('0', '9');
 
     static string Text(FileClass fileClass) => fileClass switch
     {

@@ -3,7 +3,9 @@ using RecoveryVfs.RecoveryLog.Objects;
 
 namespace RecoveryVfs.RecoveryLog.Remote;
 
-/// <summary>How long to wait before trying again: doubling, with jitter, so that many writers do not come back in step.</summary>
+/// <summary>
+/// How long to wait before trying again: doubling, with jitter, so that many writers do not come back in step.
+/// </summary>
 internal sealed record Backoff
 {
     /// <summary>Before the second try: about what a busy object store asks for.</summary>
@@ -38,17 +40,22 @@ internal sealed record RemoteContext
     public Backoff Backoff { get; init; } = new();
 
     /// <summary>
-    /// How often a single step is tried, by readers and by whoever waits for an answer. The shipper itself never gives up.
+    /// How often a single step is tried, by readers and by whoever waits for an answer. The shipper itself never gives
+    /// up.
     /// </summary>
     public int Tries { get; init; } = 8;
 
-    /// <summary>Makes a seekable temporary stream for what is too large for memory; null keeps everything in memory.</summary>
+    /// <summary>
+    /// Makes a seekable temporary stream for what is too large for memory; null keeps everything in memory.
+    /// </summary>
     public Func<Stream>? OpenSpool { get; init; } = () => UnnamedFile.OpenStream(Path.GetTempPath(), SpoolBufferBytes);
 
     /// <summary>
-    /// Spools on the file system of a directory, which may still have to be made: where what is fetched goes, and where there is room for it.
+    /// Spools on the file system of a directory, which may still have to be made: where what is fetched goes, and where
+    /// there is room for it.
     /// </summary>
-    public static Func<Stream> SpoolsIn(string directory) => () => UnnamedFile.OpenStream(Nearest(directory), SpoolBufferBytes);
+    public static Func<Stream> SpoolsIn(string directory) => ()
+        => UnnamedFile.OpenStream(Nearest(directory), SpoolBufferBytes);
 
     static string Nearest(string directory)
     {
@@ -60,7 +67,8 @@ internal sealed record RemoteContext
     const int SpoolBufferBytes = 128 << 10;
 
     /// <summary>
-    /// Does one step, again and again while it fails in a way that passes. What does not pass, and the last failure, become a
+    /// Does one step, again and again while it fails in a way that passes. What does not pass, and the last failure,
+    /// become a
     /// <see cref="RecoveryException"/>.
     /// </summary>
     public async ValueTask<T> RetryAsync<T>(Func<CancellationToken, ValueTask<T>> step, CancellationToken cancellation)
@@ -77,7 +85,8 @@ internal sealed record RemoteContext
     }
 
     /// <summary>Lists everything under a prefix; a listing that breaks off is taken up where it broke.</summary>
-    public async ValueTask<List<ObjectInfo>> ListAsync(string prefix, string? startAfter, CancellationToken cancellation, int most = int.MaxValue)
+    public async ValueTask<List<ObjectInfo>> ListAsync(string prefix, string? startAfter,
+        CancellationToken cancellation, int most = int.MaxValue)
     {
         var found = new List<ObjectInfo>();
         await RetryAsync(async token =>

@@ -6,11 +6,13 @@ using System.Text;
 namespace RecoveryVfs.RecoveryLog.Watch;
 
 /// <summary>
-/// <c>--listen</c> and <c>metrics-listen</c>: <c>/health</c> (200 unless it gave up), <c>/ready</c> (200 when nothing is behind) and <c>/metrics</c>, for whoever orchestrates.
+/// <c>--listen</c> and <c>metrics-listen</c>: <c>/health</c> (200 unless it gave up), <c>/ready</c> (200 when nothing
+/// is behind) and <c>/metrics</c>, for whoever orchestrates.
 /// </summary>
 /// <remarks>
-/// By hand: one request a connection, of three fixed paths. (Kestrel would add megabytes to a program of its own, and HttpListener has neither deadlines nor a
-/// bound.) Whoever connects and says nothing costs at most a place, which the next one takes over.
+/// By hand: one request a connection, of three fixed paths. (Kestrel would add megabytes to a program of its own, and
+/// HttpListener has neither deadlines nor a bound.) Whoever connects and says nothing costs at most a place, which the
+/// next one takes over.
 /// </remarks>
 internal sealed class HealthServer : IDisposable
 {
@@ -46,7 +48,8 @@ internal sealed class HealthServer : IDisposable
         {
             listener?.Dispose();
             throw new RecoveryException(RecoveryError.Invalid,
-                $"{option} cannot be '{address}': {e.Message} Give an address and a free port, as 127.0.0.1:9090, :9090 (this machine only) or 0.0.0.0:9090 (all interfaces).", e);
+                $"{option} cannot be '{address}': {e.Message} Give an address and a free port, as 127.0.0.1:9090, "
+                    + $":9090 (this machine only) or 0.0.0.0:9090 (all interfaces).", e);
         }
         var server = new HealthServer(listener, health);
         _ = server.AcceptAsync();
@@ -57,7 +60,9 @@ internal sealed class HealthServer : IDisposable
     static IPEndPoint Parse(string address)
     {
         var colon = address.LastIndexOf(':');
-        if (colon < 0 || !ushort.TryParse(address.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port))
+        if (colon < 0
+            || !ushort.TryParse(address.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture,
+            out var port))
             throw new FormatException("It has no port.");
         var host = address[..colon].Trim('[', ']');
         return new IPEndPoint(host is "" or "localhost" ? IPAddress.Loopback
@@ -75,7 +80,8 @@ internal sealed class HealthServer : IDisposable
             }
             catch (SocketException)
             {
-                // The client has gone again, or there is no descriptor for its connection: the oldest connection makes room.
+                // The client has gone again, or there is no descriptor for its connection: the oldest connection makes
+                // room.
                 DropOldest(0);
                 await Task.Delay(Pause).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
@@ -96,7 +102,8 @@ internal sealed class HealthServer : IDisposable
             using var deadline = CancellationTokenSource.CreateLinkedTokenSource(closing.Token);
             deadline.CancelAfter(Patience);
             if (await RequestedAsync(connection, deadline.Token) is not { } path) return;
-            for (ReadOnlyMemory<byte> rest = Answer(path); !rest.IsEmpty;) rest = rest[await connection.SendAsync(rest, deadline.Token)..];
+            for (ReadOnlyMemory<byte> rest = Answer(path); !rest.IsEmpty;)
+                rest = rest[await connection.SendAsync(rest, deadline.Token)..];
             connection.Shutdown(SocketShutdown.Both);
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)
@@ -152,7 +159,8 @@ internal sealed class HealthServer : IDisposable
             _ => ("404 Not Found", "Ask for GET /health, /ready or /metrics.\n"),
         };
         return Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture,
-            $"HTTP/1.1 {code}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {Encoding.UTF8.GetByteCount(text)}\r\nConnection: close\r\n\r\n{text}"));
+            $"HTTP/1.1 {code}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: "
+                + $"{Encoding.UTF8.GetByteCount(text)}\r\nConnection: close\r\n\r\n{text}"));
     }
 
     public void Dispose()

@@ -5,8 +5,8 @@ using System.Text;
 namespace RecoveryVfs.Replicate.Interop;
 
 /// <summary>
-/// Tells which files of some directories change (Linux, inotify): one descriptor for all of them. Where the system has none left, or a file system does not tell,
-/// nothing comes, and whoever waits looks by itself now and then.
+/// Tells which files of some directories change (Linux, inotify): one descriptor for all of them. Where the system has
+/// none left, or a file system does not tell, nothing comes, and whoever waits looks by itself now and then.
 /// </summary>
 internal sealed unsafe partial class ChangeNotices : IDisposable
 {

@@ -5,12 +5,12 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs.Replicate.Interop;
 
 /// <summary>
-/// One connection to a plain database, through SQLite's own VFS. It writes nothing: it holds read transactions, takes the write lock for a moment, and checkpoints.
-/// Used by one thread at a time.
+/// One connection to a plain database, through SQLite's own VFS. It writes nothing: it holds read transactions, takes
+/// the write lock for a moment, and checkpoints. Used by one thread at a time.
 /// </summary>
 /// <remarks>
-/// The main file is read through the file that SQLite itself has open. Another descriptor of ours would do harm: closing it ends, by POSIX's rules, every lock that
-/// this process has on the file.
+/// The main file is read through the file that SQLite itself has open. Another descriptor of ours would do harm:
+/// closing it ends, by POSIX's rules, every lock that this process has on the file.
 /// </remarks>
 internal sealed unsafe class SqliteHandle : IDisposable
 {
@@ -67,7 +67,10 @@ internal sealed unsafe class SqliteHandle : IDisposable
         }
     }
 
-    /// <summary>Begins a read transaction: SHARED in rollback modes, after SQLite has dealt with a hot journal; a read mark in WAL mode.</summary>
+    /// <summary>
+    /// Begins a read transaction: SHARED in rollback modes, after SQLite has dealt with a hot journal; a read mark in
+    /// WAL mode.
+    /// </summary>
     public void BeginRead()
     {
         Run("BEGIN"u8);
@@ -90,7 +93,8 @@ internal sealed unsafe class SqliteHandle : IDisposable
         void* statement;
         // It needs no schema, so that nothing in a schema can keep us from reading.
         fixed (byte* sql = "PRAGMA data_version"u8)
-            if (Library.Prepare(handle, sql, -1, &statement, null) is var code and not SqliteResult.Ok) throw Failed(code, "It cannot be read");
+            if (Library.Prepare(handle, sql, -1, &statement, null) is var code and not SqliteResult.Ok)
+                throw Failed(code, "It cannot be read");
         dataVersion = statement;
     }
 
@@ -105,13 +109,18 @@ internal sealed unsafe class SqliteHandle : IDisposable
     /// <summary>Ends whatever transaction there is.</summary>
     public void End() => Execute("ROLLBACK"u8);
 
-    /// <summary>The WAL-index' header as this read transaction sees it; null when SQLite has none: no WAL mode, or a WAL that nothing was ever written to.</summary>
+    /// <summary>
+    /// The WAL-index' header as this read transaction sees it; null when SQLite has none: no WAL mode, or a WAL that
+    /// nothing was ever written to.
+    /// </summary>
     public WalIndex? ReadWalIndex()
     {
         void* snapshot;
         fixed (byte* main = "main"u8)
             if (Library.SnapshotGet(handle, main, &snapshot) is var code and not SqliteResult.Ok)
-                return SqliteResult.Primary(code) == SqliteResult.Error ? null : throw Failed(code, "Its WAL-index cannot be read");
+                return SqliteResult.Primary(code) == SqliteResult.Error
+                    ? null
+                    : throw Failed(code, "Its WAL-index cannot be read");
         try
         {
             return WalIndex.Read(new ReadOnlySpan<byte>(snapshot, WalIndex.SizeBytes));
@@ -122,12 +131,15 @@ internal sealed unsafe class SqliteHandle : IDisposable
         }
     }
 
-    /// <summary>Reads the main file, as it is; the rest is zeros when it ends before. Returns whether it had all of it.</summary>
+    /// <summary>
+    /// Reads the main file, as it is; the rest is zeros when it ends before. Returns whether it had all of it.
+    /// </summary>
     public bool ReadMain(long offset, Span<byte> destination)
     {
         void* file;
         fixed (byte* main = "main"u8)
-            if (Library.FileControl(handle, main, SqliteResult.FilePointer, &file) is var code and not SqliteResult.Ok) throw Failed(code, "Its file cannot be reached");
+            if (Library.FileControl(handle, main, SqliteResult.FilePointer, &file) is var code and not SqliteResult.Ok)
+                throw Failed(code, "Its file cannot be reached");
         // sqlite3_file begins with its methods: { int version; xClose; xRead(file, buffer, amount, offset); ... }
         var methods = *(nint**)file;
         var read = (delegate* unmanaged[Cdecl]<void*, void*, int, long, int>)methods[2];
@@ -136,7 +148,9 @@ internal sealed unsafe class SqliteHandle : IDisposable
             var result = read(file, into, destination.Length, offset);
             if (result is SqliteResult.Ok) return true;
             if (result is SqliteResult.ShortRead) return false;
-            throw new RecoveryException(RecoveryError.IoRead, $"{Path} cannot be read at {offset}: SQLite's code {result}. Look at the disk; what was committed before is in the mirror.");
+            throw new RecoveryException(RecoveryError.IoRead,
+                $"{Path} cannot be read at {offset}: SQLite's code {result}. Look at the disk; what was committed "
+                    + $"before is in the mirror.");
         }
     }
 
@@ -151,11 +165,17 @@ internal sealed unsafe class SqliteHandle : IDisposable
             var methods = *(nint**)file;
             // xFileSize is the sixth method, behind xClose, xRead, xWrite, xTruncate and xSync.
             var code = ((delegate* unmanaged[Cdecl]<void*, long*, int>)methods[6])(file, &size);
-            return code == SqliteResult.Ok ? size : throw new RecoveryException(RecoveryError.IoRead, $"{Path} does not tell its size: SQLite's code {code}. Look at the disk.");
+            return code == SqliteResult.Ok
+                ? size
+                : throw new RecoveryException(RecoveryError.IoRead,
+                $"{Path} does not tell its size: SQLite's code {code}. Look at the disk.");
         }
     }
 
-    /// <summary>Brings what it can from the WAL into the main file; returns the frames of the WAL and how many of them are in the main file. Null when somebody is in the way.</summary>
+    /// <summary>
+    /// Brings what it can from the WAL into the main file; returns the frames of the WAL and how many of them are in
+    /// the main file. Null when somebody is in the way.
+    /// </summary>
     public (int Frames, int Done)? Checkpoint(int mode)
     {
         int frames, done;
@@ -175,7 +195,8 @@ internal sealed unsafe class SqliteHandle : IDisposable
 
     void Run(ReadOnlySpan<byte> sql)
     {
-        if (Execute(sql) is var code and not SqliteResult.Ok) throw Failed(code, $"\"{Encoding.UTF8.GetString(sql)}\" failed");
+        if (Execute(sql) is var code and not SqliteResult.Ok)
+            throw Failed(code, $"\"{Encoding.UTF8.GetString(sql)}\" failed");
     }
 
     RecoveryException Failed(int code, string what)
@@ -184,11 +205,20 @@ internal sealed unsafe class SqliteHandle : IDisposable
         var said = handle is null ? "out of memory" : Marshal.PtrToStringUTF8((nint)Library.Message(handle));
         var (error, advice) = SqliteResult.Primary(code) switch
         {
-            SqliteResult.Busy or SqliteResult.Locked => (RecoveryError.Busy, "Another process holds it; it is tried again."),
-            SqliteResult.NotADatabase => (RecoveryError.Invalid, "It is damaged, encrypted, or no SQLite database: a replicator needs one that plain SQLite reads."),
-            SqliteResult.Corrupt => (RecoveryError.Corrupt, "It is damaged. What was committed before stays restorable."),
-            SqliteResult.CannotOpen => (RecoveryError.CannotOpen, "Look whether it is there, and whether this user may read and write it and its directory."),
-            SqliteResult.ReadOnly => (RecoveryError.CannotOpen, "This user may not write it: in WAL mode SQLite needs that of readers, too. Run as the application's user."),
+            SqliteResult.Busy or SqliteResult.Locked
+                => (RecoveryError.Busy, "Another process holds it; it is tried again."),
+            SqliteResult.NotADatabase
+                => (RecoveryError.Invalid,
+                    "It is damaged, encrypted, or no SQLite database: a replicator needs one that plain SQLite reads."),
+            SqliteResult.Corrupt
+                => (RecoveryError.Corrupt, "It is damaged. What was committed before stays restorable."),
+            SqliteResult.CannotOpen
+                => (RecoveryError.CannotOpen,
+                    "Look whether it is there, and whether this user may read and write it and its directory."),
+            SqliteResult.ReadOnly
+                => (RecoveryError.CannotOpen,
+                    "This user may not write it: in WAL mode SQLite needs that of readers, too. Run as the "
+                        + "application's user."),
             _ => (RecoveryError.IoRead, "Look at the disk and at the file's rights."),
         };
         return new(error, $"{Path}: {what}: {said} (SQLite's code {extended}). {advice}");

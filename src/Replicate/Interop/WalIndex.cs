@@ -4,7 +4,8 @@ using RecoveryVfs.Replicate.Wals;
 namespace RecoveryVfs.Replicate.Interop;
 
 /// <summary>
-/// The WAL-index' header at the beginning of a read transaction, as <c>sqlite3_snapshot_get</c> copies it: what is committed, and nothing that is not.
+/// The WAL-index' header at the beginning of a read transaction, as <c>sqlite3_snapshot_get</c> copies it: what is
+/// committed, and nothing that is not.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -13,7 +14,8 @@ namespace RecoveryVfs.Replicate.Interop;
 /// </code>
 /// In the machine's byte order but for the salts. (https://sqlite.org/walformat.html)
 /// </remarks>
-internal readonly record struct WalIndex(uint Changes, int PageSize, uint Frames, uint SizePages, WalChecksum Checksum, WalSalt Salt)
+internal readonly record struct WalIndex(uint Changes, int PageSize, uint Frames, uint SizePages, WalChecksum Checksum,
+    WalSalt Salt)
 {
     public const int SizeBytes = 48;
 
@@ -21,7 +23,10 @@ internal readonly record struct WalIndex(uint Changes, int PageSize, uint Frames
     {
         int pageSize = MemoryMarshal.Read<ushort>(bytes[14..]);
         return new(
-            MemoryMarshal.Read<uint>(bytes[8..]), pageSize == 1 ? 65536 : pageSize, MemoryMarshal.Read<uint>(bytes[16..]), MemoryMarshal.Read<uint>(bytes[20..]),
-            new(MemoryMarshal.Read<uint>(bytes[24..]), MemoryMarshal.Read<uint>(bytes[28..])), WalSalt.Read(bytes[32..]));
+            MemoryMarshal.Read<uint>(bytes[8..]), pageSize == 1
+                ? 65536
+                : pageSize, MemoryMarshal.Read<uint>(bytes[16..]), MemoryMarshal.Read<uint>(bytes[20..]),
+            new(MemoryMarshal.Read<uint>(bytes[24..]), MemoryMarshal.Read<uint>(bytes[28..])),
+                WalSalt.Read(bytes[32..]));
     }
 }

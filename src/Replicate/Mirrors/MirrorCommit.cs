@@ -4,7 +4,10 @@ using RecoveryVfs.PageStore.Writing;
 
 namespace RecoveryVfs.Replicate.Mirrors;
 
-/// <summary>One commit of a mirror, under way: pages as a transaction left them. Nothing of it is seen, or stays, unless it is committed.</summary>
+/// <summary>
+/// One commit of a mirror, under way: pages as a transaction left them. Nothing of it is seen, or stays, unless it is
+/// committed.
+/// </summary>
 internal sealed class MirrorCommit : IDisposable
 {
     readonly Store store;
@@ -29,7 +32,10 @@ internal sealed class MirrorCommit : IDisposable
         Written++;
     }
 
-    /// <summary>Commits, with so many pages from here on; returns the LSN. It survives the end of this process, and loss of power after the store's next sync.</summary>
+    /// <summary>
+    /// Commits, with so many pages from here on; returns the LSN. It survives the end of this process, and loss of
+    /// power after the store's next sync.
+    /// </summary>
     public ulong Commit(uint sizePages)
     {
         var size = sizePages * (long)pageSize;

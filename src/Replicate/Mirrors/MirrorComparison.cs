@@ -12,8 +12,12 @@ internal sealed class MirrorComparison(Mirror mirror, PageHashes? hashes)
 
     byte[] chunk = [], old = [];
 
-    /// <summary>Pages that differ are handed on with their bytes, from <paramref name="first"/> to <paramref name="last"/>. Returns false when it was told to stop.</summary>
-    public bool Run(SourceView view, WalPages wal, ILogFile? walFile, uint first, uint last, DifferingPage differs, Func<bool>? goOn = null)
+    /// <summary>
+    /// Pages that differ are handed on with their bytes, from <paramref name="first"/> to <paramref name="last"/>.
+    /// Returns false when it was told to stop.
+    /// </summary>
+    public bool Run(SourceView view, WalPages wal, ILogFile? walFile, uint first, uint last, DifferingPage differs,
+        Func<bool>? goOn = null)
     {
         var version = mirror.Database.Pin();
         try
@@ -45,7 +49,9 @@ internal sealed class MirrorComparison(Mirror mirror, PageHashes? hashes)
         }
     }
 
-    /// <summary>Whether the mirror has a page as it is; what is found to be so is remembered, where hashes are kept.</summary>
+    /// <summary>
+    /// Whether the mirror has a page as it is; what is found to be so is remembered, where hashes are kept.
+    /// </summary>
     bool IsKnown(uint page, ReadOnlySpan<byte> content, DatabaseVersion version, out ulong hash)
     {
         hash = hashes is null ? 0 : PageHashes.Of(page, content);

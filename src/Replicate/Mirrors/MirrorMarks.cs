@@ -4,8 +4,9 @@ using RecoveryVfs.RecoveryLog.Disk;
 namespace RecoveryVfs.Replicate.Mirrors;
 
 /// <summary>
-/// The file <c>replicated</c> in a mirror's directory: written when a replicator stops cleanly, and taken away, durably, before the next one commits anything. So it is
-/// there only while it is true; without it every database is compared whole.
+/// The file <c>replicated</c> in a mirror's directory: written when a replicator stops cleanly, and taken away,
+/// durably, before the next one commits anything. So it is there only while it is true; without it every database is
+/// compared whole.
 /// </summary>
 internal static class MirrorMarks
 {

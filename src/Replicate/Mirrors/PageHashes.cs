@@ -3,7 +3,10 @@ using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.Replicate.Mirrors;
 
-/// <summary>A hash of each page of a mirror: eight bytes a page, so that a whole file is compared by reading it once and nothing else.</summary>
+/// <summary>
+/// A hash of each page of a mirror: eight bytes a page, so that a whole file is compared by reading it once and nothing
+/// else.
+/// </summary>
 internal sealed class PageHashes
 {
     ulong[] hashes = [];

@@ -18,8 +18,8 @@ internal enum SourceMode
 }
 
 /// <summary>
-/// A database as one read transaction sees it. It stays so while that transaction lasts; in rollback modes, and in WAL mode when the whole WAL is in the main file
-/// already, the main file is all there is.
+/// A database as one read transaction sees it. It stays so while that transaction lasts; in rollback modes, and in WAL
+/// mode when the whole WAL is in the main file already, the main file is all there is.
 /// </summary>
 internal sealed class SourceView
 {
@@ -54,15 +54,19 @@ internal sealed class SourceView
         int pageSize = BinaryPrimitives.ReadUInt16BigEndian(header.AsSpan(16));
         if (pageSize == 1) pageSize = 65536;
         if (index is { Frames: > 0 }) pageSize = index.Value.PageSize;
-        if (pageSize < 512 || !BitOperations.IsPow2(pageSize) || !header.AsSpan(0, 16).SequenceEqual("SQLite format 3\0"u8))
+        if (pageSize < 512 || !BitOperations.IsPow2(pageSize)
+            || !header.AsSpan(0, 16).SequenceEqual("SQLite format 3\0"u8))
             throw new RecoveryException(RecoveryError.Invalid,
-                $"{connection.Path} does not begin as a SQLite database does: it is damaged, encrypted, or something else. A replicator needs one that plain SQLite reads.");
+                $"{connection.Path} does not begin as a SQLite database does: it is damaged, encrypted, or something "
+                    + $"else. A replicator needs one that plain SQLite reads.");
         var view = new SourceView(connection)
         {
             Mode = index is not null || header[18] == 2 ? SourceMode.Wal : SourceMode.Rollback,
             PageSize = pageSize,
             Index = index,
-            Pages = index is { Frames: > 0, SizePages: var pages } ? pages : InHeader(header) ?? (uint)(size / pageSize),
+            Pages = index is { Frames: > 0, SizePages: var pages }
+                ? pages
+                : InHeader(header) ?? (uint)(size / pageSize),
         };
         header.CopyTo(view.header, 0);
         return view;
@@ -70,8 +74,10 @@ internal sealed class SourceView
 
     /// <summary>The size that the header names, when whoever wrote last knew of that field.</summary>
     static uint? InHeader(ReadOnlySpan<byte> header) =>
-        header.Slice(24, 4).SequenceEqual(header.Slice(92, 4)) && BinaryPrimitives.ReadUInt32BigEndian(header[28..]) is var pages and not 0 ? pages : null;
+        header.Slice(24, 4).SequenceEqual(header.Slice(92, 4))
+            && BinaryPrimitives.ReadUInt32BigEndian(header[28..]) is var pages and not 0 ? pages : null;
 
     /// <summary>Reads whole pages of the main file; what it does not have is zeros.</summary>
-    public void ReadMain(uint firstPage, Span<byte> destination) => connection.ReadMain((firstPage - 1L) * PageSize, destination);
+    public void ReadMain(uint firstPage, Span<byte> destination)
+        => connection.ReadMain((firstPage - 1L) * PageSize, destination);
 }

@@ -4,7 +4,8 @@ using System.Runtime.InteropServices;
 namespace RecoveryVfs.Replicate.Wals;
 
 /// <summary>
-/// The running checksum of a WAL: over pairs of 32-bit words, in the byte order that the WAL's magic names. Each frame's continues that of the frame before.
+/// The running checksum of a WAL: over pairs of 32-bit words, in the byte order that the WAL's magic names. Each
+/// frame's continues that of the frame before.
 /// </summary>
 internal readonly record struct WalChecksum(uint First, uint Second)
 {
@@ -29,5 +30,6 @@ internal readonly record struct WalChecksum(uint First, uint Second)
     }
 
     /// <summary>As headers hold it.</summary>
-    public static WalChecksum Read(ReadOnlySpan<byte> bytes) => new(BinaryPrimitives.ReadUInt32BigEndian(bytes), BinaryPrimitives.ReadUInt32BigEndian(bytes[4..]));
+    public static WalChecksum Read(ReadOnlySpan<byte> bytes)
+        => new(BinaryPrimitives.ReadUInt32BigEndian(bytes), BinaryPrimitives.ReadUInt32BigEndian(bytes[4..]));
 }

@@ -2,7 +2,9 @@ using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.Replicate.Wals;
 
-/// <summary>A piece of a WAL in memory, read as if it were the file: what is there may be overwritten meanwhile.</summary>
+/// <summary>
+/// A piece of a WAL in memory, read as if it were the file: what is there may be overwritten meanwhile.
+/// </summary>
 internal sealed class WalCopy(string path, long offset, byte[] bytes) : ILogFile
 {
     public string Path { get; set; } = path;

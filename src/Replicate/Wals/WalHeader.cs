@@ -7,7 +7,8 @@ namespace RecoveryVfs.Replicate.Wals;
 internal readonly record struct WalSalt(uint First, uint Second)
 {
     /// <summary>As headers hold it.</summary>
-    public static WalSalt Read(ReadOnlySpan<byte> bytes) => new(BinaryPrimitives.ReadUInt32BigEndian(bytes), BinaryPrimitives.ReadUInt32BigEndian(bytes[4..]));
+    public static WalSalt Read(ReadOnlySpan<byte> bytes)
+        => new(BinaryPrimitives.ReadUInt32BigEndian(bytes), BinaryPrimitives.ReadUInt32BigEndian(bytes[4..]));
 }
 
 /// <summary>What the first bytes of a WAL say.</summary>
@@ -38,6 +39,8 @@ internal readonly record struct WalHeader(int PageSize, bool BigEndian, WalSalt 
         if (pageSize is < 512 or > 65536 || !BitOperations.IsPow2(pageSize)) return null;
         var bigEndian = (magic & 1) != 0;
         var checksum = default(WalChecksum).Then(bytes[..24], bigEndian);
-        return checksum == WalChecksum.Read(bytes[24..]) ? new((int)pageSize, bigEndian, WalSalt.Read(bytes[16..]), checksum) : null;
+        return checksum == WalChecksum.Read(bytes[24..])
+            ? new((int)pageSize, bigEndian, WalSalt.Read(bytes[16..]), checksum)
+            : null;
     }
 }

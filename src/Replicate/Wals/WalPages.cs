@@ -23,7 +23,9 @@ internal sealed class WalPages
     /// <summary>Where the newest committed bytes of a page are in the WAL; null when it has none.</summary>
     public long? OffsetOf(uint page) => offsets.TryGetValue(page, out var offset) ? offset : null;
 
-    /// <summary>Reads a WAL up to its newest commit, or to the newest within the first <paramref name="framesMax"/> frames.</summary>
+    /// <summary>
+    /// Reads a WAL up to its newest commit, or to the newest within the first <paramref name="framesMax"/> frames.
+    /// </summary>
     public static WalPages Read(WalReader reader, uint framesMax = uint.MaxValue)
     {
         reader.Refresh();

@@ -4,11 +4,13 @@ using RecoveryVfs.RecoveryLog.Disk;
 namespace RecoveryVfs.Replicate.Wals;
 
 /// <summary>
-/// Reads a WAL frame by frame, by SQLite's rules: a frame counts when its salts are the header's and its checksum continues that of the frame before.
-/// Whatever the file holds, it reads no more than the file has. Used by one thread at a time.
+/// Reads a WAL frame by frame, by SQLite's rules: a frame counts when its salts are the header's and its checksum
+/// continues that of the frame before. Whatever the file holds, it reads no more than the file has. Used by one thread
+/// at a time.
 /// </summary>
 /// <remarks>
-/// The file may be written meanwhile. What was read into the buffer is dropped by <see cref="Refresh"/>; a frame that was half written then verifies when it is read again.
+/// The file may be written meanwhile. What was read into the buffer is dropped by <see cref="Refresh"/>; a frame that
+/// was half written then verifies when it is read again.
 /// </remarks>
 internal sealed class WalReader(ILogFile file)
 {
@@ -40,7 +42,8 @@ internal sealed class WalReader(ILogFile file)
         if (number == 0 || WalSalt.Read(header[8..]) != position.Salt) return false;
         var checksum = position.Checksum.Then(header[..8], position.BigEndian).Then(page, position.BigEndian);
         if (checksum != WalChecksum.Read(header[16..])) return false;
-        frame = new WalFrame(number, BinaryPrimitives.ReadUInt32BigEndian(header[4..]), position.Offset + WalFrame.HeaderBytes, page);
+        frame = new WalFrame(number, BinaryPrimitives.ReadUInt32BigEndian(header[4..]),
+            position.Offset + WalFrame.HeaderBytes, page);
         position = position with { Frames = position.Frames + 1, Checksum = checksum };
         return true;
     }

@@ -19,7 +19,9 @@ internal sealed class ColumnMap
         var stored = before.Columns.Count(c => c.IsStored);
         KeepsRecords = before.Encoding == after.Encoding;
         for (var i = 0; i < beforeOf.Length; i++)
-            KeepsRecords &= beforeOf[i] < 0 ? !after.Columns[i].IsStored || after.Columns[i].Field >= stored : SameInRecord(before.Columns[beforeOf[i]], after.Columns[i]);
+            KeepsRecords &= beforeOf[i] < 0
+                ? !after.Columns[i].IsStored || after.Columns[i].Field >= stored
+                : SameInRecord(before.Columns[beforeOf[i]], after.Columns[i]);
         IsSame = KeepsRecords && before.Columns.Count == after.Columns.Count && Array.TrueForAll(beforeOf, i => i >= 0);
     }
 
@@ -44,7 +46,8 @@ internal sealed class ColumnMap
         for (var i = 0; i < before.Key.Length; i++)
         {
             var (b, a) = (before.Key[i], after.Key[i]);
-            if (beforeOf[a.Column] != b.Column || a.Descending != b.Descending || !a.Collation.Equals(b.Collation, StringComparison.OrdinalIgnoreCase))
+            if (beforeOf[a.Column] != b.Column || a.Descending != b.Descending
+                || !a.Collation.Equals(b.Collation, StringComparison.OrdinalIgnoreCase))
                 return false;
         }
         return true;
@@ -67,7 +70,8 @@ internal sealed class ColumnMap
         return true;
     }
 
-    static bool SameInRecord(Column before, Column after) => before.Field == after.Field && before.Affinity == after.Affinity && before.IsRowId == after.IsRowId &&
+    static bool SameInRecord(Column before, Column after) => before.Field == after.Field
+        && before.Affinity == after.Affinity && before.IsRowId == after.IsRowId &&
         before.IsStored == after.IsStored && before.DefaultSql == after.DefaultSql;
 
     int Renamed(int column)

@@ -40,7 +40,9 @@ internal sealed class DifferingRows(VersionDifference versions, Table before, Ta
     static TreeWalk Walk(RowReader reader, Table table) => new(reader.Pages, table.Root, !table.IsWithoutRowId);
 
     RowOrder Order() =>
-        after.IsWithoutRowId ? new KeyOrder(after.Key, after.Encoding, Math.Min(mostBefore, mostAfter)) : new RowIdOrder();
+        after.IsWithoutRowId
+            ? new KeyOrder(after.Key, after.Encoding, Math.Min(mostBefore, mostAfter))
+            : new RowIdOrder();
 
     RowChange? Compare(TreeMerge merge)
     {

@@ -4,8 +4,8 @@ namespace RecoveryVfs.Rows.Differences;
 
 /// <summary>
 /// The pages of tables that changed, and all pages above them, in either version. A page that both versions have at the
-/// same place and that is not among them is the same in both with all that is under it, and need not be read. Known only
-/// where few pages changed: each is looked for in the trees, by its first key.
+/// same place and that is not among them is the same in both with all that is under it, and need not be read. Known
+/// only where few pages changed: each is looked for in the trees, by its first key.
 /// </summary>
 internal sealed class DirtyPages
 {

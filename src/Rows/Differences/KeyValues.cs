@@ -21,7 +21,10 @@ internal sealed class GivenKey : KeyValues
     public GivenKey(Table table, IReadOnlyList<object?> values)
     {
         encoding = table.Encoding;
-        this.values = [.. values.Select(v => v is string text ? new Encoded(ColumnValue.EncodingOf(encoding).GetBytes(text)) : v)];
+        this.values =
+            [.. values.Select(v => v is string text
+            ? new Encoded(ColumnValue.EncodingOf(encoding).GetBytes(text))
+            : v)];
     }
 
     sealed record Encoded(byte[] Bytes);

@@ -8,7 +8,8 @@ namespace RecoveryVfs.Rows.Differences;
 internal sealed class KeyedDifference(VersionDifference versions, Table before, Table after, DifferingRows differing)
 {
     readonly TreeSeek seekBefore = new(versions.Before), seekAfter = new(versions.After);
-    readonly uint indexBefore = versions.Before.Schema.IndexRoot(before.KeyIndexName), indexAfter = versions.After.Schema.IndexRoot(after.KeyIndexName);
+    readonly uint indexBefore = versions.Before.Schema.IndexRoot(before.KeyIndexName),
+        indexAfter = versions.After.Schema.IndexRoot(after.KeyIndexName);
 
     public IEnumerable<RowChange> Changes()
     {

@@ -46,7 +46,8 @@ internal sealed class OverflowOwners
     /// </summary>
     bool MayBeOverflow(Pages pages, uint number)
     {
-        if (pages.Header!.LargestRoot != 0 && (number - 2) % (uint)(pages.UsableSize / 5 + 1) == 0) return false; // A page of pointers back.
+        // A page of pointers back.
+        if (pages.Header!.LargestRoot != 0 && (number - 2) % (uint)(pages.UsableSize / 5 + 1) == 0) return false;
         pages.Read(number, number, page);
         return BinaryPrimitives.ReadUInt32BigEndian(page) <= pages.Count;
     }
@@ -79,9 +80,11 @@ internal sealed class OverflowOwners
         {
             if (open.Count == 0) return;
             if (entry.Kind is not (SchemaKind.Table or SchemaKind.Index) || entry.Root == 0) continue;
-            // No index has a row that is only in pages of its own; once the changed pages are through, tables alone matter.
+            // No index has a row that is only in pages of its own; once the changed pages are through, tables alone
+            // matter.
             if (!ofChangedPages && entry.Kind == SchemaKind.Index) continue;
-            var ofRowIds = entry.Kind == SchemaKind.Table && !(after.Schema.TryGetTable(entry.Name, out var table) && table.IsWithoutRowId);
+            var ofRowIds = entry.Kind == SchemaKind.Table
+                && !(after.Schema.TryGetTable(entry.Name, out var table) && table.IsWithoutRowId);
             Search(new TreeWalk(after.Pages, entry.Root, ofRowIds), ofChangedPages);
         }
     }
@@ -97,7 +100,8 @@ internal sealed class OverflowOwners
                 else walk.Enter();
                 continue;
             }
-            if (walk.Cell.Overflow != 0 && changed[walk.Page.Number] == ofChangedPages && RemoveChain(walk) && !ofChangedPages)
+            if (walk.Cell.Overflow != 0 && changed[walk.Page.Number] == ofChangedPages && RemoveChain(walk)
+                && !ofChangedPages)
                 changed.Mark(walk.Page.Number);
             walk.Next();
         }

@@ -78,7 +78,8 @@ internal sealed class KeyOrder(KeyColumn[] key, TextEncoding encoding, long most
         if (a.Count < key.Length || b.Count < key.Length) throw page.Damaged("a row of it lacks a part of its key");
         for (var i = 0; i < key.Length; i++)
         {
-            var compared = Values.Compare(a.Value(recordA, i, encoding), b.Value(recordB, i, encoding), key[i].Collation);
+            var compared =
+                Values.Compare(a.Value(recordA, i, encoding), b.Value(recordB, i, encoding), key[i].Collation);
             if (compared != 0) return key[i].Descending ? -compared : compared;
         }
         return 0;

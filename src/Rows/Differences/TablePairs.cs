@@ -5,7 +5,8 @@ namespace RecoveryVfs.Rows.Differences;
 /// </summary>
 internal sealed class TablePairs
 {
-    readonly Dictionary<string, string> renamed = new(StringComparer.OrdinalIgnoreCase); // From the new name to the old one.
+    // From the new name to the old one.
+    readonly Dictionary<string, string> renamed = new(StringComparer.OrdinalIgnoreCase);
     readonly HashSet<string> replaced = new(StringComparer.OrdinalIgnoreCase);
     readonly DatabaseSchema before, after;
 
@@ -44,10 +45,13 @@ internal sealed class TablePairs
     public List<SchemaChange> Changes()
     {
         var changes = new List<SchemaChange>();
-        var left = before.Entries.GroupBy(e => (e.Kind, e.Name.ToUpperInvariant())).ToDictionary(g => g.Key, g => g.First());
+        var left = before.Entries.GroupBy(e => (e.Kind, e.Name.ToUpperInvariant()))
+            .ToDictionary(g => g.Key, g => g.First());
         foreach (var entry in after.Entries)
         {
-            var oldName = entry.Kind == SchemaKind.Table ? renamed.GetValueOrDefault(entry.Name, entry.Name) : entry.Name;
+            var oldName = entry.Kind == SchemaKind.Table
+                ? renamed.GetValueOrDefault(entry.Name, entry.Name)
+                : entry.Name;
             if (!left.Remove((entry.Kind, oldName.ToUpperInvariant()), out var was))
                 changes.Add(new SchemaChange(SchemaChangeKind.Created, null, entry));
             else if (entry.Kind == SchemaKind.Table && replaced.Contains(entry.Name))

@@ -95,7 +95,8 @@ internal sealed class TreeMerge
     /// <summary>Most leaves of most trees pass here, and cost a look at a bit each.</summary>
     void LeaveUnchanged()
     {
-        if (!After.IsOfRowIds || !After.HasPage || !Before.HasPage || !InUnchangedPage || Before.Page.Index != After.Page.Index)
+        if (!After.IsOfRowIds || !After.HasPage || !Before.HasPage || !InUnchangedPage
+            || Before.Page.Index != After.Page.Index)
         {
             Before.Leave();
             After.Leave();

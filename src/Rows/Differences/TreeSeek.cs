@@ -36,7 +36,9 @@ internal sealed class TreeSeek(RowReader reader)
         TryFind(table, indexRoot, new KeyOfRow(row), out var cell) ? RowIdOf(table, cell) : null;
 
     /// <summary>The rowid that the index of the primary key has for a key; null when it has none.</summary>
-    public long? ByKey(Table table, uint indexRoot, KeyValues key) => TryFind(table, indexRoot, key, out var cell) ? RowIdOf(table, cell) : null;
+    public long? ByKey(Table table, uint indexRoot, KeyValues key) => TryFind(table, indexRoot, key, out var cell)
+        ? RowIdOf(table, cell)
+        : null;
 
     /// <summary>The row of that key in a table WITHOUT ROWID, or null.</summary>
     public Row? ByKey(Table table, KeyValues key) =>

@@ -78,7 +78,8 @@ internal sealed class UnorderedDifference(VersionDifference versions, Table befo
     }
 
     static string KeyOf(Row row) =>
-        string.Join('|', row.Table.Key.Select(k => row[k.Column].Kind + ":" + Convert.ToHexString(Bytes(row[k.Column]))));
+        string.Join('|',
+            row.Table.Key.Select(k => row[k.Column].Kind + ":" + Convert.ToHexString(Bytes(row[k.Column]))));
 
     static byte[] Bytes(ColumnValue value) => value.Kind switch
     {

@@ -54,7 +54,8 @@ internal sealed class FileHeader
             throw new DatabaseDamagedException(1, "it does not begin as a SQLite database does");
         var size = PageSizeOf(page.Slice(PageSizeAt, 2));
         if (size != page.Length)
-            throw new DatabaseDamagedException(1, $"its header names the page size {size}, but pages have {page.Length} bytes");
+            throw new DatabaseDamagedException(1,
+                $"its header names the page size {size}, but pages have {page.Length} bytes");
         var header = new FileHeader(page);
         if (header.UsableSize < 480)
             throw new DatabaseDamagedException(1, $"its header reserves {page[20]} bytes of each page of {size}");

@@ -24,7 +24,9 @@ internal sealed class OverflowChain(Pages pages)
     public void Read(TreePage from, in Cell cell, long mostBytes)
     {
         if (cell.PayloadBytes > mostBytes)
-            throw from.Damaged($"a row of it has {cell.PayloadBytes} bytes, and at most {mostBytes} are read (RowReaderOptions.MostRowBytes)");
+            throw from.Damaged(
+                $"a row of it has {cell.PayloadBytes} bytes, and at most {mostBytes} are read "
+                    + $"(RowReaderOptions.MostRowBytes)");
         if (page.Length == 0) page = new byte[pages.Size];
         Grow(cell.LocalBytes, 0);
         from.Bytes.Slice(cell.LocalAt, cell.LocalBytes).CopyTo(payload);

@@ -10,7 +10,8 @@ internal sealed class Pages
     {
         this.source = source;
         if (source.PageSize is < 512 or > 65536 || !System.Numerics.BitOperations.IsPow2(source.PageSize))
-            throw new ArgumentException($"A page of a SQLite database cannot have {source.PageSize} bytes.", nameof(source));
+            throw new ArgumentException($"A page of a SQLite database cannot have {source.PageSize} bytes.",
+                nameof(source));
         if (source.PageCount == 0) return;
         first = new byte[source.PageSize];
         source.Read(1, first);
@@ -27,10 +28,11 @@ internal sealed class Pages
     public int UsableSize { get; }
 
     /// <summary>
-    /// Whether both versions have the same schema: SQLite counts its changes, and the first page of its table is the same
-    /// beyond the header.
+    /// Whether both versions have the same schema: SQLite counts its changes, and the first page of its table is the
+    /// same beyond the header.
     /// </summary>
-    public bool HasSchemaOf(Pages other) => Header is not null && other.Header is not null && Header.SchemaCookie == other.Header.SchemaCookie
+    public bool HasSchemaOf(Pages other) => Header is not null && other.Header is not null
+        && Header.SchemaCookie == other.Header.SchemaCookie
         && Header.SchemaFormat == other.Header.SchemaFormat && Header.Encoding == other.Header.Encoding
         && first.AsSpan(FileHeader.Bytes).SequenceEqual(other.first.AsSpan(FileHeader.Bytes));
 

@@ -20,7 +20,8 @@ internal sealed class RecordFields
     {
         Count = 0;
         var at = 0;
-        if (!Varint.TryRead(record, ref at, out var headerBytes) || headerBytes > (ulong)record.Length || headerBytes < (ulong)at)
+        if (!Varint.TryRead(record, ref at, out var headerBytes) || headerBytes > (ulong)record.Length
+            || headerBytes < (ulong)at)
             throw new DatabaseDamagedException(page, "a record's header is longer than the record");
         var header = record[..(int)headerBytes];
         var start = (long)headerBytes;
@@ -37,7 +38,8 @@ internal sealed class RecordFields
                 throw new DatabaseDamagedException(page, $"field {n} of a record goes on past the record's end");
         }
         if (start != record.Length)
-            throw new DatabaseDamagedException(page, $"a record has {record.Length} bytes, and its header tells of {start}");
+            throw new DatabaseDamagedException(page,
+                $"a record has {record.Length} bytes, and its header tells of {start}");
         Count = n;
     }
 

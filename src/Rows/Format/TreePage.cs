@@ -48,7 +48,8 @@ internal sealed class TreePage(Pages pages)
             _ => throw Damaged($"its type is {type}, which no page of a b-tree has"),
         };
         if (OfRowIds != ofRowIds)
-            throw Damaged($"its type is {type}, and page {from} takes it for one of {(ofRowIds ? "a table" : "an index")}");
+            throw Damaged(
+                $"its type is {type}, and page {from} takes it for one of {(ofRowIds ? "a table" : "an index")}");
         CellCount = BinaryPrimitives.ReadUInt16BigEndian(bytes.AsSpan(start + 3));
         pointersAt = start + (IsLeaf ? 8 : 12);
         RightChild = IsLeaf ? 0 : BinaryPrimitives.ReadUInt32BigEndian(bytes.AsSpan(start + 8));

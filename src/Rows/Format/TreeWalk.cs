@@ -54,7 +54,9 @@ internal sealed class TreeWalk
     public uint Subtree { get; private set; }
 
     /// <summary>At a subtree: how far it is above the leaves; 0 is a leaf. Known once a leaf was reached.</summary>
-    public int Level => leafDepth < 0 ? throw new InvalidOperationException("No leaf was reached yet.") : leafDepth - depth - 1;
+    public int Level => leafDepth < 0
+        ? throw new InvalidOperationException("No leaf was reached yet.")
+        : leafDepth - depth - 1;
 
     public void Restart()
     {

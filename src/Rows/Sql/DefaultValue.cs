@@ -41,13 +41,15 @@ internal sealed class DefaultValue
         if (sql is null) return Null;
         var tokens = new Tokens(sql);
         var negative = false;
-        while (tokens.Current.Kind == TokenKind.Sign && (tokens.IsSign('(') || tokens.IsSign('+') || tokens.IsSign('-')))
+        while (tokens.Current.Kind == TokenKind.Sign
+            && (tokens.IsSign('(') || tokens.IsSign('+') || tokens.IsSign('-')))
         {
             negative ^= tokens.IsSign('-');
             tokens.Take();
         }
         var token = tokens.Take();
-        if (token.Kind == TokenKind.Word && tokens.IsSign('(')) return negative ? Unknown : Cast(tokens.TakeParenthesis(), affinity, encoding);
+        if (token.Kind == TokenKind.Word && tokens.IsSign('('))
+            return negative ? Unknown : Cast(tokens.TakeParenthesis(), affinity, encoding);
         while (tokens.TryTakeSign(')')) { }
         if (tokens.Current.Kind != TokenKind.End) return Unknown;
         return token.Kind switch
@@ -70,12 +72,14 @@ internal sealed class DefaultValue
         if (at < 0) return Unknown;
         var to = TableFactory.AffinityOf(inner[(at + 4)..].Trim(), strict: false);
         var value = Of(inner[..at], to, encoding);
-        var fits = (value.kind, to) is (ValueKind.Integer, Affinity.Integer or Affinity.Numeric) or (ValueKind.Real, Affinity.Real or Affinity.Numeric) or
+        var fits = (value.kind, to) is (ValueKind.Integer, Affinity.Integer or Affinity.Numeric)
+            or (ValueKind.Real, Affinity.Real or Affinity.Numeric) or
             (ValueKind.Text, Affinity.Text) or (ValueKind.Blob, Affinity.Blob) or (ValueKind.Null, _);
         if (!fits || value.IsUnknown) return Unknown;
         return (value.kind, affinity) switch
         {
-            (ValueKind.Integer, Affinity.Integer or Affinity.Numeric or Affinity.Blob) or (ValueKind.Real, Affinity.Real or Affinity.Blob) => value,
+            (ValueKind.Integer, Affinity.Integer or Affinity.Numeric or Affinity.Blob)
+                or (ValueKind.Real, Affinity.Real or Affinity.Blob) => value,
             (ValueKind.Text, Affinity.Text or Affinity.Blob) or (ValueKind.Blob or ValueKind.Null, _) => value,
             _ => Unknown,
         };
@@ -93,7 +97,11 @@ internal sealed class DefaultValue
     static DefaultValue OfBlob(ReadOnlySpan<char> token)
     {
         var hex = token.Length >= 3 ? token[2..^1] : default;
-        return new DefaultValue { kind = ValueKind.Blob, bytes = hex.Length % 2 == 0 ? Convert.FromHexString(hex) : [] };
+        return new DefaultValue
+        {
+            kind = ValueKind.Blob,
+            bytes = hex.Length % 2 == 0 ? Convert.FromHexString(hex) : []
+        };
     }
 
     static DefaultValue OfNumber(string token, bool negative, Affinity affinity, TextEncoding encoding)
@@ -102,7 +110,8 @@ internal sealed class DefaultValue
         var signed = (negative ? "-" : "") + digits;
         if (digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
         {
-            if (!ulong.TryParse(digits.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var hex))
+            if (!ulong.TryParse(digits.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
+                out var hex))
                 return Unknown;
             signed = (negative ? -(long)hex : (long)hex).ToString(CultureInfo.InvariantCulture);
         }
@@ -114,20 +123,25 @@ internal sealed class DefaultValue
     static DefaultValue OfText(string text, bool negative, Affinity affinity, TextEncoding encoding)
     {
         if (negative) return Numeric("-" + text.Trim(), Affinity.Numeric) ?? OfNumber("0", false, affinity, encoding);
-        if (affinity is Affinity.Numeric or Affinity.Integer or Affinity.Real && Numeric(text.Trim(' ', '\t', '\n', '\v', '\f', '\r'), affinity) is { } number)
+        if (affinity is Affinity.Numeric or Affinity.Integer or Affinity.Real
+            && Numeric(text.Trim(' ', '\t', '\n', '\v', '\f', '\r'), affinity) is { } number)
             return number;
         return new DefaultValue { kind = ValueKind.Text, bytes = ColumnValue.EncodingOf(encoding).GetBytes(text) };
     }
 
     static DefaultValue? Numeric(string text, Affinity affinity)
     {
-        var isInteger = long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var integer);
+        var isInteger =
+            long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var integer);
         if (isInteger && affinity != Affinity.Real)
             return new DefaultValue { kind = ValueKind.Integer, integer = integer };
-        const NumberStyles Float = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
-        if (!double.TryParse(text, Float, CultureInfo.InvariantCulture, out var real) || !text.AsSpan().ContainsAnyInRange('0', '9'))
+        const NumberStyles Float = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint
+            | NumberStyles.AllowExponent;
+        if (!double.TryParse(text, Float, CultureInfo.InvariantCulture, out var real)
+            || !text.AsSpan().ContainsAnyInRange('0', '9'))
             return null;
-        var whole = affinity is Affinity.Numeric or Affinity.Integer && real == Math.Floor(real) && Math.Abs(real) < 9.0e15;
+        var whole = affinity is Affinity.Numeric or Affinity.Integer && real == Math.Floor(real)
+            && Math.Abs(real) < 9.0e15;
         return whole
             ? new DefaultValue { kind = ValueKind.Integer, integer = (long)real }
             : new DefaultValue { kind = ValueKind.Real, real = real };

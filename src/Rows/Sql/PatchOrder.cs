@@ -12,7 +12,8 @@ internal static class PatchOrder
         var ordered = new List<TableDifference>();
         var left = new OrderedDictionary<TableDifference, HashSet<string>>();
         foreach (var table in tables) left.Add(table, References(table));
-        var referredTo = new Dictionary<string, int>(StringComparer.OrdinalIgnoreCase); // By how many of those that are left.
+        // By how many of those that are left.
+        var referredTo = new Dictionary<string, int>(StringComparer.OrdinalIgnoreCase);
         foreach (var name in left.Values.SelectMany(r => r)) referredTo[name] = referredTo.GetValueOrDefault(name) + 1;
         while (left.Count > 0)
         {

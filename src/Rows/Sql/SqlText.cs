@@ -41,7 +41,8 @@ internal static class SqlText
     static void AppendText(StringBuilder to, ColumnValue value)
     {
         var text = value.Text;
-        if (text.Contains('\0') || !ColumnValue.EncodingOf(value.TextEncoding).GetBytes(text).AsSpan().SequenceEqual(value.Bytes))
+        if (text.Contains('\0') || !ColumnValue.EncodingOf(value.TextEncoding).GetBytes(text).AsSpan()
+            .SequenceEqual(value.Bytes))
             to.Append("CAST(x'").Append(Convert.ToHexString(value.Bytes)).Append("' AS TEXT)");
         else
             to.Append('\'').Append(text.Replace("'", "''", StringComparison.Ordinal)).Append('\'');

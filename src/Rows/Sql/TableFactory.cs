@@ -13,9 +13,11 @@ internal static class TableFactory
         if (parsed.IsWithoutRowId)
         {
             if (primary is null) throw new FormatException("WITHOUT ROWID, but no primary key");
-            // What would be the rowid elsewhere is an ordinary column here, compared by its own collation. SQLite makes its key after all others.
+            // What would be the rowid elsewhere is an ordinary column here, compared by its own collation. SQLite makes
+            // its key after all others.
             if (rowIdColumn >= 0) key = [key[0] with { Collation = columns[rowIdColumn].Collation }];
-            key = WithoutRepeats(OrderOfSame(key, Earlier(parsed, rowIdColumn >= 0 ? null : primary, columns, schemaFormat)));
+            key = WithoutRepeats(
+                OrderOfSame(key, Earlier(parsed, rowIdColumn >= 0 ? null : primary, columns, schemaFormat)));
             rowIdColumn = -1;
         }
         else if (primary is not null && rowIdColumn < 0)
@@ -32,7 +34,9 @@ internal static class TableFactory
             References = parsed.References,
             HasOtherKeys = parsed.Keys.Exists(k => !k.IsPrimary),
             RowIdColumn = rowIdColumn,
-            KeyIndexName = primary is null || parsed.IsWithoutRowId || rowIdColumn >= 0 ? null : KeyIndexName(name, parsed, columns, primary),
+            KeyIndexName = primary is null || parsed.IsWithoutRowId || rowIdColumn >= 0
+                ? null
+                : KeyIndexName(name, parsed, columns, primary),
         };
     }
 
@@ -97,7 +101,8 @@ internal static class TableFactory
     /// The keys for which SQLite made an index before it came to that one, in their order, by what two have to share to
     /// be one: it leaves out what repeats an earlier one.
     /// </summary>
-    static OrderedDictionary<string, KeyColumn[]> Earlier(ParsedTable parsed, ParsedKey? before, Column[] columns, uint schemaFormat)
+    static OrderedDictionary<string,
+        KeyColumn[]> Earlier(ParsedTable parsed, ParsedKey? before, Column[] columns, uint schemaFormat)
     {
         var made = new OrderedDictionary<string, KeyColumn[]>(StringComparer.OrdinalIgnoreCase);
         foreach (var key in parsed.Keys)

@@ -44,7 +44,8 @@ internal sealed class TableParser
         while (tokens.TryTakeSign(','));
     }
 
-    bool AtTableConstraint => tokens.Is("CONSTRAINT") || tokens.Is("PRIMARY") || tokens.Is("UNIQUE") || tokens.Is("CHECK") || tokens.Is("FOREIGN");
+    bool AtTableConstraint => tokens.Is("CONSTRAINT") || tokens.Is("PRIMARY") || tokens.Is("UNIQUE")
+        || tokens.Is("CHECK") || tokens.Is("FOREIGN");
 
     void Element()
     {
@@ -146,7 +147,8 @@ internal sealed class TableParser
     static bool IsReserved(ReadOnlySpan<char> word)
     {
         ReadOnlySpan<string> reserved =
-            ["CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "DEFAULT", "NOT", "NULL", "COLLATE", "REFERENCES", "FOREIGN", "AS", "AUTOINCREMENT", "DEFERRABLE", "ON"];
+            ["CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "DEFAULT", "NOT", "NULL", "COLLATE", "REFERENCES", "FOREIGN",
+                "AS", "AUTOINCREMENT", "DEFERRABLE", "ON"];
         foreach (var each in reserved)
             if (word.Equals(each, StringComparison.OrdinalIgnoreCase)) return true;
         return false;
@@ -160,7 +162,8 @@ internal sealed class TableParser
         else if (tokens.TryTake("NOT")) Not(column);
         else if (tokens.TryTake("PRIMARY")) PrimaryKey(column);
         else if (tokens.TryTake("UNIQUE"))
-            table.Keys.Add(new ParsedKey { IsPrimary = false, Columns = [new ParsedKeyColumn(column.Name, null, false)] });
+            table.Keys.Add(
+                new ParsedKey { IsPrimary = false, Columns = [new ParsedKeyColumn(column.Name, null, false)] });
         else if (tokens.TryTake("CHECK")) tokens.TakeParenthesis();
         else if (tokens.TryTake("COLLATE")) column.Collation = tokens.TakeName();
         else if (tokens.TryTake("REFERENCES")) References();

@@ -4,7 +4,8 @@ using System.Text;
 namespace RecoveryVfs.Rows.Sql;
 
 /// <summary>The statements for the rows of one table.</summary>
-internal sealed class TablePatch(TableDifference of, bool isReferredTo, bool hasUniqueIndex, TextWriter output, Predicate<RowChange>? only)
+internal sealed class TablePatch(TableDifference of, bool isReferredTo, bool hasUniqueIndex, TextWriter output,
+    Predicate<RowChange>? only)
 {
     readonly StringBuilder text = new();
 
@@ -67,7 +68,8 @@ internal sealed class TablePatch(TableDifference of, bool isReferredTo, bool has
         text.Clear().Append("INSERT INTO ").Append(SqlText.Name(row.Table.Name)).Append('(');
         var stored = Enumerable.Range(0, columns.Count).Where(i => !columns[i].IsGenerated).ToList();
         var rowId = of.KeyKind == KeyKind.RowId && row.Table.RowIdColumn < 0 ? RowIdName(row.Table) : null;
-        text.AppendJoin(',', stored.Select(i => SqlText.Name(columns[i].Name)).Concat(rowId is null ? [] : [rowId])).Append(") VALUES(");
+        text.AppendJoin(',', stored.Select(i => SqlText.Name(columns[i].Name)).Concat(rowId is null ? [] : [rowId]))
+            .Append(") VALUES(");
         for (var i = 0; i < stored.Count; i++)
         {
             if (i > 0) text.Append(',');
@@ -81,7 +83,8 @@ internal sealed class TablePatch(TableDifference of, bool isReferredTo, bool has
     {
         var table = row.Table;
         text.Append(" WHERE ");
-        var byRowId = of.KeyKind == KeyKind.RowId || (row.RowId is not null && table.Key.Any(k => row[k.Column].IsNull));
+        var byRowId = of.KeyKind == KeyKind.RowId
+            || (row.RowId is not null && table.Key.Any(k => row[k.Column].IsNull));
         if (byRowId && RowIdName(table) is { } name)
         {
             text.Append(CultureInfo.InvariantCulture, $"{name}={row.RowId}");
@@ -102,6 +105,7 @@ internal sealed class TablePatch(TableDifference of, bool isReferredTo, bool has
     {
         if (table.RowIdColumn >= 0) return SqlText.Name(table.Columns[table.RowIdColumn].Name);
         return Array.Find(["rowid", "_rowid_", "oid"], n => table.IndexOf(n) < 0) ??
-            throw new NotSupportedException($"Table '{table}' has columns called rowid, _rowid_ and oid, so SQL cannot name its rows.");
+            throw new NotSupportedException(
+                $"Table '{table}' has columns called rowid, _rowid_ and oid, so SQL cannot name its rows.");
     }
 }

@@ -150,7 +150,8 @@ internal sealed class Tokens
     int NumberEnd()
     {
         var i = at;
-        while (i < sql.Length && (IsOfWord(sql[i]) || sql[i] == '.' || (sql[i] is '+' or '-' && IsExponent(i - 1)))) i++;
+        while (i < sql.Length && (IsOfWord(sql[i]) || sql[i] == '.' || (sql[i] is '+' or '-' && IsExponent(i - 1))))
+            i++;
         return i;
     }
 

@@ -5,8 +5,8 @@ using RecoveryVfs.RecoveryLog.Watch;
 namespace RecoveryVfs.Figures;
 
 /// <summary>
-/// <c>metrics-listen</c>: what operators watch of a writer, over HTTP, without .NET in the application. Stores of a process that name the same address share a
-/// server; it listens while one of them is open.
+/// <c>metrics-listen</c>: what operators watch of a writer, over HTTP, without .NET in the application. Stores of a
+/// process that name the same address share a server; it listens while one of them is open.
 /// </summary>
 internal sealed class FiguresServer
 {
@@ -18,7 +18,10 @@ internal sealed class FiguresServer
 
     FiguresServer(string address) => server = HealthServer.Start(address, Health, "metrics-listen");
 
-    /// <summary>Shows a store that was just opened, if it is to be shown. An address that cannot be had is a warning: nothing else depends on it.</summary>
+    /// <summary>
+    /// Shows a store that was just opened, if it is to be shown. An address that cannot be had is a warning: nothing
+    /// else depends on it.
+    /// </summary>
     public static IDisposable? Start(OpenStore store)
     {
         if (store.Options.MetricsListen is not { Length: > 0 } address) return null;
@@ -26,7 +29,8 @@ internal sealed class FiguresServer
         {
             try
             {
-                if (!servers.TryGetValue(address, out var shared)) servers.Add(address, shared = new FiguresServer(address));
+                if (!servers.TryGetValue(address, out var shared))
+                    servers.Add(address, shared = new FiguresServer(address));
                 lock (shared.stores) shared.stores.Add(store);
                 return new Shown(address, shared, store);
             }
@@ -43,9 +47,17 @@ internal sealed class FiguresServer
     {
         lock (stores)
         {
-            var states = stores.Select(s => (s.Directory, State: s.Store.Status().First(r => r.Key == "state").Value, s.Store.Remote)).ToList();
-            var (alive, ready) = (states.All(s => s.State == "ok"), states.All(s => s.Remote is null or { State.IsHealthy: true }));
-            var word = string.Join("; ", states.Select(s => $"{s.Directory}: {s.State}{(s.Remote is { State: var remote } ? ", remote " + remote.Phase.ToString().ToLowerInvariant() : "")}"));
+            var states = stores.Select(s
+                => (s.Directory, State: s.Store.Status().First(r => r.Key == "state").Value, s.Store.Remote)).ToList();
+            var (alive, ready) =
+                (states.All(s => s.State == "ok"), states.All(s => s.Remote is null or { State.IsHealthy: true }));
+            var word = string.Join("; ",
+                states.Select(s
+                => $"{s.Directory}: "
+                    + s.State
+                    + (s.Remote is { State: var remote }
+                        ? ", remote " + remote.Phase.ToString().ToLowerInvariant()
+                        : "")));
             var figures = StoreFigures.Of(stores);
             return new Health(alive, alive && ready, word, () => figures);
         }

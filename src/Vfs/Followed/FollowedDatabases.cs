@@ -11,7 +11,10 @@ using RecoveryVfs.Settings;
 
 namespace RecoveryVfs.Followed;
 
-/// <summary>A database that is only read here, and has handles in this process: of a follower, or of a store that another process writes.</summary>
+/// <summary>
+/// A database that is only read here, and has handles in this process: of a follower, or of a store that another
+/// process writes.
+/// </summary>
 internal sealed class FollowedDatabase(byte[] path, string name, IFollowedStore source, Action release)
 {
     public byte[] Path { get; } = path;
@@ -25,7 +28,8 @@ internal sealed class FollowedDatabase(byte[] path, string name, IFollowedStore 
 }
 
 /// <summary>
-/// Opens databases of followers (those that <c>follow=URL</c> asks for, and those whose directory this process follows anyway), and with
+/// Opens databases of followers (those that <c>follow=URL</c> asks for, and those whose directory this process follows
+/// anyway), and with
 /// <c>mode=ro</c> databases of stores that this process does not have open: beside whoever writes them.
 /// </summary>
 internal static class FollowedDatabases
@@ -37,9 +41,12 @@ internal static class FollowedDatabases
 
     static readonly SharedSources followers = new(), views = new();
     static readonly ConcurrentDictionary<byte[], int> byPath = new(PathKeys.Comparer);
-    static readonly ConcurrentDictionary<byte[], int>.AlternateLookup<ReadOnlySpan<byte>> byPathBytes = byPath.GetAlternateLookup<ReadOnlySpan<byte>>();
+    static readonly ConcurrentDictionary<byte[],
+        int>.AlternateLookup<ReadOnlySpan<byte>> byPathBytes = byPath.GetAlternateLookup<ReadOnlySpan<byte>>();
 
-    /// <summary>Whether a path is that of a followed database with handles. Takes no lock and allocates nothing.</summary>
+    /// <summary>
+    /// Whether a path is that of a followed database with handles. Takes no lock and allocates nothing.
+    /// </summary>
     public static bool IsOpen(ReadOnlySpan<byte> path) => !byPath.IsEmpty && byPathBytes.ContainsKey(path);
 
     /// <summary>Opens a database of a follower; null when no follower has to do with it.</summary>
@@ -53,21 +60,26 @@ internal static class FollowedDatabases
                 "Leave follow= out.");
         var path = DatabasePath.Of(pathBytes);
         var directory = options.Store is { } store ? Path.GetFullPath(store) : StoreHome.Beside(path);
-        var shared = options.Follow is null ? null : followers.Acquire(directory, running => EnsureFollowing((Follower?)running, directory, options));
+        var shared = options.Follow is null
+            ? null
+            : followers.Acquire(directory, running => EnsureFollowing((Follower?)running, directory, options));
         IFollowedStore? follower = shared is null ? Follower.Find(directory) : shared.Source;
         if (follower is null) return null;
         var name = Path.GetFileName(path);
         var release = shared is null ? static () => { } : (Action)(() => followers.Release(shared));
-        return Open(pathBytes, name, follower, release, ref flags, parameters, (found, reader) => found is not null ? null : new RecoveryException(RecoveryError.CannotOpen,
+        return Open(pathBytes, name, follower, release, ref flags, parameters,
+            (found, reader) => found is not null ? null : new RecoveryException(RecoveryError.CannotOpen,
             $"The followed store {directory} has no database {name}. It has: {string.Join(", ", reader.Databases)}.")
-        { Path = directory });
+            { Path = directory });
     }
 
     /// <summary>
-    /// Opens a database read-only from its store's files, whoever writes them; null when this process has the store open, or there is none.
+    /// Opens a database read-only from its store's files, whoever writes them; null when this process has the store
+    /// open, or there is none.
     /// <paramref name="whyReadOnly"/>: what kept it from being opened for writing, which was asked for.
     /// </summary>
-    public static FollowedFile? TryView(ReadOnlySpan<byte> pathBytes, ref int flags, OpenParameters parameters, string? whyReadOnly = null)
+    public static FollowedFile? TryView(ReadOnlySpan<byte> pathBytes, ref int flags, OpenParameters parameters,
+        string? whyReadOnly = null)
     {
         var path = DatabasePath.Of(pathBytes);
         var stub = Stub.Read(path);
@@ -84,10 +96,15 @@ internal static class FollowedDatabases
         }
         return Open(pathBytes, name, shared.Source!, () => views.Release(shared), ref flags, parameters, (found, _) =>
             found is null && stub.Content == PathContent.Stub ? DatabaseOpening.Lost(path, name, directory)
-            : stub.Content == PathContent.Missing && (found is null or { SizeBytes: 0 } || PlacedStubs.Has(directory, found.DatabaseId, path)) ? DatabaseOpening.Missing(path) : null);
+            : stub.Content == PathContent.Missing
+            && (found is null or { SizeBytes: 0 } || PlacedStubs.Has(directory, found.DatabaseId, path))
+            ? DatabaseOpening.Missing(path)
+            : null);
     }
 
-    /// <summary>Answers from a store that this process does not have open, whoever writes it; null when it has.</summary>
+    /// <summary>
+    /// Answers from a store that this process does not have open, whoever writes it; null when it has.
+    /// </summary>
     public static T? View<T>(string directory, RecoveryOptions options, Func<FollowerReader, T> action) where T : class
     {
         if (StoreRegistry.IsOpen(directory)) return null;
@@ -104,9 +121,13 @@ internal static class FollowedDatabases
     }
 
     static SharedSource AcquireView(string directory, RecoveryOptions options) => views.Acquire(directory,
-        view => view ?? StoreView.Open((StoreRegistry.Simulated?.Invoke(directory, options) ?? options.ToStoreOptions(directory)) with { Remote = null }));
+        view => view ?? StoreView.Open(
+            (StoreRegistry.Simulated?.Invoke(directory, options)
+            ?? options.ToStoreOptions(directory)) with
+            { Remote = null }));
 
-    static FollowedFile Open(ReadOnlySpan<byte> pathBytes, string name, IFollowedStore source, Action release, ref int flags, OpenParameters parameters,
+    static FollowedFile Open(ReadOnlySpan<byte> pathBytes, string name, IFollowedStore source, Action release,
+        ref int flags, OpenParameters parameters,
         Func<FollowedVersion?, FollowerReader, RecoveryException?> refuse)
     {
         try
@@ -136,7 +157,8 @@ internal static class FollowedDatabases
     /// <summary>One handle less.</summary>
     public static void Detach(FollowedDatabase database)
     {
-        if (byPath.AddOrUpdate(database.Path, 0, static (_, count) => count - 1) <= 0) byPath.TryRemove(KeyValuePair.Create(database.Path, 0));
+        if (byPath.AddOrUpdate(database.Path, 0, static (_, count) => count - 1) <= 0)
+            byPath.TryRemove(KeyValuePair.Create(database.Path, 0));
         database.Release();
     }
 
@@ -147,14 +169,22 @@ internal static class FollowedDatabases
             if (running.Url != options.Follow)
                 throw new RecoveryException(RecoveryError.Invalid,
                     $"{directory} follows {running.Url}, not {options.Follow}.",
-                    "Give another remote a directory of its own.") { Path = directory };
+                    "Give another remote a directory of its own.")
+                { Path = directory };
             return running;
         }
         // SQLite's threads may not run continuations: everything asynchronous happens on the pool.
         return Task.Run(async () =>
         {
             if (running is not null) await running.DisposeAsync();
-            var started = await Follower.StartAsync(new FollowerOptions { Url = options.Follow!, Store = options.ToStoreOptions(directory) with { Remote = null }, Interval = options.FollowInterval });
+            var started =
+                await Follower.StartAsync(
+                new FollowerOptions
+                {
+                    Url = options.Follow!,
+                    Store = options.ToStoreOptions(directory) with { Remote = null },
+                    Interval = options.FollowInterval
+                });
             try
             {
                 using var patience = new CancellationTokenSource(CatchUpPatience);

@@ -6,11 +6,13 @@ using RecoveryVfs.RecoveryLog.Remote.Collect;
 namespace RecoveryVfs.Followed;
 
 /// <summary>
-/// A read-only handle on a database that a follower keeps up to date, or that another process writes. Taking SHARED pins the newest commit, so that each
-/// transaction sees one; the writer goes on meanwhile. Between transactions nothing is held.
+/// A read-only handle on a database that a follower keeps up to date, or that another process writes. Taking SHARED
+/// pins the newest commit, so that each transaction sees one; the writer goes on meanwhile. Between transactions
+/// nothing is held.
 /// </summary>
 /// <remarks>
-/// SQLite is shown a rollback-mode database whatever mode the writer uses, without journal and WAL: <see cref="FollowedVersion"/> reads through the WAL.
+/// SQLite is shown a rollback-mode database whatever mode the writer uses, without journal and WAL:
+/// <see cref="FollowedVersion"/> reads through the WAL.
 /// </remarks>
 internal sealed class FollowedFile(FollowedDatabase open) : VfsFile
 {
@@ -51,7 +53,8 @@ internal sealed class FollowedFile(FollowedDatabase open) : VfsFile
     }
 
     FollowedVersion Pin(FollowerReader from) => from.Pin(open.Name)
-        ?? throw new RecoveryLog.RecoveryException(RecoveryLog.RecoveryError.IoRead, $"The database {open.Name} was deleted or renamed by its writer. Close this connection.");
+        ?? throw new RecoveryLog.RecoveryException(RecoveryLog.RecoveryError.IoRead,
+            $"The database {open.Name} was deleted or renamed by its writer. Close this connection.");
 
     public override int Lock(LockLevel level)
     {

@@ -6,7 +6,9 @@ using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Followed;
 
-/// <summary>The PRAGMAs of a database that somebody else writes: followed in this process, or read from the files of another.</summary>
+/// <summary>
+/// The PRAGMAs of a database that somebody else writes: followed in this process, or read from the files of another.
+/// </summary>
 internal static class FollowedPragmas
 {
     // As long as a statement may block on it: a busy timeout is not ours to see.
@@ -26,10 +28,15 @@ internal static class FollowedPragmas
             case "recovery_wait_lsn":
                 return Text(Wait(source, value));
             case "recovery_lag":
-                // In milliseconds: how old what readers see may be. What was committed beside a reading process before a transaction began is seen by it.
-                return source is Follower { State.Lag: var lag } ? Text((ulong)lag.TotalMilliseconds) : Text((ulong)((StoreView)source).Lag.TotalMilliseconds);
+                // In milliseconds: how old what readers see may be. What was committed beside a reading process before
+                // a transaction began is seen by it.
+                return source is Follower { State.Lag: var lag }
+                    ? Text((ulong)lag.TotalMilliseconds)
+                    : Text((ulong)((StoreView)source).Lag.TotalMilliseconds);
             case "recovery_status":
-                return string.Join('\n', (source is Follower follower ? StatusOf(file, follower) : StatusOf(file, (StoreView)source)).Select(v => $"{v.Name}: {v.Value}"));
+                return string.Join('\n',
+                    (source is Follower follower ? StatusOf(file, follower) : StatusOf(file, (StoreView)source))
+                    .Select(v => $"{v.Name}: {v.Value}"));
             case "recovery_verify":
                 using (var reader = source.Read())
                 {
@@ -37,7 +44,8 @@ internal static class FollowedPragmas
                     return problems.Count == 0 ? "ok" : string.Join('\n', problems);
                 }
             case "recovery_databases":
-                using (var reader = source.Read()) return string.Join('\n', source is Follower ? reader.Databases : reader.AllDatabases);
+                using (var reader = source.Read())
+                    return string.Join('\n', source is Follower ? reader.Databases : reader.AllDatabases);
             case "recovery_store":
                 return source.Directory;
             case "recovery_database":
@@ -52,7 +60,9 @@ internal static class FollowedPragmas
     static ulong Wait(IFollowedStore source, string? value)
     {
         if (!ulong.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var lsn))
-            throw new RecoveryException(RecoveryError.Invalid, "recovery_wait_lsn wants an LSN: PRAGMA recovery_wait_lsn=N, with N from the writer's PRAGMA recovery_lsn.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                "recovery_wait_lsn wants an LSN: PRAGMA recovery_wait_lsn=N, with N from the writer's PRAGMA "
+                    + "recovery_lsn.");
         return source is Follower follower ? Wait(follower, lsn) : Wait((StoreView)source, lsn);
     }
 
@@ -79,7 +89,8 @@ internal static class FollowedPragmas
             {
                 if (reader.Lsn >= lsn) return reader.Lsn;
                 if (Stopwatch.GetElapsedTime(started) > WaitPatience)
-                    throw TooLate($"The store {view.Directory}", reader.Lsn, lsn, $"Its writer: {view.Holder ?? "none"}.");
+                    throw TooLate($"The store {view.Directory}", reader.Lsn, lsn,
+                        $"Its writer: {view.Holder ?? "none"}.");
             }
             // The writer knows nothing of its readers, so nobody would wake this one.
             Thread.Sleep(LookInterval);
@@ -118,7 +129,8 @@ internal static class FollowedPragmas
         if (view.IsReplica) yield return ("lag_ms", (long)view.Lag.TotalMilliseconds);
         yield return ("openings", view.Openings);
         foreach (var (name, value) in reader.Status())
-            if (name is "lsn" or "databases" or "log_id" || name.StartsWith("page_cache", StringComparison.Ordinal) || name.Contains("pending_bytes", StringComparison.Ordinal)
+            if (name is "lsn" or "databases" or "log_id" || name.StartsWith("page_cache", StringComparison.Ordinal)
+                || name.Contains("pending_bytes", StringComparison.Ordinal)
                 || name.EndsWith("files", StringComparison.Ordinal) || name == "files_lsn") yield return (name, value);
     }
 

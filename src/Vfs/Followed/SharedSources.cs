@@ -2,7 +2,9 @@ using RecoveryVfs.PageStore.Follow;
 
 namespace RecoveryVfs.Followed;
 
-/// <summary>A follower, or a view of another process's store, that connections have started, and that lives as long as they do.</summary>
+/// <summary>
+/// A follower, or a view of another process's store, that connections have started, and that lives as long as they do.
+/// </summary>
 internal sealed class SharedSource(string directory)
 {
     public readonly Lock Opening = new();
@@ -14,19 +16,25 @@ internal sealed class SharedSource(string directory)
     public ITimer? Linger;
 }
 
-/// <summary>What this process's connections follow and view: one of a kind for each directory, kept a while after its last connection.</summary>
+/// <summary>
+/// What this process's connections follow and view: one of a kind for each directory, kept a while after its last
+/// connection.
+/// </summary>
 internal sealed class SharedSources
 {
     readonly Lock gate = new();
     readonly Dictionary<string, SharedSource> sources = new(StringComparer.Ordinal);
 
-    /// <summary>One more reference. <paramref name="ensure"/> is given what is open, or null, and returns what shall be.</summary>
+    /// <summary>
+    /// One more reference. <paramref name="ensure"/> is given what is open, or null, and returns what shall be.
+    /// </summary>
     public SharedSource Acquire(string directory, Func<IFollowedStore?, IFollowedStore> ensure)
     {
         SharedSource? shared;
         lock (gate)
         {
-            if (!sources.TryGetValue(directory, out shared)) sources.Add(directory, shared = new SharedSource(directory));
+            if (!sources.TryGetValue(directory, out shared))
+                sources.Add(directory, shared = new SharedSource(directory));
             shared.References++;
             shared.Linger?.Dispose();
             shared.Linger = null;
@@ -52,7 +60,9 @@ internal sealed class SharedSources
             var linger = Options.Process.Linger;
             if (linger > TimeSpan.Zero)
             {
-                shared.Linger = Options.Process.Time.CreateTimer(s => CloseIfIdle((SharedSource)s!), shared, linger, Timeout.InfiniteTimeSpan);
+                shared.Linger =
+                    Options.Process.Time.CreateTimer(s => CloseIfIdle((SharedSource)s!), shared, linger,
+                    Timeout.InfiniteTimeSpan);
                 return;
             }
         }
@@ -81,7 +91,8 @@ internal sealed class SharedSources
             shared.Source = null;
             try
             {
-                if (closing is IAsyncDisposable following) Task.Run(async () => await following.DisposeAsync()).GetAwaiter().GetResult();
+                if (closing is IAsyncDisposable following)
+                    Task.Run(async () => await following.DisposeAsync()).GetAwaiter().GetResult();
                 else (closing as IDisposable)?.Dispose();
             }
             catch (Exception e)

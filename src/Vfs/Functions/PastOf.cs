@@ -21,13 +21,16 @@ internal sealed class PastOf : IDisposable
     public RemoteContext Context { get; }
 
     /// <summary>
-    /// Finds it by the path that SQLite has. Of a store that is open here, everything that was committed is shipped first.
+    /// Finds it by the path that SQLite has. Of a store that is open here, everything that was committed is shipped
+    /// first.
     /// </summary>
     public static PastOf Open(string path)
     {
         // It takes disk and time, and shows what was deleted: not for the SQL of others.
         if (Options.Process.UriOptions == UriOptions.Safe)
-            throw new RecoveryException(RecoveryError.Invalid, "This process runs the SQL of others (RECOVERY_URI_OPTIONS=safe): the past is not asked from SQL here.", "Use `recovery diff`, `history` or `at`.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                "This process runs the SQL of others (RECOVERY_URI_OPTIONS=safe): the past is not asked from SQL here.",
+                "Use `recovery diff`, `history` or `at`.");
         if (path.Length > 0 && OpenDatabases.Find(Encoding.UTF8.GetBytes(path)) is { } open)
         {
             var remote = open.Store.Store.Remote ?? throw NoRemote(open.Store.Directory);
@@ -36,15 +39,21 @@ internal sealed class PastOf : IDisposable
         }
         var stub = path.Length > 0 ? Stub.Read(path) : default;
         if (path.Length == 0 || stub.Content != PathContent.Stub)
-            throw new RecoveryException(RecoveryError.Invalid, "The past is known of databases that were opened with vfs=recovery only. Name the schema of one as the last argument.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                "The past is known of databases that were opened with vfs=recovery only. Name the schema of one as "
+                    + "the last argument.");
         var store = DatabaseOpening.StoreOf(path, stub, Options.Process);
         return new PastOf(UrlOf(new StoreHome(store)) ?? throw NoRemote(store), stub.Database!);
     }
 
-    static string? UrlOf(StoreHome home) => home is { IsReplica: true, Following: { } followed } ? followed : home.RemoteUrl;
+    static string? UrlOf(StoreHome home) => home is { IsReplica: true, Following: { } followed }
+        ? followed
+        : home.RemoteUrl;
 
     static RecoveryException NoRemote(string store) => new(RecoveryError.Invalid,
-        $"The store {store} has no remote, and the past is in the remote.", "Set one: recovery remote set DIR URL.") { Path = store };
+        $"The store {store} has no remote, and the past is in the remote.",
+            "Set one: recovery remote set DIR URL.")
+    { Path = store };
 
     public void Dispose()
     {

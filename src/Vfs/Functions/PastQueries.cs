@@ -14,15 +14,16 @@ using RecoveryVfs.Rows;
 namespace RecoveryVfs.Functions;
 
 /// <summary>
-/// What the functions answer. They read the remote of the connection's store, which is first given what it lacks; so they
-/// see every commit that had returned. Rows are given as they are asked for.
+/// What the functions answer. They read the remote of the connection's store, which is first given what it lacks; so
+/// they see every commit that had returned. Rows are given as they are asked for.
 /// </summary>
 internal static class PastQueries
 {
     static RestoreTarget? Moment(object? value) => value switch
     {
         null => null,
-        long and < 0 => throw new RecoveryException(RecoveryError.Invalid, $"{value} is no moment of a log: give an LSN, or a time as text."),
+        long and < 0 => throw new RecoveryException(RecoveryError.Invalid,
+            $"{value} is no moment of a log: give an LSN, or a time as text."),
         long lsn => RestoreTarget.At((ulong)lsn),
         string text => RestoreTarget.Parse(text),
         _ => throw new RecoveryException(RecoveryError.Invalid, "A moment is an LSN, or a time as text."),
@@ -40,20 +41,23 @@ internal static class PastQueries
     static string Exactly(string name) => name.AsSpan().ContainsAny("*?\\<>\"")
         ? string.Concat(name.Select(c => "*?\\<>\"".Contains(c) ? "?" : c.ToString())) : name;
 
-    static bool IsBeyond(RestoreTarget? until, ulong lsn, DateTimeOffset time) => until is { } to && (lsn > to.Lsn || time.ToUnixTimeMilliseconds() > to.TimeMs);
+    static bool IsBeyond(RestoreTarget? until, ulong lsn, DateTimeOffset time) => until is { } to
+        && (lsn > to.Lsn || time.ToUnixTimeMilliseconds() > to.TimeMs);
 
     public static IEnumerable<object?[]> Log(FunctionCall call)
     {
         using var past = PastOf.Open(call.Database);
         var (since, until) = (Moment(call.Arguments[0]), Moment(call.Arguments[1]));
         var tables = call.WithTables ? TablesOf(past, since, until) : null;
-        var tail = new RemoteTail(past.Context, new RemoteTailOptions { From = Start(since), Once = true, WithPages = false });
+        var tail = new RemoteTail(past.Context,
+            new RemoteTailOptions { From = Start(since), Once = true, WithPages = false });
         foreach (var commit in tail.ReadAsync().ToBlockingEnumerable())
         {
             if (IsBeyond(until, commit.Lsn, commit.Time)) break;
             if (commit.Database != past.Name) continue;
             var kind = commit.Kind == TailedKind.WalCommit ? "commit" : commit.Kind.ToString().ToLowerInvariant();
-            yield return [(long)commit.Lsn, ChangeJson.Time(commit.Time), kind, (long)commit.Pages.Count, commit.Bytes, commit.SizeBytes, tables?.GetValueOrDefault(commit.Lsn)];
+            yield return [(long)commit.Lsn, ChangeJson.Time(commit.Time), kind, (long)commit.Pages.Count, commit.Bytes,
+                commit.SizeBytes, tables?.GetValueOrDefault(commit.Lsn)];
         }
     }
 
@@ -64,24 +68,28 @@ internal static class PastQueries
         {
             if (IsBeyond(until, each.Lsn, each.Time)) break;
             if (each.Table is null) continue;
-            if (!touched.TryGetValue(each.Lsn, out var names)) touched.Add(each.Lsn, names = new(StringComparer.Ordinal));
+            if (!touched.TryGetValue(each.Lsn, out var names))
+                touched.Add(each.Lsn, names = new(StringComparer.Ordinal));
             names.Add(each.SchemaChange is { } change ? (change.After ?? change.Before)!.TableName : each.Table);
         }
         return touched.ToDictionary(t => t.Key, t => string.Join(", ", t.Value));
     }
 
     static RowTail Tail(PastOf past, string tables, RestoreTarget? since) =>
-        new(past.Context, new RowTailOptions { From = Start(since), Once = true, Databases = Exactly(past.Name), Tables = tables });
+        new(past.Context,
+            new RowTailOptions { From = Start(since), Once = true, Databases = Exactly(past.Name), Tables = tables });
 
     public static IEnumerable<object?[]> Changes(FunctionCall call)
     {
         using var past = PastOf.Open(call.Database);
         var until = Moment(call.Arguments[2]);
-        foreach (var each in Tail(past, Exactly(call.Text(0, "the table's name")), Moment(call.Arguments[1])).ReadAsync().ToBlockingEnumerable())
+        foreach (var each in Tail(past, Exactly(call.Text(0, "the table's name")), Moment(call.Arguments[1]))
+            .ReadAsync().ToBlockingEnumerable())
         {
             if (IsBeyond(until, each.Lsn, each.Time)) break;
             if (each.Table is null || each.SchemaChange is not null) continue;
-            yield return [(long)each.Lsn, each.Number, ChangeJson.Time(each.Time), each.Table, each.Kind.ToString().ToLowerInvariant(),
+            yield return [(long)each.Lsn, each.Number, ChangeJson.Time(each.Time), each.Table,
+                each.Kind.ToString().ToLowerInvariant(),
                 Key((each.After ?? each.Before)!, each.KeyKind), Json(each.Before), Json(each.After)];
         }
     }
@@ -90,7 +98,9 @@ internal static class PastQueries
     {
         using var past = PastOf.Open(call.Database);
         var name = call.Text(0, "the table's name");
-        var moments = Wait(MomentDifference.OpenAsync(past.Context, past.Name, Moment(call.Arguments[1]) ?? RestoreTarget.Newest, Moment(call.Arguments[2]) ?? RestoreTarget.Newest));
+        var moments =
+            Wait(MomentDifference.OpenAsync(past.Context, past.Name, Moment(call.Arguments[1])
+            ?? RestoreTarget.Newest, Moment(call.Arguments[2]) ?? RestoreTarget.Newest));
         try
         {
             var seen = false;
@@ -99,7 +109,8 @@ internal static class PastQueries
                 if (!name.Equals((table.After ?? table.Before!).Name, StringComparison.OrdinalIgnoreCase)) continue;
                 seen = true;
                 foreach (var change in table.Changes())
-                    yield return [(table.After ?? table.Before!).Name, ChangeJson.Word(change.Kind), Key((change.After ?? change.Before)!, table.KeyKind), Json(change.Before), Json(change.After)];
+                    yield return [(table.After ?? table.Before!).Name, ChangeJson.Word(change.Kind),
+                        Key((change.After ?? change.Before)!, table.KeyKind), Json(change.Before), Json(change.After)];
             }
             if (!seen) throw NoTable(past, name);
         }
@@ -109,7 +120,8 @@ internal static class PastQueries
         }
     }
 
-    static RecoveryException NoTable(PastOf past, string name) => new(RecoveryError.NotFound, $"The database {past.Name} had no table {name} then.");
+    static RecoveryException NoTable(PastOf past, string name)
+        => new(RecoveryError.NotFound, $"The database {past.Name} had no table {name} then.");
 
     public static IEnumerable<object?[]> History(FunctionCall call)
     {
@@ -120,10 +132,12 @@ internal static class PastQueries
             long number => number.ToString(CultureInfo.InvariantCulture),
             double real => real.ToString("R", CultureInfo.InvariantCulture),
             byte[] blob => $"x'{Convert.ToHexString(blob)}'",
-            _ => throw new RecoveryException(RecoveryError.Invalid, "Argument 2 is the row's key; of several columns a JSON array."),
+            _ => throw new RecoveryException(RecoveryError.Invalid,
+                "Argument 2 is the row's key; of several columns a JSON array."),
         };
         var history = new RowHistory(past.Context, past.Name, call.Text(0, "the table's name"), key);
-        foreach (var version in history.ReadAsync(Moment(call.Arguments[2]), RestoreTarget.Newest).ToBlockingEnumerable())
+        foreach (var version in history.ReadAsync(Moment(call.Arguments[2]), RestoreTarget.Newest)
+            .ToBlockingEnumerable())
             yield return [(long)version.Lsn, ChangeJson.Time(version.Time), Json(version.Row)];
     }
 

@@ -6,8 +6,8 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs.Functions;
 
 /// <summary>
-/// The functions as SQLite calls them: eponymous virtual tables, which need no CREATE. They may not be used by views and
-/// triggers, since they reach out of the database. What fails becomes SQLite's error, with its whole message.
+/// The functions as SQLite calls them: eponymous virtual tables, which need no CREATE. They may not be used by views
+/// and triggers, since they reach out of the database. What fails becomes SQLite's error, with its whole message.
 /// </summary>
 internal static unsafe class RowModule
 {
@@ -42,7 +42,8 @@ internal static unsafe class RowModule
     /// <summary>Adds the functions to a connection.</summary>
     public static void Add(SqliteApi api, void* connection)
     {
-        for (var i = 0; i < RowFunction.All.Length; i++) api.CreateModule(connection, RowFunction.All[i].Name, module, i);
+        for (var i = 0; i < RowFunction.All.Length; i++)
+            api.CreateModule(connection, RowFunction.All[i].Name, module, i);
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
@@ -94,8 +95,11 @@ internal static unsafe class RowModule
         }
         if ((unusable & ~given) != 0) return Constraint;
         for (int at = 0, next = 0; at < terms.Length; at++)
-            if ((given & 1 << at) != 0) info->Usages[terms[at]] = new NativeConstraintUsage { Argument = ++next, Omit = 1 };
-        info->Index = given | (function.Columns.Length > TablesColumn && (info->ColumnsUsed & 1UL << TablesColumn) != 0 ? TablesBit : 0);
+            if ((given & 1 << at) != 0)
+                info->Usages[terms[at]] = new NativeConstraintUsage { Argument = ++next, Omit = 1 };
+        info->Index = given
+            | (function.Columns.Length > TablesColumn
+            && (info->ColumnsUsed & 1UL << TablesColumn) != 0 ? TablesBit : 0);
         info->Cost = (given & (1 << function.Required) - 1) == (1 << function.Required) - 1 ? UsualCost : NeverCost;
         return Sqlite.Ok;
     }
@@ -146,9 +150,12 @@ internal static unsafe class RowModule
                 if ((index & 1 << at) != 0) arguments[at] = api.ValueOf(values[next++]);
             for (var at = 0; at < function.Required; at++)
                 if (arguments[at] is null)
-                    throw new RecoveryException(RecoveryError.Invalid, $"{function.Name} needs {function.Required} arguments: {function.Name}({string.Join(", ", function.Arguments)}).");
+                    throw new RecoveryException(RecoveryError.Invalid,
+                        $"{function.Name} needs {function.Required} arguments: "
+                            + $"{function.Name}({string.Join(", ", function.Arguments)}).");
             var schema = arguments[^1] as string ?? "main";
-            var call = new FunctionCall(arguments[..^1], api.FileOf(cursor->Table->Connection, schema), (index & TablesBit) != 0);
+            var call = new FunctionCall(arguments[..^1], api.FileOf(cursor->Table->Connection, schema),
+                (index & TablesBit) != 0);
             var answer = new RowAnswer(function.Run(call).GetEnumerator());
             cursor->Answer = GCHandle.ToIntPtr(GCHandle.Alloc(answer));
             answer.Next();

@@ -6,9 +6,9 @@ using RecoveryVfs.RecoveryLog.Remote.Collect;
 namespace RecoveryVfs.Handles;
 
 /// <summary>
-/// Locks and pins. In rollback modes SHARED pins the newest version: readers keep it and block nobody. RESERVED is for one handle, and
-/// refused to one whose pin is not the newest any more. EXCLUSIVE waits for nobody, unless a WAL may be in use (then SQLite takes it
-/// as proof of being alone) or <c>isolation=locking</c> asks for it.
+/// Locks and pins. In rollback modes SHARED pins the newest version: readers keep it and block nobody. RESERVED is for
+/// one handle, and refused to one whose pin is not the newest any more. EXCLUSIVE waits for nobody, unless a WAL may be
+/// in use (then SQLite takes it as proof of being alone) or <c>isolation=locking</c> asks for it.
 /// </summary>
 internal sealed partial class MainFile
 {
@@ -21,9 +21,9 @@ internal sealed partial class MainFile
     public LockLevel Level => held.Level;
 
     /// <summary>
-    /// Whether the handle that took SHARED last on this thread reads a pinned version of <paramref name="database"/>, from before a WAL came.
-    /// To such a handle the WAL does not exist: having taken SHARED, the pager asks for the WAL by name, would open it over its older
-    /// main file, or delete it when that is empty (pagerOpenWalIfPresent).
+    /// Whether the handle that took SHARED last on this thread reads a pinned version of <paramref name="database"/>,
+    /// from before a WAL came. To such a handle the WAL does not exist: having taken SHARED, the pager asks for the WAL
+    /// by name, would open it over its older main file, or delete it when that is empty (pagerOpenWalIfPresent).
     /// </summary>
     public static bool IsThreadPinned(OpenDatabase database) =>
         LastShared is MainFile handle && ReferenceEquals(handle.open, database) && handle.pin is not null;
@@ -42,13 +42,15 @@ internal sealed partial class MainFile
             var wal = open.IsWalRegime;
             if (Level == LockLevel.None)
             {
-                if (open.Writer is { Level: >= LockLevel.Pending } writer && (wal || writer.IsHard || IsLocking || writer.IsLocking))
+                if (open.Writer is { Level: >= LockLevel.Pending } writer
+                    && (wal || writer.IsHard || IsLocking || writer.IsLocking))
                     return Sqlite.Busy;
                 TakeShared();
             }
             if (level == LockLevel.Shared) return Sqlite.Ok;
             if (open.Writer is { } other && other != held) return Sqlite.Busy;
-            if (Level < LockLevel.Reserved && pin is not null && !ReferenceEquals(pin, database.Current)) return Sqlite.BusySnapshot;
+            if (Level < LockLevel.Reserved && pin is not null && !ReferenceEquals(pin, database.Current))
+                return Sqlite.BusySnapshot;
             open.Writer = held;
             if (level == LockLevel.Reserved)
             {
@@ -89,8 +91,8 @@ internal sealed partial class MainFile
     {
         if (Level <= level) return Sqlite.Ok;
         var endsWriting = Level > LockLevel.Shared && level <= LockLevel.Shared;
-        // What was not published by now was rolled back, or its commit failed (pager_playback restores originals without a
-        // COMMIT_PHASETWO; journal_mode=OFF restores nothing).
+        // What was not published by now was rolled back, or its commit failed (pager_playback restores originals
+        // without a COMMIT_PHASETWO; journal_mode=OFF restores nothing).
         if (endsWriting) Drop();
         lock (open.Gate)
         {
@@ -113,8 +115,8 @@ internal sealed partial class MainFile
     }
 
     /// <summary>
-    /// Reads from the page cache never wait, so with more readers than processors a commit that comes back from the disk would wait for one
-    /// until some reader's time slice of milliseconds is over: many times what the disk took.
+    /// Reads from the page cache never wait, so with more readers than processors a commit that comes back from the
+    /// disk would wait for one until some reader's time slice of milliseconds is over: many times what the disk took.
     /// </summary>
     void LetCommitsPass()
     {
@@ -129,8 +131,8 @@ internal sealed partial class MainFile
     }
 
     /// <summary>
-    /// Pins the newest version, or none when a WAL may be in use: then every handle reads the newest, and the WAL's own read marks
-    /// keep readers apart. Called under the gate, so that no WAL can appear meanwhile.
+    /// Pins the newest version, or none when a WAL may be in use: then every handle reads the newest, and the WAL's own
+    /// read marks keep readers apart. Called under the gate, so that no WAL can appear meanwhile.
     /// </summary>
     void Repin()
     {

@@ -20,9 +20,10 @@ internal sealed partial class MainFile
     {
         lock (open.Gate)
         {
-            // One connection has the WAL to itself and keeps its index in its own memory (locking_mode=EXCLUSIVE). A handle whose
-            // snapshot is from before must not open that WAL too.
-            if (open.Writer is { Level: >= LockLevel.Pending } writer && writer != held && pin is not null && !ReferenceEquals(pin, database.Current))
+            // One connection has the WAL to itself and keeps its index in its own memory (locking_mode=EXCLUSIVE). A
+            // handle whose snapshot is from before must not open that WAL too.
+            if (open.Writer is { Level: >= LockLevel.Pending } writer && writer != held && pin is not null
+                && !ReferenceEquals(pin, database.Current))
                 return Sqlite.Busy;
             mapped = open.SharedMemory ??= new SharedMemory();
             mapped.References++;
@@ -34,7 +35,8 @@ internal sealed partial class MainFile
     public override int LockSharedMemory(int offset, int count, int flags) =>
         mapped is null ? Sqlite.IoErrShmLock : mapped.Lock(offset, count, flags, ref sharedSlots, ref exclusiveSlots);
 
-    /// <remarks>The only moment between a commit's last write to the WAL and its being seen (walIndexWriteHdr). Readers come by as well.</remarks>
+    /// <remarks>The only moment between a commit's last write to the WAL and its being seen (walIndexWriteHdr). Readers
+    /// come by as well.</remarks>
     public override void BeforeOthersSee()
     {
         if (open.Wal is not { HasUnloggedCommit: true } wal) return;

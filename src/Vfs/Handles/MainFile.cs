@@ -8,13 +8,13 @@ using RecoveryVfs.RecoveryLog.Remote.Collect;
 namespace RecoveryVfs.Handles;
 
 /// <summary>
-/// A handle on a database file. Its reads come from its own uncommitted pages, else from the version that it has pinned, else
-/// from the newest. Its states are its lock (<see cref="HeldLock"/>), what it has written (<see cref="Transaction"/>) and where it
-/// is in a checkpoint.
+/// A handle on a database file. Its reads come from its own uncommitted pages, else from the version that it has
+/// pinned, else from the newest. Its states are its lock (<see cref="HeldLock"/>), what it has written
+/// (<see cref="Transaction"/>) and where it is in a checkpoint.
 /// </summary>
 /// <remarks>
-/// This part holds reading and writing; MainFile.Locks.cs locks and pins, MainFile.Commit.cs publishing, MainFile.SharedMemory.cs
-/// the wal-index.
+/// This part holds reading and writing; MainFile.Locks.cs locks and pins, MainFile.Commit.cs publishing,
+/// MainFile.SharedMemory.cs the wal-index.
 /// </remarks>
 internal sealed partial class MainFile : VfsFile
 {
@@ -69,9 +69,9 @@ internal sealed partial class MainFile : VfsFile
     }
 
     /// <remarks>
-    /// No more than a disk would say. SEQUENTIAL and SAFE_APPEND would be true, but save SQLite only calls that cost us nothing, and
-    /// BATCH_ATOMIC would gain nothing: commits are atomic anyway, and the pager's way back from a refused batch assumes that the
-    /// file still shows what was there before it.
+    /// No more than a disk would say. SEQUENTIAL and SAFE_APPEND would be true, but save SQLite only calls that cost us
+    /// nothing, and BATCH_ATOMIC would gain nothing: commits are atomic anyway, and the pager's way back from a refused
+    /// batch assumes that the file still shows what was there before it.
     /// </remarks>
     public override int Capabilities => PowersafeOverwrite ? Sqlite.CapPowersafeOverwrite : 0;
 

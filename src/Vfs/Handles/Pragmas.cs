@@ -7,8 +7,8 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs.Handles;
 
 /// <summary>
-/// The PRAGMAs of RecoveryVfs, from any language: <c>PRAGMA recovery_status</c> and so on. Each answers with one value; what has
-/// several parts has them on lines.
+/// The PRAGMAs of RecoveryVfs, from any language: <c>PRAGMA recovery_status</c> and so on. Each answers with one value;
+/// what has several parts has them on lines.
 /// </summary>
 internal static class Pragmas
 {
@@ -26,7 +26,8 @@ internal static class Pragmas
                     KeyValuePair.Create("journal", file.Open.PlainJournal ? "plain" : "auto"),
                     .. store.Status()]);
             case "recovery_lsn":
-                // What is only buffered is not shipped: whoever waits for this LSN on a follower must not wait for the next commit here.
+                // What is only buffered is not shipped: whoever waits for this LSN on a follower must not wait for the
+                // next commit here.
                 if (store.Lsn.Last > store.Lsn.Durable) TryWriteOut(store);
                 return store.Lsn.Last.ToString(CultureInfo.InvariantCulture);
             case "recovery_durable_lsn":
@@ -84,10 +85,14 @@ internal static class Pragmas
         }
     }
 
-    /// <summary>The value of <c>recovery_sync=SECONDS</c>; null for the usual (<c>=remote</c> says the same as nothing).</summary>
+    /// <summary>
+    /// The value of <c>recovery_sync=SECONDS</c>; null for the usual (<c>=remote</c> says the same as nothing).
+    /// </summary>
     static TimeSpan? Patience(string? value) => value is null or "remote" ? null
-        : uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) ? TimeSpan.FromSeconds(seconds)
-        : throw new RecoveryException(RecoveryError.Invalid, $"recovery_sync={value}: give the seconds that an outage of the remote may last, or nothing (30).");
+        : uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
+        ? TimeSpan.FromSeconds(seconds)
+        : throw new RecoveryException(RecoveryError.Invalid,
+        $"recovery_sync={value}: give the seconds that an outage of the remote may last, or nothing (30).");
 
     /// <summary>Whoever may run SQL must not be able to take a promise back that the program has made.</summary>
     static void Raise(MainFile file, Durability wanted)
@@ -104,7 +109,8 @@ internal static class Pragmas
         var remote = store.Remote
             ?? throw new RecoveryException(RecoveryError.Invalid,
                 $"The store {store.Directory} has no remote to verify.",
-                "Set remote=URL.") { Path = store.Directory };
+                "Set remote=URL.")
+            { Path = store.Directory };
         return remote.VerifyAsync().GetAwaiter().GetResult().Problem ?? "ok";
     }
 
@@ -125,7 +131,9 @@ internal static class Pragmas
     static string Fixed(string pragma, string? value, long current) => value is null
         ? current.ToString(CultureInfo.InvariantCulture)
         : throw new RecoveryException(RecoveryError.Invalid,
-            $"{pragma} is fixed while the store is open: give it with the first connection, in the environment, or in the store's config file.");
+            $"{pragma} is fixed while the store is open: give it with the first connection, in the environment, or "
+                + $"in the store's config file.");
 
-    static string Lines(IEnumerable<KeyValuePair<string, string>> values) => string.Join('\n', values.Select(v => $"{v.Key}: {v.Value}"));
+    static string Lines(IEnumerable<KeyValuePair<string, string>> values)
+        => string.Join('\n', values.Select(v => $"{v.Key}: {v.Value}"));
 }

@@ -6,14 +6,17 @@ using RecoveryVfs.RecoveryLog.Disk;
 namespace RecoveryVfs.Handles;
 
 /// <summary>
-/// A rollback journal that only its own transaction can see. A commit is atomic without it, so it never outlives its handle: it
-/// is there for ROLLBACK and savepoints. Small ones stay in memory, large ones move to an unlinked file beside the store.
+/// A rollback journal that only its own transaction can see. A commit is atomic without it, so it never outlives its
+/// handle: it is there for ROLLBACK and savepoints. Small ones stay in memory, large ones move to an unlinked file
+/// beside the store.
 /// </summary>
 internal sealed class PrivateJournal(string directory) : VfsFile
 {
     const int ChunkBytes = 64 << 10;
 
-    /// <summary>Beyond this a journal lies on disk: originals of a thousand 4 KiB pages, more than most transactions touch.</summary>
+    /// <summary>
+    /// Beyond this a journal lies on disk: originals of a thousand 4 KiB pages, more than most transactions touch.
+    /// </summary>
     const long MemoryBytesMax = 4L << 20;
 
     readonly List<byte[]> chunks = [];
@@ -101,7 +104,8 @@ internal sealed class PrivateJournal(string directory) : VfsFile
         {
             throw new RecoveryException(RecoveryError.IoWrite,
                 $"Cannot create a file in {directory} for the rollback journal of a large transaction: {e.Message}",
-                e) { Path = directory };
+                e)
+            { Path = directory };
         }
         for (long at = 0; at < size; at += ChunkBytes)
             WriteSpilled(chunks[(int)(at / ChunkBytes)].AsSpan(0, (int)Math.Min(ChunkBytes, size - at)), at);
@@ -122,7 +126,8 @@ internal sealed class PrivateJournal(string directory) : VfsFile
             throw new RecoveryException(full ? RecoveryError.Full : RecoveryError.IoWrite,
                 $"Cannot write the rollback journal of a large transaction in {directory}: "
                 + $"{e.Message} Free some space, or write in smaller transactions."
-                + (full ? DiskRoom.Tell(directory, source.Length) : ""), e) { Path = directory };
+                + (full ? DiskRoom.Tell(directory, source.Length) : ""), e)
+            { Path = directory };
         }
     }
 
@@ -133,7 +138,8 @@ internal sealed class PrivateJournal(string directory) : VfsFile
             var count = RandomAccess.Read(spill!, destination[done..], offset + done);
             if (count > 0) done += count;
             else throw new RecoveryException(RecoveryError.IoRead,
-                $"The rollback journal of a large transaction in {directory} ended early.") { Path = directory };
+                $"The rollback journal of a large transaction in {directory} ended early.")
+            { Path = directory };
         }
     }
 }

@@ -2,7 +2,10 @@ using RecoveryVfs.PageStore.Files;
 
 namespace RecoveryVfs.Handles;
 
-/// <summary>A WAL, or a rollback journal with <c>journal=plain</c>: a plain file under the store, every change of it in the recovery log. onClose comes once, after it was closed.</summary>
+/// <summary>
+/// A WAL, or a rollback journal with <c>journal=plain</c>: a plain file under the store, every change of it in the
+/// recovery log. onClose comes once, after it was closed.
+/// </summary>
 internal sealed class RecordedFile(PlainFile file, bool readOnly, Action onClose) : VfsFile
 {
     public override long SizeBytes => file.SizeBytes;

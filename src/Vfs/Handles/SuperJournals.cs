@@ -6,23 +6,25 @@ using RecoveryVfs.RecoveryLog.Disk;
 namespace RecoveryVfs.Handles;
 
 /// <summary>
-/// The super-journals of commits over several attached databases: SQLite's file that names their journals. Its deletion is the
-/// commit of all of them.
+/// The super-journals of commits over several attached databases: SQLite's file that names their journals. Its deletion
+/// is the commit of all of them.
 /// </summary>
 /// <remarks>
-/// They are kept in memory and never recorded, even with <c>journal=plain</c>. That suffices: a member's pages reach its database only
-/// in the one atomic record group that the deletion appends. A crash before leaves every member as it was, a crash after leaves all
-/// changed; in both cases a plain journal that is found later names a super-journal that does not exist, which tells SQLite to
-/// discard it, and discarding is right both times.
+/// They are kept in memory and never recorded, even with <c>journal=plain</c>. That suffices: a member's pages reach
+/// its database only in the one atomic record group that the deletion appends. A crash before leaves every member as it
+/// was, a crash after leaves all changed; in both cases a plain journal that is found later names a super-journal that
+/// does not exist, which tells SQLite to discard it, and discarding is right both times.
 ///
-/// SQLite's calls (vdbeCommit): EXCLUSIVE on all; xOpen(super), xWrite a name each; then for each database { its journal; xWrite..;
-/// FCNTL_SYNC(super's name); xSync }; xClose(super); xDelete(super) = commit, its error is honoured; then for each database
-/// { xDelete(journal); [xTruncate]; FCNTL_COMMIT_PHASETWO, its error ignored; xUnlock }. When one fails before the delete, all are
-/// rolled back one by one, and the first to finish deletes the super-journal (pager_delsuper) while the next still asks xAccess
-/// whether it exists, and does not restore anything when it does not. So a broken super-journal stays until all have finished.
+/// SQLite's calls (vdbeCommit): EXCLUSIVE on all; xOpen(super), xWrite a name each; then for each database { its
+/// journal; xWrite..; FCNTL_SYNC(super's name); xSync }; xClose(super); xDelete(super) = commit, its error is honoured;
+/// then for each database { xDelete(journal); [xTruncate]; FCNTL_COMMIT_PHASETWO, its error ignored; xUnlock }. When
+/// one fails before the delete, all are rolled back one by one, and the first to finish deletes the super-journal
+/// (pager_delsuper) while the next still asks xAccess whether it exists, and does not restore anything when it does
+/// not. So a broken super-journal stays until all have finished.
 ///
-/// Databases of different stores commit store by store: each store's are atomic, all of them together are not. A plain database that takes part through the
-/// default VFS is like a store of its own: after a crash it has the transaction or not.
+/// Databases of different stores commit store by store: each store's are atomic, all of them together are not. A plain
+/// database that takes part through the default VFS is like a store of its own: after a crash it has the transaction or
+/// not.
 /// </remarks>
 internal static class SuperJournals
 {
@@ -42,9 +44,11 @@ internal static class SuperJournals
         var name = Encoding.UTF8.GetString(path);
         lock (gate)
         {
-            if (all.TryGetValue(name, out var found)) return (flags & Sqlite.OpenExclusive) != 0 ? null : new SuperJournalFile(found);
+            if (all.TryGetValue(name, out var found))
+                return (flags & Sqlite.OpenExclusive) != 0 ? null : new SuperJournalFile(found);
             if ((flags & Sqlite.OpenCreate) == 0) return null;
-            // A plain database in the same transaction has a journal on the disk, which after a crash counts only while its super-journal is there, too.
+            // A plain database in the same transaction has a journal on the disk, which after a crash counts only while
+            // its super-journal is there, too.
             found = new SuperJournal { HasFile = PlainDatabases.Any && FilePlacing.TryCreateEmpty(name) };
             all.Add(name, found);
             count = all.Count;
@@ -52,7 +56,10 @@ internal static class SuperJournals
         }
     }
 
-    /// <summary>xDelete: commits the databases that are tied together, unless their group is broken. Null when there is none at that path.</summary>
+    /// <summary>
+    /// xDelete: commits the databases that are tied together, unless their group is broken. Null when there is none at
+    /// that path.
+    /// </summary>
     public static int? Delete(ReadOnlySpan<byte> path)
     {
         if (Find(path) is not { } super) return null;
@@ -111,7 +118,9 @@ internal sealed class SuperJournal
     /// <summary>Names of the members' journals, each ended by a zero byte.</summary>
     public List<byte> Content { get; } = [];
 
-    /// <summary>A member failed, rolled back or went its own way: nothing may be published through this any more.</summary>
+    /// <summary>
+    /// A member failed, rolled back or went its own way: nothing may be published through this any more.
+    /// </summary>
     public bool IsBroken { get; set; }
 
     /// <summary>Whether an empty file of its name is on the disk, for the journals of plain databases.</summary>
@@ -185,7 +194,8 @@ internal sealed class SuperJournalFile(SuperJournal journal) : VfsFile
 
     public override int Truncate(long sizeBytes)
     {
-        if (sizeBytes < journal.Content.Count) journal.Content.RemoveRange((int)sizeBytes, (int)(journal.Content.Count - sizeBytes));
+        if (sizeBytes < journal.Content.Count)
+            journal.Content.RemoveRange((int)sizeBytes, (int)(journal.Content.Count - sizeBytes));
         return Sqlite.Ok;
     }
 

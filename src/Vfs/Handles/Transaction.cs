@@ -5,9 +5,14 @@ namespace RecoveryVfs.Handles;
 /// <summary>When the pages of a transaction are to be published.</summary>
 internal enum Publishing
 {
-    /// <summary>A rollback-mode transaction: at COMMIT_PHASETWO, or at its super-journal's deletion; dropped when the lock falls.</summary>
+    /// <summary>
+    /// A rollback-mode transaction: at COMMIT_PHASETWO, or at its super-journal's deletion; dropped when the lock
+    /// falls.
+    /// </summary>
     AtCommit,
-    /// <summary>Rollback of a hot journal (EXCLUSIVE without RESERVED), or writes without any lock: at FCNTL_SYNC or xSync.</summary>
+    /// <summary>
+    /// Rollback of a hot journal (EXCLUSIVE without RESERVED), or writes without any lock: at FCNTL_SYNC or xSync.
+    /// </summary>
     AtSync,
     /// <summary>A checkpoint: at FCNTL_CKPT_DONE.</summary>
     AtCheckpointDone,
@@ -16,8 +21,8 @@ internal enum Publishing
 }
 
 /// <summary>
-/// What one handle has written and nobody else sees yet: its pages, when they are due to be published, and how far their commit
-/// has come. It ends with their publication, or is dropped. Used by the thread that uses the handle.
+/// What one handle has written and nobody else sees yet: its pages, when they are due to be published, and how far
+/// their commit has come. It ends with their publication, or is dropped. Used by the thread that uses the handle.
 /// </summary>
 internal sealed class Transaction(MainFile handle, PageOverlay pages, Publishing due)
 {

@@ -1,12 +1,15 @@
 namespace RecoveryVfs.Handles;
 
 /// <summary>
-/// A file that SQLite has open through us. Methods return SQLite's result codes or throw; each file is used by one thread at a
-/// time. What only a main database file has (locks, shared memory) does nothing by default.
+/// A file that SQLite has open through us. Methods return SQLite's result codes or throw; each file is used by one
+/// thread at a time. What only a main database file has (locks, shared memory) does nothing by default.
 /// </summary>
 internal abstract class VfsFile
 {
-    /// <summary>The main file that took SHARED last on this thread, while it has it: the pager asks by name for its journal and WAL then.</summary>
+    /// <summary>
+    /// The main file that took SHARED last on this thread, while it has it: the pager asks by name for its journal and
+    /// WAL then.
+    /// </summary>
     [ThreadStatic] protected internal static VfsFile? LastShared;
 
     /// <summary>The size that this handle sees.</summary>

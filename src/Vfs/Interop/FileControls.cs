@@ -7,8 +7,8 @@ using RecoveryVfs.Settings;
 namespace RecoveryVfs.Interop;
 
 /// <summary>
-/// Every operation of xFileControl that SQLite 3.40 defines, each answered on purpose. SQLITE_NOTFOUND means "nothing special about
-/// this file", and SQLite goes on as with any file.
+/// Every operation of xFileControl that SQLite 3.40 defines, each answered on purpose. SQLITE_NOTFOUND means "nothing
+/// special about this file", and SQLite goes on as with any file.
 /// </summary>
 internal static unsafe class FileControls
 {
@@ -44,7 +44,9 @@ internal static unsafe class FileControls
                 *(int*)argument = file.IsDeleted ? 1 : 0;
                 return Sqlite.Ok;
             case 21: // SYNC
-                return file.OnSync(argument == null ? default : MemoryMarshal.CreateReadOnlySpanFromNullTerminated((byte*)argument));
+                return file.OnSync(argument == null
+                    ? default
+                    : MemoryMarshal.CreateReadOnlySpanFromNullTerminated((byte*)argument));
             case 22: // COMMIT_PHASETWO
                 return file.OnCommitPhaseTwo();
             case 37: // CKPT_DONE
@@ -56,14 +58,14 @@ internal static unsafe class FileControls
             case 40: // EXTERNAL_READER: no other process shares the WAL
                 *(int*)argument = 0;
                 return Sqlite.Ok;
-            // Answered by SQLite itself before a VFS is asked: 7 FILE_POINTER, 27 VFS_POINTER, 28 JOURNAL_POINTER, 35 DATA_VERSION
-            // (the pager counts; its cache is dropped whenever another version is pinned, see PagerCache),
-            // 38 RESERVE_BYTES, 42 RESET_CACHE.
-            // Of other systems or other VFSes: 2, 3 LOCKPROXYFILE (macOS), 9 WIN32_AV_RETRY, 23 WIN32_SET_HANDLE, 29 WIN32_GET_HANDLE,
-            // 25 ZIPVFS, 26 RBU, 36 SIZE_LIMIT (memdb), 41 CKSM_FILE.
-            // Of no use here: 8 SYNC_OMITTED (no longer sent), 15 BUSYHANDLER and 34 LOCK_TIMEOUT (a lock is never waited for inside
-            // the VFS), 16 TEMPFILENAME (temporary files are the system VFS's), 19 TRACE, 24 WAL_BLOCK, 30 PDB.
-            // 31, 32, 33 BEGIN/COMMIT/ROLLBACK_ATOMIC_WRITE: never sent, since BATCH_ATOMIC is not announced (MainFile.Capabilities).
+            // Answered by SQLite itself before a VFS is asked: 7 FILE_POINTER, 27 VFS_POINTER, 28 JOURNAL_POINTER, 35
+            // DATA_VERSION (the pager counts; its cache is dropped whenever another version is pinned, see PagerCache),
+            // 38 RESERVE_BYTES, 42 RESET_CACHE. Of other systems or other VFSes: 2, 3 LOCKPROXYFILE (macOS), 9
+            // WIN32_AV_RETRY, 23 WIN32_SET_HANDLE, 29 WIN32_GET_HANDLE, 25 ZIPVFS, 26 RBU, 36 SIZE_LIMIT (memdb), 41
+            // CKSM_FILE. Of no use here: 8 SYNC_OMITTED (no longer sent), 15 BUSYHANDLER and 34 LOCK_TIMEOUT (a lock is
+            // never waited for inside the VFS), 16 TEMPFILENAME (temporary files are the system VFS's), 19 TRACE, 24
+            // WAL_BLOCK, 30 PDB. 31, 32, 33 BEGIN/COMMIT/ROLLBACK_ATOMIC_WRITE: never sent, since BATCH_ATOMIC is not
+            // announced (MainFile.Capabilities).
             default:
                 return Sqlite.NotFound;
         }
@@ -84,7 +86,8 @@ internal static unsafe class FileControls
                 *(byte**)argument = VfsEntryPoints.Api.NewString("recovery");
                 return Sqlite.Ok;
             case 14: // PRAGMA
-                return Pragma((byte**)argument, file, static (f, name, value) => FollowedPragmas.Answer(f, name, value));
+                return Pragma((byte**)argument, file,
+                    static (f, name, value) => FollowedPragmas.Answer(f, name, value));
             case 18: // MMAP_SIZE: pages are never mapped
                 *(long*)argument = 0;
                 return Sqlite.Ok;

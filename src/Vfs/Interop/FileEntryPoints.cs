@@ -6,8 +6,9 @@ using RecoveryVfs.Handles;
 namespace RecoveryVfs.Interop;
 
 /// <summary>
-/// What SQLite calls on an open file. Each finds the managed file through the handle in <see cref="NativeFile"/>, and lets no exception
-/// out. A read costs one indirect call and one virtual call above the file's own work, and allocates nothing.
+/// What SQLite calls on an open file. Each finds the managed file through the handle in <see cref="NativeFile"/>, and
+/// lets no exception out. A read costs one indirect call and one virtual call above the file's own work, and allocates
+/// nothing.
 /// </summary>
 internal static unsafe class FileEntryPoints
 {

@@ -3,12 +3,13 @@ using System.Runtime.InteropServices;
 namespace RecoveryVfs.Interop;
 
 /// <summary>
-/// Knows whether this process is a child forked from the one that registered the VFS. Such a child has our memory but none of our
-/// threads, and shares the store's files with its parent: every call in it is refused, so that neither process comes to harm.
+/// Knows whether this process is a child forked from the one that registered the VFS. Such a child has our memory but
+/// none of our threads, and shares the store's files with its parent: every call in it is refused, so that neither
+/// process comes to harm.
 /// </summary>
 /// <remarks>
-/// One page of memory that the kernel wipes in a forked child (MADV_WIPEONFORK): asking costs one load. Where that does not exist
-/// (old kernels, other systems), nothing is detected.
+/// One page of memory that the kernel wipes in a forked child (MADV_WIPEONFORK): asking costs one load. Where that does
+/// not exist (old kernels, other systems), nothing is detected.
 /// </remarks>
 internal static unsafe partial class ForkGuard
 {
@@ -19,7 +20,8 @@ internal static unsafe partial class ForkGuard
 
     /// <summary>What a refused call says.</summary>
     public const string Message =
-        "This process was forked from one that has RecoveryVfs databases open. A child cannot use them: open them before forking in one process only, or start a new process.";
+        "This process was forked from one that has RecoveryVfs databases open. A child cannot use them: open them "
+            + "before forking in one process only, or start a new process.";
 
     /// <summary>Remembers this process as the parent.</summary>
     public static void Arm()

@@ -5,7 +5,9 @@ using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Interop;
 
-/// <summary>A connection of the SQLite that hosts us, for statements that come from outside of the program. Used by one thread.</summary>
+/// <summary>
+/// A connection of the SQLite that hosts us, for statements that come from outside of the program. Used by one thread.
+/// </summary>
 internal sealed unsafe class HostConnection : IDisposable
 {
     const int Uri = 0x40, FullMutex = 0x10000, Row = 100, Done = 101, InstructionsBetweenLooks = 4000;
@@ -23,8 +25,8 @@ internal sealed unsafe class HostConnection : IDisposable
     }
 
     /// <summary>
-    /// Whether the host's SQLite may be called by several threads: it is built without its mutexes, or configured so, here and there. Asked on a thread of
-    /// the host's, which calls us from SQLite anyway.
+    /// Whether the host's SQLite may be called by several threads: it is built without its mutexes, or configured so,
+    /// here and there. Asked on a thread of the host's, which calls us from SQLite anyway.
     /// </summary>
     public static bool IsHostThreadSafe()
     {
@@ -32,7 +34,8 @@ internal sealed unsafe class HostConnection : IDisposable
         void* db = null;
         try
         {
-            var opened = VfsEntryPoints.Api.Open(":memory:", &db, Sqlite.OpenReadWrite | FullMutex, VfsEntryPoints.SystemName) == Sqlite.Ok;
+            var opened = VfsEntryPoints.Api.Open(":memory:", &db, Sqlite.OpenReadWrite | FullMutex,
+                VfsEntryPoints.SystemName) == Sqlite.Ok;
             return (isThreadSafe = opened && VfsEntryPoints.Api.HasMutex(db)).Value;
         }
         finally
@@ -50,7 +53,8 @@ internal sealed unsafe class HostConnection : IDisposable
     {
         var api = VfsEntryPoints.Api;
         void* db = null;
-        var code = api.Open(uri, &db, (write ? Sqlite.OpenReadWrite : Sqlite.OpenReadOnly) | Uri | FullMutex, "recovery");
+        var code = api.Open(uri, &db, (write ? Sqlite.OpenReadWrite : Sqlite.OpenReadOnly) | Uri | FullMutex,
+            "recovery");
         if (code != Sqlite.Ok)
         {
             var failure = new SqlFailure(code, $"{api.MessageOf(db)}. {Failures.Last}".TrimEnd());
@@ -63,7 +67,9 @@ internal sealed unsafe class HostConnection : IDisposable
 
     public bool IsInTransaction => !api.IsAutocommit(db);
 
-    /// <summary>Runs statements one after the other, up to the first that fails: that throws <see cref="SqlFailure"/>.</summary>
+    /// <summary>
+    /// Runs statements one after the other, up to the first that fails: that throws <see cref="SqlFailure"/>.
+    /// </summary>
     public void Run(string sql, ISqlResults results)
     {
         var bytes = Encoding.UTF8.GetBytes(sql + '\0');
@@ -129,7 +135,8 @@ internal sealed unsafe class HostConnection : IDisposable
     SqlFailure Failed(string before)
     {
         var (code, ours) = (api.ErrorCode(db), Failures.Last);
-        return new SqlFailure(code, ReferenceEquals(ours, before) || ours.Length == 0 ? api.MessageOf(db) : $"{api.MessageOf(db)}. {ours}");
+        return new SqlFailure(code, ReferenceEquals(ours, before)
+            || ours.Length == 0 ? api.MessageOf(db) : $"{api.MessageOf(db)}. {ours}");
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
@@ -137,7 +144,9 @@ internal sealed unsafe class HostConnection : IDisposable
     {
         try
         {
-            return GCHandle.FromIntPtr((nint)context).Target is HostConnection { MustStop: { } mustStop } && mustStop() ? 1 : 0;
+            return GCHandle.FromIntPtr((nint)context).Target is HostConnection { MustStop: { } mustStop } && mustStop()
+                ? 1
+                : 0;
         }
         catch (Exception)
         {

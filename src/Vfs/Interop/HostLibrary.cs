@@ -5,20 +5,22 @@ using SQLitePCL;
 namespace RecoveryVfs.Interop;
 
 /// <summary>
-/// The native SQLite that the process's data provider uses. SQLitePCLRaw knows it: Microsoft.Data.Sqlite, EF Core and Dapper all go through it, whichever
-/// build of SQLite (e_sqlite3, the system's, one that encrypts) its provider binds. The loadable extension never comes here; SQLite itself hands it
-/// its functions.
+/// The native SQLite that the process's data provider uses. SQLitePCLRaw knows it: Microsoft.Data.Sqlite, EF Core and
+/// Dapper all go through it, whichever build of SQLite (e_sqlite3, the system's, one that encrypts) its provider binds.
+/// The loadable extension never comes here; SQLite itself hands it its functions.
 /// </summary>
 internal static class HostLibrary
 {
     /// <summary>
-    /// The library by the name that SQLitePCLRaw gives it, resolved as for SQLitePCLRaw's own provider (a resolver set on that assembly
-    /// counts), so that both get the same one: two SQLites in one process do not see each other's locks.
+    /// The library by the name that SQLitePCLRaw gives it, resolved as for SQLitePCLRaw's own provider (a resolver set
+    /// on that assembly counts), so that both get the same one: two SQLites in one process do not see each other's
+    /// locks.
     /// </summary>
     public static nint Load()
     {
         var name = Name();
-        var provider = AppDomain.CurrentDomain.GetAssemblies().FirstOrDefault(a => a.GetName().Name == "SQLitePCLRaw.provider." + name);
+        var provider = AppDomain.CurrentDomain.GetAssemblies()
+            .FirstOrDefault(a => a.GetName().Name == "SQLitePCLRaw.provider." + name);
         if (provider is not null && NativeLibrary.TryLoad(name, provider, null, out var library)) return library;
         if (NativeLibrary.TryLoad(name, typeof(HostLibrary).Assembly, null, out library)) return library;
         throw new RecoveryException(RecoveryError.CannotOpen,
@@ -31,7 +33,8 @@ internal static class HostLibrary
     {
         var name = Name();
         // A database in memory asks a VFS for nothing but its being there.
-        var code = raw.sqlite3_open_v2(":memory:", out var database, raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_MEMORY, vfs);
+        var code = raw.sqlite3_open_v2(":memory:", out var database, raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_MEMORY,
+            vfs);
         database?.Dispose();
         if (code == raw.SQLITE_OK) return;
         throw new RecoveryException(RecoveryError.Invalid,
@@ -52,7 +55,9 @@ internal static class HostLibrary
             + "or pass a loaded SQLite to Recovery.Register.");
     }
 
-    /// <summary>The library that SQLitePCLRaw's provider binds, or null while it has no provider: then it throws.</summary>
+    /// <summary>
+    /// The library that SQLitePCLRaw's provider binds, or null while it has no provider: then it throws.
+    /// </summary>
     static string? NameOfProvider()
     {
         try

@@ -5,15 +5,18 @@ using System.Text;
 namespace RecoveryVfs.Interop;
 
 /// <summary>
-/// The SQL function <c>recovery_last_error()</c>, on every connection that is opened from now on, whatever its VFS: what the last failure said in full. After
-/// "unable to open database file" there is no connection of ours to ask. (The loadable extension has the same in C, entry.c.)
+/// The SQL function <c>recovery_last_error()</c>, on every connection that is opened from now on, whatever its VFS:
+/// what the last failure said in full. After "unable to open database file" there is no connection of ours to ask. (The
+/// loadable extension has the same in C, entry.c.)
 /// </summary>
 internal static unsafe class LastErrorFunction
 {
     /// <summary>Called with each connection, for what else it gets.</summary>
     public static Action<nint>? Opened { get; set; }
 
-    /// <summary>Adds it to connections to come. A SQLite that was built without that way has the pragma and the log.</summary>
+    /// <summary>
+    /// Adds it to connections to come. A SQLite that was built without that way has the pragma and the log.
+    /// </summary>
     public static void Add(SqliteApi api) => api.AddToEveryConnection(&OnOpened);
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]

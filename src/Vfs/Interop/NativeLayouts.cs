@@ -4,8 +4,8 @@ using RecoveryVfs.Handles;
 namespace RecoveryVfs.Interop;
 
 /// <summary>
-/// SQLite's <c>sqlite3_file</c> with what we keep behind it. SQLite allocates <c>szOsFile</c> bytes for it and never moves it between
-/// xOpen and xClose. When xOpen fails, <see cref="Methods"/> is null and SQLite does not call xClose.
+/// SQLite's <c>sqlite3_file</c> with what we keep behind it. SQLite allocates <c>szOsFile</c> bytes for it and never
+/// moves it between xOpen and xClose. When xOpen fails, <see cref="Methods"/> is null and SQLite does not call xClose.
 /// </summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct NativeFile

@@ -32,7 +32,8 @@ internal sealed unsafe partial class SqliteApi
 
     public void SetPatience(void* db, int milliseconds) => busyTimeout(db, milliseconds);
 
-    public void SetProgressHandler(void* db, int instructions, delegate* unmanaged[Cdecl]<void*, int> handler, nint context) =>
+    public void SetProgressHandler(void* db, int instructions, delegate* unmanaged[Cdecl]<void*, int> handler,
+        nint context) =>
         progressHandler(db, instructions, handler, (void*)context);
 
     public bool IsAutocommit(void* db) => getAutocommit(db) != 0;
@@ -50,7 +51,8 @@ internal sealed unsafe partial class SqliteApi
 
     public int ColumnCount(void* statement) => columnCount(statement);
 
-    public string ColumnName(void* statement, int column) => Marshal.PtrToStringUTF8((nint)columnName(statement, column)) ?? "";
+    public string ColumnName(void* statement, int column)
+        => Marshal.PtrToStringUTF8((nint)columnName(statement, column)) ?? "";
 
     public long TotalChanges(void* db) => totalChanges(db);
 

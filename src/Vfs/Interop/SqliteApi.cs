@@ -5,8 +5,8 @@ using System.Text;
 namespace RecoveryVfs.Interop;
 
 /// <summary>
-/// The functions of the SQLite that hosts us, found by name in its library or by place in the <c>sqlite3_api_routines</c> that it hands
-/// to a loadable extension (places as in sqlite3ext.h; they never change).
+/// The functions of the SQLite that hosts us, found by name in its library or by place in the
+/// <c>sqlite3_api_routines</c> that it hands to a loadable extension (places as in sqlite3ext.h; they never change).
 /// </summary>
 internal sealed unsafe partial class SqliteApi
 {
@@ -57,13 +57,16 @@ internal sealed unsafe partial class SqliteApi
     readonly delegate* unmanaged[Cdecl]<void*, int, int> columnBytes;
     readonly delegate* unmanaged[Cdecl]<void*, int> extendedErrorCode;
     readonly delegate* unmanaged[Cdecl]<void*, int, int> busyTimeout;
-    readonly delegate* unmanaged[Cdecl]<void*, int, delegate* unmanaged[Cdecl]<void*, int>, void*, void> progressHandler;
+    readonly delegate* unmanaged[Cdecl]<void*, int, delegate* unmanaged[Cdecl]<void*, int>, void*,
+        void> progressHandler;
     readonly delegate* unmanaged[Cdecl]<void*, int> getAutocommit;
     readonly delegate* unmanaged[Cdecl]<void*, int> totalChanges;
     readonly delegate* unmanaged[Cdecl]<void*, void*> dbMutex;
     readonly delegate* unmanaged[Cdecl]<byte*, int> complete;
 
-    /// <summary>Resolves every function through <paramref name="find"/>, which takes a name and a place in the table.</summary>
+    /// <summary>
+    /// Resolves every function through <paramref name="find"/>, which takes a name and a place in the table.
+    /// </summary>
     SqliteApi(Func<string, int, nint> find)
     {
         libversionNumber = (delegate* unmanaged[Cdecl]<int>)find("libversion_number", 67);
@@ -84,7 +87,9 @@ internal sealed unsafe partial class SqliteApi
         backupPageCount = (delegate* unmanaged[Cdecl]<void*, int>)find("backup_pagecount", 157);
         exec = (delegate* unmanaged[Cdecl]<void*, byte*, void*, void*, byte**, int>)find("exec", 55);
         autoExtension = (delegate* unmanaged[Cdecl]<void*, int>)find("auto_extension", 192);
-        createFunction = (delegate* unmanaged[Cdecl]<void*, byte*, int, int, void*, void*, void*, void*, int>)find("create_function", 45);
+        createFunction =
+            (delegate* unmanaged[Cdecl]<void*, byte*, int, int, void*, void*, void*, void*, int>)find("create_function",
+            45);
         resultText = (delegate* unmanaged[Cdecl]<void*, byte*, int, void*, void>)find("result_text", 85);
         prepareV2 = (delegate* unmanaged[Cdecl]<void*, byte*, int, void**, byte**, int>)find("prepare_v2", 116);
         step = (delegate* unmanaged[Cdecl]<void*, int>)find("step", 94);
@@ -100,7 +105,9 @@ internal sealed unsafe partial class SqliteApi
         columnBytes = (delegate* unmanaged[Cdecl]<void*, int, int>)find("column_bytes", 20);
         extendedErrorCode = (delegate* unmanaged[Cdecl]<void*, int>)find("extended_errcode", 166);
         busyTimeout = (delegate* unmanaged[Cdecl]<void*, int, int>)find("busy_timeout", 14);
-        progressHandler = (delegate* unmanaged[Cdecl]<void*, int, delegate* unmanaged[Cdecl]<void*, int>, void*, void>)find("progress_handler", 75);
+        progressHandler =
+            (delegate* unmanaged[Cdecl]<void*, int, delegate* unmanaged[Cdecl]<void*, int>, void*,
+            void>)find("progress_handler", 75);
         getAutocommit = (delegate* unmanaged[Cdecl]<void*, int>)find("get_autocommit", 60);
         totalChanges = (delegate* unmanaged[Cdecl]<void*, int>)find("total_changes", 97);
         dbMutex = (delegate* unmanaged[Cdecl]<void*, void*>)find("db_mutex", 164);
@@ -119,13 +126,15 @@ internal sealed unsafe partial class SqliteApi
     }
 
     /// <summary>The functions exported by a loaded SQLite library.</summary>
-    public static SqliteApi FromLibrary(nint library) => new((name, _) => NativeLibrary.GetExport(library, "sqlite3_" + name));
+    public static SqliteApi FromLibrary(nint library)
+        => new((name, _) => NativeLibrary.GetExport(library, "sqlite3_" + name));
 
     /// <summary>The functions in the table that SQLite hands to an extension.</summary>
     public static SqliteApi FromRoutines(nint routines) => new((_, place) => ((nint*)routines)[place]);
 
     /// <summary>Whether this and <paramref name="other"/> are the same SQLite, not two copies in one process.</summary>
-    public bool IsSameSqliteAs(SqliteApi other) => (nint)vfsRegister == (nint)other.vfsRegister || FindVfs("unix") == other.FindVfs("unix");
+    public bool IsSameSqliteAs(SqliteApi other) => (nint)vfsRegister == (nint)other.vfsRegister
+        || FindVfs("unix") == other.FindVfs("unix");
 
     /// <summary>Its version as SQLite counts: 3.40.1 is 3040001.</summary>
     public int Version => libversionNumber();
@@ -135,7 +144,8 @@ internal sealed unsafe partial class SqliteApi
 
     /// <summary>Why this SQLite is too old, or null.</summary>
     public string? Unfit => Version < VersionMin
-        ? $"RecoveryVfs needs SQLite {VersionMin / 1_000_000}.{VersionMin / 1000 % 1000} or newer; this one is {VersionText}."
+        ? $"RecoveryVfs needs SQLite {VersionMin / 1_000_000}.{VersionMin / 1000 % 1000} or newer; this one is "
+            + $"{VersionText}."
         : null;
 
     /// <summary>A VFS by name, or the default one for null.</summary>
@@ -150,14 +160,17 @@ internal sealed unsafe partial class SqliteApi
     /// <summary>Whether a database name was given with any URI parameter.</summary>
     public bool HasParameters(byte* name) => uriKey(name, 0) != null;
 
-    /// <summary>The URI parameters of a name that came to xOpen. Of those with the same name the first one counts, as in SQLite.</summary>
+    /// <summary>
+    /// The URI parameters of a name that came to xOpen. Of those with the same name the first one counts, as in SQLite.
+    /// </summary>
     public List<KeyValuePair<string, string>> Parameters(byte* name)
     {
         var all = new List<KeyValuePair<string, string>>();
         for (var i = 0; uriKey(name, i) is var key && key != null; i++)
         {
             var text = Marshal.PtrToStringUTF8((nint)key)!;
-            if (all.All(p => p.Key != text)) all.Add(new(text, Marshal.PtrToStringUTF8((nint)uriParameter(name, key)) ?? ""));
+            if (all.All(p => p.Key != text))
+                all.Add(new(text, Marshal.PtrToStringUTF8((nint)uriParameter(name, key)) ?? ""));
         }
         return all;
     }
@@ -168,17 +181,22 @@ internal sealed unsafe partial class SqliteApi
         fixed (byte* utf8 = Utf8(parameter)) return uriBoolean(name, utf8, otherwise ? 1 : 0) != 0;
     }
 
-    /// <summary>Hands a message to the host's error log. It goes as the format itself: calling a variadic function with more is not portable.</summary>
+    /// <summary>
+    /// Hands a message to the host's error log. It goes as the format itself: calling a variadic function with more is
+    /// not portable.
+    /// </summary>
     public void Log(int code, string message)
     {
         fixed (byte* utf8 = Utf8(message.Replace("%", "%%"))) log(code, utf8);
     }
 
     /// <summary>Has a function called with each connection that is opened from now on.</summary>
-    public void AddToEveryConnection(delegate* unmanaged[Cdecl]<void*, byte**, void*, int> opened) => autoExtension(opened);
+    public void AddToEveryConnection(delegate* unmanaged[Cdecl]<void*, byte**, void*, int> opened)
+        => autoExtension(opened);
 
     /// <summary>Adds a SQL function without arguments, as harmless as any of SQLite's own.</summary>
-    public void CreateFunction(void* connection, string name, delegate* unmanaged[Cdecl]<void*, int, void**, void> function)
+    public void CreateFunction(void* connection, string name, delegate* unmanaged[Cdecl]<void*, int, void**,
+        void> function)
     {
         const int utf8 = 1;
         fixed (byte* bytes = Utf8(name)) createFunction(connection, bytes, 0, utf8, null, function, null, null);
@@ -241,10 +259,11 @@ internal sealed unsafe partial class SqliteApi
 
     /// <summary>
     /// Copies a whole database with SQLite's backup from one VFS to another; returns null, or SQLite's message. With
-    /// <paramref name="progressed"/> it goes in steps, all of one state of the source. It gets the pages done so far, and all there
-    /// are; it may throw to end the copy.
+    /// <paramref name="progressed"/> it goes in steps, all of one state of the source. It gets the pages done so far,
+    /// and all there are; it may throw to end the copy.
     /// </summary>
-    public string? Copy(string sourceName, string sourceVfs, string targetName, string targetVfs, Action<int, int>? progressed = null)
+    public string? Copy(string sourceName, string sourceVfs, string targetName, string targetVfs, Action<int,
+        int>? progressed = null)
     {
         const int uri = 0x40, done = 101;
         void* source = null, target = null;
@@ -253,7 +272,8 @@ internal sealed unsafe partial class SqliteApi
             fixed (byte* name = Utf8(sourceName), vfs = Utf8(sourceVfs))
                 if (openV2(name, &source, Sqlite.OpenReadWrite | uri, vfs) != Sqlite.Ok) return Message(source);
             fixed (byte* name = Utf8(targetName), vfs = Utf8(targetVfs))
-                if (openV2(name, &target, Sqlite.OpenReadWrite | Sqlite.OpenCreate | uri, vfs) != Sqlite.Ok) return Message(target);
+                if (openV2(name, &target, Sqlite.OpenReadWrite | Sqlite.OpenCreate | uri, vfs) != Sqlite.Ok)
+                    return Message(target);
             fixed (byte* main = "main\0"u8)
             {
                 var backup = backupInit(target, main, source, main);
@@ -267,7 +287,8 @@ internal sealed unsafe partial class SqliteApi
                 {
                     finished = backupFinish(backup);
                 }
-                return step == done && finished == Sqlite.Ok ? null : finished != Sqlite.Ok ? Message(target) : Message(source);
+                return step == done && finished == Sqlite.Ok
+                    ? null : finished != Sqlite.Ok ? Message(target) : Message(source);
             }
         }
         finally
@@ -280,7 +301,9 @@ internal sealed unsafe partial class SqliteApi
     /// <summary>Some megabytes: often enough for who watches, and the cost of a step does not show.</summary>
     const int PagesPerStep = 1024;
 
-    /// <summary>A transaction on the source keeps its state: else a writer, between two steps, would have the copy begin again.</summary>
+    /// <summary>
+    /// A transaction on the source keeps its state: else a writer, between two steps, would have the copy begin again.
+    /// </summary>
     int CopyInSteps(void* backup, void* source, Action<int, int> progressed)
     {
         fixed (byte* sql = "BEGIN; SELECT count(*) FROM sqlite_master\0"u8)

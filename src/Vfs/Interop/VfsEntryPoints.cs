@@ -9,8 +9,8 @@ using RecoveryVfs.Settings;
 namespace RecoveryVfs.Interop;
 
 /// <summary>
-/// What SQLite calls on the VFS itself: opening, deleting and looking for files. Files that are none of a store's (temporary ones, and
-/// ordinary ones that happen to be asked about) go to the operating system's VFS unchanged.
+/// What SQLite calls on the VFS itself: opening, deleting and looking for files. Files that are none of a store's
+/// (temporary ones, and ordinary ones that happen to be asked about) go to the operating system's VFS unchanged.
 /// </summary>
 internal static unsafe class VfsEntryPoints
 {
@@ -27,8 +27,8 @@ internal static unsafe class VfsEntryPoints
     public static bool IsRegistered => registered != null;
 
     /// <summary>
-    /// Registers the VFS with one SQLite, once in a process; again, it may only become the default. Throws when this process has it
-    /// registered with another copy of SQLite: the two would not see each other's locks.
+    /// Registers the VFS with one SQLite, once in a process; again, it may only become the default. Throws when this
+    /// process has it registered with another copy of SQLite: the two would not see each other's locks.
     /// </summary>
     public static void Register(SqliteApi api, bool makeDefault)
     {
@@ -112,9 +112,12 @@ internal static unsafe class VfsEntryPoints
         }
     }
 
-    /// <summary>Whether a database comes here because this is the default VFS, and not because anybody named it.</summary>
+    /// <summary>
+    /// Whether a database comes here because this is the default VFS, and not because anybody named it.
+    /// </summary>
     static bool IsDefaultOnly(OpenParameters parameters) =>
-        parameters.Values.Count == 0 && !parameters.NamesVfs && new ReadOnlySpan<byte>(Api.FindVfs(null)->Name, 9).SequenceEqual("recovery\0"u8);
+        parameters.Values.Count == 0 && !parameters.NamesVfs
+            && new ReadOnlySpan<byte>(Api.FindVfs(null)->Name, 9).SequenceEqual("recovery\0"u8);
 
     static OpenParameters Parameters(byte* name)
     {
@@ -166,7 +169,8 @@ internal static unsafe class VfsEntryPoints
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    static int FullPathname(NativeVfs* vfs, byte* name, int size, byte* result) => system->FullPathname(system, name, size, result);
+    static int FullPathname(NativeVfs* vfs, byte* name, int size, byte* result)
+        => system->FullPathname(system, name, size, result);
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     static int GetLastError(NativeVfs* vfs, int size, byte* buffer)

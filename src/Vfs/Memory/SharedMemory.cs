@@ -3,18 +3,22 @@ using System.Runtime.InteropServices;
 namespace RecoveryVfs.Memory;
 
 /// <summary>
-/// The wal-index of one database: regions of memory that all connections of this process see, and its eight lock slots. It lives from
-/// the first xShmMap to the last xShmUnmap; SQLite rebuilds it from the WAL.
+/// The wal-index of one database: regions of memory that all connections of this process see, and its eight lock slots.
+/// It lives from the first xShmMap to the last xShmUnmap; SQLite rebuilds it from the WAL.
 /// </summary>
 internal sealed unsafe class SharedMemory
 {
     /// <summary>A wal-index of 16384 regions of 32 KiB covers 67 million frames, a WAL of more than 250 GiB.</summary>
     const int RegionsMax = 16384;
 
-    /// <summary>SQLite's slots: that of the one who checkpoints, and those of the readers who read from the WAL.</summary>
+    /// <summary>
+    /// SQLite's slots: that of the one who checkpoints, and those of the readers who read from the WAL.
+    /// </summary>
     const int CheckpointSlot = 1, FirstWalReaderSlot = 4, WalReaderSlots = 4;
 
-    /// <summary>A WAL is begun anew in memory alone, within microseconds; who waited longer than this is told that it is busy.</summary>
+    /// <summary>
+    /// A WAL is begun anew in memory alone, within microseconds; who waited longer than this is told that it is busy.
+    /// </summary>
     static readonly TimeSpan beginningAnewMax = TimeSpan.FromSeconds(2);
 
     readonly Lock gate = new();
@@ -43,9 +47,10 @@ internal sealed unsafe class SharedMemory
 
     /// <summary>Takes or gives back slots for a handle, whose own holds are two bit masks.</summary>
     /// <remarks>
-    /// A WAL does not begin anew while another connection checkpoints it, and the other way round. SQLite up to 3.51.2 allows both together, and then
-    /// loses commits: the checkpoint has read the index's header before, takes its old length for that of the new WAL, and marks
-    /// frames as copied that do not exist yet. They are never copied once they do. A writer that is refused here appends to the WAL instead.
+    /// A WAL does not begin anew while another connection checkpoints it, and the other way round. SQLite up to 3.51.2
+    /// allows both together, and then loses commits: the checkpoint has read the index's header before, takes its old
+    /// length for that of the new WAL, and marks frames as copied that do not exist yet. They are never copied once
+    /// they do. A writer that is refused here appends to the WAL instead.
     /// </remarks>
     public int Lock(int offset, int count, int flags, ref uint shared, ref uint exclusive)
     {
@@ -61,7 +66,8 @@ internal sealed unsafe class SharedMemory
         lock (gate)
         {
             if (alone && offset == CheckpointSlot && beginsAnew) return Sqlite.Busy;
-            var anew = alone && offset == FirstWalReaderSlot && count == WalReaderSlots && (exclusive & 1u << CheckpointSlot) == 0;
+            var anew = alone && offset == FirstWalReaderSlot && count == WalReaderSlots
+                && (exclusive & 1u << CheckpointSlot) == 0;
             if (anew && slots[CheckpointSlot] != 0) return Sqlite.Busy;
             if (!Take(mask, alone, ref shared, ref exclusive)) return Sqlite.Busy;
             beginsAnew |= anew;
@@ -73,7 +79,8 @@ internal sealed unsafe class SharedMemory
     {
         if (!Volatile.Read(ref beginsAnew)) return;
         var wait = new SpinWait();
-        for (var end = Environment.TickCount64 + (long)beginningAnewMax.TotalMilliseconds; Volatile.Read(ref beginsAnew) && Environment.TickCount64 < end;)
+        for (var end = Environment.TickCount64 + (long)beginningAnewMax.TotalMilliseconds;
+            Volatile.Read(ref beginsAnew) && Environment.TickCount64 < end;)
             wait.SpinOnce();
     }
 

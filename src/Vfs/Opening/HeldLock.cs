@@ -1,8 +1,8 @@
 namespace RecoveryVfs.Opening;
 
 /// <summary>
-/// The lock that a handle has on its database, how it came by it, and how it is counted there. Changed by the handle's thread,
-/// under the database's gate.
+/// The lock that a handle has on its database, how it came by it, and how it is counted there. Changed by the handle's
+/// thread, under the database's gate.
 /// </summary>
 internal sealed class HeldLock(OpenDatabase open)
 {
@@ -11,13 +11,19 @@ internal sealed class HeldLock(OpenDatabase open)
 
     public LockLevel Level { get; private set; }
 
-    /// <summary>EXCLUSIVE was reached through RESERVED: the transaction ends with COMMIT_PHASETWO, or is rolled back.</summary>
+    /// <summary>
+    /// EXCLUSIVE was reached through RESERVED: the transaction ends with COMMIT_PHASETWO, or is rolled back.
+    /// </summary>
     public bool IsViaReserved { get; private set; }
 
-    /// <summary>EXCLUSIVE was taken while a WAL may have been in use: nobody gets SHARED until it is released.</summary>
+    /// <summary>
+    /// EXCLUSIVE was taken while a WAL may have been in use: nobody gets SHARED until it is released.
+    /// </summary>
     public bool IsHard { get; private set; }
 
-    /// <summary>As a reader it holds writers off, as a writer it keeps readers out (<c>isolation=locking</c>).</summary>
+    /// <summary>
+    /// As a reader it holds writers off, as a writer it keeps readers out (<c>isolation=locking</c>).
+    /// </summary>
     public bool IsLocking { get; private set; }
 
     /// <summary>Takes SHARED; with <paramref name="isLocking"/>, writers wait for it.</summary>

@@ -6,15 +6,20 @@ namespace RecoveryVfs.Opening;
 internal static class OpenDatabases
 {
     static readonly Lock gate = new();
-    static readonly System.Collections.Concurrent.ConcurrentDictionary<byte[], OpenDatabase> byPath = new(PathKeys.Comparer);
-    static readonly System.Collections.Concurrent.ConcurrentDictionary<byte[], OpenDatabase>.AlternateLookup<ReadOnlySpan<byte>> byPathBytes =
+    static readonly System.Collections.Concurrent.ConcurrentDictionary<byte[],
+        OpenDatabase> byPath = new(PathKeys.Comparer);
+    static readonly System.Collections.Concurrent.ConcurrentDictionary<byte[],
+        OpenDatabase>.AlternateLookup<ReadOnlySpan<byte>> byPathBytes =
         byPath.GetAlternateLookup<ReadOnlySpan<byte>>();
 
     // Paths of databases that were deleted under their handles, as long as those are open.
     static readonly List<(OpenDatabase Database, byte[] Path)> orphans = [];
     static volatile int orphanCount;
 
-    /// <summary>Whether a database of that path was deleted under handles that are still open: their journals have no name any more.</summary>
+    /// <summary>
+    /// Whether a database of that path was deleted under handles that are still open: their journals have no name any
+    /// more.
+    /// </summary>
     public static bool IsOrphan(ReadOnlySpan<byte> path)
     {
         if (orphanCount == 0) return false;
@@ -27,7 +32,9 @@ internal static class OpenDatabases
     }
 
     /// <summary>The open database at a path, or null. Takes no lock and allocates nothing.</summary>
-    public static OpenDatabase? Find(ReadOnlySpan<byte> path) => byPathBytes.TryGetValue(path, out var found) ? found : null;
+    public static OpenDatabase? Find(ReadOnlySpan<byte> path) => byPathBytes.TryGetValue(path, out var found)
+        ? found
+        : null;
 
     /// <summary>Where the stub of a database of a store lies that has handles; null when it has none.</summary>
     public static string? PathOf(OpenStore store, string name)
@@ -47,8 +54,9 @@ internal static class OpenDatabases
     }
 
     /// <summary>
-    /// One more handle on a database, which may be open by this path or another. <paramref name="open"/> finds or creates it in the
-    /// store; the caller's reference to the store passes to it, or is given back when the database was open already.
+    /// One more handle on a database, which may be open by this path or another. <paramref name="open"/> finds or
+    /// creates it in the store; the caller's reference to the store passes to it, or is given back when the database
+    /// was open already.
     /// </summary>
     public static OpenDatabase Attach(byte[] path, OpenStore store, string name, Func<OpenDatabase> open)
     {
@@ -82,7 +90,8 @@ internal static class OpenDatabases
     }
 
     /// <summary>
-    /// Deletes a database under its handles, as a file is unlinked: they keep what they have pinned, the name is free again.
+    /// Deletes a database under its handles, as a file is unlinked: they keep what they have pinned, the name is free
+    /// again.
     /// </summary>
     public static void Delete(OpenDatabase database, bool durable)
     {
@@ -99,7 +108,8 @@ internal static class OpenDatabases
     {
         foreach (var key in database.Keys) byPath.TryRemove(KeyValuePair.Create(key, database));
         database.Keys.Clear();
-        if (database.Store.OpenDatabases.TryGetValue(database.Database.Name, out var same) && ReferenceEquals(same, database))
+        if (database.Store.OpenDatabases.TryGetValue(database.Database.Name, out var same)
+            && ReferenceEquals(same, database))
             database.Store.OpenDatabases.Remove(database.Database.Name);
     }
 }

@@ -5,18 +5,21 @@ using RecoveryVfs.Handles;
 namespace RecoveryVfs.Opening;
 
 /// <summary>
-/// Databases that come to this VFS only because it is the default one, and are none of ours: they go to the system's VFS with their journals and WALs. A backup or
-/// the target of VACUUM INTO that lay in a store of its own beside a stub would hold nothing for who copies it.
+/// Databases that come to this VFS only because it is the default one, and are none of ours: they go to the system's
+/// VFS with their journals and WALs. A backup or the target of VACUUM INTO that lay in a store of its own beside a stub
+/// would hold nothing for who copies it.
 /// </summary>
 /// <remarks>
-/// Not asked for by name (<c>vfs=recovery</c>, or any option of ours), such a path is the system's when a plain database lies there; and when nothing does, no store
-/// is in its directory, and this process has used a store before: then it is somebody's target. The first database of a process, in a directory
-/// without a store, is what the default was set for, and makes one.
+/// Not asked for by name (<c>vfs=recovery</c>, or any option of ours), such a path is the system's when a plain
+/// database lies there; and when nothing does, no store is in its directory, and this process has used a store before:
+/// then it is somebody's target. The first database of a process, in a directory without a store, is what the default
+/// was set for, and makes one.
 /// </remarks>
 internal static class PlainDatabases
 {
     static readonly ConcurrentDictionary<byte[], bool> paths = new(PathKeys.Comparer);
-    static readonly ConcurrentDictionary<byte[], bool>.AlternateLookup<ReadOnlySpan<byte>> byBytes = paths.GetAlternateLookup<ReadOnlySpan<byte>>();
+    static readonly ConcurrentDictionary<byte[],
+        bool>.AlternateLookup<ReadOnlySpan<byte>> byBytes = paths.GetAlternateLookup<ReadOnlySpan<byte>>();
 
     /// <summary>Whether this process has opened any.</summary>
     public static bool Any => !paths.IsEmpty;
@@ -29,7 +32,8 @@ internal static class PlainDatabases
         var isPlain = Stub.Read(path).Content switch
         {
             PathContent.PlainDatabase => true,
-            PathContent.Missing or PathContent.Empty => StoreRegistry.HasOpened && Options.Process.Store is null && !Directory.Exists(Path.Combine(Path.GetDirectoryName(path)!, ".recovery")),
+            PathContent.Missing or PathContent.Empty => StoreRegistry.HasOpened && Options.Process.Store is null
+                && !Directory.Exists(Path.Combine(Path.GetDirectoryName(path)!, ".recovery")),
             _ => false,
         };
         if (isPlain) paths.TryAdd(key.ToArray(), true);
@@ -39,6 +43,7 @@ internal static class PlainDatabases
 
     /// <summary>Whether a file is the journal or WAL of one.</summary>
     public static bool OwnsCompanion(ReadOnlySpan<byte> path) => Any
-        && (path.EndsWith(Companions.JournalSuffixBytes) && byBytes.ContainsKey(path[..^Companions.JournalSuffix.Length])
+        && (path.EndsWith(Companions.JournalSuffixBytes)
+        && byBytes.ContainsKey(path[..^Companions.JournalSuffix.Length])
             || path.EndsWith(Companions.WalSuffixBytes) && byBytes.ContainsKey(path[..^Companions.WalSuffix.Length]));
 }

@@ -33,7 +33,9 @@ internal sealed class OpenStore(string directory)
     /// <summary>The databases with handles, by name; guarded by <see cref="OpenDatabases"/>.</summary>
     public readonly Dictionary<string, OpenDatabase> OpenDatabases = new(StringComparer.Ordinal);
 
-    /// <summary>Opens the store unless it is open. Waits a moment for another process that is about to let go of it.</summary>
+    /// <summary>
+    /// Opens the store unless it is open. Waits a moment for another process that is about to let go of it.
+    /// </summary>
     public void EnsureOpen(RecoveryOptions options)
     {
         lock (Opening)
@@ -44,13 +46,16 @@ internal sealed class OpenStore(string directory)
             {
                 try
                 {
-                    store = Store.Open(StoreRegistry.Simulated?.Invoke(Directory, options) ?? options.ToStoreOptions(Directory));
+                    store = Store.Open(StoreRegistry.Simulated?.Invoke(Directory, options)
+                        ?? options.ToStoreOptions(Directory));
                     Options = options;
                     DeletedDatabases.LetGo(store, options.Retention, options.Time.GetUtcNow());
-                    if (StoreRegistry.Simulated is null) services = [.. StoreRegistry.Services.Select(start => start(this)).OfType<IDisposable>()];
+                    if (StoreRegistry.Simulated is null)
+                        services = [.. StoreRegistry.Services.Select(start => start(this)).OfType<IDisposable>()];
                     return;
                 }
-                catch (RecoveryException e) when (e.Error == RecoveryError.Busy && Stopwatch.GetElapsedTime(started) < options.LockTimeout)
+                catch (RecoveryException e) when (e.Error == RecoveryError.Busy
+                    && Stopwatch.GetElapsedTime(started) < options.LockTimeout)
                 {
                     // Another process's lock cannot be waited for with a time limit, only tried.
                     Thread.Sleep(20);
@@ -71,8 +76,8 @@ internal sealed class OpenStore(string directory)
 }
 
 /// <summary>
-/// The stores that this process has open: each opened by its first connection and closed soon after its last. The delay makes
-/// opening and closing in quick succession cheap; no thread runs while no store is open.
+/// The stores that this process has open: each opened by its first connection and closed soon after its last. The delay
+/// makes opening and closing in quick succession cheap; no thread runs while no store is open.
 /// </summary>
 internal static class StoreRegistry
 {
@@ -82,15 +87,18 @@ internal static class StoreRegistry
     /// <summary>Whether this process has ever opened a store.</summary>
     public static bool HasOpened { get; private set; }
 
-    /// <summary>What is done beside each store while it is open: started when it has opened, disposed of before it closes. None of it throws.</summary>
+    /// <summary>
+    /// What is done beside each store while it is open: started when it has opened, disposed of before it closes. None
+    /// of it throws.
+    /// </summary>
     public static List<Func<OpenStore, IDisposable?>> Services { get; } = [];
 
     static readonly Lock gate = new();
     static readonly Dictionary<string, OpenStore> stores = new(StringComparer.Ordinal);
 
     /// <summary>
-    /// One more reference to the store in a directory, opening it when needed. <paramref name="fits"/> throws when the store is open and not as the
-    /// caller needs it; one that nobody uses any more is then opened again.
+    /// One more reference to the store in a directory, opening it when needed. <paramref name="fits"/> throws when the
+    /// store is open and not as the caller needs it; one that nobody uses any more is then opened again.
     /// </summary>
     public static OpenStore Acquire(string directory, RecoveryOptions options, Action<OpenStore> fits)
     {
@@ -158,7 +166,9 @@ internal static class StoreRegistry
             if (--store.References > 0 || !store.IsOpen) return;
             if (store.Options.Linger > TimeSpan.Zero)
             {
-                store.Linger = store.Options.Time.CreateTimer(static s => CloseIfIdle((OpenStore)s!), store, store.Options.Linger, Timeout.InfiniteTimeSpan);
+                store.Linger =
+                    store.Options.Time.CreateTimer(static s => CloseIfIdle((OpenStore)s!), store, store.Options.Linger,
+                    Timeout.InfiniteTimeSpan);
                 return;
             }
         }

@@ -17,8 +17,9 @@ internal enum PathContent
 }
 
 /// <summary>
-/// The small text file at a database's path: it shows that the database is there, tells people what it is, and a plain SQLite that opens
-/// it by mistake gets "file is not a database". It names the store and the database in it, so it may be renamed.
+/// The small text file at a database's path: it shows that the database is there, tells people what it is, and a plain
+/// SQLite that opens it by mistake gets "file is not a database". It names the store and the database in it, so it may
+/// be renamed.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -27,8 +28,9 @@ internal enum PathContent
 /// database: a.db
 /// ...
 /// </code>
-/// Removing it deletes the database, which is kept aside for a while (DeletedDatabases). It is written after the database's first commit is durable (an empty file lies there before), so a stub whose database
-/// the store does not know means that something was lost or moved, and is refused.
+/// Removing it deletes the database, which is kept aside for a while (DeletedDatabases). It is written after the
+/// database's first commit is durable (an empty file lies there before), so a stub whose database the store does not
+/// know means that something was lost or moved, and is refused.
 /// </remarks>
 internal readonly record struct Stub(PathContent Content, string? Store, string? Database)
 {
@@ -74,7 +76,9 @@ internal readonly record struct Stub(PathContent Content, string? Store, string?
     }
 
     /// <summary>Whether the store is in the stub's own directory.</summary>
-    public bool IsBeside(string path) => Store is { } store && (Path.GetDirectoryName(path)!.TrimEnd('/') + "/") is var own && store.StartsWith(own, StringComparison.Ordinal);
+    public bool IsBeside(string path) => Store is { } store
+        && (Path.GetDirectoryName(path)!.TrimEnd('/') + "/") is var own
+        && store.StartsWith(own, StringComparison.Ordinal);
 
     static string? Value(string text, string name)
     {
@@ -84,8 +88,8 @@ internal readonly record struct Stub(PathContent Content, string? Store, string?
     }
 
     /// <summary>
-    /// Puts the stub in the place of nothing, an empty file or another stub, at once or not at all. A failure is reported and changes nothing: the database
-    /// does not need it.
+    /// Puts the stub in the place of nothing, an empty file or another stub, at once or not at all. A failure is
+    /// reported and changes nothing: the database does not need it.
     /// </summary>
     public static bool Write(string path, string store, string database)
     {
@@ -103,12 +107,17 @@ internal readonly record struct Stub(PathContent Content, string? Store, string?
             """;
         try
         {
-            if (FilePlacing.TryPlace(path, Encoding.UTF8.GetBytes(text), static old => old.Length == 0 || Encoding.UTF8.GetString(old).StartsWith(FirstLine, StringComparison.Ordinal))) return true;
-            Failures.Report(Sqlite.IoErrWrite, $"{path} is another program's by now, and was left as it is. The database {database} is in {store}: move {path} away, and open the database again.");
+            if (FilePlacing.TryPlace(path, Encoding.UTF8.GetBytes(text), static old => old.Length == 0
+                || Encoding.UTF8.GetString(old).StartsWith(FirstLine, StringComparison.Ordinal)))
+                return true;
+            Failures.Report(Sqlite.IoErrWrite,
+                $"{path} is another program's by now, and was left as it is. The database {database} is in {store}: "
+                    + $"move {path} away, and open the database again.");
         }
         catch (RecoveryException e)
         {
-            Failures.Report(Sqlite.IoErrWrite, $"Cannot write the stub {path} of a database in {store}: {e.Message} The database itself is fine.");
+            Failures.Report(Sqlite.IoErrWrite,
+                $"Cannot write the stub {path} of a database in {store}: {e.Message} The database itself is fine.");
         }
         return false;
     }
@@ -123,7 +132,8 @@ internal readonly record struct Stub(PathContent Content, string? Store, string?
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new RecoveryException(RecoveryError.IoWrite,
-                $"The database is deleted, but not the stub {path}: {e.Message}", e) { Path = path };
+                $"The database is deleted, but not the stub {path}: {e.Message}", e)
+            { Path = path };
         }
     }
 }

@@ -7,8 +7,8 @@ using RecoveryVfs.Settings;
 namespace RecoveryVfs.Operations;
 
 /// <summary>
-/// Databases in and out of stores, by SQLite's own backup. The VFS is registered before. Whoever watches is told the pages done so far
-/// and all there are, and may throw to end it.
+/// Databases in and out of stores, by SQLite's own backup. The VFS is registered before. Whoever watches is told the
+/// pages done so far and all there are, and may throw to end it.
 /// </summary>
 internal static class DatabaseCopy
 {
@@ -26,15 +26,18 @@ internal static class DatabaseCopy
         var (from, to) = (Path.GetFullPath(databasePath), Path.GetFullPath(plainFile));
         if (File.Exists(to)) throw new RecoveryException(RecoveryError.Invalid,
             $"{to} exists already.",
-            "Delete it first, or choose another name.") { Path = to };
+            "Delete it first, or choose another name.")
+        { Path = to };
         // Reading changes nothing in the store, so a mount that is read-only and the rights to read are enough.
         var partial = to + ".partial";
         try
         {
             using var ours = StoreSettings.TakeOwnUris();
             var source = $"{DatabasePath.UriOf(from)}?store={Uri.EscapeDataString(store)}&mode=ro";
-            if (VfsEntryPoints.Api.Copy(source, "recovery", DatabasePath.UriOf(partial), VfsEntryPoints.SystemName, progressed) is { } message)
-                throw NotCopied($"The database {Path.GetFileName(from)} of the store {store} was not exported: {message}. "
+            if (VfsEntryPoints.Api.Copy(source, "recovery", DatabasePath.UriOf(partial), VfsEntryPoints.SystemName,
+                progressed) is { } message)
+                throw NotCopied(
+                    $"The database {Path.GetFileName(from)} of the store {store} was not exported: {message}. "
                     + Failures.Last, partial, null);
             File.Move(partial, to);
         }
@@ -44,8 +47,13 @@ internal static class DatabaseCopy
         }
     }
 
-    /// <summary>Why a copy failed. SQLite says "database or disk is full" and no more: how much is needed, and how much there is, is added.</summary>
-    static RecoveryException NotCopied(string message, string to, string? source) => message.Contains("full", StringComparison.Ordinal)
-        ? new RecoveryException(RecoveryError.Full, message.TrimEnd() + DiskRoom.Tell(to, source is null ? null : new FileInfo(source).Length))
+    /// <summary>
+    /// Why a copy failed. SQLite says "database or disk is full" and no more: how much is needed, and how much there
+    /// is, is added.
+    /// </summary>
+    static RecoveryException NotCopied(string message, string to, string? source)
+        => message.Contains("full", StringComparison.Ordinal)
+        ? new RecoveryException(RecoveryError.Full,
+        message.TrimEnd() + DiskRoom.Tell(to, source is null ? null : new FileInfo(source).Length))
         : new RecoveryException(RecoveryError.IoWrite, message);
 }

@@ -18,13 +18,15 @@ internal static class DeliveredFile
     {
         if (Directory.Exists(path)) throw new RecoveryException(RecoveryError.Invalid,
             $"{path} is a directory.",
-            "Name the file to write.") { Path = path };
+            "Name the file to write.")
+        { Path = path };
         if (force) return;
         foreach (var each in (string[])["", .. Companions])
             if (File.Exists(path + each))
                 throw new RecoveryException(RecoveryError.Invalid,
                     $"{path + each} exists already, and is not overwritten.",
-                    "Move it away, or give --force.") { Path = path + each };
+                    "Move it away, or give --force.")
+                { Path = path + each };
     }
 
     /// <summary>
@@ -41,7 +43,8 @@ internal static class DeliveredFile
         Stub.Write(stub, store, database);
         using (var progress = begin("writing the file", 0))
             DatabaseCopy.Export(stub, store, staging.Path(Made), progress.Reach);
-        using (var file = new FileStream(staging.Path(Made), FileMode.Open, FileAccess.ReadWrite)) file.Flush(flushToDisk: true);
+        using (var file = new FileStream(staging.Path(Made), FileMode.Open, FileAccess.ReadWrite))
+            file.Flush(flushToDisk: true);
         Deliver(staging, path, check);
     }
 

@@ -1,7 +1,7 @@
 using RecoveryVfs.PageStore.Commits;
-using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Tails;
+using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Records;
 
@@ -33,12 +33,15 @@ internal sealed class LogReading
 
     public LogReading() => Start(null);
 
-    /// <summary>Every commit, in order; those of WAL-mode databases too. A checkpoint is none: it brings nothing new.</summary>
+    /// <summary>
+    /// Every commit, in order; those of WAL-mode databases too. A checkpoint is none: it brings nothing new.
+    /// </summary>
     public List<LoggedCommit> Commits { get; } = [];
 
     /// <summary>The databases there are.</summary>
     public IEnumerable<LoggedDatabase> Databases =>
-        live.Databases.Select(d => known.GetValueOrDefault(d.Name) ?? new LoggedDatabase(d.Id, d.Name)).OrderBy(d => d.Name, StringComparer.Ordinal);
+        live.Databases.Select(d => known.GetValueOrDefault(d.Name) ?? new LoggedDatabase(d.Id, d.Name))
+            .OrderBy(d => d.Name, StringComparer.Ordinal);
 
     public DateTimeOffset? LastTime { get; private set; }
 
@@ -51,7 +54,8 @@ internal sealed class LogReading
         records = new TailRecords(live, withPages: false);
         known.Clear();
         Commits.Clear();
-        if (hints is not null) live.Load(hints with { Lsn = 0, Files = [.. hints.Files.Where(f => f.Class == FileClass.Plain)] });
+        if (hints is not null)
+            live.Load(hints with { Lsn = 0, Files = [.. hints.Files.Where(f => f.Class == FileClass.Plain)] });
     }
 
     /// <summary>What the pages say of a database that the log has no commit of.</summary>
@@ -76,11 +80,13 @@ internal sealed class LogReading
 
     void Take(TailedCommit commit)
     {
-        if (commit.Kind is TailedKind.Renamed && known.Remove(commit.EarlierName!, out var renamed)) known[commit.Database] = renamed with { Name = commit.Database };
+        if (commit.Kind is TailedKind.Renamed && known.Remove(commit.EarlierName!, out var renamed))
+            known[commit.Database] = renamed with { Name = commit.Database };
         if (commit.Kind is TailedKind.Deleted) known.Remove(commit.Database);
         if (commit.Kind is not (TailedKind.Commit or TailedKind.WalCommit or TailedKind.Checkpoint)) return;
         var database = Of(commit.Database);
-        (database.Lsn, database.Time, database.SizeBytes, database.PageSize) = (commit.Lsn, commit.Time, commit.SizeBytes, commit.PageSize);
+        (database.Lsn, database.Time, database.SizeBytes, database.PageSize) =
+            (commit.Lsn, commit.Time, commit.SizeBytes, commit.PageSize);
         // A WAL's frames are not in the checksum before a checkpoint brings them in.
         database.Checksum = commit.Kind == TailedKind.WalCommit ? null : commit.Checksum.ToString("x16");
         if (commit.Kind != TailedKind.Checkpoint) Add(Commits, commit);
@@ -88,15 +94,18 @@ internal sealed class LogReading
 
     LoggedDatabase Of(string name)
     {
-        if (!known.TryGetValue(name, out var database)) known[name] = database = new LoggedDatabase(live.DatabaseIdOf(name), name);
+        if (!known.TryGetValue(name, out var database))
+            known[name] = database = new LoggedDatabase(live.DatabaseIdOf(name), name);
         return database;
     }
 
     /// <summary>Adds a database's part to a list of commits in order.</summary>
     public static void Add(List<LoggedCommit> commits, TailedCommit commit)
     {
-        var part = new CommittedDatabase(commit.DatabaseId, commit.Database, commit.Pages.Count, commit.Bytes, commit.SizeBytes);
-        if (commits.Count > 0 && commits[^1].Lsn == commit.Lsn) commits[^1] = commits[^1] with { Databases = [.. commits[^1].Databases, part] };
+        var part = new CommittedDatabase(commit.DatabaseId, commit.Database, commit.Pages.Count, commit.Bytes,
+            commit.SizeBytes);
+        if (commits.Count > 0 && commits[^1].Lsn == commit.Lsn)
+            commits[^1] = commits[^1] with { Databases = [.. commits[^1].Databases, part] };
         else commits.Add(new LoggedCommit(commit.Lsn, commit.Time, [part]));
     }
 }

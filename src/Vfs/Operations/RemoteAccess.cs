@@ -12,7 +12,8 @@ namespace RecoveryVfs.Operations;
 /// <summary>A remote opened for one operation.</summary>
 internal sealed class RemoteAccess : IAsyncDisposable
 {
-    RemoteAccess(string url, IObjectStore objects) => (Url, Context) = (url, new RemoteContext { Store = objects, Tries = Tries });
+    RemoteAccess(string url, IObjectStore objects)
+        => (Url, Context) = (url, new RemoteContext { Store = objects, Tries = Tries });
 
     /// <summary>People wait: an error after some seconds is better than patience.</summary>
     const int Tries = 5;
@@ -21,26 +22,33 @@ internal sealed class RemoteAccess : IAsyncDisposable
 
     public RemoteContext Context { get; private set; }
 
-    /// <summary>What is too large for memory goes to the disk of a directory, which this command writes to anyway, and not to TMPDIR.</summary>
+    /// <summary>
+    /// What is too large for memory goes to the disk of a directory, which this command writes to anyway, and not to
+    /// TMPDIR.
+    /// </summary>
     public void SpoolIn(string directory) => Context = Context with { OpenSpool = RemoteContext.SpoolsIn(directory) };
 
     /// <summary>What RECOVERY_REMOTE says, for commands that leave the URL out.</summary>
     public static string? Default { get; private set; }
 
     /// <summary>
-    /// Keeps RECOVERY_REMOTE for commands that ask for it, and from everything else: a temporary store that this program opens must never ship to
-    /// somebody's remote.
+    /// Keeps RECOVERY_REMOTE for commands that ask for it, and from everything else: a temporary store that this
+    /// program opens must never ship to somebody's remote.
     /// </summary>
     public static void TakeFromEnvironment()
     {
         Default = Environment.GetEnvironmentVariable("RECOVERY_REMOTE") is { Length: > 0 } url ? url : null;
-        foreach (var name in (string[])["RECOVERY_REMOTE", "RECOVERY_AUTO_RESTORE", "RECOVERY_STORE", "RECOVERY_DURABILITY"])
+        foreach (var name in (string[])["RECOVERY_REMOTE", "RECOVERY_AUTO_RESTORE", "RECOVERY_STORE",
+            "RECOVERY_DURABILITY"])
             Environment.SetEnvironmentVariable(name, null);
     }
 
-    public static bool IsUrl(string text) => text.Contains("://", StringComparison.Ordinal) || text.StartsWith("file:", StringComparison.Ordinal);
+    public static bool IsUrl(string text) => text.Contains("://", StringComparison.Ordinal)
+        || text.StartsWith("file:", StringComparison.Ordinal);
 
-    /// <summary>Opens what a command names: a URL, or a directory whose store has a remote. Nothing means RECOVERY_REMOTE.</summary>
+    /// <summary>
+    /// Opens what a command names: a URL, or a directory whose store has a remote. Nothing means RECOVERY_REMOTE.
+    /// </summary>
     public static RemoteAccess Open(string? target, bool readOnly = true)
     {
         var url = target is null
@@ -59,7 +67,8 @@ internal sealed class RemoteAccess : IAsyncDisposable
     public async Task<StoreObject> StoreAsync(CancellationToken cancellation) => await TryStoreAsync(cancellation)
         ?? throw new RecoveryException(RecoveryError.NotFound,
             $"There is no remote at {Context.Store.Location}: store.json is missing.",
-            "Check the URL.") { Path = Context.Store.Location };
+            "Check the URL.")
+        { Path = Context.Store.Location };
 
     /// <summary>What the remote says of itself; null when nobody has made one there.</summary>
     public async Task<StoreObject?> TryStoreAsync(CancellationToken cancellation) =>
@@ -86,13 +95,15 @@ internal sealed class RemoteAccess : IAsyncDisposable
     /// <summary>Fetches hints, verified; null when they are gone.</summary>
     public async Task<RemoteHints?> FetchHintsAsync(string name, CancellationToken cancellation)
     {
-        var bytes = await Context.RetryAsync(token => Context.Store.ReadWholeAsync(name, RemoteHintsFormat.MaxBytes, token), cancellation);
+        var bytes = await Context.RetryAsync(token
+            => Context.Store.ReadWholeAsync(name, RemoteHintsFormat.MaxBytes, token), cancellation);
         return bytes is null ? null : RemoteHintsFormat.Read(bytes, name);
     }
 
     /// <summary>Fetches a segment, verified; null when it is gone.</summary>
     public ValueTask<RemoteSegment?> FetchSegmentAsync(string name, CancellationToken cancellation) =>
-        Context.RetryAsync(token => RemoteSegment.FetchAsync(Context.Store, name, Context.OpenSpool, token), cancellation);
+        Context.RetryAsync(token => RemoteSegment.FetchAsync(Context.Store, name, Context.OpenSpool, token),
+            cancellation);
 
     /// <summary>Fetches a segment's header only; null when the segment is gone.</summary>
     public ValueTask<RemoteSegmentHeader?> FetchHeaderAsync(string name, CancellationToken cancellation) =>
@@ -103,11 +114,14 @@ internal sealed class RemoteAccess : IAsyncDisposable
             // Collected since it was listed.
             if (download is null) return null;
             var got = await download.Body.ReadAtLeastAsync(start, start.Length, false, token);
-            if (got < download.LengthBytes) throw new ObjectStoreException(ObjectStoreError.Unavailable, $"Object {name} arrived cut short");
+            if (got < download.LengthBytes)
+                throw new ObjectStoreException(ObjectStoreError.Unavailable, $"Object {name} arrived cut short");
             return RemoteSegmentFormat.ReadHeader(start.AsSpan(0, got), name);
         }, cancellation);
 
-    /// <summary>Keeps what a restore reads from collection, for as long as it takes; says so when that cannot be.</summary>
+    /// <summary>
+    /// Keeps what a restore reads from collection, for as long as it takes; says so when that cannot be.
+    /// </summary>
     public async Task<RestorePin> PinAsync(RestorePlan plan, Action<string> note, CancellationToken cancellation)
     {
         var pin = await RestorePin.TakeAsync(() => RemoteUrl.Parse(Url).Open(), plan, Context, cancellation);

@@ -8,10 +8,12 @@ internal static class RestoredFile
 {
     /// <summary>Carries out a plan, showing progress; says why when that takes a store.</summary>
     public static async Task<(RestoreResult? Result, string? Why)> TryAsync(
-        RestorePlan plan, Staging staging, string? database, int parallelism, StepBegun begin, CancellationToken cancellation)
+        RestorePlan plan, Staging staging, string? database, int parallelism, StepBegun begin,
+            CancellationToken cancellation)
     {
         using var progress = begin("restoring", plan.FetchBytes);
-        var tried = await PlainRestore.TryAsync(plan, database, staging.Path(DeliveredFile.Made), staging.Path("wals"), parallelism, progress.Add, cancellation);
+        var tried = await PlainRestore.TryAsync(plan, database, staging.Path(DeliveredFile.Made), staging.Path("wals"),
+            parallelism, progress.Add, cancellation);
         if (tried.Result is null) File.Delete(staging.Path(DeliveredFile.Made));
         return tried;
     }

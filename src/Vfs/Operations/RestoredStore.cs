@@ -7,7 +7,8 @@ using RecoveryVfs.RecoveryLog.Remote.Read;
 namespace RecoveryVfs.Operations;
 
 /// <summary>A database as it was found in restored pages.</summary>
-internal sealed record RestoredDatabase(string Name, ulong Lsn, long SizeBytes, int PageSize, string JournalMode, string Checksum);
+internal sealed record RestoredDatabase(string Name, ulong Lsn, long SizeBytes, int PageSize, string JournalMode,
+    string Checksum);
 
 /// <summary>What is done with a store that was just restored, before anybody writes to it.</summary>
 internal static class RestoredStore
@@ -19,7 +20,8 @@ internal static class RestoredStore
         using var progress = begin("restoring", plan.FetchBytes);
         try
         {
-            return await StoreRestore.RestoreAsync(plan, new StoreOptions { Directory = directory }, parallelism, progress.Add, cancellation);
+            return await StoreRestore.RestoreAsync(plan, new StoreOptions { Directory = directory }, parallelism,
+                progress.Add, cancellation);
         }
         catch (RecoveryException e) when (e.Error == RecoveryError.Full)
         {
@@ -28,10 +30,11 @@ internal static class RestoredStore
     }
 
     /// <summary>
-    /// Reads every page of every database and compares with the checksum that its writer logged; throws when they differ. The directory stays as the
-    /// restore left it.
+    /// Reads every page of every database and compares with the checksum that its writer logged; throws when they
+    /// differ. The directory stays as the restore left it.
     /// </summary>
-    public static IReadOnlyList<RestoredDatabase> Verify(string directory, StepBegun begin, CancellationToken cancellation)
+    public static IReadOnlyList<RestoredDatabase> Verify(string directory, StepBegun begin,
+        CancellationToken cancellation)
     {
         using var replica = Replica.Open(new StoreOptions { Directory = directory });
         IReadOnlyList<string> problems;
@@ -42,7 +45,8 @@ internal static class RestoredStore
                 $"What was restored does not verify: {string.Join("; ", problems)}.",
                 "Restore an earlier state (--lsn, --timestamp).");
         var found = replica.Databases.Select(d => new RestoredDatabase(
-            d.Name, d.Current.Lsn, d.Current.SizeBytes, d.Current.PageSize, d.Current.IsWal ? "wal" : "rollback", d.Current.Checksum.ToString("x16"))).ToList();
+            d.Name, d.Current.Lsn, d.Current.SizeBytes, d.Current.PageSize, d.Current.IsWal ? "wal" : "rollback",
+                d.Current.Checksum.ToString("x16"))).ToList();
         using (begin("closing what was restored", 0)) replica.CloseAsStore();
         return found;
     }

@@ -8,7 +8,8 @@ internal static class Restores
 {
     /// <summary>Restores a store, and gives each of its databases a file beside it.</summary>
     public static async Task<RestoredState> ToStoreAsync(
-        string remote, string directory, RestoreOptions options, IProgress<RecoveryProgress>? progress, CancellationToken cancellation)
+        string remote, string directory, RestoreOptions options, IProgress<RecoveryProgress>? progress,
+            CancellationToken cancellation)
     {
         var store = StoreDirectory.Within(directory);
         Restoring.CheckPlace(store);
@@ -18,21 +19,25 @@ internal static class Restores
         await using var pin = await source.PinAsync(plan, notes.Add, cancellation);
         var restoring = new Restoring(plan, options.Parallelism, ReportedStep.To(progress), notes.Add);
         var result = await restoring.ToStoreAsync(directory, options.Verify, cancellation);
-        return new RestoredState(source.Url, store, result.Lsn, TimeText.FromMs(result.UnixTimeMs), plan.Hints.Header.Lsn,
+        return new RestoredState(source.Url, store, result.Lsn, TimeText.FromMs(result.UnixTimeMs),
+            plan.Hints.Header.Lsn,
             result.Databases, result.FetchedBytes, notes);
     }
 
     /// <summary>Restores one database as a plain file.</summary>
     public static async Task<RestoredState> ToFileAsync(
-        string remote, string file, RestoreOptions options, IProgress<RecoveryProgress>? progress, CancellationToken cancellation)
+        string remote, string file, RestoreOptions options, IProgress<RecoveryProgress>? progress,
+            CancellationToken cancellation)
     {
         DeliveredFile.CheckPlace(file, force: false);
         await using var source = RemoteAccess.Open(remote);
         var (plan, notes) = await PlanAsync(source, options, cancellation);
         await using var pin = await source.PinAsync(plan, notes.Add, cancellation);
         var restoring = new Restoring(plan, options.Parallelism, ReportedStep.To(progress), notes.Add);
-        var (result, name) = await restoring.ToFileAsync(file, options.Database, force: false, check: null, cancellation);
-        return new RestoredState(source.Url, file, result.Lsn, TimeText.FromMs(result.UnixTimeMs), plan.Hints.Header.Lsn,
+        var (result, name) =
+            await restoring.ToFileAsync(file, options.Database, force: false, check: null, cancellation);
+        return new RestoredState(source.Url, file, result.Lsn, TimeText.FromMs(result.UnixTimeMs),
+            plan.Hints.Header.Lsn,
             [name], result.FetchedBytes, notes);
     }
 
@@ -40,9 +45,11 @@ internal static class Restores
         RemoteAccess source, RestoreOptions options, CancellationToken cancellation)
     {
         if (options is { Lsn: not null, Time: not null })
-            throw new RecoveryException(RecoveryError.Invalid, "An LSN and a time each name a state.", "Give one of them.");
+            throw new RecoveryException(RecoveryError.Invalid, "An LSN and a time each name a state.",
+                "Give one of them.");
         if (options.Parallelism is < 1 or > 256)
-            throw new RecoveryException(RecoveryError.Invalid, $"{nameof(RestoreOptions.Parallelism)} is from 1 to 256.");
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{nameof(RestoreOptions.Parallelism)} is from 1 to 256.");
         var target = options.Lsn is { } lsn ? RestoreTarget.At(lsn)
             : options.Time is { } time ? RestoreTarget.At(time)
             : RestoreTarget.Newest;

@@ -7,7 +7,9 @@ using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.Operations;
 
-/// <summary>Carries out a restore's plan: to a store with the stubs of its databases beside it, or to one plain SQLite file.</summary>
+/// <summary>
+/// Carries out a restore's plan: to a store with the stubs of its databases beside it, or to one plain SQLite file.
+/// </summary>
 internal sealed class Restoring(RestorePlan plan, int parallelism, StepBegun begin, Action<string> note)
 {
     /// <summary>Refuses a store's directory that has something in it.</summary>
@@ -16,7 +18,8 @@ internal sealed class Restoring(RestorePlan plan, int parallelism, StepBegun beg
         if (Directory.Exists(store) && Directory.EnumerateFileSystemEntries(store).Any())
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{store} exists already.",
-                "Restore into another directory, or move that one away.") { Path = store };
+                "Restore into another directory, or move that one away.")
+            { Path = store };
     }
 
     /// <summary>Refuses a directory where the stub of a database would replace somebody's file.</summary>
@@ -27,7 +30,8 @@ internal sealed class Restoring(RestorePlan plan, int parallelism, StepBegun beg
                 && Stub.Read(path).Content is PathContent.PlainDatabase or PathContent.Foreign)
                 throw new RecoveryException(RecoveryError.Invalid,
                     $"{path} is in the way of the database's stub.",
-                    "Move it away, or restore into another directory.") { Path = path };
+                    "Move it away, or restore into another directory.")
+                { Path = path };
     }
 
     /// <summary>Restores a store into <c>INTO/.recovery</c>. It appears whole, or not at all.</summary>
@@ -49,18 +53,21 @@ internal sealed class Restoring(RestorePlan plan, int parallelism, StepBegun beg
     {
         if (DatabaseName.Problem(name) is { } problem)
         {
-            note($"The database {DatabaseName.Shown(name)} is in the store, but gets no file beside it: its name {problem}.");
+            note($"The database {DatabaseName.Shown(name)} is in the store, but gets no file beside it: its name "
+                + $"{problem}.");
             return;
         }
         var path = Path.Combine(into, name);
         if (Stub.Read(path).Content is PathContent.PlainDatabase or PathContent.Foreign)
-            note($"{path} was left as it is: the database {name} is in the store, but cannot be opened under that name.");
+            note($"{path} was left as it is: the database {name} is in the store, but cannot be opened under that "
+                + $"name.");
         else Stub.Write(path, store, name);
     }
 
     /// <summary>
-    /// Writes one database as a plain file, which <paramref name="check"/> may look at (its path and the database's name) before it
-    /// gets its place. It is made of the remote; where that does not go, of a store that is restored aside.
+    /// Writes one database as a plain file, which <paramref name="check"/> may look at (its path and the database's
+    /// name) before it gets its place. It is made of the remote; where that does not go, of a store that is restored
+    /// aside.
     /// </summary>
     public async Task<(RestoreResult Result, string Database)> ToFileAsync(
         string file, string? database, bool force, Action<string, string>? check, CancellationToken cancellation)
@@ -89,11 +96,14 @@ internal sealed class Restoring(RestorePlan plan, int parallelism, StepBegun beg
         if (wanted is not null)
             return there.Contains(wanted) ? wanted
                 : throw new RecoveryException(RecoveryError.NotFound,
-                    $"There is no database {wanted} at LSN {lsn}; there are: {Words.Some(there)}.") { Lsn = lsn };
+                    $"There is no database {wanted} at LSN {lsn}; there are: {Words.Some(there)}.")
+                { Lsn = lsn };
         return there.Count switch
         {
             1 => there[0],
-            0 => throw new RecoveryException(RecoveryError.NotFound, $"There is no database at LSN {lsn}.") { Lsn = lsn },
+            0 => throw new RecoveryException(RecoveryError.NotFound,
+                $"There is no database at LSN {lsn}.")
+            { Lsn = lsn },
             _ => throw new RecoveryException(RecoveryError.Invalid,
                 "Which database?",
                 $"Give --database with one of: {Words.Some(there)}."),

@@ -20,7 +20,8 @@ internal static class Snapshots
 
     /// <summary>All that is pinned, oldest state first.</summary>
     public static async Task<List<Snapshot>> ListAsync(RemoteAccess remote, CancellationToken cancellation) =>
-        [.. (await Pin.ListAsync(remote.Context, cancellation)).OrderBy(p => p.Value.Lsn).Select(p => Of(p.Key, p.Value))];
+        [.. (await Pin.ListAsync(remote.Context, cancellation)).OrderBy(p => p.Value.Lsn)
+            .Select(p => Of(p.Key, p.Value))];
 
     /// <summary>Keeps a state. Only what can be restored now can be kept so.</summary>
     public static async Task<Snapshot> PutAsync(
@@ -29,7 +30,8 @@ internal static class Snapshots
         CheckName(name);
         var target = options.Lsn is { } wanted ? RestoreTarget.At(wanted) : RestoreTarget.Newest;
         var plan = await RestorePlanner.PlanAsync(remote.Context, target, null, cancellation);
-        var pin = Pin.At(target.Lsn ?? plan.End?.LastLsn ?? throw Damaged(remote), expires: options.Expires, note: options.Note);
+        var pin = Pin.At(target.Lsn ?? plan.End?.LastLsn
+            ?? throw Damaged(remote), expires: options.Expires, note: options.Note);
         await Pin.PutAsync(remote.Context, name, pin, cancellation);
         return Of(name, pin);
     }
@@ -40,7 +42,8 @@ internal static class Snapshots
         CheckName(name);
         if (!(await Pin.ListAsync(remote.Context, cancellation)).TryGetValue(name, out var pin))
             throw new RecoveryException(RecoveryError.NotFound,
-                $"There is no snapshot {name} in {remote.Url}.") { Path = remote.Url };
+                $"There is no snapshot {name} in {remote.Url}.")
+            { Path = remote.Url };
         await Pin.RemoveAsync(remote.Context, name, cancellation);
         return Of(name, pin);
     }
@@ -50,5 +53,6 @@ internal static class Snapshots
     static RecoveryException Damaged(RemoteAccess remote) =>
         new(RecoveryError.Corrupt,
             $"The newest segment of {remote.Url} is damaged, so its newest state cannot be kept.",
-            "Give --lsn; `recovery verify` says what is damaged.") { Path = remote.Url };
+            "Give --lsn; `recovery verify` says what is damaged.")
+        { Path = remote.Url };
 }

@@ -7,8 +7,8 @@ using RecoveryVfs.RecoveryLog.Disk;
 namespace RecoveryVfs.Operations;
 
 /// <summary>
-/// A directory beside its destination in which something is made whole before it is moved into place at once. What an earlier run left there is
-/// removed first; what this run leaves, at its end. One process at a time.
+/// A directory beside its destination in which something is made whole before it is moved into place at once. What an
+/// earlier run left there is removed first; what this run leaves, at its end. One process at a time.
 /// </summary>
 internal sealed class Staging : IDisposable
 {
@@ -30,13 +30,16 @@ internal sealed class Staging : IDisposable
         {
             throw new RecoveryException(RecoveryError.Busy,
                 $"Another restore is under way in {Directory}.",
-                "Wait for it, or stop it.", e) { Path = Directory };
+                "Wait for it, or stop it.", e)
+            { Path = Directory };
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new RecoveryException(RecoveryError.IoWrite,
                 $"Nothing can be written in {parent}: "
-                + $"{(e is UnauthorizedAccessException ? "permission denied" : Marshal.GetPInvokeErrorMessage(e.HResult & 0xffff))}.",
+                + (e is UnauthorizedAccessException
+                    ? "permission denied."
+                    : Marshal.GetPInvokeErrorMessage(e.HResult & 0xffff) + "."),
                 "Choose another place, or mend that one.", e);
         }
         Clear();

@@ -19,9 +19,11 @@ internal sealed class ReportedStep(IProgress<RecoveryProgress>? to, string step,
     long doneBytes;
 
     /// <summary>Begins steps that are reported there; nowhere for null.</summary>
-    public static StepBegun To(IProgress<RecoveryProgress>? progress) => (step, total) => new ReportedStep(progress, step, total);
+    public static StepBegun To(IProgress<RecoveryProgress>? progress) => (step, total)
+        => new ReportedStep(progress, step, total);
 
-    public void Add(long bytes) => to?.Report(new RecoveryProgress(step, Interlocked.Add(ref doneBytes, bytes), totalBytes));
+    public void Add(long bytes)
+        => to?.Report(new RecoveryProgress(step, Interlocked.Add(ref doneBytes, bytes), totalBytes));
 
     public void Reach(int done, int of) => to?.Report(new RecoveryProgress(step, done, of));
 

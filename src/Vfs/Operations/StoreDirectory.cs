@@ -13,8 +13,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.Operations;
 
 /// <summary>
-/// A store's directory, looked at without opening it: nothing here takes its lock or changes anything, so a store in use by another process can
-/// be looked at, too.
+/// A store's directory, looked at without opening it: nothing here takes its lock or changes anything, so a store in
+/// use by another process can be looked at, too.
 /// </summary>
 internal sealed partial class StoreDirectory
 {
@@ -30,7 +30,8 @@ internal sealed partial class StoreDirectory
     /// <summary>Where the databases' stubs are.</summary>
     public string Databases => System.IO.Path.GetDirectoryName(Path)!;
 
-    public static string Within(string directory) => System.IO.Path.Combine(System.IO.Path.GetFullPath(directory), Name);
+    public static string Within(string directory)
+        => System.IO.Path.Combine(System.IO.Path.GetFullPath(directory), Name);
 
     /// <summary>The store that a user names by DIR, by DIR/.recovery, or by a database in it.</summary>
     public static StoreDirectory Find(string target)
@@ -39,41 +40,56 @@ internal sealed partial class StoreDirectory
         if (Directory.Exists(Within(path))) return Readable(new(Within(path)));
         if (System.IO.Path.GetFileName(path) == Name && Directory.Exists(path)) return Readable(new(path));
         if (File.Exists(path) && Stub.Read(path) is { Content: PathContent.Stub } stub
-            && DatabaseOpening.StoreOf(path, stub, Options.Process.WithEnvironment()) is var store && Directory.Exists(store)) return new(store);
+            && DatabaseOpening.StoreOf(path, stub, Options.Process.WithEnvironment()) is var store
+            && Directory.Exists(store)) return new(store);
         if (Directory.Exists(System.IO.Path.Combine(path, "pages"))) return new(path);
         throw new RecoveryException(RecoveryError.NotFound,
-            $"There is no store in {path} (no {Name} directory).") { Path = path };
+            $"There is no store in {path} (no {Name} directory).")
+        { Path = path };
     }
 
-    /// <summary>A store that this user may look at; another one is refused by the right that is missing, not as one that is not there.</summary>
+    /// <summary>
+    /// A store that this user may look at; another one is refused by the right that is missing, not as one that is not
+    /// there.
+    /// </summary>
     static StoreDirectory Readable(StoreDirectory store)
     {
-        string[] places = [store.Path, System.IO.Path.Combine(store.Path, "log"), System.IO.Path.Combine(store.Path, "pages"), System.IO.Path.Combine(store.Path, "files")];
+        string[] places =
+            [store.Path, System.IO.Path.Combine(store.Path, "log"), System.IO.Path.Combine(store.Path, "pages"),
+            System.IO.Path.Combine(store.Path, "files")];
         if (places.Select(UserRights.WhyNotReadIn).FirstOrDefault(why => why is not null) is { } why)
-            throw new RecoveryException(RecoveryError.CannotOpen, $"The store {store.Path} cannot be read: {why}. Give this user the rights to read it and what is in it, or run as its owner.");
+            throw new RecoveryException(RecoveryError.CannotOpen,
+                $"The store {store.Path} cannot be read: {why}. Give this user the rights to read it and what is in "
+                    + $"it, or run as its owner.");
         return store;
     }
 
     /// <summary>What its config says of the remote.</summary>
-    public string? ConfiguredRemote => Options.FromConfig(Path).LastOrDefault(o => o.Key == "remote").Value is { Length: > 0 } configured ? configured : null;
+    public string? ConfiguredRemote => Options.FromConfig(Path).LastOrDefault(o => o.Key == "remote").Value
+        is { Length: > 0 } configured ? configured : null;
 
     /// <summary>The remote that it ships to: what its config says, what was set, or what it shipped to last.</summary>
-    public string? RemoteUrl => ConfiguredRemote is { } configured ? configured == "none" ? null : configured : OwnRemote;
+    public string? RemoteUrl => ConfiguredRemote is { } configured
+        ? configured == "none" ? null : configured : OwnRemote;
 
     /// <summary>The remotes that it has shipped to, newest first.</summary>
     public IReadOnlyList<string> RemotesBefore => new StoreHome(Path).RemoteUrls;
 
-    string? OwnRemote => new StoreHome(Path) is var home && IsReplica && home.Following is { } followed ? followed : home.RemoteUrl;
+    string? OwnRemote => new StoreHome(Path) is var home && IsReplica && home.Following is { } followed
+        ? followed
+        : home.RemoteUrl;
 
     /// <summary>How the store's own config and the environment would have it opened, with a remote.</summary>
     public StoreOptions OptionsWith(string remote) =>
-        (Options.Process.With(Options.FromEnvironment()).With(Options.FromConfig(Path)) with { Remote = remote }).ToStoreOptions(Path);
+        (Options.Process.With(Options.FromEnvironment()).With(Options.FromConfig(Path)) with { Remote = remote })
+            .ToStoreOptions(Path);
 
     /// <summary>The remote to ship to: the one given, the one it has, or that of the environment.</summary>
     public string ChooseRemote(string? given) => given ?? RemoteUrl ?? RemoteAccess.Default
         ?? throw new RecoveryException(RecoveryError.NotFound,
             $"The store {Path} has no remote.",
-            "Give --remote URL, or set RECOVERY_REMOTE.") { Path = Path };
+            "Give --remote URL, or set RECOVERY_REMOTE.")
+        { Path = Path };
 
     /// <summary>Its identity as a writer; null when it was never one.</summary>
     public ulong? Author => new StoreHome(Path).Author;
@@ -112,9 +128,10 @@ internal sealed partial class StoreDirectory
     }
 
     /// <summary>
-    /// Reads the local log: the databases' names as of the newest hints go to <paramref name="start"/>, and every record there is to
-    /// <paramref name="take"/> (again from the start when a writer was in the way). Returns the hints, and the log's identity and end; null for a
-    /// store that has no log yet.
+    /// Reads the local log: the databases' names as of the newest hints go to <paramref name="start"/>, and every
+    /// record there is to
+    /// <paramref name="take"/> (again from the start when a writer was in the way). Returns the hints, and the log's
+    /// identity and end; null for a store that has no log yet.
     /// </summary>
     public (Hints? Hints, LocalLogEnd? End) ReadLog(Action<Hints?> start, RecordTaken take)
     {
@@ -125,7 +142,9 @@ internal sealed partial class StoreDirectory
                 var hints = LocalHints.LoadNewest(LocalDisk.Instance, Path);
                 start(hints);
                 if (SegmentFiles().FirstOrDefault() is not { } oldest) return (hints, null);
-                using var log = LocalLog.Open(LocalDisk.Instance, LogHome, new LogOptions { ReadOnly = true }, oldest.FirstLsn, take);
+                using var log =
+                    LocalLog.Open(LocalDisk.Instance, LogHome, new LogOptions { ReadOnly = true }, oldest.FirstLsn,
+                    take);
                 return (hints, new LocalLogEnd(log.LogId, log.Epoch, oldest.FirstLsn, log.LastLsn, log.SizeBytes));
             }
             catch (Exception e) when (tries < Tries && e is RecoveryException or IOException && Holder() is not null)
@@ -141,8 +160,12 @@ internal sealed partial class StoreDirectory
         var directory = new DirectoryInfo(System.IO.Path.Combine(LogHome, "log"));
         if (!directory.Exists) return [];
         return [.. directory.EnumerateFiles("*.log")
-            .Where(f => f.Name.Length == 20 && ulong.TryParse(f.Name.AsSpan(0, 16), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out _))
-            .Select(f => new LocalSegmentFile(ulong.Parse(f.Name.AsSpan(0, 16), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture), f.Name, f.Length))
+            .Where(f => f.Name.Length == 20
+            && ulong.TryParse(f.Name.AsSpan(0, 16), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
+            out _))
+            .Select(f => new LocalSegmentFile(
+            ulong.Parse(f.Name.AsSpan(0, 16), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture), f.Name,
+            f.Length))
             .OrderBy(f => f.FirstLsn)];
     }
 

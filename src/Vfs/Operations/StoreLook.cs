@@ -13,16 +13,21 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 namespace RecoveryVfs.Operations;
 
 /// <summary>
-/// Looks at a store and its remote without opening the store: takes no lock and changes nothing, so it may be asked while the store
-/// is in use.
+/// Looks at a store and its remote without opening the store: takes no lock and changes nothing, so it may be asked
+/// while the store is in use.
 /// </summary>
 internal static class StoreLook
 {
-    /// <summary>What a look at the remote found: what it has, the newest LSN that it shares with the store, and why it could not be looked at.</summary>
-    sealed record Look(RemoteStatus? Remote, ulong? SharedLsn, string? Error, bool IsRefused = false, bool IsFenced = false);
+    /// <summary>
+    /// What a look at the remote found: what it has, the newest LSN that it shares with the store, and why it could not
+    /// be looked at.
+    /// </summary>
+    sealed record Look(RemoteStatus? Remote, ulong? SharedLsn, string? Error, bool IsRefused = false,
+        bool IsFenced = false);
 
     /// <summary>Whether a state is one that somebody has to do something about.</summary>
-    public static bool NeedsSomebody(string state) => state is "unreachable" or "failed" or "unshipped" or "not-restorable"
+    public static bool NeedsSomebody(string state)
+        => state is "unreachable" or "failed" or "unshipped" or "not-restorable"
         or "damaged" or "fenced" or "behind" or "copy";
 
     /// <summary>How a store is.</summary>
@@ -48,20 +53,27 @@ internal static class StoreLook
         var unshipped = lag is null ? 0 : reading.Commits.Count(c => c.Lsn > look.SharedLsn);
         var verification = VerificationOf(store, url);
         var state = StateOf(store, end is not null, lsn, url, look, lag, unshipped, verification);
-        return new StoreStatus(state, store.Path, store.Holder(), end?.LogId ?? hints?.LogId, lsn, reading.LastTime, hints?.Lsn,
+        return new StoreStatus(state, store.Path, store.Holder(), end?.LogId
+            ?? hints?.LogId, lsn, reading.LastTime, hints?.Lsn,
             end?.SizeBytes ?? 0, reading.Databases.Count(), SalvagedLog.List(store.SalvageDirectory).Count, lag,
-            lag is null ? null : lag == 0 || oldest.Lsn == 0 ? 0 : Math.Max(0, (DateTimeOffset.UtcNow - oldest.Time).TotalSeconds), verification, url, look.Error, remote)
+            lag is null ? null : lag == 0 || oldest.Lsn
+                == 0 ? 0 : Math.Max(0, (DateTimeOffset.UtcNow - oldest.Time).TotalSeconds), verification, url,
+                look.Error, remote)
         {
             UnshippedCommits = unshipped,
-            Advice = state == "copy" ? new StoreHome(store.Path).WhyNotOwner(url)!.Message : AdviceOn(state, store, url, unshipped),
+            Advice = state == "copy"
+                ? new StoreHome(store.Path).WhyNotOwner(url)!.Message
+                : AdviceOn(state, store, url, unshipped),
         };
     }
 
     static VerificationStatus? VerificationOf(StoreDirectory store, string? url) =>
         RemoteVerification.Load(store.Path) is { } v && v.Remote == url
-            ? new(v.Result, v.At, v.ProvedAt, v.ProvedAt is { } at ? (DateTimeOffset.UtcNow - at).TotalSeconds : null, v.ProvedLsn, v.Problem) : null;
+            ? new(v.Result, v.At, v.ProvedAt, v.ProvedAt is { } at ? (DateTimeOffset.UtcNow - at).TotalSeconds : null,
+            v.ProvedLsn, v.Problem) : null;
 
-    static async Task<Look> TryLookAsync(StoreDirectory store, string? url, LocalLogEnd? end, CancellationToken cancellation)
+    static async Task<Look> TryLookAsync(StoreDirectory store, string? url, LocalLogEnd? end,
+        CancellationToken cancellation)
     {
         if (url is null) return new(null, null, null);
         try
@@ -70,15 +82,19 @@ internal static class StoreLook
             var isFenced = end is not null && !store.IsReplica && found.Epoch > 0 && found.AuthorId != store.Author;
             if (!isFenced) return new(found, found.LastLsn, null);
             await using var remote = RemoteAccess.Open(url);
-            return new(found, await Divergence.SharedLsnAsync(remote, end!.Epoch, store.Author, cancellation) ?? found.LastLsn, null, IsFenced: true);
+            return new(found, await Divergence.SharedLsnAsync(remote, end!.Epoch, store.Author, cancellation)
+                ?? found.LastLsn, null, IsFenced: true);
         }
         // Nothing is there yet, and nothing was: the store has not reached it.
-        catch (RecoveryException e) when (e.Error == RecoveryError.NotFound && !new StoreHome(store.Path).RemoteUrls.Contains(url)) { return new(null, 0, null); }
+        catch (RecoveryException e) when (e.Error == RecoveryError.NotFound
+            && !new StoreHome(store.Path).RemoteUrls.Contains(url))
+        { return new(null, 0, null); }
         catch (RecoveryException e) { return new(null, null, e.Message, IsRefused: e.Error != RecoveryError.Remote); }
         catch (ObjectStoreException e) { return new(null, null, e.ToRecoveryException().Message); }
     }
 
-    static string StateOf(StoreDirectory store, bool hasLog, ulong lsn, string? url, Look look, ulong? lag, int unshipped, VerificationStatus? verification)
+    static string StateOf(StoreDirectory store, bool hasLog, ulong lsn, string? url, Look look, ulong? lag,
+        int unshipped, VerificationStatus? verification)
     {
         if (store.IsReplica) return "replica";
         if (new StoreHome(store.Path).WhyNotOwner(url) is not null) return "copy";
@@ -88,7 +104,8 @@ internal static class StoreLook
         if (look.IsFenced) return "fenced";
         if (look.Remote?.LastLsn > lsn) return "behind";
         if (unshipped > 0 && store.Holder() is null) return "unshipped";
-        if (look.Remote is { } remote && (remote.HintsLsn is null || new StoreHome(store.Path).IsRestarting)) return "not-restorable";
+        if (look.Remote is { } remote && (remote.HintsLsn is null || new StoreHome(store.Path).IsRestarting))
+            return "not-restorable";
         if (verification?.Result == "damaged") return "damaged";
         return lag == 0 || (unshipped == 0 && store.Holder() is null) ? "ok" : "shipping";
     }
@@ -96,14 +113,18 @@ internal static class StoreLook
     static string? AdviceOn(string state, StoreDirectory store, string? url, int unshipped) => state switch
     {
         "unshipped" => $"unshipped: {Commits(unshipped)}; run recovery sync {store.Databases}",
-        "fenced" when unshipped > 0 => $"{Commits(unshipped)} {(unshipped == 1 ? "is" : "are")} in this directory only: see recovery salvage {store.Databases}; "
+        "fenced" when unshipped > 0
+            => $"{Commits(unshipped)} {(unshipped == 1 ? "is" : "are")} in this directory only: see recovery salvage "
+                + $"{store.Databases}; "
             + $"for the newest state, recovery restore {url} into another directory",
-        "fenced" => $"another writer has the remote, and nothing is lost: recovery restore {url} into another directory, or follow it",
+        "fenced" => $"another writer has the remote, and nothing is lost: recovery restore {url} into another "
+            + $"directory, or follow it",
         "unreachable" => "commits go on locally; see that the remote can be reached: recovery check " + url,
         "failed" => "see what the remote says: recovery check " + url,
         "not-restorable" => $"publish hints: recovery sync --wait {store.Databases}",
         "damaged" => $"see what is damaged: recovery verify {url}; then ship to a new prefix",
-        "behind" => $"this is an older copy of the store; restore the newest state: recovery restore {url} into another directory",
+        "behind" => $"this is an older copy of the store; restore the newest state: recovery restore {url} into "
+            + $"another directory",
         _ => null,
     };
 
@@ -119,11 +140,16 @@ internal static class StoreLook
         var segments = await remote.ListSegmentsAsync(cancellation);
         var extents = await remote.Context.ListAsync(RemoteNames.Extents, null, cancellation);
         var pins = await remote.Context.ListAsync(RemoteNames.Pins, null, cancellation);
-        return new RemoteStatus(remote.Url, store.LogId, store.FirstLsn, end.LastLsn, lastTime is { } ms ? TimeText.FromMs(ms) : null, end.Epoch,
-            end.Epoch == 0 ? null : end.Author.ToString("x16"), hints.Count > 0 ? hints[0].Lsn : null, hints.Count > 0 ? hints[0].Object.Modified : null, hints.Count,
-            segments.Count, segments.Sum(s => s.Object.SizeBytes), extents.Count, extents.Sum(e => e.SizeBytes), pins.Count)
+        return new RemoteStatus(remote.Url, store.LogId, store.FirstLsn, end.LastLsn,
+            lastTime is { } ms ? TimeText.FromMs(ms) : null, end.Epoch,
+            end.Epoch == 0
+                ? null : end.Author.ToString("x16"), hints.Count > 0
+                ? hints[0].Lsn : null, hints.Count > 0 ? hints[0].Object.Modified : null, hints.Count,
+            segments.Count, segments.Sum(s => s.Object.SizeBytes), extents.Count, extents.Sum(e => e.SizeBytes),
+                pins.Count)
         { AuthorId = end.Author };
     }
 
-    static string Commits(int count) => $"{count.ToString("N0", CultureInfo.InvariantCulture)} commit{(count == 1 ? "" : "s")}";
+    static string Commits(int count)
+        => $"{count.ToString("N0", CultureInfo.InvariantCulture)} commit{(count == 1 ? "" : "s")}";
 }

@@ -15,7 +15,8 @@ using RecoveryVfs.Settings;
 namespace RecoveryVfs.Operations;
 
 /// <summary>
-/// Ships what a closed store has not shipped yet; waits for this process, or for the one that has an open store, to do so.
+/// Ships what a closed store has not shipped yet; waits for this process, or for the one that has an open store, to do
+/// so.
 /// </summary>
 internal static class StoreSync
 {
@@ -23,15 +24,19 @@ internal static class StoreSync
     static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(250);
 
     /// <summary>Returns when a restore can deliver, or would after the next hints, what the store has now.</summary>
-    public static async Task<SyncResult> RunAsync(StoreDirectory directory, SyncOptions how, CancellationToken cancellation)
+    public static async Task<SyncResult> RunAsync(StoreDirectory directory, SyncOptions how,
+        CancellationToken cancellation)
     {
         if (StoreRegistry.IsOpen(directory.Path)) return await OfThisProcessAsync(directory, how, cancellation);
-        if (how.Remote is null && RemoteAccess.Default is null) await UntilRemoteIsKnownAsync(directory, how.Patience, cancellation);
+        if (how.Remote is null && RemoteAccess.Default is null)
+            await UntilRemoteIsKnownAsync(directory, how.Patience, cancellation);
         var url = directory.ChooseRemote(how.Remote);
-        return await WaitForHolderAsync(directory, url, how, cancellation) ?? await ShipAsync(directory, url, how, cancellation);
+        return await WaitForHolderAsync(directory, url, how, cancellation)
+            ?? await ShipAsync(directory, url, how, cancellation);
     }
 
-    static async Task<SyncResult> OfThisProcessAsync(StoreDirectory directory, SyncOptions how, CancellationToken cancellation)
+    static async Task<SyncResult> OfThisProcessAsync(StoreDirectory directory, SyncOptions how,
+        CancellationToken cancellation)
     {
         var open = StoreRegistry.Acquire(directory.Path, StoreSettings.Of(directory.Path));
         try
@@ -40,7 +45,8 @@ internal static class StoreSync
             if (how.NewRemote || how.Restart || (how.Remote is { } wanted && wanted != url))
                 throw new RecoveryException(RecoveryError.Busy,
                     $"The store {directory.Path} is open in this process, and ships to {url}.",
-                    "Close its connections first, or open it with that remote.") { Path = directory.Path };
+                    "Close its connections first, or open it with that remote.")
+                { Path = directory.Path };
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
             limit.CancelAfter(how.Patience);
             return await WaitAsync(open.Store, directory.Path, url, limit.Token, cancellation);
@@ -51,16 +57,21 @@ internal static class StoreSync
         }
     }
 
-    /// <summary>A store that was opened just now says where it ships to once it got there; until then, only that it ships.</summary>
-    static async Task UntilRemoteIsKnownAsync(StoreDirectory directory, TimeSpan patience, CancellationToken cancellation)
+    /// <summary>
+    /// A store that was opened just now says where it ships to once it got there; until then, only that it ships.
+    /// </summary>
+    static async Task UntilRemoteIsKnownAsync(StoreDirectory directory, TimeSpan patience,
+        CancellationToken cancellation)
     {
         var started = Stopwatch.GetTimestamp();
-        while (directory.RemoteUrl is null && directory.Author is not null && directory.Holder() is not null && Stopwatch.GetElapsedTime(started) < patience)
+        while (directory.RemoteUrl is null && directory.Author is not null && directory.Holder() is not null
+            && Stopwatch.GetElapsedTime(started) < patience)
             await Task.Delay(LookInterval, cancellation);
     }
 
     /// <summary>Waits for the process that has the store open; null when there is none, or none any more.</summary>
-    static async Task<SyncResult?> WaitForHolderAsync(StoreDirectory directory, string url, SyncOptions how, CancellationToken cancellation)
+    static async Task<SyncResult?> WaitForHolderAsync(StoreDirectory directory, string url, SyncOptions how,
+        CancellationToken cancellation)
     {
         if (directory.Holder() is not { } holder) return null;
         // Before it has reached its remote for the first time, a store only knows who it is there.
@@ -69,29 +80,36 @@ internal static class StoreSync
             throw new RecoveryException(RecoveryError.Busy,
                 $"The store {directory.Path} is open in {holder}, which ships to "
                 + $"{directory.RemoteUrl ?? "no remote"}.",
-                "End that process first, or open the store there with that remote.") { Path = directory.Path };
+                "End that process first, or open the store there with that remote.")
+            { Path = directory.Path };
         var lsn = directory.ReadLog(static _ => { }, static (in Record _) => { }).End?.LastLsn ?? 0;
         var started = Stopwatch.GetTimestamp();
         await using var remote = RemoteAccess.Open(url);
         while (true)
         {
-            var end = await remote.TryStoreAsync(cancellation) is { } store ? await EndAsync(remote, store, cancellation) : default;
+            var end = await remote.TryStoreAsync(cancellation) is { } store
+                ? await EndAsync(remote, store, cancellation)
+                : default;
             if (end.Epoch > 0 && end.Author != directory.Author)
                 throw new RecoveryException(RecoveryError.Fenced,
                     $"Another writer has taken {url} over: what {holder} has not shipped never will be (see "
-                    + "`recovery status`, `recovery salvage`).") { Path = url };
+                    + "`recovery status`, `recovery salvage`).")
+                { Path = url };
             var shipped = end.NextLsn > lsn;
             // Shipped is not restorable: that takes hints to start from, and no gap that waits for some.
-            if (shipped && !new StoreHome(directory.Path).IsRestarting && (await remote.ListHintsAsync(cancellation)).Count > 0)
+            if (shipped && !new StoreHome(directory.Path).IsRestarting
+                && (await remote.ListHintsAsync(cancellation)).Count > 0)
                 return new SyncResult(directory.Path, url, lsn, end.LastLsn, true);
             if (directory.Holder() is null) return null;
             if (Stopwatch.GetElapsedTime(started) >= how.Patience)
                 throw new RecoveryException(RecoveryError.Remote, shipped
-                    ? $"{url} has everything up to LSN {lsn}, but no hints to start a restore from: it cannot be restored yet. "
+                    ? $"{url} has everything up to LSN {lsn}, but no hints to start a restore from: it cannot be "
+                        + $"restored yet. "
                         + $"`PRAGMA recovery_status` in {holder} says why (remote_hints_error)."
                     : $"{url} has everything up to LSN {(end.NextLsn == 0 ? 0 : end.LastLsn)} of {lsn}, "
                         + $"and {holder} did not ship the rest in time. `PRAGMA recovery_status` there says why "
-                        + "(remote_error).") { Path = url };
+                        + "(remote_error).")
+                { Path = url };
             await Task.Delay(LookInterval, cancellation);
         }
     }
@@ -103,7 +121,8 @@ internal static class StoreSync
         return end;
     }
 
-    static async Task<SyncResult> ShipAsync(StoreDirectory directory, string url, SyncOptions how, CancellationToken cancellation)
+    static async Task<SyncResult> ShipAsync(StoreDirectory directory, string url, SyncOptions how,
+        CancellationToken cancellation)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         limit.CancelAfter(how.Patience);

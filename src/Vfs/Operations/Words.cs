@@ -23,6 +23,7 @@ internal static class Words
         double value = bytes;
         var unit = -1;
         for (; value >= 1024 && unit < units.Length - 1; unit++) value /= 1024;
-        return value.ToString(value < 10 ? "0.00" : value < 100 ? "0.0" : "0", CultureInfo.InvariantCulture) + " " + units[unit];
+        return value.ToString(value < 10 ? "0.00" : value < 100 ? "0.0" : "0", CultureInfo.InvariantCulture) + " "
+            + units[unit];
     }
 }

@@ -9,31 +9,41 @@ namespace RecoveryVfs.Statements;
 /// <summary>What a frame is.</summary>
 internal enum SqlFrame : byte
 {
-    /// <summary>Client: version (u32), time limit in seconds (u32), name of the database (text). Server: version, who it is (text).</summary>
+    /// <summary>
+    /// Client: version (u32), time limit in seconds (u32), name of the database (text). Server: version, who it is
+    /// (text).
+    /// </summary>
     Hello = (byte)'H',
     /// <summary>Client: statements (text).</summary>
     Statements = (byte)'S',
     /// <summary>Server: a statement that gives rows begins: how many columns (u16), their names (texts).</summary>
     Columns = (byte)'C',
-    /// <summary>Server: as many values as there are columns: kind (u8, SQLite's numbers), then an integer or a real (64 bits), or a text or blob.</summary>
+    /// <summary>
+    /// Server: as many values as there are columns: kind (u8, SQLite's numbers), then an integer or a real (64 bits),
+    /// or a text or blob.
+    /// </summary>
     Row = (byte)'R',
     /// <summary>Server: a statement has ended: whether it gave rows (u8), how many rows it has changed (i64).</summary>
     Done = (byte)'D',
-    /// <summary>Server: what failed: SQLite's extended code (i32), its message (text). The statements after it were not run.</summary>
+    /// <summary>
+    /// Server: what failed: SQLite's extended code (i32), its message (text). The statements after it were not run.
+    /// </summary>
     Error = (byte)'E',
     /// <summary>Server: it waits for statements; whether a transaction is open (u8).</summary>
     Ready = (byte)'Z',
 }
 
 /// <summary>
-/// Frames over a socket between two processes of one user: length of what follows (u32), kind (u8), body; numbers are little-endian, a text is its
-/// length in bytes (u32) and UTF-8.
+/// Frames over a socket between two processes of one user: length of what follows (u32), kind (u8), body; numbers are
+/// little-endian, a text is its length in bytes (u32) and UTF-8.
 /// </summary>
 internal sealed class SqlChannel(Socket socket) : IDisposable
 {
     public const uint Version = 1;
 
-    /// <summary>Of one frame: a row may hold a blob as large as SQLite's largest by default, and no more is believed.</summary>
+    /// <summary>
+    /// Of one frame: a row may hold a blob as large as SQLite's largest by default, and no more is believed.
+    /// </summary>
     const int FrameBytesMax = 1 << 30, SendAtBytes = 64 << 10;
 
     readonly MemoryStream pending = new();
@@ -93,8 +103,8 @@ internal sealed class SqlChannel(Socket socket) : IDisposable
     }
 
     /// <summary>
-    /// The next frame; null when the other end has closed. Throws <see cref="TimeoutException"/> when it does not come in time; <paramref name="bytesMax"/> is the
-    /// most that is believed of its length.
+    /// The next frame; null when the other end has closed. Throws <see cref="TimeoutException"/> when it does not come
+    /// in time; <paramref name="bytesMax"/> is the most that is believed of its length.
     /// </summary>
     public SqlBody? Read(TimeSpan patience, int bytesMax = FrameBytesMax)
     {
@@ -102,7 +112,9 @@ internal sealed class SqlChannel(Socket socket) : IDisposable
         var head = new byte[5];
         if (!Fill(head, until)) return null;
         var length = BinaryPrimitives.ReadUInt32LittleEndian(head);
-        if (length == 0 || length > bytesMax) throw new RecoveryException(RecoveryError.Invalid, $"What came through the socket is no frame: it would have {length} bytes.");
+        if (length == 0 || length > bytesMax)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"What came through the socket is no frame: it would have {length} bytes.");
         var body = new byte[length - 1];
         return Fill(body, until) ? new SqlBody((SqlFrame)head[4], body) : null;
     }
@@ -112,7 +124,8 @@ internal sealed class SqlChannel(Socket socket) : IDisposable
         for (var have = 0; have < bytes.Length;)
         {
             var left = until - Environment.TickCount64;
-            if (left <= 0 || !socket.Poll(TimeSpan.FromMilliseconds(left), SelectMode.SelectRead)) throw new TimeoutException();
+            if (left <= 0 || !socket.Poll(TimeSpan.FromMilliseconds(left), SelectMode.SelectRead))
+                throw new TimeoutException();
             var got = socket.Receive(bytes, have, bytes.Length - have, SocketFlags.None);
             if (got == 0) return false;
             have += got;
@@ -145,7 +158,9 @@ internal sealed class SqlBody(SqlFrame kind, byte[] bytes)
 
     ReadOnlySpan<byte> Take(uint count)
     {
-        if (count > bytes.Length - at) throw new RecoveryException(RecoveryError.Invalid, $"A frame that came through the socket ({(char)Kind}) ends too early.");
+        if (count > bytes.Length - at)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"A frame that came through the socket ({(char)Kind}) ends too early.");
         at += (int)count;
         return bytes.AsSpan(at - (int)count, (int)count);
     }

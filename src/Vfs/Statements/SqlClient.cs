@@ -11,7 +11,9 @@ internal sealed class SqlClient : IDisposable
 {
     static readonly TimeSpan GreetingPatience = TimeSpan.FromSeconds(10);
 
-    /// <summary>Beyond the limit that the other end holds itself to: a COMMIT may wait for the disk, or the remote.</summary>
+    /// <summary>
+    /// Beyond the limit that the other end holds itself to: a COMMIT may wait for the disk, or the remote.
+    /// </summary>
     static readonly TimeSpan More = TimeSpan.FromSeconds(15);
 
     readonly SqlChannel channel;
@@ -36,8 +38,11 @@ internal sealed class SqlClient : IDisposable
         {
             var (process, user) = UnixSocket.PeerOf(socket);
             if (user != 0 && FileNode.At(storeDirectory, follow: true) is { } node && node.Owner != user)
-                throw new RecoveryException(RecoveryError.CannotOpen, $"Who listens at {path} (process {process}) is user {user}, and the store is user {node.Owner}'s: nothing was sent there.");
-            client.channel.Begin(SqlFrame.Hello).Put(SqlChannel.Version).Put((uint)Math.Ceiling(limit.TotalSeconds)).Put(database).End(atOnce: true);
+                throw new RecoveryException(RecoveryError.CannotOpen,
+                    $"Who listens at {path} (process {process}) is user {user}, and the store is user "
+                        + $"{node.Owner}'s: nothing was sent there.");
+            client.channel.Begin(SqlFrame.Hello).Put(SqlChannel.Version).Put((uint)Math.Ceiling(limit.TotalSeconds))
+                .Put(database).End(atOnce: true);
             client.Server = client.Greeting(path, process);
             client.UntilReady(null, GreetingPatience);
             return client;
@@ -61,16 +66,20 @@ internal sealed class SqlClient : IDisposable
                 case { Kind: SqlFrame.Error } error:
                     throw Failed(error);
                 default:
-                    throw new RecoveryException(RecoveryError.CannotOpen, $"Process {process} has closed the connection to {path}. Its RECOVERY_LOG says why.");
+                    throw new RecoveryException(RecoveryError.CannotOpen,
+                        $"Process {process} has closed the connection to {path}. Its RECOVERY_LOG says why.");
             }
         }
         catch (TimeoutException e)
         {
-            throw new RecoveryException(RecoveryError.Busy, $"Process {process}, which has {path}, does not answer.", e);
+            throw new RecoveryException(RecoveryError.Busy, $"Process {process}, which has {path}, does not answer.",
+                e);
         }
     }
 
-    /// <summary>Runs statements there; throws <see cref="SqlFailure"/> with what SQLite says of the first that fails.</summary>
+    /// <summary>
+    /// Runs statements there; throws <see cref="SqlFailure"/> with what SQLite says of the first that fails.
+    /// </summary>
     public void Run(string sql, ISqlResults results)
     {
         TrySend(sql);
@@ -80,11 +89,14 @@ internal sealed class SqlClient : IDisposable
         }
         catch (SocketException e)
         {
-            throw new RecoveryException(RecoveryError.Busy, $"{Server} has gone while it ran these statements. What it was asked to commit may be committed.", e);
+            throw new RecoveryException(RecoveryError.Busy,
+                $"{Server} has gone while it ran these statements. What it was asked to commit may be committed.", e);
         }
         catch (TimeoutException e)
         {
-            throw new RecoveryException(RecoveryError.Busy, $"{Server} did not answer in {patience.TotalSeconds:0} s. What it was asked to commit may still be committed.", e);
+            throw new RecoveryException(RecoveryError.Busy,
+                $"{Server} did not answer in {patience.TotalSeconds:0} s. What it was asked to commit may still be "
+                    + $"committed.", e);
         }
     }
 
@@ -106,7 +118,9 @@ internal sealed class SqlClient : IDisposable
         var columns = 0u;
         while (true)
         {
-            var frame = channel.Read(wait) ?? throw failure ?? (Exception)new RecoveryException(RecoveryError.Busy, $"{Server} has ended the session; what was not committed was rolled back.");
+            var frame = channel.Read(wait) ?? throw failure
+                ?? (Exception)new RecoveryException(RecoveryError.Busy,
+                $"{Server} has ended the session; what was not committed was rolled back.");
             switch (frame.Kind)
             {
                 case SqlFrame.Columns:

@@ -8,12 +8,13 @@ using RecoveryVfs.RecoveryLog.Disk;
 namespace RecoveryVfs.Statements;
 
 /// <summary>
-/// Listens in the directory of a store that this process has open, and runs the statements of other processes of its user (<c>recovery sql --write</c>): so nobody
-/// has to stop the application to mend a row.
+/// Listens in the directory of a store that this process has open, and runs the statements of other processes of its
+/// user (<c>recovery sql --write</c>): so nobody has to stop the application to mend a row.
 /// </summary>
 /// <remarks>
-/// Nothing runs while nobody connects: the listening socket waits in the epoll of .NET's sockets (one thread a process, which a store with an S3 remote has
-/// anyway). A session has a thread of its own for as long as it lasts. The store's LOCK, which this process holds, is what makes the name its to take.
+/// Nothing runs while nobody connects: the listening socket waits in the epoll of .NET's sockets (one thread a process,
+/// which a store with an S3 remote has anyway). A session has a thread of its own for as long as it lasts. The store's
+/// LOCK, which this process holds, is what makes the name its to take.
 /// </remarks>
 internal sealed class SqlServer : IDisposable
 {
@@ -35,7 +36,9 @@ internal sealed class SqlServer : IDisposable
     }
 
     /// <summary>Serves a store that was just opened, unless it is not to be.</summary>
-    public static SqlServer? Start(OpenStore store) => store.Options.SqlSocket && HostConnection.IsHostThreadSafe() ? new SqlServer(store) : null;
+    public static SqlServer? Start(OpenStore store) => store.Options.SqlSocket && HostConnection.IsHostThreadSafe()
+        ? new SqlServer(store)
+        : null;
 
     async Task ServeAsync()
     {
@@ -55,7 +58,8 @@ internal sealed class SqlServer : IDisposable
         catch (Exception e)
         {
             // Nothing that the application asked for has failed.
-            EventLog.Write(EventLevel.Warning, "SQL-SOCKET", $"The store {store.Directory} takes no statements from other processes: {e.Message}");
+            EventLog.Write(EventLevel.Warning, "SQL-SOCKET",
+                $"The store {store.Directory} takes no statements from other processes: {e.Message}");
         }
         finally
         {
@@ -87,14 +91,18 @@ internal sealed class SqlServer : IDisposable
             var (process, user) = UnixSocket.PeerOf(connection);
             if (user != 0 && user != UnixSocket.User)
             {
-                EventLog.Write(EventLevel.Warning, "SQL-SOCKET", $"A process ({process}) of user {user} asked to run statements in {store.Directory}, and was refused.");
+                EventLog.Write(EventLevel.Warning, "SQL-SOCKET",
+                    $"A process ({process}) of user {user} asked to run statements in {store.Directory}, and was "
+                        + $"refused.");
                 channel.Dispose();
                 return;
             }
             if (Interlocked.Increment(ref sessions) > SessionsMax)
             {
                 Interlocked.Decrement(ref sessions);
-                channel.Begin(SqlFrame.Error).Put((uint)Sqlite.Busy).Put($"{SessionsMax} others are running statements here already. Try again later.").End(atOnce: true);
+                channel.Begin(SqlFrame.Error).Put((uint)Sqlite.Busy)
+                    .Put($"{SessionsMax} others are running statements here already. Try again later.")
+                    .End(atOnce: true);
                 channel.Dispose();
                 return;
             }
@@ -116,7 +124,8 @@ internal sealed class SqlServer : IDisposable
         catch (Exception e)
         {
             // Nothing of it may reach the application; who is at the other end sees the connection end.
-            if (e is not (SocketException or TimeoutException or ObjectDisposedException)) EventLog.Write(EventLevel.Warning, "SQL-SOCKET", $"Statements of process {process}: {e.Message}");
+            if (e is not (SocketException or TimeoutException or ObjectDisposedException))
+                EventLog.Write(EventLevel.Warning, "SQL-SOCKET", $"Statements of process {process}: {e.Message}");
         }
         finally
         {

@@ -7,8 +7,8 @@ using RecoveryVfs.Settings;
 namespace RecoveryVfs.Statements;
 
 /// <summary>
-/// One who sends statements, and the connection to SQLite that they run on: on the session's own thread. A transaction may go over several requests; it is rolled
-/// back when it lasts longer than the limit, and when the other end is gone.
+/// One who sends statements, and the connection to SQLite that they run on: on the session's own thread. A transaction
+/// may go over several requests; it is rolled back when it lasts longer than the limit, and when the other end is gone.
 /// </summary>
 internal sealed class SqlSession(SqlChannel channel, OpenStore store, int process) : ISqlResults
 {
@@ -31,7 +31,9 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
         if (channel.Read(GreetingPatience, GreetingBytesMax) is not { Kind: SqlFrame.Hello } hello) return;
         if (hello.U32() is var version && version != SqlChannel.Version)
         {
-            Refuse(Sqlite.Error, $"This process speaks version {SqlChannel.Version}, and was asked in version {version}. Use the same version of RecoveryVfs.");
+            Refuse(Sqlite.Error,
+                $"This process speaks version {SqlChannel.Version}, and was asked in version {version}. Use the same "
+                    + $"version of RecoveryVfs.");
             return;
         }
         if (hello.U32() is > 0 and var wanted) seconds = (int)Math.Min(wanted, SecondsMax);
@@ -39,7 +41,9 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
         try
         {
             using var connection = Open(hello.Text());
-            channel.Begin(SqlFrame.Hello).Put(SqlChannel.Version).Put($"pid {Environment.ProcessId} ({File.ReadAllText("/proc/self/comm").Trim()}), SQLite {VfsEntryPoints.Api.VersionText}").End();
+            channel.Begin(SqlFrame.Hello).Put(SqlChannel.Version)
+                .Put($"pid {Environment.ProcessId} ({File.ReadAllText("/proc/self/comm").Trim()}), SQLite "
+                    + $"{VfsEntryPoints.Api.VersionText}").End();
             Serve(connection);
         }
         catch (Exception e) when (e is RecoveryException or SqlFailure)
@@ -48,20 +52,25 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
         }
     }
 
-    void Refuse(int code, string message) => channel.Begin(SqlFrame.Error).Put((uint)code).Put(message).End(atOnce: true);
+    void Refuse(int code, string message)
+        => channel.Begin(SqlFrame.Error).Put((uint)code).Put(message).End(atOnce: true);
 
     /// <summary>
-    /// The database is asked for by its name in the store: the other end may see the directory under another path, as from outside of a container.
+    /// The database is asked for by its name in the store: the other end may see the directory under another path, as
+    /// from outside of a container.
     /// </summary>
     HostConnection Open(string name)
     {
         DatabaseName.Check(name);
         var path = OpenDatabases.PathOf(store, name) ?? Path.Combine(Path.GetDirectoryName(store.Directory)!, name);
-        if (Stub.Read(path) is not { Content: PathContent.Stub } stub || stub.Store != store.Directory || stub.Database != name)
-            throw new RecoveryException(RecoveryError.NotFound, $"The store {store.Directory} has no database {name} whose file lies at {path}.");
+        if (Stub.Read(path) is not { Content: PathContent.Stub } stub || stub.Store != store.Directory
+            || stub.Database != name)
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"The store {store.Directory} has no database {name} whose file lies at {path}.");
         EventLog.Write(EventLevel.Info, "SQL-SOCKET", $"Process {process} runs statements on {path}.");
         using var ours = StoreSettings.TakeOwnUris();
-        return HostConnection.Open($"{DatabasePath.UriOf(path)}?store={Uri.EscapeDataString(store.Directory)}", write: true, BusyPatienceMs);
+        return HostConnection.Open($"{DatabasePath.UriOf(path)}?store={Uri.EscapeDataString(store.Directory)}",
+            write: true, BusyPatienceMs);
     }
 
     void Serve(HostConnection connection)
@@ -91,12 +100,14 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
         var left = TimeSpan.FromMilliseconds(Math.Max(0, deadline - Environment.TickCount64));
         try
         {
-            return channel.Read(connection.IsInTransaction ? left : IdlePatience, RequestBytesMax) is { Kind: SqlFrame.Statements } request ? request.Text() : null;
+            return channel.Read(connection.IsInTransaction ? left : IdlePatience, RequestBytesMax)
+                is { Kind: SqlFrame.Statements } request ? request.Text() : null;
         }
         catch (TimeoutException)
         {
             Refuse(Sqlite.Interrupt, connection.IsInTransaction
-                ? $"The transaction was open for {seconds} s, the limit, and was rolled back: it held writers of the application up. --timeout says how long it may be."
+                ? $"The transaction was open for {seconds} s, the limit, and was rolled back: it held writers of the "
+                    + $"application up. --timeout says how long it may be."
                 : "The session was idle, and has ended. Nothing was open.");
             return null;
         }
@@ -105,7 +116,9 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
     /// <summary>Asked while a statement runs.</summary>
     bool MustStop()
     {
-        why ??= Environment.TickCount64 > deadline ? $"Stopped after {seconds} s, the limit; this statement has changed nothing. --timeout says how long it may take."
+        why ??= Environment.TickCount64 > deadline
+            ? $"Stopped after {seconds} s, the limit; this statement has changed nothing. --timeout says how long it "
+                + $"may take."
             : channel.IsClosed ? "The other end has gone."
             : null;
         return why is not null;
@@ -121,7 +134,9 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
     public void Row(SqlValue[] values)
     {
         if (channel.SentBytes - resultsFrom > ResultBytesMax)
-            throw new SqlFailure(Sqlite.TooBig, $"Stopped: the result has more than {ResultBytesMax >> 20} MiB. Ask for less (LIMIT), or read without --write, beside the application.");
+            throw new SqlFailure(Sqlite.TooBig,
+                $"Stopped: the result has more than {ResultBytesMax >> 20} MiB. Ask for less (LIMIT), or read "
+                    + $"without --write, beside the application.");
         channel.Begin(SqlFrame.Row);
         foreach (var value in values)
         {
@@ -132,5 +147,6 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
         channel.End();
     }
 
-    public void Done(bool hasRows, long changes) => channel.Begin(SqlFrame.Done).Put(hasRows ? (byte)1 : (byte)0).Put(changes).End();
+    public void Done(bool hasRows, long changes)
+        => channel.Begin(SqlFrame.Done).Put(hasRows ? (byte)1 : (byte)0).Put(changes).End();
 }

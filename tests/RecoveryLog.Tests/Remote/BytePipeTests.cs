@@ -47,7 +47,8 @@ public sealed class BytePipeTests
         });
         Assert.Equal(given, taken);
         Assert.True(furthest < BytePipe.PauseBytes + 2 * PieceBytes, $"{furthest} bytes were on their way");
-        for (int piece = 0; piece < Pieces; piece++) Assert.All(all.GetRange(piece * PieceBytes, PieceBytes), b => Assert.Equal((byte)piece, b));
+        for (int piece = 0; piece < Pieces; piece++)
+            Assert.All(all.GetRange(piece * PieceBytes, PieceBytes), b => Assert.Equal((byte)piece, b));
     }
 
     [Fact]

@@ -24,10 +24,28 @@ public sealed class HostileHintsTests
             Files = files,
         };
         var start = new RemoteLogEnd(35, ObjectHash.Of([4]), 1, 3, 20);
-        return RemoteHintsFormat.Write(new RemoteHintsHeader { LogId = log, Epoch = 1, Author = 3, Lsn = 50, ReplayFrom = 40, TimeMs = 7, Start = start }, [], hints);
+        return RemoteHintsFormat.Write(
+            new RemoteHintsHeader
+            {
+                LogId = log,
+                Epoch = 1,
+                Author = 3,
+                Lsn = 50,
+                ReplayFrom = 40,
+                TimeMs = 7,
+                Start = start
+            }, [], hints);
     }
 
-    static LiveFile Wal(int bytes) => new() { Fnode = 6, Class = FileClass.Plain, Names = ["a.db-wal"], SizeBytes = bytes, Bytes = new byte[bytes] };
+    static LiveFile Wal(int bytes)
+        => new()
+        {
+            Fnode = 6,
+            Class = FileClass.Plain,
+            Names = ["a.db-wal"],
+            SizeBytes = bytes,
+            Bytes = new byte[bytes]
+        };
 
     static (Exception? Error, long Allocated) Read(byte[] bytes)
     {
@@ -76,7 +94,9 @@ public sealed class HostileHintsTests
     [Fact]
     public void Numbers_of_files_and_databases_have_a_bound()
     {
-        var many = Write([.. Enumerable.Range(1, 300_000).Select(i => new LiveFile { Fnode = (ulong)i, Class = FileClass.Plain, Names = [$"{i}"] })]);
+        var many = Write(
+            [.. Enumerable.Range(1, 300_000)
+            .Select(i => new LiveFile { Fnode = (ulong)i, Class = FileClass.Plain, Names = [$"{i}"] })]);
         var (error, allocated) = Read(many);
         Assert.IsType<RecoveryException>(error);
         Assert.InRange(allocated, 0, 64 << 20);
@@ -106,7 +126,15 @@ public sealed class HostileHintsTests
     public void Names_that_no_file_has_are_refused(object kind, string name)
     {
         var fileClass = (FileClass)kind;
-        var (error, _) = Read(Write(new LiveFile { Fnode = 6, Class = fileClass, Names = [name], SizeBytes = 3, Bytes = new byte[3] }));
+        var (error, _) =
+            Read(Write(new LiveFile
+            {
+                Fnode = 6,
+                Class = fileClass,
+                Names = [name],
+                SizeBytes = 3,
+                Bytes = new byte[3]
+            }));
         Assert.Equal(RecoveryError.Corrupt, Assert.IsType<RecoveryException>(error).Error);
         Assert.Contains(RemoteNames.HintsAt(50), error.Message);
         Assert.DoesNotContain("\0", error.Message);
@@ -115,11 +143,19 @@ public sealed class HostileHintsTests
         Assert.Throws<RecoveryException>(() => FileRecords.ReadCreated(body));
         Assert.Throws<RecoveryException>(() => FileRecords.Created(6, fileClass, name));
         var live = new LiveFiles();
-        var known = fileClass switch { FileClass.RocksTable => "9.sst", FileClass.RocksBlob => "9.blob", FileClass.RocksSmall => "CURRENT", _ => "a-wal" };
+        var known = fileClass switch
+        {
+            FileClass.RocksTable => "9.sst",
+            FileClass.RocksBlob => "9.blob",
+            FileClass.RocksSmall => "CURRENT",
+            _ => "a-wal"
+        };
         if (known == name) return;
-        live.Apply(new RecoveryLog.Records.Record(1, RecordKind.FileCreated, 0, 0, 0, FileRecords.Created(6, fileClass, known)));
+        live.Apply(new RecoveryLog.Records.Record(1, RecordKind.FileCreated, 0, 0, 0,
+            FileRecords.Created(6, fileClass, known)));
         Assert.Throws<RecoveryException>(() =>
-            live.Apply(new RecoveryLog.Records.Record(2, RecordKind.FileRenamed, 0, 0, 0, [.. BitConverter.GetBytes(6ul), .. System.Text.Encoding.UTF8.GetBytes(name)])));
+            live.Apply(new RecoveryLog.Records.Record(2, RecordKind.FileRenamed, 0, 0, 0,
+                [.. BitConverter.GetBytes(6ul), .. System.Text.Encoding.UTF8.GetBytes(name)])));
     }
 
     [Fact]
@@ -131,8 +167,10 @@ public sealed class HostileHintsTests
         {
             for (var fnode = 1ul; fnode < 100; fnode++)
             {
-                live.Apply(new RecoveryLog.Records.Record(lsn++, RecordKind.FileCreated, 0, 0, 0, FileRecords.Created(fnode, FileClass.RocksSmall, $"MANIFEST-{fnode}")));
-                live.Apply(new RecoveryLog.Records.Record(lsn++, RecordKind.FileWritten, 0, 0, 0, [.. FileRecords.Written(fnode, LiveFiles.MaxSmallFileBytes - 1), 1]));
+                live.Apply(new RecoveryLog.Records.Record(lsn++, RecordKind.FileCreated, 0, 0, 0,
+                    FileRecords.Created(fnode, FileClass.RocksSmall, $"MANIFEST-{fnode}")));
+                live.Apply(new RecoveryLog.Records.Record(lsn++, RecordKind.FileWritten, 0, 0, 0,
+                    [.. FileRecords.Written(fnode, LiveFiles.MaxSmallFileBytes - 1), 1]));
             }
         });
         Assert.InRange(live.Files.Sum(f => (long)f.Bytes.Length), 0, LiveFiles.MaxSmallFilesBytes);

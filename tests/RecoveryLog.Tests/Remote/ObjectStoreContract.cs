@@ -68,7 +68,8 @@ public abstract class ObjectStoreContract
     public async Task Listing_is_ordered_and_takes_prefix_and_start()
     {
         await using var store = await OpenAsync();
-        foreach (var name in new[] { "log/b", "log/a", "log/c", "hints/x", "store.json", "logs" }) await store.CreateAsync(name, new byte[3]);
+        foreach (var name in new[] { "log/b", "log/a", "log/c", "hints/x", "store.json", "logs" })
+            await store.CreateAsync(name, new byte[3]);
         Assert.Equal(["log/a", "log/b", "log/c"], await NamesAsync(store, "log/"));
         Assert.Equal(["log/c"], await NamesAsync(store, "log/", "log/b"));
         Assert.Equal(["hints/x", "log/a", "log/b", "log/c", "logs", "store.json"], await NamesAsync(store, ""));
@@ -80,7 +81,8 @@ public abstract class ObjectStoreContract
     {
         await using var store = await OpenAsync();
         var names = Enumerable.Range(0, 1205).Select(i => RemoteNames.Segment((ulong)i)).ToArray();
-        foreach (var some in names.Chunk(16)) await Task.WhenAll(some.Select(n => store.CreateAsync(n, new byte[1]).AsTask()));
+        foreach (var some in names.Chunk(16))
+            await Task.WhenAll(some.Select(n => store.CreateAsync(n, new byte[1]).AsTask()));
         Assert.Equal(names, await NamesAsync(store, "log/"));
         await store.DeleteAsync(names[..1200]);
         Assert.Equal(names[1200..], await NamesAsync(store, "log/"));
@@ -104,7 +106,8 @@ public abstract class ObjectStoreContract
     {
         await using var store = await OpenAsync();
         foreach (var name in new[] { "../x", "/x", "a//b", "", "a/../b", "a b", "log/é", ".tmp/x" })
-            Assert.Equal(RecoveryError.Invalid, (await Assert.ThrowsAsync<RecoveryException>(async () => await store.GetAsync(name))).Error);
+            Assert.Equal(RecoveryError.Invalid,
+                (await Assert.ThrowsAsync<RecoveryException>(async () => await store.GetAsync(name))).Error);
     }
 
     [Fact]
@@ -151,13 +154,15 @@ public sealed class FileObjectStoreTests : ObjectStoreContract, IDisposable
 {
     readonly string directory = Directory.CreateTempSubdirectory("recovery-objects-").FullName;
 
-    private protected override Task<IObjectStore> OpenAsync() => Task.FromResult<IObjectStore>(new FileObjectStore(Path.Combine(directory, "remote")));
+    private protected override Task<IObjectStore> OpenAsync()
+        => Task.FromResult<IObjectStore>(new FileObjectStore(Path.Combine(directory, "remote")));
 
     [Fact]
     public async Task Half_written_object_is_never_seen()
     {
         await using var store = await OpenAsync();
-        await Assert.ThrowsAsync<RecoveryException>(async () => await store.CreateAsync("log/a", new ObjectContent(10, () => new MemoryStream(new byte[5]))));
+        await Assert.ThrowsAsync<RecoveryException>(async ()
+            => await store.CreateAsync("log/a", new ObjectContent(10, () => new MemoryStream(new byte[5]))));
         Assert.Null(await store.HeadAsync("log/a"));
         Assert.Empty(Directory.GetFiles(Path.Combine(directory, "remote", ".tmp")));
     }
@@ -202,7 +207,9 @@ public sealed class FileObjectStoreTests : ObjectStoreContract, IDisposable
     public async Task Only_files_of_our_own_names_are_removed_when_they_were_left_behind()
     {
         await (await OpenAsync()).CreateAsync("log/a", "bytes"u8.ToArray());
-        var (ours, others, fresh) = (In("remote/.tmp/" + Guid.NewGuid().ToString("n")), In("remote/.tmp/notes"), In("remote/.tmp/" + Guid.NewGuid().ToString("n")));
+        var (ours, others, fresh) =
+            (In("remote/.tmp/" + Guid.NewGuid().ToString("n")), In("remote/.tmp/notes"),
+            In("remote/.tmp/" + Guid.NewGuid().ToString("n")));
         foreach (var path in (string[])[ours, others, fresh]) File.WriteAllText(path, "x");
         foreach (var path in (string[])[ours, others]) File.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddDays(-3));
         await (await OpenAsync()).DisposeAsync();
@@ -215,14 +222,16 @@ public sealed class FileObjectStoreTests : ObjectStoreContract, IDisposable
         await using var store = await OpenAsync();
         await store.CreateAsync("log/a", "bytes"u8.ToArray());
         System.Diagnostics.Process.Start("mkfifo", In("remote/store.json")).WaitForExit();
-        Assert.Contains("not a regular file", (await Assert.ThrowsAsync<ObjectStoreException>(() => store.GetAsync("store.json").AsTask())).Message);
+        Assert.Contains("not a regular file",
+            (await Assert.ThrowsAsync<ObjectStoreException>(() => store.GetAsync("store.json").AsTask())).Message);
     }
 
     [Theory]
     [InlineData(null, "0700", "0600")]
     [InlineData("755", "0700", "0600")]
     [InlineData("2750", "0750", "0640")]
-    public async Task What_it_makes_is_its_owners_alone_unless_the_directory_was_made_for_a_group(string? mode, string directories, string files)
+    public async Task What_it_makes_is_its_owners_alone_unless_the_directory_was_made_for_a_group(string? mode,
+        string directories, string files)
     {
         if (mode is not null)
         {
@@ -232,12 +241,16 @@ public sealed class FileObjectStoreTests : ObjectStoreContract, IDisposable
         await using var store = await OpenAsync();
         await store.CreateAsync("log/a", "bytes"u8.ToArray());
         if (mode is null) Assert.Equal("0700", ModeOf(In("remote")));
-        Assert.Equal((directories, directories, files), (ModeOf(In("remote/log")), ModeOf(In("remote/.tmp")), ModeOf(In("remote/log/a"))));
+        Assert.Equal((directories, directories, files),
+            (ModeOf(In("remote/log")), ModeOf(In("remote/.tmp")), ModeOf(In("remote/log/a"))));
     }
 
     static string ModeOf(string path)
     {
-        using var stat = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("stat", ["-c", "%a", path]) { RedirectStandardOutput = true })!;
+        using var stat =
+            System.Diagnostics.Process.Start(
+            new System.Diagnostics.ProcessStartInfo("stat", ["-c", "%a", path]) { RedirectStandardOutput = true })
+            !;
         return "0" + stat.StandardOutput.ReadToEnd().Trim()[^3..];
     }
 
@@ -254,7 +267,8 @@ public sealed class FileObjectStoreTests : ObjectStoreContract, IDisposable
 public sealed class SimulatedObjectStoreTests : ObjectStoreContract
 {
     private protected override Task<IObjectStore> OpenAsync() =>
-        Task.FromResult<IObjectStore>(new SimulatedObjectStore(new SimulatedBucket(TimeProvider.System), new Random(1)));
+        Task.FromResult<IObjectStore>(
+            new SimulatedObjectStore(new SimulatedBucket(TimeProvider.System), new Random(1)));
 }
 
 [Collection(S3Collection.Name)]
@@ -265,14 +279,20 @@ public sealed class S3ObjectStoreTests(S3Server server) : ObjectStoreContract
     [Fact]
     public async Task Missing_bucket_and_wrong_credentials_say_so()
     {
-        await using var missing = new S3ObjectStore(RemoteUrl.Parse($"s3://no-such-bucket/x?endpoint={server.Endpoint}", _ => null), TimeProvider.System, S3Server.Credentials);
-        var e = await Assert.ThrowsAsync<ObjectStoreException>(async () => await missing.CreateAsync("log/a", new byte[1]));
+        await using var missing =
+            new S3ObjectStore(RemoteUrl.Parse($"s3://no-such-bucket/x?endpoint={server.Endpoint}", _ => null),
+            TimeProvider.System, S3Server.Credentials);
+        var e = await Assert.ThrowsAsync<ObjectStoreException>(async ()
+            => await missing.CreateAsync("log/a", new byte[1]));
         Assert.Equal(ObjectStoreError.Missing, e.Error);
         Assert.Contains("no-such-bucket", e.ToRecoveryException().Message);
-        Assert.Equal(ObjectStoreError.Missing, (await Assert.ThrowsAsync<ObjectStoreException>(async () => await missing.GetAsync("log/a"))).Error);
+        Assert.Equal(ObjectStoreError.Missing,
+            (await Assert.ThrowsAsync<ObjectStoreException>(async () => await missing.GetAsync("log/a"))).Error);
 
         var url = await server.NewRemoteAsync();
-        await using var denied = new S3ObjectStore(url, TimeProvider.System, new Amazon.Runtime.BasicAWSCredentials("testaccesskey", "wrong"));
+        await using var denied =
+            new S3ObjectStore(url, TimeProvider.System,
+            new Amazon.Runtime.BasicAWSCredentials("testaccesskey", "wrong"));
         e = await Assert.ThrowsAsync<ObjectStoreException>(async () => await denied.CreateAsync("log/a", new byte[1]));
         Assert.Equal(ObjectStoreError.Denied, e.Error);
         Assert.Contains("credentials", e.ToRecoveryException().Message);
@@ -283,7 +303,8 @@ public sealed class S3ObjectStoreTests(S3Server server) : ObjectStoreContract
     {
         var url = RemoteUrl.Parse($"s3://bucket/x?endpoint=http://127.0.0.1:{S3Server.FreePort()}", _ => null);
         await using var store = new S3ObjectStore(url, TimeProvider.System, S3Server.Credentials);
-        var e = await Assert.ThrowsAsync<ObjectStoreException>(async () => await store.CreateAsync("log/a", new byte[1]));
+        var e = await Assert.ThrowsAsync<ObjectStoreException>(async ()
+            => await store.CreateAsync("log/a", new byte[1]));
         Assert.Equal(ObjectStoreError.Unavailable, e.Error);
     }
 }

@@ -1,10 +1,10 @@
-using RecoveryVfs.RecoveryLog.Remote;
-using RecoveryVfs.RecoveryLog.Remote.State;
 using System.Diagnostics;
 using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.RecoveryLog.Remote.State;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 using RecoveryVfs.Simulation;
 using RecoveryVfs.TestServers;
@@ -12,7 +12,9 @@ using Xunit.Abstractions;
 
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 
-/// <summary>Whole lives on real object stores, with real threads and real time. The classes below run it on each.</summary>
+/// <summary>
+/// Whole lives on real object stores, with real threads and real time. The classes below run it on each.
+/// </summary>
 public abstract class RealRemoteTests
 {
     static readonly string Scratch = Path.GetTempPath();
@@ -20,7 +22,9 @@ public abstract class RealRemoteTests
     private protected abstract Task<Func<IObjectStore>> NewRemoteAsync();
 
     static ToyMachine NewMachine(IObjectStore store, ulong author = 7) =>
-        new(new PowerLossDisk(), store, TimeProvider.System, new Random(5), author) { SyncInterval = TimeSpan.FromMilliseconds(20) };
+        new(new PowerLossDisk(), store, TimeProvider.System, new Random(5),
+            author)
+        { SyncInterval = TimeSpan.FromMilliseconds(20) };
 
     static async Task<ToyRestore> RestoreAsync(IObjectStore store, RestoreTarget target) =>
         await ToyRestore.RunAsync(await RestorePlanner.PlanAsync(new RemoteContext { Store = store }, target), Scratch);
@@ -36,7 +40,8 @@ public abstract class RealRemoteTests
         var states = new Dictionary<ulong, string>();
         for (int i = 0; i < 5; i++)
         {
-            for (int c = 0; c < 10; c++) states[machine.Commit(parts: 1 + c % 4, padding: 200)] = machine.State.Describe();
+            for (int c = 0; c < 10; c++)
+                states[machine.Commit(parts: 1 + c % 4, padding: 200)] = machine.State.Describe();
             machine.WriteJournal();
             machine.Flush();
             await machine.PublishAsync();
@@ -48,7 +53,8 @@ public abstract class RealRemoteTests
             Assert.Equal(states[lsn], (await RestoreAsync(store, RestoreTarget.At(lsn))).State.Describe());
 
         await using var other = open();
-        var successor = (await ToyMachine.TakeOverAsync(other, TimeProvider.System, new Random(6), 8, Task.Run, Scratch))!;
+        var successor =
+            (await ToyMachine.TakeOverAsync(other, TimeProvider.System, new Random(6), 8, Task.Run, Scratch))!;
         Assert.Equal(machine.State.Describe(), successor.State.Describe());
         successor.Commit();
         successor.Flush();
@@ -59,7 +65,8 @@ public abstract class RealRemoteTests
         Assert.Contains("recovery salvage", e.Hint);
         Assert.EndsWith(e.Hint!, e.Message);
 
-        await successor.Collector.CollectAsync(new Retention { Keep = TimeSpan.Zero, KeepHints = 1, ReaderGrace = TimeSpan.FromMilliseconds(1) });
+        await successor.Collector.CollectAsync(
+            new Retention { Keep = TimeSpan.Zero, KeepHints = 1, ReaderGrace = TimeSpan.FromMilliseconds(1) });
         Assert.Equal(successor.State.Describe(), (await RestoreAsync(other, RestoreTarget.Newest)).State.Describe());
         await machine.CloseAsync();
         await successor.CloseAsync();
@@ -80,7 +87,9 @@ public abstract class RealRemoteTests
         {
             var (end, last) = await context.FindEndAsync(remote);
             last!.Dispose();
-            var racing = Enumerable.Range(0, 16).Select(i => Task.Run(async () => await RemoteTenure.TakeOverAsync(context, remote, end, (ulong)(1000 + i)))).ToArray();
+            var racing = Enumerable.Range(0, 16)
+                .Select(i => Task.Run(async ()
+                => await RemoteTenure.TakeOverAsync(context, remote, end, (ulong)(1000 + i)))).ToArray();
             var results = await Task.WhenAll(racing);
             Assert.Single(results, r => r is not null);
             var (after, segment) = await context.FindEndAsync(remote);
@@ -125,7 +134,8 @@ public sealed class FileRemoteTests : RealRemoteTests, IDisposable
     readonly string directory = Directory.CreateTempSubdirectory("recovery-remote-").FullName;
 
     private protected override Task<Func<IObjectStore>> NewRemoteAsync() =>
-        Task.FromResult<Func<IObjectStore>>(() => RemoteUrl.Parse(new Uri(Path.Combine(directory, "remote")).AbsoluteUri, _ => null).Open());
+        Task.FromResult<Func<IObjectStore>>(()
+            => RemoteUrl.Parse(new Uri(Path.Combine(directory, "remote")).AbsoluteUri, _ => null).Open());
 
     public void Dispose() => Directory.Delete(directory, true);
 }
@@ -144,7 +154,10 @@ public sealed class S3RemoteTests(S3Server server, ITestOutputHelper output) : R
     {
         var open = await NewRemoteAsync();
         await using var store = open();
-        var machine = new ToyMachine(new PowerLossDisk(), store, TimeProvider.System, new Random(5), 7) { SyncInterval = TimeSpan.FromMilliseconds(5) }.Open(mayCreate: true);
+        var machine =
+            new ToyMachine(new PowerLossDisk(), store, TimeProvider.System, new Random(5),
+            7)
+            { SyncInterval = TimeSpan.FromMilliseconds(5) }.Open(mayCreate: true);
         await machine.PublishAsync();
         for (int round = 0; round < 3; round++)
         {
@@ -166,7 +179,8 @@ public sealed class S3RemoteTests(S3Server server, ITestOutputHelper output) : R
     {
         var open = await NewRemoteAsync();
         await using var store = open();
-        var machine = new ToyMachine(new PowerLossDisk(), store, TimeProvider.System, new Random(5), 7).Open(mayCreate: true);
+        var machine = new ToyMachine(new PowerLossDisk(), store, TimeProvider.System, new Random(5), 7)
+            .Open(mayCreate: true);
         await machine.Shipper.ConnectedAsync();
         var puts = new List<double>();
         var commits = new List<double>();
@@ -182,7 +196,11 @@ public sealed class S3RemoteTests(S3Server server, ITestOutputHelper output) : R
         }
         puts.Sort();
         commits.Sort();
-        output.WriteLine($"PUT p50 {puts[100]:0.00} ms, commit to remote p50 {commits[100]:0.00} ms; {store.Counters.BytesSent(ObjectClass.Log) / store.Counters.Requests(RequestKind.Create, ObjectClass.Log)} bytes a segment");
+        output.WriteLine(
+            $"PUT p50 {puts[100]:0.00} ms, commit to remote p50 {commits[100]:0.00} ms; "
+                + store.Counters.BytesSent(ObjectClass.Log) / store.Counters.Requests(RequestKind.Create,
+                ObjectClass.Log)
+                + " bytes a segment");
         // The machine may be busy: what is promised is within 2 ms; a broken wake-up would cost the interval, a second.
         Assert.InRange(commits[100] - puts[100], -100, 50);
         await machine.CloseAsync();

@@ -1,10 +1,10 @@
-using RecoveryVfs.RecoveryLog.Remote.State;
-using RecoveryVfs.RecoveryLog.Remote;
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Amazon.Runtime;
 using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Remote.State;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 using RecoveryVfs.Simulation;
 using RecoveryVfs.TestServers;
@@ -24,7 +24,8 @@ public sealed class RefusedServerTests
         try
         {
             await UntilItAnswersAsync(port, server);
-            await using var store = new S3ObjectStore(RemoteUrl.Parse($"s3://bucket/p?endpoint=http://127.0.0.1:{port}", _ => null),
+            await using var store =
+                new S3ObjectStore(RemoteUrl.Parse($"s3://bucket/p?endpoint=http://127.0.0.1:{port}", _ => null),
                 TimeProvider.System, new BasicAWSCredentials("S3RVER", "S3RVER"));
             var e = await Assert.ThrowsAsync<RecoveryException>(() => RemoteProbe.CheckAsync(store, new Random(1)));
             Assert.Equal(RecoveryError.Unsupported, e.Error);
@@ -45,7 +46,8 @@ public sealed class RefusedServerTests
         var bucket = new SimulatedBucket(TimeProvider.System);
         await using var store = new Overwriting(bucket);
         var log = LogTesting.Open(new PowerLossDisk());
-        var shipper = new Shipper(new RemoteContext { Store = store }, log, new ShipperOptions { Author = 1, MayCreate = true });
+        var shipper =
+            new Shipper(new RemoteContext { Store = store }, log, new ShipperOptions { Author = 1, MayCreate = true });
         shipper.Start();
         var e = await Assert.ThrowsAsync<RecoveryException>(() => shipper.ConnectedAsync());
         Assert.Equal(RecoveryError.Unsupported, e.Error);
@@ -73,11 +75,16 @@ public sealed class RefusedServerTests
         string program = Path.Combine(build, "node_modules/s3rver/bin/s3rver.js");
         if (!File.Exists(program))
         {
-            using var install = Process.Start(new ProcessStartInfo("npm", ["install", "--no-save", "--silent", "--prefix", build, "s3rver@3.7.1"]))!;
+            using var install =
+                Process.Start(
+                new ProcessStartInfo("npm", ["install", "--no-save", "--silent", "--prefix", build, "s3rver@3.7.1"]))
+                !;
             install.WaitForExit();
             Assert.True(install.ExitCode == 0, "npm install s3rver@3.7.1 failed");
         }
-        return Process.Start(new ProcessStartInfo("node", [program, "-p", $"{port}", "-a", "127.0.0.1", "-d", data, "--configure-bucket", "bucket", "--silent"]))!;
+        return Process.Start(
+            new ProcessStartInfo("node",
+            [program, "-p", $"{port}", "-a", "127.0.0.1", "-d", data, "--configure-bucket", "bucket", "--silent"]))!;
     }
 
     static async Task UntilItAnswersAsync(int port, Process server)
@@ -99,7 +106,8 @@ public sealed class RefusedServerTests
 
     sealed class Overwriting(SimulatedBucket bucket) : Wrapping(bucket)
     {
-        public override async ValueTask<CreateResult> CreateAsync(string name, ObjectContent content, CancellationToken cancellation)
+        public override async ValueTask<CreateResult> CreateAsync(string name, ObjectContent content,
+            CancellationToken cancellation)
         {
             Bucket.Delete(name);
             await base.CreateAsync(name, content, cancellation);
@@ -109,7 +117,8 @@ public sealed class RefusedServerTests
 
     sealed class Unsupporting(SimulatedBucket bucket) : Wrapping(bucket)
     {
-        public override ValueTask<CreateResult> CreateAsync(string name, ObjectContent content, CancellationToken cancellation) =>
+        public override ValueTask<CreateResult> CreateAsync(string name, ObjectContent content,
+            CancellationToken cancellation) =>
             throw new ObjectStoreException(ObjectStoreError.Unsupported, "501 NotImplemented");
     }
 
@@ -119,11 +128,16 @@ public sealed class RefusedServerTests
         protected SimulatedBucket Bucket { get; } = bucket;
         public string Location => "s3://bad/bucket";
         public RequestCounters Counters => inner.Counters;
-        public virtual ValueTask<CreateResult> CreateAsync(string name, ObjectContent content, CancellationToken cancellation) => inner.CreateAsync(name, content, cancellation);
-        public ValueTask<ObjectDownload?> GetAsync(string name, long offsetBytes, long? lengthBytes, CancellationToken cancellation) => inner.GetAsync(name, offsetBytes, lengthBytes, cancellation);
-        public ValueTask<ObjectInfo?> HeadAsync(string name, CancellationToken cancellation) => inner.HeadAsync(name, cancellation);
-        public IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, string? startAfter, CancellationToken cancellation) => inner.ListAsync(prefix, startAfter, cancellation);
-        public ValueTask DeleteAsync(IReadOnlyCollection<string> names, CancellationToken cancellation) => inner.DeleteAsync(names, cancellation);
+        public virtual ValueTask<CreateResult> CreateAsync(string name, ObjectContent content,
+            CancellationToken cancellation) => inner.CreateAsync(name, content, cancellation);
+        public ValueTask<ObjectDownload?> GetAsync(string name, long offsetBytes, long? lengthBytes,
+            CancellationToken cancellation) => inner.GetAsync(name, offsetBytes, lengthBytes, cancellation);
+        public ValueTask<ObjectInfo?> HeadAsync(string name, CancellationToken cancellation)
+            => inner.HeadAsync(name, cancellation);
+        public IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, string? startAfter, CancellationToken cancellation)
+            => inner.ListAsync(prefix, startAfter, cancellation);
+        public ValueTask DeleteAsync(IReadOnlyCollection<string> names, CancellationToken cancellation)
+            => inner.DeleteAsync(names, cancellation);
         public ValueTask DisposeAsync() => inner.DisposeAsync();
     }
 }

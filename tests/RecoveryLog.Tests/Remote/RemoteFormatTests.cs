@@ -1,8 +1,8 @@
-using RecoveryVfs.RecoveryLog.Remote.Pins;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Pins;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 using RecoveryVfs.Simulation;
@@ -14,14 +14,16 @@ public sealed class RemoteFormatTests
 {
     static readonly Guid Log = ToyMachine.LogId;
 
-    static PackedSegment Pack(int records, int bodyBytes, Random random, Func<Stream>? spool = null, int memory = SegmentBuilder.DefaultMemoryBytes)
+    static PackedSegment Pack(int records, int bodyBytes, Random random, Func<Stream>? spool = null,
+        int memory = SegmentBuilder.DefaultMemoryBytes)
     {
         using var builder = new SegmentBuilder(spool, memory);
         for (int i = 0; i < records; i++)
         {
             var body = new byte[bodyBytes];
             random.NextBytes(body.AsSpan(0, bodyBytes / 2));
-            builder.Add(new Record(100 + (ulong)i, RecordKind.PageCommit, i % 3 == 2 || i == records - 1 ? (byte)0 : RecordFlags.Continues, 1_800_000_000_000 + i * 7 % 5, 0, body));
+            builder.Add(new Record(100 + (ulong)i, RecordKind.PageCommit, i % 3 == 2
+                || i == records - 1 ? (byte)0 : RecordFlags.Continues, 1_800_000_000_000 + i * 7 % 5, 0, body));
         }
         return builder.Finish(Log, 3, 9, ObjectHash.Of([1, 2, 3]));
     }
@@ -54,7 +56,8 @@ public sealed class RemoteFormatTests
         using var segment = RemoteSegment.Parse(packed.Name, BytesOf(packed));
         Assert.Equal(packed.Header, segment.Header);
         Assert.Equal(packed.Hash, segment.Hash);
-        Assert.Equal((3ul, 9ul, 100ul, (ulong)records), (segment.Header.Epoch, segment.Header.Author, segment.Header.FirstLsn, segment.Header.Count));
+        Assert.Equal((3ul, 9ul, 100ul, (ulong)records),
+            (segment.Header.Epoch, segment.Header.Author, segment.Header.FirstLsn, segment.Header.Count));
         Assert.Equal(records, RecordsOf(segment).Count);
         Assert.Equal(RecordsOf(segment), RecordsOf(segment));
     }
@@ -107,7 +110,8 @@ public sealed class RemoteFormatTests
         using var packed = Pack(1, 60, new Random(1));
         var bytes = BytesOf(packed);
         bytes[4] = 2;
-        Assert.Equal(RecoveryError.TooNew, Assert.Throws<RecoveryException>(() => RemoteSegment.Parse(packed.Name, bytes)).Error);
+        Assert.Equal(RecoveryError.TooNew,
+            Assert.Throws<RecoveryException>(() => RemoteSegment.Parse(packed.Name, bytes)).Error);
     }
 
     [Fact]
@@ -159,7 +163,8 @@ public sealed class RemoteFormatTests
 
     static void Rehash(byte[] bytes)
     {
-        if (bytes.Length > 32) ObjectHash.Of(bytes.AsSpan(0, bytes.Length - 32)).CopyTo(bytes.AsSpan(bytes.Length - 32));
+        if (bytes.Length > 32)
+            ObjectHash.Of(bytes.AsSpan(0, bytes.Length - 32)).CopyTo(bytes.AsSpan(bytes.Length - 32));
     }
 
     static byte[] SampleHints(Random random)
@@ -176,8 +181,10 @@ public sealed class RemoteFormatTests
             Databases = [new LiveDatabase(1, "a.db")],
             Files =
             [
-                new LiveFile { Fnode = 5, Class = FileClass.RocksTable, Names = ["5.sst"], SizeBytes = 1000, IsSealed = true, Crc32C = 77 },
-                new LiveFile { Fnode = 6, Class = FileClass.Plain, Names = ["a.db-journal"], SizeBytes = 30, Bytes = new byte[30] },
+                new LiveFile { Fnode = 5, Class = FileClass.RocksTable, Names = ["5.sst"], SizeBytes = 1000,
+                    IsSealed = true, Crc32C = 77 },
+                new LiveFile { Fnode = 6, Class = FileClass.Plain, Names = ["a.db-journal"], SizeBytes = 30,
+                    Bytes = new byte[30] },
             ],
         };
         return RemoteHintsFormat.Write(new RemoteHintsHeader
@@ -199,7 +206,9 @@ public sealed class RemoteFormatTests
         Assert.Equal(new RemoteLogEnd(35, ObjectHash.Of([4]), 1, 3, 20), read.Header.Start);
         Assert.Equal((1000, 32), (read.Extents[5].SizeBytes, read.Hints.Files[0].Sha256.Length));
         Assert.Equal(30, read.Hints.Files[1].Bytes.Length);
-        Assert.Contains("swapped", Assert.Throws<RecoveryException>(() => RemoteHintsFormat.Read(SampleHints(new Random(1)), RemoteNames.HintsAt(51))).Message);
+        Assert.Contains("swapped",
+            Assert.Throws<RecoveryException>(()
+            => RemoteHintsFormat.Read(SampleHints(new Random(1)), RemoteNames.HintsAt(51))).Message);
     }
 
     [Fact]

@@ -50,17 +50,22 @@ sealed partial class RemoteHistory
     /// <summary>A new one, or the next life of one that dies.</summary>
     void StartFollower(ToyFollower? before)
     {
-        var made = before?.AfterDeath() ?? new ToyFollower(NewStore, loop.Time, random, Scratch) { CaughtUp = CheckComplete };
+        var made = before?.AfterDeath()
+            ?? new ToyFollower(NewStore, loop.Time, random, Scratch) { CaughtUp = CheckComplete };
         Forget(before);
         followers.Add(made);
         made.Start();
     }
 
-    /// <summary>It has what was there when it looked. A listing may be old: what only that could tell is told by the next one.</summary>
+    /// <summary>
+    /// It has what was there when it looked. A listing may be old: what only that could tell is told by the next one.
+    /// </summary>
     void CheckComplete(ToyFollower follower, DateTimeOffset looked)
     {
         var atLeast = created.Where(c => c.At < looked - faults.StaleBy).Select(c => c.LastLsn).DefaultIfEmpty().Max();
-        if (follower.Has!.Lsn < atLeast) throw new Exception($"A follower said at LSN {follower.Has.Lsn} that it has everything, and the log had reached {atLeast}");
+        if (follower.Has!.Lsn < atLeast)
+            throw new Exception(
+                $"A follower said at LSN {follower.Has.Lsn} that it has everything, and the log had reached {atLeast}");
     }
 
     void Forget(ToyFollower? follower)
@@ -78,7 +83,8 @@ sealed partial class RemoteHistory
         var expected = new ToyState();
         Replay((in Record r) => expected.Apply(r), has.Lsn);
         if (has.State.Describe() != expected.Describe())
-            throw new Exception($"A follower has at LSN {has.Lsn}:\n{has.State.Describe()}\ninstead of\n{expected.Describe()}");
+            throw new Exception(
+                $"A follower has at LSN {has.Lsn}:\n{has.State.Describe()}\ninstead of\n{expected.Describe()}");
         Compared++;
     }
 
@@ -92,7 +98,9 @@ sealed partial class RemoteHistory
         try
         {
             if (await follower.PromoteAsync(NewAuthor()) is not { } promoted) return;
-            if (promoted.Before.LastLsn < atLeast) throw new Exception($"LSN {atLeast} was acknowledged, and a follower was promoted at {promoted.Before.LastLsn}");
+            if (promoted.Before.LastLsn < atLeast)
+                throw new Exception(
+                    $"LSN {atLeast} was acknowledged, and a follower was promoted at {promoted.Before.LastLsn}");
             // Somebody else may have taken over meanwhile.
             if (writer is not null) zombies.Add(writer);
             (writer, writerStore) = (promoted.Machine, follower.Store);
@@ -103,7 +111,9 @@ sealed partial class RemoteHistory
         catch (Exception e) when (IsDeath(e)) { }
     }
 
-    /// <summary>Without faults, and with a writer that ships everything, every follower comes to have all of it.</summary>
+    /// <summary>
+    /// Without faults, and with a writer that ships everything, every follower comes to have all of it.
+    /// </summary>
     async Task EndFollowersAsync()
     {
         foreach (var follower in followers.Where(f => f.Store.DieAt is not null).ToList()) StartFollower(follower);
@@ -118,7 +128,8 @@ sealed partial class RemoteHistory
         {
             Compare(follower);
             await follower.StopAsync();
-            if (shadow.Count > 0 && follower.Has is { } has && zombies.Count == 0 && writer is null && has.Lsn != LastLsn() && hints.Count > 0)
+            if (shadow.Count > 0 && follower.Has is { } has && zombies.Count == 0 && writer is null
+                && has.Lsn != LastLsn() && hints.Count > 0)
                 throw new Exception($"A follower stopped at LSN {has.Lsn}, and the log ends at {LastLsn()}");
             Forget(follower);
         }

@@ -14,7 +14,8 @@ public sealed class RemoteMetricsTests
         loop.Run(async () =>
         {
             var store = new SimulatedObjectStore(new SimulatedBucket(loop.Time), new Random(1));
-            var machine = new ToyMachine(new PowerLossDisk(), store, loop.Time, new Random(1), 7, run => run()).Open(mayCreate: true);
+            var machine = new ToyMachine(new PowerLossDisk(), store, loop.Time, new Random(1), 7, run => run())
+                .Open(mayCreate: true);
             using var metrics = new RemoteMetrics(machine.Shipper.State, "toy");
             Assert.Equal(0, Read("recovery.remote.healthy"));
             await machine.Shipper.WaitShippedAsync(machine.Commit());
@@ -27,7 +28,8 @@ public sealed class RemoteMetricsTests
             machine.Commit();
             machine.Commit();
             await Task.Delay(TimeSpan.FromMinutes(10), loop.Time);
-            Assert.Equal((0, 1, 2), (Read("recovery.remote.healthy"), Read("recovery.remote.outage"), Read("recovery.remote.lag.records")));
+            Assert.Equal((0, 1, 2),
+                (Read("recovery.remote.healthy"), Read("recovery.remote.outage"), Read("recovery.remote.lag.records")));
             Assert.InRange(Read("recovery.remote.lag"), 590, 610);
             Assert.True(Read("recovery.remote.requests") > 10);
             Assert.True(Read("recovery.remote.failures") > 5);
@@ -45,7 +47,9 @@ public sealed class RemoteMetricsTests
         using var listener = new MeterListener();
         listener.InstrumentPublished = (instrument, l) =>
         {
-            if (instrument.Meter.Name == RemoteMetrics.MeterName && instrument.Name == name && instrument.Meter.Tags!.Any(t => (string?)t.Value == "toy")) l.EnableMeasurementEvents(instrument);
+            if (instrument.Meter.Name == RemoteMetrics.MeterName && instrument.Name == name
+                && instrument.Meter.Tags!.Any(t => (string?)t.Value == "toy"))
+                l.EnableMeasurementEvents(instrument);
         };
         listener.SetMeasurementEventCallback<long>((_, value, _, _) => sum += value);
         listener.SetMeasurementEventCallback<int>((_, value, _, _) => sum += value);

@@ -1,7 +1,7 @@
-using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
@@ -12,8 +12,9 @@ using Xunit.Abstractions;
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 
 /// <summary>
-/// Whole histories, drawn from a seed: writers that commit, flush, publish, collect, die and lose power; successors that take over while
-/// the old writer goes on; followers that are killed, left behind and promoted; restores of any state at any time; and an object store that does what object stores do. One thread, no real time: a seed that fails
+/// Whole histories, drawn from a seed: writers that commit, flush, publish, collect, die and lose power; successors
+/// that take over while the old writer goes on; followers that are killed, left behind and promoted; restores of any
+/// state at any time; and an object store that does what object stores do. One thread, no real time: a seed that fails
 /// fails again.
 /// </summary>
 public sealed class RemoteSimulationTests(ITestOutputHelper output)
@@ -22,7 +23,8 @@ public sealed class RemoteSimulationTests(ITestOutputHelper output)
     [Trait(Seeds.Kind, Seeds.Random)]
     public void Every_restore_equals_a_prefix_of_the_log_and_has_what_was_acknowledged()
     {
-        long histories = 0, restores = 0, takeovers = 0, fenced = 0, collected = 0, published = 0, promotions = 0, compared = 0, startedOver = 0;
+        long histories = 0, restores = 0, takeovers = 0, fenced = 0, collected = 0, published = 0, promotions = 0,
+            compared = 0, startedOver = 0;
         Seeds.Run(2000, random =>
         {
             histories++;
@@ -37,7 +39,9 @@ public sealed class RemoteSimulationTests(ITestOutputHelper output)
             compared += history.Compared;
             startedOver += history.StartedOver;
         });
-        output.WriteLine($"{histories} histories: {restores} restores compared, {takeovers} take-overs, {fenced} writers fenced, {published} hints, {collected} objects collected, "
+        output.WriteLine(
+            $"{histories} histories: {restores} restores compared, {takeovers} take-overs, {fenced} writers fenced, "
+                + $"{published} hints, {collected} objects collected, "
             + $"{compared} followers compared, {startedOver} started over, {promotions} promoted");
     }
 }
@@ -84,14 +88,16 @@ sealed partial class RemoteHistory
 
     async Task RunAsync()
     {
-        writer = new ToyMachine(new PowerLossDisk(), writerStore = NewStore(), loop.Time, random, NewAuthor(), run => run())
+        writer = new ToyMachine(new PowerLossDisk(), writerStore = NewStore(), loop.Time, random, NewAuthor(),
+            run => run())
         {
             SegmentBytes = random.Next(2) == 0 ? 2048 : 1 << 20,
             Retention = new Retention
             {
                 Keep = TimeSpan.FromSeconds(random.Next(1, 600)),
                 KeepHints = random.Next(1, 4),
-                // Longer than a restore may take here, storms included; or no time at all, so that followers are left behind.
+                // Longer than a restore may take here, storms included; or no time at all, so that followers are left
+                // behind.
                 ReaderGrace = isHasty ? TimeSpan.Zero : TimeSpan.FromMinutes(60),
             },
         }.Open(mayCreate: true);
@@ -125,18 +131,26 @@ sealed partial class RemoteHistory
             case 12: Crash(); break;
             case 13: if (random.Next(2) == 0) Depose(); break;
             case 14: if (zombies.Count > 0) Zombie(zombies[random.Next(zombies.Count)]); break;
-            case 15: writerStore.DieAt = writerStore.Requests + random.Next(1, 20); writerStore.DieAfterDoing = random.Next(2) == 0; break;
+            case 15:
+                writerStore.DieAt = writerStore.Requests + random.Next(1, 20);
+                writerStore.DieAfterDoing = random.Next(2) == 0; break;
             case >= 16: await StepFollowersAsync(); break;
         }
         if (writer is not null && writer.Shipper.State.Final is { } final)
         {
-            if (final.Error == RecoveryError.Fenced) { Fenced++; Assert.True(zombies.Count > 0 || deposed || TakeOvers + Promotions > 0, final.Message); writer = null; }
+            if (final.Error == RecoveryError.Fenced)
+            {
+                Fenced++; Assert.True(zombies.Count > 0 || deposed || TakeOvers + Promotions > 0, final.Message);
+                writer = null;
+            }
             else if (writerStore.DieAt is not null) Crash();
             else throw new Exception("the writer failed", final);
         }
     }
 
-    void Commit(ToyMachine machine) => machine.Commit(random.Next(4) == 0 ? random.Next(2, 6) : 1, durable: random.Next(3) > 0, padding: random.Next(200));
+    void Commit(ToyMachine machine)
+        => machine.Commit(random.Next(4) == 0 ? random.Next(2, 6) : 1, durable: random.Next(3) > 0,
+            padding: random.Next(200));
 
     async Task WaitAsync(ToyMachine machine, ulong lsn)
     {
@@ -176,13 +190,15 @@ sealed partial class RemoteHistory
         await CollectAsync(machine);
     }
 
-    async Task CollectAsync(ToyMachine machine) => Collected += (await machine.Collector.CollectAsync(machine.Retention)).Deletions.Count();
+    async Task CollectAsync(ToyMachine machine)
+        => Collected += (await machine.Collector.CollectAsync(machine.Retention)).Deletions.Count();
 
     /// <summary>The process dies, or power is lost; the same directory is opened again.</summary>
     void Crash()
     {
         writerStore.DieAt = 0;
-        writer = writer!.AfterCrash(writerStore = NewStore(), powerLoss: random.Next(2) == 0).Open(mayCreate: shadow.Count == 0);
+        writer = writer!.AfterCrash(writerStore = NewStore(), powerLoss: random.Next(2) == 0)
+            .Open(mayCreate: shadow.Count == 0);
     }
 
     /// <summary>Somebody decides that the writer is gone, though it may not be.</summary>
@@ -226,9 +242,17 @@ sealed partial class RemoteHistory
     async Task RestoreAsync()
     {
         if (isHasty) return;
-        var context = new RemoteContext { Store = NewStore(), Time = loop.Time, Random = random, OpenSpool = () => new MemoryStream() };
+        var context =
+            new RemoteContext
+            {
+                Store = NewStore(),
+                Time = loop.Time,
+                Random = random,
+                OpenSpool = () => new MemoryStream()
+            };
         // Those that every listing shows by now.
-        ulong hintsBefore = hints.Where(h => h.At < loop.Time.GetUtcNow() - faults.StaleBy).Select(h => h.Lsn).DefaultIfEmpty().Max();
+        ulong hintsBefore = hints.Where(h => h.At < loop.Time.GetUtcNow() - faults.StaleBy).Select(h => h.Lsn)
+            .DefaultIfEmpty().Max();
         ulong atLeast = acknowledged, end = shadow.Count == 0 ? 0 : LastLsn();
         var target = random.Next(4) switch
         {
@@ -241,21 +265,34 @@ sealed partial class RemoteHistory
         ToyRestore restored;
         var began = loop.Time.GetUtcNow();
         try { restored = await ToyRestore.RunAsync(await RestorePlanner.PlanAsync(context, target), Scratch); }
-        catch (RecoveryException e) when (!IsFair(e)) { throw new Exception($"restoring {target}, begun {began:T}, ended {loop.Time.GetUtcNow():T}, newest hints {hintsBefore}, end {end}", e); }
-        catch (RecoveryException e) when (IsFair(e) && (e.Error != RecoveryError.NotFound || hintsBefore == 0 || target.TimeMs is not null || target.Lsn < hintsBefore)) { return; }
+        catch (RecoveryException e) when (!IsFair(e))
+        {
+            throw new Exception(
+            $"restoring {target}, begun {began:T}, ended {loop.Time.GetUtcNow():T}, newest hints {hintsBefore}, end "
+                + $"{end}", e);
+        }
+        catch (RecoveryException e) when (IsFair(e)
+            && (e.Error != RecoveryError.NotFound || hintsBefore == 0 || target.TimeMs is not null
+            || target.Lsn < hintsBefore))
+        { return; }
         Restores++;
         var expected = new ToyState();
         Replay((in Record r) => expected.Apply(r), restored.Lsn);
         if (restored.State.Describe() != expected.Describe())
-            throw new Exception($"{target} gave LSN {restored.Lsn}:\n{restored.State.Describe()}\ninstead of\n{expected.Describe()}");
-        if (target == RestoreTarget.Newest && restored.Lsn < atLeast) throw new Exception($"LSN {atLeast} was acknowledged, and {restored.Lsn} restored");
+            throw new Exception(
+                $"{target} gave LSN {restored.Lsn}:\n{restored.State.Describe()}\ninstead of\n{expected.Describe()}");
+        if (target == RestoreTarget.Newest && restored.Lsn < atLeast)
+            throw new Exception($"LSN {atLeast} was acknowledged, and {restored.Lsn} restored");
         if (target.Lsn is { } lsn) Assert.InRange(restored.Lsn, Math.Min(lsn, restored.Lsn), lsn);
         byte last = 0;
         Replay((in Record r) => last = r.Flags, restored.Lsn);
         Assert.Equal(0, last);
     }
 
-    /// <summary>Errors that may be: nothing published yet, out of retention, out of patience in a storm, somebody else took over.</summary>
+    /// <summary>
+    /// Errors that may be: nothing published yet, out of retention, out of patience in a storm, somebody else took
+    /// over.
+    /// </summary>
     bool IsFair(RecoveryException e) =>
         e.InnerException is ObjectStoreException
         || e.Error == RecoveryError.NotFound

@@ -10,17 +10,21 @@ public sealed class RemoteUrlTests
     public void Plain_s3_url_leaves_the_rest_to_aws()
     {
         var url = RemoteUrl.Parse("s3://bucket/some/prefix/", Nothing);
-        Assert.Equal(("bucket", "some/prefix", null, null, false), (url.Bucket, url.Prefix, url.Endpoint, url.Region, url.ForcePathStyle));
+        Assert.Equal(("bucket", "some/prefix", null, null, false),
+            (url.Bucket, url.Prefix, url.Endpoint, url.Region, url.ForcePathStyle));
         Assert.Equal("s3://bucket/some/prefix", url.ToString());
     }
 
     [Fact]
     public void Options_are_read_and_an_endpoint_implies_path_style()
     {
-        var url = RemoteUrl.Parse("s3://bucket?endpoint=http://127.0.0.1:9000&region=eu-west-1&storage-class=STANDARD_IA", Nothing);
-        Assert.Equal(("", "eu-west-1", true, "STANDARD_IA"), (url.Prefix, url.Region, url.ForcePathStyle, url.StorageClass));
+        var url = RemoteUrl.Parse(
+            "s3://bucket?endpoint=http://127.0.0.1:9000&region=eu-west-1&storage-class=STANDARD_IA", Nothing);
+        Assert.Equal(("", "eu-west-1", true, "STANDARD_IA"),
+            (url.Prefix, url.Region, url.ForcePathStyle, url.StorageClass));
         Assert.Equal(url, RemoteUrl.Parse(url.ToString(), Nothing));
-        Assert.False(RemoteUrl.Parse("s3://bucket?endpoint=https://x.y&force-path-style=false", Nothing).ForcePathStyle);
+        Assert.False(RemoteUrl.Parse("s3://bucket?endpoint=https://x.y&force-path-style=false", Nothing)
+            .ForcePathStyle);
     }
 
     [Fact]
@@ -34,7 +38,8 @@ public sealed class RemoteUrlTests
         };
         var url = RemoteUrl.Parse("s3://bucket/p", Environment);
         Assert.Equal((1234, "us-west-2", true), (url.Endpoint!.Port, url.Region, url.ForcePathStyle));
-        Assert.Equal("there", RemoteUrl.Parse("s3://bucket/p?endpoint=http://there&region=x", Environment).Endpoint!.Host);
+        Assert.Equal("there", RemoteUrl.Parse("s3://bucket/p?endpoint=http://there&region=x", Environment)
+            .Endpoint!.Host);
     }
 
     [Fact]

@@ -1,9 +1,9 @@
-using RecoveryVfs.RecoveryLog.Remote.Pins;
-using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Pins;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 using RecoveryVfs.Simulation;
@@ -26,7 +26,8 @@ public sealed class RestoreTests
 
     RemoteContext Reader => new() { Store = store, Time = loop.Time, Random = new Random(3), OpenSpool = null };
 
-    ToyMachine NewMachine(SimulatedObjectStore? on = null) => new(new PowerLossDisk(), on ?? store, loop.Time, new Random(5), 7, run => run());
+    ToyMachine NewMachine(SimulatedObjectStore? on = null)
+        => new(new PowerLossDisk(), on ?? store, loop.Time, new Random(5), 7, run => run());
 
     Task Pass(double seconds) => Task.Delay(TimeSpan.FromSeconds(seconds), loop.Time);
 
@@ -140,14 +141,16 @@ public sealed class RestoreTests
         Assert.Contains("there was nothing yet", e.Message);
         Assert.Equal(machine.State.Describe(), (await RestoreAsync(RestoreTarget.Newest, hints: 0)).State.Describe());
 
-        var retention = new Retention { Keep = TimeSpan.FromMinutes(15), KeepHints = 1, ReaderGrace = TimeSpan.FromMinutes(5) };
+        var retention =
+            new Retention { Keep = TimeSpan.FromMinutes(15), KeepHints = 1, ReaderGrace = TimeSpan.FromMinutes(5) };
         await Pass(600);
         machine.Commit();
         await machine.PublishAsync();
         await machine.Collector.CollectAsync(retention);
         await CheckAsync();
         await LiveAsync(machine, 6, pause: 600);
-        Assert.Contains((await machine.Collector.CollectAsync(retention)).Deletions, d => d.Name != RemoteNames.Segment(1) && d.Name.StartsWith(RemoteNames.Segments, StringComparison.Ordinal));
+        Assert.Contains((await machine.Collector.CollectAsync(retention)).Deletions,
+            d => d.Name != RemoteNames.Segment(1) && d.Name.StartsWith(RemoteNames.Segments, StringComparison.Ordinal));
         e = await Assert.ThrowsAsync<RecoveryException>(() => RestoreAsync(RestoreTarget.At(states.First().Key)));
         Assert.Equal(RecoveryError.NotFound, e.Error);
         Assert.Contains("any more", e.Message);
@@ -155,7 +158,8 @@ public sealed class RestoreTests
     });
 
     [Fact]
-    public void Damaged_or_missing_objects_are_named_with_what_they_hold_and_what_still_verifies() => loop.Run(async () =>
+    public void Damaged_or_missing_objects_are_named_with_what_they_hold_and_what_still_verifies() => loop.Run(
+        async () =>
     {
         var machine = NewMachine().Open(mayCreate: true);
         await LiveAsync(machine, 3);
@@ -207,7 +211,8 @@ public sealed class RestoreTests
         Assert.Equal(first - 1, (await RestoreAsync(RestoreTarget.At(first - 1))).Lsn);
         var bytes = bucket.Find(segment)!.Bytes;
         bucket.Damage(segment, bucket.Find(bucket.Names.First(n => n.StartsWith("log/")))!.Bytes);
-        Assert.Contains("swapped", (await Assert.ThrowsAsync<RecoveryException>(() => RestoreAsync(RestoreTarget.Newest))).Message);
+        Assert.Contains("swapped",
+            (await Assert.ThrowsAsync<RecoveryException>(() => RestoreAsync(RestoreTarget.Newest))).Message);
         bucket.Damage(segment, bytes);
         Assert.Equal(state, (await RestoreAsync(RestoreTarget.Newest)).State.Describe());
     });
@@ -249,7 +254,8 @@ public sealed class RestoreTests
         machine.Commit();
         await machine.PublishAsync();
         Assert.Equal(1, store.Counters.Requests(RequestKind.Create, ObjectClass.Extents));
-        var again = machine.AfterCrash(new SimulatedObjectStore(bucket, new Random(2)), powerLoss: false).Open(mayCreate: false);
+        var again = machine.AfterCrash(new SimulatedObjectStore(bucket, new Random(2)), powerLoss: false)
+            .Open(mayCreate: false);
         again.Commit();
         await again.PublishAsync();
         Assert.Equal(0, again.Store.Counters.Requests(RequestKind.Create, ObjectClass.Extents));
@@ -265,7 +271,8 @@ public sealed class RestoreTests
         var (pinnedLsn, pinnedState) = states.MaxBy(s => s.Key);
         await Pin.PutAsync(Reader, "before-upgrade", Pin.At(pinnedLsn, note: "snapshot"));
         foreach (var (lsn, state) in await LiveAsync(machine, 6, pause: 600)) states[lsn] = state;
-        var retention = new Retention { Keep = TimeSpan.FromMinutes(15), KeepHints = 2, ReaderGrace = TimeSpan.FromMinutes(5) };
+        var retention =
+            new Retention { Keep = TimeSpan.FromMinutes(15), KeepHints = 2, ReaderGrace = TimeSpan.FromMinutes(5) };
         var dry = await machine.Collector.PlanAsync(retention);
         int before = bucket.Names.Count;
         Assert.Equal(before, bucket.Names.Count);
@@ -276,7 +283,8 @@ public sealed class RestoreTests
         Assert.Equal(before - dry.Deletions.Count(), bucket.Names.Count);
         Assert.True(dry.Deletions.Count() > 5);
 
-        foreach (var (lsn, state) in states.Where(s => s.Key >= done.OldestHintsLsn)) Assert.Equal(state, (await RestoreAsync(RestoreTarget.At(lsn))).State.Describe());
+        foreach (var (lsn, state) in states.Where(s => s.Key >= done.OldestHintsLsn))
+            Assert.Equal(state, (await RestoreAsync(RestoreTarget.At(lsn))).State.Describe());
         Assert.Equal(pinnedState, (await RestoreAsync(RestoreTarget.At(pinnedLsn))).State.Describe());
         var e = await Assert.ThrowsAsync<RecoveryException>(() => RestoreAsync(RestoreTarget.At(1)));
         Assert.Equal(RecoveryError.NotFound, e.Error);
@@ -290,7 +298,8 @@ public sealed class RestoreTests
     {
         var machine = NewMachine().Open(mayCreate: true);
         var states = await LiveAsync(machine, 1);
-        var retention = new Retention { Keep = TimeSpan.FromSeconds(1), KeepHints = 1, ReaderGrace = TimeSpan.FromMinutes(30) };
+        var retention =
+            new Retention { Keep = TimeSpan.FromSeconds(1), KeepHints = 1, ReaderGrace = TimeSpan.FromMinutes(30) };
         var plan = await RestorePlanner.PlanAsync(Reader, RestoreTarget.Newest);
         // While the restore dawdles, everything it started from falls out of retention.
         for (int i = 0; i < 5; i++)
@@ -314,7 +323,9 @@ public sealed class RestoreTests
         bytes[60] ^= 1;
         bucket.Damage(newest, bytes);
         int before = bucket.Names.Count;
-        var e = await Assert.ThrowsAsync<RecoveryException>(() => machine.Collector.CollectAsync(new Retention { Keep = TimeSpan.Zero, ReaderGrace = TimeSpan.FromSeconds(1), KeepHints = 1 }));
+        var e = await Assert.ThrowsAsync<RecoveryException>(()
+            => machine.Collector.CollectAsync(
+                new Retention { Keep = TimeSpan.Zero, ReaderGrace = TimeSpan.FromSeconds(1), KeepHints = 1 }));
         Assert.Contains("nothing is collected", e.Message);
         Assert.Equal(before, bucket.Names.Count);
         await machine.CloseAsync();
@@ -335,11 +346,15 @@ public sealed class RestoreTests
         Assert.InRange(total, 30, 1000);
     }
 
-    /// <summary>Runs the same life, in which the process dies at a request; then another process goes on. Returns the requests of a whole life.</summary>
+    /// <summary>
+    /// Runs the same life, in which the process dies at a request; then another process goes on. Returns the requests
+    /// of a whole life.
+    /// </summary>
     async Task<long> DieAtAsync(long n, bool after)
     {
         var mortal = new SimulatedObjectStore(bucket, new Random(1)) { DieAt = n, DieAfterDoing = after };
-        var retention = new Retention { Keep = TimeSpan.FromSeconds(30), KeepHints = 1, ReaderGrace = TimeSpan.FromSeconds(20) };
+        var retention =
+            new Retention { Keep = TimeSpan.FromSeconds(30), KeepHints = 1, ReaderGrace = TimeSpan.FromSeconds(20) };
         var machine = NewMachine(mortal).Open(mayCreate: true);
         bool connected = false, died = false;
         try
@@ -358,10 +373,13 @@ public sealed class RestoreTests
                 await machine.Collector.CollectAsync(retention);
             }
         }
-        catch (Exception e) when (e is SimulatedDeath || e.InnerException is SimulatedDeath || e.InnerException?.InnerException is SimulatedDeath) { died = true; }
+        catch (Exception e) when (e is SimulatedDeath || e.InnerException is SimulatedDeath
+            || e.InnerException?.InnerException is SimulatedDeath)
+        { died = true; }
         long requests = mortal.Requests;
         mortal.DieAt = 0;
-        var heir = machine.AfterCrash(new SimulatedObjectStore(bucket, new Random(2)), powerLoss: true).Open(mayCreate: !connected);
+        var heir = machine.AfterCrash(new SimulatedObjectStore(bucket, new Random(2)), powerLoss: true)
+            .Open(mayCreate: !connected);
         heir.Commit();
         heir.Flush();
         await heir.PublishAsync();

@@ -10,5 +10,6 @@ static class S3Remotes
     public static async Task<RemoteUrl> NewRemoteAsync(this S3Server server) =>
         RemoteUrl.Parse($"s3://{await server.NewBucketAsync()}/a/prefix?endpoint={server.Endpoint}", _ => null);
 
-    public static async Task<S3ObjectStore> NewStoreAsync(this S3Server server) => new(await server.NewRemoteAsync(), TimeProvider.System, S3Server.Credentials);
+    public static async Task<S3ObjectStore> NewStoreAsync(this S3Server server)
+        => new(await server.NewRemoteAsync(), TimeProvider.System, S3Server.Credentials);
 }

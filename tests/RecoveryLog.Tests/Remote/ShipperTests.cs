@@ -22,7 +22,8 @@ public sealed class ShipperTests
         store = NewStore(1);
     }
 
-    SimulatedObjectStore NewStore(int seed) => new(bucket, new Random(seed), new SimulatedFaults { MaxLatency = TimeSpan.FromMilliseconds(20) });
+    SimulatedObjectStore NewStore(int seed)
+        => new(bucket, new Random(seed), new SimulatedFaults { MaxLatency = TimeSpan.FromMilliseconds(20) });
 
     ToyMachine NewMachine(SimulatedObjectStore? on = null, PowerLossDisk? disk = null, ulong author = 7) =>
         new(disk ?? new PowerLossDisk(), on ?? store, loop.Time, new Random(5), author, run => run());
@@ -91,7 +92,10 @@ public sealed class ShipperTests
     [Fact]
     public void Large_backlog_goes_in_segments_that_never_split_a_group() => loop.Run(async () =>
     {
-        var machine = new ToyMachine(new PowerLossDisk(), store, loop.Time, new Random(5), 7, run => run()) { SegmentBytes = 4096 }.Open(mayCreate: true);
+        var machine =
+            new ToyMachine(new PowerLossDisk(), store, loop.Time, new Random(5), 7,
+            run => run())
+            { SegmentBytes = 4096 }.Open(mayCreate: true);
         for (int i = 0; i < 50; i++) machine.Commit(parts: 1 + i % 7, padding: 300);
         await machine.Shipper.WaitShippedAsync(machine.Log.LastLsn);
         Assert.InRange(bucket.Names.Count(n => n.StartsWith("log/")), 10, 30);
@@ -149,7 +153,9 @@ public sealed class ShipperTests
         old.Commit();
         old.Flush();
         await old.PublishAsync();
-        var successor = (await ToyMachine.TakeOverAsync(NewStore(2), loop.Time, new Random(6), 8, run => run(), Path.GetTempPath()))!;
+        var successor =
+            (await ToyMachine.TakeOverAsync(NewStore(2), loop.Time, new Random(6), 8, run => run(),
+            Path.GetTempPath()))!;
         successor.Commit();
         await successor.Shipper.WaitShippedAsync(successor.Log.LastLsn);
 
@@ -168,7 +174,8 @@ public sealed class ShipperTests
         var salvaged = new SalvagedLog($"/salvage/epoch-{1:x16}-lsn-{before + 1:x16}", 1, before + 1);
         var found = new List<(ulong, byte)>();
         salvaged.Read(old.Disk, (in Record r) => found.Add((r.Lsn, r.Flags)));
-        Assert.Equal([(before + 1, 1), (before + 2, 1), (before + 3, 0), (before + 4, 0)], found.Select(f => (f.Item1, (int)f.Item2)));
+        Assert.Equal([(before + 1, 1), (before + 2, 1), (before + 3, 0), (before + 4, 0)],
+            found.Select(f => (f.Item1, (int)f.Item2)));
         await old.CloseAsync();
         await successor.CloseAsync();
     });
@@ -180,9 +187,13 @@ public sealed class ShipperTests
         old.Commit();
         old.Flush();
         await old.PublishAsync();
-        var successor = (await ToyMachine.TakeOverAsync(NewStore(2), loop.Time, new Random(6), 8, run => run(), Path.GetTempPath()))!;
-        Assert.Equal(RecoveryError.Fenced, (await Assert.ThrowsAsync<RecoveryException>(() => old.PublishAsync())).Error);
-        Assert.Equal(RecoveryError.Fenced, (await Assert.ThrowsAsync<RecoveryException>(() => old.Collector.CollectAsync(old.Retention))).Error);
+        var successor =
+            (await ToyMachine.TakeOverAsync(NewStore(2), loop.Time, new Random(6), 8, run => run(),
+            Path.GetTempPath()))!;
+        Assert.Equal(RecoveryError.Fenced, (await Assert.ThrowsAsync<RecoveryException>(() => old.PublishAsync()))
+            .Error);
+        Assert.Equal(RecoveryError.Fenced,
+            (await Assert.ThrowsAsync<RecoveryException>(() => old.Collector.CollectAsync(old.Retention))).Error);
         await successor.CloseAsync();
     });
 
@@ -249,7 +260,8 @@ public sealed class ShipperTests
     {
         bucket.TryCreate("store.json", StoreObject.Make(Guid.NewGuid(), 1, 3, loop.Time.GetUtcNow()).ToBytes());
         var machine = NewMachine().Open(mayCreate: true);
-        Assert.Equal(RecoveryError.Invalid, (await Assert.ThrowsAsync<RecoveryException>(() => machine.Shipper.ConnectedAsync())).Error);
+        Assert.Equal(RecoveryError.Invalid,
+            (await Assert.ThrowsAsync<RecoveryException>(() => machine.Shipper.ConnectedAsync())).Error);
     });
 
     [Fact]
@@ -261,14 +273,23 @@ public sealed class ShipperTests
         await machine.CloseAsync();
         // Without the remote it goes on, and drops what was never shipped.
         var disk = machine.Disk;
-        using (var log = LocalLog.Open(disk, "/store", new LogOptions { SegmentBytes = 8192, FirstSegmentBytes = 8192, PrepareInBackground = false, Time = loop.Time }))
+        using (var log =
+            LocalLog.Open(disk, "/store",
+            new LogOptions
+            {
+                SegmentBytes = 8192,
+                FirstSegmentBytes = 8192,
+                PrepareInBackground = false,
+                Time = loop.Time
+            }))
         {
             for (int i = 0; i < 40; i++) log.Append(RecordKind.PageCommit, ToyState.Commit(1, 2, 800));
             log.Sync(log.LastLsn);
             log.DropBefore(log.LastLsn);
         }
         var refused = new ToyMachine(disk.AfterProcessDeath(), NewStore(5), loop.Time, new Random(5), 7, run => run());
-        var log2 = LocalLog.Open(refused.Disk, "/store", new LogOptions { PrepareInBackground = false, SegmentBytes = 8192, Time = loop.Time }, replayFrom: 40);
+        var log2 = LocalLog.Open(refused.Disk, "/store",
+            new LogOptions { PrepareInBackground = false, SegmentBytes = 8192, Time = loop.Time }, replayFrom: 40);
         ulong oldest = log2.FirstLsn;
         Assert.True(oldest > 2);
         var shipper = new Shipper(refused.Context, log2, new ShipperOptions { Author = 7, Start = run => run() });
@@ -278,7 +299,8 @@ public sealed class ShipperTests
         Assert.Contains("restart-remote", e.Message);
         await shipper.DisposeAsync();
 
-        shipper = new Shipper(refused.Context, log2, new ShipperOptions { Author = 7, MayRestart = true, Start = run => run() });
+        shipper = new Shipper(refused.Context, log2,
+            new ShipperOptions { Author = 7, MayRestart = true, Start = run => run() });
         shipper.Start();
         await shipper.WaitShippedAsync(log2.LastLsn);
         Assert.True(shipper.State.NeedsHints);

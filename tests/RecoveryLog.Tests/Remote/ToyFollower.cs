@@ -1,5 +1,5 @@
-using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
@@ -8,8 +8,9 @@ using RecoveryVfs.Simulation;
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 
 /// <summary>
-/// A follower of toy stores: begins with hints or at the start of the log, applies segments as they come, settles now and then, starts over when what it needs was
-/// collected, dies and comes back with what it had settled, and can be promoted. Where a real follower decides, it asks the same code.
+/// A follower of toy stores: begins with hints or at the start of the log, applies segments as they come, settles now
+/// and then, starts over when what it needs was collected, dies and comes back with what it had settled, and can be
+/// promoted. Where a real follower decides, it asks the same code.
 /// </summary>
 sealed class ToyFollower(Func<SimulatedObjectStore> newStore, TimeProvider time, Random random, string scratch)
 {
@@ -31,7 +32,8 @@ sealed class ToyFollower(Func<SimulatedObjectStore> newStore, TimeProvider time,
     /// <summary>Completes when it was stopped or died.</summary>
     public Task Running { get; private set; } = Task.CompletedTask;
 
-    RemoteContext Context => new() { Store = Store, Time = time, Random = random, OpenSpool = () => new MemoryStream(), Tries = 3 };
+    RemoteContext Context
+        => new() { Store = Store, Time = time, Random = random, OpenSpool = () => new MemoryStream(), Tries = 3 };
 
     public void Start() => Running = RunAsync(stopping.Token);
 
@@ -46,7 +48,12 @@ sealed class ToyFollower(Func<SimulatedObjectStore> newStore, TimeProvider time,
     {
         Store.DieAt = 0;
         stopping.Cancel();
-        return new ToyFollower(newStore, time, random, scratch) { CaughtUp = CaughtUp, Has = settled?.Copy(), settled = settled };
+        return new ToyFollower(newStore, time, random, scratch)
+        {
+            CaughtUp = CaughtUp,
+            Has = settled?.Copy(),
+            settled = settled
+        };
     }
 
     async Task RunAsync(CancellationToken stop)
@@ -101,11 +108,13 @@ sealed class ToyFollower(Func<SimulatedObjectStore> newStore, TimeProvider time,
     }
 
     async Task<StoreObject> FetchStoreAsync(CancellationToken stop) =>
-        await Context.RetryAsync(token => StoreObject.FetchAsync(Store, token), stop) ?? throw new RecoveryException(RecoveryError.NotFound, "There is no remote yet.");
+        await Context.RetryAsync(token => StoreObject.FetchAsync(Store, token), stop)
+            ?? throw new RecoveryException(RecoveryError.NotFound, "There is no remote yet.");
 
     async Task<RemoteLogEnd?> BeginAsync(StoreObject store, CancellationToken stop)
     {
-        if (store.FirstLsn == 1 && await Context.HintsUpToAsync(store, ulong.MaxValue, stop) is null && await Context.PlaceOfAsync(store, 1, stop) is not null)
+        if (store.FirstLsn == 1 && await Context.HintsUpToAsync(store, ulong.MaxValue, stop) is null
+            && await Context.PlaceOfAsync(store, 1, stop) is not null)
         {
             Has = new ToyRestore();
             return RemoteLogEnd.Start(store);
@@ -126,7 +135,8 @@ sealed class ToyFollower(Func<SimulatedObjectStore> newStore, TimeProvider time,
     async Task StartOverAsync(StoreObject store, CancellationToken stop)
     {
         // Only where hints lead beyond: else it waits for such, with what it has.
-        if (await Context.HintsUpToAsync(store, ulong.MaxValue, stop) is not { } hints || hints.Header.Start.NextLsn <= Has!.Lsn + 1)
+        if (await Context.HintsUpToAsync(store, ulong.MaxValue, stop) is not { } hints
+            || hints.Header.Start.NextLsn <= Has!.Lsn + 1)
             throw new RecoveryException(RecoveryError.Remote, "There are no later hints yet.");
         StartedOver++;
         Has = settled = null;

@@ -1,8 +1,8 @@
-using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
@@ -12,8 +12,9 @@ using RecoveryVfs.Simulation;
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 
 /// <summary>
-/// A whole writer in small: local log, live files, a "page store" whose flushes make sealed table files, and the shipping of it all. The log is the
-/// real one on a disk that loses what was not synced; time and object store are handed in.
+/// A whole writer in small: local log, live files, a "page store" whose flushes make sealed table files, and the
+/// shipping of it all. The log is the real one on a disk that loses what was not synced; time and object store are
+/// handed in.
 /// </summary>
 sealed class ToyMachine
 {
@@ -27,7 +28,8 @@ sealed class ToyMachine
     ulong persisted;
     ulong? table, journal;
 
-    public ToyMachine(PowerLossDisk disk, IObjectStore store, TimeProvider time, Random random, ulong author, Func<Func<Task>, Task>? start = null)
+    public ToyMachine(PowerLossDisk disk, IObjectStore store, TimeProvider time, Random random, ulong author,
+        Func<Func<Task>, Task>? start = null)
     {
         (Disk, Store, this.time, this.random, Author) = (disk, store, time, random, author);
         Start = start ?? Task.Run;
@@ -44,14 +46,22 @@ sealed class ToyMachine
     public Shipper Shipper { get; private set; } = null!;
     public HintsPublisher Publisher { get; private set; } = null!;
     public Collector Collector { get; private set; } = null!;
-    public Retention Retention { get; init; } = new() { Keep = TimeSpan.FromMinutes(5), KeepHints = 2, ReaderGrace = TimeSpan.FromMinutes(10) };
+    public Retention Retention { get; init; } =
+        new() { Keep = TimeSpan.FromMinutes(5), KeepHints = 2, ReaderGrace = TimeSpan.FromMinutes(10) };
     public TimeSpan SyncInterval { get; init; } = TimeSpan.FromSeconds(1);
     public int SegmentBytes { get; init; } = 1 << 20;
     public bool Probe { get; init; } = true;
     public bool MayRestart { get; init; }
 
     // With real threads, the shipper draws from a source of its own.
-    public RemoteContext Context => new() { Store = Store, Time = time, Random = time == TimeProvider.System ? Random.Shared : random, OpenSpool = () => new MemoryStream() };
+    public RemoteContext Context
+        => new()
+        {
+            Store = Store,
+            Time = time,
+            Random = time == TimeProvider.System ? Random.Shared : random,
+            OpenSpool = () => new MemoryStream()
+        };
 
     public ToyMachine Open(bool mayCreate, ulong? createAt = null)
     {
@@ -71,7 +81,8 @@ sealed class ToyMachine
         {
             live.Load(hints);
             State.LoadTable(table is { } t ? Tables[t] : default);
-            foreach (var file in hints.Files.Where(f => f.Class == FileClass.Plain)) State.Plain[file.Fnode] = (file.Name, file.Bytes.ToArray());
+            foreach (var file in hints.Files.Where(f => f.Class == FileClass.Plain))
+                State.Plain[file.Fnode] = (file.Name, file.Bytes.ToArray());
         }
         ulong from = localHints?.ReplayFrom ?? 1, hintsLsn = localHints?.Lsn ?? 0;
         Log = LocalLog.Open(Disk, Dir, options, from, (in Record r) =>
@@ -99,9 +110,13 @@ sealed class ToyMachine
         return this;
     }
 
-    /// <summary>What another process finds after this one died, or after power was lost; nothing of this machine is used any more.</summary>
+    /// <summary>
+    /// What another process finds after this one died, or after power was lost; nothing of this machine is used any
+    /// more.
+    /// </summary>
     public ToyMachine AfterCrash(IObjectStore store, bool powerLoss, bool otherAuthor = false) =>
-        new(powerLoss ? Disk.AfterPowerLoss(random) : Disk.AfterProcessDeath(), store, time, random, otherAuthor ? Author + 1 : Author)
+        new(powerLoss ? Disk.AfterPowerLoss(random) : Disk.AfterProcessDeath(), store, time, random,
+            otherAuthor ? Author + 1 : Author)
         {
             Start = Start,
             Tables = new(Tables),
@@ -124,7 +139,9 @@ sealed class ToyMachine
             {
                 var (key, value) = ((byte)random.Next(40), (ulong)random.NextInt64());
                 var body = ToyState.Commit(key, value, padding);
-                lsn = i == parts - 1 ? group.Complete(RecordKind.PageCommit, body) : group.Add(RecordKind.PageCommit, body);
+                lsn = i == parts - 1
+                    ? group.Complete(RecordKind.PageCommit, body)
+                    : group.Add(RecordKind.PageCommit, body);
                 State.Pages[key] = value;
             }
         if (durable) Log.Sync(lsn); else Log.WriteOut(lsn);
@@ -145,7 +162,9 @@ sealed class ToyMachine
         Do(RecordKind.FileWritten, [.. FileRecords.Written(journal.Value, random.Next(50)), .. bytes]);
     }
 
-    /// <summary>Brings the pages into a new table file, as RocksDB would, and lets the local log go before it.</summary>
+    /// <summary>
+    /// Brings the pages into a new table file, as RocksDB would, and lets the local log go before it.
+    /// </summary>
     public void Flush()
     {
         ulong applied = Log.LastLsn;
@@ -171,14 +190,16 @@ sealed class ToyMachine
         var hints = live.Snapshot(Log.LogId, Log.Epoch, _ => persisted + 1);
         return hints with
         {
-            Files = [.. hints.Files.Select(f => f.Class == FileClass.Plain ? f with { Bytes = State.Plain[f.Fnode].Bytes } : f)],
+            Files = [.. hints.Files.Select(f => f.Class
+                == FileClass.Plain ? f with { Bytes = State.Plain[f.Fnode].Bytes } : f)],
         };
     }
 
     public Task<RemoteHints> PublishAsync() => PublishAsync(TakeHints());
 
     public Task<RemoteHints> PublishAsync(Hints hints) =>
-        Publisher.PublishAsync(hints, time.GetUtcNow().ToUnixTimeMilliseconds(), file => new MemoryStream(Tables[file.Fnode]));
+        Publisher.PublishAsync(hints, time.GetUtcNow().ToUnixTimeMilliseconds(),
+            file => new MemoryStream(Tables[file.Fnode]));
 
     public async Task CloseAsync()
     {
@@ -186,26 +207,33 @@ sealed class ToyMachine
         Log.Dispose();
     }
 
-    /// <summary>A machine with nothing, that restores all there is, takes over and goes on; null when somebody was faster.</summary>
+    /// <summary>
+    /// A machine with nothing, that restores all there is, takes over and goes on; null when somebody was faster.
+    /// </summary>
     public static async Task<ToyMachine?> TakeOverAsync(
-        IObjectStore store, TimeProvider time, Random random, ulong author, Func<Func<Task>, Task> start, string scratch)
+        IObjectStore store, TimeProvider time, Random random, ulong author, Func<Func<Task>, Task> start,
+            string scratch)
     {
-        var context = new RemoteContext { Store = store, Time = time, Random = random, OpenSpool = () => new MemoryStream() };
+        var context =
+            new RemoteContext { Store = store, Time = time, Random = random, OpenSpool = () => new MemoryStream() };
         var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest);
         if (await RemoteTenure.TakeOverAsync(context, plan.Store, plan.End!.Value, author) is not { } end) return null;
         // What the log holds by now: up to our own EpochBegan, since nobody could append between.
         plan = await RestorePlanner.PlanAsync(context, RestoreTarget.At(end.LastLsn));
         var restored = await ToyRestore.RunAsync(plan, scratch);
-        var machine = new ToyMachine(new PowerLossDisk(), store, time, random, author) { Start = start, Epoch = end.Epoch };
+        var machine =
+            new ToyMachine(new PowerLossDisk(), store, time, random, author) { Start = start, Epoch = end.Epoch };
         machine.Adopt(restored);
         machine.Open(mayCreate: false, createAt: end.NextLsn);
         return machine;
     }
 
     /// <summary>A follower that has read to the end and taken over goes on as the writer.</summary>
-    public static ToyMachine Promoted(ToyRestore state, RemoteLogEnd ours, IObjectStore store, TimeProvider time, Random random, Func<Func<Task>, Task> start)
+    public static ToyMachine Promoted(ToyRestore state, RemoteLogEnd ours, IObjectStore store, TimeProvider time,
+        Random random, Func<Func<Task>, Task> start)
     {
-        var machine = new ToyMachine(new PowerLossDisk(), store, time, random, ours.Author) { Start = start, Epoch = ours.Epoch };
+        var machine =
+            new ToyMachine(new PowerLossDisk(), store, time, random, ours.Author) { Start = start, Epoch = ours.Epoch };
         machine.Adopt(state);
         return machine.Open(mayCreate: false, createAt: ours.NextLsn);
     }
@@ -224,8 +252,10 @@ sealed class ToyMachine
             Lsn = restored.Lsn,
             Files =
             [
-                .. snapshot.Files.Where(f => f.Class == FileClass.Plain).Select(f => f with { Bytes = restored.State.Plain[f.Fnode].Bytes }),
-                new LiveFile { Fnode = fnode, Class = FileClass.RocksTable, Names = [$"{fnode}.sst"], SizeBytes = bytes.Length, IsSealed = true, Crc32C = Crc32C.Compute(bytes) },
+                .. snapshot.Files.Where(f => f.Class == FileClass.Plain)
+                .Select(f => f with { Bytes = restored.State.Plain[f.Fnode].Bytes }),
+                new LiveFile { Fnode = fnode, Class = FileClass.RocksTable, Names = [$"{fnode}.sst"],
+                    SizeBytes = bytes.Length, IsSealed = true, Crc32C = Crc32C.Compute(bytes) },
             ],
         };
     }
@@ -255,12 +285,14 @@ sealed class ToyRestore
         {
             var paths = await plan.FetchFilesAsync(directory);
             var hints = plan.Hints.Hints;
-            var restored = new ToyRestore { pagesFrom = hints.ReplayFrom, filesFrom = hints.Lsn + 1, Lsn = hints.ReplayFrom - 1 };
+            var restored =
+                new ToyRestore { pagesFrom = hints.ReplayFrom, filesFrom = hints.Lsn + 1, Lsn = hints.ReplayFrom - 1 };
             restored.Files.Load(hints);
             foreach (var file in hints.Files)
             {
                 if (file.Class == FileClass.RocksTable) restored.State.LoadTable(File.ReadAllBytes(paths[file.Fnode]));
-                if (file.Class == FileClass.Plain) restored.State.Plain[file.Fnode] = (file.Name, File.ReadAllBytes(paths[file.Fnode]));
+                if (file.Class == FileClass.Plain)
+                    restored.State.Plain[file.Fnode] = (file.Name, File.ReadAllBytes(paths[file.Fnode]));
             }
             return restored;
         }
@@ -291,7 +323,13 @@ sealed class ToyRestore
     /// <summary>What is on the disk when a process settles here and dies.</summary>
     public ToyRestore Copy()
     {
-        var copy = new ToyRestore { State = State.Copy(), pagesFrom = pagesFrom, filesFrom = Math.Max(filesFrom, Lsn + 1), Lsn = Lsn };
+        var copy = new ToyRestore
+        {
+            State = State.Copy(),
+            pagesFrom = pagesFrom,
+            filesFrom = Math.Max(filesFrom, Lsn + 1),
+            Lsn = Lsn
+        };
         copy.Files.Load(Files.Snapshot(ToyMachine.LogId, 1, l => l + 1));
         return copy;
     }

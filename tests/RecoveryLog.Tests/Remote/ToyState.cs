@@ -4,8 +4,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 
 /// <summary>
-/// What a toy store holds, and what a restore must give back: numbers by key (its "pages"), and plain files by name. Everything in
-/// it follows from the records, so it can be made from any list of them.
+/// What a toy store holds, and what a restore must give back: numbers by key (its "pages"), and plain files by name.
+/// Everything in it follows from the records, so it can be made from any list of them.
 /// </summary>
 sealed class ToyState
 {
@@ -33,7 +33,8 @@ sealed class ToyState
     {
         if (record.Kind == RecordKind.PageCommit)
         {
-            if (record.Lsn >= pagesFrom) Pages[record.Body[0]] = BinaryPrimitives.ReadUInt64LittleEndian(record.Body[1..]);
+            if (record.Lsn >= pagesFrom)
+                Pages[record.Body[0]] = BinaryPrimitives.ReadUInt64LittleEndian(record.Body[1..]);
             return;
         }
         if (record.Lsn < filesFrom) return;
@@ -50,7 +51,8 @@ sealed class ToyState
                 var write = FileRecords.ReadWritten(record.Body);
                 if (!Plain.TryGetValue(write.Fnode, out var file)) break;
                 var bytes = file.Bytes;
-                if (bytes.Length < write.Offset + write.Bytes.Length) Array.Resize(ref bytes, (int)write.Offset + write.Bytes.Length);
+                if (bytes.Length < write.Offset + write.Bytes.Length)
+                    Array.Resize(ref bytes, (int)write.Offset + write.Bytes.Length);
                 else bytes = (byte[])bytes.Clone();
                 write.Bytes.CopyTo(bytes.AsSpan((int)write.Offset));
                 Plain[write.Fnode] = (file.Name, bytes);
@@ -74,11 +76,13 @@ sealed class ToyState
 
     public void LoadTable(ReadOnlySpan<byte> table)
     {
-        for (; table.Length > 0; table = table[9..]) Pages[table[0]] = BinaryPrimitives.ReadUInt64LittleEndian(table[1..]);
+        for (; table.Length > 0; table = table[9..])
+            Pages[table[0]] = BinaryPrimitives.ReadUInt64LittleEndian(table[1..]);
     }
 
     /// <summary>Everything, comparable.</summary>
     public string Describe() =>
         string.Join(' ', Pages.Select(p => $"{p.Key}={p.Value:x}")) + " | "
-        + string.Join(' ', Plain.Values.OrderBy(f => f.Name, StringComparer.Ordinal).Select(f => $"{f.Name}:{Convert.ToHexString(f.Bytes)}"));
+        + string.Join(' ', Plain.Values.OrderBy(f => f.Name, StringComparer.Ordinal)
+        .Select(f => $"{f.Name}:{Convert.ToHexString(f.Bytes)}"));
 }

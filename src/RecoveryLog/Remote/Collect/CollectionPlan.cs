@@ -1,8 +1,8 @@
-using RecoveryVfs.RecoveryLog.Remote.Pins;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Pins;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
@@ -16,13 +16,14 @@ namespace RecoveryVfs.RecoveryLog.Remote.Collect;
 internal readonly record struct CollectionItem(string Name, long SizeBytes, bool Delete, string Why);
 
 /// <summary>
-/// What a collection would do now, and why. It is made from nothing but the remote itself, so a collection that was killed anywhere is
-/// simply done again.
+/// What a collection would do now, and why. It is made from nothing but the remote itself, so a collection that was
+/// killed anywhere is simply done again.
 /// </summary>
 /// <remarks>
-/// Time is the object store's own: "now" is when the newest hints were created, so a wrong clock here deletes nothing early. Hints are needed
-/// while they are within retention or were so less than the readers' grace ago. Extents are needed by hints; those that no hints name yet may
-/// belong to hints that are being published, and stay for the grace too. Extents of a higher epoch are not ours to judge.
+/// Time is the object store's own: "now" is when the newest hints were created, so a wrong clock here deletes nothing
+/// early. Hints are needed while they are within retention or were so less than the readers' grace ago. Extents are
+/// needed by hints; those that no hints name yet may belong to hints that are being published, and stay for the grace
+/// too. Extents of a higher epoch are not ours to judge.
 /// </remarks>
 internal sealed class CollectionPlan
 {
@@ -40,23 +41,28 @@ internal sealed class CollectionPlan
     public ulong OldestHintsLsn { get; private set; }
 
     /// <summary>
-    /// Makes a plan. <paramref name="epoch"/> is the epoch whose writer asks; <paramref name="isKnown"/> tells extents (fnode, first 8 bytes of hash) that
-    /// it holds for its next hints; <paramref name="published"/> are hints that must be there even if a listing does not show them yet. Throws, and so deletes nothing,
-    /// when anything that may need something does not verify.
+    /// Makes a plan. <paramref name="epoch"/> is the epoch whose writer asks; <paramref name="isKnown"/> tells extents
+    /// (fnode, first 8 bytes of hash) that it holds for its next hints; <paramref name="published"/> are hints that
+    /// must be there even if a listing does not show them yet. Throws, and so deletes nothing, when anything that may
+    /// need something does not verify.
     /// </summary>
     public static async Task<CollectionPlan> MakeAsync(
-        RemoteContext context, StoreObject store, Retention retention, ulong epoch, Func<ulong, ulong, bool>? isKnown = null,
+        RemoteContext context, StoreObject store, Retention retention, ulong epoch, Func<ulong, ulong,
+            bool>? isKnown = null,
         ulong? published = null, HintsCache? cache = null, CancellationToken cancellation = default)
     {
         cache ??= new HintsCache();
-        // In this order: whatever comes to be after its listing is not in the plan, and hints, which need the others, are seen last.
+        // In this order: whatever comes to be after its listing is not in the plan, and hints, which need the others,
+        // are seen last.
         var extents = await context.ListAsync(RemoteNames.Extents, null, cancellation);
         var segments = await context.ListAsync(RemoteNames.Segments, null, cancellation);
         var pins = await Pin.ListAsync(context, cancellation);
         var hints = await RemoteHintsReads.ListAsync(context, cancellation);
         if (published is { } lsn && hints.All(h => h.Lsn != lsn)
-            && await context.RetryAsync(token => context.Store.HeadAsync(RemoteNames.HintsAt(lsn), token), cancellation) is { } unlisted)
-            hints.Insert(hints.FindIndex(h => h.Lsn < lsn) is var at and >= 0 ? at : hints.Count, (lsn, unlisted.Name, unlisted.Modified, unlisted.SizeBytes));
+            && await context.RetryAsync(token => context.Store.HeadAsync(RemoteNames.HintsAt(lsn), token), cancellation)
+            is { } unlisted)
+            hints.Insert(hints.FindIndex(h => h.Lsn < lsn) is var at and >= 0 ? at : hints.Count,
+                (lsn, unlisted.Name, unlisted.Modified, unlisted.SizeBytes));
         var plan = new CollectionPlan();
         if (hints.Count == 0)
         {
@@ -66,7 +72,8 @@ internal sealed class CollectionPlan
         }
         var now = hints.Max(h => h.Published);
         // States before the first hints are restored from the log's beginning, which is no object: its name is empty.
-        if (RemoteHints.Beginning(store) is not null && segments.Count > 0 && segments[0].Name == RemoteNames.Segment(store.FirstLsn))
+        if (RemoteHints.Beginning(store) is not null && segments.Count > 0
+            && segments[0].Name == RemoteNames.Segment(store.FirstLsn))
             hints.Add((0, "", segments[0].Modified, 0));
         var needs = new Needs();
         await plan.JudgeHintsAsync(context, store, cache, hints, retention, now, pins, needs, cancellation);
@@ -74,7 +81,9 @@ internal sealed class CollectionPlan
         plan.JudgeSegments(segments, needs);
         await plan.KeepTakeOversAsync(context, cancellation);
         foreach (var (name, pin) in pins)
-            plan.items.Add(new(RemoteNames.Pin(name), 0, pin.Expires < now, pin.Expires is { } end ? $"expires {end:u}" : "kept for good"));
+            plan.items.Add(
+                new(RemoteNames.Pin(name), 0, pin.Expires < now,
+                pin.Expires is { } end ? $"expires {end:u}" : "kept for good"));
         return plan;
     }
 
@@ -92,8 +101,10 @@ internal sealed class CollectionPlan
     }
 
     async ValueTask JudgeHintsAsync(
-        RemoteContext context, StoreObject store, HintsCache cache, List<(ulong Lsn, string Name, DateTimeOffset Published, long SizeBytes)> hints,
-        Retention retention, DateTimeOffset now, IReadOnlyDictionary<string, Pin> pins, Needs needs, CancellationToken cancellation)
+        RemoteContext context, StoreObject store, HintsCache cache,
+            List<(ulong Lsn, string Name, DateTimeOffset Published, long SizeBytes)> hints,
+        Retention retention, DateTimeOffset now, IReadOnlyDictionary<string, Pin> pins, Needs needs,
+            CancellationToken cancellation)
     {
         var reasons = new Dictionary<ulong, string>();
         ulong oldest = NeededByRetention(hints, retention, now, reasons);
@@ -109,21 +120,28 @@ internal sealed class CollectionPlan
         {
             if (!reasons.TryGetValue(lsn, out string? why))
             {
-                if (name.Length > 0) items.Add(new(name, size, true, $"hints of LSN {lsn}, published {published:u}, are out of retention"));
+                if (name.Length > 0)
+                    items.Add(new(name, size, true,
+                        $"hints of LSN {lsn}, published {published:u}, are out of retention"));
                 continue;
             }
             if (name.Length > 0) items.Add(new(name, size, false, why));
             if (lsn < oldest) continue;
             // A listing may still show what was deleted.
             if (await FetchAsync(context, store, cache, name, cancellation) is { } kept)
-                needs.Add(kept, ulong.MaxValue, name.Length > 0 ? $"needed by hints of LSN {lsn}" : "needed for states before the first hints");
+                needs.Add(kept, ulong.MaxValue, name.Length > 0
+                    ? $"needed by hints of LSN {lsn}"
+                    : "needed for states before the first hints");
         }
         OldestHintsLsn = oldest;
     }
 
-    /// <summary>Marks hints that are in retention, or were so less than the grace ago; returns the LSN of the oldest of them.</summary>
+    /// <summary>
+    /// Marks hints that are in retention, or were so less than the grace ago; returns the LSN of the oldest of them.
+    /// </summary>
     static ulong NeededByRetention(
-        List<(ulong Lsn, string Name, DateTimeOffset Published, long SizeBytes)> hints, Retention retention, DateTimeOffset now,
+        List<(ulong Lsn, string Name, DateTimeOffset Published, long SizeBytes)> hints, Retention retention,
+            DateTimeOffset now,
         Dictionary<ulong, string> reasons)
     {
         var horizon = now - retention.Keep - retention.ReaderGrace;
@@ -138,7 +156,8 @@ internal sealed class CollectionPlan
             if (isSettled) settled++;
             if (published > horizon) why = "within retention";
             else if (!coversHorizon) why = "states at the end of retention start from here";
-            else if (isSettled && settled <= Math.Max(1, retention.KeepHints)) why = $"one of the newest {retention.KeepHints}";
+            else if (isSettled && settled <= Math.Max(1, retention.KeepHints))
+                why = $"one of the newest {retention.KeepHints}";
             coversHorizon |= published <= horizon;
             if (why is null) continue;
             reasons[lsn] = why;
@@ -147,7 +166,8 @@ internal sealed class CollectionPlan
         return oldest;
     }
 
-    void JudgeExtents(List<ObjectInfo> extents, Needs needs, ulong epoch, DateTimeOffset youngerStay, Func<ulong, ulong, bool>? isKnown)
+    void JudgeExtents(List<ObjectInfo> extents, Needs needs, ulong epoch, DateTimeOffset youngerStay, Func<ulong, ulong,
+        bool>? isKnown)
     {
         foreach (var entry in extents)
         {
@@ -160,7 +180,10 @@ internal sealed class CollectionPlan
         }
     }
 
-    /// <summary>A segment reaches up to the next one listed; a listing that lacks one only makes the one before look longer, and stay.</summary>
+    /// <summary>
+    /// A segment reaches up to the next one listed; a listing that lacks one only makes the one before look longer, and
+    /// stay.
+    /// </summary>
     void JudgeSegments(List<ObjectInfo> segments, Needs needs)
     {
         var named = segments.Where(s => RemoteNames.TryParseSegment(s.Name, out _)).ToList();
@@ -170,20 +193,22 @@ internal sealed class CollectionPlan
             ulong last = ulong.MaxValue;
             if (i + 1 < named.Count && RemoteNames.TryParseSegment(named[i + 1].Name, out ulong next)) last = next - 1;
             var need = needs.Log.FirstOrDefault(n => n.From <= last && first <= n.To);
-            items.Add(new(named[i].Name, named[i].SizeBytes, need.Why is null && last != ulong.MaxValue, need.Why ?? (last == ulong.MaxValue ? "the newest" : "no hints that stay replay it")));
+            items.Add(new(named[i].Name, named[i].SizeBytes, need.Why is null && last != ulong.MaxValue, need.Why
+                ?? (last == ulong.MaxValue ? "the newest" : "no hints that stay replay it")));
         }
     }
 
     /// <summary>
-    /// A segment that only says that an epoch began stays for good: it has the very name that the writer before would create next, and so is what
-    /// fences it, however long it sleeps.
+    /// A segment that only says that an epoch began stays for good: it has the very name that the writer before would
+    /// create next, and so is what fences it, however long it sleeps.
     /// </summary>
     async ValueTask KeepTakeOversAsync(RemoteContext context, CancellationToken cancellation)
     {
         for (int i = 0; i < items.Count; i++)
         {
             var item = items[i];
-            if (item.Delete && await TakeOverSegment.TryReadAsync(context, item.Name, item.SizeBytes, cancellation) is not null)
+            if (item.Delete && await TakeOverSegment.TryReadAsync(context, item.Name, item.SizeBytes, cancellation)
+                is not null)
                 items[i] = item with { Delete = false, Why = "fences the writer before it" };
         }
     }
@@ -204,21 +229,25 @@ internal sealed class CollectionPlan
         {
             throw new RecoveryException(e.Error,
                 $"{e.Message} What it needs is not known, so nothing is collected.",
-                "Remove the object when its state is not wanted any more", e) { Path = name };
+                "Remove the object when its state is not wanted any more", e)
+            { Path = name };
         }
         if (hints is not null) cache.Add(name, hints);
         return hints;
     }
 }
 
-/// <summary>Hints already fetched, without the bytes in them: they never change, and a collection needs all of them each time.</summary>
+/// <summary>
+/// Hints already fetched, without the bytes in them: they never change, and a collection needs all of them each time.
+/// </summary>
 internal sealed class HintsCache
 {
     readonly Dictionary<string, RemoteHints> hints = new(StringComparer.Ordinal);
 
     internal RemoteHints? Find(string name) => hints.GetValueOrDefault(name);
 
-    internal void Add(string name, RemoteHints fetched) => hints[name] = fetched with { Hints = fetched.Hints with { Files = [], Databases = [] } };
+    internal void Add(string name, RemoteHints fetched)
+        => hints[name] = fetched with { Hints = fetched.Hints with { Files = [], Databases = [] } };
 
     internal void KeepOnly(HashSet<string> names)
     {

@@ -8,12 +8,14 @@ namespace RecoveryVfs.RecoveryLog.Remote.Files;
 static class ExtentReads
 {
     /// <summary>
-    /// Gives an extent's bytes, in order, to <paramref name="take"/>. <paramref name="begin"/> is called before the first byte, and again whenever it starts at the first once
-    /// more. When this returns, all that was given since the last beginning has the extent's hash; until then none of it may be believed. Throws Corrupt, naming the object, when it is
-    /// missing or is not what it should be.
+    /// Gives an extent's bytes, in order, to <paramref name="take"/>. <paramref name="begin"/> is called before the
+    /// first byte, and again whenever it starts at the first once more. When this returns, all that was given since the
+    /// last beginning has the extent's hash; until then none of it may be believed. Throws Corrupt, naming the object,
+    /// when it is missing or is not what it should be.
     /// </summary>
     public static async ValueTask ReadAsync(
-        RemoteContext context, Extent extent, Action begin, Action<ReadOnlyMemory<byte>> take, CancellationToken cancellation = default)
+        RemoteContext context, Extent extent, Action begin, Action<ReadOnlyMemory<byte>> take,
+            CancellationToken cancellation = default)
     {
         for (int tries = 1; ; tries++)
         {
@@ -24,13 +26,15 @@ static class ExtentReads
     }
 
     /// <summary>Returns what is wrong with the bytes, or null.</summary>
-    static async ValueTask<string?> TryReadAsync(RemoteContext context, Extent extent, Action begin, Action<ReadOnlyMemory<byte>> take, CancellationToken cancellation)
+    static async ValueTask<string?> TryReadAsync(RemoteContext context, Extent extent, Action begin,
+        Action<ReadOnlyMemory<byte>> take, CancellationToken cancellation)
     {
         using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         long size = await context.RetryAsync(token => context.Store.StreamWholeAsync(extent.Name, (total, from) =>
         {
             // The server may be wrong about the size, or hostile.
-            if (total > extent.SizeBytes) throw RemoteFormat.Damaged(extent.Name, $"it has more than {extent.SizeBytes} bytes");
+            if (total > extent.SizeBytes)
+                throw RemoteFormat.Damaged(extent.Name, $"it has more than {extent.SizeBytes} bytes");
             sha.GetHashAndReset();
             begin();
             return from.DrainAsync(part =>

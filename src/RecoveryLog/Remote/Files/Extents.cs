@@ -14,29 +14,33 @@ namespace RecoveryVfs.RecoveryLog.Remote.Files;
 /// <param name="Open">Opens it for reading, seekable; may be called more than once.</param>
 internal sealed record SealedFile(ulong Fnode, long SizeBytes, uint Crc32C, Func<Stream> Open);
 
-/// <summary>Ships sealed files as extents, and fetches extents into files. Every byte is checked on both ways.</summary>
+/// <summary>
+/// Ships sealed files as extents, and fetches extents into files. Every byte is checked on both ways.
+/// </summary>
 internal sealed class Extents(RemoteContext context)
 {
     /// <summary>Uploads at a time: enough to fill a link with round trips, few enough to leave it to commits.</summary>
     public const int Parallelism = 4;
 
     /// <summary>
-    /// Ships files, several at a time, and returns their extents. What is there already is not sent again. A local file that
-    /// does not match the checksum it was sealed with is Corrupt, and nothing of it is left in the remote.
+    /// Ships files, several at a time, and returns their extents. What is there already is not sent again. A local file
+    /// that does not match the checksum it was sealed with is Corrupt, and nothing of it is left in the remote.
     /// </summary>
     public async ValueTask<IReadOnlyList<Extent>> UploadAsync(
         IReadOnlyList<SealedFile> files, ulong epoch, CancellationToken cancellation = default)
     {
         var extents = new Extent[files.Count];
-        await ForEachAsync(files.Count, Parallelism, async (i, token) => extents[i] = await UploadAsync(files[i], epoch, token), cancellation);
+        await ForEachAsync(files.Count, Parallelism,
+            async (i, token) => extents[i] = await UploadAsync(files[i], epoch, token), cancellation);
         return extents;
     }
 
     /// <summary>
-    /// Fetches an extent into a new file, verifies it, and makes it durable. Throws Corrupt, naming the object, when it is missing or is not what
-    /// it should be.
+    /// Fetches an extent into a new file, verifies it, and makes it durable. Throws Corrupt, naming the object, when it
+    /// is missing or is not what it should be.
     /// </summary>
-    public async ValueTask FetchAsync(Extent extent, string path, Action<long>? progressed = null, CancellationToken cancellation = default)
+    public async ValueTask FetchAsync(Extent extent, string path, Action<long>? progressed = null,
+        CancellationToken cancellation = default)
     {
         await using var file = RegularFile.CreateNew(path);
         try
@@ -61,13 +65,15 @@ internal sealed class Extents(RemoteContext context)
         var hash = await HashAsync(file, cancellation);
         var extent = new Extent(file.Fnode, epoch, file.SizeBytes, hash);
         var content = new ObjectContent(file.SizeBytes, () => new VerifiedStream(file.Open(), file));
-        var result = await context.RetryAsync(token => context.Store.CreateAsync(extent.Name, content, token), cancellation);
+        var result = await context.RetryAsync(token => context.Store.CreateAsync(extent.Name, content, token),
+            cancellation);
         // A part of the hash is in the name, so what is there already is the same file, shipped before.
         if (result == CreateResult.AlreadyExists)
         {
             var found = await context.RetryAsync(token => context.Store.HeadAsync(extent.Name, token), cancellation);
             if (found?.SizeBytes != extent.SizeBytes)
-                throw RemoteFormat.Damaged(extent.Name, $"it has {found?.SizeBytes ?? 0} bytes, the file {extent.SizeBytes}");
+                throw RemoteFormat.Damaged(extent.Name,
+                    $"it has {found?.SizeBytes ?? 0} bytes, the file {extent.SizeBytes}");
         }
         return extent;
     }
@@ -75,15 +81,16 @@ internal sealed class Extents(RemoteContext context)
     static async ValueTask<ObjectHash> HashAsync(SealedFile file, CancellationToken cancellation)
     {
         using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var reader = PipeReader.Create(new VerifiedStream(file.Open(), file), new StreamPipeReaderOptions(bufferSize: BytePipe.BlockBytes));
+        var reader = PipeReader.Create(new VerifiedStream(file.Open(), file),
+            new StreamPipeReaderOptions(bufferSize: BytePipe.BlockBytes));
         try { await reader.DrainAsync(part => sha.AppendData(part.Span), cancellation: cancellation); }
         finally { await reader.CompleteAsync(); }
         return ObjectHash.Take(sha);
     }
 
     /// <summary>
-    /// Runs so many steps, a few at a time, and throws the first error after the others have ended. (Parallel.ForEachAsync would use the
-    /// thread pool, which a seeded simulation on one thread cannot have.)
+    /// Runs so many steps, a few at a time, and throws the first error after the others have ended.
+    /// (Parallel.ForEachAsync would use the thread pool, which a seeded simulation on one thread cannot have.)
     /// </summary>
     internal static async ValueTask ForEachAsync(
         int count, int parallelism, Func<int, CancellationToken, ValueTask> step, CancellationToken cancellation)
@@ -109,8 +116,8 @@ internal sealed class Extents(RemoteContext context)
     }
 
     /// <summary>
-    /// A sealed file's bytes; throws before it gives the last of them when they do not match size and checksum, so that a PUT of them
-    /// can never complete.
+    /// A sealed file's bytes; throws before it gives the last of them when they do not match size and checksum, so that
+    /// a PUT of them can never complete.
     /// </summary>
     sealed class VerifiedStream(Stream inner, SealedFile file) : Stream
     {
@@ -138,16 +145,20 @@ internal sealed class Extents(RemoteContext context)
             int got = inner.Read(buffer[..(int)Math.Min(buffer.Length, file.SizeBytes - done)]);
             crc = Crc32C.Compute(buffer[..got], crc);
             done += got;
-            if (got == 0 && buffer.Length > 0 && done < file.SizeBytes) throw Damaged($"has only {done} of {file.SizeBytes} bytes");
-            if (done == file.SizeBytes && crc != file.Crc32C) throw Damaged("does not match the checksum that it was sealed with");
+            if (got == 0 && buffer.Length > 0 && done < file.SizeBytes)
+                throw Damaged($"has only {done} of {file.SizeBytes} bytes");
+            if (done == file.SizeBytes && crc != file.Crc32C)
+                throw Damaged("does not match the checksum that it was sealed with");
             return got;
         }
 
         public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
-        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => new(Read(buffer.Span));
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+            => new(Read(buffer.Span));
 
-        public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        public override Task<int> ReadAsync(byte[] buffer, int offset, int count,
+            CancellationToken cancellationToken) =>
             Task.FromResult(Read(buffer.AsSpan(offset, count)));
 
         public override long Seek(long offset, SeekOrigin origin) => Position = origin switch

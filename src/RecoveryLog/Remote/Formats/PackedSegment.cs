@@ -3,7 +3,8 @@ using RecoveryVfs.RecoveryLog.Objects;
 namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>A segment ready to be created. Its bytes never change: a retry sends the same.</summary>
-internal sealed class PackedSegment(RemoteSegmentHeader header, ObjectHash hash, ObjectContent content, IDisposable? spool) : IDisposable
+internal sealed class PackedSegment(RemoteSegmentHeader header, ObjectHash hash, ObjectContent content,
+    IDisposable? spool) : IDisposable
 {
     /// <summary>What its header says.</summary>
     public RemoteSegmentHeader Header { get; } = header;

@@ -9,5 +9,6 @@ static class RemoteFormat
     public static RecoveryException TooNew(string name, uint version, uint known) =>
         new(RecoveryError.TooNew,
             $"The object {name} has format version {version}; this software knows versions up to {known}.",
-            "Use a newer release") { Path = name };
+            "Use a newer release")
+        { Path = name };
 }

@@ -32,7 +32,9 @@ internal readonly record struct RemoteHintsHeader
     public required ulong Lsn { get; init; }
     /// <summary>The first LSN to replay.</summary>
     public required ulong ReplayFrom { get; init; }
-    /// <summary>The time of the record with that LSN, unix milliseconds: states from then on can be restored from here.</summary>
+    /// <summary>
+    /// The time of the record with that LSN, unix milliseconds: states from then on can be restored from here.
+    /// </summary>
     public required long TimeMs { get; init; }
     /// <summary>The place of the segment that holds <see cref="ReplayFrom"/>.</summary>
     public required RemoteLogEnd Start { get; init; }
@@ -45,12 +47,32 @@ internal readonly record struct RemoteHintsHeader
 internal sealed record RemoteHints(RemoteHintsHeader Header, IReadOnlyDictionary<ulong, Extent> Extents, Hints Hints)
 {
     /// <summary>
-    /// The state before a log's first record: nothing. Null when the remote's log starts later. Synthetic: no object exists for it, and Epoch is 0.
+    /// The state before a log's first record: nothing. Null when the remote's log starts later. Synthetic: no object
+    /// exists for it, and Epoch is 0.
     /// </summary>
     public static RemoteHints? Beginning(StoreObject store) => store.FirstLsn != 1 ? null : new(
-        new RemoteHintsHeader { LogId = store.LogId, Epoch = 0, Author = 0, Lsn = 0, ReplayFrom = 1, TimeMs = 0, Start = RemoteLogEnd.Start(store) },
+        new RemoteHintsHeader
+        {
+            LogId = store.LogId,
+            Epoch = 0,
+            Author = 0,
+            Lsn = 0,
+            ReplayFrom = 1,
+            TimeMs = 0,
+            Start = RemoteLogEnd.Start(store)
+        },
         new Dictionary<ulong, Extent>(),
-        new Hints { LogId = store.LogId, Epoch = 0, Lsn = 0, ReplayFrom = 1, NextFnode = 1, NextDatabaseId = 1, Files = [], Databases = [] });
+        new Hints
+        {
+            LogId = store.LogId,
+            Epoch = 0,
+            Lsn = 0,
+            ReplayFrom = 1,
+            NextFnode = 1,
+            NextDatabaseId = 1,
+            Files = [],
+            Databases = []
+        });
 
     /// <summary>The object's name.</summary>
     public string Name => RemoteNames.HintsAt(Header.Lsn);
@@ -71,8 +93,9 @@ internal sealed record RemoteHints(RemoteHintsHeader Header, IReadOnlyDictionary
 ///          the hints (HintsFormat), one zstd frame; "hints size" is before compression
 ///          SHA-256 of everything before it
 /// </code>
-/// <c>start segment</c> is the first LSN of the segment in which a replay begins, and need not be there yet. Epoch, author, first LSN (0: not known) and
-/// hash (32 bytes) after it are those of the segment before, to which the start segment must chain.
+/// <c>start segment</c> is the first LSN of the segment in which a replay begins, and need not be there yet. Epoch,
+/// author, first LSN (0: not known) and hash (32 bytes) after it are those of the segment before, to which the start
+/// segment must chain.
 /// </remarks>
 internal static class RemoteHintsFormat
 {
@@ -86,8 +109,9 @@ internal static class RemoteHintsFormat
     public const int MaxBytes = 1 << 30;
 
     /// <summary>
-    /// Up to this size hints may come out of however few bytes; what is larger has at least one byte in the object for so many. So a small object never takes much memory. The
-    /// only large thing in hints is a WAL, which seldom compresses by more than ten; should one do so, the writer adds zeros behind the frame, which no reader looks at.
+    /// Up to this size hints may come out of however few bytes; what is larger has at least one byte in the object for
+    /// so many. So a small object never takes much memory. The only large thing in hints is a WAL, which seldom
+    /// compresses by more than ten; should one do so, the writer adds zeros behind the frame, which no reader looks at.
     /// </summary>
     public const int FreeBytes = 32 << 20, MaxRatio = 256;
 
@@ -100,7 +124,9 @@ internal static class RemoteHintsFormat
     public static byte[] Write(in RemoteHintsHeader header, IReadOnlyCollection<Extent> extents, Hints hints)
     {
         byte[] plain = HintsFormat.Write(hints);
-        byte[] bytes = new byte[HeaderBytes + extents.Count * ExtentBytes + Zstd.Bound(plain.Length) + plain.Length / MaxRatio + ObjectHash.Bytes];
+        byte[] bytes =
+            new byte[HeaderBytes + extents.Count * ExtentBytes + Zstd.Bound(plain.Length) + plain.Length / MaxRatio
+            + ObjectHash.Bytes];
         var to = bytes.AsSpan();
         Magic.CopyTo(to);
         BinaryPrimitives.WriteUInt32LittleEndian(to[4..], Version);
@@ -137,7 +163,8 @@ internal static class RemoteHintsFormat
     /// <summary>Reads the fixed part only; nothing is verified but its form.</summary>
     public static RemoteHintsHeader ReadHeader(ReadOnlySpan<byte> from, string name)
     {
-        if (from.Length < HeaderBytes || !from[..4].SequenceEqual(Magic)) throw RemoteFormat.Damaged(name, "these are no hints");
+        if (from.Length < HeaderBytes || !from[..4].SequenceEqual(Magic))
+            throw RemoteFormat.Damaged(name, "these are no hints");
         uint version = BinaryPrimitives.ReadUInt32LittleEndian(from[4..]);
         if (version > Version) throw RemoteFormat.TooNew(name, version, Version);
         var header = new RemoteHintsHeader
@@ -148,11 +175,14 @@ internal static class RemoteHintsFormat
             Lsn = BinaryPrimitives.ReadUInt64LittleEndian(from[40..]),
             ReplayFrom = BinaryPrimitives.ReadUInt64LittleEndian(from[48..]),
             TimeMs = BinaryPrimitives.ReadInt64LittleEndian(from[56..]),
-            Start = new RemoteLogEnd(BinaryPrimitives.ReadUInt64LittleEndian(from[64..]), new ObjectHash(from.Slice(96, 32)),
-                BinaryPrimitives.ReadUInt64LittleEndian(from[72..]), BinaryPrimitives.ReadUInt64LittleEndian(from[80..]),
+            Start = new RemoteLogEnd(BinaryPrimitives.ReadUInt64LittleEndian(from[64..]),
+                new ObjectHash(from.Slice(96, 32)),
+                BinaryPrimitives.ReadUInt64LittleEndian(from[72..]),
+                    BinaryPrimitives.ReadUInt64LittleEndian(from[80..]),
                 BinaryPrimitives.ReadUInt64LittleEndian(from[88..])),
         };
-        if (version == 0 || header.Start.NextLsn == 0 || header.ReplayFrom == 0 || header.ReplayFrom < header.Start.NextLsn
+        if (version == 0 || header.Start.NextLsn == 0 || header.ReplayFrom == 0
+            || header.ReplayFrom < header.Start.NextLsn
             || header.ReplayFrom > header.Lsn + 1
             || header.Start.BeforeLsn >= header.Start.NextLsn)
             throw RemoteFormat.Damaged(name, "its numbers make no sense");
@@ -163,34 +193,46 @@ internal static class RemoteHintsFormat
     public static RemoteHints Read(byte[] bytes, string name)
     {
         var header = ReadHeader(bytes, name);
-        if (bytes.Length < HeaderBytes + ObjectHash.Bytes || ObjectHash.Of(bytes.AsSpan(0, bytes.Length - ObjectHash.Bytes)) != new ObjectHash(bytes.AsSpan(^ObjectHash.Bytes..)))
+        if (bytes.Length < HeaderBytes + ObjectHash.Bytes
+            || ObjectHash.Of(bytes.AsSpan(0, bytes.Length - ObjectHash.Bytes)) != new ObjectHash(
+            bytes.AsSpan(^ObjectHash.Bytes..)))
             throw RemoteFormat.Damaged(name, "its bytes do not match its SHA-256");
         if (RemoteNames.TryParseHints(name, out ulong named) && named != header.Lsn)
             throw RemoteFormat.Damaged(name, $"it holds the hints of LSN {header.Lsn} (objects were swapped)");
         uint count = BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(128));
         int plain = BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(132));
         long body = HeaderBytes + (long)count * ExtentBytes;
-        if (count > HintsFormat.MaxFiles || body > bytes.Length - ObjectHash.Bytes || plain is < 0 or > MaxBytes) throw RemoteFormat.Damaged(name, "its sizes make no sense");
+        if (count > HintsFormat.MaxFiles || body > bytes.Length - ObjectHash.Bytes || plain is < 0 or > MaxBytes)
+            throw RemoteFormat.Damaged(name, "its sizes make no sense");
         long compressed = bytes.Length - ObjectHash.Bytes - body;
         if (plain > FreeBytes && plain / MaxRatio > compressed)
-            throw RemoteFormat.Damaged(name, $"it says that {compressed} bytes hold {plain}: no hints are compressed so well, and so it was not unpacked");
+            throw RemoteFormat.Damaged(name,
+                $"it says that {compressed} bytes hold {plain}: no hints are compressed so well, and so it was not "
+                    + $"unpacked");
         var extents = new Dictionary<ulong, Extent>((int)count);
         for (int at = HeaderBytes; at < body; at += ExtentBytes)
         {
             var from = bytes.AsSpan(at);
-            var extent = new Extent(BinaryPrimitives.ReadUInt64LittleEndian(from), BinaryPrimitives.ReadUInt64LittleEndian(from[8..]),
+            var extent = new Extent(BinaryPrimitives.ReadUInt64LittleEndian(from),
+                BinaryPrimitives.ReadUInt64LittleEndian(from[8..]),
                 BinaryPrimitives.ReadInt64LittleEndian(from[16..]), new ObjectHash(from.Slice(24, ObjectHash.Bytes)));
-            if (!extents.TryAdd(extent.Fnode, extent) || extent.SizeBytes < 0) throw RemoteFormat.Damaged(name, $"its extent of file {extent.Fnode:x16} makes no sense");
+            if (!extents.TryAdd(extent.Fnode, extent) || extent.SizeBytes < 0)
+                throw RemoteFormat.Damaged(name, $"its extent of file {extent.Fnode:x16} makes no sense");
         }
-        var hints = HintsFormat.Read(Decompress(bytes.AsMemory((int)body, bytes.Length - ObjectHash.Bytes - (int)body), plain, name), name);
-        if (hints.Lsn != header.Lsn || hints.LogId != header.LogId) throw RemoteFormat.Damaged(name, "its parts do not belong together");
-        return new RemoteHints(header, extents, hints with { Files = [.. hints.Files.Select(f => WithHash(f, extents, name))] });
+        var hints = HintsFormat.Read(
+            Decompress(bytes.AsMemory((int)body, bytes.Length - ObjectHash.Bytes - (int)body), plain, name), name);
+        if (hints.Lsn != header.Lsn || hints.LogId != header.LogId)
+            throw RemoteFormat.Damaged(name, "its parts do not belong together");
+        return new RemoteHints(header, extents,
+            hints with { Files = [.. hints.Files.Select(f => WithHash(f, extents, name))] });
     }
 
     static LiveFile WithHash(LiveFile file, Dictionary<ulong, Extent> extents, string name)
     {
         if (!extents.TryGetValue(file.Fnode, out var extent))
-            return file.Bytes.Length == file.SizeBytes ? file : throw RemoteFormat.Damaged(name, $"it does not say where the bytes of {file.Name} are");
+            return file.Bytes.Length == file.SizeBytes
+                ? file
+                : throw RemoteFormat.Damaged(name, $"it does not say where the bytes of {file.Name} are");
         if (extent.SizeBytes != file.SizeBytes) throw RemoteFormat.Damaged(name, $"it gives two sizes for {file.Name}");
         byte[] hash = new byte[ObjectHash.Bytes];
         extent.Hash.CopyTo(hash);
@@ -216,7 +258,9 @@ internal static class RemoteHintsFormat
                 done += got;
             }
             // One byte more than it says tells that it lies.
-            return zstd.Read(new byte[1]) == 0 ? plain : throw new InvalidDataException("there is more in it than it says");
+            return zstd.Read(new byte[1]) == 0
+                ? plain
+                : throw new InvalidDataException("there is more in it than it says");
         }
         catch (InvalidDataException e) { throw RemoteFormat.Damaged(name, e.Message, e); }
     }

@@ -14,9 +14,10 @@ namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 ///   hints/&lt;~LSN&gt;                                      newest first in a listing
 ///   pins/&lt;name&gt;
 /// </code>
-/// Numbers are 16 lower-case hex digits. An extent's name holds the epoch in which it was shipped, so that a writer that was fenced can tell
-/// what is not its own to delete, and a part of its hash, so that an fnode that was given twice (after a tail of the log was lost, or
-/// by a writer that was fenced before it shipped the log) never meets other bytes.
+/// Numbers are 16 lower-case hex digits. An extent's name holds the epoch in which it was shipped, so that a writer
+/// that was fenced can tell what is not its own to delete, and a part of its hash, so that an fnode that was given
+/// twice (after a tail of the log was lost, or by a writer that was fenced before it shipped the log) never meets other
+/// bytes.
 /// </remarks>
 internal static class RemoteNames
 {
@@ -35,7 +36,8 @@ internal static class RemoteNames
     public static string Segment(ulong firstLsn) => $"{Segments}{firstLsn:x16}";
 
     /// <summary>The extent of a file.</summary>
-    public static string Extent(ulong fnode, ulong epoch, in ObjectHash hash) => $"{Extents}{fnode:x16}-{epoch:x16}-{hash.Prefix:x16}";
+    public static string Extent(ulong fnode, ulong epoch, in ObjectHash hash)
+        => $"{Extents}{fnode:x16}-{epoch:x16}-{hash.Prefix:x16}";
 
     /// <summary>The hints at an LSN.</summary>
     public static string HintsAt(ulong lsn) => $"{Hints}{~lsn:x16}";
@@ -47,14 +49,17 @@ internal static class RemoteNames
     public static bool TryParseSegment(string name, out ulong firstLsn)
     {
         firstLsn = 0;
-        return name.StartsWith(Segments, StringComparison.Ordinal) && TryParse(name.AsSpan(Segments.Length), out firstLsn);
+        return name.StartsWith(Segments, StringComparison.Ordinal)
+            && TryParse(name.AsSpan(Segments.Length), out firstLsn);
     }
 
     /// <summary>The LSN that the name of hints tells.</summary>
     public static bool TryParseHints(string name, out ulong lsn)
     {
         lsn = 0;
-        if (!name.StartsWith(Hints, StringComparison.Ordinal) || !TryParse(name.AsSpan(Hints.Length), out ulong inverted)) return false;
+        if (!name.StartsWith(Hints, StringComparison.Ordinal)
+            || !TryParse(name.AsSpan(Hints.Length), out ulong inverted))
+            return false;
         lsn = ~inverted;
         return true;
     }
@@ -65,7 +70,8 @@ internal static class RemoteNames
         parts = default;
         if (name.Length != Extents.Length + 50 || !name.StartsWith(Extents, StringComparison.Ordinal)) return false;
         var rest = name.AsSpan(Extents.Length);
-        return rest[16] == '-' && rest[33] == '-' && TryParse(rest[..16], out parts.Fnode) && TryParse(rest[17..33], out parts.Epoch)
+        return rest[16] == '-' && rest[33] == '-' && TryParse(rest[..16], out parts.Fnode)
+            && TryParse(rest[17..33], out parts.Epoch)
             && TryParse(rest[34..], out parts.HashPrefix);
     }
 

@@ -24,7 +24,9 @@ internal readonly record struct RemoteSegmentHeader
     public required long BodyBytes { get; init; }
     /// <summary>The hash of the segment before; zeros for the first of a log.</summary>
     public required ObjectHash Previous { get; init; }
-    /// <summary>It holds no records: the log goes on after it from newer hints (shipping had to start afresh).</summary>
+    /// <summary>
+    /// It holds no records: the log goes on after it from newer hints (shipping had to start afresh).
+    /// </summary>
     public bool IsGap { get; init; }
     /// <summary>The body is one zstd frame; else the bytes as they are.</summary>
     public bool IsCompressed { get; init; }
@@ -45,19 +47,21 @@ internal readonly record struct RemoteSegmentHeader
 ///    |     |  u16  | u16 | 16 b   | u64  | u64   |LSN   | u64  |time   |time   |bytes  | 32 bytes |         | 32 bytes |
 ///    +-----+-------+-----+--------+------+-------+------+------+-------+-------+-------+----------+---···---+----------+
 /// </code>
-/// flags: 1 = the body is one zstd frame (window at most 2 MiB; a body that would not shrink is stored as it is), 2 = gap: no body.
-/// Times are unix milliseconds, the least and the greatest of the records'. <c>body bytes</c> is the size of the body before
-/// compression. The trailer is the SHA-256 of everything before it, and is what the next segment calls <c>previous</c>.
+/// flags: 1 = the body is one zstd frame (window at most 2 MiB; a body that would not shrink is stored as it is), 2 =
+/// gap: no body. Times are unix milliseconds, the least and the greatest of the records'. <c>body bytes</c> is the size
+/// of the body before compression. The trailer is the SHA-256 of everything before it, and is what the next segment
+/// calls <c>previous</c>.
 ///
-/// The body is <c>count</c> records one after another, the first with the LSN <c>first</c>, each one more than the last:
+/// The body is <c>count</c> records one after another, the first with the LSN <c>first</c>, each one more than the
+/// last:
 /// <code>
 ///    +-------------+------+-------+------------------------------------------+--------···--+
 ///    | body length | kind | flags | time, less that of the record before     | body        |
 ///    | varint      | u8   | u8    | (the first: itself), zigzag varint       |             |
 ///    +-------------+------+-------+------------------------------------------+--------···--+
 /// </code>
-/// Varints are LEB128: 7 bits a byte, low ones first. A record group never crosses a segment: the last record has no <c>continues</c>
-/// flag. 144 bytes stand around the body: one small commit makes an object of about 300.
+/// Varints are LEB128: 7 bits a byte, low ones first. A record group never crosses a segment: the last record has no
+/// <c>continues</c> flag. 144 bytes stand around the body: one small commit makes an object of about 300.
 /// </remarks>
 internal static class RemoteSegmentFormat
 {
@@ -86,7 +90,8 @@ internal static class RemoteSegmentFormat
     {
         Magic.CopyTo(to);
         BinaryPrimitives.WriteUInt16LittleEndian(to[4..], Version);
-        BinaryPrimitives.WriteUInt16LittleEndian(to[6..], (ushort)((header.IsCompressed ? CompressedFlag : 0) | (header.IsGap ? GapFlag : 0)));
+        BinaryPrimitives.WriteUInt16LittleEndian(to[6..],
+            (ushort)((header.IsCompressed ? CompressedFlag : 0) | (header.IsGap ? GapFlag : 0)));
         header.LogId.TryWriteBytes(to[8..], bigEndian: true, out _);
         BinaryPrimitives.WriteUInt64LittleEndian(to[24..], header.Epoch);
         BinaryPrimitives.WriteUInt64LittleEndian(to[32..], header.Author);
@@ -98,13 +103,18 @@ internal static class RemoteSegmentFormat
         header.Previous.CopyTo(to[80..]);
     }
 
-    /// <summary>Reads a header of at least <see cref="HeaderBytes"/> bytes. Throws Corrupt or TooNew, naming <paramref name="name"/>.</summary>
+    /// <summary>
+    /// Reads a header of at least <see cref="HeaderBytes"/> bytes. Throws Corrupt or TooNew, naming
+    /// <paramref name="name"/>.
+    /// </summary>
     public static RemoteSegmentHeader ReadHeader(ReadOnlySpan<byte> from, string name)
     {
         if (from.Length < HeaderBytes || !from[..4].SequenceEqual(Magic)) throw Damaged(name, "it is not a segment");
-        ushort version = BinaryPrimitives.ReadUInt16LittleEndian(from[4..]), flags = BinaryPrimitives.ReadUInt16LittleEndian(from[6..]);
+        ushort version = BinaryPrimitives.ReadUInt16LittleEndian(from[4..]),
+            flags = BinaryPrimitives.ReadUInt16LittleEndian(from[6..]);
         if (version > Version) throw RemoteFormat.TooNew(name, version, Version);
-        if (version == 0 || (flags & ~(CompressedFlag | GapFlag)) != 0) throw Damaged(name, "its version or flags make no sense");
+        if (version == 0 || (flags & ~(CompressedFlag | GapFlag)) != 0)
+            throw Damaged(name, "its version or flags make no sense");
         var header = new RemoteSegmentHeader
         {
             LogId = new Guid(from.Slice(8, 16), bigEndian: true),
@@ -126,7 +136,9 @@ internal static class RemoteSegmentFormat
         return header;
     }
 
-    /// <summary>Writes what stands before a record's body; returns its size (at most <see cref="MaxRecordHeaderBytes"/>).</summary>
+    /// <summary>
+    /// Writes what stands before a record's body; returns its size (at most <see cref="MaxRecordHeaderBytes"/>).
+    /// </summary>
     public static int WriteRecordHeader(Span<byte> to, in Record record, long previousTimeMs)
     {
         int at = Varint64.Write(to, (uint)record.Body.Length);

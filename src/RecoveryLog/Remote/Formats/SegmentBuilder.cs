@@ -6,20 +6,23 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>
-/// Packs records, in order, into one remote segment. A few are gathered, and compressed in one step at the end; more are compressed as they come
-/// (<see cref="SegmentPacker"/>). Only one huge record group, which may not be split, needs a spool file.
+/// Packs records, in order, into one remote segment. A few are gathered, and compressed in one step at the end; more
+/// are compressed as they come (<see cref="SegmentPacker"/>). Only one huge record group, which may not be split, needs
+/// a spool file.
 /// </summary>
 internal sealed class SegmentBuilder : IDisposable
 {
     /// <summary>Packed bytes held in memory; twice a segment's usual size, so that only huge groups spool.</summary>
     public const int DefaultMemoryBytes = 8 << 20;
 
-    /// <summary>A body below this is not worth a compressor's start: it rarely gains what a frame's header costs.</summary>
+    /// <summary>
+    /// A body below this is not worth a compressor's start: it rarely gains what a frame's header costs.
+    /// </summary>
     const int WorthCompressingBytes = 64;
 
     /// <summary>
-    /// Up to here a segment is compressed in one step, which is faster: tables of its size for a single commit, and no window that is moved for more. What is
-    /// larger goes on to the packer in pieces of this size.
+    /// Up to here a segment is compressed in one step, which is faster: tables of its size for a single commit, and no
+    /// window that is moved for more. What is larger goes on to the packer in pieces of this size.
     /// </summary>
     const int GatheredBytes = 1 << 20;
 
@@ -30,8 +33,8 @@ internal sealed class SegmentBuilder : IDisposable
     long previousTimeMs, bodyBytes;
 
     /// <summary>
-    /// Starts empty. <paramref name="openSpool"/> makes a seekable stream for what does not fit into memory; without it everything
-    /// stays in memory.
+    /// Starts empty. <paramref name="openSpool"/> makes a seekable stream for what does not fit into memory; without it
+    /// everything stays in memory.
     /// </summary>
     public SegmentBuilder(Func<Stream>? openSpool = null, int memoryBytes = DefaultMemoryBytes) =>
         (this.openSpool, this.memoryBytes) = (openSpool, memoryBytes);
@@ -61,7 +64,8 @@ internal sealed class SegmentBuilder : IDisposable
     public void Add(in Record record)
     {
         Debug.Assert(record.Lsn != 0 && (IsEmpty || record.Lsn == LastLsn + 1), "records come without gaps");
-        if (IsEmpty) (FirstLsn, FirstTimeMs, LastTimeMs, previousTimeMs) = (record.Lsn, record.UnixTimeMs, record.UnixTimeMs, 0);
+        if (IsEmpty)
+            (FirstLsn, FirstTimeMs, LastTimeMs, previousTimeMs) = (record.Lsn, record.UnixTimeMs, record.UnixTimeMs, 0);
         Span<byte> start = stackalloc byte[RemoteSegmentFormat.MaxRecordHeaderBytes];
         int size = RemoteSegmentFormat.WriteRecordHeader(start, record, previousTimeMs);
         Put(start[..size]);
@@ -152,7 +156,9 @@ internal sealed class SegmentBuilder : IDisposable
     static PackedSegment InOneStep(RemoteSegmentHeader header, ReadOnlySpan<byte> body)
     {
         const int around = RemoteSegmentFormat.HeaderBytes + RemoteSegmentFormat.TrailerBytes;
-        byte[] bytes = GC.AllocateUninitializedArray<byte>(around + Math.Max(body.Length, body.Length < WorthCompressingBytes ? 0 : Zstd.Bound(body.Length)));
+        byte[] bytes =
+            GC.AllocateUninitializedArray<byte>(around
+            + Math.Max(body.Length, body.Length < WorthCompressingBytes ? 0 : Zstd.Bound(body.Length)));
         var to = bytes.AsSpan(RemoteSegmentFormat.HeaderBytes);
         int size = body.Length < WorthCompressingBytes ? int.MaxValue : Zstd.Compress(body, to);
         header = header with { IsCompressed = size < body.Length };
@@ -166,7 +172,9 @@ internal sealed class SegmentBuilder : IDisposable
         var hash = ObjectHash.Of(bytes.AsSpan(0, hashed));
         hash.CopyTo(bytes.AsSpan(hashed));
         // A small segment in a buffer of a large bound would hold memory while it waits for the remote.
-        var content = bytes.Length > 4 * (hashed + ObjectHash.Bytes) ? bytes.AsMemory(0, hashed + ObjectHash.Bytes).ToArray() : bytes.AsMemory(0, hashed + ObjectHash.Bytes);
+        var content = bytes.Length > 4 * (hashed + ObjectHash.Bytes)
+            ? bytes.AsMemory(0, hashed + ObjectHash.Bytes).ToArray()
+            : bytes.AsMemory(0, hashed + ObjectHash.Bytes);
         return new PackedSegment(header, hash, new ObjectContent(content), null);
     }
 }

@@ -7,12 +7,15 @@ using RecoveryVfs.RecoveryLog.Objects;
 namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>
-/// Compresses a segment's body as its records come, into a pipe. What is packed stays there; when it reaches the pipe's bound, it goes on into a
-/// spool file. All in the calls of one thread: a flush that would have to wait is what tells of the bound.
+/// Compresses a segment's body as its records come, into a pipe. What is packed stays there; when it reaches the pipe's
+/// bound, it goes on into a spool file. All in the calls of one thread: a flush that would have to wait is what tells
+/// of the bound.
 /// </summary>
 internal sealed class SegmentPacker : IDisposable
 {
-    /// <summary>Small enough not to be a large object to the collector, which would keep it long after the segment is shipped.</summary>
+    /// <summary>
+    /// Small enough not to be a large object to the collector, which would keep it long after the segment is shipped.
+    /// </summary>
     const int BlockBytes = 64 << 10;
 
     /// <summary>Less than this at the end of a block is left alone.</summary>
@@ -30,7 +33,8 @@ internal sealed class SegmentPacker : IDisposable
     {
         this.openSpool = openSpool;
         packed = new Pipe(new PipeOptions(readerScheduler: PipeScheduler.Inline, writerScheduler: PipeScheduler.Inline,
-            pauseWriterThreshold: openSpool is null ? 0 : memoryBytes, resumeWriterThreshold: 1, minimumSegmentSize: BlockBytes, useSynchronizationContext: false));
+            pauseWriterThreshold: openSpool is null ? 0 : memoryBytes, resumeWriterThreshold: 1,
+                minimumSegmentSize: BlockBytes, useSynchronizationContext: false));
         header = packed.Writer.GetMemory(LeastRoomBytes)[..RemoteSegmentFormat.HeaderBytes];
         packed.Writer.Advance(header.Length);
     }
@@ -40,7 +44,8 @@ internal sealed class SegmentPacker : IDisposable
     {
         while (bytes.Length > 0)
         {
-            Zstd.Compress(context, bytes, packed.Writer.GetSpan(LeastRoomBytes), end: false, out int read, out int written, out _);
+            Zstd.Compress(context, bytes, packed.Writer.GetSpan(LeastRoomBytes), end: false, out int read,
+                out int written, out _);
             packed.Writer.Advance(written);
             bytes = bytes[read..];
             HandOn();
@@ -52,7 +57,8 @@ internal sealed class SegmentPacker : IDisposable
     {
         for (bool done = false; !done;)
         {
-            Zstd.Compress(context, default, packed.Writer.GetSpan(LeastRoomBytes), end: true, out _, out int written, out done);
+            Zstd.Compress(context, default, packed.Writer.GetSpan(LeastRoomBytes), end: true, out _, out int written,
+                out done);
             packed.Writer.Advance(written);
             HandOn();
         }
@@ -82,7 +88,8 @@ internal sealed class SegmentPacker : IDisposable
     }
 
     /// <summary>
-    /// The blocks are never given back to their pool: a PUT that was given up may still be reading them, and must not send others' bytes.
+    /// The blocks are never given back to their pool: a PUT that was given up may still be reading them, and must not
+    /// send others' bytes.
     /// </summary>
     PackedSegment FinishInMemory(RemoteSegmentHeader described)
     {
@@ -130,7 +137,8 @@ internal sealed class SegmentPacker : IDisposable
     {
         using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         // A view of a file answers at once.
-        var reader = PipeReader.Create(new SharedFileView(file), new StreamPipeReaderOptions(bufferSize: BytePipe.BlockBytes));
+        var reader = PipeReader.Create(new SharedFileView(file),
+            new StreamPipeReaderOptions(bufferSize: BytePipe.BlockBytes));
         for (bool done = false; !done;)
         {
             var read = reader.ReadNow();

@@ -6,8 +6,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>
-/// The records of one verified remote segment, in order. Memory is bounded by the largest record that is really there, whatever lengths the bytes
-/// claim.
+/// The records of one verified remote segment, in order. Memory is bounded by the largest record that is really there,
+/// whatever lengths the bytes claim.
 /// </summary>
 internal sealed class SegmentRecords : IDisposable
 {
@@ -25,7 +25,9 @@ internal sealed class SegmentRecords : IDisposable
     long timeMs;
     bool lastContinues, hasRead, isOpen = true;
 
-    /// <summary>Reads a body from its first byte; takes the source over, whose bytes are there when they are asked for.</summary>
+    /// <summary>
+    /// Reads a body from its first byte; takes the source over, whose bytes are there when they are asked for.
+    /// </summary>
     internal SegmentRecords(RemoteSegmentHeader header, string name, PipeReader body)
     {
         (this.header, this.name, nextLsn) = (header, name, header.FirstLsn);
@@ -33,8 +35,8 @@ internal sealed class SegmentRecords : IDisposable
     }
 
     /// <summary>
-    /// The next record; false at the end. The view is valid until the next call. Throws Corrupt when the bytes are no records, or
-    /// not as many as the header says.
+    /// The next record; false at the end. The view is valid until the next call. Throws Corrupt when the bytes are no
+    /// records, or not as many as the header says.
     /// </summary>
     public bool TryRead(out Record record)
     {
@@ -72,14 +74,17 @@ internal sealed class SegmentRecords : IDisposable
     (int Length, RecordKind Kind, byte Flags, long Delta, int Size) ReadRecordHeader(ReadOnlySpan<byte> from)
     {
         int at = Varint64.Read(from, out ulong length);
-        if (at <= 0 || length > RecordFormat.MaxBodyBytes || from.Length < at + 3) throw Damaged($"there is no record for LSN {nextLsn}");
+        if (at <= 0 || length > RecordFormat.MaxBodyBytes || from.Length < at + 3)
+            throw Damaged($"there is no record for LSN {nextLsn}");
         var (kind, flags) = ((RecordKind)from[at], from[at + 1]);
         int time = Varint64.Read(from[(at + 2)..], out ulong delta);
         if (time <= 0) throw Damaged($"there is no record for LSN {nextLsn}");
         return ((int)length, kind, flags, Varint64.UnZigZag(delta), at + 2 + time);
     }
 
-    /// <summary>The next bytes in one piece, so many at least; nothing is taken. Only at the end of the body there may be less.</summary>
+    /// <summary>
+    /// The next bytes in one piece, so many at least; nothing is taken. Only at the end of the body there may be less.
+    /// </summary>
     ReadOnlySpan<byte> Next(int bytes, bool mayBeLess = false)
     {
         var first = unread.FirstSpan;
@@ -106,7 +111,8 @@ internal sealed class SegmentRecords : IDisposable
                 hasRead = true;
                 var read = plain.ReadNow();
                 unread = read.Buffer;
-                if (read.IsCompleted && unread.Length < bytes) throw Damaged("it holds fewer bytes than its header says");
+                if (read.IsCompleted && unread.Length < bytes)
+                    throw Damaged("it holds fewer bytes than its header says");
             }
         }
         catch (InvalidDataException e) { throw RemoteFormat.Damaged(name, e.Message, e); }

@@ -6,8 +6,8 @@ using RecoveryVfs.RecoveryLog.Objects;
 namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>
-/// The object <c>store.json</c>, created once: which log lives under the prefix, where it begins, and who made it. Whoever created it knows that the
-/// remote was new; for everybody else it never is.
+/// The object <c>store.json</c>, created once: which log lives under the prefix, where it begins, and who made it.
+/// Whoever created it knows that the remote was new; for everybody else it never is.
 /// </summary>
 internal sealed record StoreObject
 {
@@ -54,20 +54,31 @@ internal sealed record StoreObject
     public static StoreObject Parse(byte[] bytes)
     {
         StoreObject? read;
-        try { read = bytes.Length <= MaxBytes ? JsonSerializer.Deserialize(bytes, StoreObjectJson.Default.StoreObject) : null; }
-        catch (JsonException e) { throw RemoteFormat.Damaged(RemoteNames.Store, "it is not the JSON that it should be", e); }
+        try
+        {
+            read = bytes.Length <= MaxBytes
+            ? JsonSerializer.Deserialize(bytes, StoreObjectJson.Default.StoreObject)
+            : null;
+        }
+        catch (JsonException e)
+        {
+            throw RemoteFormat.Damaged(RemoteNames.Store, "it is not the JSON that it should be", e);
+        }
         if (read is null || read.Format < 1 || !IsHex(read.First) || !IsHex(read.Author) || read.FirstLsn == 0)
             throw RemoteFormat.Damaged(RemoteNames.Store, "its fields make no sense");
         return read.Format > Version ? throw RemoteFormat.TooNew(RemoteNames.Store, (uint)read.Format, Version) : read;
     }
 
     /// <summary>Fetches it; null when there is none: nobody has made a remote here yet.</summary>
-    public static async ValueTask<StoreObject?> FetchAsync(IObjectStore store, CancellationToken cancellation = default) =>
+    public static async ValueTask<StoreObject?> FetchAsync(IObjectStore store,
+        CancellationToken cancellation = default) =>
         await store.ReadWholeAsync(RemoteNames.Store, MaxBytes, cancellation) is { } bytes ? Parse(bytes) : null;
 
-    static bool IsHex(string? text) => text is { Length: 16 } && ulong.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out _);
+    static bool IsHex(string? text) => text is { Length: 16 }
+        && ulong.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out _);
 
-    static ulong ParseHex(string text) => ulong.Parse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+    static ulong ParseHex(string text)
+        => ulong.Parse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 }
 
 /// <summary>Generated (de)serialization: works without reflection, so under NativeAOT too.</summary>

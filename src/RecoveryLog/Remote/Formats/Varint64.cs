@@ -13,7 +13,9 @@ static class Varint64
         return at;
     }
 
-    /// <summary>Reads one; returns its size, 0 when the bytes end before it does, or -1 when it is longer than a u64.</summary>
+    /// <summary>
+    /// Reads one; returns its size, 0 when the bytes end before it does, or -1 when it is longer than a u64.
+    /// </summary>
     public static int Read(ReadOnlySpan<byte> from, out ulong value)
     {
         value = 0;

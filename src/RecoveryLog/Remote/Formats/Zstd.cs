@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
-/// <summary>The few calls of libzstd that are needed. Windows are bounded, so that no frame makes a reader allocate much.</summary>
+/// <summary>
+/// The few calls of libzstd that are needed. Windows are bounded, so that no frame makes a reader allocate much.
+/// </summary>
 static partial class Zstd
 {
     /// <summary>Fast, and near to the best that small page deltas give.</summary>
@@ -20,7 +22,8 @@ static partial class Zstd
     public static int Compress(ReadOnlySpan<byte> source, Span<byte> destination)
     {
         using var context = NewCompressor();
-        return checked((int)Check(Compress2(context, destination, (nuint)destination.Length, source, (nuint)source.Length)));
+        return checked(
+            (int)Check(Compress2(context, destination, (nuint)destination.Length, source, (nuint)source.Length)));
     }
 
     public static CompressorHandle NewCompressor()
@@ -45,7 +48,8 @@ static partial class Zstd
     /// (<paramref name="done"/>).
     /// </summary>
     public static unsafe void Compress(
-        CompressorHandle context, ReadOnlySpan<byte> source, Span<byte> destination, bool end, out int read, out int written, out bool done)
+        CompressorHandle context, ReadOnlySpan<byte> source, Span<byte> destination, bool end, out int read,
+            out int written, out bool done)
     {
         fixed (byte* from = source, to = destination)
         {
@@ -57,9 +61,13 @@ static partial class Zstd
         }
     }
 
-    /// <summary>Feeds the decompressor; <paramref name="done"/> when the frame ended. Throws InvalidData on anything that is no frame.</summary>
+    /// <summary>
+    /// Feeds the decompressor; <paramref name="done"/> when the frame ended. Throws InvalidData on anything that is no
+    /// frame.
+    /// </summary>
     public static unsafe void Decompress(
-        DecompressorHandle context, ReadOnlySpan<byte> source, Span<byte> destination, out int read, out int written, out bool done)
+        DecompressorHandle context, ReadOnlySpan<byte> source, Span<byte> destination, out int read, out int written,
+            out bool done)
     {
         fixed (byte* from = source, to = destination)
         {
@@ -72,7 +80,9 @@ static partial class Zstd
     }
 
     static nuint Check(nuint result) =>
-        IsError(result) == 0 ? result : throw new InvalidDataException($"zstd: {Marshal.PtrToStringUTF8(ErrorName(result))}");
+        IsError(result) == 0
+            ? result
+            : throw new InvalidDataException($"zstd: {Marshal.PtrToStringUTF8(ErrorName(result))}");
 
     public sealed class CompressorHandle() : SafeHandle(0, true)
     {
@@ -120,10 +130,12 @@ static partial class Zstd
     private static partial nuint CompressBound(nuint bytes);
 
     [LibraryImport(Library, EntryPoint = "ZSTD_compress2")]
-    private static partial nuint Compress2(CompressorHandle context, Span<byte> destination, nuint capacity, ReadOnlySpan<byte> source, nuint size);
+    private static partial nuint Compress2(CompressorHandle context, Span<byte> destination, nuint capacity,
+        ReadOnlySpan<byte> source, nuint size);
 
     [LibraryImport(Library, EntryPoint = "ZSTD_compressStream2")]
-    private static partial nuint CompressStream2(CompressorHandle context, ref Buffer output, ref Buffer input, int directive);
+    private static partial nuint CompressStream2(CompressorHandle context, ref Buffer output, ref Buffer input,
+        int directive);
 
     [LibraryImport(Library, EntryPoint = "ZSTD_createDCtx")]
     private static partial DecompressorHandle CreateDecompressor();

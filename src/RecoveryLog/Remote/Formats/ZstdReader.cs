@@ -4,8 +4,8 @@ using RecoveryVfs.RecoveryLog.Objects;
 namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 
 /// <summary>
-/// The plain bytes of one zstd frame, read forward; throws InvalidData when it is none or ends early. Owns its source, whose bytes are there when they are
-/// asked for: in memory, or in a local file.
+/// The plain bytes of one zstd frame, read forward; throws InvalidData when it is none or ends early. Owns its source,
+/// whose bytes are there when they are asked for: in memory, or in a local file.
 /// </summary>
 sealed class ZstdReader(PipeReader source) : Stream
 {
@@ -29,7 +29,8 @@ sealed class ZstdReader(PipeReader source) : Stream
 
     public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
-    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => new(Read(buffer.Span));
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        => new(Read(buffer.Span));
 
     protected override void Dispose(bool disposing)
     {
@@ -45,7 +46,11 @@ sealed class ZstdReader(PipeReader source) : Stream
     public override bool CanSeek => false;
     public override bool CanWrite => false;
     public override long Length => throw new NotSupportedException();
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
     public override void Flush() { }
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
     public override void SetLength(long value) => throw new NotSupportedException();

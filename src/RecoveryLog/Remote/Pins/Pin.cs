@@ -8,7 +8,8 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 namespace RecoveryVfs.RecoveryLog.Remote.Pins;
 
 /// <summary>
-/// The object <c>pins/&lt;name&gt;</c>: a state that collection must keep restorable, beyond retention. A clone, a follower or a named snapshot puts one.
+/// The object <c>pins/&lt;name&gt;</c>: a state that collection must keep restorable, beyond retention. A clone, a
+/// follower or a named snapshot puts one.
 /// </summary>
 internal sealed record Pin
 {
@@ -55,32 +56,41 @@ internal sealed record Pin
     }
 
     /// <summary>Puts a pin. Throws Busy when there is one of that name that says something else.</summary>
-    public static async ValueTask PutAsync(RemoteContext context, string name, Pin pin, CancellationToken cancellation = default)
+    public static async ValueTask PutAsync(RemoteContext context, string name, Pin pin,
+        CancellationToken cancellation = default)
     {
         string objectName = RemoteNames.Pin(name);
         byte[] bytes = pin.ToBytes();
-        if (await context.RetryAsync(token => context.Store.CreateAsync(objectName, bytes, token), cancellation) == CreateResult.Created) return;
-        byte[]? found = await context.RetryAsync(token => context.Store.ReadWholeAsync(objectName, MaxBytes, token), cancellation);
+        if (await context.RetryAsync(token => context.Store.CreateAsync(objectName, bytes, token), cancellation)
+            == CreateResult.Created)
+            return;
+        byte[]? found =
+            await context.RetryAsync(token => context.Store.ReadWholeAsync(objectName, MaxBytes, token), cancellation);
         if (found is null || !found.AsSpan().SequenceEqual(bytes))
             throw new RecoveryException(RecoveryError.Busy,
                 $"There is a pin '{name}' in {context.Store.Location} already.",
-                "Choose another name, or remove that one first") { Path = context.Store.Location };
+                "Choose another name, or remove that one first")
+            { Path = context.Store.Location };
     }
 
     /// <summary>All pins, by name. One that does not verify is an error: what it keeps is not known.</summary>
-    public static async ValueTask<IReadOnlyDictionary<string, Pin>> ListAsync(RemoteContext context, CancellationToken cancellation = default)
+    public static async ValueTask<IReadOnlyDictionary<string,
+        Pin>> ListAsync(RemoteContext context, CancellationToken cancellation = default)
     {
         var pins = new Dictionary<string, Pin>(StringComparer.Ordinal);
         foreach (var entry in await context.ListAsync(RemoteNames.Pins, null, cancellation))
         {
-            byte[]? bytes = await context.RetryAsync(token => context.Store.ReadWholeAsync(entry.Name, MaxBytes, token), cancellation);
+            byte[]? bytes =
+                await context.RetryAsync(token => context.Store.ReadWholeAsync(entry.Name, MaxBytes, token),
+                cancellation);
             if (bytes is not null) pins[entry.Name[RemoteNames.Pins.Length..]] = Parse(bytes, entry.Name);
         }
         return pins;
     }
 
     /// <summary>Removes a pin; does nothing when there is none.</summary>
-    public static async ValueTask RemoveAsync(RemoteContext context, string name, CancellationToken cancellation = default) =>
+    public static async ValueTask RemoveAsync(RemoteContext context, string name,
+        CancellationToken cancellation = default) =>
         await context.RetryAsync(async token =>
         {
             await context.Store.DeleteAsync([RemoteNames.Pin(name)], token);

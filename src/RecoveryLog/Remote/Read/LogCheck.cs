@@ -16,13 +16,15 @@ internal sealed record LogHole(ulong FirstLsn, ulong LastLsn, string Why);
 internal readonly record struct NeededLog(ulong FromLsn, ulong ToLsn);
 
 /// <summary>
-/// Reads every segment that a remote has, and finds what is damaged or missing. It goes on behind each problem, so that one run names them all.
+/// Reads every segment that a remote has, and finds what is damaged or missing. It goes on behind each problem, so that
+/// one run names them all.
 /// </summary>
 /// <remarks>
-/// A hole is damage when something needs its LSNs, and when what stands before it would have been collected first: collection goes oldest first, and
-/// leaves only what a pin needs and the segments that fence an earlier writer.
+/// A hole is damage when something needs its LSNs, and when what stands before it would have been collected first:
+/// collection goes oldest first, and leaves only what a pin needs and the segments that fence an earlier writer.
 /// </remarks>
-internal sealed class LogCheck(RemoteContext context, StoreObject store, IReadOnlyList<NeededLog> needed, IReadOnlyList<NeededLog> pinned)
+internal sealed class LogCheck(RemoteContext context, StoreObject store, IReadOnlyList<NeededLog> needed,
+    IReadOnlyList<NeededLog> pinned)
 {
     readonly List<RecoveryException> problems = [];
     readonly List<LogHole> missing = [], gaps = [], collected = [];
@@ -46,21 +48,26 @@ internal sealed class LogCheck(RemoteContext context, StoreObject store, IReadOn
     public long Records { get; private set; }
 
     /// <summary>Bytes of all segments that a listing shows: the work, for whoever shows progress.</summary>
-    public static async ValueTask<IReadOnlyList<ObjectInfo>> ListAsync(RemoteContext context, CancellationToken cancellation = default) =>
-        [.. (await context.ListAsync(RemoteNames.Segments, null, cancellation)).Where(s => RemoteNames.TryParseSegment(s.Name, out _))];
+    public static async ValueTask<IReadOnlyList<ObjectInfo>> ListAsync(RemoteContext context,
+        CancellationToken cancellation = default) =>
+        [.. (await context.ListAsync(RemoteNames.Segments, null, cancellation))
+            .Where(s => RemoteNames.TryParseSegment(s.Name, out _))];
 
     /// <summary>Checks the segments of a listing, oldest first.</summary>
-    public async Task RunAsync(IReadOnlyList<ObjectInfo> listed, Action<long>? progressed = null, CancellationToken cancellation = default)
+    public async Task RunAsync(IReadOnlyList<ObjectInfo> listed, Action<long>? progressed = null,
+        CancellationToken cancellation = default)
     {
         Before? before = null;
         for (int at = 0; at < listed.Count;)
         {
             ulong first = LsnOf(listed[at]);
-            if (before is { } known && first > known.NextLsn) await JudgeAsync(known, first - 1, listed[at].Name, cancellation);
+            if (before is { } known && first > known.NextLsn)
+                await JudgeAsync(known, first - 1, listed[at].Name, cancellation);
             var rest = listed.Skip(at).ToList();
             try
             {
-                if (await PlaceAsync(listed[at], cancellation) is { } start) before = await ReadOnAsync(start, rest, before, progressed, cancellation);
+                if (await PlaceAsync(listed[at], cancellation) is { } start)
+                    before = await ReadOnAsync(start, rest, before, progressed, cancellation);
             }
             catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.TooNew)
             {
@@ -73,11 +80,14 @@ internal sealed class LogCheck(RemoteContext context, StoreObject store, IReadOn
         }
     }
 
-    /// <summary>What stands before a place: how far it reaches, and whether collection would leave it where it is.</summary>
+    /// <summary>
+    /// What stands before a place: how far it reaches, and whether collection would leave it where it is.
+    /// </summary>
     readonly record struct Before(string Name, ulong FirstLsn, ulong NextLsn, bool IsTakeOver, bool IsDamaged);
 
     /// <summary>Reads segment after segment until one is missing or damaged; returns what was read last.</summary>
-    async ValueTask<Before?> ReadOnAsync(RemoteLogEnd start, List<ObjectInfo> expected, Before? before, Action<long>? progressed, CancellationToken cancellation)
+    async ValueTask<Before?> ReadOnAsync(RemoteLogEnd start, List<ObjectInfo> expected, Before? before,
+        Action<long>? progressed, CancellationToken cancellation)
     {
         using var reader = new RemoteLogReader(context, store, start);
         reader.Expect(expected);
@@ -104,7 +114,8 @@ internal sealed class LogCheck(RemoteContext context, StoreObject store, IReadOn
     static Before Damaged(ulong first, List<ObjectInfo> listed)
     {
         ulong next = listed.Select(LsnOf).FirstOrDefault(lsn => lsn > first);
-        return new Before(RemoteNames.Segment(first), first, next == 0 ? first + 1 : next, IsTakeOver: false, IsDamaged: true);
+        return new Before(RemoteNames.Segment(first), first, next == 0 ? first + 1 : next, IsTakeOver: false,
+            IsDamaged: true);
     }
 
     Before Take(RemoteSegment segment)
@@ -113,7 +124,8 @@ internal sealed class LogCheck(RemoteContext context, StoreObject store, IReadOn
         Segments++;
         if (header.IsGap)
         {
-            gaps.Add(new LogHole(header.FirstLsn, header.LastLsn, $"never shipped: after an outage shipping started afresh ({segment.Name})"));
+            gaps.Add(new LogHole(header.FirstLsn, header.LastLsn,
+                $"never shipped: after an outage shipping started afresh ({segment.Name})"));
             return new Before(segment.Name, header.FirstLsn, header.NextLsn, false, false);
         }
         using var records = segment.OpenRecords();
@@ -121,7 +133,8 @@ internal sealed class LogCheck(RemoteContext context, StoreObject store, IReadOn
         for (bool isFirst = true; records.TryRead(out var record); isFirst = false)
         {
             Records++;
-            if (isFirst) isTakeOver = record.Kind == RecordKind.EpochBegan && segment.SizeBytes <= TakeOverSegment.BytesMax;
+            if (isFirst)
+                isTakeOver = record.Kind == RecordKind.EpochBegan && segment.SizeBytes <= TakeOverSegment.BytesMax;
         }
         return new Before(segment.Name, header.FirstLsn, header.NextLsn, isTakeOver, false);
     }
@@ -137,7 +150,8 @@ internal sealed class LogCheck(RemoteContext context, StoreObject store, IReadOn
         var position = new RemoteLogEnd(before.NextLsn, default, 0, 0, before.FirstLsn);
         var problem = await RestorePlanner.ExplainSegmentAsync(context, store, name, position,
             new RecoveryException(RecoveryError.Corrupt,
-                $"The object {name} is missing, and the log goes on with {next}") { Path = name }, cancellation);
+                $"The object {name} is missing, and the log goes on with {next}")
+            { Path = name }, cancellation);
         problems.Add(problem);
         missing.Add(new LogHole(before.NextLsn, last, problem.Message));
     }
@@ -145,14 +159,18 @@ internal sealed class LogCheck(RemoteContext context, StoreObject store, IReadOn
     async ValueTask<bool> IsDamageAsync(Before before, ulong last, CancellationToken cancellation)
     {
         if (needed.Concat(pinned).Any(n => n.FromLsn <= last && before.NextLsn <= n.ToLsn)) return true;
-        if (before.IsTakeOver || before.IsDamaged || pinned.Any(p => p.FromLsn < before.NextLsn && before.FirstLsn <= p.ToLsn)) return false;
+        if (before.IsTakeOver || before.IsDamaged
+            || pinned.Any(p => p.FromLsn < before.NextLsn && before.FirstLsn <= p.ToLsn))
+            return false;
         // Collection may be at work this moment.
         return await context.RetryAsync(token => context.Store.HeadAsync(before.Name, token), cancellation) is not null;
     }
 
     /// <summary>Where reading begins; null when the segment is gone.</summary>
     async ValueTask<RemoteLogEnd?> PlaceAsync(ObjectInfo segment, CancellationToken cancellation) =>
-        LsnOf(segment) == store.FirstLsn ? RemoteLogEnd.Start(store) : await RemotePlaces.PlaceOfSegmentAsync(context, segment.Name, cancellation);
+        LsnOf(segment) == store.FirstLsn
+            ? RemoteLogEnd.Start(store)
+            : await RemotePlaces.PlaceOfSegmentAsync(context, segment.Name, cancellation);
 
     static ulong LsnOf(ObjectInfo segment) => RemoteNames.TryParseSegment(segment.Name, out ulong first) ? first : 0;
 }

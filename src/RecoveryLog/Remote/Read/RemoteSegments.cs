@@ -4,14 +4,18 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 namespace RecoveryVfs.RecoveryLog.Remote.Read;
 
 /// <summary>
-/// A remote's segments from a place on, as they come. When nothing is there it asks again, for that one name: soon after something came, then
-/// less and less often until the interval is reached. Many waiting segments are fetched several at a time. Used by one caller at a time.
+/// A remote's segments from a place on, as they come. When nothing is there it asks again, for that one name: soon
+/// after something came, then less and less often until the interval is reached. Many waiting segments are fetched
+/// several at a time. Used by one caller at a time.
 /// </summary>
-internal sealed class RemoteSegments(RemoteContext context, StoreObject store, RemoteLogEnd start, TimeSpan interval) : IDisposable
+internal sealed class RemoteSegments(RemoteContext context, StoreObject store, RemoteLogEnd start, TimeSpan interval)
+    : IDisposable
 {
-    // A writer that commits all the time ships a segment every few milliseconds: waiting longer than this would show as lag.
+    // A writer that commits all the time ships a segment every few milliseconds: waiting longer than this would show as
+    // lag.
     static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(5);
-    // A look comes after this share of the time that nothing came: so much is added to how late a segment is seen, at most.
+    // A look comes after this share of the time that nothing came: so much is added to how late a segment is seen, at
+    // most.
     const int WaitShare = 8;
     // How often a listing tells whether the log goes on beyond a segment that is not there.
     static readonly TimeSpan HoleInterval = TimeSpan.FromMinutes(1);
@@ -54,12 +58,17 @@ internal sealed class RemoteSegments(RemoteContext context, StoreObject store, R
     }
 
     /// <summary>
-    /// Whether what <see cref="TakeAsync"/> found missing is the end of the log; false when it has come by now. A segment that was collected is missing, too:
-    /// a listing tells, unless one did lately. Throws NotFound when the log goes on beyond a hole.
+    /// Whether what <see cref="TakeAsync"/> found missing is the end of the log; false when it has come by now. A
+    /// segment that was collected is missing, too: a listing tells, unless one did lately. Throws NotFound when the log
+    /// goes on beyond a hole.
     /// </summary>
-    public async ValueTask<bool> IsEndAsync(CancellationToken cancellation) => IsHoleUnlikely(HoleInterval * 2) || !await IsListedAsync(cancellation);
+    public async ValueTask<bool> IsEndAsync(CancellationToken cancellation) => IsHoleUnlikely(HoleInterval * 2)
+        || !await IsListedAsync(cancellation);
 
-    /// <summary>Waits before the next look. Now and then a listing stands in for a look: it shows a hole, too, and throws as <see cref="IsEndAsync"/> does.</summary>
+    /// <summary>
+    /// Waits before the next look. Now and then a listing stands in for a look: it shows a hole, too, and throws as
+    /// <see cref="IsEndAsync"/> does.
+    /// </summary>
     public async ValueTask WaitAsync(CancellationToken cancellation)
     {
         await DelayAsync(cancellation);

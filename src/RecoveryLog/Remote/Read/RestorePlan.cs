@@ -1,22 +1,24 @@
 using RecoveryVfs.RecoveryLog.Disk;
-using RecoveryVfs.RecoveryLog.Remote.Files;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote.Files;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.RecoveryLog.Remote.Read;
 
 /// <summary>
-/// How a state is restored from a remote: which hints it starts from, what is fetched, and which part of the log is replayed. Made by
+/// How a state is restored from a remote: which hints it starts from, what is fetched, and which part of the log is
+/// replayed. Made by
 /// <see cref="RestorePlanner"/>; nothing is fetched before it is asked to.
 /// </summary>
 internal sealed class RestorePlan
 {
     RemoteContext context;
 
-    internal RestorePlan(RemoteContext context, StoreObject store, RestoreTarget target, RemoteHints hints, RemoteLogEnd? end,
+    internal RestorePlan(RemoteContext context, StoreObject store, RestoreTarget target, RemoteHints hints,
+        RemoteLogEnd? end,
         IReadOnlyList<ObjectInfo> segments, IReadOnlyList<string> notes)
     {
         this.context = context;
@@ -57,21 +59,27 @@ internal sealed class RestorePlan
     /// <summary>What people should know, such as hints that were passed over.</summary>
     public IReadOnlyList<string> Notes { get; }
 
-    /// <summary>After a restore by time: what the writer's clock did about then, in words, when commits may bear another time than they were made at.</summary>
+    /// <summary>
+    /// After a restore by time: what the writer's clock did about then, in words, when commits may bear another time
+    /// than they were made at.
+    /// </summary>
     public string? ClockNote { get; internal set; }
 
-    /// <summary>From here on, what is too large for memory is kept on the disk of a directory: of that which is restored to.</summary>
+    /// <summary>
+    /// From here on, what is too large for memory is kept on the disk of a directory: of that which is restored to.
+    /// </summary>
     public void SpoolIn(string directory) => context = context with { OpenSpool = RemoteContext.SpoolsIn(directory) };
 
     /// <summary>Bytes to fetch.</summary>
     public long FetchBytes => Extents.Sum(e => e.SizeBytes) + Segments.Sum(s => s.SizeBytes);
 
     /// <summary>
-    /// Fetches every live file of the hints into a directory, by fnode (16 hex digits), verified and durable; returns their paths. An
-    /// error names the object and what it holds, and the nearest state that verifies.
+    /// Fetches every live file of the hints into a directory, by fnode (16 hex digits), verified and durable; returns
+    /// their paths. An error names the object and what it holds, and the nearest state that verifies.
     /// </summary>
     public async Task<IReadOnlyDictionary<ulong, string>> FetchFilesAsync(
-        string directory, int parallelism = 4, Action<long>? progressed = null, CancellationToken cancellation = default)
+        string directory, int parallelism = 4, Action<long>? progressed = null,
+            CancellationToken cancellation = default)
     {
         Directory.CreateDirectory(directory);
         var paths = Hints.Hints.Files.ToDictionary(f => f.Fnode, f => Path.Combine(directory, f.Fnode.ToString("x16")));
@@ -90,10 +98,11 @@ internal sealed class RestorePlan
     }
 
     /// <summary>
-    /// Reads an extent as it comes, for who needs no file of it; see <see cref="ExtentReads.ReadAsync"/>. An error names the object and what it holds, and the nearest state that
-    /// verifies.
+    /// Reads an extent as it comes, for who needs no file of it; see <see cref="ExtentReads.ReadAsync"/>. An error
+    /// names the object and what it holds, and the nearest state that verifies.
     /// </summary>
-    public async Task ReadExtentAsync(Extent extent, Action begin, Action<ReadOnlyMemory<byte>> take, CancellationToken cancellation = default)
+    public async Task ReadExtentAsync(Extent extent, Action begin, Action<ReadOnlyMemory<byte>> take,
+        CancellationToken cancellation = default)
     {
         try { await ExtentReads.ReadAsync(context, extent, begin, take, cancellation); }
         catch (RecoveryException e) when (e.Error == RecoveryError.Corrupt)
@@ -103,8 +112,9 @@ internal sealed class RestorePlan
     }
 
     /// <summary>
-    /// Gives the records from <see cref="RemoteHintsHeader.ReplayFrom"/> to the target, in order and only whole groups, to <paramref name="take"/>; returns the
-    /// last LSN given (that of the hints when there is nothing after them) and its time. Of records up to the hints' LSN only page commits matter.
+    /// Gives the records from <see cref="RemoteHintsHeader.ReplayFrom"/> to the target, in order and only whole groups,
+    /// to <paramref name="take"/>; returns the last LSN given (that of the hints when there is nothing after them) and
+    /// its time. Of records up to the hints' LSN only page commits matter.
     /// </summary>
     public async Task<(ulong Lsn, long TimeMs)> ReplayAsync(
         RecordTaken take, Action<long>? progressed = null, CancellationToken cancellation = default)

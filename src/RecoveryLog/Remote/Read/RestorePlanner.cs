@@ -6,13 +6,16 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.RecoveryLog.Remote.Read;
 
-/// <summary>Finds out how a state can be restored from a remote, and, when something is damaged, what can be restored instead.</summary>
+/// <summary>
+/// Finds out how a state can be restored from a remote, and, when something is damaged, what can be restored instead.
+/// </summary>
 internal static class RestorePlanner
 {
     /// <summary>
-    /// Plans a restore. Throws NotFound when there is no remote, no hints, or no such state; Corrupt when something that is needed is damaged or
-    /// missing, naming the object, what it holds, and the nearest state that verifies. <paramref name="hintsLsn"/> starts from certain hints; 0 is the
-    /// beginning of the log, where what comes before the first hints is restored from.
+    /// Plans a restore. Throws NotFound when there is no remote, no hints, or no such state; Corrupt when something
+    /// that is needed is damaged or missing, naming the object, what it holds, and the nearest state that verifies.
+    /// <paramref name="hintsLsn"/> starts from certain hints; 0 is the beginning of the log, where what comes before
+    /// the first hints is restored from.
     /// </summary>
     public static async Task<RestorePlan> PlanAsync(
         RemoteContext context, RestoreTarget target, ulong? hintsLsn = null, CancellationToken cancellation = default)
@@ -20,15 +23,19 @@ internal static class RestorePlanner
         var store = await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
             ?? throw new RecoveryException(RecoveryError.NotFound,
                 $"There is no remote at {context.Store.Location}: store.json is missing.",
-                "Check the URL") { Path = context.Store.Location };
+                "Check the URL")
+            { Path = context.Store.Location };
         var end = await TryFindEndAsync(context, store, cancellation);
         if (target.Lsn > end?.LastLsn)
             throw new RecoveryException(RecoveryError.NotFound,
                 $"LSN {target.Lsn} is not in {context.Store.Location}, which ends at {end?.LastLsn}.",
-                "Restore that instead") { Path = context.Store.Location, Lsn = target.Lsn };
+                "Restore that instead")
+            { Path = context.Store.Location, Lsn = target.Lsn };
         var listed = await RemoteHintsReads.ListAsync(context, cancellation);
         var notes = new List<string>();
-        int at = hintsLsn is { } wanted ? listed.FindIndex(h => h.Lsn == wanted) : await ChooseAsync(context, listed, target, cancellation);
+        int at = hintsLsn is { } wanted
+            ? listed.FindIndex(h => h.Lsn == wanted)
+            : await ChooseAsync(context, listed, target, cancellation);
         for (; ; at++)
         {
             if (at < 0 || at == listed.Count)
@@ -42,7 +49,8 @@ internal static class RestorePlanner
             if (target.TimeMs < hints.Header.TimeMs) continue;
             var missing = await FindMissingAsync(context, hints, cancellation);
             if (missing is null) return await FinishAsync(context, store, target, hints, end, notes, cancellation);
-            // A writer that was fenced while it published may have left hints whose extents its successor collected: they never counted.
+            // A writer that was fenced while it published may have left hints whose extents its successor collected:
+            // they never counted.
             if (!(end?.Epoch > hints.Header.Epoch) || hintsLsn is not null)
                 throw await ExplainExtentAsync(context, store, hints, missing.Value,
                     new RecoveryException(RecoveryError.Corrupt,
@@ -52,8 +60,12 @@ internal static class RestorePlanner
         }
     }
 
-    /// <summary>The end; null when the newest segment is damaged. That matters only to who wants what is in it, and the replay will say so.</summary>
-    static async ValueTask<RemoteLogEnd?> TryFindEndAsync(RemoteContext context, StoreObject store, CancellationToken cancellation)
+    /// <summary>
+    /// The end; null when the newest segment is damaged. That matters only to who wants what is in it, and the replay
+    /// will say so.
+    /// </summary>
+    static async ValueTask<RemoteLogEnd?> TryFindEndAsync(RemoteContext context, StoreObject store,
+        CancellationToken cancellation)
     {
         try
         {
@@ -64,32 +76,43 @@ internal static class RestorePlanner
         catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.TooNew) { return null; }
     }
 
-    /// <summary>The newest hints from which the target can be reached: by LSN from the names alone, by time with a search among them.</summary>
+    /// <summary>
+    /// The newest hints from which the target can be reached: by LSN from the names alone, by time with a search among
+    /// them.
+    /// </summary>
     static async ValueTask<int> ChooseAsync(
-        RemoteContext context, List<(ulong Lsn, string Name, DateTimeOffset Published, long SizeBytes)> listed, RestoreTarget target, CancellationToken cancellation)
+        RemoteContext context, List<(ulong Lsn, string Name, DateTimeOffset Published, long SizeBytes)> listed,
+            RestoreTarget target, CancellationToken cancellation)
     {
         if (target.TimeMs is not { } time) return listed.FindIndex(h => !(h.Lsn > target.Lsn));
         int low = 0, high = listed.Count;
         while (low < high)
         {
             int middle = (low + high) / 2;
-            if (await TimeOfAsync(context, listed[middle].Name, cancellation) is { } t && t <= time) high = middle; else low = middle + 1;
+            if (await TimeOfAsync(context, listed[middle].Name, cancellation) is { } t && t <= time)
+                high = middle;
+            else low = middle + 1;
         }
         return low < listed.Count ? low : -1;
     }
 
     /// <summary>The log's beginning, as long as the log is there from its first record on.</summary>
-    static async ValueTask<RemoteHints?> TryBeginningAsync(RemoteContext context, StoreObject store, CancellationToken cancellation)
+    static async ValueTask<RemoteHints?> TryBeginningAsync(RemoteContext context, StoreObject store,
+        CancellationToken cancellation)
     {
         if (RemoteHints.Beginning(store) is not { } beginning) return null;
         ulong next = store.FirstLsn;
         foreach (var segment in await context.ListAsync(RemoteNames.Segments, null, cancellation))
         {
             if (segment.Name != RemoteNames.Segment(next)) return null;
-            // Collection goes by age, but leaves segments in which nothing but an epoch began: what follows one may be gone.
-            if (await TakeOverSegment.TryReadAsync(context, segment.Name, segment.SizeBytes, cancellation) is { } header) next = header.NextLsn;
+            // Collection goes by age, but leaves segments in which nothing but an epoch began: what follows one may be
+            // gone.
+            if (await TakeOverSegment.TryReadAsync(context, segment.Name, segment.SizeBytes, cancellation)
+                is { } header)
+                next = header.NextLsn;
             // A listing may still show what was deleted.
-            else return await context.RetryAsync(token => context.Store.HeadAsync(segment.Name, token), cancellation) is null ? null : beginning;
+            else return await context.RetryAsync(token => context.Store.HeadAsync(segment.Name, token), cancellation)
+                is null ? null : beginning;
         }
         return next > store.FirstLsn ? beginning : null;
     }
@@ -106,23 +129,30 @@ internal static class RestorePlanner
         }, cancellation);
 
     static async ValueTask<RemoteHints?> FetchAsync(RemoteContext context, StoreObject store,
-        List<(ulong Lsn, string Name, DateTimeOffset Published, long SizeBytes)> listed, int at, CancellationToken cancellation)
+        List<(ulong Lsn, string Name, DateTimeOffset Published, long SizeBytes)> listed, int at,
+            CancellationToken cancellation)
     {
         try { return await RemoteHintsReads.FetchAsync(context, listed[at].Name, store.LogId, cancellation); }
         catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.TooNew)
         {
             string nearest = await NearestAsync(context, store, listed[at].Lsn, cancellation);
             throw new RecoveryException(e.Error,
-                $"{e.Message}. It held the hints of LSN {listed[at].Lsn}, published {listed[at].Published:u}.", nearest, e)
+                $"{e.Message}. It held the hints of LSN {listed[at].Lsn}, published {listed[at].Published:u}.",
+                    nearest, e)
             { Path = listed[at].Name, Lsn = listed[at].Lsn };
         }
     }
 
-    /// <summary>An extent that is not there, or not of its size; null when all are. One listing, and a second look at what it lacks.</summary>
-    static async ValueTask<Extent?> FindMissingAsync(RemoteContext context, RemoteHints hints, CancellationToken cancellation)
+    /// <summary>
+    /// An extent that is not there, or not of its size; null when all are. One listing, and a second look at what it
+    /// lacks.
+    /// </summary>
+    static async ValueTask<Extent?> FindMissingAsync(RemoteContext context, RemoteHints hints,
+        CancellationToken cancellation)
     {
         if (hints.Extents.Count == 0) return null;
-        var listed = (await context.ListAsync(RemoteNames.Extents, null, cancellation)).ToDictionary(e => e.Name, e => e.SizeBytes, StringComparer.Ordinal);
+        var listed = (await context.ListAsync(RemoteNames.Extents, null, cancellation))
+            .ToDictionary(e => e.Name, e => e.SizeBytes, StringComparer.Ordinal);
         foreach (var extent in hints.Extents.Values)
         {
             if (listed.TryGetValue(extent.Name, out long size) && size == extent.SizeBytes) continue;
@@ -132,26 +162,35 @@ internal static class RestorePlanner
         return null;
     }
 
-    static async ValueTask<RestorePlan> FinishAsync(RemoteContext context, StoreObject store, RestoreTarget target, RemoteHints hints,
+    static async ValueTask<RestorePlan> FinishAsync(RemoteContext context, StoreObject store, RestoreTarget target,
+        RemoteHints hints,
         RemoteLogEnd? end, List<string> notes, CancellationToken cancellation)
     {
-        var segments = await context.ListAsync(RemoteNames.Segments, RemoteNames.Segment(hints.Header.Start.NextLsn - 1), cancellation);
-        var needed = segments.Where(s => RemoteNames.TryParseSegment(s.Name, out ulong first) && !(target.Lsn < first)).ToList();
+        var segments =
+            await context.ListAsync(RemoteNames.Segments, RemoteNames.Segment(hints.Header.Start.NextLsn - 1),
+            cancellation);
+        var needed = segments.Where(s => RemoteNames.TryParseSegment(s.Name, out ulong first) && !(target.Lsn < first))
+            .ToList();
         return new RestorePlan(context, store, target, hints, end, needed, notes);
     }
 
     static RecoveryException NoHints(RemoteContext context,
-        List<(ulong Lsn, string Name, DateTimeOffset Published, long SizeBytes)> listed, RestoreTarget target, ulong? hintsLsn) =>
+        List<(ulong Lsn, string Name, DateTimeOffset Published, long SizeBytes)> listed, RestoreTarget target,
+            ulong? hintsLsn) =>
         new(RecoveryError.NotFound, listed.Count == 0
-            ? $"The remote {context.Store.Location} has no hints, and not all of its log, so nothing can be restored from "
+            ? $"The remote {context.Store.Location} has no hints, and not all of its log, so nothing can be restored "
+                + $"from "
                 + "it: its writer has not published any yet, or they were deleted. This is not an empty database"
             : hintsLsn is { } lsn
-            ? $"{context.Store.Location} has no hints of LSN {lsn}; it has those of {string.Join(", ", listed.Take(10).Select(h => h.Lsn))}"
-            : $"{target} cannot be restored from {context.Store.Location} any more: its oldest hints are of LSN {listed[^1].Lsn} (published {listed[^1].Published:u}). Restore that or a later state")
+            ? $"{context.Store.Location} has no hints of LSN {lsn}; it has those of "
+                + $"{string.Join(", ", listed.Take(10).Select(h => h.Lsn))}"
+            : $"{target} cannot be restored from {context.Store.Location} any more: its oldest hints are of LSN "
+                + $"{listed[^1].Lsn} (published {listed[^1].Published:u}). Restore that or a later state")
         { Path = context.Store.Location, Lsn = hintsLsn ?? target.Lsn };
 
     internal static async ValueTask<RecoveryException> ExplainExtentAsync(
-        RemoteContext context, StoreObject store, RemoteHints hints, Extent extent, RecoveryException cause, CancellationToken cancellation)
+        RemoteContext context, StoreObject store, RemoteHints hints, Extent extent, RecoveryException cause,
+            CancellationToken cancellation)
     {
         string file = hints.Hints.Files.FirstOrDefault(f => f.Fnode == extent.Fnode)?.Name ?? "a file";
         string nearest = await NearestAsync(context, store, hints.Header.Lsn, cancellation);
@@ -162,14 +201,19 @@ internal static class RestorePlanner
     }
 
     internal static async ValueTask<RecoveryException> ExplainSegmentAsync(
-        RemoteContext context, StoreObject store, string name, RemoteLogEnd before, RecoveryException cause, CancellationToken cancellation)
+        RemoteContext context, StoreObject store, string name, RemoteLogEnd before, RecoveryException cause,
+            CancellationToken cancellation)
     {
         var later = await context.ListAsync(RemoteNames.Segments, name, cancellation, most: 1);
-        string to = later.Count > 0 && RemoteNames.TryParseSegment(later[0].Name, out ulong next) ? $"{next - 1}" : "the end";
+        string to = later.Count > 0 && RemoteNames.TryParseSegment(later[0].Name, out ulong next)
+            ? $"{next - 1}"
+            : "the end";
         string after = "";
-        foreach (var (lsn, hintsName, _, _) in (await RemoteHintsReads.ListAsync(context, cancellation)).AsEnumerable().Reverse())
+        foreach (var (lsn, hintsName, _, _) in (await RemoteHintsReads.ListAsync(context, cancellation)).AsEnumerable()
+            .Reverse())
         {
-            if (lsn < before.NextLsn || await RemoteHintsReads.TryFetchAsync(context, hintsName, store.LogId, cancellation) is not { } hints
+            if (lsn < before.NextLsn
+                || await RemoteHintsReads.TryFetchAsync(context, hintsName, store.LogId, cancellation) is not { } hints
                 || hints.Header.Start.NextLsn <= before.NextLsn) continue;
             after = $"; states from LSN {lsn} on can be restored from later hints (--hints {lsn})";
             break;
@@ -179,20 +223,26 @@ internal static class RestorePlanner
             (before.LastLsn == 0
                 ? "There is no state before it"
                 : $"The nearest state before it is LSN {before.LastLsn} (--lsn {before.LastLsn})") + after,
-            cause) { Path = name, Lsn = before.NextLsn };
+            cause)
+        { Path = name, Lsn = before.NextLsn };
     }
 
     /// <summary>The newest hints before an LSN that verify, with everything that they need, in words.</summary>
-    static async ValueTask<string> NearestAsync(RemoteContext context, StoreObject store, ulong beforeLsn, CancellationToken cancellation)
+    static async ValueTask<string> NearestAsync(RemoteContext context, StoreObject store, ulong beforeLsn,
+        CancellationToken cancellation)
     {
         foreach (var (lsn, name, _, _) in await RemoteHintsReads.ListAsync(context, cancellation))
         {
-            if (lsn >= beforeLsn || await RemoteHintsReads.TryFetchAsync(context, name, store.LogId, cancellation) is not { } older) continue;
+            if (lsn >= beforeLsn || await RemoteHintsReads.TryFetchAsync(context, name, store.LogId, cancellation)
+                is not { } older)
+                continue;
             if (await FindMissingAsync(context, older, cancellation) is not null) continue;
-            return $"The hints of LSN {lsn} verify: restore from them (--hints {lsn}), which reaches the same states by replaying more of the log";
+            return $"The hints of LSN {lsn} verify: restore from them (--hints {lsn}), which reaches the same states "
+                + $"by replaying more of the log";
         }
         return await TryBeginningAsync(context, store, cancellation) is not null
-            ? "The log is there from its beginning: restore from that (--hints 0), which reaches the same states by replaying all of it"
+            ? "The log is there from its beginning: restore from that (--hints 0), which reaches the same states by "
+                + "replaying all of it"
             : "No older hints verify";
     }
 }

@@ -29,7 +29,8 @@ internal readonly record struct RestoreTarget
         }
         catch (RecoveryException e) when (e.Error == RecoveryError.Invalid)
         {
-            throw new RecoveryException(RecoveryError.Invalid, $"'{text}' is no moment of a log: give now, an LSN, or a time. {e.Message}", e);
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"'{text}' is no moment of a log: give now, an LSN, or a time. {e.Message}", e);
         }
     }
 
@@ -41,5 +42,7 @@ internal readonly record struct RestoreTarget
 
     /// <summary>For messages.</summary>
     public override string ToString() =>
-        Lsn is { } lsn ? $"LSN {lsn}" : TimeMs is { } ms ? DateTimeOffset.FromUnixTimeMilliseconds(ms).ToString("yyyy-MM-dd HH:mm:ss.fff'Z'") : "the newest state";
+        Lsn is { } lsn
+            ? $"LSN {lsn}" : TimeMs is { } ms ? DateTimeOffset.FromUnixTimeMilliseconds(ms)
+            .ToString("yyyy-MM-dd HH:mm:ss.fff'Z'") : "the newest state";
 }

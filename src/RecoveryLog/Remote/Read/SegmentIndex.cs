@@ -3,8 +3,8 @@ using RecoveryVfs.RecoveryLog.Remote.Formats;
 namespace RecoveryVfs.RecoveryLog.Remote.Read;
 
 /// <summary>
-/// Where segments lately shipped begin, so that hints can name the one that a replay starts in without asking the remote. Bounded: what was
-/// forgotten can be listed. Thread-safe.
+/// Where segments lately shipped begin, so that hints can name the one that a replay starts in without asking the
+/// remote. Bounded: what was forgotten can be listed. Thread-safe.
 /// </summary>
 sealed class SegmentIndex
 {
@@ -27,7 +27,9 @@ sealed class SegmentIndex
         }
     }
 
-    /// <summary>The place of the segment that holds (or will hold) an LSN; null when it lies before what is known.</summary>
+    /// <summary>
+    /// The place of the segment that holds (or will hold) an LSN; null when it lies before what is known.
+    /// </summary>
     public RemoteLogEnd? StartOf(ulong lsn, RemoteLogEnd end)
     {
         if (lsn >= end.NextLsn) return end;

@@ -6,7 +6,10 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.RecoveryLog.Remote.State;
 
-/// <summary>What operators watch of a remote. Every property may be read at any time; nothing here looks healthy while nothing is shipped.</summary>
+/// <summary>
+/// What operators watch of a remote. Every property may be read at any time; nothing here looks healthy while nothing
+/// is shipped.
+/// </summary>
 internal sealed class RemoteState
 {
     readonly RemoteContext context;
@@ -21,7 +24,8 @@ internal sealed class RemoteState
     long shippedRawBytes, hintsRawBytes;
     (ulong Lsn, DateTimeOffset At)? hints;
 
-    internal RemoteState(RemoteContext context, LocalLog log, Func<ulong> shipped) => (this.context, this.log, this.shipped) = (context, log, shipped);
+    internal RemoteState(RemoteContext context, LocalLog log, Func<ulong> shipped)
+        => (this.context, this.log, this.shipped) = (context, log, shipped);
 
     /// <summary>Where the remote is.</summary>
     public string Location => context.Store.Location;
@@ -61,18 +65,26 @@ internal sealed class RemoteState
         }
     }
 
-    /// <summary>The newest hints published, and when; null when none are known: without hints nothing can be restored.</summary>
+    /// <summary>
+    /// The newest hints published, and when; null when none are known: without hints nothing can be restored.
+    /// </summary>
     public (ulong Lsn, DateTimeOffset At)? Hints { get { lock (gate) return hints; } }
 
     /// <summary>Whether shipping started afresh, so that hints are needed at once.</summary>
-    public bool NeedsHints { get { lock (gate) return needsHints || hints is null; } set { lock (gate) needsHints = value; } }
+    public bool NeedsHints
+    {
+        get { lock (gate) return needsHints || hints is null; }
+        set { lock (gate) needsHints = value; }
+    }
 
     bool needsHints;
 
     /// <summary>Why the newest publication of hints failed; null when it did not.</summary>
     public string? HintsError { get { lock (gate) return hintsError?.Message; } }
 
-    /// <summary>What keeps commits from being restorable, and since when, if anything does that may pass or be mended.</summary>
+    /// <summary>
+    /// What keeps commits from being restorable, and since when, if anything does that may pass or be mended.
+    /// </summary>
     public (RecoveryException Why, DateTimeOffset Since)? Hindrance
     {
         get
@@ -85,18 +97,24 @@ internal sealed class RemoteState
         }
     }
 
-    /// <summary>The newest proof that the remote can be restored, or its failure; null when there was none yet.</summary>
+    /// <summary>
+    /// The newest proof that the remote can be restored, or its failure; null when there was none yet.
+    /// </summary>
     public RemoteVerification? Verification { get { lock (gate) return verification; } }
 
     /// <summary>Whether commits are shipped, can be restored, and nothing says that they could not.</summary>
     public bool IsHealthy
     {
-        get { lock (gate) return phase == ShipperPhase.Shipping && !NeedsHints && hintsError is null && verification?.IsDamage is not true; }
+        get
+        {
+            lock (gate) return phase == ShipperPhase.Shipping && !NeedsHints && hintsError is null
+            && verification?.IsDamage is not true;
+        }
     }
 
     /// <summary>
-    /// Told, on any thread, when trouble begins: the remote cannot be reached, this writer lost the log, hints cannot be published, the remote does not
-    /// verify.
+    /// Told, on any thread, when trouble begins: the remote cannot be reached, this writer lost the log, hints cannot
+    /// be published, the remote does not verify.
     /// </summary>
     public event Action<RecoveryException>? Troubled;
 
@@ -104,7 +122,9 @@ internal sealed class RemoteState
     DateTimeOffset hintsErrorSince;
     RemoteVerification? verification;
 
-    /// <summary>How often shipping or publishing hints has failed: tells a new failure from one that is known.</summary>
+    /// <summary>
+    /// How often shipping or publishing hints has failed: tells a new failure from one that is known.
+    /// </summary>
     public long Failures { get { lock (gate) return failed; } }
 
     long failed;
@@ -133,10 +153,14 @@ internal sealed class RemoteState
     public void NoteVerification(RemoteVerification result)
     {
         lock (gate) verification = result;
-        if (result.Problem is { } problem) Troubled?.Invoke(new RecoveryException(result.IsDamage ? RecoveryError.Corrupt : RecoveryError.Remote, problem));
+        if (result.Problem is { } problem)
+            Troubled?.Invoke(
+                new RecoveryException(result.IsDamage ? RecoveryError.Corrupt : RecoveryError.Remote, problem));
     }
 
-    /// <summary>Bytes of log, before compression, that were shipped since the newest hints: what a restore would replay.</summary>
+    /// <summary>
+    /// Bytes of log, before compression, that were shipped since the newest hints: what a restore would replay.
+    /// </summary>
     public long BytesSinceHints { get { lock (gate) return shippedRawBytes - hintsRawBytes; } }
 
     /// <summary>Requests and bytes, by kind.</summary>
@@ -147,7 +171,8 @@ internal sealed class RemoteState
 
     internal void Reached()
     {
-        lock (gate) (phase, outageSince, lastError, reachedAt) = (ShipperPhase.Shipping, null, null, context.Time.GetUtcNow());
+        lock (gate)
+            (phase, outageSince, lastError, reachedAt) = (ShipperPhase.Shipping, null, null, context.Time.GetUtcNow());
     }
 
     internal void Failed(RecoveryException e, int failures)
@@ -165,12 +190,16 @@ internal sealed class RemoteState
 
     internal void Lost(RecoveryException why)
     {
-        lock (gate) (phase, lastError) = (why.Error == RecoveryError.Fenced ? ShipperPhase.Fenced : ShipperPhase.Failed, why);
+        lock (gate)
+            (phase, lastError) = (why.Error == RecoveryError.Fenced ? ShipperPhase.Fenced : ShipperPhase.Failed, why);
         Volatile.Write(ref final, why);
         Troubled?.Invoke(why);
     }
 
-    /// <summary>The newest LSN that was let go, unshipped, when the local log reached its bound during an outage; null when none was.</summary>
+    /// <summary>
+    /// The newest LSN that was let go, unshipped, when the local log reached its bound during an outage; null when none
+    /// was.
+    /// </summary>
     public ulong? LetGoLsn { get { lock (gate) return letGo; } }
 
     ulong? letGo;
@@ -213,7 +242,8 @@ internal sealed class RemoteState
 
     internal void SalvageFailed(RecoveryException e)
     {
-        lock (gate) salvage = $"Unshipped commits could not be copied aside and are only in the store's log: {e.Message}";
+        lock (gate)
+            salvage = $"Unshipped commits could not be copied aside and are only in the store's log: {e.Message}";
     }
 
     /// <summary>The time of the oldest unshipped record; looked up once for each.</summary>

@@ -4,8 +4,8 @@ using System.Text.Json.Serialization;
 namespace RecoveryVfs.RecoveryLog.Remote.State;
 
 /// <summary>
-/// What is known of whether a remote can be restored: when that was proved last, and what the newest try found. Kept in a file of the store's
-/// directory, so that its age outlives the process.
+/// What is known of whether a remote can be restored: when that was proved last, and what the newest try found. Kept in
+/// a file of the store's directory, so that its age outlives the process.
 /// </summary>
 internal sealed record RemoteVerification
 {
@@ -41,7 +41,8 @@ internal sealed record RemoteVerification
         {
             var file = new FileInfo(Path.Combine(directory, FileName));
             if (!file.Exists || file.Length > MaxBytes) return null;
-            return JsonSerializer.Deserialize(File.ReadAllBytes(file.FullName), RemoteVerificationJson.Default.RemoteVerification);
+            return JsonSerializer.Deserialize(File.ReadAllBytes(file.FullName),
+                RemoteVerificationJson.Default.RemoteVerification);
         }
         // It says nothing about the store itself; the next verification writes it anew.
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException) { return null; }
@@ -53,7 +54,8 @@ internal sealed record RemoteVerification
         string path = Path.Combine(directory, FileName);
         try
         {
-            File.WriteAllBytes(path + ".new", JsonSerializer.SerializeToUtf8Bytes(this, RemoteVerificationJson.Default.RemoteVerification));
+            File.WriteAllBytes(path + ".new",
+                JsonSerializer.SerializeToUtf8Bytes(this, RemoteVerificationJson.Default.RemoteVerification));
             File.Move(path + ".new", path, overwrite: true);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException) { }
@@ -61,6 +63,7 @@ internal sealed record RemoteVerification
 }
 
 /// <summary>Generated (de)serialization: works without reflection, so under NativeAOT too.</summary>
-[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(RemoteVerification))]
 sealed partial class RemoteVerificationJson : JsonSerializerContext;

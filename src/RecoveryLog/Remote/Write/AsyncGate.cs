@@ -1,8 +1,8 @@
 namespace RecoveryVfs.RecoveryLog.Remote.Write;
 
 /// <summary>
-/// One at a time, in order of arrival, without blocking a thread. (SemaphoreSlim would resume waiters on the thread pool, which a seeded
-/// simulation on one thread cannot have.)
+/// One at a time, in order of arrival, without blocking a thread. (SemaphoreSlim would resume waiters on the thread
+/// pool, which a seeded simulation on one thread cannot have.)
 /// </summary>
 sealed class AsyncGate
 {
@@ -15,7 +15,8 @@ sealed class AsyncGate
         TaskCompletionSource? turn = null;
         lock (@lock)
         {
-            if (taken) waiting.Enqueue(turn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+            if (taken)
+                waiting.Enqueue(turn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
             taken = true;
         }
         if (turn is not null) await turn.Task;

@@ -1,8 +1,8 @@
 namespace RecoveryVfs.RecoveryLog.Remote.Write;
 
 /// <summary>
-/// Waiting for one of two tasks, resuming where the caller runs. (Task.WhenAny would go over the thread pool for tasks that complete asynchronously,
-/// which a seeded simulation on one thread cannot have.)
+/// Waiting for one of two tasks, resuming where the caller runs. (Task.WhenAny would go over the thread pool for tasks
+/// that complete asynchronously, which a seeded simulation on one thread cannot have.)
 /// </summary>
 static class Either
 {

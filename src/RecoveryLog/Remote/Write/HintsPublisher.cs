@@ -1,15 +1,15 @@
-using RecoveryVfs.RecoveryLog.Remote.Files;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote.Files;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.RecoveryLog.Remote.Write;
 
 /// <summary>
-/// Publishes hints: first everything that they name, then themselves. Whatever interrupts it leaves older hints as they were, and
-/// objects that the collector finds. One publication, or collection, at a time.
+/// Publishes hints: first everything that they name, then themselves. Whatever interrupts it leaves older hints as they
+/// were, and objects that the collector finds. One publication, or collection, at a time.
 /// </summary>
 internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
 {
@@ -17,10 +17,14 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
     readonly Dictionary<ulong, KnownExtent> known = [];
     bool remembered;
 
-    /// <summary>After a start: looks which hints the remote has, so that none are published only because this process knows of none.</summary>
+    /// <summary>
+    /// After a start: looks which hints the remote has, so that none are published only because this process knows of
+    /// none.
+    /// </summary>
     public async Task RecallAsync(CancellationToken cancellation = default)
     {
-        using (await Gate.EnterAsync()) await RememberAsync((await shipper.ConnectedAsync(cancellation)).Store, cancellation);
+        using (await Gate.EnterAsync())
+            await RememberAsync((await shipper.ConnectedAsync(cancellation)).Store, cancellation);
     }
 
     /// <summary>Keeps publication and collection apart.</summary>
@@ -30,10 +34,12 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
     readonly record struct KnownExtent(Extent Extent, uint Crc32C);
 
     /// <summary>
-    /// Publishes what lives at an LSN. Waits until the remote's log has that LSN; ships the sealed files that it lacks, opened with
+    /// Publishes what lives at an LSN. Waits until the remote's log has that LSN; ships the sealed files that it lacks,
+    /// opened with
     /// <paramref name="open"/> (which must keep them readable until this returns); and creates the hints.
     /// </summary>
-    /// <param name="hints">A snapshot of the live files; plain files must carry their bytes, as they were at its LSN.</param>
+    /// <param name="hints">A snapshot of the live files; plain files must carry their bytes, as they were at its
+    /// LSN.</param>
     /// <param name="lsnTimeMs">The time of the record with that LSN.</param>
     /// <param name="open">Opens a sealed file.</param>
     /// <param name="cancellation">Gives up.</param>
@@ -49,7 +55,8 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
                 throw new RecoveryException(RecoveryError.Busy,
                     $"Shipping to {context.Store.Location} started afresh while hints of LSN {hints.Lsn} were "
                     + "being made: what they would replay was never shipped.",
-                    "Publish hints again") { Path = context.Store.Location, Lsn = hints.Lsn };
+                    "Publish hints again")
+                { Path = context.Store.Location, Lsn = hints.Lsn };
             await RememberAsync(remote.Store, cancellation);
             var files = hints.Files.Where(IsNeeded).ToList();
             var needed = await ShipExtentsAsync(files.Where(IsExtent).ToList(), remote.Epoch, open, cancellation);
@@ -75,7 +82,8 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
     }
 
     /// <summary>Extents that the remote has for this writer, hints or not: not to be collected.</summary>
-    internal bool IsKnown(ulong fnode, ulong hashPrefix) => known.TryGetValue(fnode, out var one) && one.Extent.Hash.Prefix == hashPrefix;
+    internal bool IsKnown(ulong fnode, ulong hashPrefix) => known.TryGetValue(fnode, out var one)
+        && one.Extent.Hash.Prefix == hashPrefix;
 
     static bool IsExtent(LiveFile file) => file.Class is FileClass.RocksTable or FileClass.RocksBlob;
 
@@ -84,7 +92,8 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
     {
         if (IsExtent(file)) return file.IsSealed;
         if (file.Bytes.Length != file.SizeBytes)
-            throw new ArgumentException($"The hints give {file.Bytes.Length} of the {file.SizeBytes} bytes of {file.Name}.");
+            throw new ArgumentException(
+                $"The hints give {file.Bytes.Length} of the {file.SizeBytes} bytes of {file.Name}.");
         return true;
     }
 
@@ -94,29 +103,37 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
         var missing = files.Where(f => Find(f) is null).ToList();
         var sources = missing.Select(f => new SealedFile(f.Fnode, f.SizeBytes, f.Crc32C, () => open(f))).ToList();
         var shipped = await extents.UploadAsync(sources, epoch, cancellation);
-        for (int i = 0; i < missing.Count; i++) known[missing[i].Fnode] = new KnownExtent(shipped[i], missing[i].Crc32C);
+        for (int i = 0; i < missing.Count; i++)
+            known[missing[i].Fnode] = new KnownExtent(shipped[i], missing[i].Crc32C);
         return [.. files.Select(f => Find(f)!.Value)];
     }
 
     Extent? Find(LiveFile file) =>
-        known.TryGetValue(file.Fnode, out var one) && one.Crc32C == file.Crc32C && one.Extent.SizeBytes == file.SizeBytes ? one.Extent : null;
+        known.TryGetValue(file.Fnode, out var one) && one.Crc32C == file.Crc32C
+            && one.Extent.SizeBytes == file.SizeBytes ? one.Extent : null;
 
     /// <summary>After a start: what the newest hints name need not be sent again.</summary>
     async ValueTask RememberAsync(StoreObject store, CancellationToken cancellation)
     {
         if (remembered) return;
         var newest = await context.ListAsync(RemoteNames.Hints, null, cancellation, most: 1);
-        if (newest.Count > 0 && await RemoteHintsReads.TryFetchAsync(context, newest[0].Name, store.LogId, cancellation) is { } hints)
+        if (newest.Count > 0 && await RemoteHintsReads.TryFetchAsync(context, newest[0].Name, store.LogId, cancellation)
+            is { } hints)
         {
             foreach (var file in hints.Hints.Files)
-                if (hints.Extents.TryGetValue(file.Fnode, out var extent)) known[file.Fnode] = new KnownExtent(extent, file.Crc32C);
-            var since = await context.ListAsync(RemoteNames.Segments, RemoteNames.Segment(hints.Header.Lsn), cancellation);
-            shipper.State.HintsFound(hints.Header.Lsn, newest[0].Modified, since.Sum(s => s.SizeBytes) * LogCompression);
+                if (hints.Extents.TryGetValue(file.Fnode, out var extent))
+                    known[file.Fnode] = new KnownExtent(extent, file.Crc32C);
+            var since = await context.ListAsync(RemoteNames.Segments, RemoteNames.Segment(hints.Header.Lsn),
+                cancellation);
+            shipper.State.HintsFound(hints.Header.Lsn, newest[0].Modified,
+                since.Sum(s => s.SizeBytes) * LogCompression);
         }
         remembered = true;
     }
 
-    /// <summary>About how many bytes of log a byte of a segment holds: what a restore would replay is only known compressed.</summary>
+    /// <summary>
+    /// About how many bytes of log a byte of a segment holds: what a restore would replay is only known compressed.
+    /// </summary>
     const int LogCompression = 2;
 
     void Forget(IReadOnlyList<Extent> needed)
@@ -128,15 +145,20 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
     async ValueTask<RemoteLogEnd> StartOfAsync(RemoteLog remote, ulong replayFrom, CancellationToken cancellation)
     {
         if (replayFrom < remote.Store.FirstLsn)
-            throw new ArgumentException($"Hints that replay from LSN {replayFrom} do not fit a remote whose log begins at {remote.Store.FirstLsn}.");
+            throw new ArgumentException(
+                $"Hints that replay from LSN {replayFrom} do not fit a remote whose log begins at "
+                    + $"{remote.Store.FirstLsn}.");
         if (remote.Segments.StartOf(replayFrom, remote.End) is { } start) return start;
-        // Shipped before this writer started: look it up, from the last one before it that a (perhaps stale) listing shows.
+        // Shipped before this writer started: look it up, from the last one before it that a (perhaps stale) listing
+        // shows.
         var listed = await context.ListAsync(RemoteNames.Segments, null, cancellation);
-        ulong first = listed.Select(l => RemoteNames.TryParseSegment(l.Name, out ulong lsn) ? lsn : ulong.MaxValue).LastOrDefault(l => l <= replayFrom);
+        ulong first = listed.Select(l => RemoteNames.TryParseSegment(l.Name, out ulong lsn) ? lsn : ulong.MaxValue)
+            .LastOrDefault(l => l <= replayFrom);
         for (ulong lsn = first == 0 ? remote.Store.FirstLsn : first; ;)
         {
             using var segment = await context.RetryAsync(
-                token => RemoteSegment.FetchAsync(context.Store, RemoteNames.Segment(lsn), context.OpenSpool, token), cancellation);
+                token => RemoteSegment.FetchAsync(context.Store, RemoteNames.Segment(lsn), context.OpenSpool, token),
+                    cancellation);
             if (segment is null || segment.Header.FirstLsn > replayFrom)
                 throw new RecoveryException(RecoveryError.Remote,
                     $"The segment with LSN {replayFrom}, from which a restore would replay, "
@@ -156,8 +178,10 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
         var result = await context.RetryAsync(token => context.Store.CreateAsync(name, bytes, token), cancellation);
         var mine = RemoteHintsFormat.Read(bytes, name);
         if (result == CreateResult.Created) return mine;
-        // Ours, with a lost answer; or those of an earlier life, at the same LSN, and as good. If these do not verify, the next will.
+        // Ours, with a lost answer; or those of an earlier life, at the same LSN, and as good. If these do not verify,
+        // the next will.
         var found = await RemoteHintsReads.TryFetchAsync(context, name, header.LogId, cancellation);
-        return found ?? throw RemoteFormat.Damaged(name, "there are hints of this LSN that do not verify; publish hints of a later one");
+        return found ?? throw RemoteFormat.Damaged(name,
+            "there are hints of this LSN that do not verify; publish hints of a later one");
     }
 }

@@ -6,7 +6,9 @@ namespace RecoveryVfs.RecoveryLog.Remote.Write;
 /// <summary>Compares a segment of the remote with the local log, record by record.</summary>
 static class LocalMatch
 {
-    /// <summary>Whether the local log has exactly these records. Those that it has dropped already count as equal.</summary>
+    /// <summary>
+    /// Whether the local log has exactly these records. Those that it has dropped already count as equal.
+    /// </summary>
     public static bool Matches(LocalLog local, RemoteSegment segment)
     {
         if (segment.Header.LastLsn > local.LastLsn) return false;
@@ -19,7 +21,8 @@ static class LocalMatch
         while (records.TryRead(out var theirs))
         {
             if (theirs.Lsn < cursor.NextLsn) continue;
-            if (!cursor.TryRead(out var ours) || ours.Lsn != theirs.Lsn || ours.Kind != theirs.Kind || ours.Flags != theirs.Flags
+            if (!cursor.TryRead(out var ours) || ours.Lsn != theirs.Lsn || ours.Kind != theirs.Kind
+                || ours.Flags != theirs.Flags
                 || ours.UnixTimeMs != theirs.UnixTimeMs || !ours.Body.SequenceEqual(theirs.Body))
                 return false;
         }

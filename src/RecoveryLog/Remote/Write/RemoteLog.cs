@@ -6,7 +6,8 @@ using RecoveryVfs.RecoveryLog.Remote.Read;
 namespace RecoveryVfs.RecoveryLog.Remote.Write;
 
 /// <summary>
-/// One writer's tenure over a remote's log: it alone extends it, until somebody takes over. The next segment's name is the lock: whoever creates
+/// One writer's tenure over a remote's log: it alone extends it, until somebody takes over. The next segment's name is
+/// the lock: whoever creates
 /// <c>log/&lt;next LSN&gt;</c> owns that place, and whoever finds it taken by another is fenced, for good.
 /// </summary>
 /// <remarks>Thread-safe; one segment is appended at a time.</remarks>
@@ -43,9 +44,9 @@ internal sealed class RemoteLog
     public RecoveryException? Fenced => Volatile.Read(ref fenced);
 
     /// <summary>
-    /// Creates the next segment. Returns the last LSN that is in the remote afterwards: that of the segment, or of another one that an earlier life of
-    /// this writer had sent. Throws Fenced when the place is somebody else's, and <see cref="ObjectStoreException"/> when it is not
-    /// settled: then the same segment is to be given again.
+    /// Creates the next segment. Returns the last LSN that is in the remote afterwards: that of the segment, or of
+    /// another one that an earlier life of this writer had sent. Throws Fenced when the place is somebody else's, and
+    /// <see cref="ObjectStoreException"/> when it is not settled: then the same segment is to be given again.
     /// </summary>
     public async ValueTask<ulong> AppendAsync(PackedSegment segment, CancellationToken cancellation = default)
     {
@@ -59,7 +60,8 @@ internal sealed class RemoteLog
             try { result = await context.Store.CreateAsync(segment.Name, segment.Content, cancellation); }
             catch (ObjectStoreException e) when (e.Error == ObjectStoreError.Unknown) { lost = e; }
             if (result == CreateResult.Created) return Advance(segment.Header, segment.Hash);
-            using var found = await RemoteSegment.FetchAsync(context.Store, segment.Name, context.OpenSpool, cancellation);
+            using var found =
+                await RemoteSegment.FetchAsync(context.Store, segment.Name, context.OpenSpool, cancellation);
             // Not there (yet): it may still come. Sending the same bytes again settles it, whichever arrives first.
             if (found is null) throw lost ?? Vanished(segment.Name);
             return Settle(segment, found);
@@ -75,8 +77,11 @@ internal sealed class RemoteLog
         {
             ThrowIfFenced();
             string name = RemoteNames.Segment(End.NextLsn);
-            using var found = await context.RetryAsync(token => RemoteSegment.FetchAsync(context.Store, name, context.OpenSpool, token), cancellation);
-            // Our own segment can be there, sent in an earlier try whose answer was lost; the shipper will find that out.
+            using var found =
+                await context.RetryAsync(token
+                => RemoteSegment.FetchAsync(context.Store, name, context.OpenSpool, token), cancellation);
+            // Our own segment can be there, sent in an earlier try whose answer was lost; the shipper will find that
+            // out.
             if (found is not null && !IsOurs(found)) throw Fence(found);
         }
     }
@@ -96,8 +101,8 @@ internal sealed class RemoteLog
     }
 
     /// <summary>
-    /// Whether an earlier life of this very writer made the segment: same tenure, and the same records as our log has. A copied directory has our
-    /// names too, but soon other records.
+    /// Whether an earlier life of this very writer made the segment: same tenure, and the same records as our log has.
+    /// A copied directory has our names too, but soon other records.
     /// </summary>
     bool IsOurs(RemoteSegment found) =>
         found.Header.Epoch == Epoch && found.Header.Author == Author && LocalMatch.Matches(local, found);
@@ -109,7 +114,7 @@ internal sealed class RemoteLog
         return End.LastLsn;
     }
 
-    internal RecoveryException Fence(RemoteSegment by) => 
+    internal RecoveryException Fence(RemoteSegment by) =>
         Fence(FenceMessage.TakenOver(context.Store, Epoch, by.Header, by.Name, Author), by.Header.FirstLsn);
 
     /// <summary>From now on nothing is appended: <paramref name="lsn"/> is where the other one's log begins.</summary>
@@ -131,11 +136,14 @@ static class FenceMessage
     public const string Advice = "This store takes no more writes. "
         + "Its unshipped commits are kept: see `recovery salvage`. To go on, restore from the remote";
 
-    public static string TakenOver(IObjectStore store, ulong epoch, in RemoteSegmentHeader by, string name, ulong author) =>
+    public static string TakenOver(IObjectStore store, ulong epoch, in RemoteSegmentHeader by, string name,
+        ulong author) =>
         by.Epoch == epoch && by.Author == author
             ? $"Another copy of this store's directory has shipped other commits to {store.Location} (object {name})."
-            : $"Another writer ({by.Author:x16}, epoch {by.Epoch}) has the log in {store.Location} from LSN {by.FirstLsn} on; ours (epoch {epoch}) is fenced.";
+            : $"Another writer ({by.Author:x16}, epoch {by.Epoch}) has the log in {store.Location} from LSN "
+                + $"{by.FirstLsn} on; ours (epoch {epoch}) is fenced.";
 
     public static string Ahead(IObjectStore store, ulong remoteLsn, ulong localLsn) =>
-        $"The remote {store.Location} reaches LSN {remoteLsn}, this store only LSN {localLsn}: the directory is an older copy of it, or was rolled back.";
+        $"The remote {store.Location} reaches LSN {remoteLsn}, this store only LSN {localLsn}: the directory is an "
+            + $"older copy of it, or was rolled back.";
 }

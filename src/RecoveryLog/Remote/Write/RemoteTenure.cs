@@ -6,16 +6,19 @@ using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.RecoveryLog.Remote.Write;
 
-/// <summary>How a writer comes to own a remote's log: by creating it, by going on where it stopped, or by taking over.</summary>
+/// <summary>
+/// How a writer comes to own a remote's log: by creating it, by going on where it stopped, or by taking over.
+/// </summary>
 internal static class RemoteTenure
 {
     /// <summary>
-    /// Goes on as the writer that the local log belongs to, or, with <paramref name="createAt"/>, creates the remote when there is none. Throws Invalid when
-    /// another log lives there, NotFound when there is no remote and none may be created, and Fenced when the log is somebody
-    /// else's by now or has left this store behind.
+    /// Goes on as the writer that the local log belongs to, or, with <paramref name="createAt"/>, creates the remote
+    /// when there is none. Throws Invalid when another log lives there, NotFound when there is no remote and none may
+    /// be created, and Fenced when the log is somebody else's by now or has left this store behind.
     /// </summary>
     /// <remarks>
-    /// Whether a remote may be new is known only to the caller: a store that has ever shipped must not find "no remote" and begin an empty one.
+    /// Whether a remote may be new is known only to the caller: a store that has ever shipped must not find "no remote"
+    /// and begin an empty one.
     /// </remarks>
     public static async ValueTask<RemoteLog> ResumeAsync(
         RemoteContext context, LocalLog local, ulong author, ulong? createAt, CancellationToken cancellation = default)
@@ -29,7 +32,7 @@ internal static class RemoteTenure
             var header = last.Header;
             bool isOurs = header.Epoch == local.Epoch && header.Author == author;
             if (header.Epoch > local.Epoch || header.Epoch == local.Epoch && !isOurs) throw remote.Fence(last);
-            if (end.LastLsn > local.LastLsn) 
+            if (end.LastLsn > local.LastLsn)
                 throw remote.Fence(FenceMessage.Ahead(context.Store, end.LastLsn, local.LastLsn), local.LastLsn + 1);
             if (!LocalMatch.Matches(local, last)) throw remote.Fence(last);
             return remote;
@@ -37,19 +40,21 @@ internal static class RemoteTenure
     }
 
     /// <summary>
-    /// Takes the log over at its end: creates the next segment, with nothing but EpochBegan in it, one epoch higher. Returns the place after it, from which
-    /// the new writer goes on (its local log starts there, in that epoch), or null when somebody else was faster: then
-    /// read on to the new end, and try again.
+    /// Takes the log over at its end: creates the next segment, with nothing but EpochBegan in it, one epoch higher.
+    /// Returns the place after it, from which the new writer goes on (its local log starts there, in that epoch), or
+    /// null when somebody else was faster: then read on to the new end, and try again.
     /// </summary>
     public static async ValueTask<RemoteLogEnd?> TakeOverAsync(
-        RemoteContext context, StoreObject store, RemoteLogEnd end, ulong author, CancellationToken cancellation = default)
+        RemoteContext context, StoreObject store, RemoteLogEnd end, ulong author,
+            CancellationToken cancellation = default)
     {
         byte[] body = new byte[24];
         System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(body, end.Epoch + 1);
         System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(body.AsSpan(8), author);
         System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(body.AsSpan(16), end.LastLsn);
         using var builder = new SegmentBuilder();
-        builder.Add(new Record(end.NextLsn, RecordKind.EpochBegan, 0, context.Time.GetUtcNow().ToUnixTimeMilliseconds(), 0, body));
+        builder.Add(new Record(end.NextLsn, RecordKind.EpochBegan, 0, context.Time.GetUtcNow().ToUnixTimeMilliseconds(),
+            0, body));
         using var segment = builder.Finish(store.LogId, end.Epoch + 1, author, end.Hash);
         return await context.RetryAsync<RemoteLogEnd?>(async token =>
         {

@@ -20,7 +20,9 @@ sealed class ShippedWaiters
         }
     }
 
-    /// <summary>Completes when <see cref="Reached"/> tells of the LSN; fails when nothing more will be shipped.</summary>
+    /// <summary>
+    /// Completes when <see cref="Reached"/> tells of the LSN; fails when nothing more will be shipped.
+    /// </summary>
     public Task Add(ulong lsn, ulong reached, CancellationToken cancellation)
     {
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -59,7 +61,9 @@ sealed class ShippedWaiters
     /// <summary>One that was given up stays in the queue until its LSN is reached, and is passed over then.</summary>
     static async Task CancellableAsync(TaskCompletionSource done, CancellationToken cancellation)
     {
-        await using (cancellation.UnsafeRegister(static (state, token) => ((TaskCompletionSource)state!).TrySetCanceled(token), done))
+        await using (
+            cancellation.UnsafeRegister(static (state, token) => ((TaskCompletionSource)state!).TrySetCanceled(token),
+            done))
             await done.Task;
     }
 

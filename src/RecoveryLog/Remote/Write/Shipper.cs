@@ -7,13 +7,14 @@ using RecoveryVfs.RecoveryLog.Remote.State;
 namespace RecoveryVfs.RecoveryLog.Remote.Write;
 
 /// <summary>
-/// Ships the local log to a remote, in the background, for as long as it lives: a segment when <see cref="ShipperOptions.SyncInterval"/> has passed with
-/// something to send, when there is enough for one, or at once when somebody waits. With nothing to send it makes no request at all.
+/// Ships the local log to a remote, in the background, for as long as it lives: a segment when
+/// <see cref="ShipperOptions.SyncInterval"/> has passed with something to send, when there is enough for one, or at
+/// once when somebody waits. With nothing to send it makes no request at all.
 /// </summary>
 /// <remarks>
-/// Only records that are durable locally are shipped (they are synced first when they are not), so the remote is never ahead of what
-/// this store finds after a crash. Local segments are held until the remote has them. A step that fails in a way that may pass is tried
-/// again, with growing waits, for ever; the local log is the queue. Thread-safe.
+/// Only records that are durable locally are shipped (they are synced first when they are not), so the remote is never
+/// ahead of what this store finds after a crash. Local segments are held until the remote has them. A step that fails
+/// in a way that may pass is tried again, with growing waits, for ever; the local log is the queue. Thread-safe.
 /// </remarks>
 internal sealed class Shipper : IAsyncDisposable
 {
@@ -51,24 +52,29 @@ internal sealed class Shipper : IAsyncDisposable
     /// <summary>The newest LSN that the remote is known to have; 0 before it was reached.</summary>
     public ulong ShippedLsn => Volatile.Read(ref shippedLsn);
 
-    /// <summary>The last LSN of the newest gap that this writer left in the remote's log; 0 when it left none.</summary>
+    /// <summary>
+    /// The last LSN of the newest gap that this writer left in the remote's log; 0 when it left none.
+    /// </summary>
     internal ulong GapLsn => Volatile.Read(ref gapLsn);
 
     /// <summary>Begins to ship.</summary>
     public void Start() => loop ??= options.Start(RunAsync);
 
     /// <summary>The remote's log, once it was reached. Fails when it never can be.</summary>
-    public Task<RemoteLog> ConnectedAsync(CancellationToken cancellation = default) => connected.Task.WaitAsync(cancellation);
+    public Task<RemoteLog> ConnectedAsync(CancellationToken cancellation = default)
+        => connected.Task.WaitAsync(cancellation);
 
     /// <summary>
-    /// Completes, and never fails, when it was asked whose the remote is: it answered, or the first try found it away. What it answered is in
+    /// Completes, and never fails, when it was asked whose the remote is: it answered, or the first try found it away.
+    /// What it answered is in
     /// <see cref="State"/>.
     /// </summary>
     public Task Looked => looked.Task;
 
     /// <summary>
-    /// Completes when the remote has everything up to an LSN. Ships at once: all who wait share a PUT, and those who come while one is
-    /// under way share the next. Fails with Fenced, or with what else keeps anything from being shipped; during an outage it waits.
+    /// Completes when the remote has everything up to an LSN. Ships at once: all who wait share a PUT, and those who
+    /// come while one is under way share the next. Fails with Fenced, or with what else keeps anything from being
+    /// shipped; during an outage it waits.
     /// </summary>
     public Task WaitShippedAsync(ulong lsn, CancellationToken cancellation = default)
     {
@@ -81,10 +87,12 @@ internal sealed class Shipper : IAsyncDisposable
     }
 
     /// <summary>The same for a thread that has nothing better to do.</summary>
-    public void WaitShipped(ulong lsn, CancellationToken cancellation = default) => WaitShippedAsync(lsn, cancellation).GetAwaiter().GetResult();
+    public void WaitShipped(ulong lsn, CancellationToken cancellation = default)
+        => WaitShippedAsync(lsn, cancellation).GetAwaiter().GetResult();
 
     /// <summary>
-    /// Completes when the remote has everything up to an LSN, without asking for a request: with the segment that the interval sends anyway.
+    /// Completes when the remote has everything up to an LSN, without asking for a request: with the segment that the
+    /// interval sends anyway.
     /// </summary>
     public Task WhenShippedAsync(ulong lsn, CancellationToken cancellation = default)
     {
@@ -93,7 +101,10 @@ internal sealed class Shipper : IAsyncDisposable
         return waiting;
     }
 
-    /// <summary>Throws what keeps this store from ever shipping again: Fenced, or Failed's cause. Costs one read while all is well.</summary>
+    /// <summary>
+    /// Throws what keeps this store from ever shipping again: Fenced, or Failed's cause. Costs one read while all is
+    /// well.
+    /// </summary>
     public void ThrowIfLost()
     {
         if (State.Final is { } why) throw why.Again();
@@ -128,7 +139,8 @@ internal sealed class Shipper : IAsyncDisposable
         {
             remote = await ForeverAsync(ConnectAsync);
             Shipped(remote.End.LastLsn);
-            builder = new SegmentBuilder(context.OpenSpool, Math.Max(options.SegmentBytes * 2, SegmentBuilder.DefaultMemoryBytes));
+            builder = new SegmentBuilder(context.OpenSpool,
+                Math.Max(options.SegmentBytes * 2, SegmentBuilder.DefaultMemoryBytes));
             if (hold is null) await RegainAsync();
             else cursor = log.ReadFrom(remote.End.NextLsn, LogReach.Written, Name);
             connected.TrySetResult(remote);
@@ -161,7 +173,9 @@ internal sealed class Shipper : IAsyncDisposable
         // Here a failed try is repeated by the loop, which tells of the outage; so no step is patient on its own.
         var impatient = context with { Tries = 1 };
         // Whose it is comes first, where that takes no writing: commits may wait for the answer.
-        var known = options.MayCreate ? null : await RemoteTenure.ResumeAsync(impatient, log, options.Author, null, cancellation);
+        var known = options.MayCreate
+            ? null
+            : await RemoteTenure.ResumeAsync(impatient, log, options.Author, null, cancellation);
         if (known is not null) looked.TrySetResult();
         if (options.Probe) await RemoteProbe.CheckAsync(context.Store, context.Random, cancellation);
         var found = known ?? await RemoteTenure.ResumeAsync(impatient, log, options.Author, log.FirstLsn, cancellation);
@@ -186,7 +200,10 @@ internal sealed class Shipper : IAsyncDisposable
         return found;
     }
 
-    /// <summary>What stands for the records that are gone. From before it is sent until hints come after it, nothing newer can be restored.</summary>
+    /// <summary>
+    /// What stands for the records that are gone. From before it is sent until hints come after it, nothing newer can
+    /// be restored.
+    /// </summary>
     PackedSegment GapAfter(RemoteLog found)
     {
         State.NeedsHints = true;
@@ -197,7 +214,8 @@ internal sealed class Shipper : IAsyncDisposable
     }
 
     /// <summary>
-    /// While the remote is away and the local log, which is the queue, has reached its bound: lets it go, if that is allowed, so that commits go on.
+    /// While the remote is away and the local log, which is the queue, has reached its bound: lets it go, if that is
+    /// allowed, so that commits go on.
     /// </summary>
     void LetQueueGoWhenFull()
     {
@@ -210,7 +228,9 @@ internal sealed class Shipper : IAsyncDisposable
         options.QueueLetGo?.Invoke();
     }
 
-    /// <summary>After the queue was let go, and with a remote again: holds what is left of the log, and goes on from there.</summary>
+    /// <summary>
+    /// After the queue was let go, and with a remote again: holds what is left of the log, and goes on from there.
+    /// </summary>
     async ValueTask RegainAsync()
     {
         while (hold is null)
@@ -281,8 +301,10 @@ internal sealed class Shipper : IAsyncDisposable
             ulong reached;
             using (var activity = Telemetry.Activities.StartActivity("recovery.ship"))
             {
-                activity?.SetTag("recovery.remote", context.Store.Location).SetTag("recovery.lsn.first", unsettled.Header.FirstLsn)
-                    .SetTag("recovery.lsn", unsettled.Header.LastLsn).SetTag("recovery.bytes", unsettled.Content.LengthBytes);
+                activity?.SetTag("recovery.remote", context.Store.Location)
+                    .SetTag("recovery.lsn.first", unsettled.Header.FirstLsn)
+                    .SetTag("recovery.lsn", unsettled.Header.LastLsn)
+                    .SetTag("recovery.bytes", unsettled.Content.LengthBytes);
                 reached = await ForeverAsync(token => remote.AppendAsync(unsettled, token));
             }
             unsettled.Dispose();
@@ -296,10 +318,14 @@ internal sealed class Shipper : IAsyncDisposable
     /// <summary>Takes whole groups out of the log until there is enough for a segment.</summary>
     void Pull()
     {
-        while ((builder!.BodyBytes < options.SegmentBytes || !builder.IsComplete) && cursor!.TryRead(out var record)) builder.Add(record);
+        while ((builder!.BodyBytes < options.SegmentBytes || !builder.IsComplete) && cursor!.TryRead(out var record))
+            builder.Add(record);
     }
 
-    /// <summary>An earlier life's segment was found in the place of ours, with more or fewer of the same records: goes on after it.</summary>
+    /// <summary>
+    /// An earlier life's segment was found in the place of ours, with more or fewer of the same records: goes on after
+    /// it.
+    /// </summary>
     void Reread(ulong reached)
     {
         builder!.Clear();
@@ -311,13 +337,16 @@ internal sealed class Shipper : IAsyncDisposable
     {
         Volatile.Write(ref shippedLsn, lsn);
         hold?.Move(lsn + 1);
-        // What only waited for this goes now: at its bound the log would not grow, and so nobody else would come to drop it.
+        // What only waited for this goes now: at its bound the log would not grow, and so nobody else would come to
+        // drop it.
         log.DropBefore(0);
         waiters.Reached(lsn);
         patient.Reached(lsn);
     }
 
-    /// <summary>Does a step until it succeeds, waiting longer and longer between tries, and tells of the outage meanwhile.</summary>
+    /// <summary>
+    /// Does a step until it succeeds, waiting longer and longer between tries, and tells of the outage meanwhile.
+    /// </summary>
     async ValueTask<T> ForeverAsync<T>(Func<CancellationToken, ValueTask<T>> step)
     {
         for (int failures = 1; ; failures++)
@@ -346,7 +375,10 @@ internal sealed class Shipper : IAsyncDisposable
         }
     }
 
-    /// <summary>Does not rest any longer after a failure: somebody asks who may know that the trouble is over. Once a second at most.</summary>
+    /// <summary>
+    /// Does not rest any longer after a failure: somebody asks who may know that the trouble is over. Once a second at
+    /// most.
+    /// </summary>
     public void TryAgain() => Volatile.Write(ref tryAgain, 1);
 
     int tryAgain;
@@ -362,7 +394,9 @@ internal sealed class Shipper : IAsyncDisposable
         if (why.Error == RecoveryError.Fenced) Salvage();
     }
 
-    /// <summary>Keeps what was not shipped where a person can get at it. What cannot be written is still in the log.</summary>
+    /// <summary>
+    /// Keeps what was not shipped where a person can get at it. What cannot be written is still in the log.
+    /// </summary>
     void Salvage()
     {
         if (options.SalvageDirectory is null || options.Disk is null || log.LastLsn <= salvagedLsn) return;

@@ -24,11 +24,14 @@ static async Task UseDapper(string uri)
 {
     await using var db = new SqliteConnection(uri);
     await db.OpenAsync();
-    Console.WriteLine($"Microsoft.Data.Sqlite {typeof(SqliteConnection).Assembly.GetName().Version!.ToString(2)}, SQLite {db.ExecuteScalar<string>("SELECT sqlite_version()")}");
+    Console.WriteLine(
+        $"Microsoft.Data.Sqlite {typeof(SqliteConnection).Assembly.GetName().Version!.ToString(2)}, SQLite "
+            + $"{db.ExecuteScalar<string>("SELECT sqlite_version()")}");
     await db.ExecuteAsync("PRAGMA journal_mode=wal; CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT)");
     await using (var transaction = await db.BeginTransactionAsync())
     {
-        await db.ExecuteAsync("INSERT INTO t(name) VALUES (@name)", Enumerable.Range(0, 100).Select(i => new { name = "n" + i }), transaction);
+        await db.ExecuteAsync("INSERT INTO t(name) VALUES (@name)",
+            Enumerable.Range(0, 100).Select(i => new { name = "n" + i }), transaction);
         await transaction.CommitAsync();
     }
     await using (var undone = await db.BeginTransactionAsync())
@@ -36,7 +39,8 @@ static async Task UseDapper(string uri)
         await db.ExecuteAsync("DELETE FROM t", transaction: undone);
         await undone.RollbackAsync();
     }
-    Must((await db.QueryAsync<string>("SELECT name FROM t WHERE id > 95 ORDER BY id")).SequenceEqual(["n95", "n96", "n97", "n98", "n99"]), "five rows");
+    Must((await db.QueryAsync<string>("SELECT name FROM t WHERE id > 95 ORDER BY id"))
+        .SequenceEqual(["n95", "n96", "n97", "n98", "n99"]), "five rows");
     Must(await db.ExecuteScalarAsync<string>("PRAGMA recovery_verify") == "ok", "verified");
     Console.WriteLine("dapper");
 }
@@ -45,21 +49,24 @@ static async Task CreateAndQuery(string uri)
 {
     await using var context = new Shop(uri);
     Must(await context.Database.EnsureCreatedAsync(), "the database is new");
-    context.Orders.AddRange(Enumerable.Range(1, 50).Select(i => new Order { Customer = i % 2 == 0 ? "even" : "odd", Cents = i, Version = 1 }));
+    context.Orders.AddRange(Enumerable.Range(1, 50)
+        .Select(i => new Order { Customer = i % 2 == 0 ? "even" : "odd", Cents = i, Version = 1 }));
     await context.SaveChangesAsync();
     Must(!await context.Database.EnsureCreatedAsync(), "it is there already");
     Must(await context.Orders.Where(o => o.Customer == "even").SumAsync(o => o.Cents) == 650, "the sum");
     var count = 0;
     await foreach (var order in context.Orders.AsNoTracking().OrderByDescending(o => o.Cents).AsAsyncEnumerable())
         Must(order.Cents == 50 - count++, "the order of rows");
-    Must(await context.Orders.Where(o => o.Cents > 25).ExecuteUpdateAsync(set => set.SetProperty(o => o.Customer, "rich")) == 25, "rows updated");
+    Must(await context.Orders.Where(o => o.Cents > 25)
+        .ExecuteUpdateAsync(set => set.SetProperty(o => o.Customer, "rich")) == 25, "rows updated");
     Console.WriteLine("created");
 }
 
 static async Task Conflict(string uri)
 {
     await using Shop first = new(uri), second = new(uri);
-    var (mine, yours) = (await first.Orders.SingleAsync(o => o.Cents == 7), await second.Orders.SingleAsync(o => o.Cents == 7));
+    var (mine, yours) =
+        (await first.Orders.SingleAsync(o => o.Cents == 7), await second.Orders.SingleAsync(o => o.Cents == 7));
     (mine.Customer, mine.Version) = ("mine", mine.Version + 1);
     await first.SaveChangesAsync();
     (yours.Customer, yours.Version) = ("yours", yours.Version + 1);
@@ -70,7 +77,8 @@ static async Task Conflict(string uri)
     }
     catch (DbUpdateConcurrencyException)
     {
-        Must(await first.Orders.AsNoTracking().Where(o => o.Cents == 7).Select(o => o.Customer).SingleAsync() == "mine", "the first one stays");
+        Must(await first.Orders.AsNoTracking().Where(o => o.Cents == 7).Select(o => o.Customer).SingleAsync() == "mine",
+            "the first one stays");
     }
     Console.WriteLine("conflict");
 }
@@ -82,7 +90,8 @@ static async Task Migrate(string uri)
     await context.Database.MigrateAsync("20260101000000_Orders");
     await context.Database.ExecuteSqlAsync($"INSERT INTO Orders(Customer, Cents, Version) VALUES ('old', 5, 1)");
     await context.Database.MigrateAsync();
-    Must((await context.Database.GetAppliedMigrationsAsync()).SequenceEqual(["20260101000000_Orders", "20260102000000_Index"]), "both are applied");
+    Must((await context.Database.GetAppliedMigrationsAsync())
+        .SequenceEqual(["20260101000000_Orders", "20260102000000_Index"]), "both are applied");
     Must((await context.Orders.SingleAsync()).Customer == "old", "the row is still there");
     Console.WriteLine("migrated");
 }
@@ -100,7 +109,9 @@ public sealed class Shop(string uri) : DbContext
     public DbSet<Order> Orders => Set<Order>();
 
     protected override void OnConfiguring(DbContextOptionsBuilder options) =>
-        options.UseSqlite(uri).ConfigureWarnings(w => w.Ignore(Microsoft.EntityFrameworkCore.Diagnostics.RelationalEventId.PendingModelChangesWarning));
+        options.UseSqlite(uri)
+            .ConfigureWarnings(w
+            => w.Ignore(Microsoft.EntityFrameworkCore.Diagnostics.RelationalEventId.PendingModelChangesWarning));
 
     protected override void OnModelCreating(ModelBuilder model) => model.Entity<Order>(order =>
     {
