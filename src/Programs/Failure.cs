@@ -29,6 +29,7 @@ internal sealed record Failure(int Code, string Message)
         UnauthorizedAccessException u
             => new(ExitCode.Failure,
                 $"This user may not touch {Quoted(u)}. Give the rights to it, or run as its owner."),
+        Rows.DatabaseDamagedException d => new(ExitCode.Damaged, d.Message),
         IOException io => new(ExitCode.Failure, OfDisk(io)),
         _ => new(ExitCode.Failure, $"This is a bug in {program}; please report it: {e.GetType().Name}: {e.Message}"),
     };

@@ -61,6 +61,22 @@ public sealed class BackupTests : IDisposable
     }
 
     [Fact]
+    public void A_database_that_SQLite_could_not_read_either_is_damaged_not_merely_failed()
+    {
+        using (var db = new Sqlite(Store("torn", "a.db")))
+        {
+            foreach (var sql in (string[])["CREATE TABLE t(a)", "INSERT INTO t VALUES (1)",
+                "PRAGMA writable_schema=ON", "UPDATE sqlite_master SET rootpage=4711"])
+                db.Do(sql);
+        }
+        Recovery.CloseIdleStores();
+        var outcome = Recover.Run("export", Place("torn/a.db"), "--format", "jsonl", "-o", Place("torn.jsonl"));
+        outcome.MustEndWith(4);
+        Assert.Contains("is damaged", outcome.Errors);
+        Assert.False(File.Exists(Place("torn.jsonl")));
+    }
+
+    [Fact]
     [Trait(Seeds.Kind, Seeds.Random)]
     public void A_full_backup_and_its_increments_give_the_database_that_SQLite_had() => Seeds.Run(4, random =>
     {
