@@ -4,10 +4,11 @@
 //
 // And what RocksDB does then in a host that forks. A child made by fork() has RocksDB's static objects
 // but none of its threads, and their destructors wait for those threads forever (pthread_cond_destroy waits for whoever
-// waits on the condition). So two functions are replaced: this library comes before librocksdb in the loader's search,
-// and RocksDB calls them through the dynamic linker. A test forks and exits with a store open.
+// waits on the condition). So functions of it are replaced: this library comes before librocksdb in the loader's
+// search, and RocksDB calls them through the dynamic linker. A test forks and exits with a store open.
 #include "at_exit.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -59,6 +60,8 @@ void AtExit() {
   const auto end = std::chrono::steady_clock::now() + kPatience;
   while (inside.load() > 0 && std::chrono::steady_clock::now() < end) usleep(100);
 }
+
+bool IsForkedChild() { return process.load() != 0 && getpid() != process.load(); }
 
 void Register() {
   process = getpid();
@@ -113,8 +116,20 @@ __attribute__((visibility("default"))) Status DBImpl::StartPeriodicTaskScheduler
 // Only ever runs at exit, after the pool's threads were joined: there is nothing left to give back but memory.
 class ThreadPoolImpl {
  public:
+  struct Impl {
+    void JoinThreads(bool wait_for_jobs_to_complete);
+  };
   ~ThreadPoolImpl();
 };
 __attribute__((visibility("default"))) ThreadPoolImpl::~ThreadPoolImpl() {}
+
+// A forked child has no such threads. Joining the first lets the C library give back the stacks of the others, and with
+// them what it would look at to join those.
+__attribute__((visibility("default"))) void ThreadPoolImpl::Impl::JoinThreads(bool wait_for_jobs_to_complete) {
+  if (recovery::IsForkedChild()) return;
+  using Join = void (*)(Impl*, bool);
+  static const auto join = reinterpret_cast<Join>(dlsym(RTLD_NEXT, "_ZN7rocksdb14ThreadPoolImpl4Impl11JoinThreadsEb"));
+  if (join != nullptr) join(this, wait_for_jobs_to_complete);
+}
 
 }  // namespace rocksdb

@@ -71,6 +71,17 @@ public sealed class ProgramTests(S3Server server)
                 Only(machine.Json("log", "--commits", "-n", "1", target).EnumerateArray().Last()
                 .GetProperty("databases")).GetProperty("database").GetString());
         }
+        var made = machine.Json("log", "--commits", remote)[0].GetProperty("lsn").GetUInt64();
+        Assert.Equal(1,
+            machine.Json("diff", remote, "--from", $"{made}", "--to", $"{lsn}").GetProperty("after").GetProperty("x")
+            .GetInt32());
+        Assert.Equal(1,
+            machine.Json("at", remote, "--lsn", $"{lsn}", "--query", "SELECT x FROM t")[0].GetProperty("x").GetInt32());
+        Assert.Equal(1,
+            machine.Json("history", remote, "--table", "t", "--key", "1").GetProperty("row").GetProperty("x")
+            .GetInt32());
+        Assert.Equal(1,
+            machine.Json("sql", Path.Combine(store, "app.db"), "SELECT x FROM t")[0].GetProperty("x").GetInt32());
         Assert.NotEqual(0UL, machine.Json("hints", remote)[0].GetProperty("epoch").GetUInt64());
         Assert.Equal("app.db", Only(machine.Json("verify", remote).GetProperty("databases")).GetProperty("name")
             .GetString());
@@ -132,8 +143,8 @@ public sealed class ProgramTests(S3Server server)
         var listed = help.SkipWhile(l => l != "Commands:").Skip(1)
             .TakeWhile(l => l.StartsWith("  ", StringComparison.Ordinal))
             .Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries)[0]);
-        // A completion is a script, not a result.
-        Assert.Equal([.. listed.Except(["completion"]).Append("demo").Order()], machine.Commands.Order());
+        // A completion is a script, not a result; a replicator runs until it is stopped, and tells events.
+        Assert.Equal([.. listed.Except(["completion", "replicate"]).Append("demo").Order()], machine.Commands.Order());
     }
 
     [Theory]
