@@ -171,7 +171,7 @@ void CopyLicences()
         .First(package => (string)package["name"] == $"runtime.{Runtime}.Microsoft.DotNet.ILCompiler");
     var packages = Ask("dotnet", "nuget", "locals", "global-packages", "--list").Split(": ", 2)[1].Trim();
     CopyFile($"{packages}/{compiler["name"].ToString().ToLowerInvariant()}/{compiler["version"]}"
-        + $"/THIRD-PARTY-NOTICES.TXT", "dist/THIRD-PARTY-NOTICES.dotnet.txt");
+        + "/THIRD-PARTY-NOTICES.TXT", "dist/THIRD-PARTY-NOTICES.dotnet.txt");
 }
 
 void PublishExtension()
@@ -229,8 +229,8 @@ void WriteBillOfMaterials()
         ["version"] = 1,
         ["metadata"] =
             new { component =
-            new { type = "application", name = "RecoveryVfs",
-            version = XmlPeek("Directory.Build.props", "//Version") } },
+                new { type = "application", name = "RecoveryVfs",
+                version = XmlPeek("Directory.Build.props", "//Version") } },
         ["components"] = components,
     };
     System.IO.File.WriteAllText("dist/recovery.cdx.json",

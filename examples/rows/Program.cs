@@ -29,9 +29,9 @@ while (true)
     if (!await next) break;
     var change = changes.Current;
     if ((change.After ?? change.Before) is not { } row) continue;
-    Do($"CREATE TABLE IF NOT EXISTS "
+    Do("CREATE TABLE IF NOT EXISTS "
         + $"{Quoted(change.Table!)}({string.Join(", ", Columns(row).Select(c => Quoted(c.Name)))}, \"key\" PRIMARY "
-        + $"KEY)");
+        + "KEY)");
     var key = string.Join('|', KeyOf(row, change.KeyKind));
     if (change.After is { } after)
         Do($"INSERT OR REPLACE INTO {Quoted(change.Table!)} "

@@ -14,7 +14,8 @@ internal abstract class CliCommand : Command
         new(Json)
         {
             Description =
-        "Print the result as JSON, and nothing else, to standard output; messages as JSON lines to standard error."
+                "Print the result as JSON, and nothing else, to standard output; messages as JSON lines to standard "
+                    + "error."
         };
 
     protected CliCommand(string name, string description) : base(name, description)

@@ -42,7 +42,7 @@ internal sealed record IntegrityFinding(string Result, string? Warning)
             var rest = check == IntegrityCheck.Full ? QuickCheck(connection) : "";
             return new("unchecked",
                 $"SQLite {Version} could not check {database}: {e.Said}. {CauseOf(e.Said)} {rest}The file was "
-                    + $"written whole: every page is as it was committed, "
+                    + "written whole: every page is as it was committed, "
                 + $"verified by checksum. Check it with the application's own SQLite: PRAGMA {pragma}.");
         }
     }
@@ -54,11 +54,11 @@ internal sealed record IntegrityFinding(string Result, string? Warning)
         if (unknown.Count == rows.Count)
             return new("unchecked",
                 $"SQLite {Version} could not check all of {database}: {unknown[0]}. {CauseOf(unknown[0])} Every page "
-                    + $"is as it was committed, verified by checksum.");
+                    + "is as it was committed, verified by checksum.");
         return new("damaged",
             $"SQLite's {pragma} of {database} says: "
                 + $"{string.Join("; ", rows.Take(5))}{(rows.Count > 5 ? $"; and {rows.Count - 5} more" : "")}. Every "
-                + $"page is as it was committed, "
+                + "page is as it was committed, "
             + "verified by checksum: so it was so in the store, too. Restore an earlier state (--lsn, --timestamp), "
                 + "or repair the file with REINDEX or sqlite3's .recover.");
     }

@@ -11,7 +11,7 @@ internal static class ManPage
     {
         var text = new StringBuilder(
             $".TH RECOVERY 1 \"\" \"recovery {version}\"\n.SH NAME\nrecovery \\- {Escaped(root.Description!)}\n.SH "
-                + $"SYNOPSIS\n.B recovery\n.I COMMAND\n[options]\n.SH COMMANDS\n");
+                + "SYNOPSIS\n.B recovery\n.I COMMAND\n[options]\n.SH COMMANDS\n");
         foreach (var command in root.Subcommands.Where(c => !c.Hidden))
         {
             text.Append($".SS {command.Name}\n");

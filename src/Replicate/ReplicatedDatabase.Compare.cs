@@ -52,7 +52,7 @@ internal sealed partial class ReplicatedDatabase
         new MirrorComparison(mirror, null).Run(view, pages, walFile, first, last, (page, _, _) => differing.Add(page));
         if (differing.Count == 0 || (pages.End is { } end && wal!.ReadHeader()?.Salt != end.Salt)) return;
         gap = $"page {differing[0]} is not what the mirror has, though no change of it was seen (was the file "
-            + $"written without SQLite?)";
+            + "written without SQLite?)";
         hashes.Cut(0);
     }
 }

@@ -6,7 +6,7 @@ public sealed class DatabaseDamagedException : IOException
     /// <summary>An error in page <paramref name="page"/>.</summary>
     public DatabaseDamagedException(uint page, string what)
         : base($"Page {page} of the database is damaged: {what}. Read an older version, or restore the database from "
-            + $"its recovery log.") =>
+            + "its recovery log.") =>
             Page = page;
 
     /// <summary>The page that holds what is wrong; the first is 1.</summary>

@@ -37,7 +37,7 @@ static class Following
         if (follower.State is { Phase: FollowerPhase.Interrupted or FollowerPhase.Connecting } state)
             Say(lines, arguments, "interrupted", state.Lsn, directory,
                 $"at LSN {state.Lsn} in {directory}, {state.Lag.TotalSeconds:0} s behind at most: the remote cannot "
-                    + $"be reached");
+                    + "be reached");
         else Say(lines, arguments, "caught-up", follower.State.Lsn, directory,
             $"caught up at LSN {follower.State.Lsn} in {directory}");
         if (arguments.Exec.Count > 0) return await Companion.RunAsync(arguments.Exec, stop);

@@ -44,7 +44,7 @@ static class RowStreaming
         Interval = arguments.Interval,
         Interrupted = trouble
             => errors.WriteLine(
-                $"recovery-tail: "
+                "recovery-tail: "
                     + $"{(trouble is null ? "the remote can be reached again." : trouble.Message + " Trying on.")}"),
     };
 

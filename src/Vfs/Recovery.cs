@@ -136,7 +136,7 @@ public static partial class Recovery
         if (OpenDatabases.Find(Encoding.UTF8.GetBytes(from)) is not null)
             throw new RecoveryException(RecoveryError.Busy,
                 $"{from} is open in this process, whose connections still have what was at that path. Close them "
-                    + $"first.");
+                    + "first.");
         InStore(store, opened =>
         {
             // Nobody has opened the path since its file went: it is set aside only now.

@@ -77,7 +77,7 @@ public sealed class MomentDifferenceTests
             Assert.True(byTime.To.Lsn >= second);
         await using (
             var beginning =
-            await MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.At(1), RestoreTarget.Newest))
+                await MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.At(1), RestoreTarget.Newest))
             Assert.Equal(ChangeKind.Insert, Assert.Single(beginning.Difference.Tables.SelectMany(t => t.Changes()))
                 .Kind);
         var none = await Assert.ThrowsAsync<RecoveryLog.RecoveryException>(()

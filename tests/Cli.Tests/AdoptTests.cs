@@ -41,7 +41,7 @@ public sealed class AdoptTests : IDisposable
         {
             Execute(live,
                 $"PRAGMA journal_mode={mode}; CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1); "
-                    + $"PRAGMA recovery_sync");
+                    + "PRAGMA recovery_sync");
             Copy(Place("data"), Place("copy"));
             using (var copy = Open(Place("copy"), "a.db"))
             {

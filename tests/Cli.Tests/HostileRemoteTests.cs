@@ -39,7 +39,7 @@ public sealed class HostileRemoteTests(Shipped shipped) : IClassFixture<Shipped>
                     h => h with
                     {
                         Files =
-                    [.. h.Files.Select(f => f.Name == "IDENTITY" ? f with { Names = ["IDENTITY", victim] } : f)]
+                            [.. h.Files.Select(f => f.Name == "IDENTITY" ? f with { Names = ["IDENTITY", victim] } : f)]
                     });
                 break;
             case "plain file":

@@ -171,7 +171,7 @@ public sealed class SqlTests : IDisposable
             Process.Start(
             new ProcessStartInfo("sh",
             ["-c", $"printf 'INSERT INTO t(v) VALUES (4);\\nSELECT count(*)\\nFROM t' | dotnet {program} sql {Database}"
-                + $" --write"])
+                + " --write"])
             { RedirectStandardOutput = true })
             !;
         Assert.Equal("4\n", process.StandardOutput.ReadToEnd());
@@ -190,7 +190,7 @@ public sealed class SqlTests : IDisposable
             Process.Start(
             new ProcessStartInfo("sh",
             ["-c", $"printf '{typed}' | script -qec 'dotnet {program} sql {Database} --write' "
-                + $"/dev/null"])
+                + "/dev/null"])
             { RedirectStandardOutput = true })
             !;
         var said = process.StandardOutput.ReadToEnd().Replace("\r", "");

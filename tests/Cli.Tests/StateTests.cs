@@ -234,7 +234,7 @@ public sealed class StateTests : IDisposable
             [Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), .. arguments])
             {
                 RedirectStandardOutput =
-            true
+                    true
             })
             !;
         var output = process.StandardOutput.ReadToEnd();

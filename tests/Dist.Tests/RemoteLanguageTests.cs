@@ -72,7 +72,7 @@ public sealed class RemoteLanguageTests
         Command.RunWith(new() { ["RECOVERY_REMOTE"] = url }, "sqlite3", "-batch", "-bail", "-cmd",
             ".load " + Repository.Extension, "-cmd", $".open '{machine.Uri}'", ":memory:",
             $"{Create}; INSERT INTO t VALUES('{name}'); SELECT group_concat(x) FROM t; PRAGMA recovery_sync; PRAGMA "
-                + $"recovery_status");
+                + "recovery_status");
 
     static Outcome Python(StoreDirectory machine, string url, string name) =>
         Command.RunWith(new() { ["RECOVERY_REMOTE"] = url }, "/usr/bin/python3", "-c", $"""

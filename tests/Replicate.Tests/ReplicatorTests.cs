@@ -199,7 +199,7 @@ public sealed class ReplicatorTests : IDisposable
         using (var other =
             scratch.StartPython(
             $"import sqlite3, sys; c = sqlite3.connect('{Path}'); c.execute('{Insert}'); c.commit(); print('open', "
-                + $"flush=True); sys.stdin.read()"))
+                + "flush=True); sys.stdin.read()"))
         {
             Assert.Equal("open", other.StandardOutput.ReadLine());
             Assert.Equal(RecoveryError.Busy,

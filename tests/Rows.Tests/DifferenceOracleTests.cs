@@ -97,7 +97,7 @@ public class DifferenceOracleTests
                     $"In {table.Before?.Sql} -> {table.After?.Sql}, {difference.After.Schema.Encoding}, rewritten "
                         + $"{difference.IsRewritten}, {table.KeyNote}:\n" +
                     $"{string.Join("\n", rowsBefore.Tables.GetValueOrDefault(table.Before?.Name ?? "")?.Rows ?? [])}\n"
-                        + $"->\n" +
+                        + "->\n" +
                     $"{string.Join("\n", rowsAfter.Tables.GetValueOrDefault(table.After?.Name ?? "")?.Rows ?? [])}\n"
                         + $"by\n{string.Join("\n", table.Changes())}", e);
             }

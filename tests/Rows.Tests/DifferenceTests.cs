@@ -26,7 +26,7 @@ public sealed class DifferenceTests : IDisposable
     {
         db.Do(create);
         db.Do($"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) INSERT INTO t "
-            + $"SELECT i, hex(randomblob(50)) FROM n");
+            + "SELECT i, hex(randomblob(50)) FROM n");
         var before = Pages();
         db.Do($"UPDATE t SET v = 'new' WHERE id = {rows / 2}");
         db.Do($"DELETE FROM t WHERE id = {rows / 3}");
@@ -239,7 +239,7 @@ public sealed class DifferenceTests : IDisposable
         const int Rows = 10_000_000;
         db.Do("CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
         db.Do($"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {Rows}) INSERT INTO t "
-            + $"SELECT i, i FROM n");
+            + "SELECT i, i FROM n");
         File.Copy(path, path + ".before");
         db.Do("UPDATE t SET v = v + 1");
         using var before = new FilePages(path + ".before");

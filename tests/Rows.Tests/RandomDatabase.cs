@@ -192,7 +192,7 @@ internal sealed class RandomDatabase : IDisposable
         if (random.Next(4) == 0) parts.Add($"UNIQUE({Quote(names[^1])}, {Quote(names[0])})");
         if (random.Next(5) == 0 && AnyTable() is { } parent)
             parts.Add($"FOREIGN KEY({Quote(names[0])}) REFERENCES {Sqlite.Quote(parent)} ON DELETE CASCADE ON UPDATE "
-                + $"SET NULL DEFERRABLE INITIALLY DEFERRED");
+                + "SET NULL DEFERRABLE INITIALLY DEFERRED");
         var options =
             (withoutRowId && (inline || key), strict) switch
             {

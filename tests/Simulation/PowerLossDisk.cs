@@ -110,7 +110,7 @@ internal sealed class PowerLossDisk : ILogDisk
                     change with
                     {
                         Entries =
-                    [.. change.Entries.Select(e => (e.Path, e.File is null ? null : Copied(e.File)))]
+                            [.. change.Entries.Select(e => (e.Path, e.File is null ? null : Copied(e.File)))]
                     });
             return copy;
         }

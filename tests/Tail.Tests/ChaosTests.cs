@@ -67,7 +67,7 @@ public sealed class ChaosTests : IDisposable
         {
             output.WriteLine(
                 $"{clock.Elapsed:g}: {kills} kills, {outages} outages, {promotions} promotions, {acknowledged.Count} "
-                    + $"acknowledged commits");
+                    + "acknowledged commits");
         }
     });
 

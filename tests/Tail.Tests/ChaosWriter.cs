@@ -23,7 +23,7 @@ static class ChaosWriter
             pair.Do("PRAGMA busy_timeout=60000; CREATE TABLE IF NOT EXISTS t(seq INTEGER PRIMARY KEY, who TEXT, fill "
                 + "BLOB)");
             pair.Do($"ATTACH 'file:{directory}/b.db?{options}' AS b; CREATE TABLE IF NOT EXISTS b.t(seq INTEGER "
-                + $"PRIMARY KEY, who TEXT, fill BLOB)");
+                + "PRIMARY KEY, who TEXT, fill BLOB)");
             wal.Do("PRAGMA busy_timeout=60000; PRAGMA journal_mode=wal; CREATE TABLE IF NOT EXISTS t(seq INTEGER "
                 + "PRIMARY KEY, who TEXT, fill BLOB)");
             Console.WriteLine("ready");

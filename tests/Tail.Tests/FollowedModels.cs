@@ -60,7 +60,7 @@ public abstract class FollowedModels(Site site, int steps) : IDisposable
             case <= 3: Do(name, $"INSERT INTO t(v) VALUES (randomblob({random.Next(9000)}))"); break;
             case 4:
                 Do(name,
-                $"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<60) INSERT INTO t(v) SELECT "
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<60) INSERT INTO t(v) SELECT "
                     + $"randomblob({random.Next(300)}) FROM n"); break;
             case 5: Do(name, $"UPDATE t SET v=randomblob({random.Next(600)}) WHERE id % 3 = {random.Next(3)}"); break;
             case 6: Do(name, $"DELETE FROM t WHERE id % 4 = {random.Next(4)}"); break;

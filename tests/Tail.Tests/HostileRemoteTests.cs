@@ -76,7 +76,7 @@ public sealed class HostileRemoteTests : IDisposable
             using var writer =
                 Site.OpenUri(
                 $"file:{site.PathOf("writer/a.db")}?vfs=recovery&remote={Uri.EscapeDataString(site.Url)}"
-                    + $"&auto-restore=on&linger=0");
+                    + "&auto-restore=on&linger=0");
             writer.Do("SELECT * FROM t");
         });
         Assert.Contains("hints/", Recovery.LastError);

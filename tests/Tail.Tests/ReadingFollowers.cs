@@ -16,7 +16,7 @@ public sealed class ReadingFollowers : IDisposable
     {
         using var writer = site.Writer();
         writer.Do($"PRAGMA journal_mode={mode}; CREATE TABLE t(id INTEGER PRIMARY KEY, n INTEGER, fill BLOB); CREATE "
-            + $"INDEX i ON t(n)");
+            + "INDEX i ON t(n)");
         writer.Do("WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM c WHERE x<200) INSERT INTO t SELECT "
             + "x, 0, randomblob(300) FROM c");
         site.Wait(writer);

@@ -84,7 +84,7 @@ public sealed class ReadingFromElsewhere : IDisposable
             for (var i = 1; i <= 40; i++)
             {
                 writer.Do($"BEGIN; UPDATE t SET n={i}; UPDATE t SET fill=randomblob(300) WHERE id % 7 = {i % 7}; "
-                    + $"COMMIT");
+                    + "COMMIT");
                 if (i % 9 == 0) writer.Do("PRAGMA wal_checkpoint(TRUNCATE); VACUUM");
                 var before = reader.Do("SELECT min(n), max(n), count(*) FROM t").Split(' ');
                 Assert.Equal(before[0], before[1]);

@@ -22,12 +22,12 @@ public sealed class Site(string? remote = null) : IDisposable
     {
         Directory.CreateDirectory(PathOf("writer"));
         return Open($"file:{PathOf("writer/" + name)}?vfs=recovery&remote={Uri.EscapeDataString(Url)}"
-            + $"&sync-interval=5&linger=0");
+            + "&sync-interval=5&linger=0");
     }
 
     public SqliteConnection Reader(string name = "a.db") =>
         Open($"file:{PathOf("follower/" + name)}?vfs=recovery&mode=ro&follow={Uri.EscapeDataString(Url)}"
-            + $"&follow-interval=20");
+            + "&follow-interval=20");
 
     public SqliteConnection Open(string uri) => OpenUri(uri);
 

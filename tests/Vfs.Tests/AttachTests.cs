@@ -58,7 +58,7 @@ public class AttachTests
             using var copied = new SimulatedDisk(copy, images[i]);
             var counts = Three(copy).Do(Counts);
             Assert.Contains(counts, i == durable ? ["2 2 2"] : (string[])["1 1 1", "2 2 2"]);
-            Assert.Equal("ok ok ok", copy.Open().Do($"PRAGMA integrity_check; PRAGMA recovery_verify(store)") + " "
+            Assert.Equal("ok ok ok", copy.Open().Do("PRAGMA integrity_check; PRAGMA recovery_verify(store)") + " "
                 + copy.Open("c.db").Do("PRAGMA integrity_check"));
             seen.Add(counts);
             copy.Close();

@@ -46,7 +46,7 @@ public sealed class CrashTests(ITestOutputHelper output)
         var db = store.Open();
         db.Do($"PRAGMA page_size=512; PRAGMA journal_mode={mode}; {Schema}");
         db.Do($"PRAGMA synchronous={synchronous}; PRAGMA cache_size=4; PRAGMA wal_autocheckpoint=12; PRAGMA "
-            + $"journal_size_limit=3000");
+            + "journal_size_limit=3000");
         // NORMAL promises durability in rollback modes, FULL in WAL mode too.
         var promisesPower = synchronous >= (mode == "wal" ? 2 : 1);
         var (committed, inFlight, durable) = (0, 0, 0);

@@ -204,7 +204,7 @@ public class DatabaseFileTests
         using var plain = new SqliteConnection($"Data Source={store.PathOf("p.db")};Pooling=false");
         plain.Open();
         plain.Do($"PRAGMA page_size=1024; PRAGMA journal_mode={mode}; CREATE TABLE t(x); WITH c(i) AS (SELECT 1 "
-            + $"UNION ALL SELECT i+1 FROM c WHERE i<500) INSERT INTO t SELECT i||hex(zeroblob(100)) FROM c");
+            + "UNION ALL SELECT i+1 FROM c WHERE i<500) INSERT INTO t SELECT i||hex(zeroblob(100)) FROM c");
         Recovery.Import(store.PathOf("p.db"), store.PathOf("in.db"));
         var expected = plain.Do("SELECT count(*), sum(length(x)), max(x) FROM t");
         Assert.Equal(expected + " ok 1024",

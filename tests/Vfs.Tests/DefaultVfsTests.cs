@@ -32,7 +32,7 @@ public sealed class DefaultVfsTests : IDisposable
         var said = Run("CREATE TABLE t(x); INSERT INTO t VALUES(1),(2)",
             $"VACUUM INTO '{store.PathOf("elsewhere/v.db")}'",
             $"ATTACH '{store.PathOf("elsewhere/w.db")}' AS w; PRAGMA w.journal_mode=wal; CREATE TABLE w.t AS SELECT * "
-                + $"FROM t", $"VACUUM INTO '{store.PathOf("data/here.db")}'",
+                + "FROM t", $"VACUUM INTO '{store.PathOf("data/here.db")}'",
             $"VACUUM INTO 'file:{store.PathOf("elsewhere/named.db")}?vfs=recovery'");
         Assert.DoesNotContain("!", said);
         Assert.Equal("2 ok", Plain("elsewhere/v.db", "SELECT count(*) FROM t; PRAGMA integrity_check"));

@@ -76,7 +76,7 @@ public sealed class EarlierStoreTests : IDisposable
         foreach (var (name, id) in (IEnumerable<(string, int)>)[("rollback.db", rollback), ("wal.db", wal)])
             place.Open($"{site}/data/{name}")
                 .Do($"INSERT INTO t VALUES({id}, replace(hex(zeroblob({id} % 7 + 1)), '00', 'value {id} ')); PRAGMA "
-                    + $"recovery_sync");
+                    + "recovery_sync");
         place.Close();
     }
 

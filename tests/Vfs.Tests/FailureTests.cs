@@ -83,7 +83,7 @@ public class FailureTests
             using var disk = new SimulatedDisk(store);
             var (db, other) = (store.Open(), store.Open());
             db.Do($"PRAGMA page_size=512; PRAGMA journal_mode=wal; PRAGMA synchronous={synchronous}; PRAGMA "
-                + $"cache_size=4; PRAGMA wal_autocheckpoint=0;"
+                + "cache_size=4; PRAGMA wal_autocheckpoint=0;"
                 + "CREATE TABLE ver(n INT); INSERT INTO ver VALUES(0); CREATE TABLE t(x); WITH c(i) AS (SELECT 1 "
                     + "UNION ALL SELECT i+1 FROM c WHERE i<40) INSERT INTO t SELECT zeroblob(400) FROM c");
             other.Do("SELECT n FROM ver");
@@ -206,7 +206,7 @@ public class FailureTests
             using var disk = new SimulatedDisk(store);
             var (a, b) = (store.Open(), store.Open());
             a.Do($"PRAGMA journal_mode=wal; PRAGMA synchronous={synchronous}; CREATE TABLE t(x); INSERT INTO t "
-                + $"VALUES(1); PRAGMA wal_checkpoint; PRAGMA wal_autocheckpoint=0; INSERT INTO t VALUES(2)");
+                + "VALUES(1); PRAGMA wal_checkpoint; PRAGMA wal_autocheckpoint=0; INSERT INTO t VALUES(2)");
             b.Do("SELECT 1 FROM t");
             if (partial)
             {

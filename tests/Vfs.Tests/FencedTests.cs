@@ -25,7 +25,7 @@ public sealed class FencedTests : IDisposable
         var writer = store.Open("old/a.db", Options + "&journal=plain");
         Assert.Equal(journal, writer.Do($"PRAGMA journal_mode={journal}"));
         writer.Do($"PRAGMA synchronous={synchronous}; CREATE TABLE t(x); INSERT INTO t VALUES(1); PRAGMA "
-            + $"recovery_sync");
+            + "recovery_sync");
         var next = store.Open("new/a.db", Options);
         next.Do("INSERT INTO t VALUES(2); PRAGMA recovery_sync");
 

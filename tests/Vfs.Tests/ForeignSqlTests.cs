@@ -37,7 +37,7 @@ public sealed class ForeignSqlTests : IDisposable
         Assert.Equal(Remote("ours"), new StoreHome(store.PathOf("secret/.recovery")).RemoteUrl);
         Assert.Equal("1 " + Remote("ours"),
             foreign.Do($"ATTACH '{SecretWith(Remote("ours"))}' AS s; SELECT count(*) FROM s.t; PRAGMA "
-                + $"s.recovery_remote"));
+                + "s.recovery_remote"));
     }
 
     [Fact]
@@ -77,12 +77,12 @@ public sealed class ForeignSqlTests : IDisposable
         {
             Assert.StartsWith("!",
                 foreign.Try($"ATTACH '{store.UriOf("secret/s.db", $"{name}={value}")}' AS s; SELECT count(*) FROM "
-                    + $"s.t"));
+                    + "s.t"));
             Assert.Contains($"another {name}", Recovery.LastError);
             // By another path to the same store, too.
             Assert.StartsWith("!",
                 foreign.Try($"ATTACH '{store.UriOf("secret/new.db", $"{name}={value}")}' AS s; SELECT count(*) FROM "
-                    + $"s.sqlite_master"));
+                    + "s.sqlite_master"));
         }
         Assert.Equal("1",
             foreign.Do("ATTACH '"

@@ -73,7 +73,7 @@ public sealed class FuzzedFilesTests : IDisposable
                 case 3: bytes = [.. bytes, .. bytes]; break;
                 default:
                     bytes =
-                    [.. bytes[..at], .. Encoding.UTF8.GetBytes(words[random.Next(words.Length)]), .. bytes[at..]];
+                        [.. bytes[..at], .. Encoding.UTF8.GetBytes(words[random.Next(words.Length)]), .. bytes[at..]];
                     break;
             }
         }

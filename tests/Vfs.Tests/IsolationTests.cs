@@ -292,7 +292,7 @@ public class IsolationTests
     {
         var (store, a, b) =
             Two($"PRAGMA journal_mode={mode}; PRAGMA cache_size=5; CREATE TABLE t(x); {Fill} INSERT INTO t SELECT "
-                + $"randomblob(900) FROM c");
+                + "randomblob(900) FROM c");
         using (store)
         {
             b.Do("BEGIN; SELECT count(*) FROM t");
@@ -309,7 +309,7 @@ public class IsolationTests
     {
         var (store, a, b) =
             Two($"PRAGMA cache_size=5; PRAGMA journal_mode=persist; CREATE TABLE t(x); {Fill} INSERT INTO t SELECT "
-                + $"randomblob(900) FROM c");
+                + "randomblob(900) FROM c");
         using (store)
         {
             a.Do("BEGIN; DELETE FROM t WHERE rowid>490; SAVEPOINT a; UPDATE t SET x=zeroblob(950); ROLLBACK TO a; "

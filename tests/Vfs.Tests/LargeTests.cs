@@ -43,7 +43,7 @@ public sealed class LargeTests(ITestOutputHelper output)
         // In a WAL, and back through a checkpoint.
         db = store.Open();
         Assert.Equal($"wal {content}",
-            db.Do($"PRAGMA journal_mode=wal; UPDATE small SET x=x||'!'; INSERT INTO big SELECT 3000, 'last'; DELETE "
+            db.Do("PRAGMA journal_mode=wal; UPDATE small SET x=x||'!'; INSERT INTO big SELECT 3000, 'last'; DELETE "
                 + $"FROM big WHERE id=3000; {Content}"));
         Assert.Equal("delete", db.Do("PRAGMA journal_mode=delete"));
         store.Close();

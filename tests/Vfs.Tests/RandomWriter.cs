@@ -106,7 +106,7 @@ public sealed class RandomWriter
                 Commit("DELETE FROM t WHERE id > 40");
                 break;
             case 11:
-                Commit($"WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM c WHERE "
+                Commit("WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM c WHERE "
                     + $"x<{random.Next(20, 900)}) INSERT INTO t(v, pad) SELECT x, randomblob(500) FROM c");
                 break;
             case 12:

@@ -27,7 +27,7 @@ public sealed class ReadOnlyPlaceTests : IDisposable
         store.Close();
         var command =
             $"{run} dotnet {typeof(Opener).Assembly.Location} {Opener.Word} \"{store.UriOf("a.db")}\" \"SELECT x "
-                + $"FROM t\" \"INSERT INTO t VALUES (8)\"";
+                + "FROM t\" \"INSERT INTO t VALUES (8)\"";
         var start = new ProcessStartInfo("unshare", ["-m", "sh", "-c", command])
         {
             RedirectStandardOutput = true,

@@ -121,7 +121,7 @@ public sealed class TrustTests : IDisposable
     public void The_umask_decides_for_a_new_database()
     {
         var shell = $"umask 077; exec dotnet '{typeof(Opener).Assembly.Location}' open '{store.UriOf("a.db")}' "
-            + $"'CREATE TABLE t(x)'";
+            + "'CREATE TABLE t(x)'";
         Run("sh", "-c", shell);
         Assert.Equal("600", Convert.ToString(FileNode.At(store.PathOf("a.db"))!.Value.Rights, 8));
         Assert.Equal("700", Convert.ToString(FileNode.At(store.PathOf(".recovery"))!.Value.Rights, 8));

@@ -60,7 +60,7 @@ internal sealed record BackupHeader
             if (header.Version > KnownVersion)
                 throw new RecoveryException(RecoveryError.TooNew,
                     $"{file} is a backup of version {header.Version}, and this software knows {KnownVersion}. Use a "
-                        + $"newer one.");
+                        + "newer one.");
             return header.Kind is Full or Incremental ? header : throw new JsonException("its kind");
         }
         catch (JsonException e)

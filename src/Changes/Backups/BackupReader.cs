@@ -94,7 +94,7 @@ internal sealed class BackupReader : IDisposable
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{file} goes on from LSN {since.Lsn} ({since.Sha256 ?? "no hash"}), and {earlierFile} ends with LSN "
                     + $"{earlier.Header.Lsn} ({earlier.End.Sha256}): one between them is missing, or they are not in "
-                    + $"order.");
+                    + "order.");
     }
 
     /// <summary>The table of a row's line; null for other lines.</summary>

@@ -122,7 +122,7 @@ internal sealed class RowExport(RowExportFormat format, string? tables, Stream o
         var found = rows.Schema.Tables.Where(t => !t.IsInternal && IsWanted(t.Name)).ToList();
         if (found.Count != 1)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"CSV holds one table. Give --table with one of: "
+                "CSV holds one table. Give --table with one of: "
                     + $"{Cli.Text.Some([.. rows.Schema.Tables.Where(t => !t.IsInternal).Select(t => t.Name)])}.");
         using var text = Text("\r\n");
         var columns = Enumerable.Range(0, found[0].Columns.Count).Where(i => found[0].Columns[i].IsStored).ToList();

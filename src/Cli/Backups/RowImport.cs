@@ -41,7 +41,7 @@ internal sealed class RowImport(Connection connection, ExistingDatabase existing
         if (!chain[0].Header.IsFull && existing != ExistingDatabase.Merge)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{files[0]} is an increment since LSN {chain[0].Header.Since!.Lsn}. Give the full backup before it, "
-                    + $"too, or --into-existing merge for a database that has it.");
+                    + "too, or --into-existing merge for a database that has it.");
         connection.Ask("BEGIN IMMEDIATE");
         try
         {

@@ -23,7 +23,8 @@ internal sealed class AdoptCommand : CliCommand
             new Argument<string>("DIR")
             {
                 Description =
-            "The store's directory, here; or a plain database whose mirror (recovery replicate) becomes its store."
+                    "The store's directory, here; or a plain database whose mirror (recovery replicate) becomes its "
+                        + "store."
             });
         offline = With(
             new Option<bool>("--offline") { Description = "Do not ask the remote whether it has gone on since." });
@@ -66,7 +67,7 @@ internal sealed class AdoptCommand : CliCommand
         to.Result(new Report(directory.Path, url, end?.LastLsn ?? 0), Results.Json.Adopt, r => to.Line(r.Remote is null
             ? $"{r.Store} has no remote: nothing changes."
             : $"{r.Store} ships to {r.Remote} from its next opening on. Make sure that the store it was copied from "
-                + $"never runs again: it would be fenced."));
+                + "never runs again: it would be fenced."));
         return ExitCode.Ok;
     }
 
@@ -78,7 +79,7 @@ internal sealed class AdoptCommand : CliCommand
         {
             to.Line($"{database} is in the store {r.Store} now, at LSN {r.Lsn}; the plain file is kept as {aside}.");
             to.Line($"Open it with file:{database}?vfs=recovery; it ships to {r.Remote ?? "no remote"} as before. "
-                + $"`recovery export` goes back.");
+                + "`recovery export` goes back.");
         });
         return ExitCode.Ok;
     }

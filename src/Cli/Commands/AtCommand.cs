@@ -22,7 +22,7 @@ internal sealed class AtCommand : CliCommand
             new Argument<string?>("URL|DIR")
             {
                 Description =
-            "A remote, or a store that has one (default: RECOVERY_REMOTE).",
+                    "A remote, or a store that has one (default: RECOVERY_REMOTE).",
                 Arity = ArgumentArity.ZeroOrOne
             });
         database = With(
@@ -41,7 +41,7 @@ internal sealed class AtCommand : CliCommand
             {
                 HelpName = "TIME",
                 Description =
-            "At a time: 2026-01-31T15:04:05Z, '2026-01-31 15:04', 14:03, 'yesterday 14:00', '10 minutes ago'."
+                    "At a time: 2026-01-31T15:04:05Z, '2026-01-31 15:04', 14:03, 'yesterday 14:00', '10 minutes ago'."
             });
         query = With(new Option<string?>("--query", "-q") { HelpName = "SQL", Description = "The statement." });
         csv = With(new Option<bool>("--csv") { Description = "Rows as CSV." });

@@ -25,14 +25,14 @@ internal sealed class CheckCommand : CliCommand
             new Argument<string?>("URL|DIR")
             {
                 Description =
-            "A remote, or a store that has one (default: RECOVERY_REMOTE).",
+                    "A remote, or a store that has one (default: RECOVERY_REMOTE).",
                 Arity = ArgumentArity.ZeroOrOne
             });
         readOnly = With(
             new Option<bool>("--read-only")
             {
                 Description =
-            "Create nothing there: leave out what needs the right to write."
+                    "Create nothing there: leave out what needs the right to write."
             });
         About = """
             Lists the prefix, creates some objects of a few bytes under probe/ and removes them again, and compares the object store's clock with this
@@ -99,7 +99,7 @@ internal sealed class CheckCommand : CliCommand
         var hints = await remote.ListHintsAsync(cancellation);
         return new("contents", hints.Count > 0 ? "ok" : "warning",
             $"a remote of log {store.LogId}: LSN {end.LastLsn}, epoch {end.Epoch}, {Text.Count(hints.Count, "set")} "
-                + $"of hints",
+                + "of hints",
             hints.Count > 0
                 ? null
                 : "Nothing can be restored before its writer publishes hints: recovery sync --wait DIR.");

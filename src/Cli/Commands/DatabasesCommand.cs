@@ -28,7 +28,7 @@ internal sealed class DatabasesCommand : CliCommand
             new Option<bool>("--deleted")
             {
                 Description =
-            "List those whose file was removed; `recovery undelete` brings them back."
+                    "List those whose file was removed; `recovery undelete` brings them back."
             });
         About = "Of a remote, the hints and the log after them are read, and no pages: size, time and checksum are "
             + "shown of databases committed to since the hints.\nA store in use by another process can be listed, too.";

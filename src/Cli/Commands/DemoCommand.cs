@@ -25,7 +25,7 @@ internal sealed class DemoCommand : CliCommand
             new Argument<string?>("DIR")
             {
                 Description =
-            "Where to play (default: a temporary directory). DIR/data and DIR/remote are replaced.",
+                    "Where to play (default: a temporary directory). DIR/data and DIR/remote are replaced.",
                 Arity = ArgumentArity.ZeroOrOne
             });
         child = With(new Option<bool>(Child) { Hidden = true });
@@ -83,7 +83,7 @@ internal sealed class DemoCommand : CliCommand
         to.Result(new Report(acknowledged, found, restored, whole), Results.Json.Demo, r =>
             to.Line(r.Whole
                 ? $"demo: ok ({r.Acknowledged:N0} acknowledged, {r.Found:N0} found after the kill, {r.Restored:N0} "
-                    + $"restored)"
+                    + "restored)"
                 : "demo: FAILED"));
         return whole ? ExitCode.Ok : ExitCode.Failure;
     }

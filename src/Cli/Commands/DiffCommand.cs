@@ -25,7 +25,7 @@ internal sealed class DiffCommand : CliCommand
             new Argument<string?>("URL|DIR")
             {
                 Description =
-            "A remote, or a store that has one (default: RECOVERY_REMOTE).",
+                    "A remote, or a store that has one (default: RECOVERY_REMOTE).",
                 Arity = ArgumentArity.ZeroOrOne
             });
         database = With(
@@ -38,8 +38,9 @@ internal sealed class DiffCommand : CliCommand
         {
             HelpName = "MOMENT",
             Description =
-            "The first moment: an LSN, or a time: 2026-01-31T15:04:05Z, '2026-01-31 15:04', 14:03, 'yesterday 14:00', "
-                + "'10 minutes ago'."
+                "The first moment: an LSN, or a time: 2026-01-31T15:04:05Z, '2026-01-31 15:04', 14:03, 'yesterday "
+                    + "14:00', "
+                    + "'10 minutes ago'."
         });
         to = With(new Option<string?>("--to")
         {
@@ -58,13 +59,13 @@ internal sealed class DiffCommand : CliCommand
         sql = With(new Option<bool>("--sql")
         {
             Description =
-            "Write SQL: what makes the state at --from that at --to."
+                "Write SQL: what makes the state at --from that at --to."
         });
         undoSql = With(
             new Option<bool>("--undo-sql")
             {
                 Description =
-            "Write SQL that takes it back: what makes the state at --to that at --from."
+                    "Write SQL that takes it back: what makes the state at --to that at --from."
             });
         About = """
             The remote's state at the earlier moment is restored aside and the log between both applied to it: that takes the fetch, and what changed.

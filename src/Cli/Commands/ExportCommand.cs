@@ -39,7 +39,7 @@ internal sealed class ExportCommand : CliCommand
             {
                 HelpName = "sqlite|jsonl|csv|sql",
                 Description =
-            "A plain SQLite file (default); JSON lines; one table as CSV; statements as .dump writes them."
+                    "A plain SQLite file (default); JSON lines; one table as CSV; statements as .dump writes them."
             });
         database = With(
             new Option<string?>("--database")

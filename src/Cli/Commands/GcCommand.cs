@@ -25,7 +25,7 @@ internal sealed class GcCommand : CliCommand
             new Argument<string?>("DIR|URL")
             {
                 Description =
-            "The store; with --dry-run also a remote (default then: RECOVERY_REMOTE).",
+                    "The store; with --dry-run also a remote (default then: RECOVERY_REMOTE).",
                 Arity = ArgumentArity.ZeroOrOne
             });
         dryRun = With(new Option<bool>("--dry-run") { Description = "Delete nothing; say what would go, and why." });
@@ -33,7 +33,7 @@ internal sealed class GcCommand : CliCommand
         {
             HelpName = "TIME",
             Description =
-            "Retention: how far back every state stays restorable (default: the store's `retention`, else 1d)."
+                "Retention: how far back every state stays restorable (default: the store's `retention`, else 1d)."
         });
         keepHints = With(
             new Option<int>("--keep-hints")
@@ -134,7 +134,7 @@ internal sealed class GcCommand : CliCommand
             Store.Open(options with
             {
                 Remote =
-            options.Remote with { Retention = null, VerifyInterval = TimeSpan.Zero, HintsBytes = long.MaxValue }
+                    options.Remote with { Retention = null, VerifyInterval = TimeSpan.Zero, HintsBytes = long.MaxValue }
             });
         var remote = store.RemoteOrThrow();
         await UntilShippedAsync(store, remote, cancellation);

@@ -17,7 +17,7 @@ internal sealed class HintsCommand : CliCommand
             new Argument<string?>("URL|DIR")
             {
                 Description =
-            "A remote, or a store that has one (default: RECOVERY_REMOTE).",
+                    "A remote, or a store that has one (default: RECOVERY_REMOTE).",
                 Arity = ArgumentArity.ZeroOrOne
             });
         About = "Every commit from the oldest hints on can be restored. LOG AFTER is what a restore of the newest "

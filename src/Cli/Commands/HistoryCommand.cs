@@ -22,7 +22,7 @@ internal sealed class HistoryCommand : CliCommand
             new Argument<string?>("URL|DIR")
             {
                 Description =
-            "A remote, or a store that has one (default: RECOVERY_REMOTE).",
+                    "A remote, or a store that has one (default: RECOVERY_REMOTE).",
                 Arity = ArgumentArity.ZeroOrOne
             });
         database = With(
@@ -36,8 +36,8 @@ internal sealed class HistoryCommand : CliCommand
         {
             HelpName = "KEY",
             Description =
-            "The row's primary key, or its rowid where there is none; of several columns a JSON array, as '[\"a\", "
-                + "1]'."
+                "The row's primary key, or its rowid where there is none; of several columns a JSON array, as '[\"a\", "
+                    + "1]'."
         });
         from = With(new Option<string?>("--from")
         {

@@ -20,8 +20,9 @@ internal sealed class ImportCommand : CliCommand
             new Argument<string[]>("FILE.. DATABASE")
             {
                 Description =
-            "A plain SQLite database, which is left as it is, or backups that follow each other; and where to, as "
-                + "/data/a.db (of a plain database by default the same path; it is then kept as FILE.plain).",
+                    "A plain SQLite database, which is left as it is, or backups that follow each other; and where "
+                        + "to, as "
+                        + "/data/a.db (of a plain database by default the same path; it is then kept as FILE.plain).",
                 Arity = ArgumentArity.OneOrMore
             });
         existing = With(
@@ -29,8 +30,9 @@ internal sealed class ImportCommand : CliCommand
             {
                 HelpName = "fail|merge|replace",
                 Description =
-            "Of JSON lines, when the database has tables already: refuse (default), write rows over those with the "
-                + "same keys, or drop all that is there first."
+                    "Of JSON lines, when the database has tables already: refuse (default), write rows over those "
+                        + "with the "
+                        + "same keys, or drop all that is there first."
             });
         About = """
             A plain database comes in by SQLite's own backup, so its WAL or hot journal is taken into account. One that is there already is not overwritten.
@@ -65,8 +67,8 @@ internal sealed class ImportCommand : CliCommand
             new RecoveryOptions
             {
                 OverlayBytes =
-            Math.Clamp(size + (size / 4), RecoveryOptions.UsualOverlayBytes,
-            Math.Max(RecoveryOptions.UsualOverlayBytes, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8))
+                    Math.Clamp(size + (size / 4), RecoveryOptions.UsualOverlayBytes,
+                    Math.Max(RecoveryOptions.UsualOverlayBytes, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8))
             });
         using (var progress = new Progress("importing", size)) Recovery.Import(from, into, progress.Reach);
         using (new Progress("closing the store")) Recovery.CloseIdleStores();

@@ -24,7 +24,7 @@ internal sealed class PromoteCommand : CliCommand
         {
             HelpName = "URL",
             Description =
-            "Bring the replica to the end of this remote's log first (default: RECOVERY_REMOTE, when set)."
+                "Bring the replica to the end of this remote's log first (default: RECOVERY_REMOTE, when set)."
         });
         About = """
             The new store takes the remote over when it is first opened with it, which needs the replica to stand at the end of its log: give --remote.

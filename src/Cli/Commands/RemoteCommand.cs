@@ -19,7 +19,7 @@ internal sealed class RemoteCommand : CliCommand
             new Argument<string>("set|show")
             {
                 Description =
-            "set: from the next opening on, the store ships to URL. show: where it ships to."
+                    "set: from the next opening on, the store ships to URL. show: where it ships to."
             });
         action.AcceptOnlyFromAmong("set", "show");
         target = With(

@@ -32,7 +32,7 @@ internal sealed class ReplicateCommand : CliCommand
         url = With(new Argument<string?>("URL")
         {
             Description =
-            "Where to (default: RECOVERY_REMOTE, else where its mirror has shipped before).",
+                "Where to (default: RECOVERY_REMOTE, else where its mirror has shipped before).",
             Arity = ArgumentArity.ZeroOrOne
         });
         config = With(
@@ -46,19 +46,19 @@ internal sealed class ReplicateCommand : CliCommand
         {
             HelpName = "COMMAND",
             Description =
-            "Run a program, pass signals on to it, ship what it committed last, and end with its exit code."
+                "Run a program, pass signals on to it, ship what it committed last, and end with its exit code."
         });
         restore = With(
             new Option<bool>("--restore-if-db-not-exists")
             {
                 Description =
-            "Restore a database that does not exist from the remote first."
+                    "Restore a database that does not exist from the remote first."
             });
         takeOver = With(
             new Option<bool>("--take-over")
             {
                 Description =
-            "Take over a remote that another mirror has shipped to; whoever wrote there is fenced."
+                    "Take over a remote that another mirror has shipped to; whoever wrote there is fenced."
             });
         listen = With(
             new Option<string?>("--listen")
@@ -176,7 +176,7 @@ internal sealed class ReplicateCommand : CliCommand
         {
             log.Write("error", "not_shipped", null,
                 $"What was committed last is not in the remote: {e.Message} It stays in the mirror, and is shipped "
-                    + $"by the next run.");
+                    + "by the next run.");
             return false;
         }
     }

@@ -38,7 +38,7 @@ internal sealed class RestoreCommand : CliCommand
             new Argument<string?>("DIR")
             {
                 Description =
-            "The directory for the databases; the store goes to DIR/.recovery.",
+                    "The directory for the databases; the store goes to DIR/.recovery.",
                 Arity = ArgumentArity.ZeroOrOne
             });
         output = With(
@@ -58,8 +58,9 @@ internal sealed class RestoreCommand : CliCommand
             {
                 HelpName = "TIME",
                 Description =
-            "The state at a time: 2026-01-31T15:04:05Z, '2026-01-31 15:04' or 14:03 (local), 'yesterday 14:00', -5m, "
-                + "'5 minutes ago'."
+                    "The state at a time: 2026-01-31T15:04:05Z, '2026-01-31 15:04' or 14:03 (local), 'yesterday "
+                        + "14:00', -5m, "
+                        + "'5 minutes ago'."
             });
         lsn = With(new Option<ulong?>("--lsn")
         {
@@ -71,20 +72,21 @@ internal sealed class RestoreCommand : CliCommand
             {
                 HelpName = "N",
                 Description =
-            "Start from these hints (see `recovery hints`; 0: from the beginning of the log), not from the newest that "
-                + "fit."
+                    "Start from these hints (see `recovery hints`; 0: from the beginning of the log), not from the "
+                        + "newest that "
+                        + "fit."
             });
         ifDbNotExists =
             With(new Option<bool>("--if-db-not-exists")
             {
                 Description =
-            "When the store (or FILE) is there already, do nothing and succeed."
+                    "When the store (or FILE) is there already, do nothing and succeed."
             });
         ifReplicaExists =
             With(new Option<bool>("--if-replica-exists")
             {
                 Description =
-            "When there is no remote yet, do nothing and succeed."
+                    "When there is no remote yet, do nothing and succeed."
             });
         parallelism =
             With(new Option<int>("--parallelism")
@@ -104,7 +106,7 @@ internal sealed class RestoreCommand : CliCommand
             new Option<bool>("--dry-run")
             {
                 Description =
-            "Find the state and check it as a restore does, but fetch only the log, and change nothing."
+                    "Find the state and check it as a restore does, but fetch only the log, and change nothing."
             });
         About = """
             Everything fetched is verified against the remote's hashes; what does not verify is not delivered, and the error names the object and the

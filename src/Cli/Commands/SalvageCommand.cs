@@ -199,7 +199,7 @@ internal sealed class SalvageCommand : CliCommand
         if (finding.Warning is { } warning) to.Warning(warning);
         to.Result(new Extracted(name, file, last, fork), Results.Json.SalvageExtracted, e =>
             to.Line($"Wrote {e.Database} as of LSN {e.Lsn} to {e.File}: the remote's LSN {e.SharedLsn}, and what was "
-                + $"salvaged after it."));
+                + "salvaged after it."));
         return finding.IsDamaged ? ExitCode.Damaged : ExitCode.Ok;
     }
 

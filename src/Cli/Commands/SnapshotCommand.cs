@@ -20,7 +20,8 @@ internal sealed class SnapshotCommand : CliCommand
             new Argument<string[]>("NAME URL|DIR")
             {
                 Description =
-            "The snapshot's name (not with --list), and the remote or a store that has one (default: RECOVERY_REMOTE).",
+                    "The snapshot's name (not with --list), and the remote or a store that has one (default: "
+                        + "RECOVERY_REMOTE).",
                 Arity = new ArgumentArity(0, 2)
             });
         lsn = With(new Option<ulong?>("--lsn")
@@ -40,7 +41,7 @@ internal sealed class SnapshotCommand : CliCommand
             new Option<bool>("--remove")
             {
                 Description =
-            "Remove the snapshot NAME; collection may then take its state."
+                    "Remove the snapshot NAME; collection may then take its state."
             });
         About = "Copies nothing: the state's objects are kept from collection. Restore it with the LSN that is "
             + "printed: recovery restore URL DIR --lsn N.";

@@ -21,14 +21,14 @@ internal sealed class SqlCommand : CliCommand
             new Argument<string?>("SQL")
             {
                 Description =
-            "Statements (default: from standard input; on a terminal, a prompt).",
+                    "Statements (default: from standard input; on a terminal, a prompt).",
                 Arity = ArgumentArity.ZeroOrOne
             });
         write = With(
             new Option<bool>("--write")
             {
                 Description =
-            "Statements may write: they run in the process that has the store open, or here when nobody has."
+                    "Statements may write: they run in the process that has the store open, or here when nobody has."
             });
         list = With(new Option<bool>("--list") { Description = "Values with | between them, a row a line (default)." });
         csv = With(new Option<bool>("--csv") { Description = "Comma-separated values (RFC 4180)." });
@@ -39,7 +39,8 @@ internal sealed class SqlCommand : CliCommand
             {
                 HelpName = "TIME",
                 Description =
-            $"How long the statements, or a transaction, may take (default {SqlSession.UsualSeconds}s, at most 1h).",
+                    $"How long the statements, or a transaction, may take (default {SqlSession.UsualSeconds}s, at "
+                        + "most 1h).",
                 DefaultValueFactory = _ => $"{SqlSession.UsualSeconds}s"
             });
         About = """
@@ -98,7 +99,7 @@ internal sealed class SqlCommand : CliCommand
     {
         rows.AutoFlush = true;
         to.Note($"{(write ? $"Statements run in {place.Name}" : "Reading only; --write writes")}. .help says what "
-            + $"there is.");
+            + "there is.");
         new SqlPrompt(place, format, Console.In, Console.Out, to).Run(cancellation);
     }
 

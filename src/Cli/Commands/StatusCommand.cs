@@ -24,7 +24,7 @@ internal sealed class StatusCommand : CliCommand
             new Argument<string?>("DIR|URL")
             {
                 Description =
-            "A store or a remote (default: the store here, else RECOVERY_REMOTE).",
+                    "A store or a remote (default: the store here, else RECOVERY_REMOTE).",
                 Arity = ArgumentArity.ZeroOrOne
             });
         About = """

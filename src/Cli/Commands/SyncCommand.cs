@@ -26,7 +26,7 @@ internal sealed class SyncCommand : CliCommand
         wait = With(new Option<bool>("--wait")
         {
             Description =
-            "Wait for as long as --timeout says; without it, for a few seconds."
+                "Wait for as long as --timeout says; without it, for a few seconds."
         });
         timeout = With(
             new Option<string>("--timeout")
@@ -39,14 +39,14 @@ internal sealed class SyncCommand : CliCommand
             new Option<bool>("--new-remote")
             {
                 Description =
-            "The remote was emptied or deleted on purpose: begin it anew."
+                    "The remote was emptied or deleted on purpose: begin it anew."
             });
         restart = With(
             new Option<bool>("--restart")
             {
                 Description =
-            "Go on from fresh hints where the local log no longer has what the remote lacks; leaves a gap in "
-                + "history."
+                    "Go on from fresh hints where the local log no longer has what the remote lacks; leaves a gap in "
+                        + "history."
             });
         About = """
             A store that a process has open ships by itself: this looks at the remote until it has what is in the store's log now, as

@@ -28,15 +28,16 @@ internal sealed class VerifyCommand : CliCommand
             new Argument<string[]>("URL|DIR|FILE..")
             {
                 Description =
-            "A remote, or a store that has one (default: RECOVERY_REMOTE); or backups as JSON lines that follow each "
-                + "other.",
+                    "A remote, or a store that has one (default: RECOVERY_REMOTE); or backups as JSON lines that "
+                        + "follow each "
+                        + "other.",
                 Arity = ArgumentArity.ZeroOrMore
             });
         sample = With(
             new Option<bool>("--sample")
             {
                 Description =
-            "Cheaper: the newest hints, the log after them, and a random few of their extents; no restore."
+                    "Cheaper: the newest hints, the log after them, and a random few of their extents; no restore."
             });
         temporary = With(
             new Option<string?>("--temp-dir")

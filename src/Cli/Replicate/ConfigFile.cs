@@ -31,7 +31,7 @@ internal static partial class ConfigFile
         Environment.GetEnvironmentVariable(match.Groups[1].Value)
         ?? throw new RecoveryException(RecoveryError.Invalid,
             $"{path} has {match.Value}, and the environment has no {match.Groups[1].Value}. Set it, or give "
-                + $"--no-expand-env."));
+                + "--no-expand-env."));
 
     [GeneratedRegex(@"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")]
     private static partial Regex Variable();
@@ -65,7 +65,7 @@ internal static partial class ConfigFile
         if (options.Store is null && (databases.Count > 1 || directories.Count > 0))
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{path} names several databases, which share one mirror: say where it is (store: "
-                    + $"/var/lib/recovery/mirror).");
+                    + "/var/lib/recovery/mirror).");
         var settings = new ReplicateSettings
         {
             Groups = [new() { Url = root.Text("remote"), Databases = databases, Directories = directories,
@@ -105,7 +105,7 @@ internal static partial class ConfigFile
     {
         if (tree.Untaken.FirstOrDefault() is { } unknown)
             throw tree.Wrong(unknown,
-                $"there is no such key "
+                "there is no such key "
                     + $"here.{(OptionNames.Misspelled(unknown) is { } meant ? $" Did you mean '{meant}'?" : "")}");
     }
 }

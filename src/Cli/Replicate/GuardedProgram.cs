@@ -26,7 +26,7 @@ internal sealed partial class GuardedProgram : IDisposable
         {
             throw new RecoveryException(RecoveryError.NotFound,
                 $"--exec: {words[0]} cannot be run: {e.Message}. Give a program on the PATH, or its whole path; for a "
-                    + $"shell's own words, sh -c '...'.", e);
+                    + "shell's own words, sh -c '...'.", e);
         }
     }
 

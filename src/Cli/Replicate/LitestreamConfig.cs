@@ -84,8 +84,8 @@ internal static class LitestreamConfig
             : group with
             {
                 Directories =
-            [new(directory!, database.Text("pattern")
-            ?? "*.db", database.Flag("recursive"), database.Flag("watch"), "")]
+                    [new(directory!, database.Text("pattern")
+                    ?? "*.db", database.Flag("recursive"), database.Flag("watch"), "")]
             };
         if (!groups.TryAdd(url, group))
             throw database.Wrong("replica",
@@ -124,7 +124,7 @@ internal static class LitestreamConfig
                 return WithOptions(url, Of);
             throw replica.Wrong("url",
                 $"{url.Split(':')[0]} is a kind of remote that there is not here. There are s3:// (and what speaks "
-                    + $"S3) and file://");
+                    + "S3) and file://");
         }
         var path = replica.Text("path");
         return (replica.Text("type") ?? (replica.Has("bucket") ? "s3" : "file")) switch

@@ -54,7 +54,7 @@ internal sealed class SqlFormat(TextWriter to, SqlStyle style, bool header, bool
                 if (box.Count == BoxRowsMax)
                     throw new SqlFailure(Sqlite.TooBig,
                         $"A table of more than {BoxRowsMax:N0} rows is not drawn. Take another format (--csv, "
-                            + $"--json), or LIMIT.");
+                            + "--json), or LIMIT.");
                 box.Add(Array.ConvertAll(values, v => Printable.Escape(Text(v))));
                 break;
         }

@@ -56,7 +56,7 @@ internal sealed class SqlPlace : IDisposable
             if (Stopwatch.GetElapsedTime(started) < ListenPatience) continue;
             throw new RecoveryException(RecoveryError.Busy,
                 $"The store {store.Path} is open in {holder}, which takes no statements from others (sql-socket=off, "
-                    + $"a SQLite without threads, or an older version).",
+                    + "a SQLite without threads, or an older version).",
                 "End that process first, or have it open the store with sql-socket=on. Reading (without --write) works "
                     + "beside it.")
             { Path = store.Path };

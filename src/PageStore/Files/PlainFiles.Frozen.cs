@@ -79,7 +79,7 @@ internal sealed partial class PlainFiles
         if (got < sizeBytes)
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"{PathOf(node.Fnode)} has {got} bytes where {sizeBytes} were written. Something else changes the "
-                    + $"store's files.");
+                    + "store's files.");
         return bytes;
     }
 

@@ -150,7 +150,7 @@ internal class PlainNode(PlainFiles files, ulong fnode, string name, long size, 
         if (IsDamaged(chunk))
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"The plain file {Name} was damaged: {Damaged(chunk)}. Restore the store from its remote, or from a "
-                    + $"backup of the directory.");
+                    + "backup of the directory.");
     }
 
     bool IsDamaged(int chunk) => sums.Known(chunk) is { } sum && ChunkSums.Compute(Read, chunk, sums.SizeBytes) != sum;

@@ -120,7 +120,7 @@ public sealed partial class Follower
         if (await reading.PlaceOfAsync(source, store.NextLsn, cancellation) is not { } place)
             throw new BrokenPathException(new RecoveryException(RecoveryError.NotFound,
                 $"LSN {store.NextLsn}, where {Directory} goes on, is not in {context.Store.Location} any more: it "
-                    + $"was collected. The follower needs later hints."));
+                    + "was collected. The follower needs later hints."));
         segments?.Dispose();
         segments = new RemoteSegments(reading, source, place, options.Interval);
         Set(s => s with { Phase = FollowerPhase.CatchingUp });
@@ -257,7 +257,7 @@ public sealed partial class Follower
         if (segment.Header.IsGap)
             throw new BrokenPathException(new RecoveryException(RecoveryError.NotFound,
                 $"LSNs {segment.Header.FirstLsn} to {segment.Header.LastLsn} were never shipped ({segment.Name}): "
-                    + $"the follower needs hints published after them."));
+                    + "the follower needs hints published after them."));
         var groups = 0L;
         var timeMs = 0L;
         hasHalfApplied = true;

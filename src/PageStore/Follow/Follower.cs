@@ -176,12 +176,12 @@ public sealed partial class Follower : IFollowedStore, IReadHost, IAsyncDisposab
                 throw new RecoveryException(RecoveryError.Busy,
                     $"The follower {Directory} was stopped in the middle of something, and is whole again when it "
                         + $"has read on in {Url}{(state.LastError is { } why ? ": " + why.Message : "")}. Try again "
-                        + $"in a while.");
+                        + "in a while.");
             if (store is null || isClosing || refusesReaders)
                 throw new RecoveryException(RecoveryError.Busy,
                     state.Phase is FollowerPhase.Stopped or FollowerPhase.Failed
                     ? $"The follower {Directory} was stopped{(state.LastError is { } e ? ": " + e.Message : "")}. "
-                        + $"Start it again."
+                        + "Start it again."
                     : $"The follower {Directory} starts over from the remote's hints. Try again in a while.");
             readers++;
             return new FollowerReader(this, store.Replayed, wals!);

@@ -17,7 +17,7 @@ internal static unsafe partial class Native
         if (found != InterfaceVersion)
             throw new DllNotFoundException(
                 $"librecovery_native has interface {found}, and {InterfaceVersion} is needed: another build of it "
-                    + $"was found first.");
+                    + "was found first.");
     }
 
     /// <summary>enum rv_code.</summary>

@@ -137,7 +137,7 @@ internal sealed class PastStore : IAsyncDisposable
         if (plan.IsFromBeginning && Lsn == 0 && at.Lsn != 0)
             throw new RecoveryException(RecoveryError.NotFound,
                 $"{at} is before the log in {context.Store.Location} begins (`recovery log` shows it): there was "
-                    + $"nothing yet. Name a later moment.");
+                    + "nothing yet. Name a later moment.");
         log.Commits.Clear();
         foreach (var name in Databases)
             using (var version = Pin(name)) TakeChanges(version!.DatabaseId);
@@ -172,7 +172,7 @@ internal sealed class PastStore : IAsyncDisposable
         if (target.Lsn > log.Lsn)
             throw new RecoveryException(RecoveryError.NotFound,
                 $"LSN {target.Lsn} is not in {context.Store.Location}, which ends at {log.Lsn}. Name an earlier "
-                    + $"moment.");
+                    + "moment.");
     }
 
     /// <summary>
@@ -198,7 +198,7 @@ internal sealed class PastStore : IAsyncDisposable
                 using (next)
                     throw new RecoveryException(RecoveryError.NotFound,
                         $"LSNs {next.Header.FirstLsn} to {next.Header.LastLsn} were never shipped ({next.Name}): "
-                            + $"after an outage shipping started afresh. Name moments before, or after.");
+                            + "after an outage shipping started afresh. Name moments before, or after.");
             }
             (segment, records) = (next, next.OpenRecords());
         }

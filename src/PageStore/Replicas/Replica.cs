@@ -44,7 +44,7 @@ internal sealed class Replica : IDisposable
         if (home.HasLog)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"The store {options.Directory} has a log of its own: it is not a replica. Give the replica an empty "
-                    + $"directory.");
+                    + "directory.");
         home.BeginReplica();
         var storeLock = taken ?? StoreLock.TakeFor(options);
         StoreCore? core = null;

@@ -152,7 +152,7 @@ internal static class StoreRestore
         if (store.NextLsn != lsn + 1)
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"The replay ended at LSN {lsn}, but the store stands at {store.NextLsn - 1}. Keep the remote as it "
-                    + $"is and report this.");
+                    + "is and report this.");
         var databases = store.Databases.Select(d => d.Name).Where(n => !DeletedName.Is(n)).ToList();
         store.CloseAsStore();
         return new RestoreResult(lsn, timeMs, databases, 0);

@@ -62,7 +62,7 @@ internal sealed class ReplayedStore : IDisposable
         if (LogId != default && LogId != logId)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"The replica {Core.Directory} follows the log {LogId}, not {logId}. Give the replica of another "
-                    + $"store a directory of its own.");
+                    + "store a directory of its own.");
         (LogId, Epoch) = (logId, epoch);
     }
 

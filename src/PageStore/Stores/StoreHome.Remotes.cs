@@ -48,7 +48,7 @@ internal sealed partial class StoreHome
                 ? author
                 : throw new RecoveryException(RecoveryError.Corrupt,
                     $"{At(AuthorMark)}, which says who this store is to its remote, is damaged. Restore the store "
-                        + $"from its remote into an empty directory.");
+                        + "from its remote into an empty directory.");
         }
     }
 

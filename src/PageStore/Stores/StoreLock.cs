@@ -56,17 +56,17 @@ internal sealed class StoreLock : IDisposable
                 return new RecoveryException(RecoveryError.Busy,
                     holder.StartsWith($"pid {Environment.ProcessId} ", StringComparison.Ordinal)
                     ? $"The store {directory} is open in this process already, through another SQLite library (a "
-                        + $"provider and an extension?). Use one of them."
+                        + "provider and an extension?). Use one of them."
                     : $"The store {directory} is open for writing in another process: "
                         + $"{(holder.Length > 0 ? holder : "unknown")}. One process writes a store at a time: close "
-                        + $"it there first, or read it with mode=ro.");
+                        + "it there first, or read it with mode=ro.");
             case NoAccess:
                 return new RecoveryException(RecoveryError.CannotOpen,
                     $"No right to write {path}. Give this user write access to the directory.");
             case ReadOnlyDisk:
                 return new RecoveryException(RecoveryError.CannotOpen,
                     $"{path} lies on a read-only disk. To read, open it with mode=ro; to write, remount the disk for "
-                        + $"writing.");
+                        + "writing.");
             case TooManyFiles or TooManyFilesInSystem:
                 return new RecoveryException(RecoveryError.CannotOpen,
                     $"Cannot open {path}: too many open files. Raise the limit (ulimit -n).");

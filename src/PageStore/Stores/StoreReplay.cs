@@ -66,7 +66,7 @@ internal sealed class StoreReplay(StoreCore core, ulong appliedBefore, ulong hin
         if (database is null && record.Lsn <= hintsLsn) return;
         if (database is null) throw new RecoveryException(RecoveryError.Corrupt,
             $"The log names database id {commit.Database} at LSN {record.Lsn}, which it never created. Restore the "
-                + $"store.");
+                + "store.");
         var part = group.Find(p => ReferenceEquals(p.Overlay.Database, database));
         if (part is null)
         {

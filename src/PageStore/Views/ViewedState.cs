@@ -162,7 +162,7 @@ internal sealed class ViewedState : IReadHost
 
     static RecoveryException Moved(StoreOptions options, ulong lsn) => new(RecoveryError.NotFound,
         $"The store {options.Directory} has no log from LSN {lsn} on, though its files need it: a part of the "
-            + $"directory is missing. Restore the store from its remote, or wait until whoever fills it is done.");
+            + "directory is missing. Restore the store from its remote, or wait until whoever fills it is done.");
 
     void Take(in Record record)
     {

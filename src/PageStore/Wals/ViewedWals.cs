@@ -139,12 +139,12 @@ internal sealed class ViewedWals : IDisposable
             else if (copy.Vouched?.FirstDamaged(copy.File.Read) is { } chunk)
                 throw Damaged(file,
                     $"was damaged: its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum "
-                        + $"that the hints say");
+                        + "that the hints say");
     }
 
     RecoveryException Damaged(LiveFile file, string how) => new(RecoveryError.Corrupt,
         $"The plain file {file.Name} ({PathOf(file.Fnode)}) {how}. Restore the store from its remote, or from a "
-            + $"backup of the directory.");
+            + "backup of the directory.");
 
     /// <summary>The copy of a WAL, and how far the log confirms it, or null where it does not say.</summary>
     public FollowedWal? Open(LiveFile file) => copies.TryGetValue(file.Fnode, out var copy)

@@ -95,7 +95,7 @@ internal sealed partial class Store
         if (Remote is null)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"The store {Directory} has no remote to sync with; what was committed is durable on this machine. "
-                    + $"Set remote=URL (recovery remote set).");
+                    + "Set remote=URL (recovery remote set).");
         Remote.WaitRestorable(log.LastLsn, patience ?? StoreRemote.OutagePatience);
     }
 

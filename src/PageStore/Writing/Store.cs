@@ -146,7 +146,7 @@ internal sealed partial class Store : IShippedStore, IDisposable
             if (!pages.Compact(either.Token))
                 throw new OperationCanceledException(
                     $"Compacting the store {Directory} was cancelled; nothing is lost, and some of the space is "
-                        + $"given back.");
+                        + "given back.");
         Checkpoint();
         var sizes = pages.Statistics();
         return sizes.GetValueOrDefault("blob_file_bytes") + sizes.GetValueOrDefault("table_bytes");
@@ -185,7 +185,7 @@ internal sealed partial class Store : IShippedStore, IDisposable
         if (held.IsInPlace) return;
         poison ??= new RecoveryException(RecoveryError.IoWrite,
             $"The store's directory {Directory} was deleted, moved or replaced while it is open: what is written now "
-                + $"would be lost. Put it back in its place, or restore it.");
+                + "would be lost. Put it back in its place, or restore it.");
         throw new RecoveryException(RecoveryError.IoWrite, poison.Message);
     }
 

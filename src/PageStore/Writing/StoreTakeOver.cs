@@ -39,7 +39,7 @@ internal static class StoreTakeOver
         if (store.LogId != hints.LogId)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{objects.Location} holds the log {store.LogId}, and {options.Directory} belongs to {hints.LogId}. "
-                    + $"Give this store a prefix of its own.");
+                    + "Give this store a prefix of its own.");
         var (end, last) = await context.FindEndAsync(store);
         last?.Dispose();
         // A promotion took over, and the directory has the record that says so; or an earlier opening did, and was
@@ -53,7 +53,7 @@ internal static class StoreTakeOver
         return await RemoteTenure.TakeOverAsync(context, store, end, author)
             ?? throw new RecoveryException(RecoveryError.Fenced,
                 $"Another writer took {objects.Location} over at the same moment. Restore the newest state and try "
-                    + $"again, if this one is to write.");
+                    + "again, if this one is to write.");
     }
 
     /// <summary>
@@ -87,7 +87,7 @@ internal static class StoreTakeOver
         throw new RecoveryException(RecoveryError.Fenced,
             $"{options.Directory} was restored to LSN {restored} and has been written since without "
                 + $"{objects.Location}, which ends at LSN {end.LastLsn} and is another writer's: the two are "
-            + $"different lines of one history, and nothing was changed. To go on from the remote's newest state, "
+            + "different lines of one history, and nothing was changed. To go on from the remote's newest state, "
                 + $"restore it into an empty directory (`recovery restore {options.Remote!.Url} DIR`); "
             + "to keep what is here, give it a remote of its own (another prefix), or none: `recovery remote set`.");
     }

@@ -23,7 +23,7 @@ internal sealed partial class LocalLog
         if (options.SegmentBytes < 4096 || options.FirstSegmentBytes < 4096)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"A log segment of {Math.Min(options.SegmentBytes, options.FirstSegmentBytes)} bytes is too small: "
-                    + $"give it at least 4096.");
+                    + "give it at least 4096.");
         var directory = Path.Combine(dir, "log");
         var log = new LocalLog(disk, directory, options);
         try

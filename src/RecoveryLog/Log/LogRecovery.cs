@@ -101,7 +101,7 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
         if (Segments[0].FirstLsn > replayFrom)
             throw Damage(directory, replayFrom,
                 $"The log in {directory} starts at LSN {Segments[0].FirstLsn}, but replay needs it from {replayFrom} "
-                    + $"on: a segment file is missing");
+                    + "on: a segment file is missing");
         var first = Segments.FindLastIndex(s => s.FirstLsn <= replayFrom);
         for (var i = first; i < Segments.Count; i++)
             ReplaySegment(Segments[i], isLast: i == Segments.Count - 1, replayFrom, replay);
@@ -126,7 +126,7 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
                     throw Damage(directory, replayFrom,
                         $"Between {older.Path} (segment {older.Header.Number}) and {newer.Path} (segment "
                         + $"{newer.Header.Number}) segments are missing, and replay needs them from LSN {replayFrom} "
-                            + $"on");
+                            + "on");
                 Stranded.AddRange(Segments.GetRange(0, i));
                 Segments = Segments.GetRange(i, Segments.Count - i);
                 return;

@@ -193,7 +193,7 @@ sealed class ObjectDirectory(string root)
             tooManyLinks or notADirectory
                 => new IOException(
                     $"{path} is a symbolic link, or no directory: links are not followed in a remote. Put the "
-                        + $"directory itself there, or mount it", error),
+                        + "directory itself there, or mount it", error),
             DiskErrors.ENOENT when call == "open" => new DirectoryNotFoundException($"There is no {path}"),
             DiskErrors.EACCES
                 => new UnauthorizedAccessException($"{call} {path}: {Marshal.GetPInvokeErrorMessage(error)}"),

@@ -11,7 +11,7 @@ static class ObjectName
         if (!IsValid(name))
             throw new RecoveryException(RecoveryError.Invalid,
                 $"'{name}' cannot be the name of an object: use letters, digits, '.', '_', '~', '-' and single '/' "
-                    + $"in between");
+                    + "in between");
     }
 
     public static bool IsValid(string name)

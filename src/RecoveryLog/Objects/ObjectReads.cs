@@ -20,7 +20,7 @@ internal static class ObjectReads
             if (download.LengthBytes > maxBytes)
                 throw new ObjectStoreException(ObjectStoreError.Rejected,
                     $"Object {name} in {store.Location} has {download.LengthBytes} bytes; at most {maxBytes} are "
-                        + $"expected")
+                        + "expected")
                 { Path = name };
             // Memory comes with the bytes: what a server says of a length is not to be believed beforehand.
             byte[] bytes = new byte[Math.Min(download.LengthBytes, FirstReadBytes)];

@@ -49,7 +49,7 @@ internal sealed class HealthServer : IDisposable
             listener?.Dispose();
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{option} cannot be '{address}': {e.Message} Give an address and a free port, as 127.0.0.1:9090, "
-                    + $":9090 (this machine only) or 0.0.0.0:9090 (all interfaces).", e);
+                    + ":9090 (this machine only) or 0.0.0.0:9090 (all interfaces).", e);
         }
         var server = new HealthServer(listener, health);
         _ = server.AcceptAsync();

@@ -150,7 +150,7 @@ internal sealed unsafe class SqliteHandle : IDisposable
             if (result is SqliteResult.ShortRead) return false;
             throw new RecoveryException(RecoveryError.IoRead,
                 $"{Path} cannot be read at {offset}: SQLite's code {result}. Look at the disk; what was committed "
-                    + $"before is in the mirror.");
+                    + "before is in the mirror.");
         }
     }
 

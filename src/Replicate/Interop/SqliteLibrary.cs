@@ -38,7 +38,7 @@ internal sealed unsafe class SqliteLibrary
         nint Find(string name) => NativeLibrary.TryGetExport(library, "sqlite3_" + name, out var address) ? address
             : throw new RecoveryException(RecoveryError.CannotOpen,
                 $"This process's SQLite lacks sqlite3_{name}, and a replicator cannot do without it. Use "
-                    + $"SQLitePCLRaw's own (SQLitePCLRaw.bundle_e_sqlite3), or run the program `recovery replicate`.");
+                    + "SQLitePCLRaw's own (SQLitePCLRaw.bundle_e_sqlite3), or run the program `recovery replicate`.");
         Open = (delegate* unmanaged[Cdecl]<byte*, void**, int, byte*, int>)Find("open_v2");
         Close = (delegate* unmanaged[Cdecl]<void*, int>)Find("close_v2");
         Message = (delegate* unmanaged[Cdecl]<void*, byte*>)Find("errmsg");

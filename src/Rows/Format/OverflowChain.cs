@@ -26,7 +26,7 @@ internal sealed class OverflowChain(Pages pages)
         if (cell.PayloadBytes > mostBytes)
             throw from.Damaged(
                 $"a row of it has {cell.PayloadBytes} bytes, and at most {mostBytes} are read "
-                    + $"(RowReaderOptions.MostRowBytes)");
+                    + "(RowReaderOptions.MostRowBytes)");
         if (page.Length == 0) page = new byte[pages.Size];
         Grow(cell.LocalBytes, 0);
         from.Bytes.Slice(cell.LocalAt, cell.LocalBytes).CopyTo(payload);

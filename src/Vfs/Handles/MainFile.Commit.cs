@@ -209,7 +209,7 @@ internal sealed partial class MainFile
         {
             open.Failure =
                 $"A commit in the WAL of {open.Path} could not be recorded, though it was seen already: {e.Message} "
-                    + $"Close all connections to it and open it again; it is not there then.";
+                    + "Close all connections to it and open it again; it is not there then.";
             throw;
         }
     }
@@ -242,7 +242,7 @@ internal sealed partial class MainFile
             Drop();
             open.Failure =
                 $"A checkpoint of {open.Path} could not be committed: {e.Message} Close all connections to it and "
-                    + $"open it again; its WAL is whole.";
+                    + "open it again; its WAL is whole.";
             Failures.Report(e, Sqlite.IoErrWrite);
         }
     }

@@ -132,7 +132,7 @@ internal static class Pragmas
         ? current.ToString(CultureInfo.InvariantCulture)
         : throw new RecoveryException(RecoveryError.Invalid,
             $"{pragma} is fixed while the store is open: give it with the first connection, in the environment, or "
-                + $"in the store's config file.");
+                + "in the store's config file.");
 
     static string Lines(IEnumerable<KeyValuePair<string, string>> values)
         => string.Join('\n', values.Select(v => $"{v.Key}: {v.Value}"));

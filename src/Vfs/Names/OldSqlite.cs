@@ -20,7 +20,7 @@ internal static class OldSqlite
         // A notice: programs that count what SQLite logs as errors (its own mptester) do not count those.
         HostSqlite.Log(Sqlite.Notice,
             $"SQLite {HostSqlite.VersionText} itself loses commits in WAL mode when a transaction outgrows the page "
-                + $"cache, undoes a part with ROLLBACK TO, commits, " +
+                + "cache, undoes a part with ROLLBACK TO, commits, " +
             "and the process is then killed. Use SQLite 3.50.2 or newer, a larger cache_size, or another journal "
                 + "mode.");
     }

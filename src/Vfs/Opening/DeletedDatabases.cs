@@ -21,7 +21,7 @@ internal static class DeletedDatabases
         Move(store, database, aside);
         EventLog.Write(EventLevel.Info, "DELETED",
             $"The file at {name}'s path is gone, so the database counts as deleted. It is kept in {store.Directory}: "
-                + $"recovery undelete.");
+                + "recovery undelete.");
     }
 
     /// <summary>

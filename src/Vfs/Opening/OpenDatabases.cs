@@ -10,7 +10,7 @@ internal static class OpenDatabases
         OpenDatabase> byPath = new(PathKeys.Comparer);
     static readonly System.Collections.Concurrent.ConcurrentDictionary<byte[],
         OpenDatabase>.AlternateLookup<ReadOnlySpan<byte>> byPathBytes =
-        byPath.GetAlternateLookup<ReadOnlySpan<byte>>();
+            byPath.GetAlternateLookup<ReadOnlySpan<byte>>();
 
     // Paths of databases that were deleted under their handles, as long as those are open.
     static readonly List<(OpenDatabase Database, byte[] Path)> orphans = [];

@@ -23,7 +23,7 @@ internal static class ReadOnlyPlaces
         return why is null
             ? null
             : $"{path} was opened for reading only: {why}. To read, nothing is missing (mode=ro says so from the "
-                + $"start); to write, "
+                + "start); to write, "
             + "remount it for writing or give this user the rights to the database's directory and to all that is in "
                 + "its store.";
     }

@@ -60,7 +60,7 @@ internal sealed class Restoring(RestorePlan plan, int parallelism, StepBegun beg
         var path = Path.Combine(into, name);
         if (Stub.Read(path).Content is PathContent.PlainDatabase or PathContent.Foreign)
             note($"{path} was left as it is: the database {name} is in the store, but cannot be opened under that "
-                + $"name.");
+                + "name.");
         else Stub.Write(path, store, name);
     }
 

@@ -60,7 +60,7 @@ internal sealed partial class StoreDirectory
         if (places.Select(UserRights.WhyNotReadIn).FirstOrDefault(why => why is not null) is { } why)
             throw new RecoveryException(RecoveryError.CannotOpen,
                 $"The store {store.Path} cannot be read: {why}. Give this user the rights to read it and what is in "
-                    + $"it, or run as its owner.");
+                    + "it, or run as its owner.");
         return store;
     }
 

@@ -118,13 +118,13 @@ internal static class StoreLook
                 + $"{store.Databases}; "
             + $"for the newest state, recovery restore {url} into another directory",
         "fenced" => $"another writer has the remote, and nothing is lost: recovery restore {url} into another "
-            + $"directory, or follow it",
+            + "directory, or follow it",
         "unreachable" => "commits go on locally; see that the remote can be reached: recovery check " + url,
         "failed" => "see what the remote says: recovery check " + url,
         "not-restorable" => $"publish hints: recovery sync --wait {store.Databases}",
         "damaged" => $"see what is damaged: recovery verify {url}; then ship to a new prefix",
         "behind" => $"this is an older copy of the store; restore the newest state: recovery restore {url} into "
-            + $"another directory",
+            + "another directory",
         _ => null,
     };
 

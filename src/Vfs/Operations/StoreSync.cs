@@ -104,7 +104,7 @@ internal static class StoreSync
             if (Stopwatch.GetElapsedTime(started) >= how.Patience)
                 throw new RecoveryException(RecoveryError.Remote, shipped
                     ? $"{url} has everything up to LSN {lsn}, but no hints to start a restore from: it cannot be "
-                        + $"restored yet. "
+                        + "restored yet. "
                         + $"`PRAGMA recovery_status` in {holder} says why (remote_hints_error)."
                     : $"{url} has everything up to LSN {(end.NextLsn == 0 ? 0 : end.LastLsn)} of {lsn}, "
                         + $"and {holder} did not ship the rest in time. `PRAGMA recovery_status` there says why "

@@ -96,7 +96,7 @@ internal sealed class SqlClient : IDisposable
         {
             throw new RecoveryException(RecoveryError.Busy,
                 $"{Server} did not answer in {patience.TotalSeconds:0} s. What it was asked to commit may still be "
-                    + $"committed.", e);
+                    + "committed.", e);
         }
     }
 

@@ -93,7 +93,7 @@ internal sealed class SqlServer : IDisposable
             {
                 EventLog.Write(EventLevel.Warning, "SQL-SOCKET",
                     $"A process ({process}) of user {user} asked to run statements in {store.Directory}, and was "
-                        + $"refused.");
+                        + "refused.");
                 channel.Dispose();
                 return;
             }

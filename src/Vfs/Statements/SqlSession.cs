@@ -33,7 +33,7 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
         {
             Refuse(Sqlite.Error,
                 $"This process speaks version {SqlChannel.Version}, and was asked in version {version}. Use the same "
-                    + $"version of RecoveryVfs.");
+                    + "version of RecoveryVfs.");
             return;
         }
         if (hello.U32() is > 0 and var wanted) seconds = (int)Math.Min(wanted, SecondsMax);
@@ -107,7 +107,7 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
         {
             Refuse(Sqlite.Interrupt, connection.IsInTransaction
                 ? $"The transaction was open for {seconds} s, the limit, and was rolled back: it held writers of the "
-                    + $"application up. --timeout says how long it may be."
+                    + "application up. --timeout says how long it may be."
                 : "The session was idle, and has ended. Nothing was open.");
             return null;
         }
@@ -118,7 +118,7 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
     {
         why ??= Environment.TickCount64 > deadline
             ? $"Stopped after {seconds} s, the limit; this statement has changed nothing. --timeout says how long it "
-                + $"may take."
+                + "may take."
             : channel.IsClosed ? "The other end has gone."
             : null;
         return why is not null;
@@ -136,7 +136,7 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
         if (channel.SentBytes - resultsFrom > ResultBytesMax)
             throw new SqlFailure(Sqlite.TooBig,
                 $"Stopped: the result has more than {ResultBytesMax >> 20} MiB. Ask for less (LIMIT), or read "
-                    + $"without --write, beside the application.");
+                    + "without --write, beside the application.");
         channel.Begin(SqlFrame.Row);
         foreach (var value in values)
         {

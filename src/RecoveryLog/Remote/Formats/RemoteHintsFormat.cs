@@ -208,7 +208,7 @@ internal static class RemoteHintsFormat
         if (plain > FreeBytes && plain / MaxRatio > compressed)
             throw RemoteFormat.Damaged(name,
                 $"it says that {compressed} bytes hold {plain}: no hints are compressed so well, and so it was not "
-                    + $"unpacked");
+                    + "unpacked");
         var extents = new Dictionary<ulong, Extent>((int)count);
         for (int at = HeaderBytes; at < body; at += ExtentBytes)
         {

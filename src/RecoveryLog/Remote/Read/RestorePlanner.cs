@@ -179,7 +179,7 @@ internal static class RestorePlanner
             ulong? hintsLsn) =>
         new(RecoveryError.NotFound, listed.Count == 0
             ? $"The remote {context.Store.Location} has no hints, and not all of its log, so nothing can be restored "
-                + $"from "
+                + "from "
                 + "it: its writer has not published any yet, or they were deleted. This is not an empty database"
             : hintsLsn is { } lsn
             ? $"{context.Store.Location} has no hints of LSN {lsn}; it has those of "
@@ -238,7 +238,7 @@ internal static class RestorePlanner
                 continue;
             if (await FindMissingAsync(context, older, cancellation) is not null) continue;
             return $"The hints of LSN {lsn} verify: restore from them (--hints {lsn}), which reaches the same states "
-                + $"by replaying more of the log";
+                + "by replaying more of the log";
         }
         return await TryBeginningAsync(context, store, cancellation) is not null
             ? "The log is there from its beginning: restore from that (--hints 0), which reaches the same states by "

@@ -145,5 +145,5 @@ static class FenceMessage
 
     public static string Ahead(IObjectStore store, ulong remoteLsn, ulong localLsn) =>
         $"The remote {store.Location} reaches LSN {remoteLsn}, this store only LSN {localLsn}: the directory is an "
-            + $"older copy of it, or was rolled back.";
+            + "older copy of it, or was rolled back.";
 }
