@@ -37,6 +37,17 @@ internal abstract class CliCommand : Command
         return symbol;
     }
 
+    /// <summary>What most commands look at.</summary>
+    protected Argument<string?> WithPlace() => With(new Argument<string?>("URL|DIR")
+    {
+        Description = "A remote, or a store that has one (default: RECOVERY_REMOTE).",
+        Arity = ArgumentArity.ZeroOrOne
+    });
+
+    /// <summary>Which of the databases that are there.</summary>
+    protected Option<string?> WithDatabase(string description = "The database (needed when there are several).") =>
+        With(new Option<string?>("--database") { HelpName = "NAME", Description = description });
+
     /// <summary>Whether the result is to be JSON.</summary>
     protected bool IsJson(ParseResult parsed) => parsed.GetValue(json);
 

@@ -30,6 +30,7 @@ namespace RecoveryVfs.Cli;
 [JsonSerializable(typeof(PromoteCommand.Report), TypeInfoPropertyName = "Promote")]
 [JsonSerializable(typeof(RemoteCommand.Report), TypeInfoPropertyName = "Remote")]
 [JsonSerializable(typeof(AdoptCommand.Report), TypeInfoPropertyName = "Adopt")]
+[JsonSerializable(typeof(List<ReplicateCommand.Report>), TypeInfoPropertyName = "Replicated")]
 [JsonSerializable(typeof(RestoreCommand.Report), TypeInfoPropertyName = "Restore")]
 [JsonSerializable(typeof(RestoreCommand.Skipped), TypeInfoPropertyName = "RestoreSkipped")]
 [JsonSerializable(typeof(SalvageCommand.Entry), TypeInfoPropertyName = "SalvageEntry")]

@@ -96,7 +96,7 @@ internal sealed class ReplicationRuns(string mode, Random random) : IDisposable
         {
             Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromMinutes(2),
                 $"nothing is acknowledged any more\n{Said}");
-            Thread.Sleep(10);
+            Thread.Sleep(10); // Other processes acknowledge, in files: there is nothing to wait on.
         }
     }
 

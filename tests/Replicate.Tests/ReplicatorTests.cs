@@ -70,7 +70,7 @@ public sealed class ReplicatorTests : IDisposable
         while (replicator.Status.Databases[0].Transactions == 0)
         {
             Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromMinutes(1));
-            await Task.Delay(5);
+            await Task.Delay(5); // The status is all that says so; whoever is slow is waited for.
         }
         Assert.True(replicator.Status.Lsn > before);
     }

@@ -18,19 +18,8 @@ internal sealed class AtCommand : CliCommand
 
     public AtCommand() : base("at", "Run a SELECT on a database as it was at some moment.")
     {
-        target = With(
-            new Argument<string?>("URL|DIR")
-            {
-                Description =
-                    "A remote, or a store that has one (default: RECOVERY_REMOTE).",
-                Arity = ArgumentArity.ZeroOrOne
-            });
-        database = With(
-            new Option<string?>("--database")
-            {
-                HelpName = "NAME",
-                Description = "The database (needed when there are several)."
-            });
+        target = WithPlace();
+        database = WithDatabase();
         lsn = With(new Option<ulong?>("--lsn")
         {
             HelpName = "N",

@@ -21,13 +21,7 @@ internal sealed class CheckCommand : CliCommand
         : base("check",
         "Find out whether a place can be a remote: reach, rights, conditional create, clock, and what is in it.")
     {
-        target = With(
-            new Argument<string?>("URL|DIR")
-            {
-                Description =
-                    "A remote, or a store that has one (default: RECOVERY_REMOTE).",
-                Arity = ArgumentArity.ZeroOrOne
-            });
+        target = WithPlace();
         readOnly = With(
             new Option<bool>("--read-only")
             {

@@ -21,19 +21,8 @@ internal sealed class DiffCommand : CliCommand
         : base("diff",
         "Show which rows changed between two moments; or write SQL that does it again, or takes it back.")
     {
-        target = With(
-            new Argument<string?>("URL|DIR")
-            {
-                Description =
-                    "A remote, or a store that has one (default: RECOVERY_REMOTE).",
-                Arity = ArgumentArity.ZeroOrOne
-            });
-        database = With(
-            new Option<string?>("--database")
-            {
-                HelpName = "NAME",
-                Description = "The database (needed when there are several)."
-            });
+        target = WithPlace();
+        database = WithDatabase();
         from = With(new Option<string?>("--from")
         {
             HelpName = "MOMENT",

@@ -41,12 +41,7 @@ internal sealed class ExportCommand : CliCommand
                 Description =
                     "A plain SQLite file (default); JSON lines; one table as CSV; statements as .dump writes them."
             });
-        database = With(
-            new Option<string?>("--database")
-            {
-                HelpName = "NAME",
-                Description = "Of a remote: the database (needed when there are several)."
-            });
+        database = WithDatabase("Of a remote: the database (needed when there are several).");
         tables = With(
             new Option<string?>("--table") { HelpName = "GLOB", Description = "Only tables whose names match." });
         since = With(

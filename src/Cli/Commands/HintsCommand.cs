@@ -13,13 +13,7 @@ internal sealed class HintsCommand : CliCommand
 
     public HintsCommand() : base("hints", "List a remote's hints: the states from which restores start.")
     {
-        target = With(
-            new Argument<string?>("URL|DIR")
-            {
-                Description =
-                    "A remote, or a store that has one (default: RECOVERY_REMOTE).",
-                Arity = ArgumentArity.ZeroOrOne
-            });
+        target = WithPlace();
         About = "Every commit from the oldest hints on can be restored. LOG AFTER is what a restore of the newest "
             + "state would replay from these hints.";
         Examples = ["recovery hints s3://bucket/app"];

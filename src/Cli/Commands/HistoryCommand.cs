@@ -18,19 +18,8 @@ internal sealed class HistoryCommand : CliCommand
 
     public HistoryCommand() : base("history", "Show every version of one row, with the commits that made it so.")
     {
-        target = With(
-            new Argument<string?>("URL|DIR")
-            {
-                Description =
-                    "A remote, or a store that has one (default: RECOVERY_REMOTE).",
-                Arity = ArgumentArity.ZeroOrOne
-            });
-        database = With(
-            new Option<string?>("--database")
-            {
-                HelpName = "NAME",
-                Description = "The database (needed when there are several)."
-            });
+        target = WithPlace();
+        database = WithDatabase();
         table = With(new Option<string?>("--table") { HelpName = "NAME", Description = "The table." });
         key = With(new Option<string?>("--key")
         {

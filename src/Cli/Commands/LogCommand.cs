@@ -36,12 +36,7 @@ internal sealed class LogCommand : CliCommand
         });
         from = With(new Option<ulong?>("--from") { HelpName = "LSN", Description = "Not before this LSN." });
         until = With(new Option<ulong?>("--to") { HelpName = "LSN", Description = "Not after this LSN." });
-        database = With(
-            new Option<string?>("--database")
-            {
-                HelpName = "NAME",
-                Description = "Only the commits of this database (as with --commits)."
-            });
+        database = WithDatabase("Only the commits of this database (as with --commits).");
         About = """
             Each LSN that --commits shows can be restored: recovery restore URL DIR --lsn N.
             A database in WAL mode commits by writing to its -wal file: such commits are shown as any other, and checkpoints, which bring nothing new, are not.

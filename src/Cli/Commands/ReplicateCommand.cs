@@ -128,7 +128,7 @@ internal sealed class ReplicateCommand : CliCommand
         using var health = settings.Listen is { } address
             ? HealthServer.Start(address, () => ReplicatorHealth.Of(run.Status))
             : null;
-        if (parsed.GetValue(once)) return await OnceAsync(run, log, stopping.Token);
+        if (parsed.GetValue(once)) return await OnceAsync(run, log, to, stopping.Token);
         if (settings.Exec is null) return await UntilStoppedAsync(run, log, stopping.Token);
         using (program = GuardedProgram.Start(settings.Exec))
         {
@@ -139,11 +139,18 @@ internal sealed class ReplicateCommand : CliCommand
         }
     }
 
-    static async Task<int> OnceAsync(ReplicaRun run, EventLines log, CancellationToken cancellation)
+    /// <summary>What --once leaves: a mirror, and what of it is in its remote.</summary>
+    internal sealed record Report(string Store, string? Remote, ulong Lsn, ulong ShippedLsn, List<string> Databases);
+
+    static async Task<int> OnceAsync(ReplicaRun run, EventLines log, Output to, CancellationToken cancellation)
     {
         await run.FlushAsync(cancellation);
-        foreach (var each in run.Status)
+        List<Report> reports = [.. run.Status.Select(s =>
+            new Report(s.Store, s.Remote, s.Lsn, s.ShippedLsn, [.. s.Databases.Select(d => d.Path)]))];
+        foreach (var each in reports)
             log.Write("info", "shipped", null, $"everything is in {each.Remote ?? each.Store}, up to LSN {each.Lsn}");
+        // People have just read it.
+        to.Result(reports, Results.Json.Replicated, static _ => { });
         return ExitCode.Ok;
     }
 

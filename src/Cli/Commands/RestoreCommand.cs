@@ -47,12 +47,7 @@ internal sealed class RestoreCommand : CliCommand
                 HelpName = "FILE",
                 Description = "Write one database as a plain SQLite file instead of a store."
             });
-        database = With(
-            new Option<string?>("--database")
-            {
-                HelpName = "NAME",
-                Description = "The database for -o (needed when the store has several)."
-            });
+        database = WithDatabase("The database for -o (needed when the store has several).");
         timestamp = With(
             new Option<string?>("--timestamp")
             {

@@ -48,6 +48,8 @@ internal sealed class SqlPlace : IDisposable
         SQLitePCL.Batteries_V2.Init();
         Recovery.Register();
         if (!write) return new SqlPlace(Here(path, store.Path, write: false), null, limit);
+        // Whoever opens a store listens a moment later, and whoever closes it holds it a moment longer: nothing tells
+        // another process when.
         for (var started = Stopwatch.GetTimestamp(); ; Thread.Sleep(LookInterval))
         {
             if (SqlClient.TryConnect(store.Path, stub.Database!, limit) is { } client)
