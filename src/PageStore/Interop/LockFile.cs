@@ -11,11 +11,13 @@ namespace RecoveryVfs.PageStore.Interop;
 internal sealed unsafe partial class LockFile : IDisposable
 {
     const int ReadWrite = 2, Create = 0x40, CloseOnExec = 0x80000, NoFollow = 0x20000, NonBlocking = 0x800;
-    const int Exclusive = 2, AtOnce = 4;
+    const int Exclusive = 2, AtOnce = 4, Unlock = 8;
 
     /// <summary>The error that says that somebody else has the lock (EWOULDBLOCK).</summary>
     public const int Held = 11;
 
+    // Asked of the system: .NET remembers its answer, in a forked child as well.
+    readonly int owner = getpid();
     int descriptor;
 
     LockFile(int descriptor) => this.descriptor = descriptor;
@@ -53,8 +55,14 @@ internal sealed unsafe partial class LockFile : IDisposable
         return length <= 0 ? "" : Encoding.UTF8.GetString(buffer, (int)length).Trim();
     }
 
+    /// <summary>
+    /// Gives the lock back. Closing alone would not: a process that this one is just starting has a copy of the
+    /// descriptor until it becomes another program, and the lock would last as long. A forked child, though, must not
+    /// give back what is its parent's.
+    /// </summary>
     public void Dispose()
     {
+        if (descriptor >= 0 && getpid() == owner) _ = flock(descriptor, Unlock);
         if (descriptor >= 0) _ = close(descriptor);
         descriptor = -1;
     }
@@ -76,4 +84,7 @@ internal sealed unsafe partial class LockFile : IDisposable
 
     [LibraryImport("libc")]
     private static partial int close(int descriptor);
+
+    [LibraryImport("libc")]
+    private static partial int getpid();
 }

@@ -88,7 +88,7 @@ static async Task Migrate(string uri)
     await using var context = new Shop(uri);
     Must((await context.Database.GetPendingMigrationsAsync()).Count() == 2, "two are pending");
     await context.Database.MigrateAsync("20260101000000_Orders");
-    await context.Database.ExecuteSqlAsync("INSERT INTO Orders(Customer, Cents, Version) VALUES ('old', 5, 1)");
+    await context.Database.ExecuteSqlAsync($"INSERT INTO Orders(Customer, Cents, Version) VALUES ('old', 5, 1)");
     await context.Database.MigrateAsync();
     Must((await context.Database.GetAppliedMigrationsAsync())
         .SequenceEqual(["20260101000000_Orders", "20260102000000_Index"]), "both are applied");
