@@ -11,20 +11,17 @@ namespace RecoveryVfs.PageStore.Commits;
 /// Spills to an unlinked file beyond the budget. Used by one thread at a time until it is committed; from then on it
 /// never changes, and any thread may read its pages while it waits to enter the page store.
 /// </summary>
-internal sealed unsafe class PageOverlay : IDisposable
+internal sealed class PageOverlay : IDisposable
 {
     readonly PageBuffers buffers;
-    // Where a page's bytes are: a pointer (positive), or the complement of an offset in the spill file.
-    readonly Dictionary<uint, long> pages = [];
-    SpillFile? spill;
-    Stack<long>? freeSpill;
-    long heldBytes;
+    readonly OverlayPages pages;
     long basisLimit;
     bool disposed;
 
     internal PageOverlay(PageBuffers buffers, Database database, DatabaseVersion basis)
     {
         this.buffers = buffers;
+        pages = new OverlayPages(buffers);
         Database = database;
         Basis = basis;
         PageSize = basis.PageSize;
@@ -42,7 +39,11 @@ internal sealed unsafe class PageOverlay : IDisposable
     public long SizeBytes { get; private set; }
 
     /// <summary>The unit in which pages are held: the basis' page size, else the length of the first write.</summary>
-    internal int PageSize { get; private set; }
+    internal int PageSize
+    {
+        get => pages.PageSize;
+        private set => pages.PageSize = value;
+    }
 
     /// <summary>
     /// Bytes of the basis beyond this were cut off by this transaction and read as zeros, whatever follows.
@@ -52,7 +53,7 @@ internal sealed unsafe class PageOverlay : IDisposable
     /// <summary>Copies the numbers of the pages it holds, in no order.</summary>
     internal int CopyPagesTo(uint[] destination)
     {
-        pages.Keys.CopyTo(destination, 0);
+        pages.Numbers.CopyTo(destination, 0);
         return pages.Count;
     }
 
@@ -79,7 +80,7 @@ internal sealed unsafe class PageOverlay : IDisposable
     }
 
     /// <summary>The pages it holds, in no order.</summary>
-    internal IReadOnlyCollection<uint> Pages => pages.Keys;
+    internal IReadOnlyCollection<uint> Pages => pages.Numbers;
 
     /// <summary>
     /// The pages that differ from the basis, with their hashes: what encoding (or a replay) found out. Valid once it is
@@ -131,19 +132,13 @@ internal sealed unsafe class PageOverlay : IDisposable
     /// once committed.
     /// </summary>
     internal bool TryReadOwn(uint page, int within, Span<byte> destination)
-    {
-        if (!pages.TryGetValue(page, out var place)) return false;
-        if (place > 0) new ReadOnlySpan<byte>((byte*)place + within, destination.Length).CopyTo(destination);
-        else spill!.ReadAt(~place + within, destination);
-        return true;
-    }
+        => pages.TryRead(page, within, destination);
 
     /// <summary>Whether this transaction wrote the page.</summary>
-    internal bool Holds(uint page) => pages.ContainsKey(page);
+    internal bool Holds(uint page) => pages.Holds(page);
 
     /// <summary>The page's bytes in memory, or empty when it is spilled or not here.</summary>
-    internal ReadOnlySpan<byte> InMemory(uint page) =>
-        pages.TryGetValue(page, out var place) && place > 0 ? new ReadOnlySpan<byte>((byte*)place, PageSize) : default;
+    internal ReadOnlySpan<byte> InMemory(uint page) => pages.InMemory(page);
 
     /// <summary>
     /// Writes into the transaction's view, growing it when needed (gaps read as zeros). Throws Full when nothing can
@@ -167,7 +162,7 @@ internal sealed unsafe class PageOverlay : IDisposable
             offset += count;
             if (offset > SizeBytes) SizeBytes = offset;
         }
-        if (buffers.IsOverBudget && heldBytes > 0) Spill();
+        pages.SpillIfOverBudget();
     }
 
     static int FirstUnit(long offset, int length) =>
@@ -177,43 +172,19 @@ internal sealed unsafe class PageOverlay : IDisposable
 
     void WriteWithin(uint page, int within, ReadOnlySpan<byte> source)
     {
-        var known = pages.TryGetValue(page, out var place);
-        if (known && place > 0)
-        {
-            source.CopyTo(new Span<byte>((byte*)place + within, source.Length));
-            return;
-        }
-        var buffer = buffers.Rent(PageSize);
-        var bytes = new Span<byte>(buffer, PageSize);
+        if (pages.TryOverwrite(page, within, source)) return;
+        var added = pages.Rent(page);
         try
         {
-            if (source.Length < PageSize) ReadWithin(page, 0, bytes);
+            if (source.Length < PageSize) ReadWithin(page, 0, added.Bytes);
         }
         catch
         {
-            buffers.Return(buffer, PageSize);
+            added.GiveUp();
             throw;
         }
-        source.CopyTo(bytes[within..]);
-        if (known) (freeSpill ??= new Stack<long>()).Push(~place);
-        pages[page] = (long)buffer;
-        heldBytes += PageSize;
-    }
-
-    void Spill()
-    {
-        spill ??= new SpillFile(buffers.SpillDirectory);
-        var inMemory = pages.Where(p => p.Value > 0).ToArray();
-        foreach (var (page, place) in inMemory)
-        {
-            var bytes = new ReadOnlySpan<byte>((byte*)place, PageSize);
-            long at;
-            if (freeSpill is { Count: > 0 }) spill.WriteAt(at = freeSpill.Pop(), bytes);
-            else at = spill.Append(bytes);
-            pages[page] = ~at;
-            buffers.Return((byte*)place, PageSize);
-            heldBytes -= PageSize;
-        }
+        source.CopyTo(added.Bytes[within..]);
+        added.Keep();
     }
 
     /// <summary>Cuts the transaction's view (never grows it).</summary>
@@ -222,7 +193,7 @@ internal sealed unsafe class PageOverlay : IDisposable
         if (sizeBytes >= SizeBytes) return;
         Changes++;
         var keep = (uint)((sizeBytes + PageSize - 1) / PageSize);
-        foreach (var page in pages.Keys.Where(p => p > keep).ToArray()) Drop(page);
+        foreach (var page in pages.Numbers.Where(p => p > keep).ToArray()) pages.Drop(page);
         if (sizeBytes % PageSize != 0)
         {
             // The rest of the last page must read as zeros when the file grows again.
@@ -234,17 +205,6 @@ internal sealed unsafe class PageOverlay : IDisposable
         }
         SizeBytes = sizeBytes;
         basisLimit = Math.Min(basisLimit, sizeBytes);
-    }
-
-    void Drop(uint page)
-    {
-        pages.Remove(page, out var place);
-        if (place > 0)
-        {
-            buffers.Return((byte*)place, PageSize);
-            heldBytes -= PageSize;
-        }
-        else (freeSpill ??= new Stack<long>()).Push(~place);
     }
 
     /// <summary>
@@ -296,15 +256,7 @@ internal sealed unsafe class PageOverlay : IDisposable
     /// <summary>
     /// Frees the pages. Called once: by the writer's dispose, or when a committed overlay has entered the page store.
     /// </summary>
-    internal void ReleasePages()
-    {
-        foreach (var place in pages.Values)
-            if (place > 0) buffers.Return((byte*)place, PageSize);
-        pages.Clear();
-        heldBytes = 0;
-        spill?.Dispose();
-        spill = null;
-    }
+    internal void ReleasePages() => pages.Release();
 
     /// <summary>Forgets what was encoded: the pages have changed since, or will not be committed.</summary>
     internal void DropEncoded()
