@@ -83,7 +83,7 @@ public abstract class FollowerContract : IDisposable
                     history.TryAdd((database.Name, database.Current.Lsn), HashOf(content));
         }
         var lsn = writer.Lsn.Last;
-        if (lsn > 0) writer.WaitShipped(lsn);
+        if (lsn > 0) writer.WaitRestorable(lsn);
         return lsn;
     }
 
@@ -331,7 +331,7 @@ public abstract class FollowerContract : IDisposable
                 Assert.Equal(promotion.Epoch, writer.Log.Epoch);
                 StoreTests.Compare(writer, model);
                 Write(writer, 5);
-                var fenced = Assert.Throws<RecoveryException>(() => old.WaitShipped(Zombie(old)));
+                var fenced = Assert.Throws<RecoveryException>(() => old.WaitRestorable(Zombie(old)));
                 Assert.Equal(RecoveryError.Fenced, fenced.Error);
                 old.Dispose();
             }

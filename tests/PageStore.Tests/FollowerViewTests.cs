@@ -66,7 +66,7 @@ public sealed class FollowerViewTests : IDisposable
     {
         for (var i = 0; i < transactions; i++) StoreTests.Transaction(random, writer, model);
         var lsn = writer.Lsn.Last;
-        if (lsn > 0) writer.WaitShipped(lsn);
+        if (lsn > 0) writer.WaitRestorable(lsn);
         return lsn;
     }
 

@@ -28,7 +28,7 @@ internal static class KilledRemoteWriter
             var lsn = store.Commit([overlay], durable: true);
             Console.WriteLine($"local {number}");
             if (number % 7 != 0) continue;
-            store.WaitShipped(lsn);
+            store.WaitRestorable(lsn);
             Console.WriteLine($"remote {number}");
         }
     }

@@ -93,7 +93,7 @@ public abstract class RemoteOutageTests(IRemotePlaces places) : IDisposable
             store.SyncRemote();
             place.IsAway = true;
             var during = Commit(store);
-            var waiting = Task.Run(() => store.WaitShipped(during));
+            var waiting = Task.Run(() => store.WaitRestorable(during));
             for (var i = 0; i < 200 && store.Log.SizeBytes < Bound / 4 * 3; i++) Commit(store);
             await Until.IsTrue(() => store.Remote!.State.LetGoLsn is not null,
                 () => $"The log has {store.Log.SizeBytes} bytes.");
@@ -163,7 +163,7 @@ public abstract class RemoteOutageTests(IRemotePlaces places) : IDisposable
         Assert.Equal(RecoveryError.Full, full.Error);
         var acknowledged = store.Lsn.Last;
         place.IsAway = false;
-        store.WaitShipped(acknowledged);
+        store.WaitRestorable(acknowledged);
         await MustRestoreAs(place, store);
         disk.IsFull = false;
         Commit(store);
@@ -196,7 +196,7 @@ public sealed class S3OutageTests(S3Server server) : RemoteOutageTests(new Bucke
             store.Sync();
             await Until.IsTrue(() => store.Remote!.State.Phase == ShipperPhase.Outage);
             server.StartGateway();
-            store.WaitShipped(store.Lsn.Last);
+            store.WaitRestorable(store.Lsn.Last);
             Assert.True(store.Remote!.State.IsHealthy);
             await place.RestoreAsync(new StoreOptions { Directory = Path.Combine(directory, "restored") });
             using var restored = Store.Open(new StoreOptions { Directory = Path.Combine(directory, "restored") });

@@ -41,7 +41,7 @@ public sealed class RemoteTailWorkTests(DirectoryPlaces places) : IClassFixture<
         for (var i = 0; i < Commits; i++)
         {
             Commit(store, i % Databases);
-            if (i % CommitsAtOnce == 0) store.WaitShipped(store.Lsn.Last);
+            if (i % CommitsAtOnce == 0) store.WaitRestorable(store.Lsn.Last);
         }
         store.SyncRemote();
 

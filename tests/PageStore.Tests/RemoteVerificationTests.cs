@@ -123,7 +123,7 @@ public abstract class RemoteVerificationTests(IRemotePlaces places) : IDisposabl
         var place = await places.NewAsync();
         using var store = Store.Open(Options(place.Options));
         Write(store, 1);
-        store.WaitShipped(store.Lsn.Last);
+        store.WaitRestorable(store.Lsn.Last);
         var result = await place.RestoreAsync(new StoreOptions { Directory = Path.Combine(root, "restored") });
         Assert.Equal(store.Databases.Select(d => d.Name), result.Databases);
     }

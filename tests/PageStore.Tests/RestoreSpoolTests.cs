@@ -31,10 +31,10 @@ public sealed class RestoreSpoolTests : IDisposable
             Store.Open(new StoreOptions { Directory = Path.Combine(temp.Path, "writer"), Remote = place.Options }))
         {
             Commit(writer, Pages);
-            writer.WaitShipped(writer.Lsn.Last);
+            writer.WaitRestorable(writer.Lsn.Last);
             // The newest segment is small: it is fetched when the restore is planned.
             Commit(writer, 1);
-            writer.WaitShipped(writer.Lsn.Last);
+            writer.WaitRestorable(writer.Lsn.Last);
         }
         await using var objects = place.Open();
         var context = new RemoteContext { Store = objects, OpenSpool = () => throw new IOException("not there") };

@@ -97,7 +97,7 @@ public sealed partial class RolePolicyTests(S3Server server) : IDisposable
         for (var round = 0; round < 2; round++)
         {
             for (var i = 0; i < 10; i++) StoreTests.Transaction(random, store, model);
-            store.Remote!.WaitRestorable(store.Lsn.Last, TimeSpan.FromSeconds(5));
+            store.Remote!.SyncTo(store.Lsn.Last, TimeSpan.FromSeconds(5));
             await store.Remote.PublishHintsAsync(patience.Token);
         }
         await using var objects = place.Open();

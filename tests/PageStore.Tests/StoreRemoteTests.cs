@@ -50,7 +50,7 @@ public abstract class StoreRemoteTests(IRemotePlaces places) : IDisposable
                 StoreTests.Transaction(random, writer, model);
                 states.Add((writer.Lsn.Last, new(model, StringComparer.Ordinal)));
                 if (i == 20) await writer.Remote!.PublishHintsAsync();
-                if (random.Next(10) == 0) writer.WaitShipped(writer.Lsn.Last);
+                if (random.Next(10) == 0) writer.WaitRestorable(writer.Lsn.Last);
             }
             var committed = writer.Lsn.Last;
             writer.SyncRemote();
@@ -73,11 +73,11 @@ public abstract class StoreRemoteTests(IRemotePlaces places) : IDisposable
             {
                 StoreTests.Compare(second, model);
                 StoreTests.Transaction(random, second, model);
-                second.WaitShipped(second.Lsn.Last);
+                second.WaitRestorable(second.Lsn.Last);
                 // Nothing before is kept, and yet the first writer is fenced as soon as it ships anything.
                 await second.Remote!.PublishHintsAsync();
                 StoreTests.Transaction(random, second, model);
-                second.WaitShipped(second.Lsn.Last);
+                second.WaitRestorable(second.Lsn.Last);
                 await second.Remote.PublishHintsAsync();
                 await second.Remote.CollectAsync(nothing);
                 var other = new SortedDictionary<string, byte[]>(model, StringComparer.Ordinal);
@@ -86,7 +86,7 @@ public abstract class StoreRemoteTests(IRemotePlaces places) : IDisposable
                     using var overlay =
                         writer.BeginOverlay(writer.Create("zombie.db"), writer.Create("zombie.db").Current);
                     overlay.Write(0, new byte[512]);
-                    writer.WaitShipped(writer.Commit([overlay], durable: true));
+                    writer.WaitRestorable(writer.Commit([overlay], durable: true));
                 });
                 Assert.Equal(RecoveryError.Fenced, fenced.Error);
                 Assert.Equal(RecoveryError.Fenced, Assert.Throws<RecoveryException>(() => writer.Create("more.db"))

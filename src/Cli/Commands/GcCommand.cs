@@ -149,7 +149,7 @@ internal sealed class GcCommand : CliCommand
         store.Sync();
         try
         {
-            await remote.WhenShippedAsync(store.Lsn.Last, cancellation).WaitAsync(Patience, cancellation);
+            await remote.WhenRestorableAsync(store.Lsn.Last, cancellation).WaitAsync(Patience, cancellation);
         }
         catch (TimeoutException)
         {

@@ -1,9 +1,7 @@
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
-using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
-using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.RecoveryLog.Remote.State;
@@ -15,33 +13,30 @@ namespace RecoveryVfs.PageStore.Shipping;
 /// A store's tie to its remote: ships the log, publishes hints when enough log has gathered since the last, collects
 /// what nothing needs any more, and proves now and then that all of it can be restored.
 /// </summary>
-internal sealed partial class StoreRemote : IAsyncDisposable
+internal sealed class StoreRemote : IAsyncDisposable
 {
-    static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
     static readonly TimeSpan PatienceLook = TimeSpan.FromMilliseconds(250);
 
     /// <summary>For how long a waiter tolerates an outage, unless it says otherwise.</summary>
     internal static readonly TimeSpan OutagePatience = TimeSpan.FromSeconds(30);
 
-    static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(10);
+    /// <summary>Two requests and their answers, from far away.</summary>
+    static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(2);
 
-    readonly IShippedStore store;
     readonly RemoteOptions options;
     readonly RemoteContext context;
-    readonly StoreHome home;
     readonly Shipper shipper;
-    readonly HintsPublisher publisher;
-    readonly Collector collector;
+    readonly StoreHints hints;
+    readonly StoreProofs proofs;
     readonly RemoteMetrics metrics;
     readonly CancellationTokenSource stopping = new();
-    readonly SemaphoreSlim oneAtATime = new(1);
     Task publishing = Task.CompletedTask, verifying = Task.CompletedTask;
+    bool wasAsked;
 
     internal StoreRemote(IShippedStore store, RemoteOptions options, StoreOptions storeOptions)
     {
-        this.store = store;
         this.options = options;
-        home = storeOptions.Home;
+        var home = storeOptions.Home;
         home.BeginToShip();
         // Before it is reached: whoever looks at the directory must see that it was to ship.
         home.ConfigureRemote(options.Url);
@@ -65,8 +60,8 @@ internal sealed partial class StoreRemote : IAsyncDisposable
             SalvageDirectory = home.Salvage,
             Disk = LocalDisk.Instance,
         });
-        publisher = new HintsPublisher(context, shipper);
-        collector = new Collector(context, shipper, publisher);
+        hints = new StoreHints(store, home, options, context, shipper, stopping.Token);
+        proofs = new StoreProofs(store, home, options, context, shipper, hints, stopping.Token);
         metrics = new RemoteMetrics(State, home.Path, context.Time);
         if (storeOptions.Alarm is { } alarm) State.Troubled += alarm;
         if (RemoteVerification.Load(home.Path) is { } known && known.Remote == options.Url)
@@ -84,27 +79,27 @@ internal sealed partial class StoreRemote : IAsyncDisposable
     internal void Start()
     {
         shipper.Start();
-        publishing = Task.Run(PublishAsync);
-        if (options.VerifyInterval > TimeSpan.Zero) verifying = Task.Run(VerifyAlwaysAsync);
+        publishing = Task.Run(hints.RunAsync);
+        if (options.VerifyInterval > TimeSpan.Zero) verifying = Task.Run(proofs.RunAsync);
     }
 
     /// <summary>
     /// Blocks until everything up to an LSN can be restored from the remote; asks for a request at once.
     /// </summary>
-    public void WaitShipped(ulong lsn)
+    public void WaitRestorable(ulong lsn)
     {
         shipper.WaitShipped(lsn);
-        if (State.NeedsHints) UntilRestorableAsync(stopping.Token).GetAwaiter().GetResult();
+        if (State.NeedsHints) hints.UntilRestorableAsync(stopping.Token).GetAwaiter().GetResult();
     }
 
     /// <summary>
     /// Completes when everything up to an LSN can be restored from the remote; lets the interval's own request bring
     /// it.
     /// </summary>
-    public async Task WhenShippedAsync(ulong lsn, CancellationToken cancellation = default)
+    public async Task WhenRestorableAsync(ulong lsn, CancellationToken cancellation = default)
     {
         await shipper.WhenShippedAsync(lsn, cancellation);
-        if (State.NeedsHints) await UntilRestorableAsync(cancellation);
+        if (State.NeedsHints) await hints.UntilRestorableAsync(cancellation);
     }
 
     /// <summary>
@@ -112,13 +107,13 @@ internal sealed partial class StoreRemote : IAsyncDisposable
     /// through an outage that lasts longer than <paramref name="patience"/>, and not when the remote says no, which
     /// only somebody's hand can change: it is asked once more before that is believed. Shipping goes on all the same.
     /// </summary>
-    public void WaitRestorable(ulong lsn, TimeSpan patience)
+    public void SyncTo(ulong lsn, TimeSpan patience)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
-        var shipped = WhenShippedAsync(lsn, limit.Token);
+        var restorable = WhenRestorableAsync(lsn, limit.Token);
         var (began, known) = (context.Time.GetTimestamp(), State.Failures);
         shipper.TryAgain();
-        while (Task.WaitAny([shipped], PatienceLook) < 0)
+        while (Task.WaitAny([restorable], PatienceLook) < 0)
         {
             if (State.Hindrance is not { } hindrance
                 || (State.Failures == known && context.Time.GetElapsedTime(began) < patience))
@@ -127,21 +122,40 @@ internal sealed partial class StoreRemote : IAsyncDisposable
                 && hindrance.Why.InnerException is ObjectStoreException { IsTransient: false };
             if (!refused && context.Time.GetUtcNow() - hindrance.Since < patience) continue;
             limit.Cancel();
-            var (has, then) = State.ShippedLsn >= lsn
-                ? ($"{Url} has everything up to LSN {lsn}, but it cannot be restored yet", "Hints are tried again")
-                : ($"{Url} has everything up to LSN {State.ShippedLsn} of {lsn}",
-                "What is left stays in the local log, and is shipped once that is mended");
-            throw new RecoveryException(RecoveryError.Remote,
-                $"{has}: {hindrance.Why.Message.TrimEnd('.')}. {then} (PRAGMA recovery_status).", hindrance.Why)
-            {
-                Path = hindrance.Why.Path ?? Url,
-                Lsn = lsn,
-                Hint = hindrance.Why.Hint,
-                IsTransient = hindrance.Why.IsTransient,
-            };
+            throw NotRestorable(lsn, hindrance.Why);
         }
-        shipped.GetAwaiter().GetResult();
+        restorable.GetAwaiter().GetResult();
     }
+
+    RecoveryException NotRestorable(ulong lsn, RecoveryException why)
+    {
+        var (has, then) = State.ShippedLsn >= lsn
+            ? ($"{Url} has everything up to LSN {lsn}, but it cannot be restored yet", "Hints are tried again")
+            : ($"{Url} has everything up to LSN {State.ShippedLsn} of {lsn}",
+                "What is left stays in the local log, and is shipped once that is mended");
+        return new RecoveryException(RecoveryError.Remote,
+            $"{has}: {why.Message.TrimEnd('.')}. {then} (PRAGMA recovery_status).", why)
+        {
+            Path = why.Path ?? Url,
+            Lsn = lsn,
+            Hint = why.Hint,
+            IsTransient = why.IsTransient,
+        };
+    }
+
+    /// <inheritdoc cref="StoreHints.PublishAsync(CancellationToken)"/>
+    public Task PublishHintsAsync(CancellationToken cancellation = default) => hints.PublishAsync(cancellation);
+
+    /// <inheritdoc cref="StoreHints.CollectAsync"/>
+    internal Task<CollectionPlan> CollectAsync(Retention? retention = null, CancellationToken cancellation = default)
+        => hints.CollectAsync(retention, cancellation);
+
+    /// <inheritdoc cref="StoreProofs.ProveAsync"/>
+    internal Task<RemoteVerification> VerifyAsync(CancellationToken cancellation = default)
+        => proofs.ProveAsync(cancellation);
+
+    /// <summary>Names and values for status reports.</summary>
+    internal IEnumerable<(string Name, object Value)> Status() => new RemoteReport(State, Url, context.Time).Rows();
 
     /// <summary>Throws when this writer has lost the log for good.</summary>
     internal void ThrowIfLost() => shipper.ThrowIfLost();
@@ -162,151 +176,6 @@ internal sealed partial class StoreRemote : IAsyncDisposable
         shipper.ThrowIfLost();
     }
 
-    /// <summary>Two requests and their answers, from far away.</summary>
-    static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(2);
-
-    bool wasAsked;
-
-    async Task PublishAsync()
-    {
-        var stop = stopping.Token;
-        try
-        {
-            await RecallAsync(stop);
-            while (true)
-            {
-                if (await PublishWhenDueAsync(stop)) await shipper.WhenShippedAsync(State.ShippedLsn + 1, stop);
-                else await Task.Delay(RetryInterval, context.Time, stop);
-                await Task.Delay(LookInterval, context.Time, stop);
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // The store closes.
-        }
-        catch (RecoveryException) when (State.Final is not null || stop.IsCancellationRequested)
-        {
-            // The shipper's state says why, to whoever asks and to every writer.
-        }
-    }
-
-    /// <summary>Looks which hints there are, once the remote was reached; tries on until that is known.</summary>
-    async Task RecallAsync(CancellationToken stop)
-    {
-        await shipper.ConnectedAsync(stop);
-        // What was shipped before the process died says nothing of the hints that were to follow.
-        if (home.IsRestarting) State.NeedsHints = true;
-        for (; ; )
-        {
-            try
-            {
-                await publisher.RecallAsync(stop);
-                return;
-            }
-            catch (RecoveryException e) when (State.Final is null)
-            {
-                State.NoteHints(e);
-                await Task.Delay(RetryInterval, context.Time, stop);
-            }
-        }
-    }
-
-    /// <summary>
-    /// Publishes hints if it is time, and collects; false when that failed and should be tried again.
-    /// </summary>
-    async Task<bool> PublishWhenDueAsync(CancellationToken stop)
-    {
-        // Without hints nothing can be restored; a remote with nothing in it needs none.
-        var first = State.NeedsHints && State.ShippedLsn > 0;
-        if (!first && State.BytesSinceHints <= options.HintsBytes && State.HintsError is null) return true;
-        try
-        {
-            await PublishHintsAsync(stop);
-            if (options.Retention is { } retention) await CollectAsync(retention, stop);
-            State.NoteHints(null);
-            return true;
-        }
-        catch (Exception e) when (e is not OperationCanceledException)
-        {
-            // Whatever it is, it is told, and tried again: hints that stay away must not go unnoticed.
-            shipper.ThrowIfLost();
-            State.NoteHints(AsRecovery(e));
-            return false;
-        }
-    }
-
-    static RecoveryException AsRecovery(Exception e) =>
-        e as RecoveryException ?? new RecoveryException(RecoveryError.Remote,
-            $"Hints could not be published: {e.Message} It is tried again.", e)
-        { IsTransient = true };
-
-    /// <summary>
-    /// Brings all pages into files, ships those that the remote lacks, and publishes hints: a restore then starts from
-    /// now.
-    /// </summary>
-    public Task PublishHintsAsync(CancellationToken cancellation = default)
-        => PublishHintsAsync(onlyIfNeeded: false, cancellation);
-
-    async Task PublishHintsAsync(bool onlyIfNeeded, CancellationToken cancellation)
-    {
-        await oneAtATime.WaitAsync(cancellation);
-        try
-        {
-            if (onlyIfNeeded && !State.NeedsHints) return;
-            // Files are held only when the remote can be reached: an outage of hours must not keep every file that
-            // RocksDB is done with.
-            await shipper.WaitShippedAsync(store.Log.LastLsn, cancellation);
-            using var held = store.HoldFiles();
-            var (hints, timeMs) = store.SnapshotForRemote();
-            await publisher.PublishAsync(hints, timeMs, OpenPagesFile, cancellation);
-            if (home.IsRestarting) home.IsRestarting = false;
-        }
-        finally
-        {
-            oneAtATime.Release();
-        }
-    }
-
-    /// <summary>
-    /// What was shipped can be restored only when there are hints to start from: whoever waits for it sees to that.
-    /// </summary>
-    async Task UntilRestorableAsync(CancellationToken cancellation)
-    {
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellation, stopping.Token);
-        await publisher.RecallAsync(both.Token);
-        while (State.NeedsHints)
-        {
-            try
-            {
-                await PublishHintsAsync(onlyIfNeeded: true, both.Token);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                shipper.ThrowIfLost();
-                State.NoteHints(AsRecovery(e));
-                await Task.Delay(LookInterval, context.Time, both.Token);
-            }
-        }
-    }
-
-    /// <summary>
-    /// Only what RocksDB made is shipped: a name that leads elsewhere, or a link, would publish somebody's file.
-    /// </summary>
-    FileStream OpenPagesFile(LiveFile file)
-    {
-        TrackedName.Check(file.Class, file.Name, $"The store {home.Path}");
-        return RegularFile.OpenRead(Path.Combine(home.Pages, file.Name));
-    }
-
-    /// <summary>
-    /// Deletes from the remote what nothing needs any more, by the retention given or the store's own; says what and
-    /// why.
-    /// </summary>
-    internal Task<CollectionPlan> CollectAsync(Retention? retention = null, CancellationToken cancellation = default) =>
-        collector.CollectAsync(retention ?? options.Retention
-            ?? throw new InvalidOperationException("This store was opened without a retention to collect by."),
-            cancellation);
-
     /// <summary>Ships what is left, for a while, and stops.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -317,8 +186,8 @@ internal sealed partial class StoreRemote : IAsyncDisposable
         metrics.Dispose();
         await context.Store.DisposeAsync();
         stopping.Dispose();
-        oneAtATime.Dispose();
-        oneVerification.Dispose();
+        hints.Dispose();
+        proofs.Dispose();
     }
 
     /// <summary>
@@ -332,7 +201,8 @@ internal sealed partial class StoreRemote : IAsyncDisposable
             using var limit = new CancellationTokenSource(patience, context.Time);
             if (State.ShippedLsn < lsn) shipper.WaitShipped(lsn, limit.Token);
             // A store that lived too briefly for its first hints: without any, nothing could be restored.
-            if (State.NeedsHints && State.ShippedLsn > 0) UntilRestorableAsync(limit.Token).GetAwaiter().GetResult();
+            if (State.NeedsHints && State.ShippedLsn > 0)
+                hints.UntilRestorableAsync(limit.Token).GetAwaiter().GetResult();
         }
         catch (Exception e) when (e is RecoveryException or OperationCanceledException)
         {

@@ -85,7 +85,7 @@ internal sealed partial class Store
 
     /// <summary>
     /// Waits until everything that is in the log now can be restored from the remote, without forcing a request; see
-    /// <see cref="StoreRemote.WaitRestorable"/>. Without a remote it is synced here, and an error: who asks for it
+    /// <see cref="StoreRemote.SyncTo"/>. Without a remote it is synced here, and an error: who asks for it
     /// believes that there is one.
     /// </summary>
     public void SyncRemote(TimeSpan? patience = null)
@@ -96,18 +96,18 @@ internal sealed partial class Store
             throw new RecoveryException(RecoveryError.Invalid,
                 $"The store {Directory} has no remote to sync with; what was committed is durable on this machine. "
                     + "Set remote=URL (recovery remote set).");
-        Remote.WaitRestorable(log.LastLsn, patience ?? StoreRemote.OutagePatience);
+        Remote.SyncTo(log.LastLsn, patience ?? StoreRemote.OutagePatience);
     }
 
     /// <summary>
     /// Returns when a commit can be restored from the remote (durability=remote): shipped, with hints to start from.
     /// </summary>
-    public void WaitShipped(ulong lsn)
+    public void WaitRestorable(ulong lsn)
     {
         if (NotOwner() is { } why) throw why;
         if (Remote is null)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"durability=remote needs a remote, and the store {Directory} has none. Set remote=URL.");
-        Remote.WaitShipped(lsn);
+        Remote.WaitRestorable(lsn);
     }
 }

@@ -222,7 +222,7 @@ internal sealed partial class MainFile
     /// <param name="lsn">The commit's own: what others appended since may only go with the next request.</param>
     public void WaitForRemote(ulong lsn)
     {
-        if (Durability == Durability.Remote) Store.WaitShipped(lsn);
+        if (Durability == Durability.Remote) Store.WaitRestorable(lsn);
     }
 
     public void OnCheckpointStart() => checkpoint = Checkpoint.UnderWay;

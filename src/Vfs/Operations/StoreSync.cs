@@ -146,7 +146,7 @@ internal static class StoreSync
         var (lsn, shipping) = (store.Lsn.Last, store.RemoteOrThrow());
         try
         {
-            await Task.Run(() => shipping.WaitShipped(lsn), limit).WaitAsync(limit);
+            await Task.Run(() => shipping.WaitRestorable(lsn), limit).WaitAsync(limit);
             return new SyncResult(directory, url, lsn, shipping.State.ShippedLsn, shipping.State.Hints is not null);
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)

@@ -1,17 +1,15 @@
-using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Remote.State;
 
 namespace RecoveryVfs.PageStore.Shipping;
 
-// What `PRAGMA recovery_status` says of the remote.
-internal sealed partial class StoreRemote
+/// <summary>What <c>PRAGMA recovery_status</c> says of a remote.</summary>
+internal sealed class RemoteReport(RemoteState state, string url, TimeProvider time)
 {
-    /// <summary>Names and values for status reports.</summary>
-    internal IEnumerable<(string Name, object Value)> Status()
+    /// <summary>Names and values.</summary>
+    public IEnumerable<(string Name, object Value)> Rows()
     {
-        var state = State;
-        yield return ("remote", Url);
+        yield return ("remote", url);
         yield return ("remote_state", state.Phase.ToString().ToLowerInvariant());
         yield return ("remote_healthy", state.IsHealthy ? "yes" : "no");
         if (state.LastError is { } error) yield return ("remote_error", error.Message);
@@ -24,7 +22,7 @@ internal sealed partial class StoreRemote
         yield return ("remote_lag_ms", (long)state.Lag.TotalMilliseconds);
         yield return ("remote_hints_lsn", state.Hints?.Lsn ?? 0);
         yield return ("remote_bytes_since_hints", state.BytesSinceHints);
-        foreach (var row in Verified(state)) yield return row;
+        foreach (var row in Verified()) yield return row;
         var counters = state.Counters;
         foreach (var kind in Enum.GetValues<RequestKind>())
             yield return ($"remote_requests_{Lower(kind)}", counters.Requests(kind));
@@ -35,7 +33,7 @@ internal sealed partial class StoreRemote
         if (state.SalvageNote is { } salvage) yield return ("remote_salvage", salvage);
     }
 
-    IEnumerable<(string Name, object Value)> Verified(RemoteState state)
+    IEnumerable<(string Name, object Value)> Verified()
     {
         if (state.Verification is not { } verification)
         {
@@ -51,7 +49,7 @@ internal sealed partial class StoreRemote
         if (verification.Problem is { } problem) yield return ("remote_verify_error", problem);
     }
 
-    long Age(DateTimeOffset at) => (long)(context.Time.GetUtcNow() - at).TotalSeconds;
+    long Age(DateTimeOffset at) => (long)(time.GetUtcNow() - at).TotalSeconds;
 
     static string Lower<T>(T value) where T : struct, Enum => value.ToString().ToLowerInvariant();
 }
