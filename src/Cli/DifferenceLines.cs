@@ -105,24 +105,34 @@ internal sealed class DifferenceLines(Output to, MomentDifference moments, Predi
             }
     }
 
+    /// <summary>How many of each table; those without a change are left out.</summary>
+    public List<Counts> TableCounts() => [.. Tables.Select(Count).Where(c => c.Inserted + c.Deleted + c.Updated > 0)];
+
+    /// <summary>What changed in the schema, a line each.</summary>
+    public IReadOnlyList<string> Schema => [.. SchemaChanges.Select(Said)];
+
     /// <summary>How many of each table.</summary>
     public void WriteCounts()
     {
-        var counts = Tables.Select(Count).Where(c => c.Inserted + c.Deleted + c.Updated > 0).ToList();
-        var report = new CountsReport(moments.From.Lsn, moments.From.Time, moments.To.Lsn, moments.To.Time,
-            [.. SchemaChanges.Select(Said)], counts);
+        var report = new CountsReport(moments.From.Lsn, moments.From.Time, moments.To.Lsn, moments.To.Time, Schema,
+            TableCounts());
         to.Result(report, Results.Json.DifferenceCounts, r =>
         {
             to.Line($"From LSN {r.FromLsn} ({Text.Time(r.FromTime)}) to LSN {r.ToLsn} ({Text.Time(r.ToTime)})");
             foreach (var change in r.Schema) to.Line(change);
-            if (r.Tables.Count == 0) return;
-            to.Table(["TABLE", "INSERTED>", "DELETED>", "UPDATED>"], r.Tables.Select(c => new[]
-            {
-                c.Table, c.Inserted.ToString(CultureInfo.InvariantCulture),
-                    c.Deleted.ToString(CultureInfo.InvariantCulture), c.Updated.ToString(CultureInfo.InvariantCulture),
-            }));
-            foreach (var table in r.Tables.Where(t => t.Note is not null)) to.Note($"{table.Table}: {table.Note}");
+            if (r.Tables.Count > 0) Show(to, r.Tables);
         });
+    }
+
+    /// <summary>Counts as a table.</summary>
+    public static void Show(Output to, IReadOnlyList<Counts> counts)
+    {
+        to.Table(["TABLE", "INSERTED>", "DELETED>", "UPDATED>"], counts.Select(c => new[]
+        {
+            c.Table, c.Inserted.ToString(CultureInfo.InvariantCulture),
+                c.Deleted.ToString(CultureInfo.InvariantCulture), c.Updated.ToString(CultureInfo.InvariantCulture),
+        }));
+        foreach (var table in counts.Where(t => t.Note is not null)) to.Note($"{table.Table}: {table.Note}");
     }
 
     Counts Count(TableDifference table)

@@ -12,11 +12,7 @@ internal static class PastDatabase
     public static async Task<string> NameAsync(RemoteAccess remote, string? named, CancellationToken cancellation)
     {
         if (named is not null) return named;
-        var reading = new LogReading();
-        var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, null, cancellation);
-        reading.Start(plan.Hints.Hints);
-        await plan.ReplayAsync(reading.Take, null, cancellation);
-        var names = reading.Databases.Select(d => d.Name).Where(n => !PageStore.Reading.DeletedName.Is(n)).ToList();
+        var names = await NamesAsync(remote, cancellation);
         return names.Count switch
         {
             1 => names[0],
@@ -25,6 +21,16 @@ internal static class PastDatabase
             _ => throw new RecoveryException(RecoveryError.Invalid,
                 $"Which database? Give --database with one of: {Text.Some(names)}."),
         };
+    }
+
+    /// <summary>The databases that there are now.</summary>
+    public static async Task<List<string>> NamesAsync(RemoteAccess remote, CancellationToken cancellation)
+    {
+        var reading = new LogReading();
+        var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, null, cancellation);
+        reading.Start(plan.Hints.Hints);
+        await plan.ReplayAsync(reading.Take, null, cancellation);
+        return [.. reading.Databases.Select(d => d.Name).Where(n => !PageStore.Reading.DeletedName.Is(n))];
     }
 
     /// <summary>Keeps what is read from collection meanwhile, if the credentials allow to put a pin.</summary>

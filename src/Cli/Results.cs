@@ -12,6 +12,10 @@ namespace RecoveryVfs.Cli;
 /// no reflection to fall back on, and a result that is missing here does not compile.
 /// </summary>
 [JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata)]
+[JsonSerializable(typeof(BookmarkCommand.Report), TypeInfoPropertyName = "Bookmark")]
+[JsonSerializable(typeof(RollbackResult), TypeInfoPropertyName = "Rollback")]
+[JsonSerializable(typeof(RollbackCommand.Preview), TypeInfoPropertyName = "RollbackPreview")]
+[JsonSerializable(typeof(List<RollbackEntry>), TypeInfoPropertyName = "Rollbacks")]
 [JsonSerializable(typeof(CheckCommand.Report), TypeInfoPropertyName = "Check")]
 [JsonSerializable(typeof(DoctorCommand.Report), TypeInfoPropertyName = "Doctor")]
 [JsonSerializable(typeof(DatabasesCommand.Report), TypeInfoPropertyName = "Databases")]

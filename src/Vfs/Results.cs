@@ -91,3 +91,24 @@ public sealed record SnapshotOptions
     /// <summary>What it is for.</summary>
     public string? Note { get; init; }
 }
+
+/// <summary>A database that was taken back to an earlier state.</summary>
+/// <param name="Database">Its name.</param>
+/// <param name="At">When.</param>
+/// <param name="To">The bookmark of the state that it has since.</param>
+/// <param name="Undo">
+/// The bookmark of the state that it had: rolling back to it undoes this. Null when it is not known that it was done.
+/// </param>
+/// <param name="Lsn">The commit that did it; null when nothing differed.</param>
+public sealed record RollbackEntry(string Database, DateTimeOffset At, string To, string? Undo, ulong? Lsn)
+{
+    /// <summary>Pages that differed; null where they were not compared (in WAL mode all are written).</summary>
+    public long? Pages { get; init; }
+}
+
+/// <summary>What rolling a store back did.</summary>
+/// <param name="Store">The store's directory.</param>
+/// <param name="To">The bookmark of the state that its databases have since.</param>
+/// <param name="Undo">The bookmark of the state that they had; null when nothing differed.</param>
+/// <param name="Databases">Each database.</param>
+public sealed record RollbackResult(string Store, string To, string? Undo, IReadOnlyList<RollbackEntry> Databases);

@@ -82,6 +82,11 @@ public sealed class ProgramTests(S3Server server)
             .GetInt32());
         Assert.Equal(1,
             machine.Json("sql", Path.Combine(store, "app.db"), "SELECT x FROM t")[0].GetProperty("x").GetInt32());
+        var bookmark = machine.Json("bookmark", remote).GetProperty("bookmark").GetString()!;
+        Assert.Equal("app.db", Only(machine.Json("rollback", store, "--to", bookmark, "--preview")
+            .GetProperty("databases")).GetProperty("database").GetString());
+        Assert.Equal(bookmark, machine.Json("rollback", store, "--to", bookmark).GetProperty("to").GetString());
+        Assert.Equal("app.db", Only(machine.Json("rollbacks", store)).GetProperty("database").GetString());
         Assert.NotEqual(0UL, machine.Json("hints", remote)[0].GetProperty("epoch").GetUInt64());
         Assert.Equal("app.db", Only(machine.Json("verify", remote).GetProperty("databases")).GetProperty("name")
             .GetString());

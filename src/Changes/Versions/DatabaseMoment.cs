@@ -13,7 +13,8 @@ internal sealed class DatabaseMoment : IDisposable
         (Lsn, Time, this.version) = (lsn, time, version);
         try
         {
-            Rows = new RowReader(new VersionPages(version));
+            Pages = new VersionPages(version);
+            Rows = new RowReader(Pages);
         }
         catch
         {
@@ -30,6 +31,9 @@ internal sealed class DatabaseMoment : IDisposable
 
     /// <summary>Whether the database was there.</summary>
     public bool Exists => version is not null;
+
+    /// <summary>Its pages.</summary>
+    internal VersionPages Pages { get; }
 
     /// <summary>Its rows.</summary>
     public RowReader Rows { get; }

@@ -36,6 +36,25 @@ internal sealed class MomentDifference : IAsyncDisposable
     /// <summary>From the second to the first: what takes it back.</summary>
     public VersionDifference Reverse() => new(To.Rows, From.Rows, Comparison);
 
+    /// <summary>How many pages are other ones, or are there in one moment only.</summary>
+    public long CountPages(CancellationToken cancellation)
+    {
+        var (from, to) = (From.Pages, To.Pages);
+        if (from.PageSize != to.PageSize) return Math.Max(from.PageCount, to.PageCount);
+        var (both, most) = (Math.Min(from.PageCount, to.PageCount), Math.Max(from.PageCount, to.PageCount));
+        var (one, other) = (new byte[from.PageSize], new byte[from.PageSize]);
+        long count = most - both;
+        for (var page = 1u; page <= both; page++)
+        {
+            if (Comparison?.SurelyEqual(page) == true) continue;
+            cancellation.ThrowIfCancellationRequested();
+            from.Read(page, one);
+            to.Read(page, other);
+            if (!one.AsSpan().SequenceEqual(other)) count++;
+        }
+        return count;
+    }
+
     UnwrittenPages? Comparison => From.DatabaseId == To.DatabaseId && From.Exists ? new UnwrittenPages(changes) : null;
 
     /// <summary>

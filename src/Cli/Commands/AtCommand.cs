@@ -12,26 +12,15 @@ namespace RecoveryVfs.Cli.Commands;
 internal sealed class AtCommand : CliCommand
 {
     readonly Argument<string?> target;
-    readonly Option<string?> database, timestamp, query;
-    readonly Option<ulong?> lsn;
+    readonly Option<string?> database, query;
+    readonly MomentOptions moment;
     readonly Option<bool> csv, header;
 
     public AtCommand() : base("at", "Run a SELECT on a database as it was at some moment.")
     {
         target = WithPlace();
         database = WithDatabase();
-        lsn = With(new Option<ulong?>("--lsn")
-        {
-            HelpName = "N",
-            Description = "After the commit with this LSN (see `recovery log --commits`)."
-        });
-        timestamp = With(
-            new Option<string?>("--timestamp")
-            {
-                HelpName = "TIME",
-                Description =
-                    "At a time: 2026-01-31T15:04:05Z, '2026-01-31 15:04', 14:03, 'yesterday 14:00', '10 minutes ago'."
-            });
+        moment = new MomentOptions(this);
         query = With(new Option<string?>("--query", "-q") { HelpName = "SQL", Description = "The statement." });
         csv = With(new Option<bool>("--csv") { Description = "Rows as CSV." });
         header = With(new Option<bool>("--header") { Description = "Begin with the columns' names." });
@@ -47,17 +36,12 @@ internal sealed class AtCommand : CliCommand
     {
         var sql = parsed.GetValue(query)
             ?? throw new RecoveryException(RecoveryError.Invalid, "What is asked? Give --query SQL.");
-        var moment = (parsed.GetValue(lsn), parsed.GetValue(timestamp)) switch
-        {
-            ({ } l, null) => RestoreTarget.At(l),
-            (null, { } t) => RestoreTarget.At(TimeText.Parse(t)),
-            (null, null) => throw new RecoveryException(RecoveryError.Invalid,
-                "At which moment? Give --lsn or --timestamp."),
-            _ => throw new RecoveryException(RecoveryError.Invalid,
-                "--lsn and --timestamp each name a moment: give one of them."),
-        };
+        if (!moment.IsGiven(parsed))
+            throw new RecoveryException(RecoveryError.Invalid,
+                "At which moment? Give --lsn, --timestamp, --bookmark or --snapshot.");
         await using var remote = RemoteAccess.Open(parsed.GetValue(target));
-        var plan = await RestorePlanner.PlanAsync(remote.Context, moment, null, cancellation);
+        var plan = await RestorePlanner.PlanAsync(remote.Context,
+            await moment.FindAsync(parsed, remote, cancellation), null, cancellation);
         await using var pin = await remote.PinAsync(plan, to.Note, cancellation);
         using var staging = new Staging(Path.GetTempPath(), "recovery-at-" + Path.GetRandomFileName());
         var restored =

@@ -16,7 +16,7 @@ internal sealed class LogCommand : CliCommand
     readonly Option<bool> commits;
     readonly Option<int> last;
     readonly Option<ulong?> from, until;
-    readonly Option<string?> database;
+    readonly Option<string?> database, around;
 
     public LogCommand() : base("log", "List the segments of a log, or its commits with LSN and time.")
     {
@@ -36,12 +36,19 @@ internal sealed class LogCommand : CliCommand
         });
         from = With(new Option<ulong?>("--from") { HelpName = "LSN", Description = "Not before this LSN." });
         until = With(new Option<ulong?>("--to") { HelpName = "LSN", Description = "Not after this LSN." });
+        around = With(new Option<string?>("--around")
+        {
+            HelpName = "TIME",
+            Description = "Only the commits next to a time, before and after it (as with --commits): 14:03, 'yesterday "
+                + "14:00', '10 minutes ago'."
+        });
         database = WithDatabase("Only the commits of this database (as with --commits).");
         About = """
             Each LSN that --commits shows can be restored: recovery restore URL DIR --lsn N.
             A database in WAL mode commits by writing to its -wal file: such commits are shown as any other, and checkpoints, which bring nothing new, are not.
             """;
-        Examples = ["recovery log s3://bucket/app", "recovery log /data --commits -n 50 --database a.db"];
+        Examples = ["recovery log s3://bucket/app", "recovery log /data --commits -n 50 --database a.db",
+            "recovery log /data --around '10 minutes ago' --database a.db"];
     }
 
     internal sealed record Segment(ulong FirstLsn, ulong? LastLsn, DateTimeOffset? FirstTime, DateTimeOffset? LastTime,
@@ -52,10 +59,11 @@ internal sealed class LogCommand : CliCommand
         var name = parsed.GetValue(target);
         if (parsed.GetValue(last) < 0) throw new RecoveryException(RecoveryError.Invalid, "--last is 0 or more.");
         var isLocal = name is not null && !RemoteAccess.IsUrl(name);
-        if (parsed.GetValue(commits) || parsed.GetValue(database) is not null)
+        var near = parsed.GetValue(around) is { } text ? TimeText.Parse(text) : (DateTimeOffset?)null;
+        if (near is not null || parsed.GetValue(commits) || parsed.GetValue(database) is not null)
         {
-            var found = isLocal
-                ? LocalCommits(parsed, StoreDirectory.Find(name!))
+            var found = near is { } time ? await AroundAsync(parsed, name, isLocal, time, cancellation)
+                : isLocal ? LocalCommits(parsed, StoreDirectory.Find(name!))
                 : await RemoteCommitsAsync(parsed, name, cancellation);
             if (parsed.GetValue(database) is { } wanted && found.Commits.Count == 0 && !found.Names.Contains(wanted))
                 throw new RecoveryException(RecoveryError.NotFound,
@@ -136,6 +144,62 @@ internal sealed class LogCommand : CliCommand
                 entry.SizeBytes, h.BodyBytes, entry.Name));
         }
         return found;
+    }
+
+    /// <summary>
+    /// A store's own log is asked first; what is older than that, or whether there is anything, only its remote knows.
+    /// </summary>
+    async Task<(List<LoggedCommit> Commits, IReadOnlyList<string> Names)> AroundAsync(ParseResult parsed, string? name,
+        bool isLocal, DateTimeOffset time, CancellationToken cancellation)
+    {
+        if (isLocal)
+        {
+            var reading = new LogReading();
+            var store = StoreDirectory.Find(name!);
+            store.ReadLog(reading.Start, reading.Take);
+            var near = Near([.. reading.Commits.Where(c => IsWanted(parsed, c))], Most(parsed), time);
+            if (store.RemoteUrl is null || near.Commits.Count > 0 && near.HasAllBefore)
+                return (near.Commits, [.. reading.Databases.Select(d => d.Name)]);
+        }
+        await using var remote = RemoteAccess.Open(name);
+        await remote.StoreAsync(cancellation);
+        var segments = await remote.ListSegmentsAsync(cancellation);
+        var at = await MomentSearch.SegmentAtAsync(remote, [.. segments.Select(s => s.Object.Name)], time, cancellation);
+        for (var most = 1; segments.Count > 0; most *= 4)
+        {
+            var start = Math.Max(0, at - most);
+            var near = Near(await CommitsNearAsync(parsed, remote, segments[start].FirstLsn, time, cancellation),
+                Most(parsed), time);
+            if (near.HasAllBefore || start == 0) return (near.Commits, await NamesAsync(remote, cancellation));
+        }
+        return ([], []);
+    }
+
+    /// <summary>From an LSN on, until there are enough after the time.</summary>
+    async Task<List<LoggedCommit>> CommitsNearAsync(ParseResult parsed, RemoteAccess remote, ulong from,
+        DateTimeOffset time, CancellationToken cancellation)
+    {
+        var found = new List<LoggedCommit>();
+        var tail = new RemoteTail(remote.Context,
+            new RemoteTailOptions { From = TailStart.At(from), Once = true, WithPages = false });
+        await foreach (var commit in tail.ReadAsync(cancellation))
+        {
+            if (commit.Kind is not (TailedKind.Commit or TailedKind.WalCommit)) continue;
+            if (found.Count > 0 && found[^1].Lsn != commit.Lsn && !IsWanted(parsed, found[^1]))
+                found.RemoveAt(found.Count - 1);
+            if (commit.Time > time && found.Count(c => c.Time > time) > Most(parsed) / 2) break;
+            LogReading.Add(found, commit);
+        }
+        if (found.Count > 0 && !IsWanted(parsed, found[^1])) found.RemoveAt(found.Count - 1);
+        return found;
+    }
+
+    /// <summary>Half of them from before a time, as far as there are, and half from after it.</summary>
+    static (List<LoggedCommit> Commits, bool HasAllBefore) Near(List<LoggedCommit> all, int most, DateTimeOffset time)
+    {
+        var half = Math.Max(1, most / 2);
+        var before = all.Where(c => c.Time <= time).TakeLast(half).ToList();
+        return ([.. before, .. all.Where(c => c.Time > time).Take(half)], before.Count == half);
     }
 
     /// <summary>

@@ -21,8 +21,9 @@ internal sealed class RestoreCommand : CliCommand
 {
     readonly Argument<string?> url;
     readonly Argument<string?> directory;
-    readonly Option<string?> database, output, timestamp;
-    readonly Option<ulong?> lsn, hints;
+    readonly Option<string?> database, output;
+    readonly Option<ulong?> hints;
+    readonly MomentOptions moment;
     readonly Option<bool> ifDbNotExists, ifReplicaExists, force, dryRun;
     readonly Option<int> parallelism;
     readonly Option<IntegrityCheck?> integrity;
@@ -48,20 +49,7 @@ internal sealed class RestoreCommand : CliCommand
                 Description = "Write one database as a plain SQLite file instead of a store."
             });
         database = WithDatabase("The database for -o (needed when the store has several).");
-        timestamp = With(
-            new Option<string?>("--timestamp")
-            {
-                HelpName = "TIME",
-                Description =
-                    "The state at a time: 2026-01-31T15:04:05Z, '2026-01-31 15:04' or 14:03 (local), 'yesterday "
-                        + "14:00', -5m, "
-                        + "'5 minutes ago'."
-            });
-        lsn = With(new Option<ulong?>("--lsn")
-        {
-            HelpName = "N",
-            Description = "The state after the commit with this LSN (see `recovery log --commits`)."
-        });
+        moment = new MomentOptions(this);
         hints = With(
             new Option<ulong?>("--hints")
             {
@@ -115,7 +103,7 @@ internal sealed class RestoreCommand : CliCommand
             A pin (`recovery snapshot --list`) keeps what is read from collection meanwhile, if the credentials allow to put one.
 
             The restored newest state takes the remote over when it is first opened with that remote: whoever wrote there before is fenced. An earlier
-            state (--lsn, --timestamp) needs a remote of its own.
+            state (--lsn, --timestamp, --bookmark, --snapshot) needs a remote of its own.
             """;
         Examples =
         [
@@ -153,7 +141,8 @@ internal sealed class RestoreCommand : CliCommand
         if (store is not null) Restoring.CheckPlace(store);
         if (file is not null) DeliveredFile.CheckPlace(file, parsed.GetValue(force));
         remote.SpoolIn(store ?? Path.GetDirectoryName(file)!);
-        var plan = await RestorePlanner.PlanAsync(remote.Context, Target(parsed), parsed.GetValue(hints), cancellation);
+        var plan = await RestorePlanner.PlanAsync(remote.Context,
+            await moment.FindAsync(parsed, remote, cancellation), parsed.GetValue(hints), cancellation);
         foreach (var note in plan.Notes) to.Note(note);
         if (plan.Target.TimeMs > DateTimeOffset.UtcNow.ToUnixTimeMilliseconds())
             to.Note($"{Text.Time(Text.FromMs(plan.Target.TimeMs.Value))} is in the future (it is "
@@ -192,17 +181,10 @@ internal sealed class RestoreCommand : CliCommand
         if (file is null && parsed.GetValue(database) is not null)
             throw new RecoveryException(RecoveryError.Invalid,
                 "--database goes with -o FILE: a store is restored whole.");
-        if (parsed.GetValue(lsn) is not null && parsed.GetValue(timestamp) is not null)
-            throw new RecoveryException(RecoveryError.Invalid,
-                "--lsn and --timestamp each name a state: give one of them.");
+        moment.IsGiven(parsed);
         if (parsed.GetValue(parallelism) is < 1 or > 256)
             throw new RecoveryException(RecoveryError.Invalid, "--parallelism is from 1 to 256.");
     }
-
-    RestoreTarget Target(ParseResult parsed) =>
-        parsed.GetValue(lsn) is { } l ? RestoreTarget.At(l)
-        : parsed.GetValue(timestamp) is { } t ? RestoreTarget.At(TimeText.Parse(t))
-        : RestoreTarget.Newest;
 
     static string? Exists(string? store, string? file) =>
         file is not null ? File.Exists(file) ? file : null

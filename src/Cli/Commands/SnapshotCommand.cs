@@ -43,8 +43,8 @@ internal sealed class SnapshotCommand : CliCommand
                 Description =
                     "Remove the snapshot NAME; collection may then take its state."
             });
-        About = "Copies nothing: the state's objects are kept from collection. Restore it with the LSN that is "
-            + "printed: recovery restore URL DIR --lsn N.";
+        About = "Copies nothing: the state's objects are kept from collection. Restore it by its name: "
+            + "recovery restore URL DIR --snapshot NAME.";
         Examples =
         [
             "recovery snapshot before-migration s3://bucket/app --expires 30d",

@@ -52,6 +52,9 @@ internal sealed partial class Store : IShippedStore, IDisposable
     /// <summary>The store's directory.</summary>
     public string Directory => options.Directory;
 
+    /// <summary>This moment of the log.</summary>
+    public Bookmark Bookmark => Bookmark.Of(log.LogId, log.Epoch, log.LastLsn);
+
     /// <summary>The database of that name, or null.</summary>
     public Database? Find(string name) => Catalog.Find(name);
 

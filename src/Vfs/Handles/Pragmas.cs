@@ -30,6 +30,9 @@ internal static class Pragmas
                 // next commit here.
                 if (store.Lsn.Last > store.Lsn.Durable) TryWriteOut(store);
                 return store.Lsn.Last.ToString(CultureInfo.InvariantCulture);
+            case "recovery_bookmark":
+                if (store.Lsn.Last > store.Lsn.Durable) TryWriteOut(store);
+                return store.Bookmark.ToString();
             case "recovery_durable_lsn":
                 return store.Lsn.Durable.ToString(CultureInfo.InvariantCulture);
             case "recovery_sync":

@@ -61,4 +61,39 @@ internal sealed unsafe partial class SqliteApi
     {
         fixed (byte* bytes = Utf8(sql)) return complete(bytes) != 0;
     }
+
+    /// <summary>
+    /// Replaces a database by a copy of another one, in one transaction, and waits for other writers.
+    /// <paramref name="locked"/> is called when nobody else can write any more, before the first page. Returns what
+    /// SQLite says of a failure; then nothing is changed.
+    /// </summary>
+    public string? Replace(string plainUri, string targetUri, int patienceMs, Action locked)
+    {
+        const int uri = 0x40, done = 101;
+        void* source = null, target = null;
+        try
+        {
+            fixed (byte* name = Utf8(plainUri), vfs = Utf8(VfsEntryPoints.SystemName))
+                if (openV2(name, &source, Sqlite.OpenReadWrite | uri, vfs) != Sqlite.Ok) return Message(source);
+            fixed (byte* name = Utf8(targetUri), vfs = Utf8("recovery"))
+                if (openV2(name, &target, Sqlite.OpenReadWrite | uri, vfs) != Sqlite.Ok) return Message(target);
+            SetPatience(target, patienceMs);
+            fixed (byte* main = "main\0"u8)
+            {
+                var backup = backupInit(target, main, source, main);
+                if (backup == null) return Message(target);
+                var step = backupStep(backup, 0);
+                if (step == Sqlite.Ok) locked();
+                if (step == Sqlite.Ok) step = backupStep(backup, -1);
+                var finished = backupFinish(backup);
+                if (step == done && finished == Sqlite.Ok) return null;
+                return (step & 0xff) == Sqlite.Busy ? "database is locked" : Message(target);
+            }
+        }
+        finally
+        {
+            closeV2(target);
+            closeV2(source);
+        }
+    }
 }

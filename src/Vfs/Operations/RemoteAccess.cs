@@ -107,17 +107,7 @@ internal sealed class RemoteAccess : IAsyncDisposable
 
     /// <summary>Fetches a segment's header only; null when the segment is gone.</summary>
     public ValueTask<RemoteSegmentHeader?> FetchHeaderAsync(string name, CancellationToken cancellation) =>
-        Context.RetryAsync<RemoteSegmentHeader?>(async token =>
-        {
-            var start = new byte[RemoteSegmentFormat.HeaderBytes];
-            await using var download = await Context.Store.GetAsync(name, 0, start.Length, token);
-            // Collected since it was listed.
-            if (download is null) return null;
-            var got = await download.Body.ReadAtLeastAsync(start, start.Length, false, token);
-            if (got < download.LengthBytes)
-                throw new ObjectStoreException(ObjectStoreError.Unavailable, $"Object {name} arrived cut short");
-            return RemoteSegmentFormat.ReadHeader(start.AsSpan(0, got), name);
-        }, cancellation);
+        RemoteSegmentHeads.FetchAsync(Context, name, cancellation);
 
     /// <summary>
     /// Keeps what a restore reads from collection, for as long as it takes; says so when that cannot be.

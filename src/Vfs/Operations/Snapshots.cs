@@ -23,6 +23,15 @@ internal static class Snapshots
         [.. (await Pin.ListAsync(remote.Context, cancellation)).OrderBy(p => p.Value.Lsn)
             .Select(p => Of(p.Key, p.Value))];
 
+    /// <summary>The one of that name. Throws NotFound.</summary>
+    public static async Task<Snapshot> FindAsync(RemoteAccess remote, string name, CancellationToken cancellation)
+    {
+        CheckName(name);
+        return (await Pin.ListAsync(remote.Context, cancellation)).TryGetValue(name, out var pin) ? Of(name, pin)
+            : throw new RecoveryException(RecoveryError.NotFound, $"There is no snapshot {name} in {remote.Url}.")
+            { Path = remote.Url };
+    }
+
     /// <summary>Keeps a state. Only what can be restored now can be kept so.</summary>
     public static async Task<Snapshot> PutAsync(
         RemoteAccess remote, string name, SnapshotOptions options, CancellationToken cancellation)
@@ -39,13 +48,9 @@ internal static class Snapshots
     /// <summary>Lets a state go.</summary>
     public static async Task<Snapshot> RemoveAsync(RemoteAccess remote, string name, CancellationToken cancellation)
     {
-        CheckName(name);
-        if (!(await Pin.ListAsync(remote.Context, cancellation)).TryGetValue(name, out var pin))
-            throw new RecoveryException(RecoveryError.NotFound,
-                $"There is no snapshot {name} in {remote.Url}.")
-            { Path = remote.Url };
+        var found = await FindAsync(remote, name, cancellation);
         await Pin.RemoveAsync(remote.Context, name, cancellation);
-        return Of(name, pin);
+        return found;
     }
 
     static Snapshot Of(string name, Pin pin) => new(name, pin.Lsn, pin.Onward, pin.Expires, pin.Note);

@@ -29,6 +29,11 @@ internal enum SqlFrame : byte
     /// Server: what failed: SQLite's extended code (i32), its message (text). The statements after it were not run.
     /// </summary>
     Error = (byte)'E',
+    /// <summary>
+    /// Client: the database becomes what a plain file holds (its name within the store's directory, a text). Server:
+    /// as a statement with one row: the last LSN before it, the commit's, and how many pages differed (-1: not known).
+    /// </summary>
+    Replace = (byte)'P',
     /// <summary>Server: it waits for statements; whether a transaction is open (u8).</summary>
     Ready = (byte)'Z',
 }

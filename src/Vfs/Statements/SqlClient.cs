@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using RecoveryVfs.Handles;
 using RecoveryVfs.Interop;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
@@ -80,9 +81,19 @@ internal sealed class SqlClient : IDisposable
     /// <summary>
     /// Runs statements there; throws <see cref="SqlFailure"/> with what SQLite says of the first that fails.
     /// </summary>
-    public void Run(string sql, ISqlResults results)
+    public void Run(string sql, ISqlResults results) => Ask(SqlFrame.Statements, sql, results);
+
+    /// <summary>Has the database become what a plain file in the store's directory holds.</summary>
+    public Replaced Replace(string fileName)
     {
-        TrySend(sql);
+        var answers = new SqlAnswers();
+        Ask(SqlFrame.Replace, fileName, answers);
+        return Replacement.Of(answers);
+    }
+
+    void Ask(SqlFrame kind, string text, ISqlResults results)
+    {
+        TrySend(kind, text);
         try
         {
             UntilReady(results, patience);
@@ -100,11 +111,11 @@ internal sealed class SqlClient : IDisposable
         }
     }
 
-    void TrySend(string sql)
+    void TrySend(SqlFrame kind, string text)
     {
         try
         {
-            channel.Begin(SqlFrame.Statements).Put(sql).End(atOnce: true);
+            channel.Begin(kind).Put(text).End(atOnce: true);
         }
         catch (SocketException)
         {

@@ -1,5 +1,6 @@
 using RecoveryVfs.Interop;
 using RecoveryVfs.Opening;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.Settings;
@@ -24,7 +25,7 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
 
     long deadline, resultsFrom;
     int seconds = UsualSeconds;
-    string? why;
+    string? why, path;
 
     public void Run()
     {
@@ -62,7 +63,7 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
     HostConnection Open(string name)
     {
         DatabaseName.Check(name);
-        var path = OpenDatabases.PathOf(store, name) ?? Path.Combine(Path.GetDirectoryName(store.Directory)!, name);
+        path = OpenDatabases.PathOf(store, name) ?? Path.Combine(Path.GetDirectoryName(store.Directory)!, name);
         if (Stub.Read(path) is not { Content: PathContent.Stub } stub || stub.Store != store.Directory
             || stub.Database != name)
             throw new RecoveryException(RecoveryError.NotFound,
@@ -79,29 +80,48 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
         while (true)
         {
             channel.Begin(SqlFrame.Ready).Put(connection.IsInTransaction ? (byte)1 : (byte)0).End(atOnce: true);
-            if (Next(connection) is not { } sql) return;
+            if (Next(connection) is not { } request) return;
             if (!connection.IsInTransaction) deadline = Environment.TickCount64 + seconds * 1000L;
             resultsFrom = channel.SentBytes;
             why = null;
             try
             {
-                connection.Run(sql, this);
+                if (request.Kind == SqlFrame.Replace) Replace(connection, request.Text());
+                else connection.Run(request.Text(), this);
             }
             catch (SqlFailure e)
             {
                 Refuse(e.Code, why ?? e.Message);
             }
+            catch (RecoveryException e) when (request.Kind == SqlFrame.Replace)
+            {
+                Refuse(e.Error == RecoveryError.Busy ? Sqlite.Busy : Sqlite.Error, e.Message);
+            }
         }
     }
 
-    /// <summary>The next statements; null when there will be none.</summary>
-    string? Next(HostConnection connection)
+    /// <summary>
+    /// The file is in the store's directory, whatever path leads there from outside, and has no name but one that a
+    /// roll back gives: nobody can have another one read.
+    /// </summary>
+    void Replace(HostConnection connection, string name)
+    {
+        if (connection.IsInTransaction || !StoreHome.IsRollbackFile(name))
+            throw new SqlFailure(Sqlite.Error, $"{name} is no file that a database is taken back to.");
+        EventLog.Write(EventLevel.Info, "ROLLBACK", $"Process {process} takes {path} back to an earlier state.");
+        var done = Replacement.Run(connection, path!, store.Directory, Path.Combine(store.Directory, name),
+            TimeSpan.FromSeconds(seconds));
+        Replacement.Give(done, this);
+    }
+
+    /// <summary>The next request; null when there will be none.</summary>
+    SqlBody? Next(HostConnection connection)
     {
         var left = TimeSpan.FromMilliseconds(Math.Max(0, deadline - Environment.TickCount64));
         try
         {
             return channel.Read(connection.IsInTransaction ? left : IdlePatience, RequestBytesMax)
-                is { Kind: SqlFrame.Statements } request ? request.Text() : null;
+                is { Kind: SqlFrame.Statements or SqlFrame.Replace } request ? request : null;
         }
         catch (TimeoutException)
         {

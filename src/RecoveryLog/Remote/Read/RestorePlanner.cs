@@ -25,6 +25,7 @@ internal static class RestorePlanner
                 $"There is no remote at {context.Store.Location}: store.json is missing.",
                 "Check the URL")
             { Path = context.Store.Location };
+        if (target.Bookmark is { } bookmark) await bookmark.CheckAsync(context, store, cancellation);
         var end = await TryFindEndAsync(context, store, cancellation);
         if (target.Lsn > end?.LastLsn)
             throw new RecoveryException(RecoveryError.NotFound,

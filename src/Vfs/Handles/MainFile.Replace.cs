@@ -1,0 +1,165 @@
+using System.Buffers.Binary;
+using Microsoft.Win32.SafeHandles;
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.Handles;
+
+/// <summary>What replacing a database by another did.</summary>
+/// <param name="UndoLsn">The newest LSN that does not have it: the state from before.</param>
+/// <param name="Lsn">The commit's LSN; the same as <paramref name="UndoLsn"/> when nothing differed.</param>
+/// <param name="Pages">Pages that differed; -1 where they were not compared.</param>
+internal readonly record struct Replaced(ulong UndoLsn, ulong Lsn, long Pages);
+
+/// <summary>
+/// Replacing what a database holds by what a plain file holds, as one commit: what a roll back does. A writer as any
+/// other: it takes the locks in SQLite's order, and only pages that differ are written.
+/// </summary>
+/// <remarks>
+/// The header goes on from the database's own: the change counter and the schema's cookie are one more than they were,
+/// so that every connection that has cached the state before, or the same counter from an earlier life, sees that it
+/// changed. Which journal mode the database is in stays as it is, too.
+/// </remarks>
+internal sealed partial class MainFile
+{
+    const int CompareBytes = 1 << 20, HeaderBytes = 100;
+    const int ModeAt = 18, ModeBytes = 2, CounterAt = 24, CookieAt = 40, ValidForAt = 92;
+
+    /// <summary>The last record of the store.</summary>
+    public ulong LastLsn => Store.Lsn.Last;
+
+    /// <summary>
+    /// Does it; returns SQLite's result code. Busy when somebody else writes, or a WAL may be in use: pages of such a
+    /// database are SQLite's to write. The handle must have no lock, and has none afterwards.
+    /// </summary>
+    public int Replace(SafeFileHandle with, out Replaced done)
+    {
+        done = default;
+        var code = Lock(LockLevel.Shared);
+        try
+        {
+            if (code == Sqlite.Ok) code = pin is null ? Sqlite.Busy : Lock(LockLevel.Reserved);
+            if (code == Sqlite.Ok) code = Lock(LockLevel.Exclusive);
+            if (code != Sqlite.Ok) return code;
+            var before = LastLsn;
+            var pages = WriteDifferences(with);
+            if (pages == 0)
+            {
+                done = new Replaced(before, before, 0);
+                return Sqlite.Ok;
+            }
+            OnSync([]);
+            if ((code = Sync()) == Sqlite.Ok) code = OnCommitPhaseTwo();
+            if (code != Sqlite.Ok) return code;
+            // No pager of this handle has seen what was written.
+            pagerCache = default;
+            done = new Replaced(database.Current.Lsn - 1, database.Current.Lsn, pages);
+            return Sqlite.Ok;
+        }
+        finally
+        {
+            Unlock(LockLevel.None);
+        }
+    }
+
+    /// <summary>Writes what differs into this handle's transaction; returns how many pages that is.</summary>
+    long WriteDifferences(SafeFileHandle with)
+    {
+        var size = RandomAccess.GetLength(with);
+        var first = new byte[HeaderBytes];
+        ReadAll(with, first, 0);
+        var pageSize = PageSizeOf(first, size);
+        var before = SizeBytes;
+        var comparable = database.Current.PageSize == pageSize ? before : 0;
+        var pages = size < before ? (before - size) / Math.Max(1, database.Current.PageSize) : 0;
+        var (theirs, ours) = (new byte[CompareBytes], new byte[CompareBytes]);
+        for (long at = pageSize; at < size; at += CompareBytes)
+        {
+            var chunk = theirs.AsSpan(0, (int)Math.Min(CompareBytes, size - at));
+            ReadAll(with, chunk, at);
+            var have = (int)Math.Clamp(comparable - at, 0, chunk.Length);
+            if (have > 0 && Read(ours.AsSpan(0, have), at) is var read && read != Sqlite.Ok) throw Unreadable(read);
+            for (var within = 0; within < chunk.Length; within += pageSize)
+            {
+                var page = chunk.Slice(within, Math.Min(pageSize, chunk.Length - within));
+                if (within + page.Length <= have && page.SequenceEqual(ours.AsSpan(within, page.Length))) continue;
+                Must(Write(page, at + within));
+                pages++;
+            }
+        }
+        pages += WriteFirst(with, pageSize, isOther: pages > 0 || comparable != before || size != before);
+        if (size < SizeBytes) Must(Truncate(size));
+        return pages;
+    }
+
+    /// <summary>
+    /// The first page has the header, which is never the same; returns 0 when nothing else of the database differs.
+    /// </summary>
+    int WriteFirst(SafeFileHandle with, int pageSize, bool isOther)
+    {
+        var page = new byte[pageSize];
+        ReadAll(with, page, 0);
+        var header = new byte[HeaderBytes];
+        var had = SizeBytes >= HeaderBytes && database.Current.PageSize > 0;
+        if (had)
+        {
+            if (Read(header, 0) is var read && read != Sqlite.Ok) throw Unreadable(read);
+            Copy(header, page, ModeAt, ModeBytes);
+            if (!isOther && IsSameFirst(page, header)) return 0;
+            Increase(header, page, CounterAt);
+            Copy(page, page, CounterAt, 4, ValidForAt);
+            Increase(header, page, CookieAt);
+        }
+        Must(Write(page, 0));
+        return 1;
+    }
+
+    /// <summary>Whether the first page is the same but for what every commit changes.</summary>
+    bool IsSameFirst(ReadOnlySpan<byte> wanted, ReadOnlySpan<byte> header)
+    {
+        var asWas = wanted.ToArray();
+        foreach (var at in (ReadOnlySpan<int>)[CounterAt, ValidForAt, CookieAt]) Copy(header, asWas, at, 4);
+        // SQLite's version that wrote last.
+        Copy(header, asWas, ValidForAt + 4, 4);
+        var own = new byte[asWas.Length];
+        return Read(own, 0) == Sqlite.Ok && own.AsSpan().SequenceEqual(asWas);
+    }
+
+    static void Copy(ReadOnlySpan<byte> from, Span<byte> to, int at, int length, int toAt = -1)
+        => from.Slice(at, length).CopyTo(to[(toAt < 0 ? at : toAt)..]);
+
+    static void Increase(ReadOnlySpan<byte> from, Span<byte> to, int at) =>
+        BinaryPrimitives.WriteUInt32BigEndian(to[at..], BinaryPrimitives.ReadUInt32BigEndian(from[at..]) + 1);
+
+    int PageSizeOf(ReadOnlySpan<byte> header, long sizeBytes)
+    {
+        int size = BinaryPrimitives.ReadUInt16BigEndian(header[16..]);
+        if (size == 1) size = 65536;
+        if (header[..16].SequenceEqual("SQLite format 3\0"u8) && size is >= 512 and <= 65536
+            && (size & size - 1) == 0 && sizeBytes > 0 && sizeBytes % size == 0)
+            return size;
+        throw new RecoveryException(RecoveryError.Invalid,
+            $"What {open.Path} was to be replaced by is no SQLite database of whole pages; it was left as it is.")
+        { Path = open.Path };
+    }
+
+    void ReadAll(SafeFileHandle file, Span<byte> destination, long at)
+    {
+        while (destination.Length > 0)
+        {
+            var got = RandomAccess.Read(file, destination, at);
+            if (got == 0)
+                throw new RecoveryException(RecoveryError.IoRead,
+                    $"The file that {open.Path} was to be replaced by ends at {at} bytes; nothing was committed.");
+            destination = destination[got..];
+            at += got;
+        }
+    }
+
+    static void Must(int code)
+    {
+        if (code != Sqlite.Ok) throw new RecoveryException(RecoveryError.IoWrite, Failures.Last);
+    }
+
+    RecoveryException Unreadable(int code) => new(RecoveryError.IoRead,
+        $"{open.Path} could not be read ({code}): {Failures.Last}");
+}

@@ -1,0 +1,79 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog;
+
+namespace RecoveryVfs.Rollbacks;
+
+/// <summary>
+/// What a store's databases were taken back to, newest last: the file <c>rollbacks</c> in its directory, a JSON object a
+/// line. A line says that one has begun, and another that it is done, so one that was killed shows.
+/// </summary>
+internal sealed class RollbackList(string storeDirectory)
+{
+    readonly string path = new StoreHome(storeDirectory).Rollbacks;
+
+    /// <summary>One is about to be done.</summary>
+    public void Begin(string database, DateTimeOffset at, Bookmark to)
+        => Append(database, at, to, undo: null, lsn: null);
+
+    /// <summary>One was done.</summary>
+    public void Done(RollbackEntry entry) =>
+        Append(entry.Database, entry.At, Bookmark.Parse(entry.To), entry.Undo, entry.Lsn);
+
+    /// <summary>All of them. A line that is none (a file cut short by a loss of power) is passed over.</summary>
+    public IReadOnlyList<RollbackEntry> Read()
+    {
+        var found = new List<RollbackEntry>();
+        if (!File.Exists(path)) return found;
+        foreach (var line in File.ReadLines(path))
+        {
+            if (TryParse(line) is not { } entry) continue;
+            if (entry.Undo is not null && found.Count > 0 && found[^1] is { Undo: null } begun
+                && begun.Database == entry.Database && begun.To == entry.To)
+                found.RemoveAt(found.Count - 1);
+            found.Add(entry);
+        }
+        return found;
+    }
+
+    void Append(string database, DateTimeOffset at, Bookmark to, string? undo, ulong? lsn)
+    {
+        using var line = new MemoryStream();
+        using (var json = new Utf8JsonWriter(line))
+        {
+            json.WriteStartObject();
+            json.WriteString("at", at.UtcDateTime);
+            json.WriteString("database", database);
+            json.WriteString("to", to.ToString());
+            if (undo is not null) json.WriteString("undo", undo);
+            if (lsn is { } number) json.WriteNumber("lsn", number);
+            json.WriteEndObject();
+        }
+        line.WriteByte((byte)'\n');
+        using var file = new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read);
+        file.Write(line.ToArray());
+        file.Flush(flushToDisk: true);
+    }
+
+    static RollbackEntry? TryParse(string line)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(line);
+            var root = json.RootElement;
+            return new RollbackEntry(
+                root.GetProperty("database").GetString()!,
+                root.GetProperty("at").GetDateTimeOffset(),
+                root.GetProperty("to").GetString()!,
+                root.TryGetProperty("undo", out var undo) ? undo.GetString() : null,
+                root.TryGetProperty("lsn", out var lsn) ? lsn.GetUInt64() : null);
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException
+            or FormatException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,122 @@
+using System.Globalization;
+using Microsoft.Data.Sqlite;
+
+namespace RecoveryVfs.Cli.Tests;
+
+/// <summary>
+/// <c>recovery bookmark</c>, <c>rollback</c> and <c>rollbacks</c> beside an application that has the store open, and
+/// <c>recovery log --around</c>.
+/// </summary>
+public sealed class RollbackTests : IDisposable
+{
+    readonly string root = Directory.CreateTempSubdirectory("recovery-rollback-").FullName;
+
+    public RollbackTests()
+    {
+        SQLitePCL.Batteries_V2.Init();
+        Recovery.Register();
+        Directory.CreateDirectory(Data);
+    }
+
+    public void Dispose()
+    {
+        Shipped.Close();
+        Directory.Delete(root, recursive: true);
+    }
+
+    string Data => Path.Combine(root, "data");
+
+    string Remote => "file://" + Path.Combine(root, "remote");
+
+    /// <summary>An application that has the store open.</summary>
+    SqliteConnection Application()
+    {
+        var db = Shipped.Open(Data, "a.db", "&sync-interval=20&remote=" + Uri.EscapeDataString(Remote));
+        Shipped.Execute(db, "CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'one'), (2, 'two')");
+        return db;
+    }
+
+    static string Count(SqliteConnection db) => Shipped.Scalar(db, "SELECT count(*) FROM t");
+
+    [Fact]
+    public void A_mistake_is_found_previewed_taken_back_and_the_taking_back_undone()
+    {
+        using var db = Application();
+        var before = Recover.Run("bookmark", Data).MustEndWith(0).Output.Trim();
+        Assert.Equal(before, Shipped.Scalar(db, "PRAGMA recovery_bookmark"));
+        var noon = DateTimeOffset.UtcNow;
+        // The mistake is made a moment later by the clock.
+        while (DateTimeOffset.UtcNow - noon < TimeSpan.FromMilliseconds(5)) Thread.Yield();
+        Shipped.Execute(db, "DELETE FROM t; CREATE TABLE u(x)");
+        Shipped.Execute(db, "PRAGMA recovery_sync");
+        var time = noon.ToString("O", CultureInfo.InvariantCulture);
+
+        Assert.Equal(before, Recover.Run("bookmark", Remote, "--time", time).MustEndWith(0).Output.Trim());
+        Assert.Equal(before, Recover.Run("bookmark", Data, "--time", time, "--json").MustEndWith(0).Json
+            .GetProperty("bookmark").GetString());
+        foreach (var place in (string[])[Data, Remote])
+        {
+            var near = Recover.Run("log", place, "--around", time, "--last", "2", "--json").MustEndWith(0).Json;
+            Assert.Equal(2, near.GetArrayLength());
+            Assert.True(near[0].GetProperty("time").GetDateTimeOffset() <= noon);
+            Assert.True(near[1].GetProperty("time").GetDateTimeOffset() > noon);
+        }
+        var preview = Recover.Run("rollback", Data, "--to", before, "--preview", "--json").MustEndWith(0).Json
+            .GetProperty("databases")[0];
+        Assert.NotEqual(0, preview.GetProperty("pages").GetInt64());
+        Assert.Equal(("t", 2), (preview.GetProperty("tables")[0].GetProperty("table").GetString(),
+            preview.GetProperty("tables")[0].GetProperty("inserted").GetInt32()));
+        Assert.Contains("- table u", Recover.Run("rollback", Data, "--to", time, "--preview").MustEndWith(0).Output);
+        Assert.Equal("0", Count(db));
+
+        var done = Recover.Run("rollback", Data, "--to", time, "--json").MustEndWith(0).Json;
+        Assert.Equal(before, done.GetProperty("to").GetString());
+        Assert.Equal("2", Count(db));
+        Assert.Equal("1", Shipped.Scalar(db, "SELECT count(*) FROM sqlite_schema"));
+        Assert.Contains("like that already", Recover.Run("rollback", Data, "--to", before).MustEndWith(0).Output);
+        Recover.Run("rollback", Data, "--to", done.GetProperty("undo").GetString()!, "--database", "a.db")
+            .MustEndWith(0);
+        Assert.Equal("0", Count(db));
+        var list = Recover.Run("rollbacks", Data, "--json").MustEndWith(0).Json;
+        Assert.Equal(3, list.GetArrayLength());
+        Assert.Equal(done.GetProperty("undo").GetString(), list[0].GetProperty("undo").GetString());
+        Assert.Contains(before, Recover.Run("rollbacks", Data).MustEndWith(0).Output);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(Data, ".recovery"), ".rollback*"));
+    }
+
+    [Fact]
+    public void Named_moments_are_restored_and_asked()
+    {
+        using var db = Application();
+        Shipped.Execute(db, "PRAGMA recovery_sync");
+        Recover.Run("snapshot", "before", Remote).MustEndWith(0);
+        var bookmark = Shipped.Scalar(db, "PRAGMA recovery_bookmark");
+        Shipped.Execute(db, "DELETE FROM t");
+        Shipped.Execute(db, "PRAGMA recovery_sync");
+        string[][] moments = [["--snapshot", "before"], ["--bookmark", bookmark]];
+        foreach (var moment in moments)
+            Assert.Equal("2\n", Recover.Run(["at", Remote, .. moment, "-q", "SELECT count(*) FROM t"]).MustEndWith(0)
+                .Output);
+        Recover.Run("restore", Remote, "-o", Path.Combine(root, "plain"), "--snapshot", "before").MustEndWith(0);
+        Assert.Contains("one of them",
+            Recover.Run(["restore", Remote, "-o", Path.Combine(root, "p"), .. moments[0], .. moments[1]]).MustEndWith(2)
+                .Errors);
+        Assert.Contains("no snapshot nope", Recover.Run("at", Remote, "--snapshot", "nope", "-q", "SELECT 1")
+            .MustEndWith(3).Errors);
+        Assert.Contains("no bookmark", Recover.Run("at", Remote, "--bookmark", "x", "-q", "SELECT 1").MustEndWith(2)
+            .Errors);
+        Assert.Contains("+ t(id=1",
+            Recover.Run("diff", Remote, "--from", "now", "--to", bookmark).MustEndWith(0).Output);
+    }
+
+    [Fact]
+    public void Nothing_but_what_a_roll_back_has_made_is_taken_through_the_socket()
+    {
+        using var db = Application();
+        using var client = RecoveryVfs.Statements.SqlClient.TryConnect(Path.Combine(Data, ".recovery"), "a.db",
+            TimeSpan.FromSeconds(30))!;
+        foreach (var name in (string[])["LOCK", "../a.db", ".rollback.restoring/past-01", ".rollback.restoring/../x-1"])
+            Assert.Contains("is no file", Assert.ThrowsAny<Exception>(() => client.Replace(name)).Message);
+        Assert.Equal("2", Count(db));
+    }
+}
