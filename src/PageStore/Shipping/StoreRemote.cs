@@ -57,8 +57,7 @@ internal sealed class StoreRemote : IAsyncDisposable
             QueueLetGo = store.CheckpointSoon,
             Restarting = () => home.IsRestarting = true,
             Connected = () => home.AddRemote(options.Url),
-            SalvageDirectory = home.Salvage,
-            Disk = LocalDisk.Instance,
+            Salvage = new SalvagePlace(LocalDisk.Instance, home.Salvage),
         });
         hints = new StoreHints(store, home, options, context, shipper, stopping.Token);
         proofs = new StoreProofs(store, home, options, context, shipper, hints, stopping.Token);

@@ -100,8 +100,7 @@ sealed class ToyMachine
             Probe = Probe,
             SyncInterval = SyncInterval,
             SegmentBytes = SegmentBytes,
-            SalvageDirectory = "/salvage",
-            Disk = Disk,
+            Salvage = new SalvagePlace(Disk, "/salvage"),
             Start = Start,
         });
         Publisher = new HintsPublisher(Context, Shipper);

@@ -59,11 +59,11 @@ internal sealed record ShipperOptions
     public bool Probe { get; init; } = true;
 
     /// <summary>Where unshipped commits go when this writer is fenced; null keeps them only in the log.</summary>
-    public string? SalvageDirectory { get; init; }
-
-    /// <summary>The disk that the salvage directory is on.</summary>
-    public ILogDisk? Disk { get; init; }
+    public SalvagePlace? Salvage { get; init; }
 
     /// <summary>Starts the shipper's loop; by default on the thread pool.</summary>
     public Func<Func<Task>, Task> Start { get; init; } = Task.Run;
 }
+
+/// <summary>A directory for <see cref="State.SalvagedLog"/>s, and the disk that it is on.</summary>
+internal sealed record SalvagePlace(ILogDisk Disk, string Directory);
