@@ -11,16 +11,18 @@ namespace RecoveryVfs.Changes.Backups;
 internal sealed class BackupReader : IDisposable
 {
     readonly IncrementalHash sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-    readonly Stream input;
-    readonly string file;
-    byte[] buffer = new byte[1 << 20];
-    int start, end;
-    long lines;
+    readonly BackupLines lines;
+    long count;
 
-    BackupReader(string file, Stream input) => (this.file, this.input) = (file, input);
+    BackupReader(BackupLines lines, BackupHeader header, ReadOnlySpan<byte> first)
+    {
+        (this.lines, Header) = (lines, header);
+        sha.AppendData(first);
+        sha.AppendData("\n"u8);
+    }
 
     /// <summary>The first line.</summary>
-    public BackupHeader Header { get; private set; } = null!;
+    public BackupHeader Header { get; }
 
     /// <summary>The last line, once it was read.</summary>
     public BackupEnd? End { get; private set; }
@@ -28,22 +30,17 @@ internal sealed class BackupReader : IDisposable
     /// <summary>Opens a file; null when it is no backup.</summary>
     public static BackupReader? TryOpen(string file)
     {
-        var reader = new BackupReader(file, new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.Read, 1));
+        var lines = new BackupLines(file, new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.Read, 1));
         try
         {
-            if (reader.TryReadLine(out var line) && BackupHeader.TryParse(line, file) is { } header)
-            {
-                reader.Header = header;
-                reader.sha.AppendData(line);
-                reader.sha.AppendData("\n"u8);
-                return reader;
-            }
-            reader.Dispose();
+            if (lines.TryRead(out var line) && BackupHeader.TryParse(line, file) is { } header)
+                return new BackupReader(lines, header, line);
+            lines.Dispose();
             return null;
         }
         catch
         {
-            reader.Dispose();
+            lines.Dispose();
             throw;
         }
     }
@@ -109,7 +106,7 @@ internal sealed class BackupReader : IDisposable
     /// </summary>
     public bool TryRead(out ReadOnlySpan<byte> line)
     {
-        if (!TryReadLine(out line)) throw Damaged("it ends before its last line");
+        if (!lines.TryRead(out line)) throw Damaged("it ends before its last line");
         if (line.StartsWith("{\"end\":true"u8))
         {
             TakeEnd(line);
@@ -118,7 +115,7 @@ internal sealed class BackupReader : IDisposable
         }
         sha.AppendData(line);
         sha.AppendData("\n"u8);
-        lines++;
+        count++;
         return true;
     }
 
@@ -134,48 +131,15 @@ internal sealed class BackupReader : IDisposable
         }
         var hash = Convert.ToHexStringLower(sha.GetHashAndReset());
         if (End.Sha256 != hash) throw Damaged($"its SHA-256 is {hash}, and its last line says {End.Sha256}");
-        if (End.Lines != lines) throw Damaged($"it has {lines} lines, and its last line tells of {End.Lines}");
-        if (TryReadLine(out _)) throw Damaged("there is more after its last line");
+        if (End.Lines != count) throw Damaged($"it has {count} lines, and its last line tells of {End.Lines}");
+        if (lines.TryRead(out _)) throw Damaged("there is more after its last line");
     }
 
-    public RecoveryException Damaged(string why)
-        => new(RecoveryError.Corrupt, $"{file} is damaged: {why}. Nothing of it was taken; use another copy.");
-
-    bool TryReadLine(out ReadOnlySpan<byte> line)
-    {
-        for (var searched = 0; ;)
-        {
-            var at = buffer.AsSpan(start + searched, end - start - searched).IndexOf((byte)'\n');
-            if (at >= 0)
-            {
-                line = buffer.AsSpan(start, searched + at);
-                start += searched + at + 1;
-                return true;
-            }
-            searched = end - start;
-            if (Fill()) continue;
-            line = default;
-            return searched != 0 ? throw Damaged("its last line has no end") : false;
-        }
-    }
-
-    bool Fill()
-    {
-        if (start > 0)
-        {
-            buffer.AsSpan(start, end - start).CopyTo(buffer);
-            (start, end) = (0, end - start);
-        }
-        // Grows with bytes that are there.
-        if (end == buffer.Length) Array.Resize(ref buffer, (int)Math.Min(buffer.Length * 2L, Array.MaxLength));
-        var got = input.Read(buffer, end, buffer.Length - end);
-        end += got;
-        return got > 0;
-    }
+    public RecoveryException Damaged(string why) => lines.Damaged(why);
 
     public void Dispose()
     {
         sha.Dispose();
-        input.Dispose();
+        lines.Dispose();
     }
 }

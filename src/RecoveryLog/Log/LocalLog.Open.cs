@@ -25,30 +25,17 @@ internal sealed partial class LocalLog
                 $"A log segment of {Math.Min(options.SegmentBytes, options.FirstSegmentBytes)} bytes is too small: "
                     + "give it at least 4096.");
         var directory = Path.Combine(dir, "log");
-        var log = new LocalLog(disk, directory, options);
-        try
-        {
-            if (!options.ReadOnly)
-                disk.CreateDirectory(directory);
-            var recovery = new LogRecovery(disk, directory, options);
-            recovery.Discover();
-            if (recovery.Segments.Count == 0)
-                log.CreateFirst(Math.Max(replayFrom, 1), recovery);
-            else
-            {
-                recovery.Replay(Math.Max(replayFrom, 1), replay);
-                log.Continue(recovery);
-            }
-            return log;
-        }
-        catch
-        {
-            log.file?.Dispose();
-            throw;
-        }
+        if (!options.ReadOnly)
+            disk.CreateDirectory(directory);
+        var recovery = new LogRecovery(disk, directory, options);
+        recovery.Discover();
+        if (recovery.Segments.Count == 0)
+            return Create(disk, directory, options, Math.Max(replayFrom, 1), recovery);
+        recovery.Replay(Math.Max(replayFrom, 1), replay);
+        return Continue(disk, directory, options, recovery);
     }
 
-    void CreateFirst(ulong replayFrom, LogRecovery recovery)
+    static LocalLog Create(ILogDisk disk, string directory, LogOptions options, ulong replayFrom, LogRecovery recovery)
     {
         var at = options.CreateAt ?? 1;
         if (options.ReadOnly || at < replayFrom)
@@ -56,34 +43,63 @@ internal sealed partial class LocalLog
                 $"There is no log in {directory}, but it is needed from LSN {replayFrom} on.",
                 "Restore the store from its remote; if its files were moved, move log/ back too.")
             { Path = directory, Lsn = replayFrom };
+        var spares = new SpareSegments(disk, directory, options.SpareSegments);
         spares.TakeOver(recovery);
         var header = new SegmentHeader(options.LogId ?? Guid.NewGuid(), options.Epoch, 1, at);
         var path = Path.Combine(directory, SegmentFormat.FileName(at));
         spares.Prepare(options.FirstSegmentBytes);
-        (file, var spare, var fileBytes) = spares.Open(options.FirstSegmentBytes, header);
-        disk.Rename(spare, path);
-        file.Path = path;
-        disk.SyncDirectory(directory);
-        current = new LogSegment(path, header, fileBytes);
-        segments.Begin([current]);
-        StartAfter(at - 1, SegmentFormat.HeaderBytes);
+        var (file, spare, fileBytes) = spares.Open(options.FirstSegmentBytes, header);
+        try
+        {
+            disk.Rename(spare, path);
+            file.Path = path;
+            disk.SyncDirectory(directory);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+        var segment = new LogSegment(path, header, fileBytes);
+        var log = new LocalLog(disk, directory, options, spares, segment, file);
+        log.Begin([segment], at - 1, SegmentFormat.HeaderBytes);
+        return log;
     }
 
-    void Continue(LogRecovery recovery)
+    static LocalLog Continue(ILogDisk disk, string directory, LogOptions options, LogRecovery recovery)
     {
-        current = recovery.Segments[^1];
-        if (!options.ReadOnly)
+        var newest = recovery.Segments[^1];
+        var spares = new SpareSegments(disk, directory, options.SpareSegments);
+        LocalLog log;
+        if (options.ReadOnly)
+            log = new LocalLog(disk, directory, options, spares, newest, new ClosedLogFile(newest.Path));
+        else
         {
             spares.TakeOver(recovery);
             foreach (var stranded in recovery.Stranded)
                 disk.Delete(stranded.Path);
-            file = disk.Open(current.Path, LogFileMode.Write);
-            Repair(recovery);
-            current.FileBytes = Math.Max(current.FileBytes, recovery.End);
+            var file = disk.Open(newest.Path, LogFileMode.Write);
+            log = new LocalLog(disk, directory, options, spares, newest, file);
+            try
+            {
+                log.Repair(recovery);
+            }
+            catch
+            {
+                file.Dispose();
+                throw;
+            }
+            newest.FileBytes = Math.Max(newest.FileBytes, recovery.End);
         }
-        segments.Begin(recovery.Segments);
-        clock.Advance(recovery.LastTimeMs);
-        StartAfter(recovery.LastLsn, recovery.End);
+        log.clock.Advance(recovery.LastTimeMs);
+        log.Begin(recovery.Segments, recovery.LastLsn, recovery.End);
+        return log;
+    }
+
+    void Begin(IReadOnlyList<LogSegment> found, ulong last, long end)
+    {
+        segments.Begin(found);
+        StartAfter(last, end);
     }
 
     void StartAfter(ulong last, long end)

@@ -45,8 +45,8 @@ internal sealed partial class LocalLog : IDisposable
     ulong appendedLsn;       // like lastLsn, but counting the records of an incomplete group
 
     // Changed under the append lock and the sync gate together, so that either is enough to read them.
-    LogSegment current = null!;
-    ILogFile file = null!;
+    LogSegment current;
+    ILogFile file;
 
     ulong lastLsn, writtenLsn, durableLsn;
     long writtenEnd;         // with writtenLsn, under the written lock
@@ -55,18 +55,18 @@ internal sealed partial class LocalLog : IDisposable
     RecoveryException? poison;
     bool disposed;
 
-    LocalLog(ILogDisk disk, string directory, LogOptions options)
+    /// <summary>Goes on in a segment, whose file it takes over.</summary>
+    LocalLog(ILogDisk disk, string directory, LogOptions options, SpareSegments spares, LogSegment current,
+        ILogFile file)
     {
-        this.disk = disk;
-        this.directory = directory;
-        this.options = options;
+        (this.disk, this.directory, this.options) = (disk, directory, options);
+        (this.spares, this.current, this.file) = (spares, current, file);
         buffer = options.ReadOnly
             ? []
             : GC.AllocateUninitializedArray<byte>(Math.Max(options.BufferBytes, 4096), pinned: true);
         events = new EventQueue(options.EventBytes);
         line = new SyncLine(SyncAll);
         segments = new SegmentList(directory, options.MaxLogBytes);
-        spares = new SpareSegments(disk, directory, options.SpareSegments);
         durableMark = new DurableMark(disk, directory);
         clock = new LogClock(options.Time);
         clock.Advance(options.NotBeforeMs);
@@ -162,7 +162,7 @@ internal sealed partial class LocalLog : IDisposable
                 WriteOutQuietly();
             lock (syncGate)
                 Volatile.Write(ref disposed, true);
-            file?.Dispose();
+            file.Dispose();
             durableMark.Dispose();
         }
         spares.Close();

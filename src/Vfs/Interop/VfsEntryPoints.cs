@@ -16,9 +16,11 @@ internal static unsafe class VfsEntryPoints
 {
     static NativeVfs* registered;
     static NativeVfs* system;
+    static SqliteApi? host;
 
     /// <summary>The SQLite that we are registered with.</summary>
-    public static SqliteApi Api { get; private set; } = null!;
+    public static SqliteApi Api
+        => host ?? throw new InvalidOperationException("The VFS 'recovery' is registered with no SQLite.");
 
     /// <summary>The name of the VFS that plain files go to.</summary>
     public static string SystemName => Marshal.PtrToStringUTF8((nint)system->Name)!;
@@ -46,7 +48,7 @@ internal static unsafe class VfsEntryPoints
                 "Use one SQLite for all databases.");
         if (registered == null)
         {
-            Api = api;
+            host = api;
             HostSqlite.Met(api.Version, api.Log);
             system = Present(api.FindVfs("unix"), api.FindVfs("win32"), api.FindVfs(null));
             ForkGuard.Arm();

@@ -29,9 +29,9 @@ internal sealed class LogReading
     readonly Dictionary<string, LoggedDatabase> known = [];
     readonly List<TailedCommit> found = [];
     LiveFiles live = new();
-    TailRecords records = null!;
+    TailRecords records;
 
-    public LogReading() => Start(null);
+    public LogReading() => records = new TailRecords(live, withPages: false);
 
     /// <summary>
     /// Every commit, in order; those of WAL-mode databases too. A checkpoint is none: it brings nothing new.

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Log;
@@ -67,9 +68,9 @@ internal sealed record SalvagedLog(string Path, ulong Epoch, ulong FirstLsn)
     public void Read(ILogDisk disk, RecordTaken take) =>
         LocalLog.Open(disk, Path, new LogOptions { ReadOnly = true }, FirstLsn, take).Dispose();
 
-    static bool TryParse(string path, out SalvagedLog salvaged)
+    static bool TryParse(string path, [NotNullWhen(true)] out SalvagedLog? salvaged)
     {
-        salvaged = null!;
+        salvaged = null;
         string name = System.IO.Path.GetFileName(path);
         if (name.Length != 43 || !name.StartsWith("epoch-", StringComparison.Ordinal) || name[22..27] != "-lsn-")
             return false;
