@@ -144,8 +144,7 @@ public sealed class FollowerViewTests : IDisposable
         using (var replica = Replica.Open(Options("follower", remote: false)))
         {
             Assert.True(replica.NextLsn <= lsn);
-            replica.SetSource(writer.Log.LogId, 0);
-            replica.KeepRelay();
+            using var relayed = new RelayedReplica(replica, writer.Log.LogId);
             Assert.Equal(lsn + 1, replica.NextLsn);
             StoreTests.Compare(replica, model);
         }
@@ -206,17 +205,12 @@ public sealed class FollowerViewTests : IDisposable
         using var writer = Store.Open(Options("writer", remote: false));
         using var keep = writer.Log.Hold("test", 1);
         using var replica = Replica.Open(options);
-        replica.SetSource(writer.Log.LogId, 0);
-        replica.KeepRelay();
+        using var relayed = new RelayedReplica(replica, writer.Log.LogId);
         void Follow(int transactions)
         {
             for (var i = 0; i < transactions; i++) StoreTests.Transaction(random, writer, model);
             writer.WriteOut();
-            using (var copied = writer.Log.ReadFrom(replica.NextLsn, LogReach.Written))
-                while (copied.TryRead(out var record)) replica.Relay(record);
-            replica.WriteOutRelay();
-            using var cursor = writer.Log.ReadFrom(replica.NextLsn, LogReach.Written);
-            while (cursor.TryRead(out var record)) replica.Apply(record);
+            StoreTests.Relay(writer, relayed);
         }
         Follow(20);
         using var view = View();
@@ -226,10 +220,10 @@ public sealed class FollowerViewTests : IDisposable
         Follow(60);
         StoreTests.Compare(replica, model);
         using (var reader = view.Read()) Assert.Equal(before, reader.Lsn);
-        replica.Settle();
+        relayed.Settle();
         Follow(5);
         disk.IsFull = false;
-        replica.Settle();
+        relayed.Settle();
         Compare(view, replica.NextLsn - 1);
         Follow(20);
         Compare(view, replica.NextLsn - 1);

@@ -220,14 +220,13 @@ public sealed class StoreHomePowerLossTests : IDisposable
         stage = "beginning";
         var replica = Replica.Open(Options(disk, remote: false));
         stage = "following";
-        replica.SetSource(writer.Log.LogId, 1);
-        replica.KeepRelay();
-        Follow(writer, replica);
-        replica.Settle();
+        var relayed = new RelayedReplica(replica, writer.Log.LogId);
+        Follow(writer, relayed);
+        relayed.Settle();
         Transactions(random, writer, 4);
-        Follow(writer, replica);
+        Follow(writer, relayed);
         stage = "promoting";
-        replica.CloseAsStore();
+        relayed.CloseAsStore();
         Promise("opening");
         using (var store = Store.Open(Options(disk, remote: false))) StoreTests.Compare(store, model);
         disk.Before = null;
@@ -246,20 +245,15 @@ public sealed class StoreHomePowerLossTests : IDisposable
             && disk.Files.Any(f => f.EndsWith("/restored", StringComparison.Ordinal)))
             return;
         using var replica = Replica.Open(Options(disk, remote: false));
-        replica.SetSource(writer.Log.LogId, 1);
-        replica.KeepRelay();
-        Follow(writer, replica);
+        using var relayed = new RelayedReplica(replica, writer.Log.LogId);
+        Follow(writer, relayed);
         replica.DeclareWhole();
-        replica.CloseAsStore();
+        relayed.CloseAsStore();
     }
 
-    static void Follow(Store writer, Replica replica)
+    static void Follow(Store writer, RelayedReplica replica)
     {
         writer.WriteOut();
-        using (var cursor = writer.Log.ReadFrom(replica.NextLsn, LogReach.Written))
-            while (cursor.TryRead(out var record)) replica.Relay(record);
-        replica.WriteOutRelay();
-        using (var cursor = writer.Log.ReadFrom(replica.NextLsn, LogReach.Written))
-            while (cursor.TryRead(out var record)) replica.Apply(record);
+        StoreTests.Relay(writer, replica);
     }
 }

@@ -4,6 +4,7 @@ using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.Testing;
 
@@ -247,6 +248,13 @@ public sealed class StoreTests : IDisposable
         Compare(store.Databases, model);
         Assert.Empty(store.Verify(null, default));
     }
+
+    /// <summary>Brings a follower's replica up to what the writer has written out.</summary>
+    internal static void Relay(Store writer, RelayedReplica relayed) => relayed.Take(take =>
+    {
+        using var cursor = writer.Log.ReadFrom(relayed.Replica.NextLsn, LogReach.Written);
+        while (cursor.TryRead(out var record)) take(record);
+    }, writer.Log.WrittenLsn);
 
     internal static void Compare(Replica replica, SortedDictionary<string, byte[]> model)
     {

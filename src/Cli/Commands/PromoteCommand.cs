@@ -43,14 +43,16 @@ internal sealed class PromoteCommand : CliCommand
                 $"{directory.Path} is not a replica: nothing to promote.")
             { Path = directory.Path };
         Report report;
-        using (var replica = Replica.Open(new StoreOptions { Directory = directory.Path }))
+        var opened = Replica.Open(new StoreOptions { Directory = directory.Path });
+        using (opened)
+        using (var relayed = new RelayedReplica(opened))
         {
-            replica.KeepRelay();
+            var replica = relayed.Replica;
             if ((parsed.GetValue(from) ?? RemoteAccess.Default) is { } url)
                 await CatchUpAsync(replica, url, cancellation);
             report = new Report(directory.Path, replica.NextLsn - 1,
                 [.. replica.Databases.Select(d => d.Name).Where(n => !DeletedName.Is(n))]);
-            replica.CloseAsStore();
+            relayed.CloseAsStore();
         }
         foreach (var name in report.Databases)
         {

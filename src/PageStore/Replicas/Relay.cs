@@ -9,45 +9,48 @@ namespace RecoveryVfs.PageStore.Replicas;
 /// A follower's copy of the log that it applies: other processes read the directory by it, and a restart goes on from
 /// it. A disk too full for it does not stop the following: it is given up then, and the next settlement begins another.
 /// </summary>
-internal sealed class Relay(ReplayedStore source) : IDisposable
+internal sealed class Relay : IDisposable
 {
-    LocalLog? log;
-    bool givenUp;
-
-    StoreOptions Options => source.Core.Options;
-    StoreHome Home => source.Core.Home;
+    readonly ReplayedStore source;
+    LocalLog? log; // Null while it is given up.
 
     /// <summary>
     /// Begins the copy. What one holds from an earlier time is applied first; one that does not fit or is damaged is
     /// made anew, for the remote has it all.
     /// </summary>
-    public void Begin(RecordTaken apply)
+    public Relay(ReplayedStore source, RecordTaken apply)
     {
-        if (Home.HasRelay)
+        this.source = source;
+        log = TryGoOn(apply) ?? Open(static (in Record _) => { });
+    }
+
+    StoreOptions Options => source.Core.Options;
+    StoreHome Home => source.Core.Home;
+
+    LocalLog? TryGoOn(RecordTaken apply)
+    {
+        if (!Home.HasRelay) return null;
+        RecoveryException? ours = null;
+        try
         {
-            RecoveryException? ours = null;
-            try
+            return Open((in Record record) =>
             {
-                log = Open((in Record record) =>
+                try
                 {
-                    try
-                    {
-                        apply(record);
-                    }
-                    catch (RecoveryException e)
-                    {
-                        ours = e;
-                        throw;
-                    }
-                });
-                return;
-            }
-            catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.TooNew && ours is null)
-            {
-                Home.DeleteRelay();
-            }
+                    apply(record);
+                }
+                catch (RecoveryException e)
+                {
+                    ours = e;
+                    throw;
+                }
+            });
         }
-        log = Open(static (in Record _) => { });
+        catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.TooNew && ours is null)
+        {
+            Home.DeleteRelay();
+            return null;
+        }
     }
 
     LocalLog Open(RecordTaken replay) => LocalLog.Open(Options.Disk, Home.Relay, new LogOptions
@@ -96,7 +99,6 @@ internal sealed class Relay(ReplayedStore source) : IDisposable
     void GiveUp()
     {
         Dispose();
-        givenUp = true;
         try
         {
             Home.DeleteRelay();
@@ -110,13 +112,15 @@ internal sealed class Relay(ReplayedStore source) : IDisposable
     /// <summary>Everything is in files, and no log is needed before them.</summary>
     public void Settle()
     {
-        log?.DropBefore(source.NextLsn);
-        if (!givenUp) return;
+        if (log is not null)
+        {
+            log.DropBefore(source.NextLsn);
+            return;
+        }
         try
         {
             Home.DeleteRelay();
             log = Open(static (in Record _) => { });
-            givenUp = false;
         }
         catch (Exception e) when (e is IOException || (e is RecoveryException found && IsOfDisk(found)))
         {

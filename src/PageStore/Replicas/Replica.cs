@@ -21,7 +21,6 @@ internal sealed class Replica : IDisposable
     readonly PlainReplay plain;
     readonly ReplayedStore replayed;
     readonly StoreHome.Unsettled unsettled;
-    readonly Relay relay;
     ulong wholeAt;
     bool disposed;
 
@@ -81,7 +80,6 @@ internal sealed class Replica : IDisposable
         }
         wholeAt = Math.Max(Math.Max(unsettled.Lsn, core.Pages.Applied), core.HintsLsn);
         replayed = new ReplayedStore(core, hints, plain.Take);
-        relay = new Relay(replayed);
     }
 
     /// <summary>
@@ -147,18 +145,6 @@ internal sealed class Replica : IDisposable
     public void SetSource(Guid logId, ulong epoch) => replayed.SetSource(logId, epoch);
 
     /// <summary>
-    /// From here on what <see cref="Relay"/> is given is kept, until it is settled; what an earlier time kept is
-    /// applied first. Called after <see cref="SetSource"/>, before the first <see cref="Apply"/>.
-    /// </summary>
-    public void KeepRelay() => relay.Begin(Apply);
-
-    /// <summary>Keeps a record that is to be applied, for other processes and for a restart.</summary>
-    public void Relay(in Record record) => relay.Add(record);
-
-    /// <summary>Lets other processes see what was kept so far; called between groups.</summary>
-    public void WriteOutRelay() => relay.WriteOut();
-
-    /// <summary>
     /// Says up to which LSN records are about to be applied: should that break off, the replica is not whole before it
     /// has them again.
     /// </summary>
@@ -206,7 +192,6 @@ internal sealed class Replica : IDisposable
         if (IsWhole) unsettled.Remove();
         replayed.SettledLsn = hints.Lsn;
         UnlinkGone(hints);
-        relay.Settle();
     }
 
     /// <summary>
@@ -235,7 +220,6 @@ internal sealed class Replica : IDisposable
         Settle();
         core.Home.ForgetCaughtUp();
         core.Home.EndReplica(replayed.LastLsn);
-        relay.Dispose();
         core.Home.DeleteRelay();
         Dispose();
     }
@@ -268,7 +252,6 @@ internal sealed class Replica : IDisposable
         }
         plain.Dispose();
         unsettled.Dispose();
-        relay.Dispose();
         replayed.Dispose();
         storeLock?.Dispose();
     }

@@ -1,0 +1,153 @@
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+
+namespace RecoveryVfs.PageStore.Follow;
+
+/// <summary>
+/// The steps of following: opens what the directory has, or fills it from hints; finds the place in the remote's log
+/// where that goes on; applies what comes. Which step is next, its caller knows. Used by one thread at a time.
+/// </summary>
+internal sealed class FollowerSession(FollowerOptions options, RemoteContext context, RemoteContext reading,
+    SharedReplica replica, FollowerProgress progress) : IDisposable
+{
+    StoreObject? source;       // Null before the remote was reached.
+    RemoteSegments? segments;  // Null while there is no place in its log.
+
+    string Directory => options.Store.Directory;
+
+    /// <summary>Whether it has found a place in the remote's log.</summary>
+    public bool IsConnected => segments is not null;
+
+    /// <summary>Where the log is read.</summary>
+    public RemoteSegments Segments
+        => segments ?? throw new InvalidOperationException($"{Directory} is not connected to its remote.");
+
+    /// <summary>Whose log it is.</summary>
+    public StoreObject Source
+        => source ?? throw new InvalidOperationException($"{Directory} has not reached its remote.");
+
+    /// <summary>The newest LSN that the remote was seen to have; 0 when none was.</summary>
+    public ulong ListedLsn => segments?.ListedLsn ?? 0;
+
+    /// <summary>Opens what the directory has; only a directory that has nothing needs the remote for that.</summary>
+    public async Task OpenAsync(CancellationToken cancellation)
+    {
+        var home = options.Store.Home;
+        home.ThrowUnlessFollower();
+        if (home is { IsReplica: true, IsStartingOver: false } && TryResume()) return;
+        source = await FetchSourceAsync(cancellation);
+        await BeginAsync(cancellation);
+    }
+
+    bool TryResume()
+    {
+        try
+        {
+            options.Store.Home.ForgetCaughtUp();
+            if (FollowedReplica.TryOpen(options, source?.LogId) is not { } opened) return false;
+            replica.Adopt(opened);
+            progress.Set(s => s with { CaughtUpAt = options.Store.Home.CompleteAt });
+            return true;
+        }
+        catch (RecoveryException e) when (e.Error == RecoveryError.Corrupt)
+        {
+            progress.Set(s => s with { LastError = e, StartedOver = s.StartedOver + 1 });
+            return false;
+        }
+    }
+
+    async Task<StoreObject> FetchSourceAsync(CancellationToken cancellation) =>
+        await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
+        ?? throw new RecoveryException(RecoveryError.NotFound,
+            $"There is no remote at {context.Store.Location}: store.json is missing.",
+            "Check the URL.")
+        { Path = context.Store.Location };
+
+    /// <summary>Empties the directory and fills it from the newest hints. Nothing is open.</summary>
+    public async Task BeginAsync(CancellationToken cancellation)
+    {
+        var place = await FollowerDirectory.BeginAsync(context, Source, options, cancellation);
+        Reopen();
+        GoOnAt(place ?? RemoteLogEnd.Start(Source));
+        progress.Set(s => s with
+        {
+            Phase = FollowerPhase.CatchingUp,
+            CaughtUpAt = place is null ? null : options.Store.Home.CompleteAt
+        });
+    }
+
+    /// <summary>Opens the replica as it was settled last.</summary>
+    public void Reopen() => replica.Adopt(FollowedReplica.TryOpen(options, source?.LogId)
+        ?? throw new InvalidOperationException($"{Directory} was a replica, and is none any more."));
+
+    /// <summary>Finds the place in the remote's log where the replica goes on.</summary>
+    public async Task ConnectAsync(CancellationToken cancellation)
+    {
+        source = await FetchSourceAsync(cancellation);
+        var store = replica.Opened;
+        store.Replica.SetSource(source.LogId, 0);
+        if (await reading.PlaceOfAsync(source, store.NextLsn, cancellation) is not { } place)
+            throw new BrokenPathException(new RecoveryException(RecoveryError.NotFound,
+                $"LSN {store.NextLsn}, where {Directory} goes on, is not in {context.Store.Location} any more: it "
+                    + "was collected. The follower needs later hints.")
+            { Path = context.Store.Location, Lsn = store.NextLsn });
+        GoOnAt(place);
+        progress.Set(s => s with { Phase = FollowerPhase.CatchingUp });
+    }
+
+    void GoOnAt(RemoteLogEnd place)
+    {
+        segments?.Dispose();
+        segments = new RemoteSegments(reading, Source, place, options.Interval);
+    }
+
+    /// <summary>Whether newer hints would bring the replica on, where the log does not.</summary>
+    public async Task<bool> HasNewerHintsAsync(CancellationToken cancellation) =>
+        await reading.HintsUpToAsync(Source, ulong.MaxValue, cancellation) is { } hints
+            && hints.Header.Start.NextLsn > replica.Opened.NextLsn;
+
+    public void Apply(RemoteSegment segment)
+    {
+        var store = replica.Opened;
+        var applied = store.Apply(segment, Source.LogId);
+        progress.Set(s => Measure(s) with
+        {
+            Lsn = store.NextLsn - 1,
+            LsnTime = applied.LastTime ?? s.LsnTime,
+            Groups = s.Groups + applied.Groups,
+        });
+    }
+
+    /// <summary>The state with what is known to be left.</summary>
+    public FollowerState Measure(FollowerState s)
+    {
+        var next = replica.Opened.NextLsn;
+        return s with
+        {
+            LagBytes = Segments.ListedBytes,
+            LagRecords = (long)(Segments.ListedLsn >= next ? Segments.ListedLsn - next + 1 : 0),
+            Phase = Segments.ListedBytes > 0 ? FollowerPhase.CatchingUp : s.Phase,
+        };
+    }
+
+    public void Settle()
+    {
+        replica.Opened.Settle();
+        NoteComplete();
+    }
+
+    /// <summary>So that a later start which finds no remote can tell how old what it has is.</summary>
+    public void NoteComplete()
+    {
+        if (progress.Now.CaughtUpAt is { } at) options.Store.Home.CompleteAt = at;
+    }
+
+    /// <summary>The place in the log is lost: the next step connects again.</summary>
+    public void Dispose()
+    {
+        segments?.Dispose();
+        segments = null;
+    }
+}
