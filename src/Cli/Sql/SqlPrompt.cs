@@ -35,7 +35,7 @@ internal sealed class SqlPrompt(SqlPlace place, SqlFormat format, TextReader fro
                 continue;
             }
             sql.Append(line).Append('\n');
-            if (!VfsEntryPoints.Api.IsComplete(sql.ToString())) continue;
+            if (!VfsEntryPoints.Api.Statements.IsComplete(sql.ToString())) continue;
             Try(sql.ToString(), cancellation);
             sql.Clear();
         }

@@ -43,7 +43,7 @@ internal static unsafe class RowModule
     public static void Add(SqliteApi api, void* connection)
     {
         for (var i = 0; i < RowFunction.All.Length; i++)
-            api.CreateModule(connection, RowFunction.All[i].Name, module, i);
+            api.Functions.CreateModule(connection, RowFunction.All[i].Name, module, i);
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
@@ -52,9 +52,9 @@ internal static unsafe class RowModule
         try
         {
             var (api, function) = (VfsEntryPoints.Api, RowFunction.All[(int)number]);
-            var code = api.DeclareTable(connection, function.Declaration);
+            var code = api.Functions.DeclareTable(connection, function.Declaration);
             if (code != Sqlite.Ok) return code;
-            api.ConfigureTable(connection, DirectOnly);
+            api.Functions.ConfigureTable(connection, DirectOnly);
             var made = (NativeTable*)NativeMemory.AllocZeroed((nuint)sizeof(NativeTable));
             made->Connection = connection;
             made->Function = (int)number;
@@ -147,14 +147,14 @@ internal static unsafe class RowModule
             var api = VfsEntryPoints.Api;
             var arguments = new object?[function.ArgumentCount];
             for (int at = 0, next = 0; at < arguments.Length; at++)
-                if ((index & 1 << at) != 0) arguments[at] = api.ValueOf(values[next++]);
+                if ((index & 1 << at) != 0) arguments[at] = api.Functions.ValueOf(values[next++]);
             for (var at = 0; at < function.Required; at++)
                 if (arguments[at] is null)
                     throw new RecoveryException(RecoveryError.Invalid,
                         $"{function.Name} needs {function.Required} arguments: "
                             + $"{function.Name}({string.Join(", ", function.Arguments)}).");
             var schema = arguments[^1] as string ?? "main";
-            var call = new FunctionCall(arguments[..^1], api.FileOf(cursor->Table->Connection, schema),
+            var call = new FunctionCall(arguments[..^1], api.Functions.FileOf(cursor->Table->Connection, schema),
                 (index & TablesBit) != 0);
             var answer = new RowAnswer(function.Run(call).GetEnumerator());
             cursor->Answer = GCHandle.ToIntPtr(GCHandle.Alloc(answer));
@@ -205,7 +205,7 @@ internal static unsafe class RowModule
         try
         {
             // Arguments, which are hidden columns, are not given back.
-            if (Of(cursor).Row is { } row && column < row.Length) VfsEntryPoints.Api.Return(context, row[column]);
+            if (Of(cursor).Row is { } row && column < row.Length) VfsEntryPoints.Api.Functions.Return(context, row[column]);
             return Sqlite.Ok;
         }
         catch (Exception e)

@@ -12,11 +12,11 @@ internal sealed unsafe class HostConnection : IDisposable
 {
     const int Uri = 0x40, FullMutex = 0x10000, Row = 100, Done = 101, InstructionsBetweenLooks = 4000;
 
-    readonly SqliteApi api;
+    readonly SqliteStatements api;
     readonly GCHandle self;
     void* db;
 
-    HostConnection(SqliteApi api, void* db)
+    HostConnection(SqliteStatements api, void* db)
     {
         this.api = api;
         this.db = db;
@@ -34,13 +34,13 @@ internal sealed unsafe class HostConnection : IDisposable
         void* db = null;
         try
         {
-            var opened = VfsEntryPoints.Api.Open(":memory:", &db, Sqlite.OpenReadWrite | FullMutex,
+            var opened = VfsEntryPoints.Api.Statements.Open(":memory:", &db, Sqlite.OpenReadWrite | FullMutex,
                 VfsEntryPoints.SystemName) == Sqlite.Ok;
-            return (isThreadSafe = opened && VfsEntryPoints.Api.HasMutex(db)).Value;
+            return (isThreadSafe = opened && VfsEntryPoints.Api.Statements.HasMutex(db)).Value;
         }
         finally
         {
-            VfsEntryPoints.Api.Close(db);
+            VfsEntryPoints.Api.Statements.Close(db);
         }
     }
 
@@ -51,7 +51,7 @@ internal sealed unsafe class HostConnection : IDisposable
 
     public static HostConnection Open(string uri, bool write, int patienceMs)
     {
-        var api = VfsEntryPoints.Api;
+        var api = VfsEntryPoints.Api.Statements;
         void* db = null;
         var code = api.Open(uri, &db, (write ? Sqlite.OpenReadWrite : Sqlite.OpenReadOnly) | Uri | FullMutex,
             "recovery");

@@ -24,7 +24,7 @@ internal static unsafe class LastErrorFunction
     {
         try
         {
-            VfsEntryPoints.Api.CreateFunction(connection, "recovery_last_error", &Answer);
+            VfsEntryPoints.Api.Functions.CreateFunction(connection, "recovery_last_error", &Answer);
             Opened?.Invoke((nint)connection);
         }
         catch (Exception)
@@ -39,7 +39,7 @@ internal static unsafe class LastErrorFunction
     {
         try
         {
-            VfsEntryPoints.Api.ReturnText(context, Failures.Latest);
+            VfsEntryPoints.Api.Functions.ReturnText(context, Failures.Latest);
         }
         catch (Exception)
         {

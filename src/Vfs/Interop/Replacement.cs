@@ -53,7 +53,7 @@ internal static class Replacement
     {
         ulong before = 0;
         var target = $"{DatabasePath.UriOf(path)}?store={Uri.EscapeDataString(store)}";
-        if (VfsEntryPoints.Api.Replace(DatabasePath.UriOf(plainFile), target, (int)patience.TotalMilliseconds,
+        if (VfsEntryPoints.Api.Backup.Replace(DatabasePath.UriOf(plainFile), target, (int)patience.TotalMilliseconds,
             () => before = file.LastLsn) is { } message)
             throw new RecoveryException(
                 message.Contains("locked", StringComparison.Ordinal) ? RecoveryError.Busy : RecoveryError.IoWrite,

@@ -16,7 +16,8 @@ internal static class DatabaseCopy
     public static void Import(string from, string to, Action<int, int>? progressed)
     {
         var (source, target) = (DatabasePath.UriOf(from), DatabasePath.UriOf(to));
-        if (VfsEntryPoints.Api.Copy(source, VfsEntryPoints.SystemName, target, "recovery", progressed) is { } message)
+        var backup = VfsEntryPoints.Api.Backup;
+        if (backup.Copy(source, VfsEntryPoints.SystemName, target, "recovery", progressed) is { } message)
             throw NotCopied($"{from} was not imported to {to}: {message}. {Failures.Last}", to, from);
     }
 
@@ -34,8 +35,8 @@ internal static class DatabaseCopy
         {
             using var ours = StoreSettings.TakeOwnUris();
             var source = $"{DatabasePath.UriOf(from)}?store={Uri.EscapeDataString(store)}&mode=ro";
-            if (VfsEntryPoints.Api.Copy(source, "recovery", DatabasePath.UriOf(partial), VfsEntryPoints.SystemName,
-                progressed) is { } message)
+            var (target, system) = (DatabasePath.UriOf(partial), VfsEntryPoints.SystemName);
+            if (VfsEntryPoints.Api.Backup.Copy(source, "recovery", target, system, progressed) is { } message)
                 throw NotCopied(
                     $"The database {Path.GetFileName(from)} of the store {store} was not exported: {message}. "
                     + Failures.Last, partial, null);
