@@ -88,12 +88,14 @@ public static partial class Recovery
     }
 
     /// <summary>
-    /// The process exits: closes stores that no connection uses, and no longer writes to the host's log.
+    /// The process exits: closes stores that no connection uses, ships what the others have committed, and no longer
+    /// writes to the host's log.
     /// </summary>
     internal static void EndWithProcess()
     {
         HostSqlite.LeaveLog();
         CloseIdleStores();
+        StoreRegistry.ShipBeforeExit();
     }
 
     /// <summary>The databases of a store: its directory, or the directory in which its <c>.recovery</c> lies.</summary>

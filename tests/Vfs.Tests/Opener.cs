@@ -11,18 +11,23 @@ public static class Opener
 {
     public const string Word = "open";
 
+    /// <summary>The same, with a pooled connection, and nothing is closed: as EF Core's programs end.</summary>
+    public const string LeaveOpen = "leave-open";
+
     public static int Run(string[] args)
     {
         SQLitePCL.Batteries_V2.Init();
         try
         {
             Recovery.Register(makeDefault: Environment.GetEnvironmentVariable("RECOVERY_VFS_DEFAULT") == "1");
+            var isLeftOpen = args[0] == LeaveOpen;
             using var db =
                 new SqliteConnection(
-                new SqliteConnectionStringBuilder { DataSource = args[1], Pooling = false }.ToString());
+                new SqliteConnectionStringBuilder { DataSource = args[1], Pooling = isLeftOpen }.ToString());
             db.Open();
             foreach (var sql in args[2..]) Console.WriteLine(db.Try(sql));
             Console.WriteLine(Recovery.LastError);
+            if (isLeftOpen) return 0;
         }
         catch (Exception e)
         {
@@ -33,10 +38,13 @@ public static class Opener
     }
 
     /// <summary>Runs it and returns what it printed, errors' lines after the results'.</summary>
-    public static string InProcess(Dictionary<string, string> environment, string uri, params string[] statements)
+    public static string InProcess(Dictionary<string, string> environment, string uri, params string[] statements) =>
+        InProcess(environment, [Word, uri, .. statements]);
+
+    /// <summary>Runs it with any of the words.</summary>
+    public static string InProcess(Dictionary<string, string> environment, string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet",
-            [typeof(Opener).Assembly.Location, Word, uri, .. statements])
+        var start = new ProcessStartInfo("dotnet", [typeof(Opener).Assembly.Location, .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true

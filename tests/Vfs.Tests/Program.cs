@@ -5,7 +5,7 @@ using RecoveryVfs.Tests;
 return args switch
 {
     [OtherSqlite.Word, var first, var second, .. var more] => OtherSqlite.Run(first, second, wal: more.Length > 0),
-    [Opener.Word, ..] => Opener.Run(args),
+    [Opener.Word or Opener.LeaveOpen, ..] => Opener.Run(args),
     [SqlShell.Name] => SqlShell.Run(),
     [SmallDisk.Name, .. var rest] => FullDisk.Run(rest),
     _ => RandomWriter.Run(args),

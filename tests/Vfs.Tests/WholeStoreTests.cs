@@ -45,6 +45,21 @@ public sealed class WholeStoreTests : IDisposable
         public void Report(RecoveryProgress value) => All.Enqueue(value);
     }
 
+    [Theory]
+    [InlineData("delete"), InlineData("wal")]
+    public async Task A_program_that_leaves_pooled_connections_open_has_shipped_all_when_it_ends(string mode)
+    {
+        Directory.CreateDirectory(Data);
+        Assert.Equal(mode + "\n\n\n\n", Opener.InProcess([],
+        [
+            Opener.LeaveOpen,
+            store.UriOf("data/a.db", "sync-interval=600000&remote=" + Uri.EscapeDataString(Remote)),
+            "PRAGMA journal_mode=" + mode, "CREATE TABLE t(x)", "INSERT INTO t VALUES('seven')"
+        ]));
+        await Recovery.RestoreFileAsync(Remote, store.PathOf("plain.db"), new RestoreOptions { Database = "a.db" });
+        Assert.Equal("seven", Plain(store.PathOf("plain.db"), "SELECT x FROM t"));
+    }
+
     [Fact]
     public async Task A_store_comes_back_at_its_newest_state_and_at_an_earlier_one()
     {

@@ -48,6 +48,24 @@ internal sealed partial class Store
         Remote.Start();
     }
 
+    /// <summary>
+    /// The process exits while connections are open: what is committed is shipped, for as long as a close would wait.
+    /// The store stays as it is, and other threads may still commit.
+    /// </summary>
+    public void ShipBeforeExit()
+    {
+        if (Remote is null || (poison ?? log.Poison) is not null) return;
+        try
+        {
+            Sync();
+            Remote.ShipRest(log.LastLsn, ShipRestPatience);
+        }
+        catch (RecoveryException)
+        {
+            // It stays in the local log; the next opening ships it.
+        }
+    }
+
     LocalLog IShippedStore.Log => log;
     Catalog IShippedStore.Catalog => Catalog;
 

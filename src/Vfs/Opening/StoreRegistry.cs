@@ -183,6 +183,20 @@ internal static class StoreRegistry
         foreach (var store in all) CloseIfIdle(store);
     }
 
+    /// <summary>
+    /// The process exits: ships what the stores that are in use have committed, all at once. The limit is for a thread
+    /// that was stopped with a lock in its hand, or a disk that does not answer; the stores' own patience is shorter.
+    /// Their references are kept: nobody closes a store that still ships.
+    /// </summary>
+    public static void ShipBeforeExit()
+    {
+        var open = AcquireOpen();
+        if (open.Count == 0) return;
+        Task.WaitAll([.. open.Select(store => Task.Run(store.Store.ShipBeforeExit))], ExitLimit);
+    }
+
+    static readonly TimeSpan ExitLimit = TimeSpan.FromSeconds(8);
+
     static void CloseIfIdle(OpenStore store)
     {
         lock (store.Opening)
