@@ -13,6 +13,13 @@ internal static class HostSqlite
     /// <summary>The VFS is about to be registered with it.</summary>
     public static void Met(int version, Action<int, string> log) => (Version, hostsLog) = (version, log);
 
+    /// <summary>
+    /// Reads the beginning of a file through the VFS that plain files go to, as it was when the VFS was registered;
+    /// returns the bytes read, or null when it does not open the file. A descriptor of ours would, when it is closed,
+    /// take the locks of every connection that this process has on the file.
+    /// </summary>
+    public static Func<string, byte[], int?>? ReadBeginning { get; set; }
+
     /// <summary>Says something in its error log.</summary>
     public static void Log(int code, string message) => hostsLog?.Invoke(code, message);
 

@@ -227,6 +227,48 @@ public class DatabaseFileTests
         Assert.True(File.Exists(store.PathOf("p.db.plain")));
     }
 
+    [Theory, InlineData(512), InlineData(4096), InlineData(65536)]
+    public void An_import_takes_the_pages_as_they_are_and_leaves_the_locks_of_others(int pageSize)
+    {
+        using var store = new TestStore();
+        using var plain = new SqliteConnection($"Data Source={store.PathOf("p.db")};Pooling=false");
+        plain.Open();
+        plain.Do($"PRAGMA page_size={pageSize}; CREATE TABLE t(x); WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c "
+            + "WHERE i<9000) INSERT INTO t SELECT randomblob(300) FROM c");
+        // Another connection of this process is about to write: its lock must outlive whatever looks at the file.
+        plain.Do("BEGIN IMMEDIATE; INSERT INTO t VALUES (1)");
+        Assert.ThrowsAny<SqliteException>(() => store.Open("p.db"));
+        Recovery.Import(store.PathOf("p.db"), store.PathOf("in.db"));
+        using (var other = new SqlShell())
+        {
+            Assert.Equal("ok", other.Ask("open " + store.PathOf("p.db")));
+            Assert.StartsWith("!5", other.Ask("BEGIN IMMEDIATE"));
+            other.Finish();
+        }
+        plain.Do("ROLLBACK");
+        Recovery.Export(store.PathOf("in.db"), store.PathOf("out.db"));
+        // SQLite's backup, by which it comes out again, counts the schema's version up.
+        Assert.Equal(File.ReadAllBytes(store.PathOf("p.db"))[100..], File.ReadAllBytes(store.PathOf("out.db"))[100..]);
+    }
+
+    [Fact]
+    public void An_import_whose_commit_finds_no_room_leaves_nothing()
+    {
+        using var store = new TestStore("max-local-log=4M");
+        using (var plain = new SqliteConnection($"Data Source={store.PathOf("p.db")};Pooling=false"))
+        {
+            plain.Open();
+            plain.Do("CREATE TABLE t(x); WITH c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<30000) "
+                + "INSERT INTO t SELECT randomblob(300) FROM c");
+        }
+        store.Open("other.db").Do("CREATE TABLE t(x)");
+        var error = Assert.Throws<RecoveryLog.RecoveryException>(
+            () => Recovery.Import(store.PathOf("p.db"), store.PathOf("in.db")));
+        Assert.True(error.Error == RecoveryLog.RecoveryError.Full, error.ToString());
+        Assert.Contains("max-local-log", error.Message);
+        Assert.Equal("0", store.Open("in.db").Do("SELECT count(*) FROM sqlite_master"));
+    }
+
     [Fact]
     public void Vacuum_into_and_temporary_tables()
     {

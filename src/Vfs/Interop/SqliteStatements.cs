@@ -28,6 +28,8 @@ internal sealed unsafe class SqliteStatements
     readonly delegate* unmanaged[Cdecl]<void*, int> totalChanges;
     readonly delegate* unmanaged[Cdecl]<void*, void*> dbMutex;
     readonly delegate* unmanaged[Cdecl]<byte*, int> complete;
+    readonly delegate* unmanaged[Cdecl]<void*, byte*, void*, void*, byte**, int> exec;
+    readonly delegate* unmanaged[Cdecl]<void*, byte*, int, void*, int> fileControl;
 
     public SqliteStatements(Func<string, int, nint> find)
     {
@@ -55,6 +57,8 @@ internal sealed unsafe class SqliteStatements
         totalChanges = (delegate* unmanaged[Cdecl]<void*, int>)find("total_changes", 97);
         dbMutex = (delegate* unmanaged[Cdecl]<void*, void*>)find("db_mutex", 164);
         complete = (delegate* unmanaged[Cdecl]<byte*, int>)find("complete", 41);
+        exec = (delegate* unmanaged[Cdecl]<void*, byte*, void*, void*, byte**, int>)find("exec", 55);
+        fileControl = (delegate* unmanaged[Cdecl]<void*, byte*, int, void*, int>)find("file_control", 127);
     }
 
     /// <summary>Values that are given on must not be freed by SQLite: they are copied at once.</summary>
@@ -88,6 +92,35 @@ internal sealed unsafe class SqliteStatements
     public void SetProgressHandler(void* db, int instructions, delegate* unmanaged[Cdecl]<void*, int> handler,
         nint context) =>
         progressHandler(db, instructions, handler, (void*)context);
+
+    /// <summary>Runs statements, whose rows nobody wants; false when one fails.</summary>
+    public bool TryRun(void* db, string sql)
+    {
+        fixed (byte* bytes = SqliteApi.Utf8(sql)) return exec(db, bytes, null, null, null) == Sqlite.Ok;
+    }
+
+    /// <summary>The number that a statement gives; null when it gives none.</summary>
+    public long? Ask(void* db, string sql)
+    {
+        const int row = 100;
+        void* statement = null;
+        fixed (byte* bytes = SqliteApi.Utf8(sql))
+            if (prepareV2(db, bytes, -1, &statement, null) != Sqlite.Ok) return null;
+        try
+        {
+            return step(statement) == row ? columnInt64(statement, 0) : null;
+        }
+        finally
+        {
+            finalizeStatement(statement);
+        }
+    }
+
+    /// <summary>Asks the file of a connection's main database something: sqlite3_file_control.</summary>
+    public int Control(void* db, int what, void* value)
+    {
+        fixed (byte* main = "main\0"u8) return fileControl(db, main, what, value);
+    }
 
     public bool IsAutocommit(void* db) => getAutocommit(db) != 0;
 

@@ -53,8 +53,40 @@ internal static unsafe class VfsEntryPoints
             system = Present(api.FindVfs("unix"), api.FindVfs("win32"), api.FindVfs(null));
             ForkGuard.Arm();
             registered = Create();
+            HostSqlite.ReadBeginning = ReadBeginning;
         }
         return registered;
+    }
+
+    static int? ReadBeginning(string path, byte[] into)
+    {
+        // A name that SQLite might look into for a URI's parameters has zeros before and after it.
+        var name = new byte[System.Text.Encoding.UTF8.GetMaxByteCount(path.Length) + 8];
+        System.Text.Encoding.UTF8.GetBytes(path, name.AsSpan(4));
+        var file = (NativeFile*)NativeMemory.AllocZeroed((nuint)system->FileSizeBytes);
+        try
+        {
+            fixed (byte* bytes = name, buffer = into)
+            {
+                if (system->Open(system, bytes + 4, file, Sqlite.OpenReadOnly | Sqlite.OpenMainDb, null) != Sqlite.Ok)
+                    return null;
+                try
+                {
+                    long size;
+                    if (file->Methods->FileSize(file, &size) != Sqlite.Ok) return null;
+                    var count = (int)Math.Min(size, into.Length);
+                    return count == 0 || file->Methods->Read(file, buffer, count, 0) == Sqlite.Ok ? count : null;
+                }
+                finally
+                {
+                    file->Methods->Close(file);
+                }
+            }
+        }
+        finally
+        {
+            NativeMemory.Free(file);
+        }
     }
 
     static NativeVfs* Present(NativeVfs* first, NativeVfs* second, NativeVfs* third) =>
@@ -168,6 +200,18 @@ internal static unsafe class VfsEntryPoints
         {
             return Failures.Report(e, Sqlite.IoErrAccess);
         }
+    }
+
+    /// <summary>A path as SQLite gives it to xOpen: absolute, with its links followed.</summary>
+    public static string FullPath(string path)
+    {
+        var result = new byte[system->PathnameMax + 1];
+        fixed (byte* name = System.Text.Encoding.UTF8.GetBytes(path + '\0'), buffer = result)
+        {
+            // SQLITE_OK_SYMLINK is well, too.
+            if ((system->FullPathname(system, name, result.Length, buffer) & 0xff) != Sqlite.Ok) return path;
+        }
+        return System.Text.Encoding.UTF8.GetString(result.AsSpan(0, result.AsSpan().IndexOf((byte)0)));
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]

@@ -50,7 +50,9 @@ internal readonly record struct Stub(PathContent Content, string? Store, string?
         if (FileNode.At(path) is not { } node) return new(PathContent.Missing, null, null);
         if (!node.IsRegular) return new(PathContent.Foreign, null, null) { Kind = node.Kind };
         var bytes = new byte[SizeMax];
-        int count;
+        // A plain database may be open here, and its locks go with any descriptor of it that is closed.
+        if (HostSqlite.ReadBeginning?.Invoke(path, bytes) is { } count)
+            return Parse(path, bytes.AsSpan(0, count)) with { Node = node };
         try
         {
             using var file = LocalDisk.Instance.Open(path, LogFileMode.Read);

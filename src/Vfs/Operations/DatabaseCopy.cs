@@ -16,6 +16,18 @@ internal static class DatabaseCopy
     public static void Import(string from, string to, Action<int, int>? progressed)
     {
         var (source, target) = (DatabasePath.UriOf(from), DatabasePath.UriOf(to));
+        try
+        {
+            if (PageImport.TryRun(source, to, progressed)) return;
+        }
+        catch (RecoveryException e) when (e.Error == RecoveryError.Full)
+        {
+            var room = e.Message.Contains("max-local-log") ? "" : DiskRoom.Tell(to, new FileInfo(from).Length);
+            throw new RecoveryException(RecoveryError.Full, $"{from} was not imported to {to}: {e.Message}{room}", e)
+            {
+                Path = to
+            };
+        }
         var backup = VfsEntryPoints.Api.Backup;
         if (backup.Copy(source, VfsEntryPoints.SystemName, target, "recovery", progressed) is { } message)
             throw NotCopied($"{from} was not imported to {to}: {message}. {Failures.Last}", to, from);
