@@ -1,11 +1,9 @@
-using RecoveryVfs.Rows.Sql;
-
 namespace RecoveryVfs.Rows;
 
 /// <summary>One column of a table, as its schema declares it.</summary>
 public sealed class Column
 {
-    internal Column(ParsedColumn parsed) => (Name, DeclaredType) = (parsed.Name, parsed.Type);
+    internal Column(string name, string declaredType) => (Name, DeclaredType) = (name, declaredType);
 
     /// <summary>Its name, without quotes.</summary>
     public string Name { get; }

@@ -1,6 +1,3 @@
-using RecoveryVfs.Rows.Differences;
-using RecoveryVfs.Rows.Format;
-
 namespace RecoveryVfs.Rows;
 
 /// <summary>One row, kept: a copy of its bytes.</summary>

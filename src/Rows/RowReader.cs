@@ -1,4 +1,3 @@
-using RecoveryVfs.Rows.Differences;
 using RecoveryVfs.Rows.Format;
 using RecoveryVfs.Rows.Sql;
 
@@ -66,7 +65,7 @@ public sealed class RowReader
     /// <exception cref="NotSupportedException">The key's order is not known here.</exception>
     public Row? Find(Table table, IReadOnlyList<object?> key)
     {
-        var seek = new TreeSeek(this);
+        var seek = new TreeSeek(Pages, MostRowBytes);
         if (table.RowIdColumn >= 0 || table.Key.Length == 0)
             return key is [long rowId]
                 ? seek.ByRowId(table, rowId)

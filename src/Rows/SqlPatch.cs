@@ -1,3 +1,4 @@
+using RecoveryVfs.Rows.Patches;
 using RecoveryVfs.Rows.Sql;
 
 namespace RecoveryVfs.Rows;

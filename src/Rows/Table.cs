@@ -1,5 +1,3 @@
-using RecoveryVfs.Rows.Format;
-
 namespace RecoveryVfs.Rows;
 
 /// <summary>By what the rows of a table are told apart.</summary>

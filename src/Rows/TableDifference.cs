@@ -5,9 +5,9 @@ namespace RecoveryVfs.Rows;
 /// <summary>What differs in one table between two versions.</summary>
 public sealed class TableDifference
 {
-    readonly VersionDifference versions;
+    readonly ComparedVersions versions;
 
-    internal TableDifference(VersionDifference versions, Table? before, Table? after)
+    internal TableDifference(ComparedVersions versions, Table? before, Table? after)
     {
         (this.versions, Before, After) = (versions, before, after);
         var table = after ?? before!;

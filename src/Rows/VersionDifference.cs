@@ -9,22 +9,18 @@ namespace RecoveryVfs.Rows;
 /// </summary>
 public sealed class VersionDifference
 {
+    readonly ComparedVersions versions;
+
     /// <summary>
     /// The difference from <paramref name="before"/> to <paramref name="after"/>. <paramref name="comparison"/> tells
     /// which of their pages are equal.
     /// </summary>
     public VersionDifference(RowReader before, RowReader after, IPageComparison? comparison = null)
     {
-        (Before, After) = (before, after);
-        Changed = new ChangedPages(before.Pages, after.Pages, comparison);
-        OverflowOwners.Mark(before, after, Changed);
-        Dirty = DirtyPages.Find(before, after, Changed);
-        var cookiesDiffer = before.Pages.Header?.SchemaCookie != after.Pages.Header?.SchemaCookie;
-        IsRewritten = cookiesDiffer
-            && (before.Pages.Size != after.Pages.Size || Changed.IsAll || Changed.Count > Changed.Shared / 2);
+        versions = new ComparedVersions(before, after, comparison);
         var pairs = new TablePairs(before.Schema, after.Schema);
         SchemaChanges = pairs.Changes();
-        Tables = pairs.Tables().Select(p => new TableDifference(this, p.Before, p.After)).ToList();
+        Tables = pairs.Tables().Select(p => new TableDifference(versions, p.Before, p.After)).ToList();
     }
 
     /// <summary>What happened to the schema: tables, indexes, views and triggers.</summary>
@@ -40,12 +36,8 @@ public sealed class VersionDifference
     /// Whether the database seems to have been written anew between the versions, as VACUUM does: rows without a key of
     /// their own may have other rowids.
     /// </summary>
-    public bool IsRewritten { get; }
+    public bool IsRewritten => versions.IsRewritten;
 
-    internal RowReader Before { get; }
-    internal RowReader After { get; }
-    internal ChangedPages Changed { get; }
-
-    /// <summary>What need be read of tables with rowids; null when that is not known.</summary>
-    internal DirtyPages? Dirty { get; }
+    internal RowReader Before => versions.Before;
+    internal RowReader After => versions.After;
 }

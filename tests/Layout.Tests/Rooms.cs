@@ -11,9 +11,6 @@ static partial class Rooms
     /// <summary>The namespaces that each room may use, by the room's own namespace.</summary>
     public static IReadOnlyDictionary<string, IReadOnlySet<string>> Documented { get; } = Read();
 
-    /// <summary>What is still to be undone: uses of one room by another that the table does not allow.</summary>
-    public static IReadOnlySet<(string From, string To)> StillToUndo { get; } = ReadStillToUndo();
-
     static string Section(string name)
     {
         var text = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "DESIGN.md"));
@@ -36,10 +33,6 @@ static partial class Rooms
         return rooms;
     }
 
-    static HashSet<(string, string)> ReadStillToUndo() =>
-        [.. Pair().Matches(Section("still to undo"))
-            .Select(m => (Namespace(m.Groups[1].Value), Namespace(m.Groups[2].Value)))];
-
     /// <summary>`PageStore/Reading` is the namespace RecoveryVfs.PageStore.Reading; `Vfs` is RecoveryVfs.</summary>
     static string Namespace(string folder) =>
         "RecoveryVfs"
@@ -50,7 +43,4 @@ static partial class Rooms
 
     [GeneratedRegex(@"`([\w/]+)`")]
     private static partial Regex Name();
-
-    [GeneratedRegex(@"^- `([\w/]+)` uses `([\w/]+)`", RegexOptions.Multiline)]
-    private static partial Regex Pair();
 }

@@ -97,7 +97,7 @@ internal static class DifferenceCheck
     {
         if (table.KeyKind == KeyKind.RowId) return before.RowId == after.RowId;
         return table.Before!.Key.Zip(table.After!.Key)
-            .All(k => Differences.Values.Compare(before[k.First.Column], after[k.Second.Column], k.Second.Collation)
+            .All(k => Values.Compare(before[k.First.Column], after[k.Second.Column], k.Second.Collation)
             == 0);
     }
 }

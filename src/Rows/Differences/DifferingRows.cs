@@ -5,7 +5,7 @@ namespace RecoveryVfs.Rows.Differences;
 /// <summary>
 /// The rows that differ by the key of the table's tree: its rowid, or the primary key when it is WITHOUT ROWID.
 /// </summary>
-internal sealed class DifferingRows(VersionDifference versions, Table before, Table after)
+internal sealed class DifferingRows(ComparedVersions versions, Table before, Table after)
 {
     readonly ColumnMap columns = new(before, after);
     readonly long mostBefore = versions.Before.MostRowBytes, mostAfter = versions.After.MostRowBytes;

@@ -1,3 +1,5 @@
+using RecoveryVfs.Rows.Format;
+
 namespace RecoveryVfs.Rows.Differences;
 
 /// <summary>
@@ -5,11 +7,13 @@ namespace RecoveryVfs.Rows.Differences;
 /// rowid; for each key that they had or have, the key's index tells where the other version has it. That costs a few
 /// pages for a row that differs, and no memory.
 /// </summary>
-internal sealed class KeyedDifference(VersionDifference versions, Table before, Table after, DifferingRows differing)
+internal sealed class KeyedDifference(ComparedVersions versions, Table before, Table after, DifferingRows differing)
 {
-    readonly TreeSeek seekBefore = new(versions.Before), seekAfter = new(versions.After);
+    readonly TreeSeek seekBefore = SeekOf(versions.Before), seekAfter = SeekOf(versions.After);
     readonly uint indexBefore = versions.Before.Schema.IndexRoot(before.KeyIndexName),
         indexAfter = versions.After.Schema.IndexRoot(after.KeyIndexName);
+
+    static TreeSeek SeekOf(RowReader reader) => new(reader.Pages, reader.MostRowBytes);
 
     public IEnumerable<RowChange> Changes()
     {

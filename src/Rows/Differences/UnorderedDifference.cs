@@ -7,7 +7,7 @@ namespace RecoveryVfs.Rows.Differences;
 /// be followed. Rows of pages that both trees have unchanged are left out; those of the others are held in memory, by
 /// the bytes of their keys.
 /// </summary>
-internal sealed class UnorderedDifference(VersionDifference versions, Table before, Table after)
+internal sealed class UnorderedDifference(ComparedVersions versions, Table before, Table after)
 {
     public IEnumerable<RowChange> Changes()
     {

@@ -43,7 +43,7 @@ internal static class TableFactory
     static Column Make(ParsedColumn parsed, bool strict, TextEncoding encoding)
     {
         var affinity = AffinityOf(parsed.Type, strict);
-        return new Column(parsed)
+        return new Column(parsed.Name, parsed.Type)
         {
             Affinity = affinity,
             Collation = parsed.Collation ?? "BINARY",
@@ -51,7 +51,7 @@ internal static class TableFactory
             IsGenerated = parsed.IsGenerated,
             IsStored = !parsed.IsGenerated || parsed.IsStored,
             DefaultSql = parsed.Default,
-            Default = DefaultValue.Of(parsed.Default, affinity, encoding),
+            Default = DefaultText.Of(parsed.Default, affinity, encoding),
         };
     }
 

@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Text;
+using RecoveryVfs.Rows.Sql;
 
-namespace RecoveryVfs.Rows.Sql;
+namespace RecoveryVfs.Rows.Patches;
 
 /// <summary>The statements for the rows of one table.</summary>
 internal sealed class TablePatch(TableDifference of, bool isReferredTo, bool hasUniqueIndex, TextWriter output,

@@ -1,4 +1,4 @@
-namespace RecoveryVfs.Rows.Format;
+namespace RecoveryVfs.Rows;
 
 /// <summary>
 /// SQLite's integers of one to nine bytes: seven bits a byte, the highest first; the ninth byte has eight.

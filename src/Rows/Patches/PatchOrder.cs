@@ -1,4 +1,4 @@
-namespace RecoveryVfs.Rows.Sql;
+namespace RecoveryVfs.Rows.Patches;
 
 /// <summary>Tables in the order of their foreign keys.</summary>
 internal static class PatchOrder

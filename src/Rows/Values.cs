@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace RecoveryVfs.Rows.Differences;
+namespace RecoveryVfs.Rows;
 
 /// <summary>SQLite's order of values: NULL, numbers, texts by a collation, blobs.</summary>
 internal static class Values

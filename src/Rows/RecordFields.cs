@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace RecoveryVfs.Rows.Format;
+namespace RecoveryVfs.Rows;
 
 /// <summary>
 /// Where the fields of one record are: header length (varint), one serial type a field (varint each), then the fields.

@@ -1,4 +1,4 @@
-namespace RecoveryVfs.Rows.Differences;
+namespace RecoveryVfs.Rows;
 
 /// <summary>The values of a key that is looked up, in the key's order.</summary>
 internal abstract class KeyValues

@@ -1,14 +1,11 @@
-using RecoveryVfs.Rows.Format;
-
-namespace RecoveryVfs.Rows.Differences;
+namespace RecoveryVfs.Rows.Format;
 
 /// <summary>Looks single rows up. It reads one page a level, and overflow pages where a key has them.</summary>
-internal sealed class TreeSeek(RowReader reader)
+internal sealed class TreeSeek(Pages pages, long mostRowBytes)
 {
     const int MostLevels = 20;
 
-    readonly Pages pages = reader.Pages;
-    readonly TreePage page = new(reader.Pages);
+    readonly TreePage page = new(pages);
     readonly RecordFields fields = new();
 
     /// <summary>The row of that rowid, or null.</summary>
@@ -110,7 +107,7 @@ internal sealed class TreeSeek(RowReader reader)
     {
         if (cell.Overflow == 0) return page.Bytes.Slice(cell.LocalAt, cell.LocalBytes);
         var chain = new OverflowChain(pages);
-        chain.Read(page, cell, reader.MostRowBytes);
+        chain.Read(page, cell, mostRowBytes);
         return chain.Last;
     }
 }

@@ -2,43 +2,16 @@ using System.Globalization;
 
 namespace RecoveryVfs.Rows.Sql;
 
-/// <summary>
-/// What a column that was added later has in the rows from before: the constant after its DEFAULT, or NULL.
-/// </summary>
-internal sealed class DefaultValue
+/// <summary>The text after DEFAULT, as the value that SQLite makes of it.</summary>
+internal static class DefaultText
 {
-    public static readonly DefaultValue Null = new();
-
-    /// <summary>
-    /// What only SQLite could compute. It adds no such column to a table that has rows, so no row lacks it.
-    /// </summary>
-    public static readonly DefaultValue Unknown = new() { IsUnknown = true };
-
-    ValueKind kind;
-    long integer;
-    double real;
-    byte[] bytes = [];
-
-    DefaultValue() { }
-
-    public bool IsUnknown { get; private init; }
-
-    public ColumnValue Value(TextEncoding encoding) => kind switch
-    {
-        ValueKind.Integer => ColumnValue.Of(integer),
-        ValueKind.Real => ColumnValue.Of(real),
-        ValueKind.Text => ColumnValue.OfText(bytes, encoding),
-        ValueKind.Blob => ColumnValue.OfBlob(bytes),
-        _ => ColumnValue.Null,
-    };
-
     /// <summary>
     /// The value of <paramref name="sql"/>, stored in a column of that affinity. SQLite adds a column to a table that
     /// has rows only with a constant: a literal, with signs and parentheses, or a CAST of one.
     /// </summary>
     public static DefaultValue Of(string? sql, Affinity affinity, TextEncoding encoding)
     {
-        if (sql is null) return Null;
+        if (sql is null) return DefaultValue.Null;
         var tokens = new Tokens(sql);
         var negative = false;
         while (tokens.Current.Kind == TokenKind.Sign
@@ -49,16 +22,16 @@ internal sealed class DefaultValue
         }
         var token = tokens.Take();
         if (token.Kind == TokenKind.Word && tokens.IsSign('('))
-            return negative ? Unknown : Cast(tokens.TakeParenthesis(), affinity, encoding);
+            return negative ? DefaultValue.Unknown : Cast(tokens.TakeParenthesis(), affinity, encoding);
         while (tokens.TryTakeSign(')')) { }
-        if (tokens.Current.Kind != TokenKind.End) return Unknown;
+        if (tokens.Current.Kind != TokenKind.End) return DefaultValue.Unknown;
         return token.Kind switch
         {
             TokenKind.Number => OfNumber(tokens.RawOf(token).ToString(), negative, affinity, encoding),
             TokenKind.Blob => OfBlob(tokens.RawOf(token)),
             TokenKind.Text or TokenKind.Quoted => OfText(tokens.Unquoted(token), negative, affinity, encoding),
             TokenKind.Word => OfWord(tokens.RawOf(token).ToString(), affinity, encoding),
-            _ => Unknown,
+            _ => DefaultValue.Unknown,
         };
     }
 
@@ -69,26 +42,26 @@ internal sealed class DefaultValue
     static DefaultValue Cast(string inner, Affinity affinity, TextEncoding encoding)
     {
         var at = inner.LastIndexOf(" AS ", StringComparison.OrdinalIgnoreCase);
-        if (at < 0) return Unknown;
+        if (at < 0) return DefaultValue.Unknown;
         var to = TableFactory.AffinityOf(inner[(at + 4)..].Trim(), strict: false);
         var value = Of(inner[..at], to, encoding);
-        var fits = (value.kind, to) is (ValueKind.Integer, Affinity.Integer or Affinity.Numeric)
+        var fits = (value.Kind, to) is (ValueKind.Integer, Affinity.Integer or Affinity.Numeric)
             or (ValueKind.Real, Affinity.Real or Affinity.Numeric) or
             (ValueKind.Text, Affinity.Text) or (ValueKind.Blob, Affinity.Blob) or (ValueKind.Null, _);
-        if (!fits || value.IsUnknown) return Unknown;
-        return (value.kind, affinity) switch
+        if (!fits || value.IsUnknown) return DefaultValue.Unknown;
+        return (value.Kind, affinity) switch
         {
             (ValueKind.Integer, Affinity.Integer or Affinity.Numeric or Affinity.Blob)
                 or (ValueKind.Real, Affinity.Real or Affinity.Blob) => value,
             (ValueKind.Text, Affinity.Text or Affinity.Blob) or (ValueKind.Blob or ValueKind.Null, _) => value,
-            _ => Unknown,
+            _ => DefaultValue.Unknown,
         };
     }
 
     static DefaultValue OfWord(string word, Affinity affinity, TextEncoding encoding) => word.ToUpperInvariant() switch
     {
-        "NULL" => Null,
-        "CURRENT_TIME" or "CURRENT_DATE" or "CURRENT_TIMESTAMP" => Unknown,
+        "NULL" => DefaultValue.Null,
+        "CURRENT_TIME" or "CURRENT_DATE" or "CURRENT_TIMESTAMP" => DefaultValue.Unknown,
         "TRUE" => OfNumber("1", false, affinity, encoding),
         "FALSE" => OfNumber("0", false, affinity, encoding),
         _ => OfText(word, false, affinity, encoding), // A bare word is a text here.
@@ -97,11 +70,7 @@ internal sealed class DefaultValue
     static DefaultValue OfBlob(ReadOnlySpan<char> token)
     {
         var hex = token.Length >= 3 ? token[2..^1] : default;
-        return new DefaultValue
-        {
-            kind = ValueKind.Blob,
-            bytes = hex.Length % 2 == 0 ? Convert.FromHexString(hex) : []
-        };
+        return new DefaultValue(ValueKind.Blob, hex.Length % 2 == 0 ? Convert.FromHexString(hex) : []);
     }
 
     static DefaultValue OfNumber(string token, bool negative, Affinity affinity, TextEncoding encoding)
@@ -112,7 +81,7 @@ internal sealed class DefaultValue
         {
             if (!ulong.TryParse(digits.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
                 out var hex))
-                return Unknown;
+                return DefaultValue.Unknown;
             signed = (negative ? -(long)hex : (long)hex).ToString(CultureInfo.InvariantCulture);
         }
         // SQLite keeps a number as it is written when the column holds texts.
@@ -126,7 +95,7 @@ internal sealed class DefaultValue
         if (affinity is Affinity.Numeric or Affinity.Integer or Affinity.Real
             && Numeric(text.Trim(' ', '\t', '\n', '\v', '\f', '\r'), affinity) is { } number)
             return number;
-        return new DefaultValue { kind = ValueKind.Text, bytes = ColumnValue.EncodingOf(encoding).GetBytes(text) };
+        return new DefaultValue(ValueKind.Text, ColumnValue.EncodingOf(encoding).GetBytes(text));
     }
 
     static DefaultValue? Numeric(string text, Affinity affinity)
@@ -134,7 +103,7 @@ internal sealed class DefaultValue
         var isInteger =
             long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var integer);
         if (isInteger && affinity != Affinity.Real)
-            return new DefaultValue { kind = ValueKind.Integer, integer = integer };
+            return new DefaultValue(integer);
         const NumberStyles Float = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint
             | NumberStyles.AllowExponent;
         if (!double.TryParse(text, Float, CultureInfo.InvariantCulture, out var real)
@@ -143,7 +112,7 @@ internal sealed class DefaultValue
         var whole = affinity is Affinity.Numeric or Affinity.Integer && real == Math.Floor(real)
             && Math.Abs(real) < 9.0e15;
         return whole
-            ? new DefaultValue { kind = ValueKind.Integer, integer = (long)real }
-            : new DefaultValue { kind = ValueKind.Real, real = real };
+            ? new DefaultValue((long)real)
+            : new DefaultValue(real);
     }
 }
