@@ -109,7 +109,8 @@ internal static partial class Program
             new SqlCommand(), new ImportCommand(), new ExportCommand(), new DeleteCommand(), new UndeleteCommand(),
                 new PromoteCommand(), new AdoptCommand(), new DemoCommand(),
             new ReplicateCommand(), new DiffCommand(), new HistoryCommand(), new AtCommand(),
-            new BookmarkCommand(), new RollbackCommand(), new RollbacksCommand(),
+            new BranchCommand(), new BranchesCommand(), new BookmarkCommand(),
+            new RollbackCommand(), new RollbacksCommand(),
             new CheckCommand(), new DoctorCommand(), new CompletionCommand(), new ManCommand(),
         };
         foreach (var help in root.Options.Where(o => o.Name == "--help").ToList()) root.Options.Remove(help);

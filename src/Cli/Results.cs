@@ -13,6 +13,9 @@ namespace RecoveryVfs.Cli;
 /// </summary>
 [JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata)]
 [JsonSerializable(typeof(BookmarkCommand.Report), TypeInfoPropertyName = "Bookmark")]
+[JsonSerializable(typeof(Branch), TypeInfoPropertyName = "Branch")]
+[JsonSerializable(typeof(List<Branch>), TypeInfoPropertyName = "Branches")]
+[JsonSerializable(typeof(BranchCommand.Deleted), TypeInfoPropertyName = "BranchDeleted")]
 [JsonSerializable(typeof(RollbackResult), TypeInfoPropertyName = "Rollback")]
 [JsonSerializable(typeof(RollbackCommand.Preview), TypeInfoPropertyName = "RollbackPreview")]
 [JsonSerializable(typeof(List<RollbackEntry>), TypeInfoPropertyName = "Rollbacks")]

@@ -112,3 +112,30 @@ public sealed record RollbackEntry(string Database, DateTimeOffset At, string To
 /// <param name="Undo">The bookmark of the state that they had; null when nothing differed.</param>
 /// <param name="Databases">Each database.</param>
 public sealed record RollbackResult(string Store, string To, string? Undo, IReadOnlyList<RollbackEntry> Databases);
+
+/// <summary>A remote that began as a state of another one, and names what lies there.</summary>
+/// <param name="Url">The branch.</param>
+/// <param name="Parent">The remote that it was made from.</param>
+/// <param name="Lsn">The state that it began with.</param>
+/// <param name="Time">When that was written; null in a list.</param>
+/// <param name="Expires">Until when its parent keeps what it needs; null for good.</param>
+public sealed record Branch(string Url, string Parent, ulong Lsn, DateTimeOffset? Time, DateTimeOffset? Expires)
+{
+    /// <summary>How many extents it names; 0 in a list.</summary>
+    public int Extents { get; init; }
+
+    /// <summary>How many bytes those have.</summary>
+    public long ExtentBytes { get; init; }
+
+    /// <summary>How many bytes were written for it.</summary>
+    public long WrittenBytes { get; init; }
+
+    /// <summary>Whether its extents were copied, because it is in another bucket.</summary>
+    public bool IsCopy { get; init; }
+
+    /// <summary>The pin in the parent; null where nothing is named there.</summary>
+    public string? Pin { get; init; }
+
+    /// <summary>In a list: what is wrong with it; null when it is there.</summary>
+    public string? Problem { get; init; }
+}

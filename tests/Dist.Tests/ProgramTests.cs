@@ -82,6 +82,10 @@ public sealed class ProgramTests(S3Server server)
             .GetInt32());
         Assert.Equal(1,
             machine.Json("sql", Path.Combine(store, "app.db"), "SELECT x FROM t")[0].GetProperty("x").GetInt32());
+        var branch = remote.TrimEnd('/') + "-branch";
+        Assert.Equal(lsn, machine.Json("branch", remote, branch, "--lsn", $"{lsn}").GetProperty("lsn").GetUInt64());
+        Assert.StartsWith("branch-", Only(machine.Json("branches", remote)).GetProperty("pin").GetString());
+        Assert.Equal(branch, machine.Json("branch", "--delete", branch).GetProperty("branch").GetString());
         var bookmark = machine.Json("bookmark", remote).GetProperty("bookmark").GetString()!;
         Assert.Equal("app.db", Only(machine.Json("rollback", store, "--to", bookmark, "--preview")
             .GetProperty("databases")).GetProperty("database").GetString());

@@ -41,12 +41,14 @@ public sealed class RollbackTests : IDisposable
         var before = Bookmark(writer);
         using var idle = Open();
         Assert.Equal("1=a,2=b", All(idle));
-        writer.Do("DELETE FROM t WHERE id = 1; UPDATE t SET v = 'c'; ALTER TABLE t ADD COLUMN w; INSERT INTO t VALUES(9, 9, 9)");
+        writer.Do("DELETE FROM t WHERE id = 1; UPDATE t SET v = 'c'; ALTER TABLE t ADD COLUMN w; "
+            + "INSERT INTO t VALUES(9, 9, 9)");
         Assert.Equal("2=c,9=9", All(writer));
         using var reader = Open();
         reader.Do("BEGIN");
         Assert.Equal("2=c,9=9", All(reader));
-        var (lsnBefore, damaged) = (ulong.Parse(writer.Do("PRAGMA recovery_lsn"), CultureInfo.InvariantCulture), Bookmark(writer));
+        var lsnBefore = ulong.Parse(writer.Do("PRAGMA recovery_lsn"), CultureInfo.InvariantCulture);
+        var damaged = Bookmark(writer);
 
         var result = await Back(before);
         Assert.Equal(before, result.To);
@@ -130,7 +132,8 @@ public sealed class RollbackTests : IDisposable
     /// restore of the remote shows the same.
     /// </summary>
     [Fact, Trait(Seeds.Kind, Seeds.Random)]
-    public void Any_moment_comes_back_and_its_undoing_too() => Seeds.Run(3, random => Run(random).GetAwaiter().GetResult());
+    public void Any_moment_comes_back_and_its_undoing_too()
+        => Seeds.Run(3, random => Run(random).GetAwaiter().GetResult());
 
     async Task Run(Random random)
     {
@@ -138,7 +141,8 @@ public sealed class RollbackTests : IDisposable
         var (data, remote) = (store.PathOf(place), "file://" + store.PathOf(place + "-remote"));
         Directory.CreateDirectory(data);
         var options = "sync-interval=20&remote=" + Uri.EscapeDataString(remote);
-        var (modes, states) = ((string[])["DELETE", "WAL", "PERSIST", "TRUNCATE"], new List<(string Bookmark, string Rows)>());
+        var modes = (string[])["DELETE", "WAL", "PERSIST", "TRUNCATE"];
+        var states = new List<(string Bookmark, string Rows)>();
         var db = store.Open(place + "/a.db", options);
         db.Do("CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
         for (var step = 0; step < 25; step++)
@@ -165,7 +169,8 @@ public sealed class RollbackTests : IDisposable
                     db = store.Open(place + "/a.db", options);
                     break;
                 default:
-                    db.Do($"INSERT INTO t(v) SELECT randomblob({random.Next(1, 3000)}) FROM (SELECT 1 UNION ALL SELECT 2)");
+                    db.Do($"INSERT INTO t(v) SELECT randomblob({random.Next(1, 3000)}) "
+                        + "FROM (SELECT 1 UNION ALL SELECT 2)");
                     break;
             }
             Assert.Equal("ok", db.Do("PRAGMA integrity_check"));
@@ -183,6 +188,7 @@ public sealed class RollbackTests : IDisposable
     }
 
     static string Rows(SqliteConnection db) =>
-        db.Do("SELECT (SELECT count(*) || ':' || coalesce(sum(id * length(v)), 0) || coalesce(group_concat(hex(substr(v, 1, 4))), '') FROM t)"
+        db.Do("SELECT (SELECT count(*) || ':' || coalesce(sum(id * length(v)), 0)"
+            + " || coalesce(group_concat(hex(substr(v, 1, 4))), '') FROM t)"
             + " || (SELECT group_concat(sql) FROM sqlite_schema)");
 }

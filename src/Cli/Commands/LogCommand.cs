@@ -164,7 +164,8 @@ internal sealed class LogCommand : CliCommand
         await using var remote = RemoteAccess.Open(name);
         await remote.StoreAsync(cancellation);
         var segments = await remote.ListSegmentsAsync(cancellation);
-        var at = await MomentSearch.SegmentAtAsync(remote, [.. segments.Select(s => s.Object.Name)], time, cancellation);
+        var at = await MomentSearch.SegmentAtAsync(remote, [.. segments.Select(s => s.Object.Name)], time,
+            cancellation);
         for (var most = 1; segments.Count > 0; most *= 4)
         {
             var start = Math.Max(0, at - most);

@@ -45,7 +45,8 @@ internal sealed class RollbackCommand : CliCommand
     internal sealed record Previewed(string Database, long Pages, IReadOnlyList<string> Schema,
         IReadOnlyList<DifferenceLines.Counts> Tables);
 
-    internal sealed record Preview(string Store, ulong ToLsn, DateTimeOffset ToTime, IReadOnlyList<Previewed> Databases);
+    internal sealed record Preview(string Store, ulong ToLsn, DateTimeOffset ToTime,
+        IReadOnlyList<Previewed> Databases);
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {

@@ -94,7 +94,7 @@ internal sealed class SnapshotCommand : CliCommand
         var options = new SnapshotOptions
         {
             Lsn = parsed.GetValue(lsn),
-            Expires = Expiry(parsed.GetValue(expires)),
+            Expires = Expiry.Parse(parsed.GetValue(expires)),
             Note = parsed.GetValue(note),
         };
         var put = await Snapshots.PutAsync(remote, name, options, cancellation);
@@ -102,16 +102,5 @@ internal sealed class SnapshotCommand : CliCommand
             $"The snapshot {e.Name} keeps LSN {e.Lsn} of {remote.Url} "
                 + $"{(e.Expires is { } end ? "until " + Text.Time(end) : "for good")}."));
         return ExitCode.Ok;
-    }
-
-    static DateTimeOffset? Expiry(string? text)
-    {
-        if (text is null) return null;
-        var now = DateTimeOffset.UtcNow;
-        // A length alone is one from now.
-        var end = TimeText.TryParseDuration(text) is { } length ? now + length : TimeText.Parse(text);
-        return end > now
-            ? end
-            : throw new RecoveryException(RecoveryError.Invalid, $"--expires {text} is over already.");
     }
 }

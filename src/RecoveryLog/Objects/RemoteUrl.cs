@@ -49,11 +49,32 @@ internal sealed record RemoteUrl
         };
     }
 
-    /// <summary>Opens the object store that this names. Makes no request.</summary>
+    /// <summary>Opens the object store that this names, with those that it stands on. Makes no request.</summary>
     public IObjectStore Open(bool readOnly = false, TimeProvider? time = null) =>
-        Directory is not null
-            ? new FileObjectStore(Directory, readOnly)
-            : new S3ObjectStore(this, time ?? TimeProvider.System);
+        new BasedObjectStore(OpenAlone(readOnly, time ?? TimeProvider.System), this, time ?? TimeProvider.System);
+
+    /// <summary>Opens the object store that this names, alone.</summary>
+    internal IObjectStore OpenAlone(bool readOnly, TimeProvider time) =>
+        Directory is not null ? new FileObjectStore(Directory, readOnly) : new S3ObjectStore(this, time);
+
+    /// <summary>
+    /// How another place is called from here: the prefix in the same bucket, or the way from this directory to that
+    /// one. Null where it is another kind, server or bucket.
+    /// </summary>
+    internal string? NameOf(RemoteUrl other) =>
+        Directory is not null ? other.Directory is null ? null : Path.GetRelativePath(Directory, other.Directory)
+        : other.Bucket == Bucket && other.Endpoint == Endpoint && other.Region == Region ? other.Prefix
+        : null;
+
+    /// <summary>The place that is called so from here. Throws Corrupt for a name that cannot be one.</summary>
+    internal RemoteUrl At(string name)
+    {
+        if (Directory is null ? name.Length == 0 || ObjectName.IsValid(name) : name.Length > 0 && !name.Contains('\0'))
+            return Directory is null ? this with { Prefix = name }
+                : this with { Directory = Path.GetFullPath(Path.Combine(Directory, name)) };
+        throw new RecoveryException(RecoveryError.Corrupt, $"'{name}' names no place beside {this}.",
+            "Check the object base.json there");
+    }
 
     /// <summary>The URL again.</summary>
     public override string ToString()

@@ -46,8 +46,8 @@ internal static class Replacement
     }
 
     /// <summary>
-    /// With a WAL, SQLite's own backup writes every page into it: it alone knows whose pages are where. Before the first
-    /// page it has the write lock, so the last record then is the last of the state before.
+    /// With a WAL, SQLite's own backup writes every page into it: it alone knows whose pages are where. Before the
+    /// first page it has the write lock, so the last record then is the last of the state before.
     /// </summary>
     static Replaced ThroughSqlite(MainFile file, string path, string store, string plainFile, TimeSpan patience)
     {

@@ -1,6 +1,7 @@
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.Operations;
 
@@ -14,6 +15,9 @@ internal sealed record FoundMoment(Bookmark Bookmark, DateTimeOffset Time);
 /// </summary>
 internal static class MomentSearch
 {
+    /// <summary>A moment as people write it; the newest for null.</summary>
+    public static RestoreTarget Target(string? text) => text is null ? RestoreTarget.Newest : RestoreTarget.Parse(text);
+
     /// <summary>
     /// The place, among segments oldest first, of the last one that begins by a time; -1 when all are later.
     /// </summary>

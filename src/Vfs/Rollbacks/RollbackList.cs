@@ -7,8 +7,8 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs.Rollbacks;
 
 /// <summary>
-/// What a store's databases were taken back to, newest last: the file <c>rollbacks</c> in its directory, a JSON object a
-/// line. A line says that one has begun, and another that it is done, so one that was killed shows.
+/// What a store's databases were taken back to, newest last: the file <c>rollbacks</c> in its directory, a JSON object
+/// a line. A line says that one has begun, and another that it is done, so one that was killed shows.
 /// </summary>
 internal sealed class RollbackList(string storeDirectory)
 {

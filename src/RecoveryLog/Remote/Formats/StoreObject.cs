@@ -11,8 +11,11 @@ namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 /// </summary>
 internal sealed record StoreObject
 {
-    /// <summary>The newest version this software knows.</summary>
-    public const int Version = 1;
+    /// <summary>
+    /// The newest version this software knows. A branch is of version 2: whoever only knows version 1 would miss what
+    /// lies in its parent.
+    /// </summary>
+    public const int Version = 2;
 
     const int MaxBytes = 64 << 10;
 
@@ -31,6 +34,10 @@ internal sealed record StoreObject
     /// <summary>When it was created; for people.</summary>
     [JsonPropertyName("created")] public required DateTimeOffset Created { get; init; }
 
+    /// <summary>What it was branched from; null for a remote of its own.</summary>
+    [JsonPropertyName("branch"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public BranchOrigin? Branch { get; init; }
+
     /// <summary>The LSN at which the remote's log begins.</summary>
     [JsonIgnore] public ulong FirstLsn => ParseHex(First);
 
@@ -40,7 +47,7 @@ internal sealed record StoreObject
     /// <summary>Makes one.</summary>
     public static StoreObject Make(Guid logId, ulong firstLsn, ulong author, DateTimeOffset created) => new()
     {
-        Format = Version,
+        Format = 1,
         LogId = logId,
         First = firstLsn.ToString("x16"),
         Author = author.ToString("x16"),
@@ -80,6 +87,19 @@ internal sealed record StoreObject
     static ulong ParseHex(string text)
         => ulong.Parse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 }
+
+/// <summary>What a branch was made from.</summary>
+/// <param name="Parent">The parent's URL.</param>
+/// <param name="LogId">The parent's log.</param>
+/// <param name="Lsn">The state, as an LSN of the parent's.</param>
+/// <param name="Pin">The pin in the parent that keeps what the branch names there; null where all was copied.</param>
+/// <param name="Expires">Until when the parent keeps it; null for good.</param>
+internal sealed record BranchOrigin(
+    [property: JsonPropertyName("parent")] string Parent,
+    [property: JsonPropertyName("log")] Guid LogId,
+    [property: JsonPropertyName("lsn")] ulong Lsn,
+    [property: JsonPropertyName("pin")] string? Pin,
+    [property: JsonPropertyName("expires")] DateTimeOffset? Expires);
 
 /// <summary>Generated (de)serialization: works without reflection, so under NativeAOT too.</summary>
 [JsonSourceGenerationOptions(WriteIndented = true)]

@@ -30,6 +30,9 @@ internal sealed record Pin
     /// <summary>Until when; null for good.</summary>
     [JsonPropertyName("expires")] public DateTimeOffset? Expires { get; init; }
 
+    /// <summary>The remote for which it is kept, a branch of this one; null for other pins.</summary>
+    [JsonPropertyName("owner")] public string? Owner { get; init; }
+
     /// <summary>What it is for; for people.</summary>
     [JsonPropertyName("note")] public string? Note { get; init; }
 

@@ -50,6 +50,12 @@ internal static class RestorePlanner
             if (target.TimeMs < hints.Header.TimeMs) continue;
             var missing = await FindMissingAsync(context, hints, cancellation);
             if (missing is null) return await FinishAsync(context, store, target, hints, end, notes, cancellation);
+            if (store.Branch is { Expires: { } expired } && expired < context.Time.GetUtcNow())
+                throw new RecoveryException(RecoveryError.NotFound,
+                    $"The branch {context.Store.Location} has expired ({expired:u}), and its parent "
+                        + $"{store.Branch.Parent} no longer keeps {missing.Value.Name}.",
+                    "Branch again, or restore the parent")
+                { Path = missing.Value.Name };
             // A writer that was fenced while it published may have left hints whose extents its successor collected:
             // they never counted.
             if (!(end?.Epoch > hints.Header.Epoch) || hintsLsn is not null)
@@ -154,14 +160,20 @@ internal static class RestorePlanner
         if (hints.Extents.Count == 0) return null;
         var listed = (await context.ListAsync(RemoteNames.Extents, null, cancellation))
             .ToDictionary(e => e.Name, e => e.SizeBytes, StringComparer.Ordinal);
-        foreach (var extent in hints.Extents.Values)
+        // A branch lists its own, and the rest lies in its parent.
+        var rest = hints.Extents.Values
+            .Where(e => !(listed.TryGetValue(e.Name, out long size) && size == e.SizeBytes)).ToList();
+        Extent? missing = null;
+        await Files.Extents.ForEachAsync(rest.Count, Looks, async (i, token) =>
         {
-            if (listed.TryGetValue(extent.Name, out long size) && size == extent.SizeBytes) continue;
-            var found = await context.RetryAsync(token => context.Store.HeadAsync(extent.Name, token), cancellation);
-            if (found?.SizeBytes != extent.SizeBytes) return extent;
-        }
-        return null;
+            var found = await context.RetryAsync(t => context.Store.HeadAsync(rest[i].Name, t), token);
+            if (found?.SizeBytes != rest[i].SizeBytes) missing = rest[i];
+        }, cancellation);
+        return missing;
     }
+
+    /// <summary>Objects looked at at a time.</summary>
+    const int Looks = 16;
 
     static async ValueTask<RestorePlan> FinishAsync(RemoteContext context, StoreObject store, RestoreTarget target,
         RemoteHints hints,

@@ -21,7 +21,8 @@ internal readonly record struct RestoreTarget
     public static RestoreTarget At(Bookmark bookmark) => new(bookmark.Lsn, null, bookmark);
 
     /// <summary>
-    /// Reads <c>now</c> (the newest state), a bookmark, an LSN, or a time as <see cref="TimeText.Parse"/> reads it. Throws Invalid.
+    /// Reads <c>now</c> (the newest state), a bookmark, an LSN, or a time as <see cref="TimeText.Parse"/> reads
+    /// it. Throws Invalid.
     /// </summary>
     public static RestoreTarget Parse(string text, TimeProvider? time = null)
     {

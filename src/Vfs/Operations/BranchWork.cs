@@ -1,0 +1,86 @@
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote.Branches;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+
+namespace RecoveryVfs.Operations;
+
+/// <summary>Branches of remotes, as programs and .NET ask for them: made, listed, made anew, deleted.</summary>
+internal static class BranchWork
+{
+    /// <summary>
+    /// Makes a branch of a remote at a state; with <paramref name="anew"/>, of one that is a branch of it.
+    /// </summary>
+    public static async Task<Branch> MakeAsync(RemoteAccess parent, string url, RestoreTarget target,
+        DateTimeOffset? expires, bool anew, StepBegun begin, CancellationToken cancellation)
+    {
+        var place = RemoteUrl.Parse(url);
+        var plan = await RestorePlanner.PlanAsync(parent.Context, target, null, cancellation);
+        if (anew) await RemoveOwnAsync(plan.Store, place, cancellation);
+        // A directory that does not exist is made; this one was asked for.
+        await using var objects = place.Open();
+        var places = new BranchPlaces(parent.Context, RemoteUrl.Parse(parent.Url), objects, place, expires);
+        using var progress = begin("branching", plan.Segments.Sum(s => s.SizeBytes));
+        var made = await new BranchMaking(places, plan).RunAsync(progress.Add, cancellation);
+        return new Branch(place.ToString(), parent.Url, made.Lsn, TimeText.FromMs(made.TimeMs), expires)
+        {
+            Extents = made.Extents,
+            ExtentBytes = made.ExtentBytes,
+            WrittenBytes = made.CopiedBytes,
+            IsCopy = made.IsCopy,
+        };
+    }
+
+    /// <summary>The branches of a remote.</summary>
+    public static async Task<List<Branch>> ListAsync(RemoteAccess parent, CancellationToken cancellation)
+    {
+        var found = new List<Branch>();
+        foreach (var known in await BranchRemoval.ListAsync(parent.Context, cancellation))
+        {
+            var (origin, problem) = await LookAsync(known.Url, cancellation);
+            found.Add(new Branch(known.Url, parent.Url, origin?.Lsn ?? known.Lsn, null, known.Expires)
+            {
+                Pin = known.Pin,
+                Problem = problem,
+            });
+        }
+        return found;
+    }
+
+    static async Task<(BranchOrigin?, string?)> LookAsync(string url, CancellationToken cancellation)
+    {
+        try
+        {
+            await using var branch = RemoteAccess.Open(url);
+            var store = await branch.TryStoreAsync(cancellation);
+            return (store?.Branch,
+                store is null ? "not there: being made, or its making or deletion was killed" : null);
+        }
+        catch (RecoveryException e)
+        {
+            return (null, e.Message);
+        }
+    }
+
+    /// <summary>Deletes a branch.</summary>
+    public static async Task RemoveAsync(string url, CancellationToken cancellation)
+    {
+        await using var branch = RemoteAccess.Open(url, readOnly: false);
+        await BranchRemoval.RunAsync(branch.Context, static parent => RemoteUrl.Parse(parent).Open(), cancellation);
+    }
+
+    static async Task RemoveOwnAsync(StoreObject parent, RemoteUrl place, CancellationToken cancellation)
+    {
+        await using (var there = RemoteAccess.Open(place.ToString()))
+        {
+            if (await there.TryStoreAsync(cancellation) is not { } store) return;
+            if (store.Branch?.LogId != parent.LogId)
+                throw new RecoveryException(RecoveryError.Invalid,
+                    $"{place} is no branch of that remote, and was left as it is.",
+                    "Only a branch of it can be made anew.")
+                { Path = place.ToString() };
+        }
+        await RemoveAsync(place.ToString(), cancellation);
+    }
+}
