@@ -23,7 +23,7 @@ internal sealed record StoreHealth(
     {
         var (store, now) = (open.Store, open.Options.Time.GetUtcNow());
         if (store.Remote is not { } remote)
-            return new(open.Directory, "it has no remote, so no commit of it can be restored", "no-remote",
+            return new(open.Directory, "it has no remote, so no commit of it can be restored", StoreState.NoRemote,
                 store.Lsn.Last, 0, default);
         var state = remote.State;
         return new(open.Directory, ProblemOf(remote), state.Phase.ToString().ToLowerInvariant(), store.Lsn.Last,
@@ -61,7 +61,7 @@ internal sealed record StoreHealth(
         try
         {
             var status = await Recovery.StatusAsync(directory, cancellation);
-            var problem = status.State is "ok" or "shipping" ? null
+            var problem = status.State is StoreState.Ok or StoreState.Shipping ? null
                 : status.RemoteError ?? status.Advice ?? $"its state is {status.State}";
             var proof = status.Verification?.ProvedAgeSeconds;
             return new(status.Store, problem, status.State, status.Lsn, (long)(status.LagRecords ?? 0),

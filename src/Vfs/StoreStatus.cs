@@ -1,11 +1,7 @@
 namespace RecoveryVfs;
 
 /// <summary>How a store is: what it has, what its remote has, and what somebody has to do.</summary>
-/// <param name="State">
-/// In a word: <c>ok</c>, <c>shipping</c>, <c>no-remote</c>, <c>replica</c>, <c>restored</c>. These need somebody:
-/// <c>unshipped</c>, <c>unreachable</c>, <c>failed</c>, <c>not-restorable</c>, <c>damaged</c>, <c>fenced</c>,
-/// <c>behind</c>, <c>copy</c>.
-/// </param>
+/// <param name="State">In a word: one of <see cref="StoreState"/>.</param>
 /// <param name="Store">The store's directory.</param>
 /// <param name="OpenIn">The process that has it open; null for none.</param>
 /// <param name="LogId">The log's identity; null for a store that has none yet.</param>

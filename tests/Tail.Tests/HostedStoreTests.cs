@@ -6,6 +6,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using RecoveryVfs.Hosting;
+using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.Tail.Tests;
@@ -30,12 +31,13 @@ public abstract class HostedStoreTests : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    IHost Build(RecoveryHealthOptions health, LogEvents? log = null)
+    IHost Build(RecoveryHealthOptions health, LogEvents? log = null, bool follow = false)
     {
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
         builder.Logging.ClearProviders();
         if (log is not null) builder.Logging.AddProvider(log);
         builder.Services.AddRecovery();
+        if (follow) builder.Services.AddRecoveryFollower(Site.Url, Site.PathOf("follower"));
         builder.Services.AddHealthChecks().AddRecovery(options: health);
         return builder.Build();
     }
@@ -86,6 +88,39 @@ public abstract class HostedStoreTests : IDisposable
 
     /// <summary>What names the remote in messages.</summary>
     string Bucket => Site.Url.Split('?')[0].Replace("file://", "", StringComparison.Ordinal);
+
+    [Fact]
+    public async Task A_follower_is_healthy_only_while_it_goes_on()
+    {
+        using (var writer = Site.Writer())
+        {
+            writer.Do("CREATE TABLE t(a); INSERT INTO t VALUES (1)");
+            writer.Do("PRAGMA recovery_sync");
+        }
+        Recovery.CloseIdleStores();
+        using var host = Build(Writers, follow: true);
+        await host.StartAsync();
+        var follower = await host.Services.GetRequiredService<FollowerService>().Started.WaitAsync(Patience);
+        object? State(HealthReportEntry entry) => entry.Data[$"{follower.Directory} state"];
+
+        await follower.CaughtUpAsync().WaitAsync(Patience);
+        var well = await CheckAsync(host);
+        Assert.Equal((HealthStatus.Healthy, "following"), (well.Status, State(well)));
+        Assert.True((ulong)well.Data[$"{follower.Directory} lsn"] > 0);
+
+        Break();
+        await follower.WhenAsync(s => s.Phase == FollowerPhase.Interrupted).WaitAsync(Patience);
+        var ill = await CheckAsync(host);
+        Assert.Equal((HealthStatus.Unhealthy, "interrupted"), (ill.Status, State(ill)));
+        Assert.Contains(follower.Directory, ill.Description);
+
+        Mend();
+        await follower.WhenAsync(s => s.Phase == FollowerPhase.Following).WaitAsync(Patience);
+        Assert.Equal(HealthStatus.Healthy, (await CheckAsync(host)).Status);
+        await host.StopAsync();
+        Assert.Equal((HealthStatus.Unhealthy, "stopped"),
+            (await CheckAsync(host) is var over ? over.Status : default, State(over)));
+    }
 
     [Fact]
     public async Task A_proof_is_asked_for_when_it_is_wanted()

@@ -47,7 +47,7 @@ internal sealed class StatusCommand : CliCommand
         if (name is not null && !RemoteAccess.IsUrl(name))
             return await OfStoreAsync(StoreDirectory.Find(name), to, cancellation);
         var remote = await StoreLook.AtRemoteAsync(name, cancellation);
-        var report = new RemoteOnly(remote.HintsLsn is null ? "not-restorable" : "ok", remote);
+        var report = new RemoteOnly(remote.HintsLsn is null ? StoreState.NotRestorable : StoreState.Ok, remote);
         to.Result(report, Results.Json.StatusOfRemote, r =>
         {
             to.Pairs(("state", r.State));
@@ -56,7 +56,7 @@ internal sealed class StatusCommand : CliCommand
         return CodeOf(report.State);
     }
 
-    internal static int CodeOf(string state) => StoreLook.NeedsSomebody(state) ? ExitCode.Failure : ExitCode.Ok;
+    internal static int CodeOf(string state) => StoreState.NeedsSomebody(state) ? ExitCode.Failure : ExitCode.Ok;
 
     static async Task<int> OfStoreAsync(StoreDirectory store, Output to, CancellationToken cancellation)
     {

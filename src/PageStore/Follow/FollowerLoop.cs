@@ -145,7 +145,9 @@ internal sealed class FollowerLoop(FollowerOptions options, RemoteContext contex
         BrokenPathException broken => broken.Cause,
         DivergedException diverged => diverged.Cause,
         _ => new RecoveryException(RecoveryError.IoRead,
-            $"The follower met an unexpected error: {e.Message} Start it again; report this if it comes back.", e),
+            $"The follower met an unexpected error: {e.Message}",
+            "Start it again; report this if it comes back.",
+            e),
     };
 
     /// <summary>

@@ -21,8 +21,9 @@ internal sealed class FollowerPromotion(FollowerOptions options, RemoteContext r
         {
             if (replica.Current is null)
                 throw new RecoveryException(RecoveryError.Busy,
-                    "It was starting over from the remote's hints. Start it again, let it catch up, and promote it "
-                        + "then.");
+                    "It was starting over from the remote's hints.",
+                    "Start it again, let it catch up, and promote it then.")
+                { Path = options.Store.Directory };
             // Afresh: what the stopped loop had asked for was cancelled with it.
             await session.ConnectAsync(cancellation);
             await session.Segments.ListAsync(cancellation);

@@ -42,8 +42,9 @@ internal sealed class Replica : IDisposable
         home.Create();
         if (home.HasLog)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"The store {options.Directory} has a log of its own: it is not a replica. Give the replica an empty "
-                    + "directory.");
+                $"The store {options.Directory} has a log of its own: it is not a replica.",
+                "Give the replica an empty directory.")
+            { Path = options.Directory };
         home.BeginReplica();
         var storeLock = taken ?? StoreLock.TakeFor(options);
         StoreCore? core = null;
@@ -215,8 +216,9 @@ internal sealed class Replica : IDisposable
         if (!IsWhole)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"The replica {Directory} was killed while it applied its remote's log, stands at LSN "
-                    + $"{replayed.LastLsn}, and is whole again only "
-                + $"at LSN {wholeAt}. Bring it there first: give the remote's URL.");
+                    + $"{replayed.LastLsn}, and is whole again only at LSN {wholeAt}.",
+                "Bring it there first: give the remote's URL.")
+            { Path = Directory, Lsn = replayed.LastLsn };
         Settle();
         core.Home.ForgetCaughtUp();
         core.Home.EndReplica(replayed.LastLsn);

@@ -78,7 +78,9 @@ internal static class StoreRestore
         if (home.IsStartingOver || !Directory.Exists(home.Path)) return;
         if (Directory.EnumerateFiles(home.Path, "*", SearchOption.AllDirectories).Any(f => f != home.Lock))
             throw new RecoveryException(RecoveryError.Invalid,
-                $"{home.Path} is not empty. Restore into a new directory, or move that one away.");
+                $"{home.Path} is not empty.",
+                "Restore into a new directory, or move that one away.")
+            { Path = home.Path };
     }
 
     static async Task<RestoreResult> RestoreOverAsync(
@@ -151,8 +153,9 @@ internal static class StoreRestore
         }, progressed, cancellation);
         if (store.NextLsn != lsn + 1)
             throw new RecoveryException(RecoveryError.Corrupt,
-                $"The replay ended at LSN {lsn}, but the store stands at {store.NextLsn - 1}. Keep the remote as it "
-                    + "is and report this.");
+                $"The replay ended at LSN {lsn}, but the store stands at {store.NextLsn - 1}.",
+                "Keep the remote as it is and report this.")
+            { Path = store.Directory, Lsn = lsn };
         var databases = store.Databases.Select(d => d.Name).Where(n => !DeletedName.Is(n)).ToList();
         store.CloseAsStore();
         return new RestoreResult(lsn, timeMs, databases, 0);

@@ -61,8 +61,10 @@ internal sealed class ReplayedStore : IDisposable
     {
         if (LogId != default && LogId != logId)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"The replica {Core.Directory} follows the log {LogId}, not {logId}. Give the replica of another "
-                    + "store a directory of its own.");
+                $"The replica {Core.Directory} follows the log {LogId}, not {logId}.",
+                "Give the replica of another "
+                    + "store a directory of its own.")
+            { Path = Core.Directory };
         (LogId, Epoch) = (logId, epoch);
     }
 
@@ -74,7 +76,8 @@ internal sealed class ReplayedStore : IDisposable
         ObjectDisposedException.ThrowIf(disposed, this);
         if (record.Lsn != NextLsn)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"The replica {Core.Directory} needs LSN {NextLsn} next and was given {record.Lsn}.");
+                $"The replica {Core.Directory} needs LSN {NextLsn} next and was given {record.Lsn}.")
+            { Path = Core.Directory, Lsn = NextLsn };
         if (record.Kind == RecordKind.PageCommit) Core.Pending.WaitForRoom(applier.Retry);
         // An error below leaves it so.
         IsInGroup = true;

@@ -62,10 +62,11 @@ internal sealed partial class StoreHome
             ? $"was moved or copied here from another machine, where it was {Line(text, "path ")}"
             : $"is a copy of {Line(text, "path ")}";
         return new RecoveryException(RecoveryError.ReadOnly,
-            $"{path} {what}, and must not take {url} over from the store that ships there. It can be read. To write, "
-                + "say what it is: if it goes on in that one's place, and that one never "
+            $"{path} {what}, and must not take {url} over from the store that ships there. It can be read.",
+            "To write, say what it is: if it goes on in that one's place, and that one never "
             + $"runs again, `recovery adopt {path}`; if it is a store of its own, give it a remote of its own, or "
-                + $"none: `recovery remote set {path} URL|none`.");
+                + $"none: `recovery remote set {path} URL|none`.")
+        { Path = path };
     }
 
     bool IsHere(string text) => !IsOfOtherMachine(text)

@@ -47,8 +47,10 @@ internal sealed partial class StoreHome
                 out var author) && author != 0
                 ? author
                 : throw new RecoveryException(RecoveryError.Corrupt,
-                    $"{At(AuthorMark)}, which says who this store is to its remote, is damaged. Restore the store "
-                        + "from its remote into an empty directory.");
+                    $"{At(AuthorMark)}, which says who this store is to its remote, is damaged.",
+                    "Restore the store "
+                        + "from its remote into an empty directory.")
+                { Path = At(AuthorMark) };
         }
     }
 

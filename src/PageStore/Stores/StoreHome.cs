@@ -144,7 +144,8 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new RecoveryException(RecoveryError.CannotOpen, $"Cannot create the store {path}: {e.Message}", e);
+            throw new RecoveryException(RecoveryError.CannotOpen, $"Cannot create the store {path}: {e.Message}", e)
+            { Path = path };
         }
     }
 
@@ -219,23 +220,29 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     {
         if (IsReplica && !IsStartingOver)
             throw new RecoveryException(RecoveryError.ReadOnly,
-                $"The store {path} follows another one and takes no writes. Read it with mode=ro, or make it a store "
-                    + "of its own with `recovery-tail URL --into DIR --promote`.");
+                $"The store {path} follows another one and takes no writes.",
+                "Read it with mode=ro, or make it a store "
+                    + "of its own with `recovery-tail URL --into DIR --promote`.")
+            { Path = path };
         if (IsStartingOver)
             throw new RecoveryException(RecoveryError.CannotOpen,
                 $"The store {path} was being filled from a remote, and that has not finished: nothing in it is "
-                    + "needed. Delete the directory and restore again (`recovery restore URL DIR`), "
-                + "or start the follower again, which begins anew by itself.");
+                    + "needed.",
+                "Delete the directory and restore again (`recovery restore URL DIR`), "
+                + "or start the follower again, which begins anew by itself.")
+            { Path = path };
     }
 
     /// <summary>A directory with hints, and neither a log nor the right to begin one.</summary>
     internal RecoveryException WithoutLog(Hints hints) => new(RecoveryError.Corrupt,
         $"There is no log in {At("log")}, but it is needed from LSN {hints.ReplayFrom} on: commits that were "
-            + "acknowledged may be in it. If files were moved, move log/ back, too. "
+            + "acknowledged may be in it.",
+        "If files were moved, move log/ back, too. "
         + (Read(RestoredMark) is { } text && !text.Contains(Begun, StringComparison.Ordinal)
             ? $"If {path} was restored or promoted and never written since, nothing is lost: move it away and restore "
                 + "again with `recovery restore URL DIR`."
-            : $"Otherwise move {path} away and restore the store from its remote: `recovery restore URL DIR`."));
+            : $"Otherwise move {path} away and restore the store from its remote: `recovery restore URL DIR`."))
+    { Path = At("log"), Lsn = hints.ReplayFrom };
 
     /// <summary>Refuses a directory that a follower cannot use, for it holds something else.</summary>
     internal void ThrowUnlessFollower()
@@ -243,11 +250,15 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
         if (!Directory.Exists(path) || IsReplica || IsStartingOver) return;
         if (HasLog)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"{path} is a store with a log of its own, and was left as it is. Give the follower an empty "
-                    + "directory; to make this one follow, move it away or delete it first.");
+                $"{path} is a store with a log of its own, and was left as it is.",
+                "Give the follower an empty "
+                    + "directory; to make this one follow, move it away or delete it first.")
+            { Path = path };
         if (Directory.EnumerateFileSystemEntries(path).Any(e => !IsKept(System.IO.Path.GetFileName(e))))
             throw new RecoveryException(RecoveryError.Invalid,
-                $"{path} is not empty, and no follower's. Give the follower an empty directory.");
+                $"{path} is not empty, and no follower's.",
+                "Give the follower an empty directory.")
+            { Path = path };
     }
 
     /// <summary>Removes everything but what outlives a new beginning. The mark that says so stands.</summary>

@@ -53,26 +53,37 @@ internal sealed class StoreLock : IDisposable
         {
             case LockFile.Held:
                 var holder = LockFile.ReadText(path);
-                return new RecoveryException(RecoveryError.Busy,
-                    holder.StartsWith($"pid {Environment.ProcessId} ", StringComparison.Ordinal)
-                    ? $"The store {directory} is open in this process already, through another SQLite library (a "
-                        + "provider and an extension?). Use one of them."
-                    : $"The store {directory} is open for writing in another process: "
-                        + $"{(holder.Length > 0 ? holder : "unknown")}. One process writes a store at a time: close "
-                        + "it there first, or read it with mode=ro.");
+                return holder.StartsWith($"pid {Environment.ProcessId} ", StringComparison.Ordinal)
+                    ? new RecoveryException(RecoveryError.Busy,
+                        $"The store {directory} is open in this process already, through another SQLite library (a "
+                            + "provider and an extension?).",
+                        "Use one of them.")
+                    { Path = directory }
+                    : new RecoveryException(RecoveryError.Busy,
+                        $"The store {directory} is open for writing in another process: "
+                            + $"{(holder.Length > 0 ? holder : "unknown")}.",
+                        "One process writes a store at a time: close it there first, or read it with mode=ro.")
+                    { Path = directory };
             case NoAccess:
                 return new RecoveryException(RecoveryError.CannotOpen,
-                    $"No right to write {path}. Give this user write access to the directory.");
+                    $"No right to write {path}.",
+                    "Give this user write access to the directory.")
+                { Path = path };
             case ReadOnlyDisk:
                 return new RecoveryException(RecoveryError.CannotOpen,
-                    $"{path} lies on a read-only disk. To read, open it with mode=ro; to write, remount the disk for "
-                        + "writing.");
+                    $"{path} lies on a read-only disk.",
+                    "To read, open it with mode=ro; to write, remount the disk for writing.")
+                { Path = path };
             case TooManyFiles or TooManyFilesInSystem:
                 return new RecoveryException(RecoveryError.CannotOpen,
-                    $"Cannot open {path}: too many open files. Raise the limit (ulimit -n).");
+                    $"Cannot open {path}: too many open files.",
+                    "Raise the limit (ulimit -n).")
+                { Path = path };
             default:
                 return new RecoveryException(RecoveryError.CannotOpen,
-                    $"Cannot open {path} (error {error}). See whether the directory exists and its disk is sound.");
+                    $"Cannot open {path} (error {error}).",
+                    "See whether the directory exists and its disk is sound.")
+                { Path = path };
         }
     }
 }

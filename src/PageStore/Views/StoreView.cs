@@ -134,7 +134,11 @@ internal sealed class StoreView : IFollowedStore, IDisposable
             catch (RecoveryException e) when (IsAnswerable(e) || e.Error == RecoveryError.Busy)
             {
                 if (!System.IO.Directory.Exists(Directory))
-                    throw new RecoveryException(RecoveryError.NotFound, $"There is no store at {Directory}.", e);
+                    throw new RecoveryException(RecoveryError.NotFound,
+                        $"There is no store at {Directory}.",
+                        "Check the path.",
+                        e)
+                    { Path = Directory };
                 quiet = Mark() == before ? quiet + 1 : 0;
                 if (tries < TriesMax && quiet < QuietTriesMax) continue;
                 var startsOver = options.Home.IsStartingOver;
@@ -142,7 +146,10 @@ internal sealed class StoreView : IFollowedStore, IDisposable
                 if ((startsOver || e.Error == RecoveryError.Busy) && current is { IsBroken: false }) return;
                 if (startsOver)
                     throw new RecoveryException(RecoveryError.Busy,
-                        $"The follower {Directory} starts over from the remote's hints. Try again in a while.", e);
+                        $"The follower {Directory} starts over from the remote's hints.",
+                        "Try again in a while.",
+                        e)
+                    { Path = Directory };
                 throw;
             }
         }

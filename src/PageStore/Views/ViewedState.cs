@@ -85,10 +85,14 @@ internal sealed class ViewedState : IReadHost
                 throw isReplica
                     ? new RecoveryException(RecoveryError.Busy,
                     $"The follower {options.Directory} has not come back to where its files are whole (LSN "
-                        + $"{opened.Lsn}{(least == ulong.MaxValue ? "" : $" of {least}")}). Try again in a while.")
+                        + $"{opened.Lsn}{(least == ulong.MaxValue ? "" : $" of {least}")}).",
+                    "Try again in a while.")
+                    { Path = options.Directory, Lsn = opened.Lsn }
                     : new RecoveryException(RecoveryError.Corrupt,
                     $"The files in {options.Directory} hold commits up to LSN {least}, but the log ends at "
-                        + $"{opened.Lsn}. Files of different times were mixed; restore the store.");
+                        + $"{opened.Lsn}.",
+                    "Files of different times were mixed; restore the store.")
+                    { Path = options.Directory, Lsn = opened.Lsn };
             copies.ThrowUnlessWhole(core.Live);
             opened.wals = new FollowedWals(core.Live, opened.Lsn, copies.Open);
             return opened;
@@ -128,7 +132,9 @@ internal sealed class ViewedState : IReadHost
             return null;
         throw isReplica
             ? new RecoveryException(RecoveryError.Busy,
-            $"The follower {options.Directory} has only begun. Try again in a while.")
+            $"The follower {options.Directory} has only begun.",
+            "Try again in a while.")
+            { Path = options.Directory }
             : Moved(options, from);
     }
 
@@ -162,7 +168,9 @@ internal sealed class ViewedState : IReadHost
 
     static RecoveryException Moved(StoreOptions options, ulong lsn) => new(RecoveryError.NotFound,
         $"The store {options.Directory} has no log from LSN {lsn} on, though its files need it: a part of the "
-            + "directory is missing. Restore the store from its remote, or wait until whoever fills it is done.");
+            + "directory is missing.",
+        "Restore the store from its remote, or wait until whoever fills it is done.")
+    { Path = options.Directory, Lsn = lsn };
 
     void Take(in Record record)
     {

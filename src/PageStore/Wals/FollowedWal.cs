@@ -61,7 +61,9 @@ internal sealed class FollowedWal(ILogFile file, string spillDirectory, long? co
         if (confirmed is not null && length > 0 && offset >= Wal.HeaderBytes && offset < committedEnd)
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"The log at LSN {lsn} overwrites a transaction that was found in a copy of a WAL, and that it never "
-                    + "had: its writer died before. Read it again.");
+                    + "had: its writer died before.",
+                "Read it again.")
+            { Lsn = lsn };
         if (offset < Wal.HeaderBytes) Begin();
         if (frames is null) return View is null && offset < Wal.HeaderBytes;
         if (offset >= committedEnd) ForgetFrom(offset);

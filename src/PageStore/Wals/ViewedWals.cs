@@ -143,8 +143,9 @@ internal sealed class ViewedWals : IDisposable
     }
 
     RecoveryException Damaged(LiveFile file, string how) => new(RecoveryError.Corrupt,
-        $"The plain file {file.Name} ({PathOf(file.Fnode)}) {how}. Restore the store from its remote, or from a "
-            + "backup of the directory.");
+        $"The plain file {file.Name} ({PathOf(file.Fnode)}) {how}.",
+        "Restore the store from its remote, or from a backup of the directory.")
+    { Path = PathOf(file.Fnode) };
 
     /// <summary>The copy of a WAL, and how far the log confirms it, or null where it does not say.</summary>
     public FollowedWal? Open(LiveFile file) => copies.TryGetValue(file.Fnode, out var copy)

@@ -92,7 +92,8 @@ internal sealed partial class Store
             }
             catch (RecoveryException why)
             {
-                throw new RecoveryException(RecoveryError.Full, $"{e.Message} A checkpoint failed: {why.Message}", why);
+                throw new RecoveryException(RecoveryError.Full, $"{e.Message} A checkpoint failed: {why.Message}", why)
+                { Path = why.Path ?? Directory, Lsn = why.Lsn, Hint = why.Hint ?? e.Hint };
             }
             SetReservation(overlay, bytes);
         }
@@ -117,7 +118,8 @@ internal sealed partial class Store
                 var basis = overlays[i].Basis;
                 if (overlays[i].Database.IsDeleted)
                     throw new RecoveryException(RecoveryError.IoWrite,
-                        $"Database {overlays[i].Database.Name} was deleted while this transaction was open.");
+                        $"Database {overlays[i].Database.Name} was deleted while this transaction was open.")
+                    { Path = Directory, Lsn = basis.Lsn };
                 if (!ReferenceEquals(overlays[i].Database.Current, basis))
                     throw new InvalidOperationException(
                         $"The transaction on {overlays[i].Database.Name} does not lie on its newest version.");

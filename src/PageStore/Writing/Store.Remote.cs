@@ -34,16 +34,19 @@ internal sealed partial class Store
 
     /// <summary>The remote, for whoever has asked for one: a copy of a store's directory has none.</summary>
     public StoreRemote RemoteOrThrow() => Remote ?? throw NotOwner()
-        ?? new RecoveryException(RecoveryError.Invalid, $"The store {Directory} has no remote. Set remote=URL.");
+        ?? new RecoveryException(RecoveryError.Invalid, $"The store {Directory} has no remote.", "Set remote=URL.")
+        { Path = Directory };
 
-    RecoveryException? NotOwner() => whyNotOwner is { } why ? new RecoveryException(why.Error, why.Message) : null;
+    RecoveryException? NotOwner() => whyNotOwner?.Again();
 
     void StartRemote()
     {
         if (options.Remote is null) return;
         if (options.PagesInMemory)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"The store {Directory} keeps its pages in memory: it cannot have a remote. Use pages=rocksdb.");
+                $"The store {Directory} keeps its pages in memory: it cannot have a remote.",
+                "Use pages=rocksdb.")
+            { Path = Directory };
         Remote = new StoreRemote(this, options.Remote, options);
         Remote.Start();
     }
@@ -112,8 +115,9 @@ internal sealed partial class Store
         Sync();
         if (Remote is null)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"The store {Directory} has no remote to sync with; what was committed is durable on this machine. "
-                    + "Set remote=URL (recovery remote set).");
+                $"The store {Directory} has no remote to sync with; what was committed is durable on this machine.",
+                "Set remote=URL (recovery remote set).")
+            { Path = Directory };
         Remote.SyncTo(log.LastLsn, patience ?? StoreRemote.OutagePatience);
     }
 
@@ -125,7 +129,9 @@ internal sealed partial class Store
         if (NotOwner() is { } why) throw why;
         if (Remote is null)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"durability=remote needs a remote, and the store {Directory} has none. Set remote=URL.");
+                $"durability=remote needs a remote, and the store {Directory} has none.",
+                "Set remote=URL.")
+            { Path = Directory };
         Remote.WaitRestorable(lsn);
     }
 }

@@ -164,8 +164,10 @@ internal sealed partial class Store : IShippedStore, IDisposable
         ThrowUnlessHere();
         if ((poison ?? log.Poison) is { } cause)
             throw new RecoveryException(RecoveryError.ReadOnly,
-                $"The store {Directory} takes no more writes since an earlier error: {cause.Message} "
-                + "Close all connections and open it again to go on from what is durable.", cause);
+                $"The store {Directory} takes no more writes since an earlier error: {cause.Message}",
+                "Close all connections and open it again to go on from what is durable.",
+                cause)
+            { Path = cause.Path ?? Directory, Lsn = cause.Lsn };
     }
 
     /// <summary>
@@ -188,8 +190,10 @@ internal sealed partial class Store : IShippedStore, IDisposable
         if (held.IsInPlace) return;
         poison ??= new RecoveryException(RecoveryError.IoWrite,
             $"The store's directory {Directory} was deleted, moved or replaced while it is open: what is written now "
-                + "would be lost. Put it back in its place, or restore it.");
-        throw new RecoveryException(RecoveryError.IoWrite, poison.Message);
+                + "would be lost.",
+            "Put it back in its place, or restore it.")
+        { Path = Directory };
+        throw poison.Again();
     }
 
     /// <summary>

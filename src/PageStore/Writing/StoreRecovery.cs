@@ -68,8 +68,9 @@ internal static class StoreRecovery
             if (applied > log.LastLsn)
                 throw new RecoveryException(RecoveryError.Corrupt,
                     $"The pages in {core.Directory} hold commits up to LSN {applied}, but the log ends at "
-                        + $"{log.LastLsn}. "
-                    + "Files of different times were mixed; restore the store.");
+                        + $"{log.LastLsn}.",
+                    "Files of different times were mixed; restore the store.")
+                { Path = core.Directory, Lsn = log.LastLsn };
             return new Replayed(core, log, plain, recorder);
         }
         catch

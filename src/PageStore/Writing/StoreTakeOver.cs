@@ -38,8 +38,9 @@ internal static class StoreTakeOver
         if (store is null) return null;
         if (store.LogId != hints.LogId)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"{objects.Location} holds the log {store.LogId}, and {options.Directory} belongs to {hints.LogId}. "
-                    + "Give this store a prefix of its own.");
+                $"{objects.Location} holds the log {store.LogId}, and {options.Directory} belongs to {hints.LogId}.",
+                "Give this store a prefix of its own.")
+            { Path = objects.Location };
         var (end, last) = await context.FindEndAsync(store);
         last?.Dispose();
         // A promotion took over, and the directory has the record that says so; or an earlier opening did, and was
@@ -48,12 +49,15 @@ internal static class StoreTakeOver
         if (end.LastLsn != hints.Lsn)
             throw new RecoveryException(RecoveryError.Fenced,
                 $"{options.Directory} was restored to LSN {hints.Lsn}, but {objects.Location} goes on to LSN "
-                    + $"{end.LastLsn}. To go on as its writer, restore the newest "
-                + "state; to keep this earlier one, give it a remote of its own (another prefix).");
+                    + $"{end.LastLsn}.",
+                "To go on as its writer, restore the newest state; to keep this earlier one, give it a remote of its "
+                    + "own (another prefix).")
+            { Path = objects.Location, Lsn = end.LastLsn };
         return await RemoteTenure.TakeOverAsync(context, store, end, author)
             ?? throw new RecoveryException(RecoveryError.Fenced,
-                $"Another writer took {objects.Location} over at the same moment. Restore the newest state and try "
-                    + "again, if this one is to write.");
+                $"Another writer took {objects.Location} over at the same moment.",
+                "Restore the newest state and try again, if this one is to write.")
+            { Path = objects.Location };
     }
 
     /// <summary>
@@ -87,8 +91,10 @@ internal static class StoreTakeOver
         throw new RecoveryException(RecoveryError.Fenced,
             $"{options.Directory} was restored to LSN {restored} and has been written since without "
                 + $"{objects.Location}, which ends at LSN {end.LastLsn} and is another writer's: the two are "
-            + "different lines of one history, and nothing was changed. To go on from the remote's newest state, "
+            + "different lines of one history, and nothing was changed.",
+            "To go on from the remote's newest state, "
                 + $"restore it into an empty directory (`recovery restore {options.Remote!.Url} DIR`); "
-            + "to keep what is here, give it a remote of its own (another prefix), or none: `recovery remote set`.");
+            + "to keep what is here, give it a remote of its own (another prefix), or none: `recovery remote set`.")
+        { Path = objects.Location, Lsn = end.LastLsn };
     }
 }

@@ -25,11 +25,6 @@ internal static class StoreLook
     sealed record Look(RemoteStatus? Remote, ulong? SharedLsn, string? Error, bool IsRefused = false,
         bool IsFenced = false);
 
-    /// <summary>Whether a state is one that somebody has to do something about.</summary>
-    public static bool NeedsSomebody(string state)
-        => state is "unreachable" or "failed" or "unshipped" or "not-restorable"
-        or "damaged" or "fenced" or "behind" or "copy";
-
     /// <summary>How a store is.</summary>
     public static async Task<StoreStatus> AtAsync(StoreDirectory store, CancellationToken cancellation)
     {
@@ -61,7 +56,7 @@ internal static class StoreLook
                 look.Error, remote)
         {
             UnshippedCommits = unshipped,
-            Advice = state == "copy"
+            Advice = state == StoreState.Copy
                 ? new StoreHome(store.Path).WhyNotOwner(url)!.Message
                 : AdviceOn(state, store, url, unshipped),
         };
@@ -96,35 +91,35 @@ internal static class StoreLook
     static string StateOf(StoreDirectory store, bool hasLog, ulong lsn, string? url, Look look, ulong? lag,
         int unshipped, VerificationStatus? verification)
     {
-        if (store.IsReplica) return "replica";
-        if (new StoreHome(store.Path).WhyNotOwner(url) is not null) return "copy";
-        if (url is null) return hasLog ? "no-remote" : "restored";
-        if (look.Error is not null) return look.IsRefused ? "failed" : "unreachable";
-        if (!hasLog) return "restored";
-        if (look.IsFenced) return "fenced";
-        if (look.Remote?.LastLsn > lsn) return "behind";
-        if (unshipped > 0 && store.Holder() is null) return "unshipped";
+        if (store.IsReplica) return StoreState.Replica;
+        if (new StoreHome(store.Path).WhyNotOwner(url) is not null) return StoreState.Copy;
+        if (url is null) return hasLog ? StoreState.NoRemote : StoreState.Restored;
+        if (look.Error is not null) return look.IsRefused ? StoreState.Failed : StoreState.Unreachable;
+        if (!hasLog) return StoreState.Restored;
+        if (look.IsFenced) return StoreState.Fenced;
+        if (look.Remote?.LastLsn > lsn) return StoreState.Behind;
+        if (unshipped > 0 && store.Holder() is null) return StoreState.Unshipped;
         if (look.Remote is { } remote && (remote.HintsLsn is null || new StoreHome(store.Path).IsRestarting))
-            return "not-restorable";
-        if (verification?.Result == "damaged") return "damaged";
-        return lag == 0 || (unshipped == 0 && store.Holder() is null) ? "ok" : "shipping";
+            return StoreState.NotRestorable;
+        if (verification?.Result == "damaged") return StoreState.Damaged;
+        return lag == 0 || (unshipped == 0 && store.Holder() is null) ? StoreState.Ok : StoreState.Shipping;
     }
 
     static string? AdviceOn(string state, StoreDirectory store, string? url, int unshipped) => state switch
     {
-        "unshipped" => $"unshipped: {Commits(unshipped)}; run recovery sync {store.Databases}",
-        "fenced" when unshipped > 0
+        StoreState.Unshipped => $"unshipped: {Commits(unshipped)}; run recovery sync {store.Databases}",
+        StoreState.Fenced when unshipped > 0
             => $"{Commits(unshipped)} {(unshipped == 1 ? "is" : "are")} in this directory only: see recovery salvage "
                 + $"{store.Databases}; "
             + $"for the newest state, recovery restore {url} into another directory",
-        "fenced" => $"another writer has the remote, and nothing is lost: recovery restore {url} into another "
+        StoreState.Fenced => $"another writer has the remote, and nothing is lost: recovery restore {url} into another "
             + "directory, or follow it",
-        "unreachable" => "commits go on locally; see that the remote can be reached: recovery check " + url,
-        "failed" => "see what the remote says: recovery check " + url,
-        "not-restorable" => $"publish hints: recovery sync --wait {store.Databases}",
-        "damaged" => $"see what is damaged: recovery verify {url}; then ship to a new prefix",
-        "behind" => $"this is an older copy of the store; restore the newest state: recovery restore {url} into "
-            + "another directory",
+        StoreState.Unreachable => "commits go on locally; see that the remote can be reached: recovery check " + url,
+        StoreState.Failed => "see what the remote says: recovery check " + url,
+        StoreState.NotRestorable => $"publish hints: recovery sync --wait {store.Databases}",
+        StoreState.Damaged => $"see what is damaged: recovery verify {url}; then ship to a new prefix",
+        StoreState.Behind => "this is an older copy of the store; restore the newest state: "
+            + $"recovery restore {url} into another directory",
         _ => null,
     };
 
