@@ -30,14 +30,7 @@ public sealed class CareTests(Shipped shipped) : IClassFixture<Shipped>
     [Fact]
     public void Check_says_what_is_wrong_with_a_place()
     {
-        var away = $"s3://bucket/app?endpoint=http://127.0.0.1:{TestServers.S3Server.FreePort()}";
-        var environment = new Dictionary<string,
-            string>
-        {
-            ["AWS_ACCESS_KEY_ID"] = "nobody",
-            ["AWS_SECRET_ACCESS_KEY"] = "nothing",
-            ["AWS_REGION"] = "us-east-1"
-        };
+        var (away, environment) = (Nobody.Url, Nobody.Credentials);
         Assert.Equal("failed",
             Result(Findings(Recover.RunWith(environment, "check", away, "--json").MustEndWith(1))["reach"]));
         var other = shipped.Place("other");

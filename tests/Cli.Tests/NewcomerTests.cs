@@ -9,29 +9,8 @@ namespace RecoveryVfs.Cli.Tests;
 /// What people run into who know SQLite, and not this: other users' files, read-only disks, removed files, narrow
 /// terminals.
 /// </summary>
-public sealed partial class NewcomerTests : IDisposable
+public sealed partial class NewcomerTests() : PlaceTests("newcomer")
 {
-    readonly string root = Directory.CreateTempSubdirectory("recovery-newcomer-").FullName;
-
-    public NewcomerTests()
-    {
-        SQLitePCL.Batteries_V2.Init();
-        Recovery.Register();
-        Directory.CreateDirectory(Data);
-    }
-
-    public void Dispose()
-    {
-        Shipped.Close();
-        Directory.Delete(root, recursive: true);
-    }
-
-    string Data => Place("data");
-
-    string Remote => "file://" + Place("remote");
-
-    string Place(string name) => Path.Combine(root, name);
-
     const string Table = "CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t(v) VALUES (1)";
 
     static void Do(string directory, string sql, string options = "")
@@ -85,7 +64,7 @@ public sealed partial class NewcomerTests : IDisposable
     {
         if (Environment.UserName != "root") return;
         Do(Data, Table);
-        Sh($"chmod 755 {root}; mkdir -m 777 {Place("out")}");
+        Sh($"chmod 755 {Root}; mkdir -m 777 {Place("out")}");
         var export = AsNobody($"{Recovery_} export {Data}/a.db -o {Place("out")}/x.db");
         Assert.Equal(0, Sh(export, ("HOME", Place("out"))).Code);
         File.Delete(Place("out/x.db"));

@@ -7,27 +7,8 @@ namespace RecoveryVfs.Cli.Tests;
 /// <c>recovery bookmark</c>, <c>rollback</c> and <c>rollbacks</c> beside an application that has the store open, and
 /// <c>recovery log --around</c>.
 /// </summary>
-public sealed class RollbackTests : IDisposable
+public sealed class RollbackTests() : PlaceTests("rollback")
 {
-    readonly string root = Directory.CreateTempSubdirectory("recovery-rollback-").FullName;
-
-    public RollbackTests()
-    {
-        SQLitePCL.Batteries_V2.Init();
-        Recovery.Register();
-        Directory.CreateDirectory(Data);
-    }
-
-    public void Dispose()
-    {
-        Shipped.Close();
-        Directory.Delete(root, recursive: true);
-    }
-
-    string Data => Path.Combine(root, "data");
-
-    string Remote => "file://" + Path.Combine(root, "remote");
-
     /// <summary>An application that has the store open.</summary>
     SqliteConnection Application()
     {
@@ -97,9 +78,9 @@ public sealed class RollbackTests : IDisposable
         foreach (var moment in moments)
             Assert.Equal("2\n", Recover.Run(["at", Remote, .. moment, "-q", "SELECT count(*) FROM t"]).MustEndWith(0)
                 .Output);
-        Recover.Run("restore", Remote, "-o", Path.Combine(root, "plain"), "--snapshot", "before").MustEndWith(0);
+        Recover.Run("restore", Remote, "-o", Place("plain"), "--snapshot", "before").MustEndWith(0);
         Assert.Contains("one of them",
-            Recover.Run(["restore", Remote, "-o", Path.Combine(root, "p"), .. moments[0], .. moments[1]]).MustEndWith(2)
+            Recover.Run(["restore", Remote, "-o", Place("p"), .. moments[0], .. moments[1]]).MustEndWith(2)
                 .Errors);
         Assert.Contains("no snapshot nope", Recover.Run("at", Remote, "--snapshot", "nope", "-q", "SELECT 1")
             .MustEndWith(3).Errors);

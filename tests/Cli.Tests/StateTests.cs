@@ -5,29 +5,8 @@ using Microsoft.Data.Sqlite;
 namespace RecoveryVfs.Cli.Tests;
 
 /// <summary>What the programs say of a store that is not as it should be, and of what is in it.</summary>
-public sealed class StateTests : IDisposable
+public sealed class StateTests() : PlaceTests("state")
 {
-    readonly string root = Directory.CreateTempSubdirectory("recovery-state-").FullName;
-
-    public StateTests()
-    {
-        SQLitePCL.Batteries_V2.Init();
-        Recovery.Register();
-        Directory.CreateDirectory(Data);
-    }
-
-    public void Dispose()
-    {
-        Shipped.Close();
-        Directory.Delete(root, recursive: true);
-    }
-
-    string Place(string name) => Path.Combine(root, name);
-
-    string Data => Place("data");
-
-    string Remote => "file://" + Place("remote");
-
     /// <summary>Opens, does, and closes.</summary>
     void Do(string directory, string remote, string sql)
     {
@@ -50,15 +29,7 @@ public sealed class StateTests : IDisposable
     [Fact]
     public void A_remote_that_was_away_at_the_first_start_is_remembered_and_said_to_be_unreachable()
     {
-        // Nobody listens there.
-        var away = $"s3://bucket/app?endpoint=http://127.0.0.1:{TestServers.S3Server.FreePort()}";
-        var environment = new Dictionary<string,
-            string>
-        {
-            ["AWS_ACCESS_KEY_ID"] = "nobody",
-            ["AWS_SECRET_ACCESS_KEY"] = "nothing",
-            ["AWS_REGION"] = "us-east-1"
-        };
+        var (away, environment) = (Nobody.Url, Nobody.Credentials);
         foreach (var (name, value) in environment)
             Environment.SetEnvironmentVariable(name, Environment.GetEnvironmentVariable(name) ?? value);
         using (var db = Shipped.Open(Data, "a.db", "&remote=" + Uri.EscapeDataString(away)))

@@ -39,12 +39,8 @@ public sealed record FollowerOptions
     /// <summary>Opens the object store; by default what the URL says.</summary>
     internal Func<IObjectStore>? Open { get; init; }
 
-    internal RemoteContext NewContext(bool readOnly) => new()
-    {
-        Store = Open?.Invoke() ?? RemoteUrl.Parse(Url).Open(readOnly, Store.Time),
-        Time = Store.Time,
-        OpenSpool = RemoteContext.SpoolsIn(Store.Directory),
-    };
+    internal RemoteContext NewContext(bool readOnly) => RemoteContext.Of(
+        Open?.Invoke() ?? RemoteUrl.Parse(Url).Open(readOnly, Store.Time), Store.Time, Store.Directory);
 }
 
 /// <summary>What a follower is doing.</summary>

@@ -114,13 +114,7 @@ internal static class StoreRestore
         return Task.Run(async () =>
         {
             await using var objects = remote.OpenStore(options.Time, readOnly: true);
-            var context =
-                new RemoteContext
-                {
-                    Store = objects,
-                    Time = options.Time,
-                    OpenSpool = RemoteContext.SpoolsIn(options.Directory)
-                };
+            var context = RemoteContext.Of(objects, options.Time, options.Directory);
             if (await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default) is null) return null;
             var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest);
             await using var pin = await RestorePin.TakeAsync(() => remote.OpenStore(options.Time), plan, context);
@@ -132,13 +126,7 @@ internal static class StoreRestore
     internal static bool HasLog(StoreOptions options) => Task.Run(async () =>
     {
         await using var objects = options.Remote!.OpenStore(options.Time, readOnly: true);
-        var context =
-            new RemoteContext
-            {
-                Store = objects,
-                Time = options.Time,
-                OpenSpool = RemoteContext.SpoolsIn(options.Directory)
-            };
+        var context = RemoteContext.Of(objects, options.Time, options.Directory);
         return await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default) is not null;
     }).GetAwaiter().GetResult();
 

@@ -40,12 +40,7 @@ internal sealed class StoreRemote : IAsyncDisposable
         home.BeginToShip();
         // Before it is reached: whoever looks at the directory must see that it was to ship.
         home.ConfigureRemote(options.Url);
-        context = new RemoteContext
-        {
-            Store = options.OpenStore(storeOptions.Time),
-            Time = storeOptions.Time,
-            OpenSpool = RemoteContext.SpoolsIn(home.Path)
-        };
+        context = RemoteContext.Of(options.OpenStore(storeOptions.Time), storeOptions.Time, home.Path);
         shipper = new Shipper(context, store.Log, new ShipperOptions
         {
             Author = home.AuthorOrNew(),

@@ -27,13 +27,7 @@ internal static class StoreTakeOver
         var author = options.Home.AuthorOrNew();
         options.Home.BeginToShip();
         await using var objects = remote.OpenStore(options.Time);
-        var context =
-            new RemoteContext
-            {
-                Store = objects,
-                Time = options.Time,
-                OpenSpool = RemoteContext.SpoolsIn(options.Directory)
-            };
+        var context = RemoteContext.Of(objects, options.Time, options.Directory);
         var store = await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default);
         if (store is null) return null;
         if (store.LogId != hints.LogId)
@@ -76,13 +70,7 @@ internal static class StoreTakeOver
     static async Task ThrowIfAnotherLineAsync(StoreOptions options, Hints hints, ulong restored)
     {
         await using var objects = options.Remote!.OpenStore(options.Time, readOnly: true);
-        var context =
-            new RemoteContext
-            {
-                Store = objects,
-                Time = options.Time,
-                OpenSpool = RemoteContext.SpoolsIn(options.Directory)
-            };
+        var context = RemoteContext.Of(objects, options.Time, options.Directory);
         var store = await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default);
         if (store is null || store.LogId != hints.LogId) return;
         var (end, last) = await context.FindEndAsync(store);

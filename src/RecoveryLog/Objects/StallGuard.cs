@@ -73,18 +73,8 @@ sealed class ProgressStream(Stream inner, Action progressed) : Stream
 /// <summary>
 /// The body of an S3 answer: owns the answer, gives up when it stalls, and turns every failure into an IOException.
 /// </summary>
-sealed class S3DownloadStream(GetObjectResponse response, StallGuard stall) : Stream
+sealed class S3DownloadStream(GetObjectResponse response, StallGuard stall) : ForwardStream
 {
-    public override bool CanRead => true;
-    public override bool CanSeek => false;
-    public override bool CanWrite => false;
-    public override long Length => throw new NotSupportedException();
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
     public override int Read(byte[] buffer, int offset, int count) =>
         ReadAsync(buffer.AsMemory(offset, count)).AsTask().GetAwaiter().GetResult();
 
@@ -101,9 +91,6 @@ sealed class S3DownloadStream(GetObjectResponse response, StallGuard stall) : St
         }
     }
 
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
     protected override void Dispose(bool disposing)
     {
         if (disposing)
@@ -113,9 +100,4 @@ sealed class S3DownloadStream(GetObjectResponse response, StallGuard stall) : St
         }
         base.Dispose(disposing);
     }
-
-    public override void Flush() { }
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-    public override void SetLength(long value) => throw new NotSupportedException();
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 }

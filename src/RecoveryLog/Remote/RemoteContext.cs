@@ -50,6 +50,14 @@ internal sealed record RemoteContext
     /// </summary>
     public Func<Stream>? OpenSpool { get; init; } = () => UnnamedFile.OpenStream(Path.GetTempPath(), SpoolBufferBytes);
 
+    /// <summary>What a store or replica in a directory talks to its remote with.</summary>
+    public static RemoteContext Of(IObjectStore store, TimeProvider time, string directory) => new()
+    {
+        Store = store,
+        Time = time,
+        OpenSpool = SpoolsIn(directory),
+    };
+
     /// <summary>
     /// Spools on the file system of a directory, which may still have to be made: where what is fetched goes, and where
     /// there is room for it.

@@ -7,7 +7,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 /// The plain bytes of one zstd frame, read forward; throws InvalidData when it is none or ends early. Owns its source,
 /// whose bytes are there when they are asked for: in memory, or in a local file.
 /// </summary>
-sealed class ZstdReader(PipeReader source) : Stream
+sealed class ZstdReader(PipeReader source) : ForwardStream
 {
     readonly Zstd.DecompressorHandle context = Zstd.NewDecompressor();
     bool done;
@@ -27,8 +27,6 @@ sealed class ZstdReader(PipeReader source) : Stream
         return 0;
     }
 
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         => new(Read(buffer.Span));
 
@@ -41,18 +39,4 @@ sealed class ZstdReader(PipeReader source) : Stream
         }
         base.Dispose(disposing);
     }
-
-    public override bool CanRead => true;
-    public override bool CanSeek => false;
-    public override bool CanWrite => false;
-    public override long Length => throw new NotSupportedException();
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-    public override void Flush() { }
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-    public override void SetLength(long value) => throw new NotSupportedException();
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 }
