@@ -43,6 +43,8 @@ namespace RecoveryVfs.Cli;
 [JsonSerializable(typeof(SalvageCommand.Entry), TypeInfoPropertyName = "SalvageEntry")]
 [JsonSerializable(typeof(List<SalvageCommand.Entry>), TypeInfoPropertyName = "Salvage")]
 [JsonSerializable(typeof(SalvageCommand.Extracted), TypeInfoPropertyName = "SalvageExtracted")]
+[JsonSerializable(typeof(SnapshotFile), TypeInfoPropertyName = "SnapshotFile")]
+[JsonSerializable(typeof(SnapshotFileActions.Restored), TypeInfoPropertyName = "SnapshotRestored")]
 [JsonSerializable(typeof(Snapshot), TypeInfoPropertyName = "Snapshot")]
 [JsonSerializable(typeof(List<Snapshot>), TypeInfoPropertyName = "Snapshots")]
 [JsonSerializable(typeof(StoreStatus), TypeInfoPropertyName = "StatusOfStore")]

@@ -18,7 +18,8 @@ internal static class Options
     public static readonly string[] Names =
         ["store", "isolation", "journal", "page-cache", "overlay-budget", "pending-budget", "wal-buffer",
             "max-local-log", "pages",
-         "remote", "durability", "sync-interval", "hints-bytes", "retention", "verify-interval", "restart-remote",
+         "remote", "durability", "sync-interval", "hints-bytes", "snapshot-interval", "retention",
+             "verify-interval", "restart-remote",
              "auto-restore", "follow", "follow-interval", "sql-socket", "metrics-listen", "linger", "lock-timeout"];
 
     /// <summary>Those of a connection; all others are of the store, or say which it is.</summary>
@@ -39,6 +40,7 @@ internal static class Options
         "durability" => options with { Durability = ParseDurability(value) },
         "sync-interval" => options with { SyncInterval = ParseMilliseconds(name, value) },
         "hints-bytes" => options with { HintsBytes = ParseBytes(name, value) },
+        "snapshot-interval" => options with { SnapshotInterval = ParseHours(name, value) },
         "retention" => options with { Retention = ParseHours(name, value) },
         "verify-interval" => options with { VerifyInterval = ParseHours(name, value) },
         "restart-remote" => options with { RestartRemote = ParseSwitch(name, value) },

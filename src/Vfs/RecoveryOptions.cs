@@ -116,6 +116,12 @@ public sealed record RecoveryOptions
     /// </summary>
     public long HintsBytes { get; init; } = 256L << 20;
 
+    /// <summary>
+    /// <c>snapshot-interval</c>: hours after which hints are published although there was little log, when anything was
+    /// committed since the last; 0 never.
+    /// </summary>
+    public TimeSpan SnapshotInterval { get; init; } = TimeSpan.FromDays(1);
+
     /// <summary><c>retention</c>: how far back every commit stays restorable, in hours.</summary>
     public TimeSpan Retention { get; init; } = TimeSpan.FromDays(1);
 
@@ -191,6 +197,7 @@ public sealed record RecoveryOptions
                 Url = url,
                 SyncInterval = SyncInterval,
                 HintsBytes = HintsBytes,
+                HintsInterval = SnapshotInterval,
                 Retention = new() { Keep = Retention },
                 VerifyInterval = VerifyInterval,
                 MayRestart = RestartRemote,

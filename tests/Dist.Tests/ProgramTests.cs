@@ -86,6 +86,12 @@ public sealed class ProgramTests(S3Server server)
         Assert.Equal(lsn, machine.Json("branch", remote, branch, "--lsn", $"{lsn}").GetProperty("lsn").GetUInt64());
         Assert.StartsWith("branch-", Only(machine.Json("branches", remote)).GetProperty("pin").GetString());
         Assert.Equal(branch, machine.Json("branch", "--delete", branch).GetProperty("branch").GetString());
+        Assert.Equal("full", machine.Json("snapshot", "create", remote, "-o", Place("file")).GetProperty("kind")
+            .GetString());
+        Assert.Equal("app.db", Strings(machine.Json("snapshot", "restore", Place("file"), Place("from-file"))
+            .GetProperty("databases"))[0]);
+        Assert.Equal("app.db", Only(machine.Json("snapshot", "verify", Place("file")).GetProperty("databases"))
+            .GetProperty("name").GetString());
         var bookmark = machine.Json("bookmark", remote).GetProperty("bookmark").GetString()!;
         Assert.Equal("app.db", Only(machine.Json("rollback", store, "--to", bookmark, "--preview")
             .GetProperty("databases")).GetProperty("database").GetString());

@@ -108,3 +108,32 @@ public sealed class DirectoryStoreRemoteTests(DirectoryPlaces places) : StoreRem
 
 [Collection(S3Collection.Name)]
 public sealed class S3StoreRemoteTests(S3Server server) : StoreRemoteTests(new BucketPlaces(server));
+
+/// <summary>Hints by their age: a store that writes little gets some in time.</summary>
+public sealed class HintsIntervalTests(DirectoryPlaces places) : IClassFixture<DirectoryPlaces>, IDisposable
+{
+    readonly string root = Directory.CreateTempSubdirectory("interval-").FullName;
+
+    public void Dispose() => Directory.Delete(root, recursive: true);
+
+    [Fact]
+    public async Task A_little_written_gets_hints_when_the_last_are_old_and_nothing_written_none()
+    {
+        var place = await places.NewAsync();
+        using var store = Store.Open(new StoreOptions
+        {
+            Directory = root,
+            Remote = place.Options with { HintsInterval = TimeSpan.FromMilliseconds(50) }
+        });
+        var (random, model) = (new Random(3), new SortedDictionary<string, byte[]>(StringComparer.Ordinal));
+        for (var i = 0; i < 3; i++)
+        {
+            StoreTests.Transaction(random, store, model);
+            var changed = ((Shipping.IShippedStore)store).LastChangeLsn;
+            store.WaitRestorable(changed);
+            await Until.IsTrue(() => store.Remote!.State.Hints?.Lsn >= changed);
+            // What the hints themselves have written is no change.
+            Assert.True(((Shipping.IShippedStore)store).LastChangeLsn <= store.Remote!.State.Hints!.Value.Lsn);
+        }
+    }
+}

@@ -9,7 +9,9 @@ namespace RecoveryVfs.Cli.Commands;
 internal sealed class SnapshotCommand : CliCommand
 {
     readonly Argument<string[]> arguments;
-    readonly Option<ulong?> lsn;
+    readonly MomentOptions moment;
+    readonly Option<string?> output, database;
+    readonly Option<string[]> since;
     readonly Option<string?> expires, note;
     readonly Option<bool> list, remove;
 
@@ -22,13 +24,20 @@ internal sealed class SnapshotCommand : CliCommand
                 Description =
                     "The snapshot's name (not with --list), and the remote or a store that has one (default: "
                         + "RECOVERY_REMOTE).",
-                Arity = new ArgumentArity(0, 2)
+                Arity = new ArgumentArity(0, 1000)
             });
-        lsn = With(new Option<ulong?>("--lsn")
+        moment = new MomentOptions(this);
+        output = With(new Option<string?>("--output", "-o")
         {
-            HelpName = "N",
-            Description = "The state to keep (default: the newest in the remote)."
+            HelpName = "FILE",
+            Description = "create: the file to write, or - for standard output. restore: a plain SQLite file."
         });
+        since = With(new Option<string[]>("--since")
+        {
+            HelpName = "FILE",
+            Description = "create: write what this snapshot lacks; give it for each that goes on from another."
+        });
+        database = WithDatabase("restore -o: the database (needed when there are several).");
         expires = With(
             new Option<string?>("--expires")
             {
@@ -43,13 +52,23 @@ internal sealed class SnapshotCommand : CliCommand
                 Description =
                     "Remove the snapshot NAME; collection may then take its state."
             });
-        About = "Copies nothing: the state's objects are kept from collection. Restore it by its name: "
-            + "recovery restore URL DIR --snapshot NAME.";
+        About = """
+            With a NAME nothing is copied: the state's objects are kept from collection. Restore it by its name: recovery restore URL DIR --snapshot NAME.
+
+            recovery snapshot create URL|DIR -o FILE writes a state into one file that has all it needs, in memory that does not depend on its size; - is standard
+            output. --since makes it an increment, which names the snapshot that it goes on from. recovery snapshot restore FILE.. DIR brings a store back, with
+            -o one database as a plain file; FILE - is standard input. recovery snapshot verify FILE.. restores it aside and compares every page. Everything is
+            verified before anything is written.
+            """;
         Examples =
         [
             "recovery snapshot before-migration s3://bucket/app --expires 30d",
             "recovery snapshot --list s3://bucket/app",
             "recovery snapshot --remove before-migration s3://bucket/app",
+            "recovery snapshot create /data -o monday.snapshot",
+            "recovery snapshot create /data -o tuesday.snapshot --since monday.snapshot",
+            "recovery snapshot create s3://bucket/app -o - | ssh host recovery snapshot restore - /data",
+            "recovery snapshot restore monday.snapshot tuesday.snapshot /data",
         ];
     }
 
@@ -57,6 +76,12 @@ internal sealed class SnapshotCommand : CliCommand
     {
         var given = parsed.GetValue(arguments) ?? [];
         var isList = parsed.GetValue(list);
+        if (!isList && !parsed.GetValue(remove) && given is [var word, .. var rest]
+            && SnapshotFileActions.Words.Contains(word))
+            return await WithFilesAsync(parsed, word, rest, to, cancellation);
+        if (given.Length > 2)
+            throw new RecoveryException(RecoveryError.Invalid,
+                "One name, and the URL or DIR: recovery snapshot NAME URL.");
         if (isList && given.Length > 1 || !isList && given.Length == 0)
             throw new RecoveryException(RecoveryError.Invalid,
                 isList ? "--list takes only the URL or DIR." : "Name the snapshot: recovery snapshot NAME URL.");
@@ -81,6 +106,21 @@ internal sealed class SnapshotCommand : CliCommand
             : await PutAsync(parsed, remote, name!, to, cancellation);
     }
 
+    async Task<int> WithFilesAsync(ParseResult parsed, string word, string[] rest, Output to,
+        CancellationToken cancellation)
+    {
+        var actions = new SnapshotFileActions(to, cancellation);
+        var file = parsed.GetValue(output);
+        if (word == "create" && rest.Length > 1)
+            throw new RecoveryException(RecoveryError.Invalid, "One URL or DIR: recovery snapshot create URL -o FILE.");
+        if (word == "create")
+            await actions.CreateAsync(rest.FirstOrDefault(), file, parsed.GetValue(since) ?? [],
+                remote => moment.FindAsync(parsed, remote, cancellation));
+        else if (word == "restore") await actions.RestoreAsync(rest, file, parsed.GetValue(database));
+        else await actions.VerifyAsync(rest);
+        return ExitCode.Ok;
+    }
+
     static async Task<int> RemoveAsync(RemoteAccess remote, string name, Output to, CancellationToken cancellation)
     {
         var removed = await Snapshots.RemoveAsync(remote, name, cancellation);
@@ -93,7 +133,13 @@ internal sealed class SnapshotCommand : CliCommand
     {
         var options = new SnapshotOptions
         {
-            Lsn = parsed.GetValue(lsn),
+            Lsn = (await moment.FindAsync(parsed, remote, cancellation)) switch
+            {
+                { Lsn: { } lsn } => lsn,
+                { TimeMs: { } time } => (await MomentSearch.AtAsync(remote, Text.FromMs(time), cancellation))
+                    .Bookmark.Lsn,
+                _ => null,
+            },
             Expires = Expiry.Parse(parsed.GetValue(expires)),
             Note = parsed.GetValue(note),
         };

@@ -68,6 +68,15 @@ internal sealed partial class PlainFiles : IDisposable
 
     internal LocalLog Log => log;
 
+    /// <summary>The newest record of any of the files there are; 0 without one.</summary>
+    public ulong LastLsn
+    {
+        get
+        {
+            lock (gate) return byName.Values.Select(n => n.LastLsn).DefaultIfEmpty().Max();
+        }
+    }
+
     /// <summary>The store's directory, for those who count.</summary>
     internal string Store => field ??= Path.GetDirectoryName(directory)!;
 

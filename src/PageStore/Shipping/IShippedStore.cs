@@ -13,6 +13,9 @@ internal interface IShippedStore
     /// <summary>Its databases: what a restore is compared with.</summary>
     Catalog Catalog { get; }
 
+    /// <summary>The newest record that changed a database, its journal or its WAL.</summary>
+    ulong LastChangeLsn { get; }
+
     /// <summary>Hands everything appended so far to the operating system.</summary>
     void WriteOut();
 

@@ -48,7 +48,7 @@ internal sealed class StoreHints : IDisposable
             await RecallAsync();
             while (true)
             {
-                if (await PublishWhenDueAsync()) await shipper.WhenShippedAsync(State.ShippedLsn + 1, stopping);
+                if (await PublishWhenDueAsync()) await MoreAsync();
                 else await Task.Delay(RetryInterval, context.Time, stopping);
                 await Task.Delay(LookInterval, context.Time, stopping);
             }
@@ -84,6 +84,32 @@ internal sealed class StoreHints : IDisposable
         }
     }
 
+    /// <summary>Waits until more was shipped, or hints are due by their age.</summary>
+    async Task MoreAsync()
+    {
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+        var shipped = shipper.WhenShippedAsync(State.ShippedLsn + 1, enough.Token);
+        if (UntilDue() is not { } left)
+        {
+            await shipped;
+            return;
+        }
+        if (left > TimeSpan.Zero) await Task.WhenAny(shipped, Task.Delay(left, context.Time, enough.Token));
+        var isShipped = shipped.IsCompleted;
+        enough.Cancel();
+        if (isShipped) await shipped;
+        else stopping.ThrowIfCancellationRequested();
+    }
+
+    /// <summary>
+    /// How long until hints are due by the age of the last; null when nothing was committed since, or they have no age.
+    /// What making hints writes into the log is no reason for others.
+    /// </summary>
+    TimeSpan? UntilDue() =>
+        options.HintsInterval > TimeSpan.Zero && State.Hints is { } last && store.LastChangeLsn > last.Lsn
+            ? last.At + options.HintsInterval - context.Time.GetUtcNow()
+            : null;
+
     /// <summary>
     /// Publishes hints if it is time, and collects; false when that failed and should be tried again.
     /// </summary>
@@ -91,7 +117,9 @@ internal sealed class StoreHints : IDisposable
     {
         // Without hints nothing can be restored; a remote with nothing in it needs none.
         var first = State.NeedsHints && State.ShippedLsn > 0;
-        if (!first && State.BytesSinceHints <= options.HintsBytes && State.HintsError is null) return true;
+        if (!first && State.BytesSinceHints <= options.HintsBytes && State.HintsError is null
+            && UntilDue() is not { Ticks: <= 0 })
+            return true;
         try
         {
             await PublishAsync(stopping);

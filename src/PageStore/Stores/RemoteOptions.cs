@@ -19,6 +19,12 @@ internal sealed record RemoteOptions
     public long HintsBytes { get; init; } = 256L << 20;
 
     /// <summary>
+    /// After this time hints are published although there was little log, when anything was committed since the last;
+    /// zero never. A store that writes little would otherwise keep its log from the first hints on.
+    /// </summary>
+    public TimeSpan HintsInterval { get; init; }
+
+    /// <summary>
     /// What must stay restorable; null collects nothing (for programs that open a store for a moment and do not know).
     /// </summary>
     public Retention? Retention { get; init; } = new();

@@ -83,6 +83,9 @@ internal sealed partial class Store
 
     IDisposable? IShippedStore.HoldFiles() => HoldFiles();
 
+    ulong IShippedStore.LastChangeLsn
+        => Math.Max(Catalog.All.Select(d => d.Current.Lsn).DefaultIfEmpty().Max(), files.LastLsn);
+
     (Hints Hints, long UnixTimeMs) IShippedStore.SnapshotForRemote()
     {
         applier.Drain();

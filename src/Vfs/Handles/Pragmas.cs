@@ -30,6 +30,9 @@ internal static class Pragmas
                 // next commit here.
                 if (store.Lsn.Last > store.Lsn.Durable) TryWriteOut(store);
                 return store.Lsn.Last.ToString(CultureInfo.InvariantCulture);
+            case "recovery_snapshot":
+                store.RemoteOrThrow().PublishHintsAsync().GetAwaiter().GetResult();
+                return (store.Remote?.State.Hints?.Lsn ?? 0).ToString(CultureInfo.InvariantCulture);
             case "recovery_bookmark":
                 if (store.Lsn.Last > store.Lsn.Durable) TryWriteOut(store);
                 return store.Bookmark.ToString();

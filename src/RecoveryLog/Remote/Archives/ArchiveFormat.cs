@@ -1,0 +1,124 @@
+using System.Buffers.Binary;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+
+namespace RecoveryVfs.RecoveryLog.Remote.Archives;
+
+/// <summary>What a snapshot file says of itself.</summary>
+internal sealed record ArchiveDescription
+{
+    /// <summary>Whether it has everything, or what another one lacks.</summary>
+    [JsonPropertyName("kind")] public required string Kind { get; init; }
+
+    /// <summary>The log that it is of.</summary>
+    [JsonPropertyName("log")] public required Guid LogId { get; init; }
+
+    /// <summary>The state.</summary>
+    [JsonPropertyName("lsn")] public required ulong Lsn { get; init; }
+
+    /// <summary>When it was made; for people.</summary>
+    [JsonPropertyName("created")] public required DateTimeOffset Created { get; init; }
+
+    /// <summary>Where from; for people.</summary>
+    [JsonPropertyName("from")] public required string From { get; init; }
+
+    /// <summary>The snapshot that this one goes on from: the identity that ends it; null for a full one.</summary>
+    [JsonPropertyName("base"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Base { get; init; }
+
+    /// <summary>A full snapshot.</summary>
+    public const string Full = "full";
+
+    /// <summary>One that goes on from another.</summary>
+    public const string Incremental = "incremental";
+}
+
+/// <summary>Generated (de)serialization: works without reflection, so under NativeAOT too.</summary>
+[JsonSerializable(typeof(ArchiveDescription))]
+sealed partial class ArchiveJson : JsonSerializerContext;
+
+/// <summary>A snapshot file: a remote's objects, one after the other, little-endian.</summary>
+/// <remarks>
+/// <code>
+///   0       8         12       16
+///   +-------+---------+--------+-------------+----···
+///   | magic | version | length | description | entries
+///   | u64   | u32 = 1 | u32    | JSON        |
+///   +-------+---------+--------+-------------+----···
+///   entry:  1 u8 | length of the name u16 | name | size u64 | bytes | SHA-256 of the bytes, 32
+///   end:    0 u8 | SHA-256 of everything before it, 32: the snapshot's identity
+/// </code>
+/// It is written in one pass, and can be read in one. What has no end is no snapshot.
+/// </remarks>
+internal static class ArchiveFormat
+{
+    /// <summary>The newest version this software knows.</summary>
+    public const uint Version = 1;
+
+    /// <summary>Bytes before the description.</summary>
+    public const int HeadBytes = 16;
+
+    /// <summary>A description is no longer.</summary>
+    public const int DescriptionBytesMax = 64 << 10;
+
+    /// <summary>What follows: an object, or nothing more.</summary>
+    public const byte Entry = 1, End = 0;
+
+    /// <summary>The first 8 bytes.</summary>
+    public static ReadOnlySpan<byte> Magic => "RVFSSNP\n"u8;
+
+    /// <summary>Writes the beginning.</summary>
+    public static byte[] Begin(ArchiveDescription description)
+    {
+        var json = JsonSerializer.SerializeToUtf8Bytes(description, ArchiveJson.Default.ArchiveDescription);
+        var bytes = new byte[HeadBytes + json.Length];
+        Magic.CopyTo(bytes);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(8), Version);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(12), json.Length);
+        json.CopyTo(bytes, HeadBytes);
+        return bytes;
+    }
+
+    /// <summary>The length of the description. Throws Corrupt or TooNew.</summary>
+    public static int ReadHead(ReadOnlySpan<byte> head, string file)
+    {
+        if (head.Length < HeadBytes || !head[..8].SequenceEqual(Magic))
+            throw RemoteFormat.Damaged(file, "it is no snapshot");
+        var version = BinaryPrimitives.ReadUInt32LittleEndian(head[8..]);
+        if (version > Version) throw RemoteFormat.TooNew(file, version, Version);
+        var length = BinaryPrimitives.ReadInt32LittleEndian(head[12..]);
+        return version > 0 && length is > 0 and <= DescriptionBytesMax ? length
+            : throw RemoteFormat.Damaged(file, "its numbers make no sense");
+    }
+
+    /// <summary>Reads the description. Throws Corrupt.</summary>
+    public static ArchiveDescription ReadDescription(ReadOnlySpan<byte> json, string file)
+    {
+        try
+        {
+            if (JsonSerializer.Deserialize(json, ArchiveJson.Default.ArchiveDescription) is { } read
+                && read.Kind is ArchiveDescription.Full or ArchiveDescription.Incremental
+                && read.Kind == ArchiveDescription.Incremental == read.Base is not null)
+                return read;
+        }
+        catch (JsonException)
+        {
+            // Said below.
+        }
+        throw RemoteFormat.Damaged(file, "what it says of itself makes no sense");
+    }
+
+    /// <summary>What comes before an object's bytes.</summary>
+    public static byte[] BeginEntry(string name, long sizeBytes)
+    {
+        var length = Encoding.UTF8.GetByteCount(name);
+        var bytes = new byte[1 + 2 + length + 8];
+        bytes[0] = Entry;
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(1), (ushort)length);
+        Encoding.UTF8.GetBytes(name, bytes.AsSpan(3));
+        BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(3 + length), sizeBytes);
+        return bytes;
+    }
+}

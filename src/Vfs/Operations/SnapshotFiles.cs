@@ -1,0 +1,146 @@
+using RecoveryVfs.PageStore.Replicas;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Remote.Archives;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+
+namespace RecoveryVfs.Operations;
+
+/// <summary>A snapshot file that was written, or verified.</summary>
+internal sealed record SnapshotFile(string File, string Kind, ulong Lsn, DateTimeOffset? Time, string Identity,
+    string? Base, int Objects, long Bytes)
+{
+    /// <summary>The databases, where they were looked at.</summary>
+    public IReadOnlyList<RestoredDatabase>? Databases { get; init; }
+}
+
+/// <summary>Snapshots as files: a state of a remote in one stream, brought back, or looked at.</summary>
+internal static class SnapshotFiles
+{
+    const int Parallelism = 8;
+
+    /// <summary>
+    /// Writes a state into a stream; with <paramref name="since"/>, what those snapshots do not have.
+    /// </summary>
+    public static async Task<SnapshotFile> WriteAsync(RemoteAccess remote, RestoreTarget target,
+        IReadOnlyList<string> since, Stream to, string name, StepBegun begin, Action<string> note,
+        CancellationToken cancellation)
+    {
+        var context = remote.Context;
+        if (target.TimeMs is { } time)
+            target = RestoreTarget.At((await MomentSearch.AtAsync(remote, TimeText.FromMs(time), cancellation))
+                .Bookmark.Lsn);
+        var plan = await RestorePlanner.PlanAsync(context, target, null, cancellation);
+        await using var pin = await remote.PinAsync(plan, note, cancellation);
+        await using var before = since.Count == 0 ? null : Open(since, begin, cancellation);
+        if (before is not null && before.Files[0].Description.LogId != plan.Store.LogId)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{before.Files[0].Path} is a snapshot of another log than that in {context.Store.Location}.",
+                "Give snapshots of this remote, or none.");
+        var description = new ArchiveDescription
+        {
+            Kind = before is null ? ArchiveDescription.Full : ArchiveDescription.Incremental,
+            LogId = plan.Store.LogId,
+            Lsn = target.Lsn ?? plan.LastLsn,
+            Created = context.Time.GetUtcNow(),
+            From = remote.Url,
+            Base = before?.Files[^1].Identity,
+        };
+        using var progress = begin("writing the snapshot", plan.FetchBytes);
+        using var writer = new ArchiveWriter(context, plan, to);
+        var has = before?.Files.SelectMany(f => f.Objects.Keys).ToHashSet(StringComparer.Ordinal) ?? [];
+        var identity = await writer.RunAsync(description, has, progress.Add, cancellation);
+        return new SnapshotFile(name, description.Kind, description.Lsn, null, identity, description.Base,
+            writer.Objects, writer.WrittenBytes);
+    }
+
+    /// <summary>The same, to a file that appears whole, or not at all.</summary>
+    public static async Task<SnapshotFile> WriteAsync(RemoteAccess remote, RestoreTarget target,
+        IReadOnlyList<string> since, string file, StepBegun begin, Action<string> note, CancellationToken cancellation)
+    {
+        if (File.Exists(file) || Directory.Exists(file))
+            throw new RecoveryException(RecoveryError.Invalid, $"{file} exists already, and is not overwritten.",
+                "Choose another name.")
+            { Path = file };
+        var partial = file + ".partial";
+        try
+        {
+            SnapshotFile written;
+            await using (var to = new FileStream(partial, FileMode.Create, FileAccess.Write))
+            {
+                written = await WriteAsync(remote, target, since, to, file, begin, note, cancellation);
+                to.Flush(flushToDisk: true);
+            }
+            File.Move(partial, file);
+            LocalDisk.Instance.SyncDirectory(Path.GetDirectoryName(file)!);
+            return written;
+        }
+        finally
+        {
+            File.Delete(partial);
+        }
+    }
+
+    /// <summary>Brings a snapshot back as a store.</summary>
+    public static async Task<RestoreResult> ToStoreAsync(IReadOnlyList<string> files, string directory,
+        StepBegun begin, Action<string> note, CancellationToken cancellation)
+    {
+        Restoring.CheckPlace(StoreDirectory.Within(directory));
+        await using var archive = Open(files, begin, cancellation);
+        var plan = await PlanAsync(archive, cancellation);
+        Restoring.CheckStubs(directory, plan);
+        return await new Restoring(plan, Parallelism, begin, note).ToStoreAsync(directory, verify: false, cancellation);
+    }
+
+    /// <summary>Brings one of its databases back as a plain file.</summary>
+    public static async Task<(RestoreResult Result, string Database)> ToFileAsync(IReadOnlyList<string> files,
+        string file, string? database, StepBegun begin, Action<string> note, CancellationToken cancellation)
+    {
+        DeliveredFile.CheckPlace(file, force: false);
+        await using var archive = Open(files, begin, cancellation);
+        return await new Restoring(await PlanAsync(archive, cancellation), Parallelism, begin, note)
+            .ToFileAsync(file, database, force: false, check: null, cancellation);
+    }
+
+    /// <summary>Reads everything, restores it aside, and compares every page with what its writer logged.</summary>
+    public static async Task<SnapshotFile> VerifyAsync(IReadOnlyList<string> files, StepBegun begin,
+        CancellationToken cancellation)
+    {
+        await using var archive = Open(files, begin, cancellation);
+        var plan = await PlanAsync(archive, cancellation);
+        using var staging = new Staging(Path.GetTempPath(), "recovery-snapshot-" + Path.GetRandomFileName());
+        var result = await RestoredStore.RestoreAsync(plan, staging.Path("store"), Parallelism, begin, cancellation);
+        var last = archive.Files[^1];
+        return new SnapshotFile(last.Path, last.Description.Kind, result.Lsn, TimeText.FromMs(result.UnixTimeMs),
+            last.Identity, last.Description.Base, archive.Files.Sum(f => f.Objects.Count),
+            archive.Files.Sum(f => f.SizeBytes))
+        {
+            Databases = RestoredStore.Verify(staging.Path("store"), begin, cancellation),
+        };
+    }
+
+    static ArchiveObjectStore Open(IReadOnlyList<string> files, StepBegun begin, CancellationToken cancellation)
+    {
+        var opened = new List<ArchiveFile>();
+        try
+        {
+            using var progress = begin("reading the snapshot", files.Sum(f => File.Exists(f)
+                ? new FileInfo(f).Length
+                : throw new RecoveryException(RecoveryError.NotFound, $"There is no file {f}.") { Path = f }));
+            foreach (var file in files)
+                opened.Add(ArchiveFile.Open(Path.GetFullPath(file), progress.Add, cancellation));
+            return ArchiveObjectStore.Of(opened);
+        }
+        catch
+        {
+            foreach (var file in opened) file.Dispose();
+            throw;
+        }
+    }
+
+    static Task<RestorePlan> PlanAsync(ArchiveObjectStore archive, CancellationToken cancellation) =>
+        RestorePlanner.PlanAsync(new RemoteContext { Store = archive }, RestoreTarget.At(archive.Lsn), null,
+            cancellation);
+}
