@@ -26,6 +26,9 @@ internal sealed class TroubledDisk(ILogDisk? under = null) : ILogDisk
     /// <summary>The next sync does this first.</summary>
     public Action? DuringSync;
 
+    /// <summary>Told the path of each file that was synced.</summary>
+    public Action<string>? Synced;
+
     /// <summary>What it says of the room that is left.</summary>
     public Func<long>? Free { get; init; }
 
@@ -78,6 +81,7 @@ internal sealed class TroubledDisk(ILogDisk? under = null) : ILogDisk
             if (Interlocked.Exchange(ref owner.DuringFailedSync, null) is not { } during)
             {
                 file.SyncData();
+                owner.Synced?.Invoke(Path);
                 return;
             }
             during();

@@ -1,3 +1,4 @@
+using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
@@ -51,7 +52,7 @@ public sealed class HostileRecordsTests : IDisposable
             hintsLsn: 0);
         var refused = await Assert.ThrowsAsync<RecoveryException>(() => StoreRestore.RestoreAsync(plan, into));
         Assert.Equal(RecoveryError.Full, refused.Error);
-        Assert.Contains("of which a restore leaves", refused.Message);
+        Assert.Contains("are left to others", refused.Message);
         Assert.InRange(told, 0, FreeBytes / 20);
         Assert.False(Directory.Exists(into.Directory));
     }
@@ -69,6 +70,102 @@ public sealed class HostileRecordsTests : IDisposable
         var refused = await Assert.ThrowsAsync<RecoveryException>(() => place.RestoreAsync(into));
         Assert.Equal(RecoveryError.Full, refused.Error);
         Assert.Contains("are to be fetched, and 100 are free", refused.Message);
+    }
+
+    [Fact]
+    public async Task A_follower_stands_still_before_such_records_fill_its_disk()
+    {
+        var place = await places.NewAsync();
+        Ship(place);
+        CraftedRemote.EditRecords(new Uri(place.Url).LocalPath, (in Record record) =>
+            record.Kind == RecordKind.PageCommit ? Zeros(PageCommit.Read(record).Database) : null);
+        var free = FreeBytes;
+        var disk = new TroubledDisk { Free = () => Interlocked.Add(ref free, -RecoveryLog.Disk.DiskReserve.StepBytes) };
+        var options = new FollowerOptions
+        {
+            Url = place.Url,
+            Store = new StoreOptions
+            {
+                Directory = Path.Combine(temp.Path, "follower"),
+                Disk = disk,
+                PageCacheBytes = 1 << 20,
+                PendingBytes = 1 << 20,
+            },
+        };
+        // Without hints, so that all records count.
+        Directory.Delete(Path.Combine(new Uri(place.Url).LocalPath, "hints"), recursive: true);
+        await using var follower = await Follower.StartAsync(options);
+        await follower.WhenAsync(s => s.Phase == FollowerPhase.Interrupted && s.LastError?.Error == RecoveryError.Full)
+            .WaitAsync(TimeSpan.FromMinutes(2));
+        Assert.Contains("are left to others", follower.State.LastError!.Message);
+    }
+
+    /// <summary>
+    /// A page size that is none would be copied into a cache whose pages are smaller; a size that is claimed and not
+    /// there would be gone through page by page.
+    /// </summary>
+    [Theory]
+    [InlineData(65535, 65535)]
+    [InlineData(5000, 5000)]
+    [InlineData(513, 5130)]
+    [InlineData(256, 2560)]
+    [InlineData(0, 4096)]
+    [InlineData(512, 1L << 42)]
+    [InlineData(65536, long.MaxValue)]
+    public async Task Records_of_databases_that_cannot_be_are_refused_by_every_reader(int pageSize, long sizeBytes)
+    {
+        var place = await places.NewAsync();
+        Ship(place);
+        CraftedRemote.EditRecords(new Uri(place.Url).LocalPath, (in Record record) =>
+            record.Kind == RecordKind.PageCommit
+                ? Noise(PageCommit.Read(record).Database, pageSize, sizeBytes)
+                : null);
+        await using var objects = place.Open();
+        var plan = await RestorePlanner.PlanAsync(new RemoteContext { Store = objects }, RestoreTarget.Newest,
+            hintsLsn: 0);
+        var into = new StoreOptions { Directory = Path.Combine(temp.Path, "restored") };
+        var refused = await Assert.ThrowsAsync<RecoveryException>(() => StoreRestore.RestoreAsync(plan, into));
+        Assert.Equal(RecoveryError.Corrupt, refused.Error);
+        Assert.Contains($"claims pages of {pageSize} bytes", refused.Message);
+    }
+
+    [Fact]
+    public async Task The_largest_size_that_a_database_can_have_costs_what_is_there()
+    {
+        var place = await places.NewAsync();
+        Ship(place);
+        // Each commit has one page, of a database of 4 billion; every other one cuts it to that page again.
+        var commits = 0;
+        CraftedRemote.EditRecords(new Uri(place.Url).LocalPath, (in Record record) =>
+            record.Kind == RecordKind.PageCommit
+                ? Noise(PageCommit.Read(record).Database, 512, commits++ % 2 == 0 ? 512L * (uint.MaxValue - 1) : 512)
+                : null);
+        await using var objects = place.Open();
+        var plan = await RestorePlanner.PlanAsync(new RemoteContext { Store = objects }, RestoreTarget.Newest,
+            hintsLsn: 0);
+        var into = new StoreOptions { Directory = Path.Combine(temp.Path, "restored"), PageCacheBytes = 1 << 20 };
+        await StoreRestore.RestoreAsync(plan, into).WaitAsync(TimeSpan.FromMinutes(2));
+        Assert.True(commits > 2);
+        using var store = Store.Open(into);
+        Assert.Empty(store.Verify(null, default));
+    }
+
+    /// <summary>A commit of one page, with its right checksum.</summary>
+    static byte[] Noise(uint database, int pageSize, long sizeBytes)
+    {
+        var page = new byte[Math.Max(1, pageSize)];
+        new Random(pageSize).NextBytes(page);
+        var body = new List<byte>(new byte[PageCommitFormat.HeaderBytes]) { 1, (byte)PageForm.Whole };
+        for (var length = page.Length; ; length >>= 7)
+        {
+            body.Add((byte)(length < 128 ? length : (length & 127) | 128));
+            if (length < 128) break;
+        }
+        body.AddRange(page);
+        var bytes = body.ToArray();
+        PageCommitFormat.WriteHeader(bytes, database, (uint)pageSize, (ulong)sizeBytes,
+            PageCommitFormat.HashOf(1, page), PageCommitFlags.LastPart, 1);
+        return bytes;
     }
 
     void Ship(RemotePlace place)

@@ -157,6 +157,22 @@ internal sealed class PendingCommits(long budgetBytes) : IPendingPages
         }
     }
 
+    /// <inheritdoc/>
+    public uint PagesOf(Database database, ulong lsn, HashSet<uint> into)
+    {
+        var last = uint.MaxValue;
+        lock (gate)
+        {
+            foreach (var commit in commits)
+                foreach (ref readonly var part in commit.Parts.AsSpan())
+                    if (part.Overlay is { } overlay && ReferenceEquals(part.Database, database))
+                        into.UnionWith(overlay.Pages);
+            foreach (var (cutLsn, cutDatabase, left) in cuts)
+                if (cutLsn <= lsn && ReferenceEquals(cutDatabase, database)) last = Math.Min(last, left);
+        }
+        return last;
+    }
+
     /// <summary>
     /// The oldest ready commits up to about <paramref name="maxBytes"/> (at least one, when there is one), for the
     /// applier.

@@ -12,7 +12,7 @@ internal sealed partial class PlainFiles
     /// Runs something while no plain file is created, changed or deleted; it may read files by fnode. Writers wait.
     /// </summary>
     public T WhileFrozen<T>(Func<Func<ulong, long, ReadOnlyMemory<byte>>, T> action) =>
-        WhileFrozen(nodes => action((fnode, sizeBytes) => ReadWhole(nodes.First(n => n.Fnode == fnode), sizeBytes)));
+        WhileFrozen(nodes => action((fnode, sizeBytes) => ReadWhole(nodes[fnode], sizeBytes)));
 
     /// <summary>
     /// Makes local hints, with the checksums of all plain files, for which they vouch from here on. Writers wait.
@@ -23,7 +23,7 @@ internal sealed partial class PlainFiles
         return hints with
         {
             Files = [.. hints.Files.Select(f => f.Class
-            == FileClass.Plain ? f with { Sums = Vouch(nodes.First(n => n.Fnode == f.Fnode)) } : f)]
+            == FileClass.Plain ? f with { Sums = Vouch(nodes[f.Fnode]) } : f)]
         };
     });
 
@@ -50,7 +50,7 @@ internal sealed partial class PlainFiles
 
     ReadOnlyMemory<uint> Vouch(PlainNode node) => WithHandle(node, static n => n.Vouch());
 
-    T WhileFrozen<T>(Func<PlainNode[], T> action)
+    T WhileFrozen<T>(Func<Dictionary<ulong, PlainNode>, T> action)
     {
         lock (gate)
         {
@@ -63,7 +63,7 @@ internal sealed partial class PlainFiles
                     node.Gate.Enter();
                     taken++;
                 }
-                return action(nodes);
+                return action(nodes.ToDictionary(n => n.Fnode));
             }
             finally
             {

@@ -45,6 +45,8 @@ internal sealed partial class PlainFiles : IDisposable
     readonly UnlinkQueue unlinks;
     readonly Lock dirtyGate = new();
     readonly HashSet<PlainNode> dirty = [];
+    // What a replay wrote, until the first hints.
+    IReadOnlyCollection<ulong> replayedFiles = [];
     readonly IPlainKinds kinds;
 
     /// <param name="disk">Where the files are.</param>
@@ -208,6 +210,7 @@ internal sealed partial class PlainFiles : IDisposable
         var nodes = TakeDirty();
         try
         {
+            SyncReplayed();
             foreach (var node in nodes) SyncWhole(node);
         }
         catch
@@ -221,6 +224,30 @@ internal sealed partial class PlainFiles : IDisposable
         }
         disk.SyncDirectory(directory);
         UnlinkDeleted();
+    }
+
+    /// <summary>Before the first hints: what a replay wrote and the log has until then.</summary>
+    void SyncReplayed()
+    {
+        foreach (var fnode in replayedFiles) SyncIfThere(disk, PathOf(fnode));
+        replayedFiles = [];
+    }
+
+    /// <summary>
+    /// Syncs a file that may be deleted meanwhile. Nobody needs to have it open: what the system could not write since
+    /// it was closed is told to who opens it next.
+    /// </summary>
+    internal static void SyncIfThere(ILogDisk disk, string path)
+    {
+        if (!disk.Exists(path)) return;
+        try
+        {
+            using var file = disk.Open(path, LogFileMode.Write);
+            file.SyncData();
+        }
+        catch (RecoveryException) when (!disk.Exists(path))
+        {
+        }
     }
 
     /// <summary>What was changed, each opened once more.</summary>
@@ -267,6 +294,7 @@ internal sealed partial class PlainFiles : IDisposable
     /// </summary>
     public void Adopt(IEnumerable<(ulong Fnode, string Name, long Size)> live, PlainReplay replayed)
     {
+        replayedFiles = [.. replayed.Unsynced];
         var known = new HashSet<string>(StringComparer.Ordinal);
         foreach (var (fnode, name, size) in live)
         {

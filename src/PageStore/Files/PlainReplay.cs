@@ -17,6 +17,7 @@ internal sealed class PlainReplay : IDisposable
     readonly ILogDisk disk;
     readonly string directory;
     readonly Dictionary<ulong, ILogFile> open = [];
+    readonly HashSet<ulong> unsynced = [];
     readonly Dictionary<ulong, ChunkSums> sums = [];
     readonly Dictionary<ulong, VouchedFile> vouched = [];
 
@@ -52,21 +53,21 @@ internal sealed class PlainReplay : IDisposable
             case RecordKind.FileCreated:
                 var created = FileRecords.ReadCreated(record.Body);
                 if (created.Class != FileClass.Plain) break;
-                Open(created.Fnode, LogFileMode.Create);
+                Change(created.Fnode, LogFileMode.Create);
                 sums[created.Fnode] = new ChunkSums();
                 vouched.Remove(created.Fnode);
                 break;
             case RecordKind.FileWritten:
                 var written = FileRecords.ReadWritten(record.Body);
                 if (!IsPlain(live, written.Fnode)) break;
-                Open(written.Fnode, LogFileMode.Write).Write(written.Offset, written.Bytes);
+                Change(written.Fnode).Write(written.Offset, written.Bytes);
                 SumsOf(written.Fnode).Write(written.Offset, written.Bytes);
                 vouched.GetValueOrDefault(written.Fnode)?.Written(written.Offset, written.Bytes.Length);
                 break;
             case RecordKind.FileTruncated:
                 var (fnode, size) = FileRecords.ReadTruncated(record.Body);
                 if (!IsPlain(live, fnode)) break;
-                var file = Open(fnode, LogFileMode.Write);
+                var file = Change(fnode);
                 if (file.SizeBytes > size) file.Truncate(size);
                 SumsOf(fnode).Truncate(size);
                 vouched.GetValueOrDefault(fnode)?.Cut(size);
@@ -75,6 +76,7 @@ internal sealed class PlainReplay : IDisposable
                 var deleted = FileRecords.ReadDeleted(record.Body);
                 sums.Remove(deleted);
                 vouched.Remove(deleted);
+                unsynced.Remove(deleted);
                 if (open.Remove(deleted, out var closed)) closed.Dispose();
                 break;
         }
@@ -139,30 +141,45 @@ internal sealed class PlainReplay : IDisposable
         {
             if (record.Kind == RecordKind.FileCreated && FileRecords.ReadCreated(record.Body).Fnode == fnode)
             {
-                Open(fnode, LogFileMode.Create);
+                Change(fnode, LogFileMode.Create);
                 hasAll = true;
             }
             else if (record.Kind == RecordKind.FileWritten && FileRecords.ReadWritten(record.Body) is var written
                 && written.Fnode == fnode)
-                Open(fnode, LogFileMode.Write).Write(written.Offset, written.Bytes);
+                Change(fnode).Write(written.Offset, written.Bytes);
             else if (record.Kind == RecordKind.FileTruncated
                 && FileRecords.ReadTruncated(record.Body) is var (cut, size) && cut == fnode
-                && Open(fnode, LogFileMode.Write).SizeBytes > size)
-                Open(fnode, LogFileMode.Write).Truncate(size);
+                && Change(fnode).SizeBytes > size)
+                Change(fnode).Truncate(size);
         }
         // Without its beginning, only checksums of all of it can tell whether it is whole.
         if (hasAll || hinted.Until == hinted.File.SizeBytes) hinted.IsShort = LengthOf(fnode) < hinted.Until;
     }
 
-    /// <summary>Brings what was repeated to the disk: hints that come after say that it is there.</summary>
+    /// <summary>
+    /// The files that were written to and are not synced yet. Hints that come after say that their bytes are on the
+    /// disk; until then the log has them.
+    /// </summary>
+    public IReadOnlyCollection<ulong> Unsynced => unsynced;
+
+    /// <summary>Brings what was repeated to the disk.</summary>
     public void SyncAll()
     {
-        if (open.Count == 0) return;
-        foreach (var file in open.Values) file.SyncData();
+        if (unsynced.Count == 0) return;
+        foreach (var fnode in unsynced)
+            if (open.TryGetValue(fnode, out var file)) file.SyncData();
+            else PlainFiles.SyncIfThere(disk, PathOf(fnode));
         disk.SyncDirectory(directory);
+        unsynced.Clear();
     }
 
     static bool IsPlain(LiveFiles live, ulong fnode) => live.ClassOf(fnode) == FileClass.Plain;
+
+    ILogFile Change(ulong fnode, LogFileMode mode = LogFileMode.Write)
+    {
+        unsynced.Add(fnode);
+        return Open(fnode, mode);
+    }
 
     ILogFile Open(ulong fnode, LogFileMode mode)
     {
@@ -171,11 +188,7 @@ internal sealed class PlainReplay : IDisposable
             if (mode != LogFileMode.Create) return known;
             known.Dispose();
         }
-        if (open.Count >= OpenFilesMax)
-        {
-            SyncAll();
-            Dispose();
-        }
+        if (open.Count >= OpenFilesMax) Dispose();
         return open[fnode] =
             disk.Open(PathOf(fnode), mode == LogFileMode.Write
             && !disk.Exists(PathOf(fnode)) ? LogFileMode.Create : mode);

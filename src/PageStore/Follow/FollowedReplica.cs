@@ -2,6 +2,7 @@ using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 
@@ -34,9 +35,10 @@ internal sealed class FollowedReplica : IDisposable
     /// <summary>
     /// Opens the replica with its copy of the log; null when it has nothing, not even whose log it follows.
     /// </summary>
-    public static FollowedReplica? TryOpen(FollowerOptions options, Guid? sourceLogId)
+    public static FollowedReplica? TryOpen(FollowerOptions options, Guid? sourceLogId, DiskReserve room)
     {
         var opened = Replica.Open(options.Store);
+        opened.Replayed.Room = room;
         RelayedReplica? relayed = null;
         try
         {

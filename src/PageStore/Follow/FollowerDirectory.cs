@@ -1,6 +1,7 @@
 using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
@@ -20,25 +21,26 @@ internal static class FollowerDirectory
     /// directory empty, when the remote has no hints yet but its whole log.
     /// </summary>
     public static async Task<RemoteLogEnd?> BeginAsync(RemoteContext context, StoreObject store,
-        FollowerOptions options, CancellationToken cancellation)
+        FollowerOptions options, DiskReserve room, CancellationToken cancellation)
     {
         var home = options.Store.Home;
         home.Create();
         using var held = StoreLock.Take(home.Path);
         home.BeginOver();
         home.Empty();
-        var begun = await FillAsync(context, store, options, cancellation);
+        var begun = await FillAsync(context, store, options, room, cancellation);
         home.EndOver();
         return begun;
     }
 
     static async Task<RemoteLogEnd?> FillAsync(RemoteContext context, StoreObject store, FollowerOptions options,
-        CancellationToken cancellation)
+        DiskReserve room, CancellationToken cancellation)
     {
         while (true)
         {
             var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest, cancellation: cancellation);
             if (plan.IsFromBeginning) return null;
+            room.CheckRoomFor(plan.FetchBytes);
             try
             {
                 await StoreRestore.PlaceFilesAsync(plan, options.Store, options.Parallelism, static _ => { },

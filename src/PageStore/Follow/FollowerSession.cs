@@ -1,4 +1,5 @@
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
@@ -12,6 +13,7 @@ namespace RecoveryVfs.PageStore.Follow;
 internal sealed class FollowerSession(FollowerOptions options, RemoteContext context, RemoteContext reading,
     SharedReplica replica, FollowerProgress progress) : IDisposable
 {
+    readonly DiskReserve room = new(options.Store.Disk, options.Store.Directory);
     StoreObject? source;       // Null before the remote was reached.
     RemoteSegments? segments;  // Null while there is no place in its log.
 
@@ -46,7 +48,7 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
         try
         {
             options.Store.Home.ForgetCaughtUp();
-            if (FollowedReplica.TryOpen(options, source?.LogId) is not { } opened) return false;
+            if (FollowedReplica.TryOpen(options, source?.LogId, room) is not { } opened) return false;
             replica.Adopt(opened);
             progress.Set(s => s with { CaughtUpAt = options.Store.Home.CompleteAt });
             return true;
@@ -68,7 +70,7 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
     /// <summary>Empties the directory and fills it from the newest hints. Nothing is open.</summary>
     public async Task BeginAsync(CancellationToken cancellation)
     {
-        var place = await FollowerDirectory.BeginAsync(context, Source, options, cancellation);
+        var place = await FollowerDirectory.BeginAsync(context, Source, options, room, cancellation);
         Reopen();
         GoOnAt(place ?? RemoteLogEnd.Start(Source));
         progress.Set(s => s with
@@ -79,7 +81,7 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
     }
 
     /// <summary>Opens the replica as it was settled last.</summary>
-    public void Reopen() => replica.Adopt(FollowedReplica.TryOpen(options, source?.LogId)
+    public void Reopen() => replica.Adopt(FollowedReplica.TryOpen(options, source?.LogId, room)
         ?? throw new InvalidOperationException($"{Directory} was a replica, and is none any more."));
 
     /// <summary>Finds the place in the remote's log where the replica goes on.</summary>

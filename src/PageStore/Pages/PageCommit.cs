@@ -34,7 +34,8 @@ internal readonly ref struct PageCommit
         if (body.Length < PageCommitFormat.HeaderBytes)
             throw Damage(lsn, "is too short");
         var commit = new PageCommit(body, lsn);
-        if (commit.PageSize is < 0 or > PageCommitFormat.MaxPageBytes || commit.SizeBytes < 0)
+        if (!PageCommitFormat.IsPossible(commit.PageSize, commit.SizeBytes)
+            || (commit.PageSize == 0 && commit.Count > 0))
             throw Damage(lsn,
                 $"claims pages of {(uint)commit.PageSize} bytes in a database of {(ulong)commit.SizeBytes}");
         return commit;

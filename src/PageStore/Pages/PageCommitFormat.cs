@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Numerics;
 using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Pages;
@@ -48,6 +49,9 @@ internal static class PageCommitFormat
     /// <summary>Bytes before the first page.</summary>
     public const int HeaderBytes = 29;
 
+    /// <summary>The shortest page.</summary>
+    public const int MinPageBytes = 512;
+
     /// <summary>The longest page.</summary>
     public const int MaxPageBytes = 65536;
 
@@ -58,6 +62,15 @@ internal static class PageCommitFormat
 
     /// <summary>The most that one page can add to a part.</summary>
     public const int MaxPageEntryBytes = Varint.MaxBytes32 + 1 + Varint.MaxBytes32 + MaxPageBytes;
+
+    /// <summary>
+    /// Whether a database can have pages of that size, and so many bytes of them. A database without pages has the page
+    /// size 0.
+    /// </summary>
+    public static bool IsPossible(int pageSize, long sizeBytes) => pageSize == 0
+        ? sizeBytes == 0
+        : pageSize is >= MinPageBytes and <= MaxPageBytes && BitOperations.IsPow2(pageSize) && sizeBytes >= 0
+            && (sizeBytes - 1) / pageSize < uint.MaxValue - 1;
 
     /// <summary>
     /// The hash of a page that goes into the database's checksum. A page of zeros counts nothing, so pages never

@@ -53,8 +53,15 @@ internal sealed unsafe class CacheChunks : IDisposable
 
     public bool HasRoom => resident < Budget;
 
-    /// <summary>Which of the page sizes one is, from 0 on.</summary>
-    public static int NumberOf(int pageSize) => System.Numerics.BitOperations.Log2((uint)pageSize) - 9;
+    /// <summary>
+    /// Which of the page sizes one is, from 0 on. What is copied into a slot must fit, whoever said how large pages
+    /// are: others are refused.
+    /// </summary>
+    public static int NumberOf(int pageSize) =>
+        System.Numerics.BitOperations.Log2((uint)pageSize) - 9 is >= 0 and < PageSizes and var number
+        && 512 << number == pageSize
+            ? number
+            : throw new ArgumentOutOfRangeException(nameof(pageSize), pageSize, "No database has such pages.");
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public CacheSlot* SlotAt(int number)

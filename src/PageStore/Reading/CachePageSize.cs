@@ -22,6 +22,13 @@ internal sealed unsafe class CachePageSize(CacheChunks chunks, int number, Actio
 
     public void GiveBack(int slot) => free.Push(slot);
 
+    /// <summary>All slots that have memory, free or not.</summary>
+    public IEnumerable<int> Resident()
+    {
+        foreach (var chunk in resident)
+            for (var i = 0; i < slotsPerChunk; i++) yield return CacheChunks.FirstSlotOf(chunk) + i;
+    }
+
     public int TakeFromNewChunk()
     {
         // Full chunks only: a fault that has to find or make 2 MiB of free memory can take milliseconds; the system

@@ -78,12 +78,15 @@ internal sealed class Catalog(string directory, PageReader reader)
         database.MarkDeleted();
     }
 
-    /// <summary>Takes a database from hints, with the version that the page store shows.</summary>
-    public void Adopt(uint id, string name, DatabaseVersion version)
+    /// <summary>
+    /// Takes a database from hints or a log, with the version that the page store shows; where that has none, it is as
+    /// it was created.
+    /// </summary>
+    public void Adopt(uint id, string name, ulong createdLsn)
     {
         lock (gate)
         {
-            var database = new Database(reader, id, name, version);
+            var database = new Database(reader, id, name, createdLsn);
             byName[name] = database;
             byId[id] = database;
             nextId = Math.Max(nextId, id + 1);

@@ -9,18 +9,30 @@ internal sealed class Database
 {
     readonly PageReader reader;
     readonly Lock gate = new();
-    DatabaseVersion current;
+    readonly ulong createdLsn;
+    DatabaseVersion? current;
     volatile bool publishing;
     volatile bool deleted;
     string name;
 
+    /// <summary>A database that was created just now, empty.</summary>
     internal Database(PageReader reader, uint id, string name, DatabaseVersion version)
+        : this(reader, id, name, version.Lsn)
+    {
+        current = version;
+        Applied = version;
+    }
+
+    /// <summary>
+    /// A database that there was before. Its version is read when it is wanted first: of thousands, few are used soon.
+    /// That is in time, since nobody replaces a version without having asked for it.
+    /// </summary>
+    internal Database(PageReader reader, uint id, string name, ulong createdLsn)
     {
         this.reader = reader;
         this.name = name;
+        this.createdLsn = createdLsn;
         Id = id;
-        current = version;
-        Applied = version;
     }
 
     /// <summary>The identity inside pages and records.</summary>
@@ -34,13 +46,31 @@ internal sealed class Database
     }
 
     /// <summary>The newest published version.</summary>
-    public DatabaseVersion Current => Volatile.Read(ref current);
+    public DatabaseVersion Current => Volatile.Read(ref current) ?? Load();
+
+    DatabaseVersion Load()
+    {
+        // Not under the gate: the page store is asked.
+        var loaded = reader.VersionOf(Id, Name, createdLsn);
+        lock (gate)
+        {
+            if (current is null)
+            {
+                Applied = loaded;
+                Volatile.Write(ref current, loaded);
+            }
+            return current;
+        }
+    }
 
     /// <summary>Whether it was deleted from the store while handles were open.</summary>
     public bool IsDeleted => deleted;
 
-    /// <summary>The version that the page store shows without a snapshot. Touched by the applier only.</summary>
-    internal DatabaseVersion Applied { get; set; }
+    /// <summary>
+    /// The version that the page store shows without a snapshot; null before anybody has asked for one. Touched by the
+    /// applier only, once it is there.
+    /// </summary>
+    internal DatabaseVersion? Applied { get; set; }
 
     /// <summary>Progress of bringing the whole database into the page cache. Touched by the read-ahead only.</summary>
     internal Warming Warming;
@@ -53,10 +83,12 @@ internal sealed class Database
     /// </summary>
     public DatabaseVersion Pin()
     {
+        var loaded = Current;
         lock (gate)
         {
-            current.Pins++;
-            return current;
+            loaded = current ?? loaded;
+            loaded.Pins++;
+            return loaded;
         }
     }
 
@@ -99,11 +131,11 @@ internal sealed class Database
     /// The page store is about to move past <paramref name="version"/> (no longer the newest): keeps its state for
     /// those who still read it.
     /// </summary>
-    internal void KeepReadable(DatabaseVersion version, IPageStore pages)
+    internal void KeepReadable(DatabaseVersion? version, IPageStore pages)
     {
         lock (gate)
         {
-            if (version.Pins > 0 && version.Snapshot is null) version.Snapshot = pages.Snapshot();
+            if (version?.Pins > 0 && version.Snapshot is null) version.Snapshot = pages.Snapshot();
         }
     }
 
@@ -117,7 +149,7 @@ internal sealed class Database
     {
         lock (gate)
         {
-            Debug.Assert(version.Lsn > current.Lsn, "versions only grow");
+            Debug.Assert(current is not null && version.Lsn > current.Lsn, "versions only grow");
             Volatile.Write(ref current, version);
             publishing = false;
         }

@@ -44,9 +44,9 @@ internal static class DatabaseHeader
     public static DatabaseVersion? Parse(ReadOnlySpan<byte> bytes)
     {
         var pageSize = BinaryPrimitives.ReadInt32LittleEndian(bytes[4..]);
-        return pageSize is not 0 and (< 512 or > 65536) ? null : new DatabaseVersion(
-            BinaryPrimitives.ReadUInt64LittleEndian(bytes[16..]), BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]),
-                pageSize,
+        var sizeBytes = BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]);
+        return !PageCommitFormat.IsPossible(pageSize, sizeBytes) ? null : new DatabaseVersion(
+            BinaryPrimitives.ReadUInt64LittleEndian(bytes[16..]), sizeBytes, pageSize,
             (BinaryPrimitives.ReadUInt32LittleEndian(bytes) & FlagWal) != 0,
                 BinaryPrimitives.ReadUInt64LittleEndian(bytes[24..]));
     }

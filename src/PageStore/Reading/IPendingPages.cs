@@ -15,4 +15,10 @@ internal interface IPendingPages
     /// Sets <paramref name="isPending"/> for each page from <paramref name="first"/> on that some pending commit holds.
     /// </summary>
     void MarkPending(Database database, uint first, Span<bool> isPending);
+
+    /// <summary>
+    /// Adds the pages that some pending commit to a database holds; returns the last page of which a reader at
+    /// <paramref name="lsn"/> may see what the page store has, because no pending commit has cut it off.
+    /// </summary>
+    uint PagesOf(Database database, ulong lsn, HashSet<uint> into);
 }

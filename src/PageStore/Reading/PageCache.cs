@@ -32,6 +32,7 @@ internal sealed unsafe class PageCache : IDisposable
     const int SystemPageBytes = 4096;
     const int MaxHops = 256;                        // a reader racing with relinking gives up and takes the miss
     const int End = -1;
+    const uint RemovedOneByOne = 4096;
 
     readonly Lock gate = new();
     readonly int* buckets;
@@ -177,6 +178,31 @@ internal sealed unsafe class PageCache : IDisposable
             if (number != End) Release(number);
         }
     }
+
+    /// <summary>
+    /// Drops the pages from the first to the last. It costs what is cached at most, however many pages those are.
+    /// </summary>
+    public void Remove(uint database, uint first, uint last)
+    {
+        if (first > last) return;
+        if (last - first < RemovedOneByOne)
+        {
+            for (var page = first; ; page++)
+            {
+                Remove(database, page);
+                if (page == last) return;
+            }
+        }
+        lock (gate)
+        {
+            foreach (var pageSize in pageSizes)
+                foreach (var number in pageSize.Resident())
+                    if (IsBetween(number, KeyOf(database, first), KeyOf(database, last))) Release(number);
+        }
+    }
+
+    bool IsBetween(int number, ulong first, ulong last)
+        => chunks.SlotAt(number) is var slot && slot->InUse != 0 && slot->Key >= first && slot->Key <= last;
 
     void Put(ulong key, ulong since, ulong hash, ReadOnlySpan<byte> bytes, bool insert, int touched)
     {

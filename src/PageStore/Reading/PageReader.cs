@@ -22,10 +22,14 @@ internal sealed class PageReader : IDisposable
         this.pending = pending;
         this.pages = pages;
         fill = new CacheFill(cache, pending, pages);
+        Written = new WrittenPages(pending, pages);
         ahead = new ReadAhead(cache, fill);
     }
 
     public PageCache Cache { get; }
+
+    /// <summary>What a version has.</summary>
+    public WrittenPages Written { get; }
 
     /// <summary>Reads that did not find their page in the cache.</summary>
     public long CacheMisses => Interlocked.Read(ref cacheMisses);
@@ -35,6 +39,10 @@ internal sealed class PageReader : IDisposable
 
     /// <inheritdoc cref="CacheFill.PagesWarmed"/>
     public long PagesWarmed => fill.PagesWarmed;
+
+    /// <summary>The version that the page store shows of a database.</summary>
+    public DatabaseVersion VersionOf(uint id, string name, ulong createdLsn) =>
+        DatabaseHeader.Load(pages, id, name) ?? new DatabaseVersion(createdLsn, 0, 0, false, 0);
 
     /// <summary>What follows a look into the page cache that was not simply a hit.</summary>
     public void ReadOn(CacheRead found, Database database, DatabaseVersion pinned, uint page, int within,

@@ -25,6 +25,7 @@ internal sealed class ImageReplay : IDisposable
     readonly byte[] after = new byte[PageCommitFormat.MaxPageBytes];
     string? wanted;
     ulong appliedLsn, expected;
+    long pagesSeen;
     bool isOpen, isVerified;
 
     /// <param name="hints">Where the log's part begins.</param>
@@ -40,6 +41,7 @@ internal sealed class ImageReplay : IDisposable
         (this.hints, Database, wanted, this.image, this.appliedLsn, this.expected, this.scratch) =
             (hints, database, name, image, appliedLsn, expected, scratch);
         isVerified = image.Checksum == expected;
+        pagesSeen = image.PageSize == 0 ? 0 : image.SizeBytes / image.PageSize;
         room = new DiskReserve(LocalDisk.Instance, System.IO.Path.GetDirectoryName(image.Path)!);
         live.Load(hints);
         LocalDisk.Instance.CreateDirectory(scratch);
@@ -96,6 +98,11 @@ internal sealed class ImageReplay : IDisposable
     void TakePages(in PageCommit commit)
     {
         if (commit.Database != Database) return;
+        // A file of so many pages that nobody wrote is read for very long. A store knows which pages there are.
+        pagesSeen += commit.Count;
+        if (commit.PageSize > 0 && commit.SizeBytes / commit.PageSize > PlainRestore.PagesFree + (8 * pagesSeen))
+            throw new UnfamiliarFileException("A commit",
+                $"says {commit.SizeBytes} bytes in pages of {commit.PageSize}, of which most were never written");
         if (!isOpen && commit.IsRebase) image.Begin(commit.PageSize, 0);
         if (!isOpen || commit.IsLastPart) image.Resize(commit.PageSize, commit.SizeBytes);
         isOpen = true;

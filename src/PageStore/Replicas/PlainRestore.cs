@@ -23,7 +23,8 @@ static class PlainRestore
     /// </summary>
     const int EntryBytesMin = 8;
 
-    const uint PagesFree = 1 << 20;
+    /// <summary>So many pages need no proof that anybody wrote them.</summary>
+    internal const uint PagesFree = 1 << 20;
 
     /// <summary>While there are several, and none was named, only the names are found out.</summary>
     const uint NoDatabase = uint.MaxValue;

@@ -35,7 +35,11 @@ internal sealed class RelayedReplica : IDisposable
     /// <param name="applied">Told of each that was applied.</param>
     public void Take(Action<RecordTaken> read, ulong lastLsn, RecordTaken? applied = null)
     {
-        read(relay.Add);
+        read((in Record record) =>
+        {
+            Replica.Replayed.Room?.Take(record.Body.Length);
+            relay.Add(record);
+        });
         relay.WriteOut();
         Replica.Announce(lastLsn);
         read((in Record record) =>

@@ -64,7 +64,7 @@ internal sealed class StoreCore : IDisposable
         if (hints is null) return null;
         Live.Load(hints);
         foreach (var database in Live.Databases)
-            Catalog.Adopt(database.Id, database.Name, VersionOf(database.Id, database.Name, 0));
+            Catalog.Adopt(database.Id, database.Name, 0);
         Catalog.ReserveIds(Live.NextDatabaseId);
         return hints;
     }
@@ -74,10 +74,6 @@ internal sealed class StoreCore : IDisposable
     /// </summary>
     public static ulong FirstToReplay(Hints? hints, ulong applied) =>
         hints is null ? 1 : Math.Max(hints.ReplayFrom, Math.Min(hints.Lsn, applied) + 1);
-
-    /// <summary>The version that the page store shows of a database.</summary>
-    public DatabaseVersion VersionOf(uint id, string name, ulong createdLsn) =>
-        DatabaseHeader.Load(Pages, id, name) ?? new DatabaseVersion(createdLsn, 0, 0, false, 0);
 
     /// <summary>Publishes a replayed commit: it is in the log already.</summary>
     public void PublishReplayed(ulong lsn, PendingPart[] parts)
@@ -108,10 +104,7 @@ internal sealed class StoreCore : IDisposable
     {
         var id = overlay.Database.Id;
         var basis = overlay.Basis;
-        if (overlay.IsRebase)
-            for (var page = 1u; page <= basis.PageCount; page++) Cache.Remove(id, page);
-        else
-            for (var page = version.PageCount + 1; page <= basis.PageCount; page++) Cache.Remove(id, page);
+        Cache.Remove(id, overlay.IsRebase ? 1 : version.PageCount + 1, basis.PageCount);
         // A bulk load would only push out what others read.
         var insert = overlay.PageBytes <= Cache.BudgetBytes / 4;
         foreach (var (page, hash) in overlay.Changed)
@@ -126,16 +119,8 @@ internal sealed class StoreCore : IDisposable
     public ulong ChecksumOf(Database database, DatabaseVersion pinned, CancellationToken cancellation,
         Action<long>? progressed = null)
     {
-        var bytes = new byte[Math.Max(512, pinned.PageSize)].AsSpan(0, pinned.PageSize);
-        var checksum = 0UL;
-        for (var page = 1u; page <= pinned.PageCount; page++)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            bytes[database.Read(pinned, (page - 1L) * pinned.PageSize, bytes)..].Clear();
-            checksum ^= PageCommitFormat.HashOf(page, bytes);
-            progressed?.Invoke(bytes.Length);
-        }
-        return checksum;
+        return Reader.Written.Checksum(database, pinned, 1, pinned.PageCount, null,
+            progressed is null ? null : count => progressed(count * pinned.PageSize), cancellation);
     }
 
     /// <summary>
@@ -146,9 +131,10 @@ internal sealed class StoreCore : IDisposable
         var problems = new List<string>();
         foreach (var each in database is null ? Catalog.All : [database])
         {
-            var version = each.Pin();
+            DatabaseVersion? version = null;
             try
             {
+                version = each.Pin();
                 var actual = ChecksumOf(each, version, cancellation, progressed);
                 if (actual != version.Checksum)
                     problems.Add(
@@ -160,7 +146,7 @@ internal sealed class StoreCore : IDisposable
             }
             finally
             {
-                each.Unpin(version);
+                if (version is not null) each.Unpin(version);
             }
         }
         return problems;

@@ -38,7 +38,7 @@ internal sealed class StoreReplay(StoreCore core, ulong appliedBefore, ulong hin
         {
             case RecordKind.DatabaseCreated:
                 var (created, name) = DatabaseRecords.ReadNamed(record.Body);
-                core.Catalog.Adopt(created, name, core.VersionOf(created, name, record.Lsn));
+                core.Catalog.Adopt(created, name, record.Lsn);
                 break;
             case RecordKind.DatabaseRenamed:
                 var (renamed, newName) = DatabaseRecords.ReadNamed(record.Body);
@@ -105,12 +105,8 @@ internal sealed class StoreReplay(StoreCore core, ulong appliedBefore, ulong hin
     {
         var overlay = part.Overlay;
         var pageSize = overlay.PageSize;
-        var old = before.AsSpan(0, pageSize);
-        for (var page = (uint)((sizeBytes + pageSize - 1) / pageSize) + 1; page <= overlay.Basis.PageCount; page++)
-        {
-            old[overlay.Database.Read(overlay.Basis, (page - 1L) * pageSize, old)..].Clear();
-            part.Checksum ^= PageCommitFormat.HashOf(page, old);
-        }
+        part.Checksum ^= core.Reader.Written.Checksum(overlay.Database, overlay.Basis,
+            (uint)((sizeBytes + pageSize - 1) / pageSize) + 1, overlay.Basis.PageCount);
         overlay.SetSize(sizeBytes);
     }
 
@@ -146,18 +142,26 @@ internal sealed class StoreReplay(StoreCore core, ulong appliedBefore, ulong hin
     void VerifyWhole(Part part, ulong lsn)
     {
         var overlay = part.Overlay;
-        var actual = 0UL;
-        var page = after.AsSpan(0, overlay.PageSize);
-        for (var number = 1u; (number - 1L) * overlay.PageSize < overlay.SizeBytes; number++)
-        {
-            page[overlay.Read((number - 1L) * overlay.PageSize, page)..].Clear();
-            actual ^= PageCommitFormat.HashOf(number, page);
-        }
+        var kept = Math.Min(overlay.BasisLimit, overlay.SizeBytes);
+        var whole = overlay.IsRebase ? 0 : (uint)(kept / overlay.PageSize);
+        // A page that is cut in two is read like those that the commit has.
+        var actual = !overlay.IsRebase && kept % overlay.PageSize != 0 && !overlay.Holds(whole + 1)
+            ? HashIn(overlay, whole + 1)
+            : 0;
+        foreach (var number in overlay.Pages) actual ^= HashIn(overlay, number);
+        actual ^= core.Reader.Written.Checksum(overlay.Database, overlay.Basis, 1, whole, overlay.Holds);
         if (actual == part.ExpectedChecksum) return;
         throw new RecoveryException(RecoveryError.Corrupt,
             $"Database {overlay.Database.Name} has checksum {actual:x16} after the commit at LSN {lsn}, and the log "
                 + $"says {part.ExpectedChecksum:x16}: its pages were damaged before.",
             "Restore the store from its remote or a backup.")
             { Path = core.Directory, Lsn = lsn };
+    }
+
+    ulong HashIn(PageOverlay overlay, uint number)
+    {
+        var page = after.AsSpan(0, overlay.PageSize);
+        page[overlay.Read((number - 1L) * overlay.PageSize, page)..].Clear();
+        return PageCommitFormat.HashOf(number, page);
     }
 }

@@ -4,6 +4,7 @@ using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Records;
@@ -75,6 +76,8 @@ internal sealed class ViewedState : IReadHost
             core.AdoptHints(hints);
             copies = new ViewedWals(options.Disk, options.Home.Files, Path.GetTempPath(), hints);
             store = new ReplayedStore(core, hints, copies.Take);
+            // What a follower was sent is somebody else's, here as there.
+            if (isReplica) store.Room = new DiskReserve(LocalDisk.Instance, Path.GetTempPath());
             var (applied, from) = (pages.Applied, store.NextLsn);
             var tail = OpenTail(options, isReplica, isReplica && unsettled.Lsn > 0, hints, from);
             var opened = new ViewedState(options, pages, store, copies, tail, isReplica, tail?.LogId ?? hints!.LogId);

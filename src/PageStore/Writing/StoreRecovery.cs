@@ -63,7 +63,6 @@ internal static class StoreRecovery
         try
         {
             plain.Verify(log, options.Alarm);
-            plain.SyncAll();
             home.NoteLogBegun();
             if (applied > log.LastLsn)
                 throw new RecoveryException(RecoveryError.Corrupt,

@@ -49,10 +49,10 @@ internal sealed class DiskReserve
     }
 
     RecoveryException Full(string what) => new(RecoveryError.Full,
-        $"The disk of {directory} has no room for what the remote holds: {what}, of which a restore leaves "
-            + $"{Number(kept)} to others.",
-        "Free some space, or restore to a larger disk. Should the databases be smaller than this, find out who wrote "
-            + "to the remote; an older state (--at, --lsn) may do.")
+        $"The disk of {directory} has no room for what the remote holds: {what}, of which {Number(kept)} are left to "
+            + "others.",
+        "Free some space (a follower then goes on by itself), or take a larger disk. Should the databases be smaller "
+            + "than this, find out who wrote to the remote; an older state (--at, --lsn) may do.")
     { Path = directory };
 
     static string Number(long bytes) => bytes.ToString("N0", CultureInfo.InvariantCulture);

@@ -38,7 +38,7 @@ internal sealed class LiveFiles
     readonly Lock gate = new();
     readonly SortedDictionary<ulong, Entry> files = [];
     readonly Dictionary<(bool Plain, string Name), Entry> byName = [];
-    readonly SortedDictionary<uint, string> databases = [];
+    readonly Dictionary<uint, string> databases = [];
     // The same by name: with thousands of databases, whoever looks one up at each record must not look at all.
     readonly Dictionary<string, uint> databaseIds = [];
     ulong nextFnode = 1;
@@ -66,7 +66,16 @@ internal sealed class LiveFiles
     /// <summary>The databases, by id.</summary>
     public IReadOnlyList<LiveDatabase> Databases
     {
-        get { lock (gate) return [.. databases.Select(d => new LiveDatabase(d.Key, d.Value))]; }
+        get { lock (gate) return ListDatabases(); }
+    }
+
+    LiveDatabase[] ListDatabases()
+    {
+        var list = new LiveDatabase[databases.Count];
+        var at = 0;
+        foreach (var (id, name) in databases) list[at++] = new LiveDatabase(id, name);
+        Array.Sort(list, static (a, b) => a.Id.CompareTo(b.Id));
+        return list;
     }
 
     /// <summary>A database's name; null when it does not live.</summary>
@@ -287,7 +296,7 @@ internal sealed class LiveFiles
                 NextFnode = nextFnode,
                 NextDatabaseId = nextDatabase,
                 Files = [.. files.Values.Select(View)],
-                Databases = [.. databases.Select(d => new LiveDatabase(d.Key, d.Value))],
+                Databases = ListDatabases(),
             };
         }
     }
