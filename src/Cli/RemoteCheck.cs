@@ -1,5 +1,7 @@
 using RecoveryVfs.Cli.Commands;
 using RecoveryVfs.Operations;
+using RecoveryVfs.PageStore.Replicas;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
@@ -31,13 +33,13 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
         using (var progress = new Progress("reading the log", plan.Segments.Sum(s => s.SizeBytes)))
             await TryAsync(async () => reached =
                 await plan.ReplayAsync((in Record _) => records++, progress.Add, cancellation));
-        return new VerifyCommand.Report(Result, remote.Url, true, reached.Lsn, Text.FromMs(reached.TimeMs), 1,
+        return new VerifyCommand.Report(Result, remote.Url, true, reached.Lsn, Text.FromMs(reached.TimeMs), 1, 0,
             chosen.Length, chosen.Sum(e => e.SizeBytes),
             plan.Segments.Count, records, null, problems, [], [], []);
     }
 
-    /// <summary>Everything there is.</summary>
-    public async Task<VerifyCommand.Report> EverythingAsync(CancellationToken cancellation)
+    /// <summary>Everything there is; with <paramref name="full"/> the tables of older states are opened, too.</summary>
+    public async Task<VerifyCommand.Report> EverythingAsync(bool full, CancellationToken cancellation)
     {
         (ulong Lsn, DateTimeOffset? Time, IReadOnlyList<RestoredDatabase>? Databases) newest =
             (plan.LastLsn, null, null);
@@ -48,6 +50,12 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
         var others = hints.Plans.SelectMany(p => p.Extents).Where(e => !known.Contains(e.Name)).DistinctBy(e => e.Name)
             .ToArray();
         await FetchAsync(others, cancellation);
+        var opened = 1;
+        foreach (var older in hints.Plans.Where(p => full && p.Hints.Header.Lsn < plan.Hints.Header.Lsn))
+        {
+            await TryAsync(() => OpenTablesAsync(older, cancellation));
+            opened++;
+        }
         var log = new LogCheck(remote.Context, plan.Store, hints.Needed, hints.Pinned);
         IReadOnlyList<ObjectInfo> segments;
         using (new Progress("listing the log")) segments = await LogCheck.ListAsync(remote.Context, cancellation);
@@ -55,7 +63,7 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
             await log.RunAsync(segments, progress.Add, cancellation);
         foreach (var problem in log.Problems) Add(problem.Message);
         return new VerifyCommand.Report(Result, remote.Url, false, newest.Lsn, newest.Time, hints.Plans.Count,
-            known.Count + others.Length,
+            opened, known.Count + others.Length,
             others.Sum(e => e.SizeBytes) + plan.Extents.Sum(e => e.SizeBytes), log.Segments, log.Records,
                 newest.Databases, problems, log.Missing, log.Gaps, log.Collected);
     }
@@ -69,6 +77,26 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
         var databases = RestoredStore.Verify(store, Progress.Begin, cancellation);
         using (new Progress("removing what was restored")) Directory.Delete(store, recursive: true);
         return (result.Lsn, Text.FromMs(result.UnixTimeMs), databases);
+    }
+
+    /// <summary>Fetches what hints list, and has it tried aside, as a restore does.</summary>
+    async Task OpenTablesAsync(RestorePlan older, CancellationToken cancellation)
+    {
+        var state = new StoreOptions { Directory = Path.Combine(directory, "older") };
+        try
+        {
+            using var progress = new Progress($"opening the state of LSN {older.Hints.Header.Lsn}",
+                older.Extents.Sum(e => e.SizeBytes));
+            await StoreRestore.PlaceFilesAsync(older, state, parallelism, progress.Add, cancellation);
+        }
+        catch (RecoveryException e) when (e.Error == RecoveryError.Corrupt && !e.Message.Contains("extents/"))
+        {
+            throw e.Within($"The state of {older.Hints.Name} cannot be used: {e.Message}");
+        }
+        finally
+        {
+            if (Directory.Exists(state.Directory)) Directory.Delete(state.Directory, recursive: true);
+        }
     }
 
     sealed record KnownHints(List<RestorePlan> Plans, List<NeededLog> Needed, List<NeededLog> Pinned);

@@ -1,4 +1,5 @@
 using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
 using Record = RecoveryVfs.RecoveryLog.Records.Record;
 
 namespace RecoveryVfs.Cli.Tests;
@@ -140,20 +141,7 @@ public sealed class HostileRemoteTests(Shipped shipped) : IClassFixture<Shipped>
     public void A_table_that_ends_its_reader_is_named(string attack)
     {
         var remote = shipped.CopyOfRemote();
-        var tables = 0;
-        CraftedRemote.EditExtents(remote, (file, bytes) =>
-        {
-            if (file.Class != FileClass.RocksTable) return null;
-            tables++;
-            var blocks = new TableBlocks(bytes);
-            // The first key of the metaindex, and the end of the last block of data.
-            var number = attack.StartsWith("a block of data", StringComparison.Ordinal) ? blocks.Count - 1 : 0;
-            if (number == 0) blocks.Bytes(0)[3] = (byte)'a';
-            else blocks.Bytes(number)[^1] |= 0x80;
-            blocks.Seal(number);
-            return bytes;
-        });
-        Assert.NotEqual(0, tables);
+        EndTables(remote, attack.StartsWith("a block of data", StringComparison.Ordinal) ? null : 0);
         var url = "file://" + remote;
         var into = shipped.Place("into");
         var restored = Recover.Run("restore", url, into).MustEndWith(4);
@@ -180,6 +168,55 @@ public sealed class HostileRemoteTests(Shipped shipped) : IClassFixture<Shipped>
             Shipped.Close();
             Directory.Delete(into, recursive: true);
         }
+    }
+
+    /// <summary>The newest state is sound, and an older one would end whoever restores it.</summary>
+    [Fact]
+    public void Verify_opens_the_tables_of_older_states_when_it_is_asked_to()
+    {
+        var (remote, data) = (shipped.Place("remote"), shipped.Place("data"));
+        Directory.CreateDirectory(data);
+        for (var i = 0; i < 3; i++)
+        {
+            using (var db = Shipped.Open(data, "a.db", "&hints-bytes=1&remote=file://" + remote))
+                Shipped.Execute(db, "CREATE TABLE IF NOT EXISTS t(v); INSERT INTO t VALUES(hex(randomblob(3000)));"
+                    + "PRAGMA recovery_checkpoint; PRAGMA recovery_sync");
+            Shipped.Close();
+        }
+        var hints = Directory.GetFiles(Path.Combine(remote, "hints")).Order(StringComparer.Ordinal).ToList();
+        Assert.True(hints.Count > 1, $"There are {hints.Count} hints");
+        var newest = hints.MaxBy(h => RemoteHintsFormat.Read(File.ReadAllBytes(h), "hints").Header.Lsn)!;
+        var kept = File.ReadAllBytes(newest);
+        Assert.Equal(hints.Count, Recover.Run("verify", "file://" + remote, "--full", "--json").MustEndWith(0).Json
+            .GetProperty("opened_states").GetInt32());
+        File.Delete(newest);
+        EndTables(remote, block: 0);
+        File.WriteAllBytes(newest, kept);
+        var url = "file://" + remote;
+        var quick = Recover.Run("verify", url).MustEndWith(0);
+        Assert.Contains("--full opens them", quick.Output);
+        var full = Recover.Run("verify", url, "--full").MustEndWith(4);
+        Assert.Contains("not what a store writes", full.Errors);
+        Assert.Contains("hints/", full.Errors);
+    }
+
+    /// <summary>Makes tables that end who opens them; every hash and checksum is right.</summary>
+    static void EndTables(string remote, int? block)
+    {
+        var tables = 0;
+        CraftedRemote.EditExtents(remote, (file, bytes) =>
+        {
+            if (file.Class != FileClass.RocksTable) return null;
+            tables++;
+            var blocks = new TableBlocks(bytes);
+            // The first key of the metaindex, or the end of the last block of data.
+            var number = block ?? blocks.Count - 1;
+            if (number == 0) blocks.Bytes(0)[3] = (byte)'a';
+            else blocks.Bytes(number)[^1] |= 0x80;
+            blocks.Seal(number);
+            return bytes;
+        });
+        Assert.NotEqual(0, tables);
     }
 
     [Fact]
