@@ -139,6 +139,36 @@ public sealed class TrustTests : IDisposable
         Assert.Equal("700", Convert.ToString(FileNode.At(store.PathOf(".recovery"))!.Value.Rights, 8));
     }
 
+    /// <summary>Earlier versions made files with 0644, behind whatever directory.</summary>
+    [Theory]
+    [InlineData("600", "700", "600")]
+    [InlineData("640", "750", "640")]
+    [InlineData("644", "755", "644")]
+    public void The_files_of_an_older_store_get_what_its_directory_allows_and_no_more(string database, string directory,
+        string file)
+    {
+        store.Open().Do("PRAGMA journal_mode=WAL; CREATE TABLE t(x); PRAGMA recovery_checkpoint");
+        store.Close();
+        Run("chmod", database, store.PathOf("a.db"));
+        foreach (var path in Directory.GetFileSystemEntries(store.PathOf(".recovery"), "*",
+            SearchOption.AllDirectories))
+            Run("chmod", Directory.Exists(path) ? "755" : "644", path);
+        Run("chmod", "600", store.PathOf(".recovery/stubs"));
+        Run("ln", "-s", store.PathOf("elsewhere"), store.PathOf(".recovery/link"));
+        File.WriteAllText(store.PathOf("elsewhere"), "");
+        Run("chmod", "644", store.PathOf("elsewhere"));
+        store.Open().Do("SELECT * FROM t");
+        string Rights(string path) => Convert.ToString(FileNode.At(path)!.Value.Rights, 8);
+        Assert.Equal(directory, Rights(store.PathOf(".recovery")));
+        foreach (var path in Directory.GetDirectories(store.PathOf(".recovery")))
+            Assert.Equal((path, directory), (path, Rights(path)));
+        foreach (var path in Directory.GetFiles(store.PathOf(".recovery"), "*", SearchOption.AllDirectories))
+            if (FileNode.At(path) is { IsRegular: true })
+                Assert.Equal((path, path.EndsWith("/stubs", StringComparison.Ordinal) ? "600" : file),
+                    (path, Rights(path)));
+        Assert.Equal("644", Rights(store.PathOf("elsewhere")));
+    }
+
     [Theory, InlineData("a.db", "666"), InlineData(".recovery", "777"), InlineData(".recovery/config", "666")]
     public void What_everybody_may_write_is_refused_by_name(string name, string mode)
     {

@@ -25,12 +25,38 @@ internal static class StorePrivacy
             LocalDisk.Instance.CreateDirectory(directory, wanted);
             return;
         }
-        if ((store.Rights & Beyond & ~wanted) == 0
-            || !LocalDisk.TrySetRights(directory, store.Rights & (wanted | ~Beyond)))
-            return;
+        var kept = store.Rights & (wanted | ~Beyond);
+        // From the inside out: the directory is last, so that who is killed begins again.
+        if (!StoreRegistry.IsOpen(directory)) TightenWithin(directory, kept);
+        if (kept == store.Rights || !LocalDisk.TrySetRights(directory, kept)) return;
         Failures.Report(Sqlite.Warning,
             $"The store {directory} could be read by users who may not read {path} (mode {Octal(store.Rights)} "
                 + $"beside {Octal(file.Rights)}); it cannot any more.");
+    }
+
+    /// <summary>
+    /// Takes from what is in a directory what the directory does not allow: earlier versions made files that all may
+    /// read, behind a directory that nobody may enter. It never gives anything, and leaves links and what is not ours
+    /// alone. A directory within is gone through only where it still allows too much, so that a store of thousands of
+    /// files is gone through once.
+    /// </summary>
+    static void TightenWithin(string directory, int allowed)
+    {
+        try
+        {
+            foreach (var path in Directory.EnumerateFileSystemEntries(directory))
+            {
+                if (FileNode.At(path) is not { } node || !(node.IsRegular || node.IsDirectory)) continue;
+                var kept = node.Rights & (~Beyond | (node.IsDirectory ? allowed : allowed & (GroupReads | OthersRead)));
+                if (kept == node.Rights) continue;
+                if (node.IsDirectory) TightenWithin(path, kept);
+                LocalDisk.TrySetRights(path, kept);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or RecoveryException)
+        {
+            // It is somebody else's, or gone meanwhile: whoever opens the store is told what is wrong with it.
+        }
     }
 
     static string Octal(int rights) => Convert.ToString(rights, 8).PadLeft(4, '0');
