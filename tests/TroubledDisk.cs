@@ -27,7 +27,7 @@ internal sealed class TroubledDisk(ILogDisk? under = null) : ILogDisk
     public Action? DuringSync;
 
     /// <summary>Told the path of each file that was synced.</summary>
-    public Action<string>? Synced;
+    public Action<string>? Synced { get; init; }
 
     /// <summary>What it says of the room that is left.</summary>
     public Func<long>? Free { get; init; }
