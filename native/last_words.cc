@@ -11,6 +11,7 @@ void LastWords::Logv(const char* format, va_list arguments) {
   const int length = vsnprintf(line, sizeof(line), format, arguments);
   if (length <= 0) return;
   std::string text(line);
+  if (text.find(kNoOptions) != std::string::npos) return;  // refused on purpose
   while (!text.empty() && text.back() == '\n') text.pop_back();
   for (char& c : text)
     if (c == '\n') c = ' ';

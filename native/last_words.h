@@ -24,6 +24,8 @@ class LastWords : public rocksdb::Logger {
   std::string After(const std::string& message) const;
 
  private:
+  // The options file, which RocksDB is not given (QuietOpening).
+  static constexpr const char* kNoOptions = "persist options";
   static constexpr size_t kLines = 3;
   static constexpr size_t kLineMax = 300;
 

@@ -85,11 +85,13 @@ int32_t rv_open(const rv_options* given, rv_store** result, char** error) {
     const bool writes = given->mode == RV_READ_WRITE;
     store->files = given->files != nullptr ? given->files->system
                                            : std::make_shared<recovery::RecordedFileSystem>(nullptr, nullptr, false);
-    store->env = rocksdb::NewCompositeEnv(store->files);
+    if (writes) store->opening = std::make_shared<recovery::QuietOpening>(store->files, given->create != 0);
+    store->env = writes ? rocksdb::NewCompositeEnv(store->opening) : rocksdb::NewCompositeEnv(store->files);
     options.env = store->env.get();
     DB* db = nullptr;
     Status status = writes ? DB::Open(options, given->directory, &db) : OpenForReading(options, given->directory, &db);
     store->db.reset(db);
+    if (writes) store->opening->Opened();
     if (status.ok()) status = CheckBlobFiles(store.get(), !writes);
     if (!status.ok()) return Finish(status, *store->log, error);
     recovery::StopAtExit(store->db.get());
@@ -175,7 +177,9 @@ int32_t rv_persisted_applied(rv_store* store, uint64_t* applied, char** error) {
     if (store->persisted_at != flushes) {
       rocksdb::ReadOptions options;
       options.read_tier = rocksdb::kPersistedTier;
-      Status status = ReadApplied(store, options, &store->persisted);
+      Status status;
+      if (store->opening != nullptr) status = store->opening->MakeDurable(store->db->GetName());
+      if (status.ok()) status = ReadApplied(store, options, &store->persisted);
       if (!status.ok()) return Finish(status, error);
       store->persisted_at = flushes;
     }

@@ -9,6 +9,7 @@
 
 #include "last_words.h"
 #include "listener.h"
+#include "quiet_opening.h"
 #include "recorded_files.h"
 #include "recovery_native.h"
 #include "rocksdb/db.h"
@@ -46,6 +47,7 @@ uint64_t Property(rv_store* store, const std::string& name);
 struct rv_store {
   // In the order in which they must go: the database first.
   std::shared_ptr<recovery::RecordedFileSystem> files;
+  std::shared_ptr<recovery::QuietOpening> opening;  // who only reads has none
   std::unique_ptr<rocksdb::Env> env;
   std::shared_ptr<recovery::Listener> listener = std::make_shared<recovery::Listener>();
   std::shared_ptr<recovery::LastWords> log = std::make_shared<recovery::LastWords>();

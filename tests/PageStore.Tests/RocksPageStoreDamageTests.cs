@@ -65,11 +65,9 @@ public sealed class RocksPageStoreDamageTests : IDisposable
     public void A_flipped_bit_in_CURRENT_is_found()
         => Assert.Equal(100, Flip("CURRENT", 100, _ => Assert.Fail("not found")));
 
-    [Theory]
-    [InlineData("OPTIONS-*")]
-    [InlineData("IDENTITY")]
-    public void A_flipped_bit_where_no_data_depends_on_it_does_no_harm(string pattern)
-        => Flip(pattern, 20, applied => Assert.Equal(Last, applied));
+    [Fact]
+    public void A_flipped_bit_where_no_data_depends_on_it_does_no_harm()
+        => Flip("IDENTITY", 20, applied => Assert.Equal(Last, applied));
 
     int Flip(string pattern, int flips, Action<ulong> survived)
     {

@@ -82,11 +82,13 @@ internal sealed partial class LocalLog
             log = new LocalLog(disk, directory, options, spares, newest, file);
             try
             {
+                log.durableMark.IsClosed = recovery.IsMarkedClosed;
                 log.Repair(recovery);
             }
             catch
             {
                 file.Dispose();
+                log.durableMark.Dispose();
                 throw;
             }
             newest.FileBytes = Math.Max(newest.FileBytes, recovery.End);
@@ -117,10 +119,11 @@ internal sealed partial class LocalLog
     /// </summary>
     void Repair(LogRecovery recovery)
     {
+        if (recovery.KnownDurable >= recovery.LastLsn && recovery.LeftoverEnd <= recovery.End) return;
+        if (durableMark.IsClosed) durableMark.Reopen(LogId, recovery.KnownDurable);
         file.WriteZeros(recovery.End, recovery.LeftoverEnd);
         RewriteFrom(OffsetAfter(recovery.KnownDurable), recovery.End);
-        if (recovery.LeftoverEnd > SegmentFormat.HeaderBytes)
-            file.SyncData();
+        file.SyncData();
     }
 
     long OffsetAfter(ulong lsn)

@@ -238,10 +238,18 @@ internal sealed partial class LocalLog
     {
         if (bytes.Length > 0)
         {
+            if (durableMark.IsClosed) TakeBackClosed();
             attemptedEnd = Math.Max(attemptedEnd, offset + bytes.Length);
             file.Write(offset, bytes);
         }
         return offset + bytes.Length;
+    }
+
+    /// <summary>Under the append lock, before the first byte since the log was opened.</summary>
+    void TakeBackClosed()
+    {
+        lock (syncGate)
+            durableMark.Reopen(LogId, DurableLsn);
     }
 
     /// <summary>With an empty buffer: what is written is all of the log, less a group that is not complete.</summary>

@@ -161,7 +161,11 @@ internal sealed partial class LocalLog : IDisposable
             if (!options.ReadOnly && Poison is null)
                 WriteOutQuietly();
             lock (syncGate)
+            {
                 Volatile.Write(ref disposed, true);
+                if (!options.ReadOnly && Poison is null && DurableLsn == lastLsn && attemptedEnd <= durableEnd)
+                    durableMark.Close(LogId, lastLsn);
+            }
             file.Dispose();
             durableMark.Dispose();
         }

@@ -40,8 +40,11 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
     /// <summary>Records of the newest segment beyond this LSN may be in the operating system's memory only.</summary>
     internal ulong KnownDurable { get; private set; }
 
+    /// <summary>The file beside the segments says that nothing was written after what it vouches for.</summary>
+    internal bool IsMarkedClosed => vouched.IsClosed;
+
     // Durable, says the file beside the segments.
-    (Guid LogId, ulong Lsn) vouched;
+    (Guid LogId, ulong Lsn, bool IsClosed) vouched;
     ulong vouchedLsn;
 
     internal void Discover()
@@ -152,7 +155,7 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
             if (!reader.TryReadAt(offset, out var record, out var size) || record.Lsn != expected)
             {
                 var cutLsn = groupStart >= 0 ? groupLsn : expected;
-                if (isLast && cutLsn > vouchedLsn && IsTail(reader, offset, cutLsn))
+                if (isLast && cutLsn > vouchedLsn && (IsClosedAt(cutLsn, offset) || IsTail(reader, offset, cutLsn)))
                     break;
                 // Somebody may be writing the log that is read here: what was not there a moment ago may be now.
                 reader.Invalidate();
@@ -172,7 +175,7 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
                 (groupStart, groupLsn) = (offset, expected);
             else if (!record.Continues)
             {
-                DeliverGroup(reader, groupStart, offset, replayFrom, replay);
+                if (expected >= replayFrom) DeliverGroup(reader, groupStart, offset, replayFrom, replay);
                 groupStart = -1;
             }
             offset += size;
@@ -185,6 +188,7 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
         End = groupStart >= 0 ? groupStart : offset;
         LastLsn = (groupStart >= 0 ? groupLsn : expected) - 1;
         LeftoverEnd = Math.Max(isLast ? LeftoverEnd : End, Math.Max(offset, End));
+        KnownDurable = Math.Max(KnownDurable, Math.Min(vouchedLsn, LastLsn));
     }
 
     static void Deliver(in Record record, ulong replayFrom, RecordTaken? replay)
@@ -206,6 +210,14 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
             Deliver(record, replayFrom, replay);
             from += size;
         }
+    }
+
+    /// <summary>Whether the log was closed there: then there is nothing to look for.</summary>
+    bool IsClosedAt(ulong cutLsn, long offset)
+    {
+        if (!vouched.IsClosed || vouchedLsn + 1 != cutLsn) return false;
+        LeftoverEnd = offset;
+        return true;
     }
 
     /// <summary>
