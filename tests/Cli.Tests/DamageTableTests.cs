@@ -24,7 +24,6 @@ public sealed class DamageTableTests(DamagedFiles files) : IClassFixture<Damaged
         ("data/.recovery/pages/*.blob", ["pages"]),
         ("data/.recovery/pages/MANIFEST-*", ["pages"]),
         ("data/.recovery/pages/CURRENT", ["pages"]),
-        ("data/.recovery/pages/OPTIONS-*", ["pages"]),
         ("data/.recovery/pages/IDENTITY", ["pages"]),
         ("data/.recovery/files/*", ["files", "WAL"]),
         ("data/.recovery/config", ["config"]),

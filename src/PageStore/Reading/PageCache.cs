@@ -29,7 +29,6 @@ internal enum CacheRead
 /// </remarks>
 internal sealed unsafe class PageCache : IDisposable
 {
-    const int SystemPageBytes = 4096;
     const int MaxHops = 256;                        // a reader racing with relinking gives up and takes the miss
     const int End = -1;
     const uint RemovedOneByOne = 4096;
@@ -221,10 +220,7 @@ internal sealed unsafe class PageCache : IDisposable
         slot->Key = key;
         slot->Since = since;
         slot->Hash = hash;
-        // The runtime's copy reads its destination first. On memory never touched that maps the system's page of zeros,
-        // and the write that follows costs a second fault, with an interrupt of every other processor: four times as
-        // much as a write to begin with.
-        for (var at = 0; at < bytes.Length; at += SystemPageBytes) slot->Data[at] = 0;
+        if (fresh) chunks.Populate(number);
         bytes.CopyTo(new Span<byte>(slot->Data, bytes.Length));
         slot->InUse = 1;
         slot->Touched = touched;

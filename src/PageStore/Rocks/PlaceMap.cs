@@ -29,6 +29,9 @@ internal sealed class PlaceMap(string directory) : IDisposable
     /// </summary>
     const int ReadsBefore = 64;
 
+    /// <summary>A run of pages counts for so many: a scan has seen some megabytes before it is worth it.</summary>
+    const int ReadsOfRun = 4;
+
     /// <summary>Larger databases are left to RocksDB: this is 64 MB of memory.</summary>
     const int PagesMax = 8 << 20;
 
@@ -111,9 +114,7 @@ internal sealed class PlaceMap(string directory) : IDisposable
     public int Read(uint database, uint page, Span<byte> destination)
     {
         var entry = EntryOf(database);
-        if (entry.Known is null && page != 0 && Interlocked.Increment(ref entry.Reads) == ReadsBefore)
-            ThreadPool.UnsafeQueueUserWorkItem(static s => s.Map.Learn(s.Database), (Map: this, Database: database),
-                preferLocal: false);
+        if (entry.Known is null && page != 0) Count(entry, database, 1);
         var (place, file) = PlaceOf(entry, page);
         if (file is null) return -1;
         var size = BytesOf(place);
@@ -125,6 +126,15 @@ internal sealed class PlaceMap(string directory) : IDisposable
         return length;
     }
 
+    /// <summary>Once a database was read so often, a thread of the pool learns where its pages lie.</summary>
+    void Count(Entry entry, uint database, int reads)
+    {
+        var all = Interlocked.Add(ref entry.Reads, reads);
+        if (all >= ReadsBefore && all - reads < ReadsBefore)
+            ThreadPool.UnsafeQueueUserWorkItem(static s => s.Map.Learn(s.Database), (Map: this, Database: database),
+                preferLocal: false);
+    }
+
     /// <summary>
     /// Gives pages in order, as long as it can; returns the first one that RocksDB has to look for, or null when the
     /// caller wants no more.
@@ -132,6 +142,7 @@ internal sealed class PlaceMap(string directory) : IDisposable
     public uint? Scan(uint database, uint first, uint last, PageScanned onPage)
     {
         var entry = EntryOf(database);
+        if (entry.Known is null) Count(entry, database, ReadsOfRun);
         if (PlaceOf(entry, first).File is null) return first;
         var (run, value) =
             (ArrayPool<byte>.Shared.Rent(RunBytes), ArrayPool<byte>.Shared.Rent(PageLimits.ValueBytesMax));
