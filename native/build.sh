@@ -22,3 +22,9 @@ esac
   -o "$out/librecovery_native.so.new" "$here"/*.cc \
   -lrocksdb -Wl,-e,recovery_trial_entry -Wl,-z,relro,-z,now -Wl,--no-undefined -Wl,--disable-new-dtags '-Wl,-rpath,$ORIGIN'
 mv "$out/librecovery_native.so.new" "$out/librecovery_native.so"
+
+# RocksDB under the name by which .NET's binding (RocksDbSharp) looks for it: nothing but a reference to the same library,
+# ours before it.
+echo | "$CXX" -x c - -shared -fPIC -o "$out/librocksdb.so.new" -Wl,--no-as-needed -L"$out" -l:librecovery_native.so -l:librocksdb.so.7.8 \
+  -Wl,--disable-new-dtags '-Wl,-rpath,$ORIGIN'
+mv "$out/librocksdb.so.new" "$out/librocksdb.so"

@@ -49,28 +49,34 @@ class RecordedWritableFile : public rocksdb::FSWritableFileOwnerWrapper {
     return Appended(status, data);
   }
 
-  // Only direct I/O writes at positions, and it is off.
-  IOStatus PositionedAppend(const Slice&, uint64_t, const IOOptions&, IODebugContext*) override {
-    return IOStatus::NotSupported("positioned append", path_);
+  // Direct I/O: whole blocks, of which the last is written again when more came, and padded; the end is cut off before
+  // it is closed. So the checksum is made when it is sealed. Only tables and blobs are written so.
+  IOStatus PositionedAppend(const Slice& data, uint64_t offset, const IOOptions& options,
+                            IODebugContext* dbg) override {
+    IOStatus status = BeforePositioned();
+    return status.ok() ? Positioned(FSWritableFileOwnerWrapper::PositionedAppend(data, offset, options, dbg)) : status;
   }
-  IOStatus PositionedAppend(const Slice&, uint64_t, const IOOptions&, const rocksdb::DataVerificationInfo&,
-                            IODebugContext*) override {
-    return IOStatus::NotSupported("positioned append", path_);
+  IOStatus PositionedAppend(const Slice& data, uint64_t offset, const IOOptions& options,
+                            const rocksdb::DataVerificationInfo& verification, IODebugContext* dbg) override {
+    IOStatus status = BeforePositioned();
+    return status.ok() ? Positioned(FSWritableFileOwnerWrapper::PositionedAppend(data, offset, options, verification,
+                                                                                 dbg))
+                       : status;
   }
 
   IOStatus Truncate(uint64_t size, const IOOptions& options, IODebugContext* dbg) override {
-    if (size != size_) return IOStatus::NotSupported("truncate while writing", path_);
+    if (size != size_ && !positioned_) return IOStatus::NotSupported("truncate while writing", path_);
     return FSWritableFileOwnerWrapper::Truncate(size, options, dbg);
   }
 
   IOStatus Sync(const IOOptions& options, IODebugContext* dbg) override {
     IOStatus status = system_->faults().Check(RV_FAULT_SYNC, path_);
-    return status.ok() ? FSWritableFileOwnerWrapper::Sync(options, dbg) : Broken(status);
+    return status.ok() ? Synced(FSWritableFileOwnerWrapper::Sync(options, dbg)) : Broken(status);
   }
 
   IOStatus Fsync(const IOOptions& options, IODebugContext* dbg) override {
     IOStatus status = system_->faults().Check(RV_FAULT_SYNC, path_);
-    return status.ok() ? FSWritableFileOwnerWrapper::Fsync(options, dbg) : Broken(status);
+    return status.ok() ? Synced(FSWritableFileOwnerWrapper::Fsync(options, dbg)) : Broken(status);
   }
 
   IOStatus Close(const IOOptions& options, IODebugContext* dbg) override {
@@ -80,6 +86,24 @@ class RecordedWritableFile : public rocksdb::FSWritableFileOwnerWrapper {
 
  private:
   IOStatus BeforeWrite() { return system_->faults().Check(RV_FAULT_WRITE, path_); }
+
+  IOStatus BeforePositioned() {
+    if (!system_->recorded().whole_directory() || kind_ == FileKind::kInline)
+      return IOStatus::NotSupported("positioned append", path_);
+    return BeforeWrite();
+  }
+
+  IOStatus Positioned(const IOStatus& status) {
+    positioned_ = true;
+    return status.ok() ? status : Broken(status);
+  }
+
+  // Whoever waits for the sync waits for the recorder, too: it has what was appended then, and may say no.
+  IOStatus Synced(const IOStatus& status) {
+    if (!status.ok() || kind_ != FileKind::kInline || !system_->recorded().whole_directory()) return status;
+    IOStatus reported = system_->Report(RV_FILE_SYNCED, name_, std::string(), Slice(), size_, crc32c_);
+    return reported.ok() ? reported : Broken(reported);
+  }
 
   IOStatus Broken(const IOStatus& status) {
     broken_ = true;
@@ -100,6 +124,10 @@ class RecordedWritableFile : public rocksdb::FSWritableFileOwnerWrapper {
   IOStatus Seal() {
     if (sealed_ || broken_ || kind_ == FileKind::kIgnored) return IOStatus::OK();
     sealed_ = true;
+    if (positioned_) {
+      IOStatus status = system_->Measure(path_, &size_, &crc32c_);
+      if (!status.ok()) return status;
+    }
     return system_->Report(RV_FILE_SEALED, name_, std::string(), Slice(), size_, crc32c_);
   }
 
@@ -111,6 +139,7 @@ class RecordedWritableFile : public rocksdb::FSWritableFileOwnerWrapper {
   uint32_t crc32c_ = 0;
   bool sealed_ = false;
   bool broken_ = false;
+  bool positioned_ = false;
 };
 
 // A file is as private as its directory. RocksDB lets everybody read what it makes, as far as the umask does; only
@@ -162,7 +191,42 @@ class FaultyRandomAccessFile : public rocksdb::FSRandomAccessFileOwnerWrapper {
 
 std::string NameOf(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
 
-FileKind KindOf(const std::string& name) {
+namespace {
+
+// "digits" and then the end; nothing else.
+bool IsNumbered(const std::string& name, const char* start, const char* end) {
+  const std::string ending(end);
+  if (!StartsWith(name, start) || !EndsWith(name, ending)) return false;
+  const size_t first = std::char_traits<char>::length(start);
+  if (name.size() <= first + ending.size()) return false;
+  for (size_t i = first; i < name.size() - ending.size(); i++)
+    if (name[i] < '0' || name[i] > '9') return false;
+  return true;
+}
+
+// src/RecoveryLog/Records/TrackedName.cs has the same names.
+FileKind KindInDirectory(const std::string& name) {
+  if (IsNumbered(name, "", ".sst") || IsNumbered(name, "", ".blob")) return FileKind::kLarge;
+  const bool is_small = name == "CURRENT" || name == "IDENTITY" || IsNumbered(name, "", ".log") ||
+                        IsNumbered(name, "MANIFEST-", "") || IsNumbered(name, "OPTIONS-", "") ||
+                        IsNumbered(name, "OPTIONS-", ".dbtmp") || IsNumbered(name, "", ".dbtmp");
+  return is_small ? FileKind::kInline : FileKind::kIgnored;
+}
+
+}  // namespace
+
+Recorded::Recorded(std::string directory) : directory_(std::move(directory)) {
+  while (directory_.size() > 1 && directory_.back() == '/') directory_.pop_back();
+}
+
+FileKind Recorded::KindOf(const std::string& path) const {
+  const std::string name = NameOf(path);
+  if (whole_directory()) {
+    // RocksDB puts one slash or two between the directory, as it was given, and a name.
+    size_t end = path.size() - name.size();
+    while (end > 1 && path[end - 1] == '/') end--;
+    return path.compare(0, end, directory_) == 0 ? KindInDirectory(name) : FileKind::kIgnored;
+  }
   if (EndsWith(name, ".sst") || EndsWith(name, ".blob")) return FileKind::kLarge;
   // *.log is RocksDB's own write-ahead log: off, so that these files are always empty, and not missed when missing.
   if (StartsWith(name, "LOG") || name == "LOCK" || EndsWith(name, ".log")) return FileKind::kIgnored;
@@ -182,8 +246,8 @@ void Faults::Clear() {
 }
 
 IOStatus Faults::CheckSlowly(int32_t operation, const std::string& path) {
-  std::string name = NameOf(path);
-  if (KindOf(name) == FileKind::kIgnored) return IOStatus::OK();
+  if (!recorded_.Has(path)) return IOStatus::OK();
+  const std::string name = NameOf(path);
   std::lock_guard<std::mutex> lock(mutex_);
   for (Fault& fault : faults_) {
     if ((fault.operations & operation) == 0) continue;
@@ -210,8 +274,13 @@ IOStatus Faults::CheckSlowly(int32_t operation, const std::string& path) {
   return IOStatus::OK();
 }
 
-RecordedFileSystem::RecordedFileSystem(rv_file_callback callback, void* context, bool wrap_reads)
-    : FileSystemWrapper(FileSystem::Default()), callback_(callback), context_(context), wrap_reads_(wrap_reads) {}
+RecordedFileSystem::RecordedFileSystem(rv_file_callback callback, void* context, bool wrap_reads, Recorded recorded)
+    : FileSystemWrapper(FileSystem::Default()),
+      callback_(callback),
+      context_(context),
+      wrap_reads_(wrap_reads),
+      recorded_(std::move(recorded)),
+      faults_(recorded_) {}
 
 IOStatus RecordedFileSystem::Report(int32_t event, const std::string& name, const std::string& other,
                                     const Slice& bytes, uint64_t size, uint32_t crc32c) {
@@ -229,27 +298,61 @@ IOStatus RecordedFileSystem::NewWritableFile(const std::string& path, const File
   if (status.ok()) status = target()->NewWritableFile(path, options, &file, dbg);
   if (!status.ok()) return status;
   NotDeleted(path);
+  FileKind kind = recorded_.KindOf(path);
+  if (kind == FileKind::kIgnored && recorded_.whole_directory()) {
+    *result = std::move(file);  // somebody else's: a checkpoint, a backup, a log for people
+    return status;
+  }
   AsPrivateAsItsDirectory(path);
-  std::string name = NameOf(path);
-  FileKind kind = KindOf(name);
-  if (kind != FileKind::kIgnored) status = Report(RV_FILE_CREATED, name, std::string(), Slice(), 0, 0);
+  if (kind != FileKind::kIgnored) status = Report(RV_FILE_CREATED, NameOf(path), std::string(), Slice(), 0, 0);
   if (!status.ok()) return status;
   result->reset(new RecordedWritableFile(std::move(file), this, path, kind));
   return status;
 }
 
-// RocksDB as configured here reopens, reuses and overwrites no file; if it ever did, the record would be wrong.
-IOStatus RecordedFileSystem::ReopenWritableFile(const std::string& path, const FileOptions&,
-                                                std::unique_ptr<rocksdb::FSWritableFile>*, IODebugContext*) {
-  return IOStatus::NotSupported("reopen for writing", path);
+// RocksDB reopens no recorded file but to give back space that was set aside, and does without; a page store's, never.
+IOStatus RecordedFileSystem::ReopenWritableFile(const std::string& path, const FileOptions& options,
+                                                std::unique_ptr<rocksdb::FSWritableFile>* result,
+                                                IODebugContext* dbg) {
+  return IsElsewhere(path) ? target()->ReopenWritableFile(path, options, result, dbg)
+                           : IOStatus::NotSupported("reopen for writing", path);
 }
-IOStatus RecordedFileSystem::ReuseWritableFile(const std::string& path, const std::string&, const FileOptions&,
-                                               std::unique_ptr<rocksdb::FSWritableFile>*, IODebugContext*) {
-  return IOStatus::NotSupported("reuse for writing", path);
+
+// A recycled write-ahead log. Its old bytes are of no use to anybody who has only the record, so the file begins empty:
+// what FileSystem's own does. Only the saving of its blocks is lost.
+IOStatus RecordedFileSystem::ReuseWritableFile(const std::string& path, const std::string& old_path,
+                                               const FileOptions& options,
+                                               std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext* dbg) {
+  if (!recorded_.whole_directory()) return IOStatus::NotSupported("reuse for writing", path);
+  IOStatus status = RenameFile(old_path, path, IOOptions(), dbg);
+  return status.ok() ? NewWritableFile(path, options, result, dbg) : status;
 }
-IOStatus RecordedFileSystem::NewRandomRWFile(const std::string& path, const FileOptions&,
-                                             std::unique_ptr<rocksdb::FSRandomRWFile>*, IODebugContext*) {
-  return IOStatus::NotSupported("open for overwriting", path);
+
+// To write a sequence number into an ingested file; RocksDB does without where it cannot.
+IOStatus RecordedFileSystem::NewRandomRWFile(const std::string& path, const FileOptions& options,
+                                             std::unique_ptr<rocksdb::FSRandomRWFile>* result, IODebugContext* dbg) {
+  return IsElsewhere(path) ? target()->NewRandomRWFile(path, options, result, dbg)
+                           : IOStatus::NotSupported("open for overwriting", path);
+}
+
+bool RecordedFileSystem::IsElsewhere(const std::string& path) const {
+  return recorded_.whole_directory() && !recorded_.Has(path);
+}
+
+IOStatus RecordedFileSystem::Measure(const std::string& path, uint64_t* size, uint32_t* crc32c) {
+  std::unique_ptr<rocksdb::FSSequentialFile> file;
+  IOStatus status = target()->NewSequentialFile(path, FileOptions(), &file, nullptr);
+  std::vector<char> buffer(1 << 20);
+  *size = 0;
+  *crc32c = 0;
+  while (status.ok()) {
+    Slice part;
+    status = file->Read(buffer.size(), IOOptions(), &part, buffer.data(), nullptr);
+    if (!status.ok() || part.empty()) break;
+    *size += part.size();
+    *crc32c = rocksdb::crc32c::Extend(*crc32c, part.data(), part.size());
+  }
+  return status;
 }
 
 IOStatus RecordedFileSystem::NewRandomAccessFile(const std::string& path, const FileOptions& options,
@@ -264,7 +367,7 @@ IOStatus RecordedFileSystem::NewRandomAccessFile(const std::string& path, const 
     if (!status.ok()) return status;
     if (wrap_reads_) result->reset(new FaultyRandomAccessFile(std::move(*result), this, path));
   }
-  if (EndsWith(path, ".blob")) *result = ForScans(std::move(*result));
+  if (EndsWith(path, ".blob") && !recorded_.whole_directory()) *result = ForScans(std::move(*result));
   return IOStatus::OK();
 }
 
@@ -289,7 +392,7 @@ IOStatus RecordedFileSystem::DeleteFile(const std::string& path, const IOOptions
 }
 
 bool RecordedFileSystem::KeptBack(const std::string& path) {
-  if (KindOf(NameOf(path)) == FileKind::kIgnored) return false;
+  if (!recorded_.Has(path)) return false;
   std::lock_guard<std::mutex> lock(held_mutex_);
   if (holds_ == 0) return false;
   held_.insert(path);
@@ -320,41 +423,49 @@ void RecordedFileSystem::Release() {
 
 IOStatus RecordedFileSystem::DeleteNow(const std::string& path, const IOOptions& options, IODebugContext* dbg) {
   std::string name = NameOf(path);
-  if (IsCurrent(path, name)) return IOStatus::Busy("CURRENT names this file", path);
+  if (!IsElsewhere(path) && IsCurrent(path, name)) return IOStatus::Busy("CURRENT names this file", path);
   IOStatus status;
-  if (KindOf(name) != FileKind::kIgnored) status = Report(RV_FILE_DELETED, name, std::string(), Slice(), 0, 0);
+  if (recorded_.Has(path)) status = Report(RV_FILE_DELETED, name, std::string(), Slice(), 0, 0);
   return status.ok() ? target()->DeleteFile(path, options, dbg) : status;
 }
 
 IOStatus RecordedFileSystem::RenameFile(const std::string& from, const std::string& to, const IOOptions& options,
                                         IODebugContext* dbg) {
-  IOStatus status = target()->RenameFile(from, to, options, dbg);
+  const bool leaves = recorded_.Has(from) && IsElsewhere(to);
+  IOStatus status;
+  if (leaves) status = Report(RV_FILE_DELETED, NameOf(from), std::string(), Slice(), 0, 0);
+  if (status.ok()) status = target()->RenameFile(from, to, options, dbg);
   if (status.ok()) NotDeleted(to);
-  std::string name = NameOf(from), other = NameOf(to);
-  if (!status.ok() || KindOf(name) == FileKind::kIgnored) return status;
-  return Report(RV_FILE_RENAMED, name, other, Slice(), 0, 0);
+  if (!status.ok() || leaves) return status;
+  if (recorded_.Has(from)) return Report(RV_FILE_RENAMED, NameOf(from), NameOf(to), Slice(), 0, 0);
+  return Adopt(to);
 }
 
 IOStatus RecordedFileSystem::LinkFile(const std::string& from, const std::string& to, const IOOptions& options,
                                       IODebugContext* dbg) {
   IOStatus status = target()->LinkFile(from, to, options, dbg);
-  std::string name = NameOf(from), other = NameOf(to);
-  if (!status.ok() || KindOf(name) == FileKind::kIgnored) return status;
-  return Report(RV_FILE_LINKED, name, other, Slice(), 0, 0);
+  if (!status.ok()) return status;
+  if (!recorded_.Has(from)) return Adopt(to);
+  return IsElsewhere(to) ? status : Report(RV_FILE_LINKED, NameOf(from), NameOf(to), Slice(), 0, 0);
+}
+
+// A whole file came from elsewhere: an ingested table.
+IOStatus RecordedFileSystem::Adopt(const std::string& path) {
+  if (!recorded_.whole_directory() || !recorded_.Has(path)) return IOStatus::OK();
+  return Report(RV_FILE_ADOPTED, NameOf(path), std::string(), Slice(), 0, 0);
 }
 
 IOStatus RecordedFileSystem::Truncate(const std::string& path, size_t size, const IOOptions& options,
                                       IODebugContext* dbg) {
-  std::string name = NameOf(path);
   IOStatus status;
-  if (KindOf(name) != FileKind::kIgnored) status = Report(RV_FILE_TRUNCATED, name, std::string(), Slice(), size, 0);
+  if (recorded_.Has(path)) status = Report(RV_FILE_TRUNCATED, NameOf(path), std::string(), Slice(), size, 0);
   return status.ok() ? target()->Truncate(path, size, options, dbg) : status;
 }
 
 IOStatus RecordedFileSystem::LockFile(const std::string& path, const IOOptions& options, rocksdb::FileLock** lock,
                                       IODebugContext* dbg) {
   IOStatus status = target()->LockFile(path, options, lock, dbg);
-  if (status.ok()) AsPrivateAsItsDirectory(path);
+  if (status.ok() && !recorded_.whole_directory()) AsPrivateAsItsDirectory(path);
   return status;
 }
 
@@ -392,7 +503,27 @@ extern "C" {
 
 rv_files* rv_files_create(rv_file_callback callback, void* context, int32_t faults) {
   return recovery::GuardOr<rv_files*>(nullptr, [&] {
-    return new rv_files{std::make_shared<recovery::RecordedFileSystem>(callback, context, faults != 0)};
+    return new rv_files{std::make_shared<recovery::RecordedFileSystem>(callback, context, faults != 0), nullptr};
+  });
+}
+
+rv_files* rv_files_of(const char* directory, rv_file_callback callback, void* context, int32_t faults) {
+  return recovery::GuardOr<rv_files*>(nullptr, [&] {
+    auto files = std::make_unique<rv_files>();
+    files->system = std::make_shared<recovery::RecordedFileSystem>(callback, context, faults != 0,
+                                                                   recovery::Recorded(directory));
+    files->env = rocksdb::NewCompositeEnv(files->system);
+    return files.release();
+  });
+}
+
+void rv_files_hold(rv_files* files, int32_t hold) {
+  recovery::GuardOr(0, [&] {
+    if (hold != 0)
+      files->system->Hold();
+    else
+      files->system->Release();
+    return 0;
   });
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "recovery_native.h"
+#include "rocksdb/env.h"
 #include "rocksdb/file_system.h"
 #include "rocksdb/version.h"
 
@@ -26,12 +27,26 @@ using rocksdb::Slice;
 
 // How much of a file is reported.
 enum class FileKind { kIgnored, kInline, kLarge };
-FileKind KindOf(const std::string& name);
 std::string NameOf(const std::string& path);
+
+// Which files are reported: those of a page store, wherever it is, or those of a whole directory of somebody's RocksDB.
+class Recorded {
+ public:
+  Recorded() = default;
+  explicit Recorded(std::string directory);
+
+  FileKind KindOf(const std::string& path) const;
+  bool Has(const std::string& path) const { return KindOf(path) != FileKind::kIgnored; }
+  bool whole_directory() const { return !directory_.empty(); }
+
+ private:
+  std::string directory_;
+};
 
 // The faults that tests ask for.
 class Faults {
  public:
+  explicit Faults(const Recorded& recorded) : recorded_(recorded) {}
   void Add(int32_t operations, std::string pattern, int64_t skip, int64_t times, int32_t error);
   void Clear();
   IOStatus Check(int32_t operation, const std::string& path) {
@@ -47,6 +62,7 @@ class Faults {
   };
   IOStatus CheckSlowly(int32_t operation, const std::string& path);
 
+  const Recorded& recorded_;
   std::atomic<bool> any_{false};
   std::mutex mutex_;
   std::vector<Fault> faults_;
@@ -54,7 +70,7 @@ class Faults {
 
 class RecordedFileSystem : public rocksdb::FileSystemWrapper {
  public:
-  RecordedFileSystem(rv_file_callback callback, void* context, bool wrap_reads);
+  RecordedFileSystem(rv_file_callback callback, void* context, bool wrap_reads, Recorded recorded = Recorded());
 
   static const char* kClassName() { return "RecordedFileSystem"; }
   const char* Name() const override { return kClassName(); }
@@ -94,12 +110,17 @@ class RecordedFileSystem : public rocksdb::FileSystemWrapper {
   IOStatus Report(int32_t event, const std::string& name, const std::string& other, const Slice& bytes, uint64_t size,
                   uint32_t crc32c);
 
+  // The size and checksum of a whole file.
+  IOStatus Measure(const std::string& path, uint64_t* size, uint32_t* crc32c);
+
   Faults& faults() { return faults_; }
+  const Recorded& recorded() const { return recorded_; }
 
  private:
   const rv_file_callback callback_;
   void* const context_;
   const bool wrap_reads_;
+  const Recorded recorded_;
   Faults faults_;
 
   struct Pinned {
@@ -117,6 +138,8 @@ class RecordedFileSystem : public rocksdb::FileSystemWrapper {
   bool KeptBack(const std::string& path);
   void NotDeleted(const std::string& path);
   IOStatus DeleteNow(const std::string& path, const IOOptions& options, IODebugContext* dbg);
+  bool IsElsewhere(const std::string& path) const;
+  IOStatus Adopt(const std::string& path);
 
   // Whether it is the MANIFEST that CURRENT names, or may be. RocksDB 7.8 deletes that one, and with it the store, when
   // the writing of the next one failed and its error handler was not told (ProcessManifestWrites notes the number of a
@@ -128,4 +151,5 @@ class RecordedFileSystem : public rocksdb::FileSystemWrapper {
 
 struct rv_files {
   std::shared_ptr<recovery::RecordedFileSystem> system;
+  std::unique_ptr<rocksdb::Env> env;  // of a whole directory: see rv_record
 };

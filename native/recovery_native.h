@@ -15,7 +15,7 @@ extern "C" {
 #endif
 
 #define RV_API __attribute__((visibility("default")))
-#define RV_INTERFACE 3
+#define RV_INTERFACE 4
 
 enum rv_code {
   RV_OK = 0,
@@ -41,10 +41,13 @@ enum rv_file_event {
   RV_FILE_RENAMED = 5,    // name -> other, replacing other
   RV_FILE_LINKED = 6,     // name -> other, both exist now
   RV_FILE_DELETED = 7,    // name
+  RV_FILE_SYNCED = 8,     // name, size: what was appended is durable; in a whole directory only
+  RV_FILE_ADOPTED = 9,    // name: a whole file came from elsewhere, and will not change; in a whole directory only
 };
 
-// Called for every change of a file that matters (all but LOG, LOCK and the always empty *.log), on RocksDB's threads,
-// in order for each file. What is deleted or cut is reported before it happens, all else after: so that the reported
+// Called for every change of a file that matters (of a page store: all but LOG, LOCK and the always empty *.log; of a
+// whole directory: all that RocksDB needs to open it, write-ahead logs too), on RocksDB's threads, in order for each
+// file. What is deleted or cut is reported before it happens, all else after: so that the reported
 // files are never more than the directory's. A result other than 0 fails RocksDB's operation.
 typedef int32_t (*rv_file_callback)(void* context, int32_t event, const char* name, const char* other,
                                     const uint8_t* bytes, int64_t length, int64_t size, uint32_t crc32c);
@@ -54,6 +57,10 @@ typedef struct rv_files rv_files;
 // A callback of null reports nothing. With faults, reads can be made to fail as well, at the cost of a virtual call
 // each.
 RV_API rv_files* rv_files_create(rv_file_callback callback, void* context, int32_t faults);
+
+// The same for a RocksDB of anybody's: reports what is done in that directory, write-ahead logs and their syncs
+// included, and nothing of what is done elsewhere.
+RV_API rv_files* rv_files_of(const char* directory, rv_file_callback callback, void* context, int32_t faults);
 
 // Stores opened with it keep it alive; the callback is called no more when the last of them is closed.
 RV_API void rv_files_free(rv_files* files);
@@ -66,6 +73,22 @@ enum rv_fault_error { RV_FAULT_EIO = 1, RV_FAULT_ENOSPC = 2, RV_FAULT_EMFILE = 3
 RV_API void rv_files_fault(rv_files* files, int32_t operations, const char* suffix, int64_t skip, int64_t times,
                            int32_t error);
 RV_API void rv_files_heal(rv_files* files);  // removes all faults
+
+// While held (counted), files that RocksDB deletes stay in the directory, and their deletion is not reported.
+RV_API void rv_files_hold(rv_files* files, int32_t hold);
+
+// ---- Any RocksDB: opened by somebody else, through RocksDB's own C interface, with an environment of ours ----
+
+// Makes options (a rocksdb_options_t) use the files' environment. RV_INVALID, with what to change, when they ask for
+// something that cannot be recorded. The files must outlive the database.
+RV_API int32_t rv_record(rv_files* files, void* options, char** error);
+
+// A database (a rocksdb_t) that was opened so: its background work is stopped at exit; and it is closed soon.
+RV_API void rv_recorded_open(void* database);
+RV_API void rv_recorded_close(void* database);
+
+// The version of the RocksDB that this library runs on: "7.8.3".
+RV_API const char* rv_rocksdb_version(void);
 
 // ---- Stores ----
 

@@ -39,3 +39,18 @@ internal interface IFileRecorder
     /// <summary>The file is about to be deleted.</summary>
     void Deleted(string name);
 }
+
+/// <summary>
+/// The same for a whole directory of somebody's RocksDB, of which write-ahead logs are told, too (with their bytes).
+/// </summary>
+internal interface IDirectoryRecorder : IFileRecorder
+{
+    /// <summary>
+    /// What was appended to a file with bytes is durable in the directory: whoever asked for it waits until this
+    /// returns, and gets an error when it throws.
+    /// </summary>
+    void Synced(string name);
+
+    /// <summary>A whole file came from elsewhere under this name, and will not change.</summary>
+    void Adopted(string name);
+}

@@ -8,7 +8,7 @@ namespace RecoveryVfs.PageStore.Interop;
 internal static unsafe partial class Native
 {
     internal const string Library = "recovery_native";
-    const int InterfaceVersion = 3;
+    const int InterfaceVersion = 4;
 
     static Native()
     {
@@ -24,7 +24,7 @@ internal static unsafe partial class Native
     internal enum Code { Ok, Corrupt, Io, NoSpace, Busy, Canceled, Invalid, OpenFiles, ReadOnly, MissingFile, Other }
 
     /// <summary>enum rv_file_event.</summary>
-    internal enum FileEvent { Created = 1, Appended, Sealed, Truncated, Renamed, Linked, Deleted }
+    internal enum FileEvent { Created = 1, Appended, Sealed, Truncated, Renamed, Linked, Deleted, Synced, Adopted }
 
     /// <summary>struct rv_options.</summary>
     [StructLayout(LayoutKind.Sequential)]
@@ -60,6 +60,25 @@ internal static unsafe partial class Native
     [LibraryImport(Library)]
     internal static partial nint rv_files_create(
         delegate* unmanaged<nint, int, byte*, byte*, byte*, long, long, uint, int> callback, nint context, int faults);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial nint rv_files_of(string directory,
+        delegate* unmanaged<nint, int, byte*, byte*, byte*, long, long, uint, int> callback, nint context, int faults);
+
+    [LibraryImport(Library)]
+    internal static partial void rv_files_hold(nint files, int hold);
+
+    [LibraryImport(Library)]
+    internal static partial Code rv_record(nint files, nint options, out nint error);
+
+    [LibraryImport(Library)]
+    internal static partial void rv_recorded_open(nint database);
+
+    [LibraryImport(Library)]
+    internal static partial void rv_recorded_close(nint database);
+
+    [LibraryImport(Library)]
+    internal static partial nint rv_rocksdb_version();
 
     [LibraryImport(Library)]
     internal static partial void rv_files_free(nint files);

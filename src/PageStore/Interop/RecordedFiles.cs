@@ -24,7 +24,32 @@ internal sealed unsafe class RecordedFiles : IDisposable
         handle = Native.rv_files_create(recorder is null ? null : &OnEvent, GCHandle.ToIntPtr(self), faults ? 1 : 0);
     }
 
+    /// <summary>Those of a whole directory, and nothing else.</summary>
+    internal RecordedFiles(string directory, IDirectoryRecorder recorder, bool faults = false)
+    {
+        this.recorder = recorder;
+        self = GCHandle.Alloc(this);
+        handle = Native.rv_files_of(directory, &OnEvent, GCHandle.ToIntPtr(self), faults ? 1 : 0);
+    }
+
     internal nint Handle => handle;
+
+    /// <summary>While it lasts, RocksDB deletes no file.</summary>
+    internal IDisposable Hold()
+    {
+        Native.rv_files_hold(handle, 1);
+        return new Held(this);
+    }
+
+    sealed class Held(RecordedFiles files) : IDisposable
+    {
+        RecordedFiles? held = files;
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref held, null) is { handle: not 0 } files) Native.rv_files_hold(files.handle, 0);
+        }
+    }
 
     /// <summary>The exception with which the recorder refused a change last.</summary>
     internal Exception? Refusal { get; private set; }
@@ -78,6 +103,8 @@ internal sealed unsafe class RecordedFiles : IDisposable
             case Native.FileEvent.Renamed: recorder!.Renamed(name, Text(other)); break;
             case Native.FileEvent.Linked: recorder!.Linked(name, Text(other)); break;
             case Native.FileEvent.Deleted: recorder!.Deleted(name); break;
+            case Native.FileEvent.Synced: ((IDirectoryRecorder)recorder!).Synced(name); break;
+            case Native.FileEvent.Adopted: ((IDirectoryRecorder)recorder!).Adopted(name); break;
             default: throw new InvalidOperationException($"Unknown file event {kind}.");
         }
     }

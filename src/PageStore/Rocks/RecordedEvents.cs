@@ -9,15 +9,13 @@ namespace RecoveryVfs.PageStore.Rocks;
 internal sealed class RecordedEvents : IFileEvents
 {
     readonly string directory;
-    readonly LocalLog log;
-    readonly Func<ulong> newFnode;
-    readonly Dictionary<string, ulong> fnodes = new(StringComparer.Ordinal);
+    readonly FileEvents told;
 
     public RecordedEvents(string directory, LocalLog log, Func<ulong> newFnode, LiveFiles live)
     {
-        (this.directory, this.log, this.newFnode) = (directory, log, newFnode);
+        (this.directory, told) = (directory, new FileEvents(log, newFnode));
         foreach (var file in live.Files)
-            if (file.Class != FileClass.Plain) fnodes[file.Name] = file.Fnode;
+            if (file.Class != FileClass.Plain) told.Know(file.Name, file.Fnode);
     }
 
     public void Tell(string name, Action<RecordedEvents> happened) => happened(this);
@@ -27,11 +25,11 @@ internal sealed class RecordedEvents : IFileEvents
     {
         var present = Directory.EnumerateFiles(directory).Select(p => Path.GetFileName(p)).Where(IsRecorded)
             .ToHashSet(StringComparer.Ordinal);
-        foreach (var name in fnodes.Keys.Where(n => !present.Contains(n)).ToArray()) OnDeleted(name);
+        foreach (var name in told.Names.Where(n => !present.Contains(n)).ToArray()) OnDeleted(name);
         foreach (var name in present)
         {
             var path = Path.Combine(directory, name);
-            var known = fnodes.TryGetValue(name, out var fnode) ? live.Find(fnode) : null;
+            var known = told.TryFind(name, out var fnode) ? live.Find(fnode) : null;
             if (ClassOf(name) == FileClass.RocksSmall)
             {
                 var bytes = File.ReadAllBytes(path);
@@ -43,74 +41,31 @@ internal sealed class RecordedEvents : IFileEvents
             var size = new FileInfo(path).Length;
             if (known is { IsSealed: true } && known.SizeBytes == size) continue;
             OnCreated(name);
-            OnSealed(name, size, ChecksumOf(path));
+            OnSealed(name, size, FileEvents.ChecksumOf(path));
         }
     }
 
-    static uint ChecksumOf(string path)
-    {
-        using var handle = File.OpenHandle(path);
-        var buffer = new byte[1 << 20];
-        var crc = 0u;
-        for (long at = 0; ;)
-        {
-            var got = RandomAccess.Read(handle, buffer, at);
-            if (got == 0) return crc;
-            crc = Crc32C.Compute(buffer.AsSpan(0, got), crc);
-            at += got;
-        }
-    }
-
-    static bool IsRecorded(string name) => TrackedName.RocksClassOf(name) is not null;
+    // A page store's RocksDB has its write-ahead log off: the files of it are empty.
+    static bool IsRecorded(string name)
+        => TrackedName.RocksClassOf(name) is not (null or FileClass.RocksLog);
 
     public static FileClass ClassOf(string name) => TrackedName.RocksClassOf(name)
         ?? throw new RecoveryException(RecoveryError.Invalid,
             $"RocksDB calls a file {name}: this version does not know what that is.",
             "Report this.");
 
-    public void OnCreated(string name)
-    {
-        OnDeleted(name);
-        var fnode = newFnode();
-        fnodes[name] = fnode;
-        log.EnqueueEvent(RecordKind.FileCreated, FileRecords.Created(fnode, ClassOf(name), name));
-    }
+    public void OnCreated(string name) => told.Created(name, ClassOf(name));
 
     public void OnAppended(string name, byte[] bytes, long sizeBytes)
-    {
-        if (fnodes.TryGetValue(name, out var fnode))
-            log.EnqueueEvent(RecordKind.FileWritten, FileRecords.Written(fnode, sizeBytes - bytes.Length), bytes);
-    }
+        => told.Written(name, sizeBytes - bytes.Length, bytes);
 
-    public void OnSealed(string name, long sizeBytes, uint crc32c)
-    {
-        if (fnodes.TryGetValue(name, out var fnode))
-            log.EnqueueEvent(RecordKind.FileSealed, FileRecords.Sealed(fnode, sizeBytes, crc32c));
-    }
+    public void OnSealed(string name, long sizeBytes, uint crc32c) => told.Sealed(name, sizeBytes, crc32c);
 
-    public void OnTruncated(string name, long sizeBytes)
-    {
-        if (fnodes.TryGetValue(name, out var fnode))
-            log.EnqueueEvent(RecordKind.FileTruncated, FileRecords.Truncated(fnode, sizeBytes));
-    }
+    public void OnTruncated(string name, long sizeBytes) => told.Truncated(name, sizeBytes);
 
-    public void OnRenamed(string name, string newName)
-    {
-        if (!fnodes.Remove(name, out var fnode)) return;
-        OnDeleted(newName);
-        fnodes[newName] = fnode;
-        log.EnqueueEvent(RecordKind.FileRenamed, FileRecords.Renamed(fnode, newName));
-    }
+    public void OnRenamed(string name, string newName) => told.Renamed(name, newName);
 
-    public void OnLinked(string name, string otherName)
-    {
-        if (!fnodes.TryGetValue(name, out var fnode)) return;
-        fnodes[otherName] = fnode;
-        log.EnqueueEvent(RecordKind.FileLinked, FileRecords.Linked(fnode, otherName));
-    }
+    public void OnLinked(string name, string otherName) => told.Linked(name, otherName);
 
-    public void OnDeleted(string name)
-    {
-        if (fnodes.Remove(name, out var fnode)) log.EnqueueEvent(RecordKind.FileDeleted, FileRecords.Deleted(fnode));
-    }
+    public void OnDeleted(string name) => told.Deleted(name);
 }

@@ -1,6 +1,7 @@
-using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Log;
+using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.PageStore.Shipping;
 
@@ -10,8 +11,8 @@ internal interface IShippedStore
     /// <summary>What is shipped.</summary>
     LocalLog Log { get; }
 
-    /// <summary>Its databases: what a restore is compared with.</summary>
-    Catalog Catalog { get; }
+    /// <summary>What its remote is told that it holds: see <see cref="ShipperOptions.Holds"/>.</summary>
+    string? Holds { get; }
 
     /// <summary>The newest record that changed a database, its journal or its WAL.</summary>
     ulong LastChangeLsn { get; }
@@ -30,4 +31,13 @@ internal interface IShippedStore
     /// the time. Writers of plain files wait while these are copied.
     /// </summary>
     (Hints Hints, long UnixTimeMs) SnapshotForRemote();
+
+    /// <summary>Opens a sealed file of the page store's.</summary>
+    FileStream OpenSealed(LiveFile file);
+
+    /// <summary>
+    /// Restores the remote aside and compares it with what is here; returns the LSN that was proved. Throws Corrupt or
+    /// NotFound, naming what does not verify; anything else means that it could not be found out.
+    /// </summary>
+    Task<ulong> ProveAsync(RemoteContext context, Shipper shipper, CancellationToken cancellation);
 }

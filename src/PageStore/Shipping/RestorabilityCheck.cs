@@ -18,7 +18,7 @@ namespace RecoveryVfs.PageStore.Shipping;
 /// and must have its checksum there. What is restored lies in <c>verifying/</c> of the store's directory, as long as it
 /// takes, so memory does not grow with the databases.
 /// </remarks>
-internal sealed class RestorabilityCheck(IShippedStore live, StoreHome home, RemoteContext context, Shipper shipper)
+internal sealed class RestorabilityCheck(IShippedStore live, Catalog databases, StoreHome home, RemoteContext context, Shipper shipper)
 {
     // Small: nobody waits for it, and the application needs the memory.
     const long CacheBytes = 4 << 20, OverlayBytes = 16 << 20, PendingBytes = 8 << 20;
@@ -35,7 +35,7 @@ internal sealed class RestorabilityCheck(IShippedStore live, StoreHome home, Rem
     /// </summary>
     public async Task<ulong> RunAsync(CancellationToken cancellation)
     {
-        foreach (var database in live.Catalog.All) Expect(database.Id, database.Current);
+        foreach (var database in databases.All) Expect(database.Id, database.Current);
         live.WriteOut();
         var target = live.Log.LastLsn;
         await shipper.WhenShippedAsync(target, cancellation);
@@ -99,7 +99,7 @@ internal sealed class RestorabilityCheck(IShippedStore live, StoreHome home, Rem
     void CheckReached(Replica restored, uint id, DatabaseVersion version)
     {
         // Deleted here meanwhile.
-        if (live.Catalog.Find(id) is not { } database) return;
+        if (databases.Find(id) is not { } database) return;
         var found = restored.Catalog.Find(id)?.Current;
         if (found is null || found.Lsn < version.Lsn)
             throw Differs(

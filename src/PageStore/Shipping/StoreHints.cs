@@ -1,8 +1,5 @@
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Disk;
-using RecoveryVfs.RecoveryLog.Live;
-using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.RecoveryLog.Remote.State;
@@ -39,6 +36,9 @@ internal sealed class StoreHints : IDisposable
     }
 
     RemoteState State => shipper.State;
+
+    /// <summary>Where sealed files go, with hints or before them.</summary>
+    public HintsPublisher Publisher => publisher;
 
     /// <summary>Publishes and collects whenever it is time, until it is stopped or the log is lost.</summary>
     public async Task RunAsync()
@@ -159,7 +159,7 @@ internal sealed class StoreHints : IDisposable
             await shipper.WaitShippedAsync(store.Log.LastLsn, cancellation);
             using var held = store.HoldFiles();
             var (hints, timeMs) = store.SnapshotForRemote();
-            await publisher.PublishAsync(hints, timeMs, OpenPagesFile, cancellation);
+            await publisher.PublishAsync(hints, timeMs, store.OpenSealed, cancellation);
             if (home.IsRestarting) home.IsRestarting = false;
         }
         finally
@@ -188,15 +188,6 @@ internal sealed class StoreHints : IDisposable
                 await Task.Delay(LookInterval, context.Time, both.Token);
             }
         }
-    }
-
-    /// <summary>
-    /// Only what RocksDB made is shipped: a name that leads elsewhere, or a link, would publish somebody's file.
-    /// </summary>
-    FileStream OpenPagesFile(LiveFile file)
-    {
-        TrackedName.Check(file.Class, file.Name, $"The store {home.Path}");
-        return RegularFile.OpenRead(Path.Combine(home.Pages, file.Name));
     }
 
     /// <summary>

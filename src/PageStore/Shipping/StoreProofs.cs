@@ -101,7 +101,7 @@ internal sealed class StoreProofs(IShippedStore store, StoreHome home, RemoteOpt
             var newest = State.Hints?.Lsn;
             try
             {
-                return await new RestorabilityCheck(store, home, context, shipper).RunAsync(cancellation);
+                return await store.ProveAsync(context, shipper, cancellation);
             }
             catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.NotFound
                 && State.Hints?.Lsn != newest)

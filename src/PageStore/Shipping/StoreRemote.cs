@@ -53,6 +53,7 @@ internal sealed class StoreRemote : IAsyncDisposable
             Restarting = () => home.IsRestarting = true,
             Connected = () => home.AddRemote(options.Url),
             Salvage = new SalvagePlace(LocalDisk.Instance, home.Salvage),
+            Holds = store.Holds,
         });
         hints = new StoreHints(store, home, options, context, shipper, stopping.Token);
         proofs = new StoreProofs(store, home, options, context, shipper, hints, stopping.Token);
@@ -69,6 +70,8 @@ internal sealed class StoreRemote : IAsyncDisposable
     internal RemoteState State => shipper.State;
 
     internal Shipper Shipper => shipper;
+
+    internal HintsPublisher Publisher => hints.Publisher;
 
     internal void Start()
     {

@@ -32,6 +32,8 @@ namespace RecoveryVfs.PageStore.Stores;
 /// <see cref="WhyNotOwner"/>.</description></item>
 /// <item><term><c>caught-up</c></term><description>Its time is when a running follower last lacked nothing. Nothing
 /// after a crash goes by it.</description></item>
+/// <item><term><c>rocksdb</c></term><description>The log is that of the RocksDB in the directory above, and there are no
+/// databases.</description></item>
 /// <item><term><c>pin</c></term><description>The name of the pin that the remote has for this
 /// follower.</description></item>
 /// </list>
@@ -42,7 +44,7 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     public const string Name = ".recovery";
 
     const string StartingOverMark = "starting-over", ReplicaMark = "replica", RestoredMark = "restored",
-        Begun = "begun", NewSuffix = ".new";
+        RocksDbMark = "rocksdb", Begun = "begun", NewSuffix = ".new";
 
     // What stays when a follower's directory is emptied.
     static readonly string[] kept = ["LOCK", "config", AuthorMark, PlaceMark, PinMark, FollowingMark, StartingOverMark];
@@ -127,6 +129,20 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
 
     /// <summary>Whether the directory belongs to a replica.</summary>
     public bool IsReplica => Has(ReplicaMark);
+
+    /// <summary>Whether the log is that of the RocksDB in the directory above.</summary>
+    public bool IsOfRocksDb => Has(RocksDbMark);
+
+    /// <summary>Says so; refuses a directory that has a store of databases in it.</summary>
+    internal void BeginRocksDb()
+    {
+        if (IsOfRocksDb) return;
+        if (HasLog || Directory.Exists(Pages) || IsReplica)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{path} is a store of SQLite databases: a RocksDB in the directory above would need the same place. "
+                    + "Give the RocksDB a directory of its own.");
+        Write(RocksDbMark, "The log of the RocksDB in the directory above.\n");
+    }
 
     string At(string name) => System.IO.Path.Combine(path, name);
 
@@ -217,6 +233,16 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     /// Throws when the directory cannot be opened as a store of its own, and says what to do with it.
     /// </summary>
     internal void ThrowUnlessOwn()
+    {
+        if (IsOfRocksDb)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{path} is the log of the RocksDB beside it, and no store of databases. Give the databases a directory "
+                    + "of their own.");
+        ThrowUnlessWhole();
+    }
+
+    /// <summary>The same, whatever the log is of.</summary>
+    internal void ThrowUnlessWhole()
     {
         if (IsReplica && !IsStartingOver)
             throw new RecoveryException(RecoveryError.ReadOnly,

@@ -3,10 +3,13 @@ using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Log;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.PageStore.Writing;
 
@@ -70,7 +73,19 @@ internal sealed partial class Store
     }
 
     LocalLog IShippedStore.Log => log;
-    Catalog IShippedStore.Catalog => Catalog;
+    string? IShippedStore.Holds => null;
+
+    /// <summary>
+    /// Only what RocksDB made is shipped: a name that leads elsewhere, or a link, would publish somebody's file.
+    /// </summary>
+    FileStream IShippedStore.OpenSealed(LiveFile file)
+    {
+        TrackedName.Check(file.Class, file.Name, $"The store {Directory}");
+        return RegularFile.OpenRead(Path.Combine(home.Pages, file.Name));
+    }
+
+    Task<ulong> IShippedStore.ProveAsync(RemoteContext context, Shipper shipper, CancellationToken cancellation) =>
+        new RestorabilityCheck(this, Catalog, home, context, shipper).RunAsync(cancellation);
 
     void IShippedStore.CheckpointSoon()
     {

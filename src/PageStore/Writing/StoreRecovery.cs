@@ -1,6 +1,7 @@
 using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Files;
 using RecoveryVfs.PageStore.Rocks;
+using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Live;
@@ -43,7 +44,13 @@ internal static class StoreRecovery
         home.DeleteRelay();
         // Its log would begin without a word to the remote.
         if (whyNotOwner is not null && !home.HasLog) throw whyNotOwner;
-        var (hints, createAt, epoch) = BeginAfterRestore(core, core.LoadHints());
+        var known = core.LoadHints();
+        var (hints, createAt, epoch) = StoreTakeOver.Begin(options, known);
+        if (hints is not null && !ReferenceEquals(hints, known))
+        {
+            (core.HintsLsn, core.ReplayFrom) = (hints.Lsn, hints.ReplayFrom);
+            core.Live.Load(hints);
+        }
         if (hints is not null && createAt is null && !home.HasLog) throw home.WithoutLog(hints);
         if (options.Remote is not null && createAt is null) StoreTakeOver.ThrowIfAnotherLine(options, hints);
         var applied = core.Pages.Applied;
@@ -103,26 +110,5 @@ internal static class StoreRecovery
             if (pending.Bytes < pending.BudgetBytes / 2) return;
             while (pending.Bytes > 0 && applier.ApplySome(static _ => { })) { }
         }
-    }
-
-    /// <summary>
-    /// In a directory that a restore left: takes over the remote it came from, if it is to write there, and says where
-    /// the log begins and in which epoch.
-    /// </summary>
-    static (Hints? Hints, ulong? CreateAt, ulong Epoch) BeginAfterRestore(StoreCore core, Hints? hints)
-    {
-        var (options, home) = (core.Options, core.Home);
-        var first = home.FirstLsnAfterRestore(hints);
-        if (first is null || hints is null) return (hints, null, 1);
-        if (options.Remote is null || StoreTakeOver.Run(options, hints) is not { } end)
-            return (hints, first, Math.Max(1, hints.Epoch));
-        // The record that says so is in the remote; here, the hints step over it.
-        home.AddRemote(options.Remote.Url);
-        hints = hints with { Lsn = end.LastLsn, ReplayFrom = end.NextLsn, Epoch = end.Epoch };
-        LocalHints.Publish(options.Disk, core.Directory, hints);
-        home.NoteRestored(hints.Lsn);
-        (core.HintsLsn, core.ReplayFrom) = (hints.Lsn, hints.ReplayFrom);
-        core.Live.Load(hints);
-        return (hints, end.NextLsn, end.Epoch);
     }
 }

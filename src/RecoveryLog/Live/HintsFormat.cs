@@ -12,17 +12,18 @@ namespace RecoveryVfs.RecoveryLog.Live;
 ///   | next database id u32 | time u64 | databases u32 | files u32
 ///   database:  id u32 | name
 ///   file:      fnode u64 | class u8 | flags u8 | size u64 | crc32c u32 | names u16, each a name | [sha-256, 32 bytes]
-///              | [checksums, a crc32c u32 for each 16 KB] | [bytes u32, bytes]
+///              | [checksums, a crc32c u32 for each 16 KB] | [bytes u32, bytes] | [born u64]
 ///   crc32c u32 of everything before it
 ///   name:      length u16, UTF-8
 /// </code>
 /// File flags: 1 sealed, 2 has a SHA-256, 4 has its bytes here, 8 has checksums (from version 2 on; hints without any
-/// are written as version 1).
+/// are written as version 1), 16 has the LSN that it was created at (from version 3 on, which only hints with a
+/// write-ahead log of RocksDB's are).
 /// </remarks>
 internal static class HintsFormat
 {
     /// <summary>The newest version this software knows.</summary>
-    public const uint Version = 2;
+    public const uint Version = 3;
 
     /// <summary>
     /// The most databases that a store can have, and files: what a reader holds in memory is bounded by them, whoever
@@ -31,8 +32,8 @@ internal static class HintsFormat
     public const int MaxDatabases = 1 << 20, MaxFiles = 1 << 18;
 
     const int HeaderBytes = 84;
-    const uint VersionWithoutSums = 1;
-    const byte FlagSealed = 1, FlagSha = 2, FlagBytes = 4, FlagSums = 8;
+    const uint VersionWithoutSums = 1, VersionWithoutLogs = 2;
+    const byte FlagSealed = 1, FlagSha = 2, FlagBytes = 4, FlagSums = 8, FlagBorn = 16;
 
     /// <summary>The first 8 bytes.</summary>
     public static ReadOnlySpan<byte> Magic => "RVFSHNT\n"u8;
@@ -43,7 +44,7 @@ internal static class HintsFormat
         var writer = new ArrayBufferWriter<byte>(4096);
         var header = writer.GetSpan(HeaderBytes)[..HeaderBytes];
         Magic.CopyTo(header);
-        BinaryPrimitives.WriteUInt32LittleEndian(header[8..], hints.Files.Any(HasSums) ? Version : VersionWithoutSums);
+        BinaryPrimitives.WriteUInt32LittleEndian(header[8..], VersionOf(hints));
         hints.LogId.TryWriteBytes(header[16..], bigEndian: true, out _);
         BinaryPrimitives.WriteUInt64LittleEndian(header[32..], hints.Epoch);
         BinaryPrimitives.WriteUInt64LittleEndian(header[40..], hints.Lsn);
@@ -68,13 +69,17 @@ internal static class HintsFormat
         return bytes;
     }
 
+    static uint VersionOf(Hints hints) => hints.Files.Any(f => f.Class == FileClass.RocksLog) ? Version
+        : hints.Files.Any(HasSums) ? VersionWithoutLogs : VersionWithoutSums;
+
     static void PutFile(ArrayBufferWriter<byte> writer, LiveFile file)
     {
         var head = writer.GetSpan(24)[..24];
         BinaryPrimitives.WriteUInt64LittleEndian(head, file.Fnode);
         head[8] = (byte)file.Class;
         head[9] = (byte)((file.IsSealed ? FlagSealed : 0) | (file.Sha256.Length == 32 ? FlagSha : 0)
-            | (HasBytes(file) ? FlagBytes : 0) | (HasSums(file) ? FlagSums : 0));
+            | (HasBytes(file) ? FlagBytes : 0) | (HasSums(file) ? FlagSums : 0)
+            | (file.Class == FileClass.RocksLog ? FlagBorn : 0));
         BinaryPrimitives.WriteInt64LittleEndian(head[10..], file.SizeBytes);
         BinaryPrimitives.WriteUInt32LittleEndian(head[18..], file.Crc32C);
         BinaryPrimitives.WriteUInt16LittleEndian(head[22..], checked((ushort)file.Names.Count));
@@ -83,9 +88,14 @@ internal static class HintsFormat
         if (file.Sha256.Length == 32) writer.Write(file.Sha256.Span);
         if (HasSums(file))
             foreach (var sum in file.Sums.Span) PutUInt32(writer, sum);
-        if (!HasBytes(file)) return;
-        PutUInt32(writer, (uint)file.Bytes.Length);
-        writer.Write(file.Bytes.Span);
+        if (HasBytes(file))
+        {
+            PutUInt32(writer, (uint)file.Bytes.Length);
+            writer.Write(file.Bytes.Span);
+        }
+        if (file.Class != FileClass.RocksLog) return;
+        BinaryPrimitives.WriteUInt64LittleEndian(writer.GetSpan(8), file.BornLsn);
+        writer.Advance(8);
     }
 
     static bool HasSums(LiveFile file) => file.Sums.Length > 0 && file.Sums.Length == ChunkSums.CountOf(file.SizeBytes);
@@ -226,7 +236,8 @@ internal static class HintsFormat
             var (fileClass, flags, size) =
                 ((FileClass)head[8], head[9], BinaryPrimitives.ReadInt64LittleEndian(head[10..]));
             if (!FileRecords.IsKnown(fileClass)
-                || (flags & ~(FlagSealed | FlagSha | FlagBytes | (version > VersionWithoutSums ? FlagSums : 0))) != 0
+                || (flags & ~(FlagSealed | FlagSha | FlagBytes | (version > VersionWithoutSums ? FlagSums : 0)
+                    | (version > VersionWithoutLogs ? FlagBorn : 0))) != 0
                 || size < 0)
                 throw Damaged(source, $"lists {names[0]} with class {head[8]}, flags {flags} and size {size}");
             var file = new LiveFile
@@ -240,6 +251,7 @@ internal static class HintsFormat
                 Sha256 = (flags & FlagSha) != 0 ? Take(32).ToArray() : default,
                 Sums = (flags & FlagSums) != 0 ? Sums(size) : default,
                 Bytes = (flags & FlagBytes) != 0 ? TakeMemory(UInt32()) : default,
+                BornLsn = (flags & FlagBorn) != 0 ? BinaryPrimitives.ReadUInt64LittleEndian(Take(8)) : 0,
             };
             if ((flags & FlagBytes) != 0 && file.Bytes.Length != size)
                 throw Damaged(source, $"has {file.Bytes.Length} of {size} bytes of {names[0]}");

@@ -15,8 +15,13 @@ internal sealed record LiveFile
     public long SizeBytes { get; init; }
     /// <summary>Whether it will never change again.</summary>
     public bool IsSealed { get; init; }
-    /// <summary>The CRC-32C of a sealed file's bytes.</summary>
+    /// <summary>
+    /// The CRC-32C of a sealed file's bytes; of a write-ahead log's, those of its bytes so far, when it was only ever
+    /// appended to.
+    /// </summary>
     public uint Crc32C { get; init; }
+    /// <summary>Of a write-ahead log: the LSN that it was created at, from which on its bytes are in the log.</summary>
+    public ulong BornLsn { get; init; }
     /// <summary>
     /// The SHA-256 of an extent as it stands in the remote, or of inline bytes; empty where nobody needed it.
     /// </summary>

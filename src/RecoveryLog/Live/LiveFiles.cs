@@ -24,6 +24,7 @@ internal sealed class LiveFiles
         public long Size;
         public bool Sealed;
         public uint Crc;
+        public ulong BornLsn;
         public ReadOnlyMemory<byte> Sha256;
 
         public (bool, string) Key(string name) => (Class == FileClass.Plain, name);
@@ -120,6 +121,7 @@ internal sealed class LiveFiles
         SizeBytes = entry.Size,
         IsSealed = entry.Sealed,
         Crc32C = entry.Crc,
+        BornLsn = entry.BornLsn,
         Sha256 = entry.Sha256,
         Bytes = entry.Bytes.AsMemory(0, (int)Math.Min(entry.Size, entry.Bytes.Length)),
     };
@@ -169,7 +171,7 @@ internal sealed class LiveFiles
             if (record.Lsn <= lsn) return;
             switch (record.Kind)
             {
-                case RecordKind.FileCreated: OnCreated(record.Body); break;
+                case RecordKind.FileCreated: OnCreated(record.Body, record.Lsn); break;
                 case RecordKind.FileWritten: OnWritten(record.Body); break;
                 case RecordKind.FileTruncated: OnTruncated(record.Body); break;
                 case RecordKind.FileDeleted: OnDeleted(FileRecords.ReadDeleted(record.Body)); break;
@@ -191,12 +193,12 @@ internal sealed class LiveFiles
         }
     }
 
-    void OnCreated(ReadOnlySpan<byte> body)
+    void OnCreated(ReadOnlySpan<byte> body, ulong at)
     {
         var (fnode, fileClass, name) = FileRecords.ReadCreated(body);
         nextFnode = Math.Max(nextFnode, fnode + 1);
         OnDeleted(fnode);
-        var entry = new Entry(fnode, fileClass, name);
+        var entry = new Entry(fnode, fileClass, name) { BornLsn = fileClass == FileClass.RocksLog ? at : 0 };
         TakeName(entry.Key(name));
         files.Add(fnode, entry);
         byName[entry.Key(name)] = entry;
@@ -224,6 +226,8 @@ internal sealed class LiveFiles
             }
             write.Bytes.CopyTo(entry.Bytes.AsSpan((int)write.Offset));
         }
+        if (entry.Class == FileClass.RocksLog)
+            entry.Crc = write.Offset == entry.Size ? Crc32C.Compute(write.Bytes, entry.Crc) : 0;
         entry.Size = Math.Max(entry.Size, end);
     }
 
@@ -233,6 +237,7 @@ internal sealed class LiveFiles
         if (!files.TryGetValue(fnode, out var entry) || size >= entry.Size) return;
         entry.Bytes = entry.Bytes.AsSpan(0, (int)Math.Min(size, entry.Bytes.Length)).ToArray();
         entry.Size = size;
+        entry.Crc = 0;
     }
 
     void OnDeleted(ulong fnode)
@@ -332,6 +337,7 @@ internal sealed class LiveFiles
                     Size = file.SizeBytes,
                     Sealed = file.IsSealed,
                     Crc = file.Crc32C,
+                    BornLsn = file.BornLsn,
                     Sha256 = file.Sha256
                 };
                 entry.Names.AddRange(file.Names.Skip(1));

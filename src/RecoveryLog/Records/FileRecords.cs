@@ -14,6 +14,10 @@ internal enum FileClass : byte
     RocksBlob = 3,
     /// <summary>CURRENT, MANIFEST, OPTIONS and the like: small, their bytes are in the log and the hints.</summary>
     RocksSmall = 4,
+    /// <summary>
+    /// A write-ahead log of a RocksDB that has one: appended to, perhaps large; its bytes are in the log only.
+    /// </summary>
+    RocksLog = 5,
 }
 
 /// <summary>
@@ -150,7 +154,7 @@ internal static class FileRecords
         return body;
     }
 
-    internal static bool IsKnown(FileClass fileClass) => fileClass is >= FileClass.Plain and <= FileClass.RocksSmall;
+    internal static bool IsKnown(FileClass fileClass) => fileClass is >= FileClass.Plain and <= FileClass.RocksLog;
 
     /// <summary>
     /// A body with the name in its last bytes. A name that no reader would take is refused before it gets into the log.

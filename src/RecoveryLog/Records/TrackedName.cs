@@ -9,9 +9,10 @@ namespace RecoveryVfs.RecoveryLog.Records;
 /// <code>
 ///   table   digits .sst                    blob   digits .blob
 ///   small   CURRENT | IDENTITY | MANIFEST-digits | OPTIONS-digits | OPTIONS-digits .dbtmp | digits .dbtmp
+///   log     digits .log
 ///   plain   any part of a path
 /// </code>
-/// LOG, LOCK and *.log are RocksDB's, too, and never tracked.
+/// LOG and LOCK are RocksDB's, too, and never tracked.
 /// </remarks>
 internal static class TrackedName
 {
@@ -30,6 +31,7 @@ internal static class TrackedName
     {
         if (name.EndsWith(".sst")) return AreDigits(name[..^4]) ? FileClass.RocksTable : null;
         if (name.EndsWith(".blob")) return AreDigits(name[..^5]) ? FileClass.RocksBlob : null;
+        if (name.EndsWith(".log")) return AreDigits(name[..^4]) ? FileClass.RocksLog : null;
         return IsSmall(name) ? FileClass.RocksSmall : null;
     }
 
@@ -63,6 +65,7 @@ internal static class TrackedName
         FileClass.RocksTable => "table of RocksDB's",
         FileClass.RocksBlob => "blob file of RocksDB's",
         FileClass.RocksSmall => "small file of RocksDB's",
+        FileClass.RocksLog => "write-ahead log of RocksDB's",
         _ => "journal or WAL",
     };
 }

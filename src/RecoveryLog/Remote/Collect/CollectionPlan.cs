@@ -29,6 +29,8 @@ internal sealed class CollectionPlan
 {
     readonly List<CollectionItem> items = [];
 
+    DateTimeOffset oldestNeeded = DateTimeOffset.MaxValue;
+
     CollectionPlan() { }
 
     /// <summary>All objects looked at.</summary>
@@ -77,7 +79,9 @@ internal sealed class CollectionPlan
             hints.Add((0, "", segments[0].Modified, 0));
         var needs = new Needs();
         await plan.JudgeHintsAsync(context, store, cache, hints, retention, now, pins, needs, cancellation);
-        plan.JudgeExtents(extents, needs, epoch, now - retention.ReaderGrace, isKnown);
+        // Between hints of a RocksDB's directory, a restore takes what was sealed since, whether hints ever named it.
+        var between = store.Holds is null ? DateTimeOffset.MaxValue : plan.oldestNeeded - retention.ReaderGrace;
+        plan.JudgeExtents(extents, needs, epoch, now - retention.ReaderGrace, between, isKnown);
         plan.JudgeSegments(segments, needs);
         await plan.KeepTakeOversAsync(context, cancellation);
         foreach (var (name, pin) in pins)
@@ -126,6 +130,7 @@ internal sealed class CollectionPlan
                 continue;
             }
             if (name.Length > 0) items.Add(new(name, size, false, why));
+            if (published < oldestNeeded) oldestNeeded = published;
             if (lsn < oldest) continue;
             // A listing may still show what was deleted.
             if (await FetchAsync(context, store, cache, name, cancellation) is { } kept)
@@ -166,8 +171,8 @@ internal sealed class CollectionPlan
         return oldest;
     }
 
-    void JudgeExtents(List<ObjectInfo> extents, Needs needs, ulong epoch, DateTimeOffset youngerStay, Func<ulong, ulong,
-        bool>? isKnown)
+    void JudgeExtents(List<ObjectInfo> extents, Needs needs, ulong epoch, DateTimeOffset youngerStay,
+        DateTimeOffset between, Func<ulong, ulong, bool>? isKnown)
     {
         foreach (var entry in extents)
         {
@@ -175,6 +180,7 @@ internal sealed class CollectionPlan
             if (!RemoteNames.TryParseExtent(entry.Name, out var parts)) why ??= "not an extent's name";
             else if (parts.Epoch > epoch) why ??= $"shipped in epoch {parts.Epoch}, which is not ours";
             else if (isKnown?.Invoke(parts.Fnode, parts.HashPrefix) == true) why ??= "the next hints name it";
+            else if (entry.Modified >= between) why ??= "a restore between hints may need it";
             else if (entry.Modified > youngerStay) why ??= "shipped lately; hints may be about to name it";
             items.Add(new(entry.Name, entry.SizeBytes, why is null, why ?? "no hints that stay name it"));
         }

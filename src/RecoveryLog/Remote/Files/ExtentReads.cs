@@ -13,28 +13,35 @@ static class ExtentReads
     /// last beginning has the extent's hash; until then none of it may be believed. Throws Corrupt, naming the object,
     /// when it is missing or is not what it should be.
     /// </summary>
-    public static async ValueTask ReadAsync(
+    public static ValueTask ReadAsync(
         RemoteContext context, Extent extent, Action begin, Action<ReadOnlyMemory<byte>> take,
-            CancellationToken cancellation = default)
+            CancellationToken cancellation = default) =>
+        ReadProvenAsync(context, extent.Name, extent.SizeBytes, hash => hash == extent.Hash, begin, take, cancellation);
+
+    /// <summary>The same for an object of which somebody knows another proof.</summary>
+    public static async ValueTask ReadProvenAsync(
+        RemoteContext context, string name, long sizeBytes, Func<ObjectHash, bool> isRight, Action begin,
+            Action<ReadOnlyMemory<byte>> take, CancellationToken cancellation = default)
     {
         for (int tries = 1; ; tries++)
         {
-            if (await TryReadAsync(context, extent, begin, take, cancellation) is not { } wrong) return;
+            if (await TryReadAsync(context, name, sizeBytes, isRight, begin, take, cancellation) is not { } wrong)
+                return;
             // Once more: a bit that fell over on the way is not damage.
-            if (tries == 2) throw RemoteFormat.Damaged(extent.Name, wrong);
+            if (tries == 2) throw RemoteFormat.Damaged(name, wrong);
         }
     }
 
     /// <summary>Returns what is wrong with the bytes, or null.</summary>
-    static async ValueTask<string?> TryReadAsync(RemoteContext context, Extent extent, Action begin,
-        Action<ReadOnlyMemory<byte>> take, CancellationToken cancellation)
+    static async ValueTask<string?> TryReadAsync(RemoteContext context, string name, long sizeBytes,
+        Func<ObjectHash, bool> isRight, Action begin, Action<ReadOnlyMemory<byte>> take, CancellationToken cancellation)
     {
         using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        long size = await context.RetryAsync(token => context.Store.StreamWholeAsync(extent.Name, (total, from) =>
+        long size = await context.RetryAsync(token => context.Store.StreamWholeAsync(name, (total, from) =>
         {
             // The server may be wrong about the size, or hostile.
-            if (total > extent.SizeBytes)
-                throw RemoteFormat.Damaged(extent.Name, $"it has more than {extent.SizeBytes} bytes");
+            if (total > sizeBytes)
+                throw RemoteFormat.Damaged(name, $"it has more than {sizeBytes} bytes");
             sha.GetHashAndReset();
             begin();
             return from.DrainAsync(part =>
@@ -43,8 +50,8 @@ static class ExtentReads
                 take(part);
             });
         }, context.Tries, token), cancellation);
-        if (size < 0) throw new RecoveryException(RecoveryError.Corrupt, $"The object {extent.Name} is missing");
-        if (size != extent.SizeBytes) return $"it has {size} bytes instead of {extent.SizeBytes}";
-        return ObjectHash.Take(sha) == extent.Hash ? null : "its bytes do not match its SHA-256";
+        if (size < 0) throw new RecoveryException(RecoveryError.Corrupt, $"The object {name} is missing");
+        if (size != sizeBytes) return $"it has {size} bytes instead of {sizeBytes}";
+        return isRight(ObjectHash.Take(sha)) ? null : "its bytes do not match its SHA-256";
     }
 }

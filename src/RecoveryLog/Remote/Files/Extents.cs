@@ -39,13 +39,18 @@ internal sealed class Extents(RemoteContext context)
     /// Fetches an extent into a new file, verifies it, and makes it durable. Throws Corrupt, naming the object, when it
     /// is missing or is not what it should be.
     /// </summary>
-    public async ValueTask FetchAsync(Extent extent, string path, Action<long>? progressed = null,
-        CancellationToken cancellation = default)
+    public ValueTask FetchAsync(Extent extent, string path, Action<long>? progressed = null,
+        CancellationToken cancellation = default) =>
+        FetchAsync(extent.Name, extent.SizeBytes, hash => hash == extent.Hash, path, progressed, cancellation);
+
+    /// <summary>The same for an object of which somebody knows another proof.</summary>
+    public async ValueTask FetchAsync(string name, long sizeBytes, Func<ObjectHash, bool> isRight, string path,
+        Action<long>? progressed = null, CancellationToken cancellation = default)
     {
         await using var file = RegularFile.CreateNew(path);
         try
         {
-            await ExtentReads.ReadAsync(context, extent, () => file.Position = 0, part =>
+            await ExtentReads.ReadProvenAsync(context, name, sizeBytes, isRight, () => file.Position = 0, part =>
             {
                 file.Write(part.Span);
                 progressed?.Invoke(part.Length);

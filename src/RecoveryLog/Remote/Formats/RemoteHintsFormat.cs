@@ -3,6 +3,7 @@ using System.Buffers.Binary;
 using System.IO.Pipelines;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
@@ -230,7 +231,7 @@ internal static class RemoteHintsFormat
     static LiveFile WithHash(LiveFile file, Dictionary<ulong, Extent> extents, string name)
     {
         if (!extents.TryGetValue(file.Fnode, out var extent))
-            return file.Bytes.Length == file.SizeBytes
+            return file.Bytes.Length == file.SizeBytes || file.Class == FileClass.RocksLog
                 ? file
                 : throw RemoteFormat.Damaged(name, $"it does not say where the bytes of {file.Name} are");
         if (extent.SizeBytes != file.SizeBytes) throw RemoteFormat.Damaged(name, $"it gives two sizes for {file.Name}");

@@ -13,9 +13,12 @@ internal sealed record StoreObject
 {
     /// <summary>
     /// The newest version this software knows. A branch is of version 2: whoever only knows version 1 would miss what
-    /// lies in its parent.
+    /// lies in its parent. The remote of a RocksDB is of version 3.
     /// </summary>
-    public const int Version = 2;
+    public const int Version = 3;
+
+    /// <summary>What <see cref="Holds"/> says of the remote of somebody's RocksDB.</summary>
+    public const string RocksDb = "rocksdb";
 
     const int MaxBytes = 64 << 10;
 
@@ -38,6 +41,20 @@ internal sealed record StoreObject
     [JsonPropertyName("branch"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public BranchOrigin? Branch { get; init; }
 
+    /// <summary>What the log is of: null, a store of databases; <c>rocksdb</c>, a RocksDB's directory.</summary>
+    [JsonPropertyName("holds"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Holds { get; init; }
+
+    /// <summary>Throws when the log is not of a store of databases.</summary>
+    public void ThrowUnlessDatabases(string location)
+    {
+        if (Holds is null) return;
+        throw new RecoveryException(RecoveryError.Invalid,
+            $"{location} holds the files of a RocksDB, not SQLite databases.",
+            $"`recovery restore {location} DIR` brings them back")
+        { Path = location };
+    }
+
     /// <summary>The LSN at which the remote's log begins.</summary>
     [JsonIgnore] public ulong FirstLsn => ParseHex(First);
 
@@ -45,9 +62,11 @@ internal sealed record StoreObject
     [JsonIgnore] public ulong AuthorId => ParseHex(Author);
 
     /// <summary>Makes one.</summary>
-    public static StoreObject Make(Guid logId, ulong firstLsn, ulong author, DateTimeOffset created) => new()
+    public static StoreObject Make(Guid logId, ulong firstLsn, ulong author, DateTimeOffset created,
+        string? holds = null) => new()
     {
-        Format = 1,
+        Format = holds is null ? 1 : Version,
+        Holds = holds,
         LogId = logId,
         First = firstLsn.ToString("x16"),
         Author = author.ToString("x16"),
@@ -71,7 +90,8 @@ internal sealed record StoreObject
         {
             throw RemoteFormat.Damaged(RemoteNames.Store, "it is not the JSON that it should be", e);
         }
-        if (read is null || read.Format < 1 || !IsHex(read.First) || !IsHex(read.Author) || read.FirstLsn == 0)
+        if (read is null || read.Format < 1 || !IsHex(read.First) || !IsHex(read.Author) || read.FirstLsn == 0
+            || read.Holds is not (null or RocksDb))
             throw RemoteFormat.Damaged(RemoteNames.Store, "its fields make no sense");
         return read.Format > Version ? throw RemoteFormat.TooNew(RemoteNames.Store, (uint)read.Format, Version) : read;
     }

@@ -85,7 +85,7 @@ internal sealed class RestorePlan
         var paths = Hints.Hints.Files.ToDictionary(f => f.Fnode, f => Path.Combine(directory, f.Fnode.ToString("x16")));
         foreach (var file in Hints.Hints.Files)
             if (!Hints.Extents.ContainsKey(file.Fnode)) WriteInline(file, paths[file.Fnode]);
-        var fetcher = new Extents(context);
+        var fetcher = new Files.Extents(context);
         await Files.Extents.ForEachAsync(Extents.Count, parallelism, async (i, token) =>
         {
             try { await fetcher.FetchAsync(Extents[i], paths[Extents[i].Fnode], progressed, token); }
@@ -96,6 +96,32 @@ internal sealed class RestorePlan
         }, cancellation);
         return paths;
     }
+
+    /// <summary>The extents that the remote has now, whether hints name them or not.</summary>
+    public ValueTask<LooseExtents> ListExtentsAsync(CancellationToken cancellation = default) =>
+        LooseExtents.ListAsync(context, cancellation);
+
+    /// <summary>
+    /// Fetches a sealed file's bytes, which the hints or a record after them tell of, into a new file, verified and
+    /// durable.
+    /// </summary>
+    public async ValueTask FetchAsync(LiveFile file, LooseExtents extents, string path, Action<long>? progressed = null,
+        CancellationToken cancellation = default)
+    {
+        if (!Hints.Extents.TryGetValue(file.Fnode, out var extent))
+        {
+            await extents.FetchAsync(file, path, progressed, cancellation);
+            return;
+        }
+        try { await new Files.Extents(context).FetchAsync(extent, path, progressed, cancellation); }
+        catch (RecoveryException e) when (e.Error == RecoveryError.Corrupt)
+        {
+            throw await RestorePlanner.ExplainExtentAsync(context, Store, Hints, extent, e, cancellation);
+        }
+    }
+
+    /// <summary>The same plan for another state, which the same hints reach.</summary>
+    public RestorePlan To(RestoreTarget target) => new(context, Store, target, Hints, End, Segments, Notes);
 
     /// <summary>
     /// Reads an extent as it comes, for who needs no file of it; see <see cref="ExtentReads.ReadAsync"/>. An error

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
@@ -14,7 +15,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Write;
 internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
 {
     readonly Extents extents = new(context);
-    readonly Dictionary<ulong, KnownExtent> known = [];
+    readonly ConcurrentDictionary<ulong, KnownExtent> known = [];
     bool remembered;
 
     /// <summary>
@@ -81,6 +82,24 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
         }
     }
 
+    /// <summary>
+    /// Ships sealed files before hints name them: a restore that replays the log beyond the newest hints needs them.
+    /// Those that are there already cost nothing.
+    /// </summary>
+    public async Task ShipAheadAsync(IReadOnlyList<LiveFile> files, Func<LiveFile, Stream> open,
+        CancellationToken cancellation = default)
+    {
+        using (await Gate.EnterAsync())
+        {
+            var remote = await shipper.ConnectedAsync(cancellation);
+            await RememberAsync(remote.Store, cancellation);
+            await ShipExtentsAsync([.. files.Where(f => IsExtent(f) && f.IsSealed)], remote.Epoch, open, cancellation);
+        }
+    }
+
+    /// <summary>Whether the remote is known to have a sealed file's bytes.</summary>
+    public bool IsShipped(LiveFile file) => Find(file) is not null;
+
     /// <summary>Extents that the remote has for this writer, hints or not: not to be collected.</summary>
     internal bool IsKnown(ulong fnode, ulong hashPrefix) => known.TryGetValue(fnode, out var one)
         && one.Extent.Hash.Prefix == hashPrefix;
@@ -91,6 +110,8 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
     static bool IsNeeded(LiveFile file)
     {
         if (IsExtent(file)) return file.IsSealed;
+        // Its bytes are replayed from where it was created.
+        if (file.Class == FileClass.RocksLog) return true;
         if (file.Bytes.Length != file.SizeBytes)
             throw new ArgumentException(
                 $"The hints give {file.Bytes.Length} of the {file.SizeBytes} bytes of {file.Name}.");
@@ -139,7 +160,7 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
     void Forget(IReadOnlyList<Extent> needed)
     {
         var keep = needed.Select(e => e.Fnode).ToHashSet();
-        foreach (ulong fnode in known.Keys.Where(f => !keep.Contains(f)).ToList()) known.Remove(fnode);
+        foreach (ulong fnode in known.Keys.Where(f => !keep.Contains(f)).ToList()) known.TryRemove(fnode, out _);
     }
 
     async ValueTask<RemoteLogEnd> StartOfAsync(RemoteLog remote, ulong replayFrom, CancellationToken cancellation)

@@ -21,9 +21,10 @@ internal static class RemoteTenure
     /// and begin an empty one.
     /// </remarks>
     public static async ValueTask<RemoteLog> ResumeAsync(
-        RemoteContext context, LocalLog local, ulong author, ulong? createAt, CancellationToken cancellation = default)
+        RemoteContext context, LocalLog local, ulong author, ulong? createAt, CancellationToken cancellation = default,
+        string? holds = null)
     {
-        var store = await FindOrCreateAsync(context, local, author, createAt, cancellation);
+        var store = await FindOrCreateAsync(context, local, author, createAt, holds, cancellation);
         var (end, last) = await context.FindEndAsync(store, cancellation);
         using (last)
         {
@@ -73,14 +74,15 @@ internal static class RemoteTenure
     }
 
     static async ValueTask<StoreObject> FindOrCreateAsync(
-        RemoteContext context, LocalLog local, ulong author, ulong? createAt, CancellationToken cancellation)
+        RemoteContext context, LocalLog local, ulong author, ulong? createAt, string? holds,
+            CancellationToken cancellation)
     {
         return await context.RetryAsync(async token =>
         {
             var store = await StoreObject.FetchAsync(context.Store, token);
             if (store is null && createAt is { } firstLsn)
             {
-                var made = StoreObject.Make(local.LogId, firstLsn, author, context.Time.GetUtcNow());
+                var made = StoreObject.Make(local.LogId, firstLsn, author, context.Time.GetUtcNow(), holds);
                 // Whatever comes of it, what is there afterwards counts.
                 await context.Store.CreateAsync(RemoteNames.Store, made.ToBytes(), token);
                 store = await StoreObject.FetchAsync(context.Store, token);
@@ -94,6 +96,12 @@ internal static class RemoteTenure
                 throw new RecoveryException(RecoveryError.Invalid,
                     $"{context.Store.Location} holds another log ({store.LogId}; this store's is {local.LogId}).",
                     "Give this store a prefix of its own, or restore that one into an empty directory")
+                { Path = context.Store.Location };
+            if (store.Holds != holds)
+                throw new RecoveryException(RecoveryError.Invalid,
+                    $"{context.Store.Location} holds {store.Holds ?? "databases"}, and this log is of "
+                        + $"{holds ?? "databases"}.",
+                    "Give this store a prefix of its own")
                 { Path = context.Store.Location };
             return store;
         }, cancellation);

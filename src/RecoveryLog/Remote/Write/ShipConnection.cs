@@ -26,10 +26,11 @@ internal sealed class ShipConnection(RemoteContext context, ShipperOptions optio
         // Whose it is comes first, where that takes no writing: commits may wait for the answer.
         var known = options.MayCreate
             ? null
-            : await RemoteTenure.ResumeAsync(impatient, log, options.Author, null, cancellation);
+            : await RemoteTenure.ResumeAsync(impatient, log, options.Author, null, cancellation, options.Holds);
         if (known is not null) waits.HasLooked();
         if (options.Probe) await RemoteProbe.CheckAsync(context.Store, context.Random, cancellation);
-        var found = known ?? await RemoteTenure.ResumeAsync(impatient, log, options.Author, log.FirstLsn, cancellation);
+        var found = known ?? await RemoteTenure.ResumeAsync(impatient, log, options.Author, log.FirstLsn, cancellation,
+            options.Holds);
         waits.HasLooked();
         options.Connected?.Invoke();
         // Without a hold the log may lose more meanwhile: that gap is closed when there is one again.

@@ -1,5 +1,6 @@
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Records;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
 
 namespace RecoveryVfs.RecoveryLog.Remote.Write;
 
@@ -25,6 +26,9 @@ internal sealed record ShipperOptions
     /// Whether the remote may be created when there is none: only when this store never shipped to it before.
     /// </summary>
     public bool MayCreate { get; init; }
+
+    /// <summary>What the log is of, for a remote that is created: see <see cref="StoreObject.Holds"/>.</summary>
+    public string? Holds { get; init; }
 
     /// <summary>
     /// Called when the remote is there and is ours, before anything is shipped to it: the time to note, durably, that

@@ -6,7 +6,7 @@ using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
-namespace RecoveryVfs.PageStore.Writing;
+namespace RecoveryVfs.PageStore.Shipping;
 
 /// <summary>
 /// The first opening of a directory that a restore or a replica left, with the remote it came from: takes the remote's
@@ -14,6 +14,25 @@ namespace RecoveryVfs.PageStore.Writing;
 /// </summary>
 internal static class StoreTakeOver
 {
+    /// <summary>
+    /// In a directory that a restore left: takes over the remote it came from, if it is to write there, and says where
+    /// the log begins and in which epoch. The hints are newer then.
+    /// </summary>
+    public static (Hints? Hints, ulong? CreateAt, ulong Epoch) Begin(StoreOptions options, Hints? hints)
+    {
+        var home = options.Home;
+        var first = home.FirstLsnAfterRestore(hints);
+        if (first is null || hints is null) return (hints, null, 1);
+        if (options.Remote is null || Run(options, hints) is not { } end)
+            return (hints, first, Math.Max(1, hints.Epoch));
+        // The record that says so is in the remote; here, the hints step over it.
+        home.AddRemote(options.Remote.Url);
+        hints = hints with { Lsn = end.LastLsn, ReplayFrom = end.NextLsn, Epoch = end.Epoch };
+        LocalHints.Publish(options.Disk, options.Directory, hints);
+        home.NoteRestored(hints.Lsn);
+        return (hints, end.NextLsn, end.Epoch);
+    }
+
     /// <summary>
     /// Takes over. Refuses when the remote does not end exactly where the directory does: then something was committed
     /// that this directory lacks. Null when there is no such remote yet: the directory begins a new one.
