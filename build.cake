@@ -210,7 +210,8 @@ void Pack()
     var bundle = MakeAbsolute(Directory("build/bundle"));
     CleanDirectory(bundle);
     Must("native/bundle.sh", bundle.FullPath);
-    foreach (var project in new[] { "RecoveryLog", "PageStore", "Rows", "Changes", "Vfs", "Replicate", "Hosting" })
+    foreach (var project in new[] { "RecoveryLog", "PageStore", "Rows", "Changes", "Vfs", "Replicate", "Hosting",
+        "RocksDb" })
         Must("dotnet", "pack", $"src/{project}", "-c", Configuration, "-o", "dist/packages", "-v", "quiet", "--nologo",
             "-clp:NoSummary",
             $"-p:NativeBundle={bundle.FullPath}");

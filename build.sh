@@ -84,6 +84,7 @@ case $target in
     need python3 python3
     ;;&
   test | soak)
+    need rocksdb-tools ldb
     need sqlite3 sqlite3
     need sqlite3-tools sqldiff
     need zsh zsh

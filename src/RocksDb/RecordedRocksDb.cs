@@ -112,7 +112,7 @@ public sealed class RecordedRocksDb : IAsyncDisposable, IDisposable
             throw new RecoveryException(RecoveryError.Invalid, $"{Path} has no remote to sync with.", "Set Remote.")
             { Path = Path };
         await Task.Run(() => RocksDbSharp.Native.Instance.rocksdb_flush_wal(Db.Handle, 1), cancellation);
-        await remote.WhenRestorableAsync(directory.AppendEvents(), options.SyncPatience, cancellation);
+        await remote.WhenRestorableAsync(directory.WriteOut(), options.SyncPatience, cancellation);
     }
 
     /// <summary>Closes the RocksDB, and ships what is left, if the remote can be reached.</summary>

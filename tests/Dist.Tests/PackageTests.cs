@@ -48,7 +48,7 @@ public sealed class PackageTests
     public void A_package_says_what_it_is_and_brings_symbols()
     {
         foreach (var name in (string[])["RecoveryVfs", "RecoveryVfs.RecoveryLog", "RecoveryVfs.PageStore",
-            "RecoveryVfs.Rows", "RecoveryVfs.Changes", "RecoveryVfs.Hosting"])
+            "RecoveryVfs.Rows", "RecoveryVfs.Changes", "RecoveryVfs.Hosting", "RecoveryVfs.RocksDb"])
         {
             var file = Directory.GetFiles(Path.Combine(Repository.Dist, "packages"), $"{name}.?.*.nupkg").Single();
             using var package = ZipFile.OpenRead(file);

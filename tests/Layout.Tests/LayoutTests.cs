@@ -15,7 +15,8 @@ public sealed class LayoutTests
         typeof(Rows.IPageSource).Assembly,
         typeof(Replicate.ReplicatorOptions).Assembly,
         typeof(Changes.RowTail).Assembly,
-        typeof(Hosting.RecoveryServices).Assembly).Build();
+        typeof(Hosting.RecoveryServices).Assembly,
+        typeof(RocksDb.RecordedRocksDb).Assembly).Build();
 
     /// <summary>Which namespace uses which, with the types that do: what the compiler wrote, comments aside.</summary>
     static readonly ILookup<(string From, string To), string> Uses = (

@@ -100,6 +100,8 @@ internal sealed class RestoreCommand : CliCommand
             commit carries, so the file is written whatever SQLite says: what it finds is a warning and exit code 4; what it cannot check (a collation or function
             of the application) is a warning only. Of a store, both quick and full read every page and compare with those checksums (default: none).
 
+            The remote of a recorded RocksDB comes back as a RocksDB's directory, which any RocksDB opens: DIR itself, and its log in DIR/.recovery.
+
             A pin (`recovery snapshot --list`) keeps what is read from collection meanwhile, if the credentials allow to put one.
 
             The restored newest state takes the remote over when it is first opened with that remote: whoever wrote there before is fenced. An earlier
@@ -148,8 +150,11 @@ internal sealed class RestoreCommand : CliCommand
             to.Note($"{Text.Time(Text.FromMs(plan.Target.TimeMs.Value))} is in the future (it is "
                 + $"{Text.Time(DateTimeOffset.UtcNow)} now): this is the newest state.");
         if (into is not null) Restoring.CheckStubs(into, plan);
+        if (file is not null) plan.Store.ThrowUnlessDatabases(plan.Location);
         if (parsed.GetValue(dryRun)) return await DryRunAsync(parsed, to, remote, plan, store, file, cancellation);
         await using var pin = await remote.PinAsync(plan, to.Note, cancellation);
+        if (plan.Store.Holds is not null)
+            return await RestoredRocksDb.RunAsync(to, remote, plan, into!, parsed.GetValue(parallelism), cancellation);
         var report = file is null
             ? await ToStoreAsync(parsed, to, remote, plan, into!, cancellation)
             : await ToFileAsync(parsed, to, remote, plan, file, cancellation);

@@ -96,7 +96,7 @@ internal sealed class DirectoryRemote : IAsyncDisposable
             for (var tries = 1; ; tries++)
             {
                 using var hold = shipped.HoldFiles();
-                directory.AppendEvents();
+                directory.WriteOut();
                 var now = directory.Live.Snapshot(directory.Log.LogId, directory.Log.Epoch, lsn => lsn + 1);
                 try
                 {

@@ -98,13 +98,17 @@ internal sealed class RecordedDirectory : IAsyncDisposable
     internal LocalLog Log => log;
     internal LiveFiles Live => live;
 
-    /// <summary>The last record that there is of what RocksDB did until now.</summary>
-    public ulong AppendEvents()
+    /// <summary>
+    /// Hands all that RocksDB did until now to the operating system, and so to who ships; returns the last record of it.
+    /// </summary>
+    public ulong WriteOut()
     {
         recorder.AppendEvents();
         // Another thread may just be putting them into the log.
         log.AppendEvents();
-        return log.LastLsn;
+        var lsn = log.LastLsn;
+        log.WriteOut(lsn);
+        return lsn;
     }
 
     /// <summary>On RocksDB's threads, after every write to a write-ahead log.</summary>
@@ -126,7 +130,7 @@ internal sealed class RecordedDirectory : IAsyncDisposable
         if (trouble is { } why) throw why.Again();
         if (Remote is null) return;
         Remote.ThrowIfNotOurs();
-        if (waitsForRemote) Remote.WaitRestorable(AppendEvents());
+        if (waitsForRemote) Remote.WaitRestorable(WriteOut());
     }
 
     async Task LookAsync()
@@ -135,7 +139,8 @@ internal sealed class RecordedDirectory : IAsyncDisposable
         {
             for (; ; await Task.Delay(LookInterval, options.Time, stopping.Token))
             {
-                if (recorder.AppendEvents()) log.WriteOut(log.LastLsn);
+                recorder.AppendEvents();
+                if (log.WrittenLsn < log.LastLsn) log.WriteOut(log.LastLsn);
                 if (log.SizeBytes >= sizeAtHints + options.LogBytesBetweenFlushes) PublishHints();
             }
         }
@@ -175,7 +180,7 @@ internal sealed class RecordedDirectory : IAsyncDisposable
         await looking;
         try
         {
-            var lsn = AppendEvents();
+            var lsn = WriteOut();
             log.Sync(lsn);
             if (Remote is not null) await Remote.ShipRestAsync(lsn, ShipRestPatience);
             PublishHints();

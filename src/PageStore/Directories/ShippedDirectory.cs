@@ -20,7 +20,7 @@ internal sealed class ShippedDirectory(
 
     public string Holds => StoreObject.RocksDb;
 
-    public void WriteOut() => log.WriteOut(directory.AppendEvents());
+    public void WriteOut() => directory.WriteOut();
 
     public void CheckpointSoon() => directory.PublishHints();
 
@@ -32,7 +32,7 @@ internal sealed class ShippedDirectory(
     /// </summary>
     public (Hints Hints, long UnixTimeMs) SnapshotForRemote()
     {
-        directory.AppendEvents();
+        directory.WriteOut();
         var hints = live.Snapshot(log.LogId, log.Epoch, lsn => lsn + 1);
         log.Sync(hints.Lsn);
         var logs = hints.Files.Where(f => f.Class == FileClass.RocksLog && f.SizeBytes > 0).Select(f => f.BornLsn);

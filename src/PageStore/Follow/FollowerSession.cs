@@ -60,7 +60,14 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
         }
     }
 
-    async Task<StoreObject> FetchSourceAsync(CancellationToken cancellation) =>
+    async Task<StoreObject> FetchSourceAsync(CancellationToken cancellation)
+    {
+        var store = await FetchAsync(cancellation);
+        store.ThrowUnlessDatabases(context.Store.Location);
+        return store;
+    }
+
+    async Task<StoreObject> FetchAsync(CancellationToken cancellation) =>
         await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
         ?? throw new RecoveryException(RecoveryError.NotFound,
             $"There is no remote at {context.Store.Location}: store.json is missing.",

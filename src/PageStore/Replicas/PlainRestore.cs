@@ -45,6 +45,7 @@ static class PlainRestore
         RestorePlan plan, string? database, string path, string scratch, int parallelism = 8,
             Action<long>? progressed = null, CancellationToken cancellation = default)
     {
+        plan.Store.ThrowUnlessDatabases(plan.Location);
         try
         {
             using var image = new PlainImage(path);

@@ -154,6 +154,7 @@ internal static class StoreRestore
         RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed,
             CancellationToken cancellation, IDisposable? taken = null)
     {
+        plan.Store.ThrowUnlessDatabases(plan.Location);
         var hints = plan.Hints.Hints;
         var room = new DiskReserve(options.Disk, options.Directory);
         room.CheckRoomFor(plan.FetchBytes);

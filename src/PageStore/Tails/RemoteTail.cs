@@ -69,6 +69,7 @@ public sealed class RemoteTail
                 $"There is no remote at {context.Store.Location}: store.json is missing.",
                 "Check the URL.")
             { Path = context.Store.Location };
+        store.ThrowUnlessDatabases(context.Store.Location);
         var place = await FindPlaceAsync(store, cancellation);
         var records = new TailRecords(live, options.WithPages);
         await LearnNamesAsync(store, place, records, cancellation);

@@ -15,6 +15,7 @@ internal static class Restores
         Restoring.CheckPlace(store);
         await using var source = RemoteAccess.Open(remote);
         var (plan, notes) = await PlanAsync(source, options, cancellation);
+        plan.Store.ThrowUnlessDatabases(plan.Location);
         Restoring.CheckStubs(directory, plan);
         await using var pin = await source.PinAsync(plan, notes.Add, cancellation);
         var restoring = new Restoring(plan, options.Parallelism, ReportedStep.To(progress), notes.Add);
