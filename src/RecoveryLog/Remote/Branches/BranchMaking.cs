@@ -96,6 +96,8 @@ internal sealed class BranchMaking(BranchPlaces places, RestorePlan plan)
                     $"There is something at {places.Store.Location} already ({prefix}).",
                     "Choose another prefix; --reset makes a branch anew")
                 { Path = places.Store.Location };
+        // Tables between its hints are found in a listing, which shows a branch's own.
+        plan.Store.ThrowUnlessDatabases(plan.Location);
         if (plan.Store.Branch is { Expires: { } end } && !(places.Expires <= end))
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{places.ParentUrl} is itself a branch, which expires at {end:u}.",
