@@ -96,6 +96,7 @@ public sealed class RecordedRocksDb : IAsyncDisposable, IDisposable
                 Url = url,
                 SyncInterval = recorded.SyncInterval,
                 HintsBytes = recorded.HintsBytes,
+                HintsInterval = recorded.HintsInterval,
                 Retention = new Retention { Keep = recorded.Retention },
             },
         };

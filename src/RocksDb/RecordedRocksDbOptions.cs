@@ -35,6 +35,12 @@ public sealed record RecordedRocksDbOptions
     /// </summary>
     public long HintsBytes { get; init; } = 256L << 20;
 
+    /// <summary>
+    /// After this time new hints are published although there was little log: without write-ahead logs there never is,
+    /// and tables that nobody needs any more are collected after hints.
+    /// </summary>
+    public TimeSpan HintsInterval { get; init; } = TimeSpan.FromHours(1);
+
     /// <summary>The most that the local log may grow to while the remote is away; then writes fail.</summary>
     public long MaxLocalLogBytes { get; init; } = 4L << 30;
 

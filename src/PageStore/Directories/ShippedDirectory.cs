@@ -20,6 +20,8 @@ internal sealed class ShippedDirectory(
 
     public string Holds => StoreObject.RocksDb;
 
+    public ulong LastChangeLsn => log.LastLsn;
+
     public void WriteOut() => directory.WriteOut();
 
     public void CheckpointSoon() => directory.PublishHints();
