@@ -1,0 +1,151 @@
+using System.Diagnostics;
+using System.Globalization;
+using Microsoft.Data.Sqlite;
+using RecoveryVfs.Opening;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote.Collect;
+using RecoveryVfs.Settings;
+using RecoveryVfs.Testing;
+using Xunit.Abstractions;
+
+namespace RecoveryVfs.Tests;
+
+/// <summary>
+/// One question, asked in five ways: of the live database, a restored one, a follower, a branch, and the past. At
+/// random LSNs of random histories of a process that is killed again and again, with collections between, the answers
+/// are the same, and are those of one commit.
+/// </summary>
+public sealed class FiveWaysTests(ITestOutputHelper output) : IDisposable
+{
+    static readonly Retention nothing = new()
+    {
+        Keep = TimeSpan.Zero,
+        KeepHints = 1,
+        ReaderGrace = TimeSpan.Zero
+    };
+
+    static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
+
+    readonly TestStore store = new();
+    int files;
+
+    public void Dispose() => store.Dispose();
+
+    [Fact, Trait(Seeds.Kind, Seeds.Random)]
+    public Task Every_way_gives_one_answer() => Seeds.OnceAsync(RunAsync);
+
+    async Task RunAsync(Random random)
+    {
+        var remote = "file://" + store.PathOf("remote");
+        var options = "sync-interval=10&hints-bytes=60000&remote=" + Uri.EscapeDataString(remote);
+        var (least, compared, collected) = (0UL, 0, 0);
+        for (var round = 0; round < (Seeds.Soaking ? 12 : 2); round++)
+        {
+            WriteAndKill(random, options);
+            using var live = store.Open(options: options + "&linger=0");
+            var number = RandomWriter.Check(live);
+            await Recovery.SyncAsync(store.Directory);
+            var newest = ulong.Parse(live.Do("PRAGMA recovery_lsn"), CultureInfo.InvariantCulture);
+            if (least == 0) least = newest;
+            Assert.Equal(number, Followed(remote, newest));
+            Assert.Equal(number, await RestoredAsync(remote, newest));
+            Assert.Equal(number, await BranchedAsync(remote, newest));
+            var promised = least;
+            if (random.Next(2) == 0) promised = await CollectAsync(live);
+            if (promised != least) collected++;
+            for (var i = 0; i < 2; i++)
+            {
+                var lsn = (ulong)random.NextInt64((long)least, (long)newest + 1);
+                try
+                {
+                    var restored = await RestoredAsync(remote, lsn);
+                    Assert.Equal(restored, await BranchedAsync(remote, lsn));
+                    Assert.Equal(restored, Asked(live, lsn));
+                    compared++;
+                }
+                catch (RecoveryException e) when (lsn < promised)
+                {
+                    // Collected; then it is missing for everybody, and nobody makes something up.
+                    Assert.True(e.Error is RecoveryError.NotFound or RecoveryError.Corrupt, e.Message);
+                }
+            }
+            live.Dispose();
+            store.Close();
+        }
+        output.WriteLine($"{compared} moments compared, {collected} collections");
+    }
+
+    void WriteAndKill(Random random, string options)
+    {
+        using var counted = RandomWriter.Counter(store.PathOf("counter"));
+        using var counter = counted.CreateViewAccessor();
+        var before = counter.ReadInt64(0);
+        using var writer = Process.Start(new ProcessStartInfo("dotnet",
+            [typeof(RandomWriter).Assembly.Location, store.Directory,
+            random.Next(1, 1 << 20).ToString(CultureInfo.InvariantCulture), store.PathOf("counter"), options])
+        { RedirectStandardOutput = true })!;
+        try
+        {
+            Assert.Equal("ready", writer.StandardOutput.ReadLine());
+            var wanted = before + random.Next(5, 60);
+            Assert.True(SpinWait.SpinUntil(() => counter.ReadInt64(0) >= wanted || writer.HasExited, Limit));
+            Assert.False(writer.HasExited, "the writer failed");
+        }
+        finally
+        {
+            writer.Kill();
+            writer.WaitForExit();
+        }
+    }
+
+    /// <summary>Keeps the newest hints only; returns from where on everything is promised.</summary>
+    async Task<ulong> CollectAsync(SqliteConnection live)
+    {
+        var promised = ulong.Parse(live.Do("PRAGMA recovery_snapshot"), CultureInfo.InvariantCulture);
+        var directory = store.PathOf(".recovery");
+        var open = StoreRegistry.Acquire(directory, StoreSettings.Of(directory));
+        try
+        {
+            await open.Store.Remote!.CollectAsync(nothing);
+        }
+        finally
+        {
+            StoreRegistry.Release(open);
+        }
+        return promised;
+    }
+
+    long Followed(string remote, ulong lsn)
+    {
+        using var follower = store.Open($"follower{files++}/a.db", "mode=ro&follow=" + Uri.EscapeDataString(remote));
+        follower.Do($"PRAGMA recovery_wait_lsn={lsn}");
+        return RandomWriter.Check(follower);
+    }
+
+    async Task<long> RestoredAsync(string remote, ulong lsn)
+    {
+        var file = store.PathOf($"restored{files++}");
+        await Recovery.RestoreFileAsync(remote, file, new RestoreOptions { Lsn = lsn, Database = "a.db" });
+        using var plain = new SqliteConnection($"Data Source={file};Pooling=false");
+        plain.Open();
+        return RandomWriter.Check(plain);
+    }
+
+    async Task<long> BranchedAsync(string remote, ulong lsn)
+    {
+        var branch = "file://" + store.PathOf($"branch{files++}");
+        var made = await Recovery.BranchAsync(remote, branch, lsn.ToString(CultureInfo.InvariantCulture));
+        var number = await RestoredAsync(branch, made.Lsn);
+        await Recovery.DeleteBranchAsync(branch);
+        return number;
+    }
+
+    /// <summary>In SQL, of the live database.</summary>
+    static long Asked(SqliteConnection live, ulong lsn)
+    {
+        var state = live.Do($"SELECT row ->> 'n', row ->> 'sums' FROM recovery_at('state', {lsn})").Split(' ', 2);
+        var rows = live.Do($"SELECT count(*) || ' ' || ifnull(sum(row ->> 'v'), 0) FROM recovery_at('t', {lsn})");
+        Assert.Equal(string.Join(' ', state[1].Split(' ')[..2]), rows);
+        return long.Parse(state[0], CultureInfo.InvariantCulture);
+    }
+}
