@@ -86,6 +86,42 @@ public sealed class BranchTests : IDisposable
     }
 
     [Fact]
+    public void A_closed_store_becomes_two_that_share_what_is_sealed()
+    {
+        using (var db = Open("app", "app"))
+        {
+            Shipped.Execute(db, "PRAGMA journal_mode=WAL; CREATE TABLE t(x); INSERT INTO t VALUES(1)");
+            Shipped.Execute(db, "PRAGMA recovery_checkpoint; INSERT INTO t VALUES(10)");
+            Assert.Contains("open", Recover.Run("branch", Place("app"), Place("two")).MustEndWith(5).Errors);
+        }
+        Shipped.Close();
+        Recover.Run("branch", Place("app"), Place("two")).MustEndWith(0);
+        var table = Directory.EnumerateFiles(Place("two/.recovery/pages"), "*.sst").First();
+        Assert.True(File.Exists(table.Replace("/two/", "/app/", StringComparison.Ordinal)));
+        using (var two = Shipped.Open(Place("two"), "a.db"))
+        {
+            Assert.Equal("11", Shipped.Scalar(two, Sum));
+            Shipped.Execute(two, "INSERT INTO t VALUES(100)");
+            Assert.Equal("ok", Shipped.Scalar(two, "PRAGMA recovery_verify"));
+            Assert.Equal("none", Shipped.Scalar(two, "PRAGMA recovery_remote"));
+            Shipped.Execute(two, "PRAGMA recovery_compact; PRAGMA recovery_checkpoint");
+        }
+        Shipped.Close();
+        using (var app = Open("app", "app"))
+        {
+            Assert.Equal("11", Shipped.Scalar(app, Sum));
+            Shipped.Execute(app, "DELETE FROM t; VACUUM; PRAGMA recovery_sync");
+            Assert.Equal("ok", Shipped.Scalar(app, "PRAGMA recovery_verify"));
+        }
+        Shipped.Close();
+        using (var two = Shipped.Open(Place("two"), "a.db")) Assert.Equal("111", Shipped.Scalar(two, Sum));
+        // Its sister's remote is not its own.
+        Shipped.Close();
+        Assert.Equal(5, Recover.Run("sync", "--wait", Place("two"), "--remote", Remote("app")).ExitCode);
+        Assert.Contains("already", Recover.Run("branch", Place("app"), Place("two")).MustEndWith(2).Errors);
+    }
+
+    [Fact]
     public void Who_knows_no_branches_refuses_one_and_an_expired_one_says_so()
     {
         using (var db = Open("app", "app"))

@@ -16,7 +16,7 @@ internal sealed class BranchCommand : CliCommand
     public BranchCommand()
         : base("branch", "Make a remote of its own that begins with a state of another; or delete it.")
     {
-        places = With(new Argument<string[]>("URL|DIR NEWURL")
+        places = With(new Argument<string[]>("URL|DIR NEWURL|NEWDIR")
         {
             Description = "The remote, or a store that has one, and where the branch goes. With --delete, the branch.",
             Arity = new ArgumentArity(1, 2)
@@ -39,6 +39,7 @@ internal sealed class BranchCommand : CliCommand
             Nothing large is copied: the branch names the parent's extents, and a pin there keeps them; what is written is the log since the parent's hints. It has
             a log of its own: restore it, follow it, write to it as to any remote; the parent never notices. Whoever reads it needs to read the parent, too.
             To another bucket, or from a directory to a bucket, everything is copied, and the branch needs nothing of the parent afterwards.
+            From a directory to another one (recovery branch /data /test), a store that nobody has open becomes two: sealed files are shared by hard links.
             Versions of RecoveryVfs that know no branches refuse it.
             """;
         Examples =
@@ -47,6 +48,7 @@ internal sealed class BranchCommand : CliCommand
             "recovery branch s3://bucket/app s3://bucket/app-before --timestamp 'yesterday 14:00'",
             "recovery branch s3://bucket/app s3://bucket/app-test --reset",
             "recovery branch --delete s3://bucket/app-test",
+            "recovery branch /data /test",
         ];
     }
 
@@ -62,6 +64,15 @@ internal sealed class BranchCommand : CliCommand
                     "--delete takes the URL of the branch, and no more.");
             await BranchWork.RemoveAsync(given[0], cancellation);
             to.Result(new Deleted(given[0]), Results.Json.BranchDeleted, d => to.Line($"Deleted {d.Branch}."));
+            return ExitCode.Ok;
+        }
+        if (given is [var store, var directory] && !RemoteAccess.IsUrl(store) && !RemoteAccess.IsUrl(directory))
+        {
+            if (moment.IsGiven(parsed) || parsed.GetValue(expires) is not null || parsed.GetValue(reset))
+                throw new RecoveryException(RecoveryError.Invalid,
+                    "A directory is branched as it is now: --lsn and the like, --expires and --reset go with remotes.");
+            to.Result(LocalBranch.Make(StoreDirectory.Find(store), directory), Results.Json.Branch,
+                b => to.Line($"{b.Url} begins with LSN {b.Lsn} of {b.Parent}; sealed files are shared."));
             return ExitCode.Ok;
         }
         if (given.Length != 2 || !RemoteAccess.IsUrl(given[1]))
