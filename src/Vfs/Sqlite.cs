@@ -5,7 +5,6 @@ internal static class Sqlite
 {
     public const int Ok = 0, Error = 1, Perm = 3, Busy = 5, NoMem = 7, ReadOnly = 8, IoErr = 10, Corrupt = 11,
         Interrupt = 9, NotFound = 12, Full = 13, CantOpen = 14, TooBig = 18, Misuse = 21, Notice = 27, Warning = 28;
-    public const int OkLoadPermanently = 256;
     public const int BusySnapshot = Busy | 2 << 8;
     public const int IoErrRead = IoErr | 1 << 8, IoErrShortRead = IoErr | 2 << 8, IoErrWrite = IoErr | 3 << 8,
         IoErrFsync = IoErr | 4 << 8;
@@ -18,8 +17,6 @@ internal static class Sqlite
 
     public const int OpenReadOnly = 0x1, OpenReadWrite = 0x2, OpenCreate = 0x4, OpenExclusive = 0x10;
     public const int OpenMainDb = 0x100, OpenMainJournal = 0x800, OpenSuperJournal = 0x4000, OpenWal = 0x80000;
-
-    public const int AccessExists = 0;
 
     public const int CapPowersafeOverwrite = 0x1000;
 

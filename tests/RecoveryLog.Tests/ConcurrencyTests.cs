@@ -200,7 +200,6 @@ public sealed class ConcurrencyTests
                     if (i % 20 == 0)
                         log.Sync(log.LastLsn);
                 }
-                log.PrepareSpare();
             }
             using (var log = LocalLog.Open(LocalDisk.Instance, directory.FullName, options))
             {

@@ -60,9 +60,6 @@ internal static class PageCommitFormat
     /// </summary>
     public const int PartBytes = 1 << 20;
 
-    /// <summary>The most that one page can add to a part.</summary>
-    public const int MaxPageEntryBytes = Varint.MaxBytes32 + 1 + Varint.MaxBytes32 + MaxPageBytes;
-
     /// <summary>
     /// Whether a database can have pages of that size, and so many bytes of them. A database without pages has the page
     /// size 0.

@@ -25,8 +25,6 @@ internal ref struct FileBytes(ReadOnlySpan<byte> bytes, string file)
 
     public uint U32() => BinaryPrimitives.ReadUInt32LittleEndian(Take(4));
 
-    public ulong U64() => BinaryPrimitives.ReadUInt64LittleEndian(Take(8));
-
     /// <summary>Unsigned LEB128 of at most 64 bits.</summary>
     public ulong Varint()
     {

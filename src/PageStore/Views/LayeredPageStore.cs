@@ -128,17 +128,7 @@ internal sealed partial class LayeredPageStore : IPageStore
                 cuts = cuts.RemoveAll(c => c.First >= key && c.Last <= last).Add(new Cut(key, last, lsn));
             }
         }
-        if (applied is not null && (unfinished.Count > 0 || cuts.Any(c => c.Lsn == Unfinished)))
-        {
-            foreach (var key in unfinished)
-                if (above.TryGetValue(new Entry(key, 0, 0, 0), out var entry) && entry.Lsn == Unfinished)
-                {
-                    above.Remove(entry);
-                    above.Add(entry with { Lsn = lsn });
-                }
-            unfinished.Clear();
-            cuts = [.. cuts.Select(c => c.Lsn == Unfinished ? c with { Lsn = lsn } : c)];
-        }
+        if (applied is not null) cuts = Finished(above, cuts, lsn);
         Volatile.Write(ref state,
             Compacted(before with
             {
@@ -150,6 +140,20 @@ internal sealed partial class LayeredPageStore : IPageStore
             }));
         Volatile.Write(ref unflushedBytes, unflushedBytes + changes.SizeBytes);
         changes.Clear();
+    }
+
+    /// <summary>What was applied before its LSN was known has it now; returns the cuts with it.</summary>
+    ImmutableArray<Cut> Finished(ImmutableSortedSet<Entry>.Builder above, ImmutableArray<Cut> cuts, ulong lsn)
+    {
+        if (unfinished.Count == 0 && !cuts.Any(c => c.Lsn == Unfinished)) return cuts;
+        foreach (var key in unfinished)
+            if (above.TryGetValue(new Entry(key, 0, 0, 0), out var entry) && entry.Lsn == Unfinished)
+            {
+                above.Remove(entry);
+                above.Add(entry with { Lsn = lsn });
+            }
+        unfinished.Clear();
+        return [.. cuts.Select(c => c.Lsn == Unfinished ? c with { Lsn = lsn } : c)];
     }
 
     /// <summary>

@@ -16,8 +16,6 @@ internal static partial class Posix
     internal static readonly int O_DIRECTORY = isArm
         ? 0x4000 : 0x10000, O_NOFOLLOW = isArm ? 0x8000 : 0x20000, O_TMPFILE = 0x400000 | O_DIRECTORY;
 
-    internal const int ReadWriteForOwner = 0x1A4; // 0644, less the umask
-
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int Open(string path, int flags, int mode);
 

@@ -188,15 +188,6 @@ internal sealed partial class LocalLog
     }
 
     /// <summary>
-    /// Makes a spare segment now when there is none, so that no append has to. For a background thread of the caller.
-    /// </summary>
-    public void PrepareSpare()
-    {
-        if (!Volatile.Read(ref disposed) && !options.ReadOnly && Poison is null)
-            spares.Prepare(NextBytes);
-    }
-
-    /// <summary>
     /// Keeps the records from <paramref name="lsn"/> on until the hold moves or is disposed. Throws NotFound when they
     /// are gone.
     /// </summary>

@@ -18,7 +18,7 @@ internal sealed class RemoteState
     readonly Lock gate = new();
     ShipperPhase phase = ShipperPhase.Connecting;
     RecoveryException? final, lastError;
-    DateTimeOffset? outageSince, reachedAt;
+    DateTimeOffset? outageSince;
     string? salvage;
     (ulong Lsn, long TimeMs) oldest;
     long shippedRawBytes, hintsRawBytes;
@@ -41,9 +41,6 @@ internal sealed class RemoteState
 
     /// <summary>Since when the remote could not be reached; null when it could the last time.</summary>
     public DateTimeOffset? OutageSince { get { lock (gate) return outageSince; } }
-
-    /// <summary>When a request succeeded last.</summary>
-    public DateTimeOffset? ReachedAt { get { lock (gate) return reachedAt; } }
 
     /// <summary>The newest LSN in the remote; 0 before it was reached.</summary>
     public ulong ShippedLsn => shipped();
@@ -171,8 +168,7 @@ internal sealed class RemoteState
 
     internal void Reached()
     {
-        lock (gate)
-            (phase, outageSince, lastError, reachedAt) = (ShipperPhase.Shipping, null, null, context.Time.GetUtcNow());
+        lock (gate) (phase, outageSince, lastError) = (ShipperPhase.Shipping, null, null);
     }
 
     internal void Failed(RecoveryException e, int failures)
