@@ -12,12 +12,12 @@ public sealed class RowTailTests
     {
         using var history = new ShippedHistory();
         var moments = Written(history, random);
-        Check(history, new RowTailOptions { From = TailStart.Oldest, Once = true, Databases = "a.db" }, moments, random)
+        Check(history, new RowTailOptions { From = TailStart.Oldest, Once = true, Databases = "a.db" }, moments)
             .GetAwaiter().GetResult();
         var begun = moments[random.Next(moments.Count)].Lsn;
         Check(history,
             new RowTailOptions { After = begun, Once = true, Databases = "a*", Snapshot = RowSnapshot.Initial },
-            moments.FindAll(m => m.Lsn >= begun), random)
+            moments.FindAll(m => m.Lsn >= begun))
             .GetAwaiter().GetResult();
     });
 
@@ -41,7 +41,7 @@ public sealed class RowTailTests
         return moments;
     }
 
-    static async Task Check(ShippedHistory history, RowTailOptions options, List<Moment> moments, Random random)
+    static async Task Check(ShippedHistory history, RowTailOptions options, List<Moment> moments)
     {
         var rows = new Dictionary<string, List<string>>(StringComparer.Ordinal);
         var (next, last) = (0, (Lsn: 0UL, Number: 0L));

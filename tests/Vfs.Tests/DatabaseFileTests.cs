@@ -11,7 +11,7 @@ namespace RecoveryVfs.Tests;
 /// </summary>
 public class DatabaseFileTests
 {
-    static int OpenCode(TestStore store, string uri, int flags = raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_CREATE)
+    static int OpenCode(string uri, int flags = raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_CREATE)
     {
         var code = raw.sqlite3_open_v2(uri, out var db, flags | 0x40, null);
         if (code == 0) code = raw.sqlite3_exec(db, "SELECT count(*) FROM sqlite_master");
@@ -59,7 +59,7 @@ public class DatabaseFileTests
             plain.Do("CREATE TABLE t(x); INSERT INTO t VALUES(1)");
         }
         var before = File.ReadAllBytes(store.PathOf("p.db"));
-        Assert.Equal(raw.SQLITE_CANTOPEN, OpenCode(store, store.UriOf("p.db")));
+        Assert.Equal(raw.SQLITE_CANTOPEN, OpenCode(store.UriOf("p.db")));
         Assert.Contains("plain SQLite database", Recovery.LastError);
         Assert.Contains("import", Recovery.LastError);
         Assert.Equal(before, File.ReadAllBytes(store.PathOf("p.db")));
@@ -71,7 +71,7 @@ public class DatabaseFileTests
     {
         using var store = new TestStore();
         File.WriteAllText(store.PathOf("letter.txt"), "Dear all,");
-        Assert.Equal(raw.SQLITE_CANTOPEN, OpenCode(store, store.UriOf("letter.txt")));
+        Assert.Equal(raw.SQLITE_CANTOPEN, OpenCode(store.UriOf("letter.txt")));
         Assert.Contains("left as it is", Recovery.LastError);
         Assert.Equal("Dear all,", File.ReadAllText(store.PathOf("letter.txt")));
     }
@@ -89,10 +89,10 @@ public class DatabaseFileTests
     public void Opening_what_does_not_exist()
     {
         using var store = new TestStore();
-        Assert.Equal(raw.SQLITE_CANTOPEN, OpenCode(store, store.UriOf("none.db"), raw.SQLITE_OPEN_READWRITE));
-        Assert.Equal(raw.SQLITE_CANTOPEN, OpenCode(store, store.UriOf("none.db", "mode=ro")));
-        Assert.Equal(raw.SQLITE_CANTOPEN, OpenCode(store, store.UriOf("none/a.db")));
-        Assert.Equal(raw.SQLITE_CANTOPEN, OpenCode(store, store.UriOf("none.db", "isolation=perfect")));
+        Assert.Equal(raw.SQLITE_CANTOPEN, OpenCode(store.UriOf("none.db"), raw.SQLITE_OPEN_READWRITE));
+        Assert.Equal(raw.SQLITE_CANTOPEN, OpenCode(store.UriOf("none.db", "mode=ro")));
+        Assert.Equal(raw.SQLITE_CANTOPEN, OpenCode(store.UriOf("none/a.db")));
+        Assert.Equal(raw.SQLITE_CANTOPEN, OpenCode(store.UriOf("none.db", "isolation=perfect")));
         Assert.Contains("snapshot or locking", Recovery.LastError);
         Assert.Empty(Directory.GetFileSystemEntries(store.Directory));
     }
@@ -104,10 +104,10 @@ public class DatabaseFileTests
         store.Open().Do("CREATE TABLE t(x)");
         store.Close();
         Directory.Delete(store.PathOf(".recovery"), recursive: true);
-        Assert.Equal(raw.SQLITE_CANTOPEN, OpenCode(store, store.UriOf("a.db")));
+        Assert.Equal(raw.SQLITE_CANTOPEN, OpenCode(store.UriOf("a.db")));
         Assert.Contains("does not exist", Recovery.LastError);
         store.Open("b.db").Do("CREATE TABLE t(x)");
-        Assert.Equal(raw.SQLITE_CANTOPEN, OpenCode(store, store.UriOf("a.db")));
+        Assert.Equal(raw.SQLITE_CANTOPEN, OpenCode(store.UriOf("a.db")));
         Assert.Contains("does not have it", Recovery.LastError);
     }
 

@@ -88,7 +88,7 @@ internal sealed class DiffCommand : CliCommand
         await using var moments = await MomentDifference.OpenAsync(
             remote.Context, name, first, RestoreTarget.Parse(parsed.GetValue(this.to) ?? "now"),
                 cancellation: cancellation);
-        var lines = new DifferenceLines(to, moments, t => IsWanted(parsed, t), Filter(parsed, moments));
+        var lines = new DifferenceLines(to, moments, t => IsWanted(parsed, t), Filter(parsed));
         if (parsed.GetValue(sql)) lines.WritePatch(moments.Difference);
         else if (parsed.GetValue(undoSql)) lines.WritePatch(moments.Reverse());
         else if (parsed.GetValue(stat)) lines.WriteCounts();
@@ -99,7 +99,7 @@ internal sealed class DiffCommand : CliCommand
     bool IsWanted(ParseResult parsed, string name) =>
         parsed.GetValue(table) is not { } glob || FileSystemName.MatchesSimpleExpression(glob, name, ignoreCase: true);
 
-    Predicate<RowChange>? Filter(ParseResult parsed, MomentDifference moments)
+    Predicate<RowChange>? Filter(ParseResult parsed)
     {
         if (parsed.GetValue(table) is null) return null;
         if (parsed.GetValue(whereKey) is not { } key) return c => IsWanted(parsed, (c.After ?? c.Before)!.Table.Name);

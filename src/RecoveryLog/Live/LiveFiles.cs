@@ -39,11 +39,8 @@ internal sealed class LiveFiles
     readonly Lock gate = new();
     readonly SortedDictionary<ulong, Entry> files = [];
     readonly Dictionary<(bool Plain, string Name), Entry> byName = [];
-    readonly Dictionary<uint, string> databases = [];
-    // The same by name: with thousands of databases, whoever looks one up at each record must not look at all.
-    readonly Dictionary<string, uint> databaseIds = [];
+    readonly LiveDatabases databases = new();
     ulong nextFnode = 1;
-    uint nextDatabase = 1;
     ulong lsn;
 
     /// <summary>The newest record applied.</summary>
@@ -56,7 +53,7 @@ internal sealed class LiveFiles
     }
 
     /// <summary>The first database id that was never used.</summary>
-    public uint NextDatabaseId { get { lock (gate) return nextDatabase; } }
+    public uint NextDatabaseId { get { lock (gate) return databases.NextId; } }
 
     /// <summary>The live files, by fnode.</summary>
     public IReadOnlyList<LiveFile> Files
@@ -67,28 +64,19 @@ internal sealed class LiveFiles
     /// <summary>The databases, by id.</summary>
     public IReadOnlyList<LiveDatabase> Databases
     {
-        get { lock (gate) return ListDatabases(); }
-    }
-
-    LiveDatabase[] ListDatabases()
-    {
-        var list = new LiveDatabase[databases.Count];
-        var at = 0;
-        foreach (var (id, name) in databases) list[at++] = new LiveDatabase(id, name);
-        Array.Sort(list, static (a, b) => a.Id.CompareTo(b.Id));
-        return list;
+        get { lock (gate) return databases.ToList(); }
     }
 
     /// <summary>A database's name; null when it does not live.</summary>
     public string? DatabaseNameOf(uint id)
     {
-        lock (gate) return databases.GetValueOrDefault(id);
+        lock (gate) return databases.NameOf(id);
     }
 
     /// <summary>The id of a live database of that name; 0 when there is none.</summary>
     public uint DatabaseIdOf(string name)
     {
-        lock (gate) return databaseIds.GetValueOrDefault(name);
+        lock (gate) return databases.IdOf(name);
     }
 
     /// <summary>The bytes of the live plain file of that name; null when there is none.</summary>
@@ -180,13 +168,10 @@ internal sealed class LiveFiles
                 case RecordKind.FileSealed: OnSealed(record.Body); break;
                 case RecordKind.DatabaseCreated or RecordKind.DatabaseRenamed:
                     var (id, name) = DatabaseRecords.ReadNamed(record.Body);
-                    Forget(id);
-                    databases[id] = name;
-                    databaseIds[name] = id;
-                    nextDatabase = Math.Max(nextDatabase, id + 1);
+                    databases.Name(id, name);
                     break;
                 case RecordKind.DatabaseDeleted:
-                    Forget(DatabaseRecords.ReadId(record.Body));
+                    databases.Forget(DatabaseRecords.ReadId(record.Body));
                     break;
             }
             lsn = record.Lsn;
@@ -278,12 +263,6 @@ internal sealed class LiveFiles
         entry.Sealed = true;
     }
 
-    void Forget(uint database)
-    {
-        if (!databases.Remove(database, out var name)) return;
-        if (databaseIds.GetValueOrDefault(name) == database) databaseIds.Remove(name);
-    }
-
     /// <summary>
     /// What lives now, as hints; <paramref name="replayFrom"/> gets the LSN that they are true at and says where a
     /// replay must start.
@@ -299,9 +278,9 @@ internal sealed class LiveFiles
                 Lsn = lsn,
                 ReplayFrom = replayFrom(lsn),
                 NextFnode = nextFnode,
-                NextDatabaseId = nextDatabase,
+                NextDatabaseId = databases.NextId,
                 Files = [.. files.Values.Select(View)],
-                Databases = ListDatabases(),
+                Databases = databases.ToList(),
             };
         }
     }
@@ -313,16 +292,9 @@ internal sealed class LiveFiles
         {
             files.Clear();
             byName.Clear();
-            databases.Clear();
             lsn = hints.Lsn;
             nextFnode = hints.NextFnode;
-            nextDatabase = hints.NextDatabaseId;
-            databaseIds.Clear();
-            foreach (var database in hints.Databases)
-            {
-                databases.Add(database.Id, database.Name);
-                databaseIds[database.Name] = database.Id;
-            }
+            databases.Load(hints.Databases, hints.NextDatabaseId);
             foreach (var file in hints.Files)
             {
                 if (file.Class == FileClass.RocksSmall && file.Bytes.Length != file.SizeBytes)
