@@ -75,7 +75,8 @@ public sealed class SqlPatch
             WriteSequences();
             Create(SchemaKind.Index, SchemaKind.View);
         }
-        foreach (var entry in TriggersToMake(triggers)) output.WriteLine(entry.Sql + ";");
+        foreach (var entry in TriggersToMake(triggers))
+            output.WriteLine(SchemaStatement.Of(entry.Sql!) + ";");
         output.WriteLine("COMMIT;");
     }
 
@@ -130,7 +131,7 @@ public sealed class SqlPatch
             if (change.After is not { Sql: not null } made
                 || made.Name.StartsWith("sqlite_", StringComparison.OrdinalIgnoreCase))
                 continue;
-            output.WriteLine(made.Sql + ";");
+            output.WriteLine(SchemaStatement.Of(made.Sql) + ";");
         }
     }
 

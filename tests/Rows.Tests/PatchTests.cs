@@ -1,3 +1,5 @@
+using RecoveryVfs.Rows.Sql;
+
 namespace RecoveryVfs.Rows.Tests;
 
 /// <summary>
@@ -53,6 +55,41 @@ public class PatchTests
         var patch = Patch(orders.File, before, c => c.After?["name"].Text == "b");
         Assert.Contains("INSERT INTO \"settings\"(\"name\",\"value\") VALUES('b',1);", patch, StringComparison.Ordinal);
         Assert.DoesNotContain("'a'", patch, StringComparison.Ordinal);
+    }
+
+    /// <summary>Behind the statements of a schema SQLite reads nothing; a shell that gets a patch would.</summary>
+    [Theory]
+    [InlineData("CREATE TABLE t(a)", "CREATE TABLE t(a);\n.shell id\n")]
+    [InlineData("CREATE TABLE t(a)", "CREATE TABLE t(a) -- ;\n ; ATTACH 'x' AS y")]
+    [InlineData("CREATE TABLE t(a DEFAULT ';', \"b;\")", "CREATE TABLE t(a DEFAULT ';', \"b;\")/*;*/")]
+    [InlineData("CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT CASE 1 WHEN 1 THEN 2 END; DELETE FROM t; END",
+        "CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT CASE 1 WHEN 1 THEN 2 END; DELETE FROM t; END; .shell id")]
+    [InlineData("CREATE VIEW v AS SELECT 'it''s; \n.x'", "CREATE VIEW v AS SELECT 'it''s; \n.x';;\n.shell")]
+    public void What_stands_behind_a_statement_of_the_schema_is_not_passed_on(string statement, string sql)
+        => Assert.Equal(statement, SchemaStatement.Of(sql));
+
+    [Theory]
+    [InlineData("CREATE TABLE t(a DEFAULT 'x")]
+    [InlineData("CREATE TABLE \"t")]
+    [InlineData("CREATE TABLE [t")]
+    [InlineData("CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM t;")]
+    [InlineData("; .shell id")]
+    public void A_statement_without_an_end_is_damage(string sql)
+        => Assert.Throws<DatabaseDamagedException>(() => SchemaStatement.Of(sql));
+
+    [Fact]
+    public void A_made_up_schema_reaches_no_shell()
+    {
+        using var orders = new OrdersDatabase(new Random(1));
+        var before = orders.File;
+        orders.Db.Do("CREATE TABLE made(a)");
+        orders.Db.Do("PRAGMA writable_schema=ON");
+        orders.Db.Do("UPDATE sqlite_master SET sql = sql || char(59, 10) || '.shell id' || char(10) WHERE name='made'");
+        orders.Db.Do("PRAGMA writable_schema=RESET");
+        Assert.Equal(0L, orders.Db.Query("SELECT count(*) FROM made")[0][0]);
+        var patch = Patch(before, orders.File);
+        Assert.Contains("CREATE TABLE made(a);", patch, StringComparison.Ordinal);
+        Assert.DoesNotContain("shell", patch, StringComparison.Ordinal);
     }
 
     static void Apply(Random random, byte[] from, byte[] to, bool? foreignKeys = null)
