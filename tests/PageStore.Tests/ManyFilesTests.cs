@@ -9,7 +9,9 @@ using RecoveryVfs.Testing;
 
 namespace RecoveryVfs.PageStore.Tests;
 
-/// <summary>What an opening costs where there are many databases and WALs: what the log has, not what there is.</summary>
+/// <summary>
+/// What an opening costs where there are many databases and WALs: what the log has, not what there is.
+/// </summary>
 public sealed class ManyFilesTests : IDisposable
 {
     const int Files = 150;

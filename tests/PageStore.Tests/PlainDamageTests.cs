@@ -103,6 +103,26 @@ public sealed class PlainDamageTests : IDisposable
         return Directory.EnumerateFiles(Path.Combine(temp["killed"], "files")).Single();
     }
 
+    /// <summary>
+    /// Hints of earlier versions vouch for no plain file. Newer ones come with the opening, not only when the log has
+    /// grown.
+    /// </summary>
+    [Fact]
+    public async Task A_WAL_of_an_earlier_version_is_vouched_for_soon_after_it_was_opened()
+    {
+        var disk = RecoveryLog.Disk.LocalDisk.Instance;
+        KilledStore(new Random(7), hasHints: true);
+        var hints = LocalHints.LoadNewest(disk, temp["killed"])!;
+        LocalHints.Publish(disk, temp["killed"],
+            hints with { Files = [.. hints.Files.Select(f => f with { Sums = default })] });
+        bool IsVouchedFor() => LocalHints.LoadNewest(disk, temp["killed"])!.Files.Single(f => f.Name == Name)
+            .Sums.Length > 0;
+        Assert.False(IsVouchedFor());
+        using var store = Store.Open(Options("killed"));
+        await Until.IsTrue(IsVouchedFor);
+        Assert.Equal(expected, ReadAll(store, expected.Length));
+    }
+
     static string Damage(Random random, string path)
     {
         var bytes = File.ReadAllBytes(path);

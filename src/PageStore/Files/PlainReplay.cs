@@ -90,6 +90,9 @@ internal sealed class PlainReplay : IDisposable
     /// <summary>Up to where hints still vouch for a file.</summary>
     public long VouchedUntil(ulong fnode) => vouched.GetValueOrDefault(fnode)?.Until ?? 0;
 
+    /// <summary>Whether newer hints would vouch for more, see <see cref="VouchedFile.IsOfEarlierVersion"/>.</summary>
+    public bool NeedsHints => vouched.Values.Any(v => v.IsOfEarlierVersion);
+
     /// <summary>The checksums of a file, for hints; none when it lacks some of its bytes.</summary>
     public ReadOnlyMemory<uint> TakeSums(ulong fnode)
         => SumsOf(fnode).Take((offset, destination) => Open(fnode, LogFileMode.Write).Read(offset, destination));

@@ -23,6 +23,12 @@ internal sealed class VouchedFile(LiveFile file, long lengthBefore)
     /// <summary>Nothing is vouched for from there on.</summary>
     public long Until { get; private set; } = file.Sums.Length > 0 ? file.SizeBytes : 0;
 
+    /// <summary>
+    /// Whether an earlier version wrote the hints, or the log after them: then bytes that they should vouch for may be
+    /// damaged without a word, until newer hints do.
+    /// </summary>
+    public bool IsOfEarlierVersion { get; private set; } = file is { SizeBytes: > 0, Sums.Length: 0 };
+
     /// <summary>A record wrote to it.</summary>
     public void Written(long offset, int length)
     {
@@ -36,6 +42,7 @@ internal sealed class VouchedFile(LiveFile file, long lengthBefore)
             if (offset > start || end < Math.Min(start + ChunkBytes, Until))
             {
                 Until = offset;
+                IsOfEarlierVersion = true;
                 return;
             }
             recorded.Add(chunk);

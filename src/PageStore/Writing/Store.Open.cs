@@ -24,7 +24,7 @@ internal sealed partial class Store
     readonly CancellationTokenSource closing = new();
     readonly Lock collectGate = new();
     Task? collecting;
-    bool checkpointWanted;
+    bool checkpointWanted, hasEarlierHints;
     long sizeAtCheckpoint;
 
     /// <summary>
@@ -70,7 +70,9 @@ internal sealed partial class Store
             ReleaseAll();
             throw;
         }
-        if (pending.Count > 0) applier.Notify();
+        // What an earlier version did not vouch for is vouched for soon, not only when the log is long.
+        checkpointWanted = hasEarlierHints = whyNotOwner is null && opened.Plain.NeedsHints;
+        if (pending.Count > 0 || hasEarlierHints) applier.Notify();
     }
 
     /// <summary>On the applier's thread: keeps the log short.</summary>
@@ -150,7 +152,8 @@ internal sealed partial class Store
         var hints = files.WithSums(Snapshot) with { UnixTimeMs = log.LastTimeMs };
         log.Sync(hints.Lsn);
         files.SyncAll();
-        if (hints.Lsn != core.HintsLsn) LocalHints.Publish(options.Disk, Directory, hints);
+        if (hints.Lsn != core.HintsLsn || hasEarlierHints) LocalHints.Publish(options.Disk, Directory, hints);
+        hasEarlierHints = false;
         core.HintsLsn = hints.Lsn;
         log.DropBefore(hints.ReplayFrom);
     }
