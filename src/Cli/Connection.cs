@@ -75,6 +75,21 @@ internal sealed class Connection : IDisposable
         }
     }
 
+    /// <summary>Until it is disposed of, no statement may ask for rows.</summary>
+    public IDisposable RefuseSelects()
+    {
+        raw.sqlite3_set_authorizer(db, (strdelegate_authorizer)WithoutSelects, null);
+        return new Authorized(db);
+
+        static int WithoutSelects(object data, int action, string one, string two, string database, string trigger)
+            => action == raw.SQLITE_SELECT ? raw.SQLITE_DENY : raw.SQLITE_OK;
+    }
+
+    sealed class Authorized(sqlite3 db) : IDisposable
+    {
+        public void Dispose() => raw.sqlite3_set_authorizer(db, (strdelegate_authorizer?)null, null);
+    }
+
     /// <summary>One statement that only reads, to be stepped through. Throws Invalid for anything else.</summary>
     public sqlite3_stmt Query(string sql)
     {

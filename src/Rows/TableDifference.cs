@@ -53,12 +53,19 @@ public sealed class TableDifference
         if (Before.IsWithoutRowId && KeyNote is not null)
             return new UnorderedDifference(versions, Before, After).Changes();
         if (IsUntouched()) return [];
-        if (KeyKind == KeyKind.RowId && versions.IsRewritten && OnlyRenumbered()) return [];
+        if (IsRenumbered) return [];
         var differing = new DifferingRows(versions, Before, After);
         return KeyKind == KeyKind.PrimaryKey && HasKeyIndex(After)
             ? new KeyedDifference(versions, Before, After, differing).Changes()
             : differing.Changes();
     }
+
+    /// <summary>
+    /// Whether VACUUM gave the same rows other rowids at most, which is no difference of rows. Who names rows by rowid
+    /// later must know of it.
+    /// </summary>
+    public bool IsRenumbered => Before is not null && After is not null && KeyKind == KeyKind.RowId
+        && versions.IsRewritten && OnlyRenumbered();
 
     /// <summary>Whether nothing under its root changed: told without reading a page.</summary>
     bool IsUntouched() => versions.Dirty is { } dirty && !After!.IsWithoutRowId && Before!.Root == After.Root

@@ -107,6 +107,29 @@ public sealed class BackupTests : IDisposable
             Assert.Throws<RecoveryException>(() => BackupReader.VerifyChain([files[0], files[2]])).Message);
     });
 
+    [Fact]
+    public void An_increment_knows_that_VACUUM_has_numbered_rows_anew()
+    {
+        var (name, files) = ("vacuumed", new List<string>());
+        List<string> said;
+        using (var db = new Sqlite(Store(name, "a.db", Remote("vacuumed-remote"))))
+        {
+            void Next(string sql)
+            {
+                foreach (var statement in sql.Split(';')) db.Do(statement);
+                db.Do("PRAGMA recovery_sync");
+                files.Add(Export(Remote("vacuumed-remote"), files.LastOrDefault()));
+            }
+            Next("CREATE TABLE t(v);CREATE INDEX i ON t(v);INSERT INTO t VALUES(1),(2),(3),(4),(5);"
+                + "DELETE FROM t WHERE v < 3");
+            Next("VACUUM");
+            Next("DELETE FROM t WHERE v = 4;INSERT INTO t VALUES(6)");
+            said = Said(db);
+        }
+        Import(Store(name, "b.db"), ExistingDatabase.Fail, [.. files]);
+        using (var b = new Sqlite(Store(name, "b.db"))) Assert.Equal(said, Said(b));
+    }
+
     string Export(string url, string? since)
     {
         var file = Place(Guid.NewGuid().ToString("N") + ".jsonl");

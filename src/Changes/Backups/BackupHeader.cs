@@ -61,7 +61,12 @@ internal sealed record BackupHeader
                 throw new RecoveryException(RecoveryError.TooNew,
                     $"{file} is a backup of version {header.Version}, and this software knows {KnownVersion}. Use a "
                         + "newer one.");
-            return header.Kind is Full or Incremental ? header : throw new JsonException("its kind");
+            // The encoding becomes part of a statement; the rest of SQLite's names for them are not written.
+            return header.Kind is not (Full or Incremental) ? throw new JsonException("its kind")
+                : header.Encoding is not ("UTF-8" or "UTF-16le" or "UTF-16be") ? throw new JsonException("its encoding")
+                : header.Schema is null || header.Schema.Any(e => e?.Type is null || e.Name is null)
+                    ? throw new JsonException("its schema")
+                : header;
         }
         catch (JsonException e)
         {

@@ -49,6 +49,10 @@ internal sealed class BackupWriter(Stream output, Predicate<string> isWanted)
         var whole = difference.SchemaChanges.Where(c => c.Kind is SchemaChangeKind.Altered or SchemaChangeKind.Renamed
             && c.After!.Kind == SchemaKind.Table)
             .Select(c => c.After!.Name).ToHashSet(StringComparer.OrdinalIgnoreCase);
+        // So is one whose rows VACUUM has numbered anew: later increments name them by those numbers.
+        var renumbered = tables.Where(t => t.Value.IsRenumbered && IsWanted(t.Key.Name)).Select(t => t.Key.Name)
+            .Except(whole).ToList();
+        whole.UnionWith(renumbered);
         WriteHeader(header with
         {
             Kind = BackupHeader.Incremental,
@@ -57,6 +61,8 @@ internal sealed class BackupWriter(Stream output, Predicate<string> isWanted)
         });
         foreach (var change in difference.SchemaChanges)
             if (change.Before is { Sql: not null } gone && IsWanted(gone.TableName)) WriteDrop(gone);
+        foreach (var entry in after.Schema.Entries)
+            if (entry.Kind == SchemaKind.Table && renumbered.Contains(entry.Name)) WriteDrop(entry);
         foreach (var table in Wanted(tables.Keys))
         {
             var name = table.Name;

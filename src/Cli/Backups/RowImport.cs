@@ -28,7 +28,7 @@ internal sealed class RowImport(Connection connection, ExistingDatabase existing
 
     public void Run(IReadOnlyList<string> files)
     {
-        var chain = BackupReader.VerifyChain(files);
+        var chain = Verify(files);
         foreach (var pragma in (string[])["PRAGMA foreign_keys=OFF", "PRAGMA ignore_check_constraints=ON",
             "PRAGMA recursive_triggers=OFF"])
             connection.Ask(pragma);
@@ -49,6 +49,11 @@ internal sealed class RowImport(Connection connection, ExistingDatabase existing
             for (var i = 0; i < files.Count; i++) Take(files[i], chain[i].End);
             connection.Ask("COMMIT");
         }
+        catch (Exception e) when (IsOfAStrangeLine(e))
+        {
+            connection.Ask("ROLLBACK");
+            throw StrangeLine(e);
+        }
         catch (SqliteRefusal e)
         {
             connection.Ask("ROLLBACK");
@@ -60,6 +65,27 @@ internal sealed class RowImport(Connection connection, ExistingDatabase existing
             throw;
         }
     }
+
+    static IReadOnlyList<(BackupHeader Header, BackupEnd End)> Verify(IReadOnlyList<string> files)
+    {
+        try
+        {
+            return BackupReader.VerifyChain(files);
+        }
+        catch (Exception e) when (IsOfAStrangeLine(e))
+        {
+            throw StrangeLine(e);
+        }
+    }
+
+    /// <summary>What reading JSON of another form throws.</summary>
+    static bool IsOfAStrangeLine(Exception e) =>
+        e is JsonException or InvalidOperationException or FormatException or KeyNotFoundException or ArgumentException
+            or NullReferenceException;
+
+    static RecoveryException StrangeLine(Exception e) => new(RecoveryError.Corrupt,
+        $"Nothing was imported. A line of the backup is none that is written here: {e.Message}",
+        "Use another copy, and find out who made this one.", e);
 
     void Take(string file, BackupEnd verified)
     {

@@ -37,6 +37,7 @@ internal sealed class RowWriter(Connection connection) : IDisposable
             {
                 case "table": table = json.GetString(); break;
                 case "op": op = json.GetString(); break;
+                case "rowid" or "row" or "key" when table is null: throw NoRow();
                 case "rowid":
                     columns.Add(RowIdName(table!));
                     values.Add(json.GetInt64());
@@ -45,8 +46,7 @@ internal sealed class RowWriter(Connection connection) : IDisposable
                 default: json.Skip(); break;
             }
         }
-        if (table is null || columns.Count == 0)
-            throw new RecoveryException(RecoveryError.Corrupt, "A line of the backup is no row.");
+        if (table is null || columns.Count == 0) throw NoRow();
         if (table == "sqlite_sequence" && op != "delete") ForgetSequence();
         Run(op == "delete" ? Delete(table) : Insert(table));
     }
@@ -98,6 +98,8 @@ internal sealed class RowWriter(Connection connection) : IDisposable
             default: throw Senseless();
         }
     }
+
+    static RecoveryException NoRow() => new(RecoveryError.Corrupt, "A line of the backup is no row.");
 
     static RecoveryException Senseless()
         => new(RecoveryError.Corrupt, "A line of the backup has a value that is none of SQLite's.");

@@ -59,13 +59,19 @@ internal sealed class SchemaImport(Connection connection)
                 Create(entry, sql);
     }
 
-    /// <summary>Only what the entry says that it is: a backup from elsewhere must not run anything else.</summary>
+    /// <summary>
+    /// Only what the entry says that it is: a backup from elsewhere must not run anything else. Not even a table that
+    /// is made of a query, which may never end.
+    /// </summary>
     void Create(BackupEntry entry, string sql)
     {
         if (!sql.StartsWith("CREATE ", StringComparison.OrdinalIgnoreCase))
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"The backup's statement for {entry.Name} creates nothing.");
-        connection.RunOne(sql);
+        using (connection.RefuseSelects()) connection.RunOne(sql);
+        if (!Has(entry.Type, entry.Name))
+            throw new RecoveryException(RecoveryError.Corrupt,
+                $"The backup's statement for the {entry.Type} {entry.Name} makes something else.");
     }
 
     public void CreateRest(IReadOnlyList<BackupEntry> entries)

@@ -1,5 +1,6 @@
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.Replicate;
 
 namespace RecoveryVfs.Cli.Replicate;
@@ -47,9 +48,10 @@ internal static class DirectoryLook
         try
         {
             Span<byte> beginning = stackalloc byte[16];
-            using var file =
-                File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            return RandomAccess.Read(file, beginning, 0) == 16 && beginning.SequenceEqual("SQLite format 3\0"u8);
+            // Whoever may write to the directory may put a pipe there, which would be waited for.
+            using var file = RegularFile.OpenRead(path);
+            return RandomAccess.Read(file.SafeFileHandle, beginning, 0) == 16
+                && beginning.SequenceEqual("SQLite format 3\0"u8);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

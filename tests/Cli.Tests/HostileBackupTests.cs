@@ -1,0 +1,129 @@
+using System.Security.Cryptography;
+using System.Text;
+using RecoveryVfs.Cli.Backups;
+using RecoveryVfs.Cli.Replicate;
+using RecoveryVfs.RecoveryLog;
+using SQLitePCL;
+
+namespace RecoveryVfs.Cli.Tests;
+
+/// <summary>
+/// Backups that somebody made on purpose, with the right hash: an import runs nothing but what makes tables and rows,
+/// touches no other file, and leaves a database as it was when it refuses.
+/// </summary>
+public sealed class HostileBackupTests : IDisposable
+{
+    const string Good = """
+        {"format":"recovery-rows","version":1,"kind":"full","database":"a.db","log":"00000000-0000-0000-0000-000000000001","lsn":7,"time":"2026-01-01T00:00:00Z","encoding":"UTF-8","schema":[{"type":"table","name":"t","table":"t","sql":"CREATE TABLE t(id INTEGER PRIMARY KEY, v)"},{"type":"index","name":"i","table":"t","sql":"CREATE INDEX i ON t(v)"}],"tables":[{"name":"t","rows":2}]}
+        {"table":"t","row":{"id":1,"v":"one"}}
+        {"table":"t","rowid":2,"row":{"v":{"blob":"AAH/"}}}
+        """;
+
+    readonly string root = Directory.CreateTempSubdirectory("recovery-hostile-").FullName;
+
+    public HostileBackupTests() => Batteries_V2.Init();
+
+    public void Dispose() => Directory.Delete(root, recursive: true);
+
+    /// <summary>A backup with these lines, whose last line is right.</summary>
+    string Sealed(string text)
+    {
+        var lines = text.Split('\n').Select(l => l.TrimEnd('\r')).ToList();
+        var bytes = Encoding.UTF8.GetBytes(string.Concat(lines.Select(l => l + "\n")));
+        var rows = lines.Count(l => l.StartsWith("{\"table\":\"t\"", StringComparison.Ordinal));
+        var end = $$"""{"end":true,"lines":{{lines.Count - 1}},"tables":[{"name":"t","rows":{{rows}}}],"sha256":"{{Convert.ToHexStringLower(SHA256.HashData(bytes))}}"}""";
+        var file = Path.Combine(root, "backup.jsonl");
+        File.WriteAllBytes(file, [.. bytes, .. Encoding.UTF8.GetBytes(end + "\n")]);
+        return file;
+    }
+
+    /// <summary>Imports into a database that has a table of its own, which must still be there.</summary>
+    void Import(string file)
+    {
+        var path = Path.Combine(root, "app.db");
+        using var connection = new Connection(path);
+        connection.Ask("CREATE TABLE IF NOT EXISTS mine AS SELECT 1 AS x");
+        try
+        {
+            new RowImport(connection, ExistingDatabase.Merge).Run([file]);
+        }
+        finally
+        {
+            Assert.Equal("1", connection.Ask("SELECT x FROM mine"));
+            Assert.Equal("ok", connection.Ask("PRAGMA integrity_check"));
+            Assert.Equal("1", connection.Ask("SELECT count(*) FROM pragma_database_list WHERE name <> 'temp'"));
+        }
+    }
+
+    [Fact]
+    public void The_backup_that_is_changed_here_is_good() => Import(Sealed(Good));
+
+    [Theory]
+    [InlineData("\"CREATE TABLE t(id INTEGER PRIMARY KEY, v)\"",
+        "\"CREATE TABLE t AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) SELECT x id, x v FROM c\"")]
+    [InlineData("\"CREATE TABLE t(id INTEGER PRIMARY KEY, v)\"", "\"CREATE TEMP TABLE t(id INTEGER PRIMARY KEY, v)\"")]
+    [InlineData("\"CREATE TABLE t(id INTEGER PRIMARY KEY, v)\"",
+        "\"CREATE TRIGGER t AFTER INSERT ON mine BEGIN DELETE FROM mine; END\"")]
+    [InlineData("\"CREATE TABLE t(id INTEGER PRIMARY KEY, v)\"", "\"CREATE TABLE other(id INTEGER PRIMARY KEY, v)\"")]
+    [InlineData("\"CREATE INDEX i ON t(v)\"", "\"CREATE INDEX i ON t(v); DROP TABLE mine\"")]
+    [InlineData("\"CREATE INDEX i ON t(v)\"", "\"CREATE TABLE i(x)\"")]
+    [InlineData("\"CREATE INDEX i ON t(v)\"", "\"ATTACH 'elsewhere.db' AS e\"")]
+    [InlineData("\"encoding\":\"UTF-8\"", "\"encoding\":\"UTF-8'; ATTACH 'elsewhere.db' AS e; --\"")]
+    [InlineData("\"encoding\":\"UTF-8\"", "\"encoding\":null")]
+    [InlineData("\"schema\":[", "\"schema\":[null,")]
+    [InlineData("\"type\":\"index\"", "\"type\":null")]
+    [InlineData("{\"table\":\"t\",\"row\":{\"id\":1,\"v\":\"one\"}}", "{\"rowid\":1,\"table\":\"t\",\"row\":{}}")]
+    [InlineData("\"rowid\":2", "\"rowid\":\"2\"")]
+    [InlineData("\"AAH/\"", "\"none!\"")]
+    [InlineData("\"v\":\"one\"", "\"v\\\") VALUES(1,2); DROP TABLE mine; --\":1")]
+    [InlineData("{\"table\":\"t\",\"row\":{\"id\":1,\"v\":\"one\"}}", "{\"drop\":\"table\"}")]
+    [InlineData("{\"table\":\"t\",\"row\":{\"id\":1,\"v\":\"one\"}}", "{\"drop\":[1]}")]
+    [InlineData("{\"table\":\"t\",\"row\":{\"id\":1,\"v\":\"one\"}}",
+        "{\"table\":\"sqlite_schema\",\"row\":{\"type\":\"table\",\"name\":\"x\",\"rootpage\":2,\"sql\":\"\"}}")]
+    public void A_backup_that_would_do_something_else_is_refused(string good, string bad)
+    {
+        Assert.Contains(good, Good);
+        var refused = Assert.Throws<RecoveryException>(() => Import(Sealed(Good.Replace(good, bad))));
+        Assert.True(refused.Error is RecoveryError.Corrupt or RecoveryError.Invalid, refused.ToString());
+        Assert.Equal(["app.db", "backup.jsonl"], Directory.GetFiles(root).Select(Path.GetFileName).Order());
+    }
+
+    [Fact]
+    public void Random_changes_are_taken_or_refused() => Seeds.RunFor(3, 1, (seed, _) =>
+    {
+        var random = new Random(seed);
+        var text = new StringBuilder(Good.ReplaceLineEndings("\n"));
+        string[] pieces = ["null", "\"", "{", "}", "[]", "1e999", "-1", "\"t\"", ":", ",", "\\u0000", "''", "CREATE ",
+            ";", "\"rowid\"", "\"row\"", "\"key\"", "\"op\":\"delete\",", "\"drop\"", "sqlite_sequence", "VIRTUAL "];
+        for (var n = random.Next(1, 4); n > 0; n--)
+        {
+            var at = random.Next(40, text.Length);
+            if (random.Next(2) == 0) text.Remove(at, Math.Min(random.Next(1, 12), text.Length - at));
+            text.Insert(Math.Min(at, text.Length), pieces[random.Next(pieces.Length)]);
+        }
+        try
+        {
+            Import(Sealed(text.ToString()));
+        }
+        catch (RecoveryException e)
+        {
+            Assert.NotEmpty(e.Message);
+        }
+        foreach (var file in Directory.GetFiles(root, "app.db*")) File.Delete(file);
+    });
+
+    /// <summary>Who may write to a directory that is watched may put a pipe there.</summary>
+    [Fact]
+    public async Task What_is_no_file_of_its_own_is_no_database()
+    {
+        using (var made = System.Diagnostics.Process.Start("mkfifo", [Path.Combine(root, "pipe.db")]))
+            await made.WaitForExitAsync();
+        var victim = Path.Combine(root, "victim");
+        File.WriteAllText(victim, "SQLite format 3\0 and more");
+        File.CreateSymbolicLink(Path.Combine(root, "link.db"), victim);
+        foreach (var name in (string[])["pipe.db", "link.db"])
+            Assert.False(await Task.Run(() => DirectoryLook.IsDatabase(Path.Combine(root, name)))
+                .WaitAsync(TimeSpan.FromMinutes(1)));
+        Assert.True(DirectoryLook.IsDatabase(victim));
+    }
+}
