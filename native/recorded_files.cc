@@ -59,9 +59,9 @@ class RecordedWritableFile : public rocksdb::FSWritableFileOwnerWrapper {
   IOStatus PositionedAppend(const Slice& data, uint64_t offset, const IOOptions& options,
                             const rocksdb::DataVerificationInfo& verification, IODebugContext* dbg) override {
     IOStatus status = BeforePositioned();
-    return status.ok() ? Positioned(FSWritableFileOwnerWrapper::PositionedAppend(data, offset, options, verification,
-                                                                                 dbg))
-                       : status;
+    return status.ok()
+               ? Positioned(FSWritableFileOwnerWrapper::PositionedAppend(data, offset, options, verification, dbg))
+               : status;
   }
 
   IOStatus Truncate(uint64_t size, const IOOptions& options, IODebugContext* dbg) override {
@@ -312,8 +312,7 @@ IOStatus RecordedFileSystem::NewWritableFile(const std::string& path, const File
 
 // RocksDB reopens no recorded file but to give back space that was set aside, and does without; a page store's, never.
 IOStatus RecordedFileSystem::ReopenWritableFile(const std::string& path, const FileOptions& options,
-                                                std::unique_ptr<rocksdb::FSWritableFile>* result,
-                                                IODebugContext* dbg) {
+                                                std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext* dbg) {
   return IsElsewhere(path) ? target()->ReopenWritableFile(path, options, result, dbg)
                            : IOStatus::NotSupported("reopen for writing", path);
 }
@@ -510,8 +509,8 @@ rv_files* rv_files_create(rv_file_callback callback, void* context, int32_t faul
 rv_files* rv_files_of(const char* directory, rv_file_callback callback, void* context, int32_t faults) {
   return recovery::GuardOr<rv_files*>(nullptr, [&] {
     auto files = std::make_unique<rv_files>();
-    files->system = std::make_shared<recovery::RecordedFileSystem>(callback, context, faults != 0,
-                                                                   recovery::Recorded(directory));
+    files->system =
+        std::make_shared<recovery::RecordedFileSystem>(callback, context, faults != 0, recovery::Recorded(directory));
     files->env = rocksdb::NewCompositeEnv(files->system);
     return files.release();
   });

@@ -35,6 +35,9 @@ public sealed class RecordedRocksDb : IAsyncDisposable, IDisposable
     /// <summary>Where the log goes; null when it goes nowhere.</summary>
     public string? Remote => directory.Remote?.Log.Url;
 
+    /// <summary>The newest LSN that the remote is known to have; 0 without one.</summary>
+    public ulong ShippedLsn => directory.Remote?.State.ShippedLsn ?? 0;
+
     /// <summary>
     /// Has RocksDbSharp use the RocksDB that this package brings. To be called before anything of RocksDbSharp is used,
     /// options included.
