@@ -14,7 +14,7 @@ namespace RecoveryVfs.RocksDb;
 /// <c>.recovery</c> of its directory, and from there to a remote. <c>recovery restore URL DIR</c> brings it back as a
 /// directory that any RocksDB opens.
 /// </summary>
-public sealed class RecordedRocksDb : IAsyncDisposable, IDisposable
+public sealed partial class RecordedRocksDb : IAsyncDisposable, IDisposable
 {
     readonly RecordedDirectory directory;
     readonly RecordedRocksDbOptions options;
