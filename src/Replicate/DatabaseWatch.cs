@@ -11,6 +11,8 @@ internal sealed class DatabaseWatch : IAsyncDisposable
     /// <summary>What is compared at a time, so that nobody waits for it.</summary>
     const int CompareBytes = 1 << 20;
 
+    static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(4);
+
     readonly ReplicatedDatabase database;
     readonly ReplicatorOptions options;
     readonly SemaphoreSlim changed = new(1, 1), oneLook = new(1, 1);
@@ -36,7 +38,8 @@ internal sealed class DatabaseWatch : IAsyncDisposable
 
     public string Path => database.Path;
 
-    public DatabaseStatus Status => Volatile.Read(ref status);
+    public DatabaseStatus Status => Volatile.Read(ref status) is { Phase: not ReplicationPhase.InStep } now
+        && database.Progress is { } progress ? now with { Why = progress } : Volatile.Read(ref status);
 
     /// <summary>Where the mirror stands; asked when it is stopped.</summary>
     public MirrorMark? Mark { get; private set; }
@@ -63,13 +66,12 @@ internal sealed class DatabaseWatch : IAsyncDisposable
         {
             while (true)
             {
-                var comparing = options.CompareInterval > TimeSpan.Zero && Status.Phase == ReplicationPhase.InStep
-                    && options.Time.GetUtcNow() >= compareNext;
-                await changed.WaitAsync(comparing
-                    ? TimeSpan.FromSeconds(CompareBytes / (double)options.CompareBytesPerSecond)
-                    : idle, stop);
-                await LookAsync(comparing, stop);
-                await Task.Delay(options.LookInterval, options.Time, stop);
+                var before = Status.Lsn;
+                await LookAsync(IsComparisonDue, stop);
+                // While it is written it is looked at by the clock; when nothing came, something will tell.
+                var isWritten = Status.Lsn != before;
+                await Task.Delay(Pause, options.Time, stop);
+                if (!isWritten) await changed.WaitAsync(IdleFor(idle), stop);
             }
         }
         catch (OperationCanceledException)
@@ -77,6 +79,19 @@ internal sealed class DatabaseWatch : IAsyncDisposable
             // It is stopped.
         }
     }
+
+    bool IsComparisonDue => options.CompareInterval > TimeSpan.Zero && Status.Phase == ReplicationPhase.InStep
+        && options.Time.GetUtcNow() >= compareNext;
+
+    TimeSpan IdleFor(TimeSpan idle) => options.CompareInterval > TimeSpan.Zero
+        && compareNext - options.Time.GetUtcNow() is var left && left < idle
+        ? left > TimeSpan.Zero ? left : TimeSpan.Zero
+        : idle;
+
+    /// <summary>The least time until the next look; shorter when the WAL will be too long by then.</summary>
+    TimeSpan Pause => database.UntilShortened is { } until && until < options.LookInterval
+        ? until > ShortestPause ? until : ShortestPause
+        : options.LookInterval;
 
     /// <summary>Looks now. Returns the error that kept it from being in step; null when it is.</summary>
     public async Task<RecoveryException?> LookAsync(bool compare, CancellationToken cancellation)
@@ -107,8 +122,10 @@ internal sealed class DatabaseWatch : IAsyncDisposable
         {
             if (database.Gap is { } gap) Become(ReplicationPhase.NotCertain, gap);
             database.Look();
-            if (compare && database.CompareSome(CompareBytes) == 0)
-                compareNext = options.Time.GetUtcNow() + options.CompareInterval;
+            if (compare)
+                compareNext = options.Time.GetUtcNow() + (database.CompareSome(CompareBytes) == 0
+                    ? options.CompareInterval
+                    : TimeSpan.FromSeconds(CompareBytes / (double)options.CompareBytesPerSecond));
             if (database.Gap is { } found)
             {
                 Become(ReplicationPhase.NotCertain, found);

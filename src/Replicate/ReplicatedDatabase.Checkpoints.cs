@@ -14,10 +14,40 @@ internal sealed partial class ReplicatedDatabase
     /// </summary>
     const int MostHeldOff = 400;
 
+    /// <summary>So few are brought over with the write lock at once; for more it is tried beside the writers again.</summary>
+    const int FewFrames = 100;
+
+    const int MostPasses = 3;
+
     const long MostCopiedBytes = 64 << 20;
+
+    /// <summary>From so many frames on, SQLite itself tries to checkpoint at every commit of the application.</summary>
+    const int OwnCheckpointFrames = 1000;
+
+    /// <summary>A fast writer is held off only when its WAL has grown to so many times what it is to have.</summary>
+    const int MostTimes = 5;
+
+    static readonly TimeSpan LongestStay = TimeSpan.FromSeconds(1);
 
     // Where it stood when that was done last: an idle WAL is left alone.
     Standing? shortened;
+    // The life of the WAL in which the mark was moved last, and when.
+    WalSalt? heldSalt;
+    long movedAt;
+    // Frames at which it is tried again, in this life of the WAL.
+    uint? shortenAt;
+
+    /// <summary>
+    /// Whether the mark stays where it is, though newer transactions were read. Where it stands, a long WAL costs the
+    /// application nothing but a question at each commit; each time it moves, the application's next commit brings into
+    /// the main file what that lets go, and waits for the disk. It is moved now and then all the same: whoever wants to
+    /// truncate the WAL waits for it.
+    /// </summary>
+    bool MayStay(SourceView view) => isHolding && view.Index is { } index && index.Salt == heldSalt
+        && index.Frames >= OwnCheckpointFrames && index.Frames < ShortenAt
+        && options.Time.GetElapsedTime(movedAt) < LongestStay;
+
+    uint ShortenAt => shortenAt ?? (uint)options.CheckpointFrames;
 
     /// <summary>
     /// When the WAL has grown: brings it into the main file, and holds a transaction that needs nothing of it, so that
@@ -26,20 +56,29 @@ internal sealed partial class ReplicatedDatabase
     /// </summary>
     void Shorten(SourceView view)
     {
-        if (view.Index is not { } index || index.Frames < options.CheckpointFrames || standing is null
-            || standing == shortened)
-            return;
-        if (spare!.Checkpoint(SqliteResult.CheckpointPassive) is not { } done) return;
-        spare.BeginRead();
-        var now = SourceView.Of(spare);
-        if (!TryTakeTransactions(now)) Join(now);
-        Hold();
-        shortened = standing;
-        // Everything is in the main file, and was when this transaction began: it stands in nobody's way.
-        if (now.Index is not { } after || after.Salt != index.Salt || after.Frames == done.Done) return;
-        // What came meanwhile is brought over with the writers held off. When that is much, they are faster than this:
-        // it waits for a quieter moment, though not for ever.
-        if (after.Frames - done.Done > MostHeldOff && after.Frames < options.CheckpointFrames * 5) return;
+        if (view.Index is not { } index || standing is null || standing == shortened) return;
+        if (index.Frames < ShortenAt) return;
+        // The next time is much later, if it does not succeed now.
+        shortenAt = Math.Max(index.Frames * 2, (uint)options.CheckpointFrames * MostTimes);
+        for (var pass = 1; ; pass++)
+        {
+            if (spare!.Checkpoint(SqliteResult.CheckpointPassive) is not { } done) return;
+            // What SQLite would sync with the writers held off is synced before.
+            spare.SyncMain();
+            spare.BeginRead();
+            var now = SourceView.Of(spare);
+            if (!TryTakeTransactions(now)) Join(now);
+            Hold();
+            shortened = standing;
+            // Everything is in the main file, and was when this transaction began: it stands in nobody's way.
+            if (now.Index is not { } after || after.Salt != index.Salt || after.Frames == done.Done) return;
+            // What came meanwhile is brought over with the writers held off. When that is much, they are faster than
+            // this: it waits for a quieter moment, though not for ever.
+            var left = after.Frames - done.Done;
+            if (left > FewFrames && pass < MostPasses) continue;
+            if (left > MostHeldOff && after.Frames < options.CheckpointFrames * MostTimes) return;
+            break;
+        }
         HoldOffAndShorten();
     }
 

@@ -45,6 +45,7 @@ internal sealed partial class ReplicatedDatabase
         for (var tries = 0; tries < TriesWithoutLock; tries++)
         {
             spare!.End();
+            if (mirror.IsCopy && tries == 0) CopyUnlocked(view);
             List<uint> candidates = [];
             new MirrorComparison(mirror, hashes)
                 .Run(view, WalPages.None, null, 1, view.Pages, (page, _, _) => candidates.Add(page));
@@ -64,6 +65,17 @@ internal sealed partial class ReplicatedDatabase
         TakeLocked(view, now, null);
     }
 
+    /// <summary>
+    /// Most of a first copy: nobody sees it before it is whole, so what is written meanwhile may be in it half.
+    /// </summary>
+    void CopyUnlocked(SourceView view)
+    {
+        using var pieces = PiecesOf(view);
+        new MirrorComparison(mirror, null)
+            .Run(view, WalPages.None, null, 1, view.Pages, (page, bytes, _) => pieces.Write(page, bytes));
+        pieces.CommitRest(view.Pages);
+    }
+
     void TakeLocked(SourceView view, FileMark now, List<uint>? candidates)
     {
         if (view.Mode == SourceMode.Empty)
@@ -72,27 +84,39 @@ internal sealed partial class ReplicatedDatabase
             return;
         }
         if (gap is not null) tell(new ReplicationEvent(ReplicationEventKind.Comparing, path, gap));
-        using var commit = mirror.Begin(view.PageSize);
+        using var pieces = PiecesOf(view);
         List<(uint Page, ulong Hash)> changed = [];
         void Differs(uint page, ReadOnlySpan<byte> bytes, ulong hash)
         {
-            commit.Write(page, bytes);
+            pieces.Write(page, bytes);
             changed.Add((page, hash));
         }
         var comparison = new MirrorComparison(mirror, hashes);
-        if (candidates is null) comparison.Run(view, WalPages.None, null, 1, view.Pages, Differs);
-        else foreach (var page in candidates) comparison.Run(view, WalPages.None, null, page, page, Differs);
+        bool GoOn() => !pieces.IsTooLarge;
+        if (candidates is null) comparison.Run(view, WalPages.None, null, 1, view.Pages, Differs, GoOn);
+        else foreach (var page in candidates.TakeWhile(_ => GoOn()))
+            comparison.Run(view, WalPages.None, null, page, page, Differs);
         spare!.End();
+        if (pieces.IsTooLarge) CopyNextTime();
         var size = view.Pages * (long)view.PageSize;
-        if (gap is not null) Joined(commit, size, view.Pages);
-        else if (commit.Written > 0 || mirror.Version!.SizeBytes != size)
+        if (gap is not null) Joined(pieces, size, view.Pages);
+        else if (pieces.Written > 0 || mirror.Version!.SizeBytes != size)
         {
-            commit.Commit(view.Pages);
+            pieces.Complete(view.Pages);
             Transactions++;
         }
         foreach (var (page, hash) in changed) hashes[page] = hash;
         hashes.Cut(view.Pages);
         mark = now;
+    }
+
+    /// <summary>More has changed than one commit can be: it is copied anew, in pieces, and not under a lock.</summary>
+    void CopyNextTime()
+    {
+        gap = "more has changed than the mirror's log takes at once (max-local-log)";
+        hashes.Cut(0);
+        mirror.BeginAnew();
+        throw new RecoveryException(RecoveryError.Busy, $"{path}: {gap}. It is copied anew.");
     }
 
     /// <summary>A file without a page: the application has not begun, or has emptied it.</summary>
@@ -103,6 +127,7 @@ internal sealed partial class ReplicatedDatabase
             using var commit = mirror.Begin(pageSize);
             commit.Commit(0);
         }
+        mirror.DropCopy();
         hashes.Cut(0);
         (gap, mark) = (null, now);
     }

@@ -18,8 +18,15 @@ internal sealed partial class ReplicatedDatabase
                     + "application's user.");
         mark = null;
         if (gap is not null || !TryTakeTransactions(view)) Join(view);
-        Hold();
-        Shorten(view);
+        if (MayStay(view)) spare.End();
+        else
+        {
+            Hold();
+            if (heldSalt != view.Index?.Salt) shortenAt = null;
+            (heldSalt, movedAt) = (view.Index?.Salt, options.Time.GetTimestamp());
+            Shorten(view);
+        }
+        growth.Note(standing, willBeginAnew: standing == shortened);
     }
 
     /// <summary>
@@ -75,6 +82,7 @@ internal sealed partial class ReplicatedDatabase
         if ((known.Position ?? StartOf(index)) is not { } position)
             return Missed("its WAL does not begin as SQLite says");
         MirrorCommit? commit = null;
+        var before = Transactions;
         try
         {
             while (position.Frames < index.Frames)
@@ -82,8 +90,10 @@ internal sealed partial class ReplicatedDatabase
                 if (!wal.TryRead(ref position, out var frame)) return Missed("its WAL ends before SQLite says");
                 commit ??= mirror.Begin(position.PageSize);
                 commit.Write(frame.Page, frame.Bytes);
+                if (commit.Written * position.PageSize > mirror.LargestCommitBytes)
+                    return Missed("a transaction is more than the mirror's log takes at once (max-local-log)");
                 if (!frame.IsCommit) continue;
-                commit.Commit(frame.SizePages);
+                commit.CommitOneOfMany(frame.SizePages);
                 commit = null;
                 standing = known with { Position = position };
                 Transactions++;
@@ -96,6 +106,8 @@ internal sealed partial class ReplicatedDatabase
         finally
         {
             commit?.Dispose();
+            // One write for all of them.
+            if (Transactions != before) mirror.WriteOut();
         }
     }
 
@@ -138,13 +150,18 @@ internal sealed partial class ReplicatedDatabase
         for (var tries = 1; ; tries++)
         {
             var pages = view.Index is { Frames: > 0 } index && OpenWal() ? PagesOf(index) : WalPages.None;
-            using var commit = mirror.Begin(view.PageSize);
-            new MirrorComparison(mirror, null)
-                .Run(view, pages, walFile, 1, view.Pages, (page, bytes, _) => commit.Write(page, bytes));
+            using var pieces = PiecesOf(view);
+            if (!new MirrorComparison(mirror, null)
+                .Run(view, pages, walFile, 1, view.Pages, (page, bytes, _) => pieces.Write(page, bytes),
+                () => !pieces.IsTooLarge))
+            {
+                mirror.BeginAnew();
+                continue;
+            }
             // The WAL may have begun anew meanwhile, if all of it was in the main file: then what was read at its
             // places was something else.
             if (pages.End is { } end && wal!.ReadHeader()?.Salt != end.Salt && tries < 3) continue;
-            Joined(commit, view.Pages * (long)view.PageSize, view.Pages);
+            Joined(pieces, view.Pages * (long)view.PageSize, view.Pages);
             standing = new(view.Index?.Salt ?? default, view.Index?.Changes ?? 0, pages.End);
             return;
         }
@@ -165,23 +182,28 @@ internal sealed partial class ReplicatedDatabase
                 + "was taken of it; see PRAGMA integrity_check.");
     }
 
-    void Joined(MirrorCommit commit, long sizeBytes, uint pages)
+    MirrorPieces PiecesOf(SourceView view)
+    {
+        var tenths = 0L;
+        return new(mirror, view.PageSize, page =>
+        {
+            if (page * 10L / view.Pages <= tenths) return;
+            tenths = page * 10L / view.Pages;
+            Progress = $"{gap}; copied {tenths * 10} % of {view.Pages * (long)view.PageSize >> 20} MB";
+            tell(new ReplicationEvent(ReplicationEventKind.Copying, path, Progress));
+        });
+    }
+
+    void Joined(MirrorPieces pieces, long sizeBytes, uint pages)
     {
         Joins++;
-        var before = mirror.Version!;
-        if (commit.Written == 0 && before.SizeBytes == sizeBytes)
-        {
-            tell(new ReplicationEvent(ReplicationEventKind.Equal, path, gap!));
-        }
-        else
-        {
-            var (isFirst, lsn) = (before.SizeBytes == 0, commit.Commit(pages));
-            tell(isFirst
-                ? new ReplicationEvent(ReplicationEventKind.Copied, path,
-                $"copied whole, {commit.Written} pages, LSN {lsn}")
-                : new ReplicationEvent(ReplicationEventKind.Joined, path,
-                $"{gap}: {commit.Written} pages had changed, and are one commit, LSN {lsn}"));
-        }
-        gap = null;
+        var isCopy = mirror.IsCopy;
+        var isEqual = pieces.Written == 0 && mirror.Version!.SizeBytes == sizeBytes;
+        var lsn = isEqual ? mirror.Complete() : pieces.Complete(pages);
+        tell(isCopy ? new(ReplicationEventKind.Copied, path, $"copied whole, {pages} pages, LSN {lsn}")
+            : isEqual ? new(ReplicationEventKind.Equal, path, gap!)
+            : new(ReplicationEventKind.Joined, path,
+                $"{gap}: {pieces.Written} pages had changed, and are one commit, LSN {lsn}"));
+        (gap, Progress) = (null, null);
     }
 }

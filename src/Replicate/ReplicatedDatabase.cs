@@ -36,6 +36,7 @@ internal sealed partial class ReplicatedDatabase(string path, Mirror mirror, Rep
     // What the main file was when it was last found equal, in rollback modes.
     FileMark? mark;
     string? gap = "the replicator begins";
+    readonly WalGrowth growth = new(options.Time);
 
     public string Path => path;
 
@@ -45,6 +46,15 @@ internal sealed partial class ReplicatedDatabase(string path, Mirror mirror, Rep
     public long Transactions { get; private set; }
 
     public long Joins { get; private set; }
+
+    /// <summary>How far a copy in pieces is, in words; null when none is made.</summary>
+    public string? Progress { get; private set; }
+
+    /// <summary>
+    /// How long until its WAL is to be shortened, if it goes on as it did between the last two looks; null when it does
+    /// not grow.
+    /// </summary>
+    public TimeSpan? UntilShortened => growth.Until(ShortenAt);
 
     /// <summary>
     /// Why it must be compared before it can be said to be in step; null when nothing speaks against it.

@@ -21,6 +21,8 @@ public enum ReplicationEventKind
     Restored,
     /// <summary>Something about the remote or the store.</summary>
     Warning,
+    /// <summary>How far a copy is that is made in pieces.</summary>
+    Copying,
 }
 
 /// <summary>One thing that happened.</summary>

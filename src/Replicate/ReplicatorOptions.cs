@@ -13,10 +13,10 @@ public sealed record ReplicatorOptions
     public RecoveryOptions Recovery { get; init; } = new();
 
     /// <summary>
-    /// The least time between two looks at one database while it is written. What is written in between is told apart
-    /// by its WAL all the same.
+    /// The time between two looks at one database while it is written. What is written in between is told apart by its
+    /// WAL all the same. A WAL that grows fast is looked at sooner, so that it can be kept short.
     /// </summary>
-    public TimeSpan LookInterval { get; init; } = TimeSpan.FromMilliseconds(50);
+    public TimeSpan LookInterval { get; init; } = TimeSpan.FromMilliseconds(100);
 
     /// <summary>How often a database is looked at that nothing seems to have happened to.</summary>
     public TimeSpan IdleInterval { get; init; } = TimeSpan.FromSeconds(1);

@@ -33,7 +33,7 @@ public sealed class SqliteReplicator : IAsyncDisposable
     SqliteReplicator(ReplicatorOptions options, Store store)
     {
         (this.options, this.store) = (options, store);
-        notices = new ChangeNotices(Notice, options.LookInterval / 2);
+        notices = new ChangeNotices(Notice, options.LookInterval);
         marks = MirrorMarks.Take(store.Directory).ToDictionary(m => m.Name, StringComparer.Ordinal);
     }
 

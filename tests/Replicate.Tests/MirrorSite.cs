@@ -13,11 +13,17 @@ internal sealed class MirrorSite : IDisposable
     readonly Scratch scratch = new();
     readonly ReplicatorOptions options;
 
-    public MirrorSite(ReplicatorOptions? options = null)
+    public MirrorSite(ReplicatorOptions? options = null, long maxLocalLogBytes = 4L << 30)
     {
         this.options = options ?? new();
         Store = PageStore.Writing.Store.Open(
-            new StoreOptions { Directory = scratch.At("store"), PagesInMemory = true });
+            new StoreOptions
+            {
+                Directory = scratch.At("store"),
+                // Pages in memory need their whole log.
+                PagesInMemory = maxLocalLogBytes == 4L << 30,
+                MaxLocalLogBytes = maxLocalLogBytes,
+            });
         Watched = New();
     }
 
@@ -29,7 +35,30 @@ internal sealed class MirrorSite : IDisposable
 
     public List<ReplicationEvent> Events { get; } = [];
 
-    ReplicatedDatabase New() => new(scratch.At("app.db"), new Mirror(Store, "app.db"), options, Events.Add);
+    /// <summary>Told each event, too.</summary>
+    public Action<ReplicationEvent>? Told { get; set; }
+
+    ReplicatedDatabase New() => new(scratch.At("app.db"), new Mirror(Store, "app.db"), options, e =>
+    {
+        Events.Add(e);
+        Told?.Invoke(e);
+    });
+
+    /// <summary>Looks again while a look says that it is to be repeated.</summary>
+    public void LookUntilInStep()
+    {
+        for (var tries = 0; tries < 5; tries++)
+            try
+            {
+                Watched.Look();
+                return;
+            }
+            catch (RecoveryLog.RecoveryException e) when (e.Error == RecoveryLog.RecoveryError.Busy)
+            {
+                // Once more.
+            }
+        Assert.Fail("it never came in step");
+    }
 
     /// <summary>As when the replicator's process ends and another one begins.</summary>
     public void Restart()

@@ -107,6 +107,16 @@ internal sealed partial class Store
     /// Overlays are consumed on success.
     /// </summary>
     public ulong Commit(ReadOnlySpan<PageOverlay> overlays, bool durable)
+        => CommitAs(overlays, durable, isLast: true);
+
+    /// <summary>
+    /// The same for one of many commits that come at once. It is seen at once, but stays in the log's buffer until the
+    /// next <see cref="WriteOut()"/>, or a commit of somebody else: until then it does not survive the end of this
+    /// process, and is not shipped.
+    /// </summary>
+    public ulong CommitOneOfMany(PageOverlay overlay) => CommitAs([overlay], durable: false, isLast: false);
+
+    ulong CommitAs(ReadOnlySpan<PageOverlay> overlays, bool durable, bool isLast)
     {
         Prepare(overlays);
         var parts = new PendingPart[overlays.Length];
@@ -125,7 +135,7 @@ internal sealed partial class Store
                         $"The transaction on {overlays[i].Database.Name} does not lie on its newest version.");
             }
             // Who waits for the disk all the same leaves the write to whoever syncs next.
-            var writeOut = !durable || !log.IsSyncing;
+            var writeOut = isLast && (!durable || !log.IsSyncing);
             commit.Lsn = overlays.Length == 1 && overlays[0].Encoded!.PartCount == 1
                 ? AppendSingle(overlays[0], writeOut)
                 : AppendGroup(overlays, writeOut);
@@ -142,7 +152,7 @@ internal sealed partial class Store
         if (durable) Interlocked.Increment(ref commitsAtDisk);
         try
         {
-            MakeDurable(commit.Lsn, durable);
+            if (isLast) MakeDurable(commit.Lsn, durable);
             core.Publish(commit);
         }
         finally

@@ -55,6 +55,9 @@ internal sealed partial class Store : IShippedStore, IDisposable
     /// <summary>This moment of the log.</summary>
     public Bookmark Bookmark => Bookmark.Of(log.LogId, log.Epoch, log.LastLsn);
 
+    /// <summary>What the local log may grow to.</summary>
+    public long MaxLocalLogBytes => options.MaxLocalLogBytes;
+
     /// <summary>The database of that name, or null.</summary>
     public Database? Find(string name) => Catalog.Find(name);
 

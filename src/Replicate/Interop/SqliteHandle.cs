@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
 using RecoveryVfs.RecoveryLog;
@@ -14,21 +15,24 @@ namespace RecoveryVfs.Replicate.Interop;
 /// </remarks>
 internal sealed unsafe class SqliteHandle : IDisposable
 {
-    const int OpenReadWrite = 2, OpenFullMutex = 0x10000;
+    const int OpenReadWrite = 2, OpenFullMutex = 0x10000, SyncNormal = 2;
 
     static SqliteLibrary Library => SqliteLibrary.Host;
 
+    static readonly TimeSpan Spinning = TimeSpan.FromMilliseconds(5);
+
+    readonly TimeSpan patience;
     void* handle;
     void* dataVersion;
 
-    SqliteHandle(string path) => Path = path;
+    SqliteHandle(string path, TimeSpan patience) => (Path, this.patience) = (path, patience);
 
     public string Path { get; }
 
     /// <summary>Opens a database that exists.</summary>
     public static SqliteHandle Open(string path, TimeSpan busyTimeout)
     {
-        var opened = new SqliteHandle(path);
+        var opened = new SqliteHandle(path, busyTimeout);
         fixed (byte* name = Utf8(path), vfs = "unix"u8)
         {
             void* database;
@@ -98,12 +102,32 @@ internal sealed unsafe class SqliteHandle : IDisposable
         dataVersion = statement;
     }
 
-    /// <summary>Takes the write lock; false when another writer has it for longer than the busy timeout.</summary>
+    /// <summary>
+    /// Takes the write lock; false when another writer has it for longer than the busy timeout. It asks again and again
+    /// at first: SQLite's own way of waiting, by longer and longer sleeps, would never meet the gap between two
+    /// transactions of a busy writer, and its WAL would grow meanwhile.
+    /// </summary>
     public bool TryBeginWrite()
     {
-        var code = Execute("BEGIN IMMEDIATE"u8);
-        if (SqliteResult.Primary(code) is SqliteResult.Busy or SqliteResult.Locked) return false;
-        return code == SqliteResult.Ok ? true : throw Failed(code, "Its write lock cannot be taken");
+        _ = Library.BusyTimeout(handle, 0);
+        try
+        {
+            for (var started = Stopwatch.GetTimestamp(); ;)
+            {
+                var code = Execute("BEGIN IMMEDIATE"u8);
+                if (code == SqliteResult.Ok) return true;
+                if (SqliteResult.Primary(code) is not (SqliteResult.Busy or SqliteResult.Locked))
+                    throw Failed(code, "Its write lock cannot be taken");
+                var waited = Stopwatch.GetElapsedTime(started);
+                if (waited >= patience) return false;
+                if (waited < Spinning) Thread.Yield();
+                else Thread.Sleep(1); // There is nothing that would tell when another process lets go of it.
+            }
+        }
+        finally
+        {
+            _ = Library.BusyTimeout(handle, (int)patience.TotalMilliseconds);
+        }
     }
 
     /// <summary>Ends whatever transaction there is.</summary>
@@ -170,6 +194,19 @@ internal sealed unsafe class SqliteHandle : IDisposable
                 : throw new RecoveryException(RecoveryError.IoRead,
                 $"{Path} does not tell its size: SQLite's code {code}. Look at the disk.");
         }
+    }
+
+    /// <summary>
+    /// Makes what was written to the main file durable, so that whoever does it next with writers held off is done
+    /// sooner. A failure is SQLite's own to report then.
+    /// </summary>
+    public void SyncMain()
+    {
+        void* file;
+        fixed (byte* main = "main"u8)
+            if (Library.FileControl(handle, main, SqliteResult.FilePointer, &file) != SqliteResult.Ok) return;
+        // xSync is the fifth method, behind xClose, xRead, xWrite and xTruncate.
+        _ = ((delegate* unmanaged[Cdecl]<void*, int, int>)(*(nint**)file)[5])(file, SyncNormal);
     }
 
     /// <summary>

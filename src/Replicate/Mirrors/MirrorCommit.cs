@@ -38,11 +38,26 @@ internal sealed class MirrorCommit : IDisposable
     /// </summary>
     public ulong Commit(uint sizePages)
     {
+        End(sizePages);
+        return store.Commit([overlay], durable: false);
+    }
+
+    /// <summary>
+    /// The same for one of many that come at once: it survives the end of this process only after
+    /// <see cref="Mirror.WriteOut"/>.
+    /// </summary>
+    public void CommitOneOfMany(uint sizePages)
+    {
+        End(sizePages);
+        store.CommitOneOfMany(overlay);
+    }
+
+    void End(uint sizePages)
+    {
         var size = sizePages * (long)pageSize;
         // What SQLite never wrote reads as zeros.
         if (overlay.SizeBytes < size) overlay.Write(size - pageSize, new byte[pageSize]);
         overlay.Truncate(size);
-        return store.Commit([overlay], durable: false);
     }
 
     public void Dispose() => overlay.Dispose();
