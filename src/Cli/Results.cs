@@ -1,9 +1,11 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using RecoveryVfs.Cli.Commands;
 using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.Replicate;
 
 namespace RecoveryVfs.Cli;
 
@@ -48,6 +50,8 @@ namespace RecoveryVfs.Cli;
 [JsonSerializable(typeof(Snapshot), TypeInfoPropertyName = "Snapshot")]
 [JsonSerializable(typeof(List<Snapshot>), TypeInfoPropertyName = "Snapshots")]
 [JsonSerializable(typeof(StoreStatus), TypeInfoPropertyName = "StatusOfStore")]
+[JsonSerializable(typeof(JsonObject))]
+[JsonSerializable(typeof(List<MirroredDatabase>), TypeInfoPropertyName = "Mirrored")]
 [JsonSerializable(typeof(StatusCommand.RemoteOnly), TypeInfoPropertyName = "StatusOfRemote")]
 [JsonSerializable(typeof(SyncResult), TypeInfoPropertyName = "Sync")]
 [JsonSerializable(typeof(Output.Said), TypeInfoPropertyName = "Said")]

@@ -22,6 +22,7 @@ internal sealed class DatabaseWatch : IAsyncDisposable
     Task running = Task.CompletedTask;
     DateTimeOffset compareNext;
     DatabaseStatus status;
+    ReportedDatabase reported;
 
     /// <param name="database">What it looks at.</param>
     /// <param name="options">How often.</param>
@@ -34,12 +35,18 @@ internal sealed class DatabaseWatch : IAsyncDisposable
         status = new(database.Path, database.Mirror.Name, ReplicationPhase.NotCertain, "it was not looked at yet", 0, 0,
             0, 0, null);
         compareNext = options.Time.GetUtcNow() + options.CompareInterval;
+        reported = new(status.Name, status.Path, status.Phase, status.Why, options.Time.GetUtcNow(), null, 0, null,
+            null);
     }
 
     public string Path => database.Path;
 
     public DatabaseStatus Status => Volatile.Read(ref status) is { Phase: not ReplicationPhase.InStep } now
         && database.Progress is { } progress ? now with { Why = progress } : Volatile.Read(ref status);
+
+    /// <summary>The same for the report.</summary>
+    public ReportedDatabase Reported => Volatile.Read(ref reported) is var now && Status is { Why: { } why }
+        ? now with { Why = why } : now;
 
     /// <summary>Where the mirror stands; asked when it is stopped.</summary>
     public MirrorMark? Mark { get; private set; }
@@ -151,6 +158,10 @@ internal sealed class DatabaseWatch : IAsyncDisposable
             new(Path, database.Mirror.Name, phase, why, version?.Lsn ?? 0, version?.SizeBytes
             ?? 0, database.Transactions, database.Joins,
             phase == ReplicationPhase.InStep ? options.Time.GetUtcNow() : last.LookedAt));
+        var (standing, file) = database.Reached;
+        Volatile.Write(ref reported, new(Status.Name, Path, phase, why,
+            last.Phase == phase ? reported.Since : options.Time.GetUtcNow(), Status.LookedAt, Status.Lsn, standing,
+            file));
         if (last.Phase == phase) return;
         switch (phase)
         {

@@ -61,6 +61,9 @@ internal sealed partial class ReplicatedDatabase(string path, Mirror mirror, Rep
     /// </summary>
     public string? Gap => gap;
 
+    /// <summary>Where the newest look ended, in the WAL or with the file.</summary>
+    public (Standing? Standing, FileMark? File) Reached => (standing, mark);
+
     /// <summary>Where it stands; null when only a comparison would tell.</summary>
     public MirrorMark? Mark => gap is not null || mirror.Version is not { } version
         || FileIdentities.Of(path) is not { } file ? null

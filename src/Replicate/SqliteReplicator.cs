@@ -28,6 +28,7 @@ public sealed class SqliteReplicator : IAsyncDisposable
     readonly Dictionary<string, DatabaseWatch> watches = new(StringComparer.Ordinal);
     readonly SemaphoreSlim places = new(Places);
     readonly Dictionary<string, MirrorMark> marks;
+    readonly MirrorReporter reporter;
     bool disposed;
 
     SqliteReplicator(ReplicatorOptions options, Store store)
@@ -35,6 +36,7 @@ public sealed class SqliteReplicator : IAsyncDisposable
         (this.options, this.store) = (options, store);
         notices = new ChangeNotices(Notice, options.LookInterval);
         marks = MirrorMarks.Take(store.Directory).ToDictionary(m => m.Name, StringComparer.Ordinal);
+        reporter = new(store.Directory, Report, options.Time);
     }
 
     /// <summary>
@@ -130,7 +132,16 @@ public sealed class SqliteReplicator : IAsyncDisposable
         await watch.DisposeAsync();
     }
 
-    void Tell(ReplicationEvent happened) => options.Events?.Invoke(happened);
+    void Tell(ReplicationEvent happened)
+    {
+        reporter.Hurry();
+        options.Events?.Invoke(happened);
+    }
+
+    ReportedDatabase[] Report()
+    {
+        lock (gate) return [.. watches.Values.Select(w => w.Reported)];
+    }
 
     void Notice(string? directory, string? name)
     {
@@ -231,6 +242,7 @@ public sealed class SqliteReplicator : IAsyncDisposable
         }
         notices.Dispose();
         await Task.WhenAll(all.Select(async w => await w.DisposeAsync()));
+        await reporter.DisposeAsync();
         disposed = true;
         var reached = all.Select(w => w.Mark).OfType<MirrorMark>().ToArray();
         await Task.Run(() => Close(reached));

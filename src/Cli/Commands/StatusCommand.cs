@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using RecoveryVfs.Operations;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
@@ -9,6 +11,7 @@ using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.State;
 using RecoveryVfs.RecoveryLog.Remote.Write;
+using RecoveryVfs.Replicate;
 
 namespace RecoveryVfs.Cli.Commands;
 
@@ -32,7 +35,14 @@ internal sealed class StatusCommand : CliCommand
 
             State: ok; shipping (the remote lacks the newest records; see lag); no-remote; replica; restored (not opened since it was restored).
             These need attention, and the exit code is then 1: unshipped (commits that no process is about to ship), unreachable (the remote), failed (it refuses), not-restorable (no hints were published yet),
+            stopped, behind, not-certain, missing (of a mirror: nobody replicates its database, or not all of it is in the mirror; see below),
             damaged (the newest verification found the remote so), fenced (another writer has the remote), behind (the remote has more of this writer than the store: an old copy).
+            """;
+        About += """
+
+
+            Of the mirror of a plain database (recovery replicate), named by its directory or by the database, it also tells how it stands to the database itself: in-step; behind, with
+            the frames and bytes of the WAL that the mirror lacks; not-certain (it is being compared or copied); missing (no such file); stopped (no process replicates it). All but in-step end with 1.
             """;
         Examples = ["recovery status /data", "recovery status s3://bucket/app --json",
             "recovery status /data --json | jq .lag_records"];
@@ -45,7 +55,7 @@ internal sealed class StatusCommand : CliCommand
         var name = parsed.GetValue(target);
         if (name is null && Directory.Exists(StoreDirectory.Within("."))) name = ".";
         if (name is not null && !RemoteAccess.IsUrl(name))
-            return await OfStoreAsync(StoreDirectory.Find(name), to, cancellation);
+            return await OfStoreAsync(StoreDirectory.Find(MirrorAdoption.MirrorOf(name) ?? name), to, cancellation);
         var remote = await StoreLook.AtRemoteAsync(name, cancellation);
         var report = new RemoteOnly(remote.HintsLsn is null ? StoreState.NotRestorable : StoreState.Ok, remote);
         to.Result(report, Results.Json.StatusOfRemote, r =>
@@ -61,8 +71,30 @@ internal sealed class StatusCommand : CliCommand
     static async Task<int> OfStoreAsync(StoreDirectory store, Output to, CancellationToken cancellation)
     {
         var report = await StoreLook.AtAsync(store, cancellation);
+        if (MirrorLook.IsMirror(store.Path)) return await OfMirrorAsync(store, report, to, cancellation);
         to.Result(report, Results.Json.StatusOfStore, r => Show(to, r));
         return CodeOf(report.State);
+    }
+
+    /// <summary>A mirror that ships well and mirrors nothing is not well.</summary>
+    static async Task<int> OfMirrorAsync(StoreDirectory store, StoreStatus report, Output to,
+        CancellationToken cancellation)
+    {
+        var databases = await MirrorLook.AtAsync(store.Path, () => store.Holder() is not null, cancellation);
+        if (!StoreLook.NeedsSomebody(report.State))
+            report = report with { State = databases.Select(d => d.State).FirstOrDefault(s => s != "in-step")
+                ?? (store.Holder() is null ? "stopped" : report.State) };
+        var json = JsonSerializer.SerializeToNode(report, Results.Json.StatusOfStore)!.AsObject();
+        json["replicated"] = JsonSerializer.SerializeToNode([.. databases], Results.Json.Mirrored);
+        to.Result(json, Results.Json.JsonObject, _ =>
+        {
+            Show(to, report);
+            foreach (var d in databases)
+                to.Pairs((d.Path, d.State + (d.Why is null ? "" : $": {d.Why}")),
+                    ("since", d.Since is { } since ? Text.Time(since) : null),
+                    ("in step at", d.InStepAt is { } at && d.State != "in-step" ? Text.Time(at) : null));
+        });
+        return report.State is "stopped" or "missing" or "not-certain" ? ExitCode.Failure : CodeOf(report.State);
     }
 
     static void Show(Output to, StoreStatus r)
