@@ -63,7 +63,7 @@ public sealed class StatusTests : IDisposable
         app.Run("INSERT INTO t VALUES (2)");
         ProgramSite.Until(replicator, "warning");
         var (code, locked) = Status("app.db");
-        Assert.Equal((1, "behind"), (code, locked.GetProperty("state").GetString()));
+        Assert.Equal((1, "behind"), (code, Database(locked).Item1));
         app.Run("PRAGMA locking_mode=NORMAL");
         app.Text("SELECT count(*) FROM t");
         app.Run("INSERT INTO t VALUES (3)");
@@ -71,7 +71,7 @@ public sealed class StatusTests : IDisposable
         File.Delete(site.Scratch.At("app.db"));
         ProgramSite.Until(replicator, "There is no database");
         var (goneCode, gone) = Status(".app.db-recovery");
-        Assert.Equal((1, "missing"), (goneCode, gone.GetProperty("state").GetString()));
+        Assert.Equal((1, "missing"), (goneCode, Database(gone).Item1));
         Assert.Contains("there is no file", Database(gone).Item2, StringComparison.Ordinal);
         ProgramSite.Terminate(replicator);
     }
