@@ -97,7 +97,8 @@ internal static class MirrorLook
         while (reader.TryRead(ref at, out var frame))
             if (frame.IsCommit) committed = at;
         var (frames, bytes) = ((long)(committed.Frames - from.Frames), committed.Offset - from.Offset);
-        return (frames, bytes, frames == 0 ? null : $"{frames} frames of its WAL ({bytes} bytes) are not in the mirror");
+        return (frames, bytes, frames == 0 ? null
+            : $"{frames} frames of its WAL ({bytes} bytes) are not in the mirror");
     }
 
     static (long?, long?, string?) UnreadOfFile(string path, FileMark mark)

@@ -14,7 +14,9 @@ internal sealed partial class ReplicatedDatabase
     /// </summary>
     const int MostHeldOff = 400;
 
-    /// <summary>So few are brought over with the write lock at once; for more it is tried beside the writers again.</summary>
+    /// <summary>
+    /// So few are brought over with the write lock at once; for more it is tried beside the writers again.
+    /// </summary>
     const int FewFrames = 100;
 
     const int MostPasses = 3;

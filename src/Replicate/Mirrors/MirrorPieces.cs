@@ -40,7 +40,9 @@ internal sealed class MirrorPieces(Mirror mirror, int pageSize, Action<uint> cop
         if (commit is not null) Commit(lastPage);
     }
 
-    /// <summary>Commits the last of it, with so many pages from here on: the mirror is whole. Returns the LSN.</summary>
+    /// <summary>
+    /// Commits the last of it, with so many pages from here on: the mirror is whole. Returns the LSN.
+    /// </summary>
     public ulong Complete(uint sizePages)
     {
         commit ??= mirror.Begin(pageSize);
