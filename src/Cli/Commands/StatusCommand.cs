@@ -81,7 +81,7 @@ internal sealed class StatusCommand : CliCommand
         CancellationToken cancellation)
     {
         var databases = await MirrorLook.AtAsync(store.Path, () => store.Holder() is not null, cancellation);
-        if (!StoreLook.NeedsSomebody(report.State))
+        if (!StoreState.NeedsSomebody(report.State))
             report = report with { State = databases.Select(d => d.State).FirstOrDefault(s => s != "in-step")
                 ?? (store.Holder() is null ? "stopped" : report.State) };
         var json = JsonSerializer.SerializeToNode(report, Results.Json.StatusOfStore)!.AsObject();
