@@ -11,19 +11,21 @@ internal sealed class ReplicateCase : Case
 {
     public override IReadOnlyList<string> Names
         => ["replicate-commits", "replicate-commits: litestream", "replicate-p99", "replicate-p99: litestream",
-            "replicate-processor"];
+            "replicate-processor", "replicate-500-processor", "replicate-memory"];
 
     /// <summary>
-    /// Commits/s, the 99th percentile of a commit in microseconds, and what the replicator used of the processor, in
-    /// microseconds a commit.
+    /// Commits/s, the 99th percentile of a commit in microseconds, and of the replicator what it used of the processor,
+    /// in microseconds a commit, and the most memory that it had, in MB.
     /// </summary>
-    readonly record struct Measured(double Rate, double P99, double Processor);
+    readonly record struct Measured(double Rate, double P99, double Processor, double Memory);
+
+    const int Paced = 500;
 
     public override void Run(Place place, Report report)
     {
         var rounds = place.Rounds(7, 3);
         var count = place.Pick(40_000, 8_000);
-        List<Measured> alone = [], ours = [], litestreams = [];
+        List<Measured> alone = [], ours = [], litestreams = [], oursPaced = [], litestreamsPaced = [];
         for (var round = 0; round < rounds; round++)
         {
             alone.Add(Measure(place, $"alone-{round}", count, static _ => null));
@@ -31,6 +33,14 @@ internal sealed class ReplicateCase : Case
             if (Litestream.Prepare(place.Stock.PathOf($"ls-{round}"), place.Stock.PathOf($"ls-{round}.db"), bucket: "")
                 is { } litestream)
                 litestreams.Add(Measure(place, $"ls-{round}", count, _ => litestream.Start()));
+        }
+        for (var round = 0; round < place.Rounds(3, 1); round++)
+        {
+            oursPaced.Add(Measure(place, $"ours-paced-{round}", place.Pick(15_000, 5_000), Ours, Paced));
+            if (Litestream.Prepare(place.Stock.PathOf($"lsp-{round}"), place.Stock.PathOf($"lsp-{round}.db"),
+                bucket: "") is { } litestream)
+                litestreamsPaced.Add(Measure(place, $"lsp-{round}", place.Pick(15_000, 5_000),
+                    _ => litestream.Start(), Paced));
         }
         static double Median(List<Measured> all, Func<Measured, double> of) => Interleaved.Median([.. all.Select(of)]);
         report.AddRate("replicate-commits", "commits/s (stock: without a replicator)", Median(ours, m => m.Rate),
@@ -44,9 +54,18 @@ internal sealed class ReplicateCase : Case
             Median(litestreams, m => m.P99), 1.0);
         report.AddCost("replicate-processor", "us of processor a commit (stock: litestream)",
             Median(ours, m => m.Processor), Median(litestreams, m => m.Processor), 1.0 / 0.7);
+        report.AddCost("replicate-500-processor", "us of processor a commit at 500/s (stock: litestream)",
+            Median(oursPaced, m => m.Processor), Median(litestreamsPaced, m => m.Processor), 1.0 / 0.7);
+        report.AddCost("replicate-memory", "MB at the most (stock: litestream)", Median(ours, m => m.Memory),
+            Median(litestreams, m => m.Memory), null);
     }
 
-    static Measured Measure(Place place, string name, int count, Func<string, Process?> replicator)
+    /// <param name="place">Where.</param>
+    /// <param name="name">The database.</param>
+    /// <param name="count">How many commits.</param>
+    /// <param name="replicator">Starts it.</param>
+    /// <param name="perSecond">How fast; 0 for as fast as it goes.</param>
+    static Measured Measure(Place place, string name, int count, Func<string, Process?> replicator, int perSecond = 0)
     {
         var path = place.Stock.PathOf(name + ".db");
         using var connection = new Connection($"file:{path}?vfs=unix");
@@ -64,13 +83,16 @@ internal sealed class ReplicateCase : Case
             var from = Stopwatch.GetTimestamp();
             insert.Bind(1, text.Take(100)).First();
             took[i] = Stopwatch.GetElapsedTime(from).TotalMicroseconds;
+            if (perSecond > 0 && TimeSpan.FromSeconds((i + 1.0) / perSecond) - Stopwatch.GetElapsedTime(started) is var
+                left && left > TimeSpan.Zero) Thread.Sleep(left);
         }
         var rate = count / Stopwatch.GetElapsedTime(started).TotalSeconds;
         Array.Sort(took);
         process?.Refresh();
         var processor = (process?.TotalProcessorTime ?? default) - before;
+        var memory = (process?.PeakWorkingSet64 ?? 0) / 1048576.0;
         End(process);
-        return new(rate, took[count * 99 / 100], processor.TotalMicroseconds / count);
+        return new(rate, took[count * 99 / 100], processor.TotalMicroseconds / count, memory);
     }
 
     static void End(Process? process)
@@ -80,8 +102,17 @@ internal sealed class ReplicateCase : Case
         process.WaitForExit();
     }
 
+    /// <summary>The program as users have it, if it was made; else the same in this program's runtime.</summary>
     static Process Ours(string path)
     {
+        if (File.Exists(Path.Combine("dist", "recovery")))
+        {
+            var program = Process.Start(new ProcessStartInfo(Path.GetFullPath("dist/recovery"),
+                ["replicate", path, RemoteServer.NewDirectoryUrl()]) { RedirectStandardError = true })!;
+            while (program.StandardError.ReadLine()?.Contains("in step", StringComparison.Ordinal) == false) { }
+            program.BeginErrorReadLine();
+            return program;
+        }
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true };
         if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
             start.ArgumentList.Add(typeof(ReplicateCase).Assembly.Location);

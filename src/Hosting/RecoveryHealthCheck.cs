@@ -6,11 +6,11 @@ using RecoveryVfs.PageStore.Follow;
 namespace RecoveryVfs.Hosting;
 
 /// <summary>
-/// Healthy only while the commits of every store can be restored, and every follower of the host goes on. The data has,
-/// for each, its state, its lag, and the age of the last proof that its remote can be restored.
+/// Healthy only while the commits of every store can be restored, and every follower and replicator of the host goes on.
+/// The data has, for each, its state, its lag, and the age of the last proof that its remote can be restored.
 /// </summary>
-internal sealed class RecoveryHealthCheck(RecoveryHealthOptions options, IEnumerable<FollowerService> followers)
-    : IHealthCheck
+internal sealed class RecoveryHealthCheck(RecoveryHealthOptions options, IEnumerable<FollowerService> followers,
+    IEnumerable<ReplicatorService> replicators) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context,
         CancellationToken cancellationToken = default)
@@ -46,6 +46,7 @@ internal sealed class RecoveryHealthCheck(RecoveryHealthOptions options, IEnumer
                     : await StoreHealth.AtAsync(store, cancellation));
         }
         all.AddRange(followers.Select(OfFollower));
+        all.AddRange(replicators.Select(r => r.Health));
         return all;
     }
 

@@ -27,14 +27,15 @@ public static class RecoveryServices
 
     /// <summary>
     /// Adds a health check that is healthy only while the commits of every store that this process has open can be
-    /// restored, and every follower of this host goes on. Its data has the lag and the age of the last proof of each.
+    /// restored, and every follower and replicator of this host goes on. Its data has the lag and the age of the last proof of each.
     /// </summary>
     public static IHealthChecksBuilder AddRecovery(
         this IHealthChecksBuilder builder, string name = "recovery", RecoveryHealthOptions? options = null,
         HealthStatus? failureStatus = null, IEnumerable<string>? tags = null) =>
         builder.Add(new HealthCheckRegistration(name,
             provider => new RecoveryHealthCheck(options
-                ?? new RecoveryHealthOptions(), provider.GetServices<FollowerService>()),
+                ?? new RecoveryHealthOptions(), provider.GetServices<FollowerService>(),
+                provider.GetServices<ReplicatorService>()),
             failureStatus, tags));
 
     /// <summary>

@@ -18,6 +18,12 @@ public sealed class ReplicatorService(string path, string? url, ReplicatorOption
     public SqliteReplicator Replicator => replicator
         ?? throw new InvalidOperationException($"The replicator of {path} has not started.");
 
+    /// <summary>How it is, for a health check: well only while every database is in step and shipped in time.</summary>
+    internal StoreHealth Health => replicator?.Status is not { } status
+        ? new(path, "its replicator has not started", "starting", 0, 0, default)
+        : new(path, status.WhyNotReady, status.IsReady ? "in-step" : status.Failed is null ? "behind" : "failed",
+            status.Lsn, (long)(status.Lsn - Math.Min(status.Lsn, status.ShippedLsn)), status.Lag);
+
     /// <inheritdoc/>
     public async Task StartAsync(CancellationToken cancellationToken)
     {

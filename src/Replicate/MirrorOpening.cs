@@ -17,6 +17,8 @@ internal static class MirrorOpening
     /// <summary>NFS, and what tells its clients of neither locks nor changes.</summary>
     static readonly string[] Foreign = ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"];
 
+    const long LeanBytes = 16L << 20;
+
     /// <summary>The mirror's directory of a database.</summary>
     public static string Beside(string path)
         => Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}-recovery");
@@ -89,6 +91,20 @@ internal static class MirrorOpening
         {
             return null;
         }
+    }
+
+    /// <summary>
+    /// A mirror is written and hardly read, beside an application that wants the memory: where nothing else is asked
+    /// for, it takes less than a store that is worked with.
+    /// </summary>
+    public static RecoveryOptions Lean(RecoveryOptions asked)
+    {
+        var usual = new RecoveryOptions();
+        return asked with
+        {
+            PageCacheBytes = asked.PageCacheBytes == usual.PageCacheBytes ? LeanBytes : asked.PageCacheBytes,
+            PendingBytes = asked.PendingBytes == usual.PendingBytes ? LeanBytes : asked.PendingBytes,
+        };
     }
 
     /// <summary>

@@ -63,7 +63,7 @@ public sealed class SqliteReplicator : IAsyncDisposable
             throw new RecoveryException(RecoveryError.Invalid, "There is no database to replicate. Name one.");
         foreach (var each in all) MirrorOpening.RequireReadable(each.Path, options);
         var directory = Path.GetFullPath(options.Store ?? MirrorOpening.Beside(all[0].Path));
-        var asked = url is null ? options.Recovery : options.Recovery with { Remote = url };
+        var asked = MirrorOpening.Lean(url is null ? options.Recovery : options.Recovery with { Remote = url });
         var storeOptions = asked.ToStoreOptions(directory) with
         {
             Time = options.Time,

@@ -1,6 +1,7 @@
 using Microsoft.Data.Sqlite;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Writing;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.Replicate.Mirrors;
 
 namespace RecoveryVfs.Replicate.Tests;
@@ -10,16 +11,25 @@ namespace RecoveryVfs.Replicate.Tests;
 /// </summary>
 internal sealed class MirrorSite : IDisposable
 {
-    readonly Scratch scratch = new();
+    readonly Scratch scratch;
+    readonly Scratch? own;
     readonly ReplicatorOptions options;
 
-    public MirrorSite(ReplicatorOptions? options = null, long maxLocalLogBytes = 4L << 30)
+    /// <param name="options">Of the replicator.</param>
+    /// <param name="maxLocalLogBytes">What the mirror's log may grow to.</param>
+    /// <param name="disk">The disk under the mirror; the machine's if null.</param>
+    /// <param name="scratch">Where the database is, when that is to outlast this.</param>
+    public MirrorSite(ReplicatorOptions? options = null, long maxLocalLogBytes = 4L << 30, ILogDisk? disk = null,
+        Scratch? scratch = null)
     {
         this.options = options ?? new();
+        own = scratch is null ? new Scratch() : null;
+        this.scratch = scratch ?? own!;
         Store = PageStore.Writing.Store.Open(
             new StoreOptions
             {
-                Directory = scratch.At("store"),
+                Directory = this.scratch.At("store"),
+                Disk = disk ?? LocalDisk.Instance,
                 // Pages in memory need their whole log.
                 PagesInMemory = maxLocalLogBytes == 4L << 30,
                 MaxLocalLogBytes = maxLocalLogBytes,
@@ -119,6 +129,6 @@ internal sealed class MirrorSite : IDisposable
     {
         Watched.Dispose();
         Store.Dispose();
-        scratch.Dispose();
+        own?.Dispose();
     }
 }

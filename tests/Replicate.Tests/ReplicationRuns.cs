@@ -16,14 +16,15 @@ namespace RecoveryVfs.Replicate.Tests;
 /// them. At the end everything that was acknowledged is in the remote, and each commit there is a state that an
 /// application committed.
 /// </summary>
-internal sealed class ReplicationRuns(string mode, Random random) : IDisposable
+internal sealed class ReplicationRuns(string mode, Random random, string? url = null,
+    IReadOnlyDictionary<string, string>? environment = null) : IDisposable
 {
     readonly Scratch scratch = new();
     readonly List<Process> processes = [];
 
     string Path => scratch.At("app.db");
 
-    string Url => "file://" + scratch.At("remote");
+    string Url => url ?? "file://" + scratch.At("remote");
 
     public void Create()
     {
@@ -39,6 +40,7 @@ internal sealed class ReplicationRuns(string mode, Random random) : IDisposable
         var start = new ProcessStartInfo(program) { RedirectStandardError = true, RedirectStandardOutput = true };
         foreach (var each in arguments) start.ArgumentList.Add(each);
         start.Environment.Remove("RECOVERY_REMOTE");
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
         var process = Process.Start(start)!;
         process.OutputDataReceived += static (_, _) => { };
         process.BeginOutputReadLine();

@@ -92,7 +92,8 @@ internal sealed class ReplicateCommand : CliCommand
             to the remote. Every commit can be restored: recovery restore URL --database app.db -o app.db. The application is neither changed nor held up.
 
             Whatever may have been missed (the replicator was away, the file was replaced) is found by comparing every page with the mirror, and becomes one commit. Until then
-            /ready answers 503. `recovery status DIR` of the mirror's directory tells where it stands.
+            /ready answers 503. `recovery status DATABASE` tells how the mirror stands to the database, from outside: in-step, behind by how much, not-certain, missing, stopped; all but in-step with exit code 1.
+            A first copy, and more than an eighth of max-local-log at once, is made in pieces, and can be restored when it is whole.
 
             One replicator has a mirror at a time; a remote belongs to one mirror. When both the mirror and the database are gone, --restore-if-db-not-exists brings them back.
             """;

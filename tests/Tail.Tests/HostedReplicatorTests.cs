@@ -1,0 +1,98 @@
+using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using RecoveryVfs.Hosting;
+
+namespace RecoveryVfs.Tail.Tests;
+
+/// <summary>A replicator that lives with a host.</summary>
+public sealed class HostedReplicatorTests : IDisposable
+{
+    readonly string directory = Directory.CreateTempSubdirectory("replicator-").FullName;
+
+    public void Dispose() => Directory.Delete(directory, recursive: true);
+
+    string At(string name) => Path.Combine(directory, name);
+
+    IHost Build(bool restore = false, TimeSpan? patience = null)
+    {
+        var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        builder.Logging.ClearProviders();
+        builder.Services.AddRecoveryReplicator(At("app.db"), "file://" + At("remote"), new()
+        {
+            RestoreIfMissing = restore,
+            LockPatience = patience ?? TimeSpan.FromMilliseconds(250),
+            Recovery = new() { SyncInterval = TimeSpan.FromHours(1) },
+        });
+        builder.Services.AddHealthChecks().AddRecovery();
+        return builder.Build();
+    }
+
+    SqliteConnection Open(string name = "app.db")
+    {
+        var connection = new SqliteConnection($"Data Source={At(name)};Pooling=False");
+        connection.Open();
+        return connection;
+    }
+
+    static object? Do(SqliteConnection connection, string sql)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        return command.ExecuteScalar();
+    }
+
+    static async Task<HealthReportEntry> CheckAsync(IHost host) =>
+        Assert.Single((await host.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync()).Entries).Value;
+
+    [Fact]
+    public async Task What_was_committed_last_is_shipped_when_the_host_stops_and_comes_back_before_it_starts()
+    {
+        using (var app = Open())
+        {
+            Do(app, "PRAGMA journal_mode=WAL");
+            Do(app, "CREATE TABLE t(a)");
+            using var host = Build();
+            await host.StartAsync();
+            Do(app, "INSERT INTO t VALUES (1)");
+            Assert.Equal(HealthStatus.Healthy, (await CheckAsync(host)).Status);
+            // Nothing is shipped for an hour, but at the end.
+            await host.StopAsync();
+        }
+        await Recovery.RestoreFileAsync("file://" + At("remote"), At("restored.db"), new() { Database = "app.db" });
+        using (var restored = Open("restored.db")) Assert.Equal(1L, Do(restored, "SELECT count(*) FROM t"));
+        foreach (var name in (string[])["app.db", "app.db-wal", "app.db-shm"]) File.Delete(At(name));
+        Directory.Delete(At(".app.db-recovery"), recursive: true);
+        using var again = Build(restore: true);
+        await again.StartAsync();
+        using (var app = Open()) Assert.Equal(1L, Do(app, "SELECT count(*) FROM t"));
+        Assert.True(again.Services.GetRequiredService<ReplicatorService>().Replicator.Status.IsReady);
+        await again.StopAsync();
+    }
+
+    [Fact]
+    public async Task It_is_unhealthy_before_it_starts_while_it_is_behind_and_when_it_has_stopped()
+    {
+        using var app = Open();
+        Do(app, "CREATE TABLE t(a)");
+        using var host = Build(patience: TimeSpan.FromMilliseconds(20));
+        Assert.Equal(HealthStatus.Unhealthy, (await CheckAsync(host)).Status);
+        await host.StartAsync();
+        Assert.Equal(HealthStatus.Healthy, (await CheckAsync(host)).Status);
+        Do(app, "PRAGMA locking_mode=EXCLUSIVE");
+        Do(app, "INSERT INTO t VALUES (1)");
+        var replicator = host.Services.GetRequiredService<ReplicatorService>().Replicator;
+        await Assert.ThrowsAnyAsync<RecoveryException>(() => replicator.FlushAsync());
+        var behind = await CheckAsync(host);
+        Assert.Equal(HealthStatus.Unhealthy, behind.Status);
+        Assert.Contains(At("app.db"), behind.Description, StringComparison.Ordinal);
+        Do(app, "PRAGMA locking_mode=NORMAL");
+        Do(app, "SELECT count(*) FROM t");
+        await replicator.FlushAsync();
+        Assert.Equal(HealthStatus.Healthy, (await CheckAsync(host)).Status);
+        await host.StopAsync();
+        Assert.Equal(HealthStatus.Unhealthy, (await CheckAsync(host)).Status);
+    }
+}
