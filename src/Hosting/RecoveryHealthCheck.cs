@@ -6,8 +6,8 @@ using RecoveryVfs.PageStore.Follow;
 namespace RecoveryVfs.Hosting;
 
 /// <summary>
-/// Healthy only while the commits of every store can be restored, and every follower and replicator of the host goes on.
-/// The data has, for each, its state, its lag, and the age of the last proof that its remote can be restored.
+/// Healthy only while the commits of every store can be restored, and every follower and replicator of the host goes
+/// on. The data has, for each, its state, its lag, and the age of the last proof that its remote can be restored.
 /// </summary>
 internal sealed class RecoveryHealthCheck(RecoveryHealthOptions options, IEnumerable<FollowerService> followers,
     IEnumerable<ReplicatorService> replicators) : IHealthCheck

@@ -27,7 +27,8 @@ public static class RecoveryServices
 
     /// <summary>
     /// Adds a health check that is healthy only while the commits of every store that this process has open can be
-    /// restored, and every follower and replicator of this host goes on. Its data has the lag and the age of the last proof of each.
+    /// restored, and every follower and replicator of this host goes on. Its data has the lag and the age of the last
+    /// proof of each.
     /// </summary>
     public static IHealthChecksBuilder AddRecovery(
         this IHealthChecksBuilder builder, string name = "recovery", RecoveryHealthOptions? options = null,

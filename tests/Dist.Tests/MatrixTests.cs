@@ -16,19 +16,5 @@ public sealed class MatrixTests
         using var project = new ExampleProject(Path.Combine(Repository.Root, "tests", "Dist.Tests", "host"), "matrix")
         { Properties = [$"-p:DataSqlite={dataSqlite}", $"-p:Bundle={bundle}"] };
         Assert.Equal([versions, "dapper", "created", "migrated", "conflict"], project.Run([], store.Path).Lines);
-        if (dataSqlite[..2] == "11") BesideAReplicator(project);
-    }
-
-    /// <summary>The same EF Core on stock SQLite, with `recovery replicate` beside it.</summary>
-    static void BesideAReplicator(ExampleProject project)
-    {
-        using var plain = new StoreDirectory();
-        using (var replicated = new Replicated(plain.Path, "created.db", "migrated.db"))
-        {
-            Assert.Equal(["created", "migrated", "conflict"], project.Run([], plain.Path, "plain").Lines);
-            replicated.End();
-        }
-        Replicated.MustBeRestored(plain.Path, "created.db");
-        Replicated.MustBeRestored(plain.Path, "migrated.db");
     }
 }

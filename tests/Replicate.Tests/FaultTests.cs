@@ -6,8 +6,8 @@ using RecoveryVfs.Testing;
 namespace RecoveryVfs.Replicate.Tests;
 
 /// <summary>
-/// Disks that fail, fill up or lose power under the mirror, and databases that are another one when the replicator comes
-/// back: the mirror is in step again, and the application notices nothing.
+/// Disks that fail, fill up or lose power under the mirror, and databases that are another one when the replicator
+/// comes back: the mirror is in step again, and the application notices nothing.
 /// </summary>
 public sealed class FaultTests
 {

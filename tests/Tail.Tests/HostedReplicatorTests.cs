@@ -4,6 +4,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using RecoveryVfs.Hosting;
+using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Tail.Tests;
 
@@ -24,7 +25,7 @@ public sealed class HostedReplicatorTests : IDisposable
         {
             RestoreIfMissing = restore,
             LockPatience = patience ?? TimeSpan.FromMilliseconds(250),
-            Recovery = new() { SyncInterval = TimeSpan.FromHours(1) },
+            Recovery = new() { SyncInterval = TimeSpan.FromSeconds(1) },
         });
         builder.Services.AddHealthChecks().AddRecovery();
         return builder.Build();
@@ -58,7 +59,7 @@ public sealed class HostedReplicatorTests : IDisposable
             await host.StartAsync();
             Do(app, "INSERT INTO t VALUES (1)");
             Assert.Equal(HealthStatus.Healthy, (await CheckAsync(host)).Status);
-            // Nothing is shipped for an hour, but at the end.
+            // The newest second is shipped at the end.
             await host.StopAsync();
         }
         await Recovery.RestoreFileAsync("file://" + At("remote"), At("restored.db"), new() { Database = "app.db" });

@@ -20,5 +20,4 @@ internal sealed record MirrorMark(string Name, string Path, ulong Inode, long Bo
     Standing? Standing, FileMark? File);
 
 [JsonSerializable(typeof(MirrorMark[]))]
-[JsonSerializable(typeof(MirrorReport))]
 internal sealed partial class MirrorJson : JsonSerializerContext;

@@ -1,5 +1,5 @@
 // What .NET programs do with SQLite, done with vfs=recovery. Prints the versions, then one line a part.
-// usage: matrix DIRECTORY [plain]
+// usage: matrix DIRECTORY
 using Dapper;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
@@ -7,13 +7,10 @@ using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
 using RecoveryVfs;
 
-var isPlain = args is [_, "plain"];
-if (!isPlain) Recovery.Register();
-string Uri(string name) => isPlain
-    ? $"Data Source={args[0]}/{name}"
-    : $"Data Source=file:{args[0]}/{name}?vfs=recovery";
+Recovery.Register();
+string Uri(string name) => $"Data Source=file:{args[0]}/{name}?vfs=recovery";
 
-if (!isPlain) await UseDapper(Uri("dapper.db"));
+await UseDapper(Uri("dapper.db"));
 await CreateAndQuery(Uri("created.db"));
 await Migrate(Uri("migrated.db"));
 await Conflict(Uri("created.db"));

@@ -1,6 +1,4 @@
-using RecoveryVfs.Replicate.Mirrors;
-
-namespace RecoveryVfs.Replicate.Wals;
+namespace RecoveryVfs.Replicate.Mirrors;
 
 /// <summary>How fast a WAL grows, from where it stood at two looks.</summary>
 internal sealed class WalGrowth(TimeProvider time)

@@ -1,7 +1,9 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.Replicate.Mirrors;
 
-namespace RecoveryVfs.Replicate.Mirrors;
+namespace RecoveryVfs.Replicate;
 
 /// <summary>
 /// One database in a <see cref="MirrorReport"/>: how it was, since when, when it was last found in step, and up to
@@ -25,7 +27,7 @@ internal sealed record MirrorReport(int ProcessId, DateTimeOffset At, ReportedDa
         if (FileNode.At(path) is not { IsRegular: true }) return null;
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(path), MirrorJson.Default.MirrorReport);
+            return JsonSerializer.Deserialize(File.ReadAllBytes(path), ReportJson.Default.MirrorReport);
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
@@ -40,7 +42,7 @@ internal sealed record MirrorReport(int ProcessId, DateTimeOffset At, ReportedDa
         try
         {
             File.WriteAllBytes(path + ".new", JsonSerializer.SerializeToUtf8Bytes(this,
-                MirrorJson.Default.MirrorReport));
+                ReportJson.Default.MirrorReport));
             File.Move(path + ".new", path, overwrite: true);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -49,3 +51,6 @@ internal sealed record MirrorReport(int ProcessId, DateTimeOffset At, ReportedDa
         }
     }
 }
+
+[JsonSerializable(typeof(MirrorReport))]
+internal sealed partial class ReportJson : JsonSerializerContext;
