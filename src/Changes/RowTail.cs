@@ -18,7 +18,7 @@ namespace RecoveryVfs.Changes;
 /// </summary>
 public sealed class RowTail
 {
-    readonly RemoteContext context;
+    readonly PastSource source;
     readonly RowTailOptions options;
     ulong lsn;
 
@@ -28,8 +28,9 @@ public sealed class RowTail
     public RowTail(string url, RowTailOptions options)
         : this(new RemoteContext { Store = RemoteUrl.Parse(url).Open(readOnly: true) }, options) { }
 
-    internal RowTail(RemoteContext context, RowTailOptions options)
-        => (this.context, this.options) = (context, options);
+    internal RowTail(RemoteContext context, RowTailOptions options) : this(new RemotePastSource(context), options) { }
+
+    internal RowTail(PastSource source, RowTailOptions options) => (this.source, this.options) = (source, options);
 
     /// <summary>The last commit of which everything was given.</summary>
     public ulong Lsn => Volatile.Read(ref lsn);
@@ -48,7 +49,7 @@ public sealed class RowTail
     public async IAsyncEnumerable<RowEvent> ReadAsync([EnumeratorCancellation] CancellationToken cancellation = default)
     {
         await using var store =
-            await PastStore.OpenAsync(context, await StartAsync(cancellation), options.Past, cancellation);
+            await source.OpenAsync(await StartAsync(cancellation), options.Past, cancellation);
         using var databases = new TailedDatabases(store, IsWanted, options.Tables);
         databases.Begin();
         if (Began is not null) await Began(store.Lsn);
@@ -83,19 +84,19 @@ public sealed class RowTail
     {
         if (options.After is { } after) return RestoreTarget.At(after);
         var from = options.From;
-        if (from.IsOldest || from.Lsn <= 1) return await PastStore.OldestAsync(context, cancellation);
+        if (from.IsOldest || from.Lsn <= 1) return await source.OldestAsync(cancellation);
         if (from.Lsn is { } lsn) return RestoreTarget.At(lsn - 1);
         if (from.Time is not { } time) return RestoreTarget.Newest;
         var before = RestoreTarget.At(time.AddMilliseconds(-1));
         try
         {
-            await RestorePlanner.PlanAsync(context, before, null, cancellation);
+            await source.RequireAsync(before, cancellation);
             return before;
         }
         catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)
         {
             // It is before the log begins, or before what is left of it.
-            return await PastStore.OldestAsync(context, cancellation);
+            return await source.OldestAsync(cancellation);
         }
     }
 }

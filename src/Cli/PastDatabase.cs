@@ -12,16 +12,17 @@ internal static class PastDatabase
     public static async Task<string> NameAsync(RemoteAccess remote, string? named, CancellationToken cancellation)
     {
         if (named is not null) return named;
-        var names = await NamesAsync(remote, cancellation);
-        return names.Count switch
-        {
-            1 => names[0],
-            0 => throw new RecoveryException(RecoveryError.NotFound,
-                $"There is no database in {remote.Context.Store.Location}."),
-            _ => throw new RecoveryException(RecoveryError.Invalid,
-                $"Which database? Give --database with one of: {Text.Some(names)}."),
-        };
+        return Only(await NamesAsync(remote, cancellation), remote.Context.Store.Location);
     }
+
+    /// <summary>The only database there is.</summary>
+    public static string Only(IReadOnlyList<string> names, string where) => names.Count switch
+    {
+        1 => names[0],
+        0 => throw new RecoveryException(RecoveryError.NotFound, $"There is no database in {where}."),
+        _ => throw new RecoveryException(RecoveryError.Invalid,
+            $"Which database? Give --database with one of: {Text.Some(names)}."),
+    };
 
     /// <summary>The databases that there are now.</summary>
     public static async Task<List<string>> NamesAsync(RemoteAccess remote, CancellationToken cancellation)

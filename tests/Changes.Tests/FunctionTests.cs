@@ -41,6 +41,70 @@ public sealed class FunctionTests : IDisposable
         Assert.True((long)db.Query("SELECT count(*) FROM recovery_log")[0][0]! >= 5);
     }
 
+    [Theory]
+    [InlineData("delete"), InlineData("wal")]
+    public void Without_a_remote_the_store_itself_answers_as_far_back_as_it_reaches(string mode)
+    {
+        var name = $"file:{history.Data}/a.db?vfs=recovery";
+        ulong first, second;
+        using (var db = new Sqlite(name))
+        {
+            db.Do("PRAGMA journal_mode=" + mode);
+            db.Do("CREATE TABLE orders(id INTEGER PRIMARY KEY, v TEXT)");
+            db.Do("INSERT INTO orders VALUES(1, 'a'), (2, 'b')");
+            first = ShippedHistory.LsnOf(db);
+            db.Do("UPDATE orders SET v = 'c' WHERE id = 1");
+            Assert.Equal(["update|c"],
+                Said(db, "SELECT op, after ->> 'v' FROM recovery_changes('orders', ?)", (long)first));
+            Assert.Equal(["a", "c"], Said(db, "SELECT row ->> 'v' FROM recovery_history('orders', 1)"));
+            Assert.Equal(["1|a", "2|b"],
+                Said(db, "SELECT key ->> 'id', row ->> 'v' FROM recovery_at('orders', ?)", (long)first));
+            Assert.Equal(["orders"],
+                Said(db, "SELECT tables FROM recovery_log(?) WHERE kind = 'commit'", (long)first));
+            // Its pages go into files, and what was before is there no more.
+            db.Do("PRAGMA recovery_checkpoint");
+            second = ShippedHistory.LsnOf(db);
+            db.Do("DELETE FROM orders WHERE id = 2");
+            Assert.Equal(["delete"], Said(db, "SELECT op FROM recovery_diff('orders', ?, 'now')", (long)second));
+            var error = db.Try("SELECT * FROM recovery_at('orders', ?)", (long)first);
+            Assert.Contains("reach back to LSN", error);
+            Assert.Contains("no remote", error);
+        }
+    }
+
+    [Fact]
+    public void What_the_store_itself_reaches_is_answered_without_shipping_anything()
+    {
+        long before;
+        using (var db = new Sqlite(history.NameOf("a.db")))
+        {
+            db.Do("CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+            db.Do("INSERT INTO t VALUES(1, 'a')");
+            before = (long)ShippedHistory.LsnOf(db);
+        }
+        Recovery.CloseIdleStores();
+        // Nothing is shipped by itself now.
+        var rarely = history.NameOf("a.db").Replace("sync-interval=20", "sync-interval=600000");
+        using (var db = new Sqlite(rarely))
+        {
+            db.Do("UPDATE t SET v = 'b'");
+            Assert.Equal(["b"], Said(db, "SELECT row ->> 'v' FROM recovery_at('t', 'now')"));
+            var changed = (long)ShippedHistory.LsnOf(db);
+            db.Do("UPDATE t SET v = 'c'");
+            Assert.Equal(["b|c"],
+                Said(db, "SELECT before ->> 'v', after ->> 'v' FROM recovery_diff('t', ?, 'now')", changed));
+            Assert.True(Convert.ToInt64(db.Query("PRAGMA recovery_remote_lsn")[0][0], null) < changed);
+            db.Do("PRAGMA recovery_checkpoint");
+        }
+        Recovery.CloseIdleStores();
+        // Further back than that the remote answers, which gets what it lacks first.
+        using (var db = new Sqlite(history.NameOf("a.db")))
+        {
+            db.Do("UPDATE t SET v = 'd'");
+            Assert.Equal(["a"], Said(db, "SELECT row ->> 'v' FROM recovery_at('t', ?)", before));
+        }
+    }
+
     [Fact]
     public void An_attached_database_is_named_and_what_makes_no_sense_is_said()
     {

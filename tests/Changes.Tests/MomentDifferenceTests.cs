@@ -1,4 +1,5 @@
 using RecoveryVfs.Changes.Versions;
+using RecoveryVfs.PageStore.Past;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.Rows;
 using RecoveryVfs.Rows.Tests;
@@ -89,10 +90,13 @@ public sealed class MomentDifferenceTests
         Assert.Contains($"{second + 100}", far.Message);
     }
 
-    static async Task Compare(ShippedHistory history, Moment from, Moment to)
+    internal static Task Compare(ShippedHistory history, Moment from, Moment to) =>
+        Compare(new RemotePastSource(history.Context), from, to);
+
+    internal static async Task Compare(PastSource source, Moment from, Moment to)
     {
         await using var found =
-            await MomentDifference.OpenAsync(history.Context, "a.db", RestoreTarget.At(from.Lsn),
+            await MomentDifference.OpenAsync(source, "a.db", RestoreTarget.At(from.Lsn),
             RestoreTarget.At(to.Lsn));
         Assert.Equal(from.Lsn, found.From.Lsn);
         Assert.Equal(to.Lsn, found.To.Lsn);

@@ -26,6 +26,47 @@ public sealed class PastTests(Shipped shipped) : IClassFixture<Shipped>
     }
 
     [Fact]
+    public void A_store_without_a_remote_answers_itself_and_says_how_far_back_it_reaches()
+    {
+        var data = Directory.CreateTempSubdirectory("recovery-past-test-").FullName;
+        try
+        {
+            long first, second;
+            using (var db = new SqliteConnection($"Data Source=file:{data}/a.db?vfs=recovery&remote=none;Pooling=false"))
+            {
+                db.Open();
+                object? Do(string sql)
+                {
+                    using var command = new SqliteCommand(sql, db);
+                    return command.ExecuteScalar();
+                }
+                Do("CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+                Do("INSERT INTO t VALUES(1, 'a')");
+                first = long.Parse((string)Do("PRAGMA recovery_lsn")!, CultureInfo.InvariantCulture);
+                Do("UPDATE t SET v = 'b'");
+                // While it is open.
+                Assert.Equal("~ t(id=1, v='a' -> 'b')\n",
+                    Recover.Run("diff", data, "--from", $"{first}").MustEndWith(0).Output);
+                Do("PRAGMA recovery_checkpoint");
+                second = long.Parse((string)Do("PRAGMA recovery_lsn")!, CultureInfo.InvariantCulture);
+                Do("UPDATE t SET v = 'c'");
+                Assert.Equal("~ t(id=1, v='b' -> 'c')\n",
+                    Recover.Run("diff", data, "--from", $"{second}").MustEndWith(0).Output);
+                Assert.Contains("v='c'",
+                    Recover.Run("history", data, "--table", "t", "--key", "1").MustEndWith(0).Output);
+                var tooFar = Recover.Run("diff", data, "--from", $"{first}").MustEndWith(3).Errors;
+                Assert.Contains("reach back to LSN", tooFar);
+                Assert.Contains("no remote", tooFar);
+            }
+            Recovery.CloseIdleStores();
+        }
+        finally
+        {
+            Directory.Delete(data, recursive: true);
+        }
+    }
+
+    [Fact]
     public void What_is_asked_for_wrongly_is_refused_with_what_to_write()
     {
         Assert.Contains("--from", Recover.Run("diff", shipped.Remote, "--database", "a.db").MustEndWith(2).Errors);

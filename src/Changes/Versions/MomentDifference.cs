@@ -61,24 +61,29 @@ internal sealed class MomentDifference : IAsyncDisposable
     /// Opens both moments of a database. Throws NotFound when the remote does not have one of them, or when no database
     /// of that name was there at either.
     /// </summary>
-    public static async Task<MomentDifference> OpenAsync(RemoteContext context, string database, RestoreTarget from,
+    public static async Task<MomentDifference> OpenAsync(PastSource source, string database, RestoreTarget from,
         RestoreTarget to,
         PastOptions? options = null, CancellationToken cancellation = default)
     {
         if (IsLater(from, to))
-            return await OpenAsync(context, database, to, from, isReversed: true, options, cancellation);
-        return await OpenAsync(context, database, from, to, isReversed: false, options, cancellation);
+            return await OpenAsync(source, database, to, from, isReversed: true, options, cancellation);
+        return await OpenAsync(source, database, from, to, isReversed: false, options, cancellation);
     }
+
+    /// <summary>The same, in a remote.</summary>
+    public static Task<MomentDifference> OpenAsync(RemoteContext context, string database, RestoreTarget from,
+        RestoreTarget to, PastOptions? options = null, CancellationToken cancellation = default) =>
+        OpenAsync(new RemotePastSource(context), database, from, to, options, cancellation);
 
     /// <summary>Where one is an LSN and the other a time, only the log can tell.</summary>
     static bool IsLater(RestoreTarget from, RestoreTarget to) =>
         from == RestoreTarget.Newest ? to != RestoreTarget.Newest : from.Lsn > to.Lsn || from.TimeMs > to.TimeMs;
 
-    static async Task<MomentDifference> OpenAsync(RemoteContext context, string database, RestoreTarget first,
+    static async Task<MomentDifference> OpenAsync(PastSource source, string database, RestoreTarget first,
         RestoreTarget second,
         bool isReversed, PastOptions? options, CancellationToken cancellation)
     {
-        PastStore? store = await PastStore.OpenAsync(context, first, options, cancellation);
+        PastStore? store = await source.OpenAsync(first, options, cancellation);
         DatabaseMoment? earlier = null, later = null;
         try
         {
@@ -86,14 +91,14 @@ internal sealed class MomentDifference : IAsyncDisposable
             {
                 await store.DisposeAsync();
                 store = null;
-                return await OpenAsync(context, database, second, first, isReversed: true, options, cancellation);
+                return await OpenAsync(source, database, second, first, isReversed: true, options, cancellation);
             }
             var before = store.Databases;
             earlier = new DatabaseMoment(store.Lsn, store.Time, store.Pin(database));
             await store.AdvanceAsync(second, cancellation);
             later = new DatabaseMoment(store.Lsn, store.Time, store.Pin(database));
             if (!earlier.Exists && !later.Exists)
-                throw Unknown(database, before.Union(store.Databases), context.Store.Location);
+                throw Unknown(database, before.Union(store.Databases), source.Location);
             var changes = store.TakeChanges(later.DatabaseId);
             return isReversed
                 ? new MomentDifference(store, later, earlier, changes)

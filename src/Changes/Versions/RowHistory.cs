@@ -2,7 +2,6 @@ using System.Runtime.CompilerServices;
 using RecoveryVfs.PageStore.Past;
 using RecoveryVfs.PageStore.Tails;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.Rows;
 
@@ -18,7 +17,7 @@ internal sealed record RowVersion(ulong Lsn, DateTimeOffset Time, Row? Row, bool
 /// <summary>
 /// Every version of one row, commit by commit. A commit that did not write to the database costs nothing.
 /// </summary>
-internal sealed class RowHistory(RemoteContext context, string database, string table, string key)
+internal sealed class RowHistory(PastSource source, string database, string table, string key)
 {
     /// <summary>How the past is looked at.</summary>
     public PastOptions Options { get; init; } = new();
@@ -30,8 +29,7 @@ internal sealed class RowHistory(RemoteContext context, string database, string 
         RestoreTarget? from, RestoreTarget to, [EnumeratorCancellation] CancellationToken cancellation = default)
     {
         await using var store =
-            await PastStore.OpenAsync(context, from
-            ?? await PastStore.OldestAsync(context, cancellation), Options, cancellation);
+            await source.OpenAsync(from ?? await source.OldestAsync(cancellation), Options, cancellation);
         var (seenDatabase, seenTable) = (false, false);
         Row? last = null;
         var isFirst = true;
@@ -44,7 +42,7 @@ internal sealed class RowHistory(RemoteContext context, string database, string 
             (last, isFirst) = (row, false);
             if (!await NextAsync(store, to, cancellation)) break;
         }
-        if (!seenDatabase) throw MomentDifference.Unknown(database, store.Databases, context.Store.Location);
+        if (!seenDatabase) throw MomentDifference.Unknown(database, store.Databases, source.Location);
         if (!seenTable)
             throw new RecoveryException(RecoveryError.NotFound, $"The database {database} had no table {table} then.");
     }

@@ -44,7 +44,7 @@ internal sealed class RowExport(RowExportFormat format, string? tables, Stream o
     public async Task<BackupEnd?> WriteRemoteAsync(RemoteAccess remote, string database, RestoreTarget at,
         CancellationToken cancellation)
     {
-        await using var past = await PastStore.OpenAsync(remote.Context, at, null, cancellation);
+        await using var past = await RemotePast.OpenAsync(remote.Context, at, null, cancellation);
         using var moment = new DatabaseMoment(past.Lsn, past.Time, past.Pin(database));
         if (!moment.Exists) throw MomentDifference.Unknown(database, past.Databases, remote.Context.Store.Location);
         return Write(moment, Header(database, past.LogId, moment));

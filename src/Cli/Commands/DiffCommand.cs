@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.IO.Enumeration;
 using RecoveryVfs.Changes.Versions;
-using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.Rows;
@@ -57,7 +56,8 @@ internal sealed class DiffCommand : CliCommand
                     "Write SQL that takes it back: what makes the state at --to that at --from."
             });
         About = """
-            The remote's state at the earlier moment is restored aside and the log between both applied to it: that takes the fetch, and what changed.
+            A store's directory answers itself, as far back as its pages and its log reach, with nothing shipped and without a remote. What lies before, and a URL:
+            the remote's state at the earlier moment is restored aside and the log between both applied to it: that takes the fetch, and what changed.
             Rows are told apart by their primary key; where a table has none, by the rowid (and the answer says so). With --json each change is a JSON
             object on a line of its own, as recovery-tail --rows writes it.
 
@@ -82,12 +82,11 @@ internal sealed class DiffCommand : CliCommand
             "From which moment? Give --from LSN or --from TIME."));
         if (parsed.GetValue(whereKey) is not null && parsed.GetValue(table) is null)
             throw new RecoveryException(RecoveryError.Invalid, "--where-key needs --table: keys are those of a table.");
-        await using var remote = RemoteAccess.Open(parsed.GetValue(target));
-        var name = await PastDatabase.NameAsync(remote, parsed.GetValue(database), cancellation);
-        await using var pin = await PastDatabase.PinAsync(remote, first, to, cancellation);
-        await using var moments = await MomentDifference.OpenAsync(
-            remote.Context, name, first, RestoreTarget.Parse(parsed.GetValue(this.to) ?? "now"),
-                cancellation: cancellation);
+        var second = RestoreTarget.Parse(parsed.GetValue(this.to) ?? "now");
+        await using var past = await PastPlace.OpenAsync(parsed.GetValue(target), parsed.GetValue(database), first, to,
+            cancellation);
+        await using var moments = await MomentDifference.OpenAsync(past.Source, past.Database, first, second,
+            cancellation: cancellation);
         var lines = new DifferenceLines(to, moments, t => IsWanted(parsed, t), Filter(parsed));
         if (parsed.GetValue(sql)) lines.WritePatch(moments.Difference);
         else if (parsed.GetValue(undoSql)) lines.WritePatch(moments.Reverse());

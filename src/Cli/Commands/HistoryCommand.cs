@@ -4,7 +4,6 @@ using System.Globalization;
 using System.Text.Json;
 using RecoveryVfs.Changes.Lines;
 using RecoveryVfs.Changes.Versions;
-using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 
@@ -40,7 +39,7 @@ internal sealed class HistoryCommand : CliCommand
         });
         About = """
             One line a version, oldest first: the commit's LSN, its time, and the row. The state at --from is restored aside and the log after it is read commit by
-            commit; commits of other databases cost next to nothing. With --json a version is a JSON object on a line of its own.
+            commit; commits of other databases cost next to nothing. A store's directory answers itself, as far back as it reaches. With --json a version is a JSON object on a line of its own.
             """;
         Examples = ["recovery history s3://bucket/app --database a.db --table customers --key 42",
             "recovery history /data --table stock --key '[\"oslo\", 7]' --from -1d --json"];
@@ -54,9 +53,9 @@ internal sealed class HistoryCommand : CliCommand
             ?? throw new RecoveryException(RecoveryError.Invalid, "Which row? Give --key.");
         RestoreTarget? first = parsed.GetValue(from) is { } given ? RestoreTarget.Parse(given) : null;
         var last = RestoreTarget.Parse(parsed.GetValue(this.to) ?? "now");
-        await using var remote = RemoteAccess.Open(parsed.GetValue(target));
-        var name = await PastDatabase.NameAsync(remote, parsed.GetValue(database), cancellation);
-        var history = new RowHistory(remote.Context, name, wantedTable, wantedKey);
+        await using var past = await PastPlace.OpenAsync(parsed.GetValue(target), parsed.GetValue(database), first, to,
+            cancellation);
+        var history = new RowHistory(past.Source, past.Database, wantedTable, wantedKey);
         var any = false;
         using var lines = to.IsJson ? to.OpenRawBytes() : Stream.Null;
         await foreach (var version in history.ReadAsync(first, last, cancellation))

@@ -1,6 +1,7 @@
 using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Replicas;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Tails;
 using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog.Live;
@@ -14,7 +15,9 @@ namespace RecoveryVfs.PageStore.Past;
 /// </summary>
 internal sealed class PassingLog : IReadHost, IDisposable
 {
-    readonly Replica replica;
+    readonly ReplayedStore store;
+    readonly RecordTaken apply;
+    readonly IDisposable owner;
     readonly FollowedWals wals;
     readonly TailRecords records;
     readonly LiveFiles names = new();
@@ -27,13 +30,21 @@ internal sealed class PassingLog : IReadHost, IDisposable
     /// <param name="wals">The WALs of its databases; owned.</param>
     /// <param name="hints">Where the store began: up to there its names are known.</param>
     public PassingLog(Replica replica, FollowedWals wals, Hints? hints)
+        : this(replica.Replayed, replica.Apply, replica, wals, hints) { }
+
+    /// <param name="store">What readers go through.</param>
+    /// <param name="apply">Applies a record to it.</param>
+    /// <param name="owner">Disposed with this, after the WALs.</param>
+    /// <param name="wals">The WALs of its databases; owned.</param>
+    /// <param name="hints">Where the store began: up to there its names are known.</param>
+    public PassingLog(ReplayedStore store, RecordTaken apply, IDisposable owner, FollowedWals wals, Hints? hints)
     {
-        (this.replica, this.wals) = (replica, wals);
+        (this.store, this.apply, this.owner, this.wals) = (store, apply, owner, wals);
         KnownTo = hints?.Lsn ?? 0;
         if (hints is not null)
             names.Load(hints with { Files = [.. hints.Files.Where(f => f.Class == FileClass.Plain)] });
         records = new TailRecords(names, withPages: false);
-        reader = new FollowerReader(this, replica.Replayed, wals);
+        reader = new FollowerReader(this, store, wals);
         wals.Changed = (database, page) => Of(changes, names.DatabaseIdOf(database)).Add(page);
     }
 
@@ -41,7 +52,7 @@ internal sealed class PassingLog : IReadHost, IDisposable
     public ulong KnownTo { get; }
 
     /// <summary>The last record taken.</summary>
-    public ulong Lsn => replica.NextLsn - 1;
+    public ulong Lsn => store.LastLsn;
 
     /// <summary>When the last record was written, in milliseconds since 1970; 0 before the first.</summary>
     public long TimeMs { get; private set; }
@@ -63,8 +74,8 @@ internal sealed class PassingLog : IReadHost, IDisposable
     /// <summary>Takes the next record.</summary>
     public void Take(in Record record)
     {
-        if (record.Lsn < replica.NextLsn) return;
-        replica.Apply(record);
+        if (record.Lsn < store.NextLsn) return;
+        apply(record);
         if (record.Kind == RecordKind.PageCommit) Note(record);
         wals.Take(record);
         TimeMs = Math.Max(TimeMs, record.UnixTimeMs);
@@ -99,6 +110,6 @@ internal sealed class PassingLog : IReadHost, IDisposable
     public void Dispose()
     {
         wals.Dispose();
-        replica.Dispose();
+        owner.Dispose();
     }
 }

@@ -1,155 +1,49 @@
 using RecoveryVfs.PageStore.Follow;
-using RecoveryVfs.PageStore.Replicas;
-using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Tails;
-using RecoveryVfs.PageStore.Wals;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Records;
-using RecoveryVfs.RecoveryLog.Remote;
-using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.PageStore.Past;
 
 /// <summary>
-/// A remote's store as it was at some moment, in a temporary directory, and from there on forward commit by commit.
-/// Versions that are pinned stay readable while it goes on, so two moments are one restore, and the log between them.
-/// Used by one thread at a time; dispose it after the versions that were pinned.
+/// A store as it was at some moment, and from there on forward commit by commit. Versions that are pinned stay readable
+/// while it goes on, so two moments are one opening, and the log between them. Used by one thread at a time; dispose it
+/// after the versions that were pinned.
 /// </summary>
-internal sealed class PastStore : IAsyncDisposable
+internal abstract class PastStore(PassingLog log) : IAsyncDisposable
 {
-    const int Private = 0x1C0; // 0700
+    /// <summary>What is applied on the way; owned.</summary>
+    protected PassingLog Log { get; } = log;
 
-    readonly RemoteContext context;
-    readonly RemoteSegments segments;
-    readonly PassingLog log;
-    readonly string directory;
-    readonly Action<RecoveryException?>? interrupted;
-    RemoteSegment? segment;
-    SegmentRecords? records;
-    HeldRecord? held;
-
-    PastStore(RemoteContext context, RemoteSegments segments, PassingLog log, PastOptions options, string directory)
-    {
-        (this.context, this.segments, this.log, this.directory) = (context, segments, log, directory);
-        interrupted = options.Interrupted;
-    }
+    /// <summary>Where the log is, for messages.</summary>
+    protected abstract string Location { get; }
 
     /// <summary>The last record that is in what is shown; the whole group that it ends.</summary>
-    public ulong Lsn { get; private set; }
+    public ulong Lsn { get; protected set; }
 
     /// <summary>When that was written.</summary>
-    public DateTimeOffset Time { get; private set; }
+    public DateTimeOffset Time { get; protected set; }
 
     /// <summary>Whose log it is.</summary>
-    public Guid LogId { get; private init; }
+    public Guid LogId { get; protected init; }
 
     /// <summary>The databases there are, by name.</summary>
-    public IReadOnlyList<string> Databases => log.Databases;
+    public IReadOnlyList<string> Databases => Log.Databases;
 
     /// <summary>Pins a database as it is now; null when there is none of that name.</summary>
-    public FollowedVersion? Pin(string database) => log.Pin(database);
+    public FollowedVersion? Pin(string database) => Log.Pin(database);
 
     /// <summary>Which pages of a database were written since this was asked last.</summary>
-    public PageChanges TakeChanges(uint database) => log.TakeChanges(database);
-
-    /// <summary>
-    /// Restores the state of a moment aside; LSN 0 is before the first record, when there was nothing. Throws NotFound
-    /// when the remote does not reach back so far, or not so far forward.
-    /// </summary>
-    public static async Task<PastStore> OpenAsync(
-        RemoteContext context, RestoreTarget at, PastOptions? options = null, CancellationToken cancellation = default)
-    {
-        options ??= new PastOptions();
-        var plan = at.Lsn == 0
-            ? await RestorePlanner.PlanAsync(context, RestoreTarget.Newest, hintsLsn: 0, cancellation)
-            : await RestorePlanner.PlanAsync(context, at, null, cancellation);
-        var directory =
-            Path.Combine(Path.GetFullPath(options.TemporaryDirectory), "recovery-past-" + Path.GetRandomFileName());
-        LocalDisk.Instance.CreateDirectory(directory, Private);
-        PassingLog? log = null;
-        try
-        {
-            log = await BeginAsync(plan, new StoreOptions { Directory = directory }, options.Parallelism, cancellation);
-            var segments = new RemoteSegments(context, plan.Store, plan.Hints.Header.Start, options.Interval);
-            var past = new PastStore(context, segments, log, options, directory) { LogId = plan.Store.LogId };
-            await past.BeginAsync(plan, at, cancellation);
-            return past;
-        }
-        catch
-        {
-            log?.Dispose();
-            Remove(directory);
-            throw;
-        }
-    }
-
-    /// <summary>The oldest moment that the remote can still show. Throws NotFound when there is none.</summary>
-    public static async Task<RestoreTarget> OldestAsync(RemoteContext context, CancellationToken cancellation = default)
-    {
-        var store = await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
-            ?? throw new RecoveryException(RecoveryError.NotFound,
-                $"There is no remote at {context.Store.Location}: store.json is missing. Check the URL.");
-        ulong? oldest = null;
-        foreach (var entry in await context.ListAsync(RemoteNames.Hints, null, cancellation))
-            if (RemoteNames.TryParseHints(entry.Name, out var lsn)) oldest = lsn; // The newest come first.
-        try
-        {
-            await RestorePlanner.PlanAsync(context, RestoreTarget.At(store.FirstLsn), hintsLsn: 0, cancellation);
-            return RestoreTarget.At(0);
-        }
-        catch (RecoveryException e) when (e.Error == RecoveryError.NotFound && oldest is not null)
-        {
-            return RestoreTarget.At(oldest.Value);
-        }
-    }
-
-    static async Task<PassingLog> BeginAsync(RestorePlan plan, StoreOptions options, int parallelism,
-        CancellationToken cancellation)
-    {
-        var hints = plan.Hints.Hints;
-        var store = await StoreRestore.BeginAsync(plan, options, parallelism, static _ => { }, cancellation);
-        try
-        {
-            // Nobody ever comes back to this directory.
-            store.Announce(ulong.MaxValue);
-            return new PassingLog(store, store.OpenWals(), plan.IsFromBeginning ? null : hints);
-        }
-        catch
-        {
-            store.Dispose();
-            throw;
-        }
-    }
-
-    async Task BeginAsync(RestorePlan plan, RestoreTarget at, CancellationToken cancellation)
-    {
-        Lsn = plan.Hints.Header.Lsn;
-        Time = DateTimeOffset.FromUnixTimeMilliseconds(plan.Hints.Header.TimeMs);
-        await segments.ListAsync(cancellation);
-        while (await StepAsync(at, wait: false, cancellation)) { }
-        Reached(at);
-        if (log.Lsn < plan.Hints.Header.Lsn)
-            throw new RecoveryException(RecoveryError.Corrupt,
-                $"The hints of LSN {plan.Hints.Header.Lsn} need the log up to there, and it ends at LSN {log.Lsn} in "
-                    + $"{context.Store.Location}. Name an earlier moment.");
-        if (plan.IsFromBeginning && Lsn == 0 && at.Lsn != 0)
-            throw new RecoveryException(RecoveryError.NotFound,
-                $"{at} is before the log in {context.Store.Location} begins (`recovery log` shows it): there was "
-                    + "nothing yet. Name a later moment.");
-        log.Commits.Clear();
-        foreach (var name in Databases)
-            using (var version = Pin(name)) TakeChanges(version!.DatabaseId);
-    }
+    public PageChanges TakeChanges(uint database) => Log.TakeChanges(database);
 
     /// <summary>
     /// Goes on to a later moment, with the changes of what lies between gathered for <see cref="TakeChanges"/>.
     /// </summary>
     public async Task AdvanceAsync(RestoreTarget to, CancellationToken cancellation = default)
     {
-        while (await StepAsync(to, wait: false, cancellation)) log.Commits.Clear();
-        log.Commits.Clear();
+        while (await StepAsync(to, wait: false, cancellation)) Log.Commits.Clear();
+        Log.Commits.Clear();
         Reached(to);
     }
 
@@ -161,127 +55,50 @@ internal sealed class PastStore : IAsyncDisposable
     public async ValueTask<IReadOnlyList<TailedCommit>> NextAsync(RestoreTarget to, bool wait,
         CancellationToken cancellation = default)
     {
-        log.Commits.Clear();
-        while (log.Commits.Count == 0)
+        Log.Commits.Clear();
+        while (Log.Commits.Count == 0)
             if (!await StepAsync(to, wait, cancellation)) return [];
-        return log.Commits;
-    }
-
-    void Reached(RestoreTarget target)
-    {
-        if (target.Lsn > log.Lsn)
-            throw new RecoveryException(RecoveryError.NotFound,
-                $"LSN {target.Lsn} is not in {context.Store.Location}, which ends at {log.Lsn}. Name an earlier "
-                    + "moment.");
+        return Log.Commits;
     }
 
     /// <summary>
     /// Takes records until a group ends; false when there is none before the target, or at the log's end.
     /// </summary>
-    async ValueTask<bool> StepAsync(RestoreTarget to, bool wait, CancellationToken cancellation)
+    protected abstract ValueTask<bool> StepAsync(RestoreTarget to, bool wait, CancellationToken cancellation);
+
+    /// <summary>Throws when the log ended before the target.</summary>
+    protected void Reached(RestoreTarget target)
     {
-        while (true)
-        {
-            if (records is not null)
-            {
-                switch (TakeGroup(to))
-                {
-                    case Took.Group: return true;
-                    case Took.NothingBeforeTarget: return false;
-                }
-                CloseSegment();
-            }
-            if (to.Lsn <= log.Lsn) return false;
-            if (await NextSegmentAsync(wait, cancellation) is not { } next) return false;
-            if (next.Header.IsGap)
-            {
-                using (next)
-                    throw new RecoveryException(RecoveryError.NotFound,
-                        $"LSNs {next.Header.FirstLsn} to {next.Header.LastLsn} were never shipped ({next.Name}): "
-                            + "after an outage shipping started afresh. Name moments before, or after.");
-            }
-            (segment, records) = (next, next.OpenRecords());
-        }
+        if (target.Lsn > Log.Lsn)
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"LSN {target.Lsn} is not in {Location}, which ends at {Log.Lsn}. Name an earlier moment.");
     }
 
-    enum Took { Group, NothingBeforeTarget, EndOfSegment }
-
-    Took TakeGroup(RestoreTarget to)
-    {
-        if (held is { } first)
-        {
-            if (IsBeyond(to, first.Lsn, first.TimeMs)) return Took.NothingBeforeTarget;
-            held = null;
-            if (Take(first.Record)) return Took.Group;
-        }
-        while (records!.TryRead(out var record))
-        {
-            if (IsBeyond(to, record.Lsn, record.UnixTimeMs))
-            {
-                held = new HeldRecord(record);
-                return Took.NothingBeforeTarget;
-            }
-            if (Take(record)) return Took.Group;
-        }
-        return Took.EndOfSegment;
-    }
-
-    bool IsBeyond(RestoreTarget to, ulong lsn, long timeMs) => lsn > log.KnownTo
+    /// <summary>Whether a record is later than the target.</summary>
+    protected bool IsBeyond(RestoreTarget to, ulong lsn, long timeMs) => lsn > Log.KnownTo
         && (to.Lsn < lsn || to.TimeMs < timeMs);
 
     /// <summary>Takes a record; true when a group that shows something ended with it.</summary>
-    bool Take(in Record record)
+    protected bool Take(in Record record)
     {
-        log.Take(record);
-        if (record.Continues || record.Lsn <= log.KnownTo) return false;
-        (Lsn, Time) = (record.Lsn, DateTimeOffset.FromUnixTimeMilliseconds(log.TimeMs));
+        Log.Take(record);
+        if (record.Continues || record.Lsn <= Log.KnownTo) return false;
+        (Lsn, Time) = (record.Lsn, DateTimeOffset.FromUnixTimeMilliseconds(Log.TimeMs));
         return true;
     }
 
-    async ValueTask<RemoteSegment?> NextSegmentAsync(bool wait, CancellationToken cancellation)
+    /// <summary>What was gathered until here is forgotten: changes count from here on.</summary>
+    protected void BeginHere()
     {
-        for (var failures = 0; ;)
-        {
-            try
-            {
-                var next = wait ? await segments.NextAsync(cancellation) : await segments.TryNextAsync(cancellation);
-                if (failures > 0) interrupted?.Invoke(null);
-                return next;
-            }
-            catch (RecoveryException e) when (e.Error == RecoveryError.Remote && wait && interrupted is not null)
-            {
-                if (failures++ == 0) interrupted(e);
-                await Task.Delay(context.Backoff.After(failures, context.Random), context.Time, cancellation);
-            }
-        }
+        Log.Commits.Clear();
+        foreach (var name in Databases)
+            using (var version = Pin(name)) TakeChanges(version!.DatabaseId);
     }
 
-    void CloseSegment()
+    /// <summary>Lets go of everything.</summary>
+    public virtual ValueTask DisposeAsync()
     {
-        records?.Dispose();
-        segment?.Dispose();
-        (records, segment) = (null, null);
-    }
-
-    static void Remove(string directory)
-    {
-        try
-        {
-            if (Directory.Exists(directory)) Directory.Delete(directory, recursive: true);
-        }
-        catch (IOException)
-        {
-            // It lies among temporary files, where what is left is swept away.
-        }
-    }
-
-    /// <inheritdoc/>
-    public ValueTask DisposeAsync()
-    {
-        CloseSegment();
-        segments.Dispose();
-        log.Dispose();
-        Remove(directory);
+        Log.Dispose();
         return ValueTask.CompletedTask;
     }
 }

@@ -37,7 +37,11 @@ internal sealed class ViewedWals : IDisposable
     /// <param name="directory">The originals' directory.</param>
     /// <param name="temporary">Where the copies are made.</param>
     /// <param name="hints">The files that live where the reading of the log starts; null for none.</param>
-    public ViewedWals(ILogDisk disk, string directory, string temporary, Hints? hints)
+    /// <param name="asOfHints">
+    /// The copies hold no more than the hints say, and are as these vouch: for who does not read on to the log's end.
+    /// Throws when the originals are not so any more.
+    /// </param>
+    public ViewedWals(ILogDisk disk, string directory, string temporary, Hints? hints, bool asOfHints = false)
     {
         (this.disk, this.directory, this.temporary) = (disk, directory, temporary);
         try
@@ -46,7 +50,9 @@ internal sealed class ViewedWals : IDisposable
             {
                 var copy = Take(file.Fnode);
                 copies.Add(file.Fnode, copy);
+                if (asOfHints) CutTo(file, copy);
                 copy.Vouched = new VouchedFile(file, copy.File.SizeBytes);
+                if (asOfHints) ThrowUnlessWhole(file);
             }
         }
         catch
@@ -54,6 +60,12 @@ internal sealed class ViewedWals : IDisposable
             Dispose();
             throw;
         }
+    }
+
+    static void CutTo(LiveFile file, Copy copy)
+    {
+        if (copy.File.SizeBytes > file.SizeBytes) copy.File.Truncate(file.SizeBytes);
+        copy.Confirmed = file.SizeBytes;
     }
 
     static bool IsWal(LiveFile file) => file.Class == FileClass.Plain && Wal.IsName(file.Name);
@@ -133,13 +145,17 @@ internal sealed class ViewedWals : IDisposable
     /// </summary>
     public void ThrowUnlessWhole(LiveFiles live)
     {
-        foreach (var file in live.Files.Where(IsWal))
-            if (!copies.TryGetValue(file.Fnode, out var copy) || !copy.IsWhole || copy.File.SizeBytes < file.SizeBytes)
-                throw Damaged(file, $"does not hold the {file.SizeBytes} bytes that the log says");
-            else if (copy.Vouched?.FirstDamaged(copy.File.Read) is { } chunk)
-                throw Damaged(file,
-                    $"was damaged: its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum "
-                        + "that the hints say");
+        foreach (var file in live.Files.Where(IsWal)) ThrowUnlessWhole(file);
+    }
+
+    void ThrowUnlessWhole(LiveFile file)
+    {
+        if (!copies.TryGetValue(file.Fnode, out var copy) || !copy.IsWhole || copy.File.SizeBytes < file.SizeBytes)
+            throw Damaged(file, $"does not hold the {file.SizeBytes} bytes that the log says");
+        else if (copy.Vouched?.FirstDamaged(copy.File.Read) is { } chunk)
+            throw Damaged(file,
+                $"was damaged: its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum "
+                    + "that the hints say");
     }
 
     RecoveryException Damaged(LiveFile file, string how) => new(RecoveryError.Corrupt,

@@ -23,6 +23,7 @@ internal sealed class LogTail
     SegmentHeader header;
     string path = "";
     long offset, lastAt;
+    bool hasStopped;
 
     LogTail(ILogDisk disk, string directory)
     {
@@ -76,13 +77,19 @@ internal sealed class LogTail
     /// because the log is not the one that was read before, or does not reach back so far any more: then whoever
     /// follows it has to start anew. What <paramref name="take"/> throws passes through; the tail is of no use then.
     /// </summary>
-    public bool TryAdvance(RecordTaken take)
+    /// <param name="take">Takes a record.</param>
+    /// <param name="stopBefore">
+    /// When given: asked with the last record of each group before that is taken; true ends it there.
+    /// </param>
+    public bool TryAdvance(RecordTaken take, RecordAwaited? stopBefore = null)
     {
         if (!IsStillThere()) return false;
         ulong? newest = null;
+        hasStopped = false;
         while (true)
         {
-            if (!TryTakeGroups(take)) return false;
+            if (!TryTakeGroups(take, stopBefore)) return false;
+            if (hasStopped) return true;
             var next = PathOf(NextLsn);
             if (next == path || !disk.Exists(next)) return disk.Exists(path);
             // Behind a fast writer: what it does from now on is for the next call.
@@ -164,7 +171,7 @@ internal sealed class LogTail
     }
 
     /// <summary>Takes what is in this segment; false when it has changed under the reading.</summary>
-    bool TryTakeGroups(RecordTaken take)
+    bool TryTakeGroups(RecordTaken take, RecordAwaited? stopBefore)
     {
         using var file = TryOpenCurrent();
         if (file is null) return false;
@@ -177,6 +184,7 @@ internal sealed class LogTail
             at += size;
             lsn++;
             if (record.Continues) continue;
+            if (hasStopped = stopBefore?.Invoke(record) == true) return true;
             if (lsn == NextLsn + 1)
             {
                 take(record);

@@ -52,3 +52,6 @@ internal readonly ref struct Record
 
 /// <summary>Takes one record. What it is called with is valid only during the call.</summary>
 internal delegate void RecordTaken(in Record record);
+
+/// <summary>Says something of a record that was not taken yet.</summary>
+internal delegate bool RecordAwaited(in Record record);

@@ -1,5 +1,6 @@
 using System.Text;
 using RecoveryVfs.Opening;
+using RecoveryVfs.PageStore.Past;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Objects;
@@ -7,22 +8,37 @@ using RecoveryVfs.RecoveryLog.Remote;
 
 namespace RecoveryVfs.Functions;
 
-/// <summary>Where the past of a connection's database is: its remote, and its name there.</summary>
+/// <summary>
+/// Where the past of a connection's database is: its store's own directory as far back as that reaches, its remote
+/// beyond; and its name there.
+/// </summary>
 internal sealed class PastOf : IDisposable
 {
-    PastOf(string url, string name)
+    IObjectStore? remote;
+
+    PastOf(string directory, string name, Func<string>? url, IDisposable? held)
     {
-        (Name, Context) = (name, new RemoteContext { Store = RemoteUrl.Parse(url).Open(readOnly: true) });
+        Name = name;
+        this.held = held;
+        Source = new LocalPastSource(new StoreOptions { Directory = directory },
+            url is null ? null : () => new RemotePastSource(new RemoteContext { Store = Reach(url()) }));
     }
+
+    PastOf(string url, string name) =>
+        (Name, Source) = (name, new RemotePastSource(new RemoteContext { Store = Reach(url) }));
+
+    readonly IDisposable? held;
+
+    IObjectStore Reach(string url) => remote ??= RemoteUrl.Parse(url).Open(readOnly: true);
 
     /// <summary>The database's name in its store.</summary>
     public string Name { get; }
 
-    public RemoteContext Context { get; }
+    public PastSource Source { get; }
 
     /// <summary>
-    /// Finds it by the path that SQLite has. Of a store that is open here, everything that was committed is shipped
-    /// first.
+    /// Finds it by the path that SQLite has. Nothing is shipped for it, unless what is asked for lies further back than
+    /// the store itself reaches: then the remote gets what it lacks first.
     /// </summary>
     public static PastOf Open(string path)
     {
@@ -33,31 +49,32 @@ internal sealed class PastOf : IDisposable
                 "Use `recovery diff`, `history` or `at`.");
         if (path.Length > 0 && OpenDatabases.Find(Encoding.UTF8.GetBytes(path)) is { } open)
         {
-            var remote = open.Store.Store.Remote ?? throw NoRemote(open.Store.Directory);
-            open.Store.Store.SyncRemote(null);
-            return new PastOf(remote.Url, open.Database.Name);
+            var store = open.Store.Store;
+            // What the log has in memory is on its way to the reader, too; and files that it opens stay.
+            store.WriteOut();
+            return new PastOf(store.Directory, open.Database.Name, store.Remote is { } shipping
+                ? () =>
+                {
+                    store.SyncRemote(null);
+                    return shipping.Url;
+                }
+            : null, store.HoldFiles());
         }
         var stub = path.Length > 0 ? Stub.Read(path) : default;
         if (path.Length == 0 || stub.Content != PathContent.Stub)
             throw new RecoveryException(RecoveryError.Invalid,
                 "The past is known of databases that were opened with vfs=recovery only. Name the schema of one as "
                     + "the last argument.");
-        var store = DatabaseOpening.StoreOf(path, stub, Options.Process);
-        return new PastOf(UrlOf(new StoreHome(store)) ?? throw NoRemote(store), stub.Database!);
+        var home = new StoreHome(DatabaseOpening.StoreOf(path, stub, Options.Process));
+        if (home is { IsReplica: true, Following: { } followed }) return new PastOf(followed, stub.Database!);
+        return new PastOf(home.Path, stub.Database!, home.RemoteUrl is { } url ? () => url : null, null);
     }
-
-    static string? UrlOf(StoreHome home) => home is { IsReplica: true, Following: { } followed }
-        ? followed
-        : home.RemoteUrl;
-
-    static RecoveryException NoRemote(string store) => new(RecoveryError.Invalid,
-        $"The store {store} has no remote, and the past is in the remote.",
-            "Set one: recovery remote set DIR URL.")
-    { Path = store };
 
     public void Dispose()
     {
-        var closing = Context.Store.DisposeAsync();
+        held?.Dispose();
+        if (remote is null) return;
+        var closing = remote.DisposeAsync();
         if (!closing.IsCompletedSuccessfully) Task.Run(async () => await closing).GetAwaiter().GetResult();
     }
 }

@@ -49,17 +49,27 @@ internal static class PastQueries
         using var past = PastOf.Open(call.Database);
         var (since, until) = (Moment(call.Arguments[0]), Moment(call.Arguments[1]));
         var tables = call.WithTables ? TablesOf(past, since, until) : null;
-        var tail = new RemoteTail(past.Context,
-            new RemoteTailOptions { From = Start(since), Once = true, WithPages = false });
-        foreach (var commit in tail.ReadAsync().ToBlockingEnumerable())
+        var store = Wait(OpenAsync(past, since));
+        try
         {
-            if (IsBeyond(until, commit.Lsn, commit.Time)) break;
-            if (commit.Database != past.Name) continue;
-            var kind = commit.Kind == TailedKind.WalCommit ? "commit" : commit.Kind.ToString().ToLowerInvariant();
-            yield return [(long)commit.Lsn, ChangeJson.Time(commit.Time), kind, (long)commit.Pages.Count, commit.Bytes,
-                commit.SizeBytes, tables?.GetValueOrDefault(commit.Lsn)];
+            while (Wait(store.NextAsync(until ?? RestoreTarget.Newest, wait: false).AsTask()) is { Count: > 0 } commits)
+                foreach (var commit in commits)
+                {
+                    if (commit.Database != past.Name) continue;
+                    var kind = commit.Kind == TailedKind.WalCommit ? "commit"
+                        : commit.Kind.ToString().ToLowerInvariant();
+                    yield return [(long)commit.Lsn, ChangeJson.Time(commit.Time), kind, (long)commit.Pages.Count,
+                        commit.Bytes, commit.SizeBytes, tables?.GetValueOrDefault(commit.Lsn)];
+                }
+        }
+        finally
+        {
+            Wait(store.DisposeAsync());
         }
     }
+
+    static async Task<PastStore> OpenAsync(PastOf past, RestoreTarget? since) =>
+        await past.Source.OpenAsync(since ?? await past.Source.OldestAsync());
 
     static Dictionary<ulong, string> TablesOf(PastOf past, RestoreTarget? since, RestoreTarget? until)
     {
@@ -76,7 +86,7 @@ internal static class PastQueries
     }
 
     static RowTail Tail(PastOf past, string tables, RestoreTarget? since) =>
-        new(past.Context,
+        new(past.Source,
             new RowTailOptions { From = Start(since), Once = true, Databases = Exactly(past.Name), Tables = tables });
 
     public static IEnumerable<object?[]> Changes(FunctionCall call)
@@ -99,7 +109,7 @@ internal static class PastQueries
         using var past = PastOf.Open(call.Database);
         var name = call.Text(0, "the table's name");
         var moments =
-            Wait(MomentDifference.OpenAsync(past.Context, past.Name, Moment(call.Arguments[1])
+            Wait(MomentDifference.OpenAsync(past.Source, past.Name, Moment(call.Arguments[1])
             ?? RestoreTarget.Newest, Moment(call.Arguments[2]) ?? RestoreTarget.Newest));
         try
         {
@@ -135,7 +145,7 @@ internal static class PastQueries
             _ => throw new RecoveryException(RecoveryError.Invalid,
                 "Argument 2 is the row's key; of several columns a JSON array."),
         };
-        var history = new RowHistory(past.Context, past.Name, call.Text(0, "the table's name"), key);
+        var history = new RowHistory(past.Source, past.Name, call.Text(0, "the table's name"), key);
         foreach (var version in history.ReadAsync(Moment(call.Arguments[2]), RestoreTarget.Newest)
             .ToBlockingEnumerable())
             yield return [(long)version.Lsn, ChangeJson.Time(version.Time), Json(version.Row)];
@@ -145,7 +155,7 @@ internal static class PastQueries
     {
         using var past = PastOf.Open(call.Database);
         var name = call.Text(0, "the table's name");
-        var store = Wait(PastStore.OpenAsync(past.Context, Moment(call.Arguments[1]) ?? RestoreTarget.Newest));
+        var store = Wait(past.Source.OpenAsync(Moment(call.Arguments[1]) ?? RestoreTarget.Newest));
         try
         {
             using var moment = new DatabaseMoment(store.Lsn, store.Time, store.Pin(past.Name));
