@@ -132,7 +132,14 @@ internal sealed class BranchMaking(BranchPlaces places, RestorePlan plan)
         {
             var hints = plan.Hints.Hints with { LogId = logId };
             await CreateAsync(plan.Hints.Name, RemoteHintsFormat.Write(
-                header with { LogId = logId, Epoch = plan.Epoch, Author = author, Start = RemoteLogEnd.Start(store) },
+                // Of the epoch that begins here: hints of one that has ended may lack extents without being damaged.
+                header with
+                {
+                    LogId = logId,
+                    Epoch = end.Epoch + 1,
+                    Author = author,
+                    Start = RemoteLogEnd.Start(store)
+                },
                 [.. plan.Hints.Extents.Values], hints), cancellation);
         }
         var origin = new BranchOrigin(places.ParentUrl.ToString(), plan.Store.LogId, reached.Lsn, pin, places.Expires);
