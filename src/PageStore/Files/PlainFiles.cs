@@ -43,8 +43,7 @@ internal sealed partial class PlainFiles : IDisposable
     readonly Lock gate = new();
     readonly Dictionary<string, PlainNode> byName = new(StringComparer.Ordinal);
     readonly UnlinkQueue unlinks;
-    readonly Lock dirtyGate = new();
-    readonly HashSet<PlainNode> dirty = [];
+    readonly DirtyFiles dirty = new();
     // What a replay wrote, until the first hints.
     IReadOnlyCollection<ulong> replayedFiles = [];
     readonly IPlainKinds kinds;
@@ -148,19 +147,8 @@ internal sealed partial class PlainFiles : IDisposable
         foreach (var node in nodes) node.Release();
     }
 
-    /// <summary>
-    /// With the node's gate held, before it is changed: whoever takes it from the set waits at that gate, and so finds
-    /// the change.
-    /// </summary>
-    internal void MarkDirty(PlainNode node)
-    {
-        if (node.Dirty || node.Deleted) return;
-        lock (dirtyGate)
-        {
-            node.Dirty = true;
-            dirty.Add(node);
-        }
-    }
+    /// <inheritdoc cref="DirtyFiles.Add"/>
+    internal void MarkDirty(PlainNode node) => dirty.Add(node);
 
     public void Sync(PlainNode node)
     {
@@ -181,8 +169,7 @@ internal sealed partial class PlainFiles : IDisposable
                 lsn = log.Append(RecordKind.FileDeleted, FileRecords.Deleted(node.Fnode));
                 node.Deleted = true;
                 byName.Remove(name);
-                lock (dirtyGate) dirty.Remove(node);
-                node.Dirty = false;
+                dirty.Remove(node);
                 UnlinkAfter(node.Fnode, lsn);
                 if (node.References == 0) node.CloseHandle();
             }
@@ -229,25 +216,8 @@ internal sealed partial class PlainFiles : IDisposable
     /// <summary>Before the first hints: what a replay wrote and the log has until then.</summary>
     void SyncReplayed()
     {
-        foreach (var fnode in replayedFiles) SyncIfThere(disk, PathOf(fnode));
+        foreach (var fnode in replayedFiles) PlainFileRepair.SyncIfThere(disk, PathOf(fnode));
         replayedFiles = [];
-    }
-
-    /// <summary>
-    /// Syncs a file that may be deleted meanwhile. Nobody needs to have it open: what the system could not write since
-    /// it was closed is told to who opens it next.
-    /// </summary>
-    internal static void SyncIfThere(ILogDisk disk, string path)
-    {
-        if (!disk.Exists(path)) return;
-        try
-        {
-            using var file = disk.Open(path, LogFileMode.Write);
-            file.SyncData();
-        }
-        catch (RecoveryException) when (!disk.Exists(path))
-        {
-        }
     }
 
     /// <summary>What was changed, each opened once more.</summary>
@@ -255,13 +225,7 @@ internal sealed partial class PlainFiles : IDisposable
     {
         lock (gate)
         {
-            PlainNode[] nodes;
-            lock (dirtyGate)
-            {
-                nodes = [.. dirty];
-                dirty.Clear();
-                foreach (var node in nodes) node.Dirty = false;
-            }
+            var nodes = dirty.TakeAll();
             foreach (var node in nodes) node.References++;
             return nodes;
         }
@@ -300,19 +264,7 @@ internal sealed partial class PlainFiles : IDisposable
         {
             var path = PathOf(fnode);
             known.Add(Path.GetFileName(path));
-            long length = -1;
-            if (disk.Exists(path))
-            {
-                using var handle = disk.Open(path, LogFileMode.Write);
-                length = handle.SizeBytes;
-                if (length > size) handle.Truncate(size);
-            }
-            if (length < size)
-                throw new RecoveryException(RecoveryError.Corrupt,
-                    $"The plain file {name} ({path}) holds {Math.Max(length, 0)} bytes where the log says {size}.",
-                    "Restore the store from its remote, "
-                    + "or from a backup of the directory.")
-                { Path = path };
+            PlainFileRepair.CutTo(disk, path, name, size);
             byName.Add(name, kinds.New(this, fnode, name, size, replayed.SumsOf(fnode), replayed.VouchedUntil(fnode)));
         }
         foreach (var file in disk.List(directory))

@@ -171,7 +171,7 @@ internal sealed class PlainReplay : IDisposable
         if (unsynced.Count == 0) return;
         foreach (var fnode in unsynced)
             if (open.TryGetValue(fnode, out var file)) file.SyncData();
-            else PlainFiles.SyncIfThere(disk, PathOf(fnode));
+            else PlainFileRepair.SyncIfThere(disk, PathOf(fnode));
         disk.SyncDirectory(directory);
         unsynced.Clear();
     }

@@ -35,7 +35,7 @@ internal sealed partial class StoreHome
     /// <summary>A follower that has begun knows nothing yet.</summary>
     internal void ForgetCaughtUp()
     {
-        if (Has(CaughtUpMark)) disk.Delete(At(CaughtUpMark));
+        if (marks.Has(CaughtUpMark)) disk.Delete(At(CaughtUpMark));
     }
 
     /// <summary>When the directory last lacked nothing, as far as that shows.</summary>
@@ -75,7 +75,7 @@ internal sealed partial class StoreHome
         internal Unsettled(StoreHome home)
         {
             this.home = home;
-            if (!home.Has(UnsettledMark)) return;
+            if (!home.marks.Has(UnsettledMark)) return;
             using var found = home.Disk.Open(home.At(UnsettledMark), LogFileMode.Read);
             Span<byte> bytes = stackalloc byte[SizeBytes];
             Lsn = found.Read(0, bytes) == SizeBytes && bytes[..LsnAt].SequenceEqual(bootId)
@@ -110,7 +110,7 @@ internal sealed partial class StoreHome
         public void Remove()
         {
             Dispose();
-            home.Remove(UnsettledMark);
+            home.marks.Remove(UnsettledMark);
             Lsn = 0;
         }
 

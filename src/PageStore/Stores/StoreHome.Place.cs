@@ -21,7 +21,7 @@ internal sealed partial class StoreHome
     void WritePlace(IEnumerable<string> notOurs)
     {
         if (disk is not LocalDisk) return;
-        var temporary = At(PlaceMark) + NewSuffix;
+        var temporary = At(PlaceMark) + StoreMarks.NewSuffix;
         using (var file = disk.Open(temporary, LogFileMode.Create))
         {
             if (FileIdentities.Of(temporary) is not { } identity) return;
@@ -40,7 +40,7 @@ internal sealed partial class StoreHome
     /// </summary>
     internal void BeginToShip()
     {
-        if (Read(PlaceMark) is not { } text) Adopt();
+        if (marks.Read(PlaceMark) is not { } text) Adopt();
         else if (!IsHere(text)) WritePlace(RemoteUrls.Concat(NotOurs(text)).Distinct());
     }
 
@@ -53,7 +53,7 @@ internal sealed partial class StoreHome
     /// </summary>
     public RecoveryException? WhyNotOwner(string? url)
     {
-        if (url is null || disk is not LocalDisk || Read(PlaceMark) is not { } text) return null;
+        if (url is null || disk is not LocalDisk || marks.Read(PlaceMark) is not { } text) return null;
         var isNot = NotOurs(text).Contains(url);
         if (!isNot && (!RemoteUrls.Contains(url) || IsHere(text))) return null;
         var what = isNot

@@ -16,7 +16,7 @@ internal sealed partial class StoreHome
 
     /// <summary>The URLs that the store has shipped to, the one in use first.</summary>
     public IReadOnlyList<string> RemoteUrls =>
-        Read(RemoteMark) is { } text
+        marks.Read(RemoteMark) is { } text
             ? text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             : [];
 
@@ -25,15 +25,15 @@ internal sealed partial class StoreHome
         ? wanted == "none" ? null : wanted : RemoteUrls.Count > 0 ? RemoteUrls[0] : null;
 
     /// <summary>What somebody has set, and the store has not shipped to yet: a URL, or <c>none</c>.</summary>
-    public string? RemoteWanted => Read(WantedMark)?.Trim() is { Length: > 0 } wanted ? wanted : null;
+    public string? RemoteWanted => marks.Read(WantedMark)?.Trim() is { Length: > 0 } wanted ? wanted : null;
 
     /// <summary>The remote that a follower in this directory follows. A change is durable.</summary>
     public string? Following
     {
-        get => Read(FollowingMark)?.Trim();
+        get => marks.Read(FollowingMark)?.Trim();
         internal set
         {
-            if (value is not null && value != Following) Write(FollowingMark, value + "\n");
+            if (value is not null && value != Following) marks.Write(FollowingMark, value + "\n");
         }
     }
 
@@ -42,7 +42,7 @@ internal sealed partial class StoreHome
     {
         get
         {
-            if (Read(AuthorMark) is not { } text) return null;
+            if (marks.Read(AuthorMark) is not { } text) return null;
             return ulong.TryParse(text.Trim(), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
                 out var author) && author != 0
                 ? author
@@ -57,24 +57,24 @@ internal sealed partial class StoreHome
     /// <summary>Whether a gap was left in the remote's log and no hints came after it yet.</summary>
     public bool IsRestarting
     {
-        get => Has(RestartingMark);
+        get => marks.Has(RestartingMark);
         internal set
         {
             if (value)
-                Write(RestartingMark,
+                marks.Write(RestartingMark,
                     "Nothing newer than the gap in the remote's log can be restored until hints are published.\n");
-            else Remove(RestartingMark);
+            else marks.Remove(RestartingMark);
         }
     }
 
     /// <summary>The name of the pin that the remote has for this follower, or null. A change is durable.</summary>
     internal string? PinName
     {
-        get => Read(PinMark)?.Trim() is { Length: > 0 } name ? name : null;
+        get => marks.Read(PinMark)?.Trim() is { Length: > 0 } name ? name : null;
         set
         {
-            if (value is null) Remove(PinMark);
-            else Write(PinMark, value + "\n");
+            if (value is null) marks.Remove(PinMark);
+            else marks.Write(PinMark, value + "\n");
         }
     }
 
@@ -83,7 +83,7 @@ internal sealed partial class StoreHome
     {
         if (Author is { } known) return known;
         var author = Math.Max(1, BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(8)));
-        Write(AuthorMark, author.ToString("x16", CultureInfo.InvariantCulture) + "\n");
+        marks.Write(AuthorMark, author.ToString("x16", CultureInfo.InvariantCulture) + "\n");
         return author;
     }
 
@@ -92,8 +92,8 @@ internal sealed partial class StoreHome
     {
         var urls = RemoteUrls;
         if (urls.Count == 0 || urls[0] != url)
-            Write(RemoteMark, string.Concat(urls.Where(u => u != url).Prepend(url).Select(u => u + "\n")));
-        Remove(WantedMark);
+            marks.Write(RemoteMark, string.Concat(urls.Where(u => u != url).Prepend(url).Select(u => u + "\n")));
+        marks.Remove(WantedMark);
     }
 
     /// <summary>Remembers a URL that the store was told to ship to, reached or not.</summary>
@@ -103,5 +103,5 @@ internal sealed partial class StoreHome
     }
 
     /// <summary>Sets the URL for the openings to come, or <c>none</c>. The caller holds the store's lock.</summary>
-    internal void WantRemote(string url) => Write(WantedMark, url + "\n");
+    internal void WantRemote(string url) => marks.Write(WantedMark, url + "\n");
 }

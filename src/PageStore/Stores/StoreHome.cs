@@ -44,10 +44,12 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     public const string Name = ".recovery";
 
     const string StartingOverMark = "starting-over", ReplicaMark = "replica", RestoredMark = "restored",
-        RocksDbMark = "rocksdb", Begun = "begun", NewSuffix = ".new";
+        RocksDbMark = "rocksdb", Begun = "begun";
 
     // What stays when a follower's directory is emptied.
     static readonly string[] kept = ["LOCK", "config", AuthorMark, PlaceMark, PinMark, FollowingMark, StartingOverMark];
+
+    readonly StoreMarks marks = new(disk, path);
 
     /// <summary>A directory of this machine.</summary>
     public StoreHome(string path) : this(LocalDisk.Instance, path) { }
@@ -107,13 +109,13 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     internal bool HasRelay => HasSegments(Relay);
 
     /// <summary>Whether the directory is being filled from a remote, or a crash came while it was.</summary>
-    public bool IsStartingOver => Has(StartingOverMark);
+    public bool IsStartingOver => marks.Has(StartingOverMark);
 
     /// <summary>Whether the directory belongs to a replica.</summary>
-    public bool IsReplica => Has(ReplicaMark);
+    public bool IsReplica => marks.Has(ReplicaMark);
 
     /// <summary>Whether the log is that of the RocksDB in the directory above.</summary>
-    public bool IsOfRocksDb => Has(RocksDbMark);
+    public bool IsOfRocksDb => marks.Has(RocksDbMark);
 
     /// <summary>Says so; refuses a directory that has a store of databases in it.</summary>
     internal void BeginRocksDb()
@@ -123,7 +125,7 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{path} is a store of SQLite databases: a RocksDB in the directory above would need the same place. "
                     + "Give the RocksDB a directory of its own.");
-        Write(RocksDbMark, "The log of the RocksDB in the directory above.\n");
+        marks.Write(RocksDbMark, "The log of the RocksDB in the directory above.\n");
     }
 
     string At(string name) => System.IO.Path.Combine(path, name);
@@ -151,19 +153,19 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     internal void BeginOver()
     {
         Create();
-        Write(StartingOverMark, "This directory is being filled from a remote. Delete it, or let that finish.\n");
+        marks.Write(StartingOverMark, "This directory is being filled from a remote. Delete it, or let that finish.\n");
     }
 
     /// <summary>Says that the directory is what its other marks say.</summary>
-    internal void EndOver() => Remove(StartingOverMark);
+    internal void EndOver() => marks.Remove(StartingOverMark);
 
     /// <summary>Says that the directory belongs to a replica.</summary>
     internal void BeginReplica()
     {
         if (!IsReplica)
-            Write(ReplicaMark,
+            marks.Write(ReplicaMark,
                 "This directory follows another store. `recovery promote` makes it a store of its own.\n");
-        Remove(RestoredMark);
+        marks.Remove(RestoredMark);
     }
 
     /// <summary>
@@ -173,26 +175,26 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     internal void EndReplica(ulong hintsLsn)
     {
         NoteRestored(hintsLsn);
-        Remove(ReplicaMark);
+        marks.Remove(ReplicaMark);
         EndOver();
     }
 
     /// <summary>The hints at an LSN are durable, and a log may begin after them.</summary>
     internal void NoteRestored(ulong hintsLsn)
-        => Write(RestoredMark, hintsLsn.ToString(CultureInfo.InvariantCulture) + "\n");
+        => marks.Write(RestoredMark, hintsLsn.ToString(CultureInfo.InvariantCulture) + "\n");
 
     /// <summary>
     /// The LSN that the directory was restored or promoted at; null when it began as a store of its own.
     /// </summary>
     internal ulong? RestoredLsn =>
-        Read(RestoredMark)?.Split(' ', '\n')[0] is { } text
+        marks.Read(RestoredMark)?.Split(' ', '\n')[0] is { } text
             && ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var lsn) ? lsn : null;
 
     /// <summary>A log has begun: should it be lost, another must not begin in its place.</summary>
     internal void NoteLogBegun()
     {
-        if (Read(RestoredMark) is { } text && !text.Contains(Begun, StringComparison.Ordinal))
-            Write(RestoredMark, text.Trim() + " " + Begun + "\n");
+        if (marks.Read(RestoredMark) is { } text && !text.Contains(Begun, StringComparison.Ordinal))
+            marks.Write(RestoredMark, text.Trim() + " " + Begun + "\n");
     }
 
     /// <summary>
@@ -203,70 +205,12 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     internal ulong? FirstLsnAfterRestore(Hints? hints)
     {
         if (hints is null || hints.ReplayFrom <= hints.Lsn || HasLog
-            || Read(RestoredMark)?.Trim('\0', '\n', ' ') is not { } text)
+            || marks.Read(RestoredMark)?.Trim('\0', '\n', ' ') is not { } text)
             return null;
         var fits = text.Length == 0
             || (ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var lsn)
             && (lsn == hints.Lsn || lsn + 1 == hints.Lsn));
         return fits ? hints.Lsn + 1 : null;
-    }
-
-    /// <summary>
-    /// Throws when the directory cannot be opened as a store of its own, and says what to do with it.
-    /// </summary>
-    internal void ThrowUnlessOwn()
-    {
-        if (IsOfRocksDb)
-            throw new RecoveryException(RecoveryError.Invalid,
-                $"{path} is the log of the RocksDB beside it, and no store of databases. Give the databases a directory "
-                    + "of their own.");
-        ThrowUnlessWhole();
-    }
-
-    /// <summary>The same, whatever the log is of.</summary>
-    internal void ThrowUnlessWhole()
-    {
-        if (IsReplica && !IsStartingOver)
-            throw new RecoveryException(RecoveryError.ReadOnly,
-                $"The store {path} follows another one and takes no writes.",
-                "Read it with mode=ro, or make it a store "
-                    + "of its own with `recovery-tail URL --into DIR --promote`.")
-            { Path = path };
-        if (IsStartingOver)
-            throw new RecoveryException(RecoveryError.CannotOpen,
-                $"The store {path} was being filled from a remote, and that has not finished: nothing in it is "
-                    + "needed.",
-                "Delete the directory and restore again (`recovery restore URL DIR`), "
-                + "or start the follower again, which begins anew by itself.")
-            { Path = path };
-    }
-
-    /// <summary>A directory with hints, and neither a log nor the right to begin one.</summary>
-    internal RecoveryException WithoutLog(Hints hints) => new(RecoveryError.Corrupt,
-        $"There is no log in {At("log")}, but it is needed from LSN {hints.ReplayFrom} on: commits that were "
-            + "acknowledged may be in it.",
-        "If files were moved, move log/ back, too. "
-        + (Read(RestoredMark) is { } text && !text.Contains(Begun, StringComparison.Ordinal)
-            ? $"If {path} was restored or promoted and never written since, nothing is lost: move it away and restore "
-                + "again with `recovery restore URL DIR`."
-            : $"Otherwise move {path} away and restore the store from its remote: `recovery restore URL DIR`."))
-    { Path = At("log"), Lsn = hints.ReplayFrom };
-
-    /// <summary>Refuses a directory that a follower cannot use, for it holds something else.</summary>
-    internal void ThrowUnlessFollower()
-    {
-        if (!Directory.Exists(path) || IsReplica || IsStartingOver) return;
-        if (HasLog)
-            throw new RecoveryException(RecoveryError.Invalid,
-                $"{path} is a store with a log of its own, and was left as it is.",
-                "Give the follower an empty "
-                    + "directory; to make this one follow, move it away or delete it first.")
-            { Path = path };
-        if (Directory.EnumerateFileSystemEntries(path).Any(e => !IsKept(System.IO.Path.GetFileName(e))))
-            throw new RecoveryException(RecoveryError.Invalid,
-                $"{path} is not empty, and no follower's.",
-                "Give the follower an empty directory.")
-            { Path = path };
     }
 
     /// <summary>Removes everything but what outlives a new beginning. The mark that says so stands.</summary>
@@ -281,7 +225,7 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     }
 
     static bool IsKept(string name)
-        => kept.Contains(name.EndsWith(NewSuffix, StringComparison.Ordinal) ? name[..^NewSuffix.Length] : name);
+        => kept.Contains(name.EndsWith(StoreMarks.NewSuffix, StringComparison.Ordinal) ? name[..^StoreMarks.NewSuffix.Length] : name);
 
     /// <summary>Whoever reads by a replica's copy of the log finds it gone, and looks at the directory anew.</summary>
     internal void DeleteRelay()
@@ -292,41 +236,5 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
         foreach (var name in names) disk.Delete(System.IO.Path.Combine(log, name));
         if (names.Length > 0) disk.SyncDirectory(log);
         if (disk is LocalDisk && Directory.Exists(Relay)) Directory.Delete(Relay, recursive: true);
-    }
-
-    bool Has(string name) => disk.Exists(At(name));
-
-    string? Read(string name)
-    {
-        try
-        {
-            if (!Has(name)) return null;
-            using var file = disk.Open(At(name), LogFileMode.Read);
-            var bytes = new byte[file.SizeBytes];
-            return Encoding.UTF8.GetString(bytes, 0, file.Read(0, bytes));
-        }
-        catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)
-        {
-            // Another process has just removed it.
-            return null;
-        }
-    }
-
-    void Write(string name, string text)
-    {
-        using (var file = disk.Open(At(name) + NewSuffix, LogFileMode.Create))
-        {
-            file.Write(0, Encoding.UTF8.GetBytes(text));
-            file.SyncData();
-        }
-        disk.Rename(At(name) + NewSuffix, At(name));
-        disk.SyncDirectory(path);
-    }
-
-    void Remove(string name)
-    {
-        if (!Has(name)) return;
-        disk.Delete(At(name));
-        disk.SyncDirectory(path);
     }
 }

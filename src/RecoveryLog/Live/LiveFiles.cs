@@ -15,21 +15,6 @@ namespace RecoveryVfs.RecoveryLog.Live;
 /// </remarks>
 internal sealed class LiveFiles
 {
-    sealed class Entry(ulong fnode, FileClass fileClass, string name)
-    {
-        public readonly ulong Fnode = fnode;
-        public readonly FileClass Class = fileClass;
-        public readonly List<string> Names = [name];
-        public byte[] Bytes = [];
-        public long Size;
-        public bool Sealed;
-        public uint Crc;
-        public ulong BornLsn;
-        public ReadOnlyMemory<byte> Sha256;
-
-        public (bool, string) Key(string name) => (Class == FileClass.Plain, name);
-    }
-
     /// <summary>The most that a small file may have: its bytes are in memory, and in every hints.</summary>
     public const int MaxSmallFileBytes = 64 << 20;
 
@@ -37,8 +22,8 @@ internal sealed class LiveFiles
     public const long MaxSmallFilesBytes = 2L * MaxSmallFileBytes;
 
     readonly Lock gate = new();
-    readonly SortedDictionary<ulong, Entry> files = [];
-    readonly Dictionary<(bool Plain, string Name), Entry> byName = [];
+    readonly SortedDictionary<ulong, LiveEntry> files = [];
+    readonly Dictionary<(bool Plain, string Name), LiveEntry> byName = [];
     readonly LiveDatabases databases = new();
     ulong nextFnode = 1;
     ulong lsn;
@@ -58,7 +43,7 @@ internal sealed class LiveFiles
     /// <summary>The live files, by fnode.</summary>
     public IReadOnlyList<LiveFile> Files
     {
-        get { lock (gate) return [.. files.Values.Select(View)]; }
+        get { lock (gate) return [.. files.Values.Select(entry => entry.View())]; }
     }
 
     /// <summary>The databases, by id.</summary>
@@ -88,7 +73,7 @@ internal sealed class LiveFiles
     /// <summary>The live file of that identity, or null.</summary>
     public LiveFile? Find(ulong fnode)
     {
-        lock (gate) return files.TryGetValue(fnode, out var entry) ? View(entry) : null;
+        lock (gate) return files.TryGetValue(fnode, out var entry) ? entry.View() : null;
     }
 
     /// <summary>The class of a live file, or null when it does not live.</summary>
@@ -96,23 +81,6 @@ internal sealed class LiveFiles
     {
         lock (gate) return files.TryGetValue(fnode, out var entry) ? entry.Class : null;
     }
-
-    /// <summary>
-    /// The bytes of small files are not copied: those below the size that is handed out never change. Appends write
-    /// above it; anything else goes to a new array.
-    /// </summary>
-    static LiveFile View(Entry entry) => new()
-    {
-        Fnode = entry.Fnode,
-        Class = entry.Class,
-        Names = [.. entry.Names],
-        SizeBytes = entry.Size,
-        IsSealed = entry.Sealed,
-        Crc32C = entry.Crc,
-        BornLsn = entry.BornLsn,
-        Sha256 = entry.Sha256,
-        Bytes = entry.Bytes.AsMemory(0, (int)Math.Min(entry.Size, entry.Bytes.Length)),
-    };
 
     /// <summary>
     /// Applies the next record of another store's log: its RocksDB files are not ours, so of them only the identities
@@ -183,7 +151,7 @@ internal sealed class LiveFiles
         var (fnode, fileClass, name) = FileRecords.ReadCreated(body);
         nextFnode = Math.Max(nextFnode, fnode + 1);
         OnDeleted(fnode);
-        var entry = new Entry(fnode, fileClass, name) { BornLsn = fileClass == FileClass.RocksLog ? at : 0 };
+        var entry = new LiveEntry(fnode, fileClass, name) { BornLsn = fileClass == FileClass.RocksLog ? at : 0 };
         TakeName(entry.Key(name));
         files.Add(fnode, entry);
         byName[entry.Key(name)] = entry;
@@ -193,36 +161,13 @@ internal sealed class LiveFiles
     {
         var write = FileRecords.ReadWritten(body);
         if (write.Bytes.IsEmpty || !files.TryGetValue(write.Fnode, out var entry) || entry.Sealed) return;
-        var end = write.Offset + write.Bytes.Length;
-        if (entry.Class == FileClass.RocksSmall)
-        {
-            if (end > MaxSmallFileBytes)
-                throw FileRecords.Damaged("FileWritten", $"makes the small file {entry.Names[0]} {end} bytes large");
-            // Bytes below the size may have been handed out: appending leaves them alone, anything else goes to a copy.
-            if (end > entry.Bytes.Length || write.Offset < entry.Size)
-            {
-                var larger = new byte[Math.Max(end, Math.Min(entry.Size * 2, entry.Size + (1 << 20)))];
-                if (files.Values.Sum(f => (long)f.Bytes.Length) - entry.Bytes.Length
-                    + larger.Length > MaxSmallFilesBytes)
-                    throw FileRecords.Damaged("FileWritten",
-                        $"of {entry.Names[0]} makes the small files {MaxSmallFilesBytes >> 20} MiB large together");
-                entry.Bytes.AsSpan(0, (int)entry.Size).CopyTo(larger);
-                entry.Bytes = larger;
-            }
-            write.Bytes.CopyTo(entry.Bytes.AsSpan((int)write.Offset));
-        }
-        if (entry.Class == FileClass.RocksLog)
-            entry.Crc = write.Offset == entry.Size ? Crc32C.Compute(write.Bytes, entry.Crc) : 0;
-        entry.Size = Math.Max(entry.Size, end);
+        entry.Write(write.Offset, write.Bytes, () => files.Values.Sum(f => (long)f.Bytes.Length));
     }
 
     void OnTruncated(ReadOnlySpan<byte> body)
     {
         var (fnode, size) = FileRecords.ReadTruncated(body);
-        if (!files.TryGetValue(fnode, out var entry) || size >= entry.Size) return;
-        entry.Bytes = entry.Bytes.AsSpan(0, (int)Math.Min(size, entry.Bytes.Length)).ToArray();
-        entry.Size = size;
-        entry.Crc = 0;
+        if (files.TryGetValue(fnode, out var entry) && size < entry.Size) entry.Truncate(size);
     }
 
     void OnDeleted(ulong fnode)
@@ -279,7 +224,7 @@ internal sealed class LiveFiles
                 ReplayFrom = replayFrom(lsn),
                 NextFnode = nextFnode,
                 NextDatabaseId = databases.NextId,
-                Files = [.. files.Values.Select(View)],
+                Files = [.. files.Values.Select(entry => entry.View())],
                 Databases = databases.ToList(),
             };
         }
@@ -303,16 +248,7 @@ internal sealed class LiveFiles
                         + $"{file.Name}.",
                         "Use older hints, or restore the store from its remote.")
                     { Lsn = hints.Lsn };
-                var entry = new Entry(file.Fnode, file.Class, file.Name)
-                {
-                    Bytes = file.Bytes.ToArray(),
-                    Size = file.SizeBytes,
-                    Sealed = file.IsSealed,
-                    Crc = file.Crc32C,
-                    BornLsn = file.BornLsn,
-                    Sha256 = file.Sha256
-                };
-                entry.Names.AddRange(file.Names.Skip(1));
+                var entry = LiveEntry.Of(file);
                 files.Add(file.Fnode, entry);
                 foreach (var name in file.Names) byName[entry.Key(name)] = entry;
             }
