@@ -67,7 +67,7 @@ internal sealed class StoreReplay(StoreCore core, ulong appliedBefore, ulong hin
         if (database is null) throw new RecoveryException(RecoveryError.Corrupt,
             $"The log names database id {commit.Database} at LSN {record.Lsn}, which it never created.",
             "Restore the store.")
-            { Path = core.Directory, Lsn = record.Lsn };
+        { Path = core.Directory, Lsn = record.Lsn };
         var part = group.Find(p => ReferenceEquals(p.Overlay.Database, database));
         if (part is null)
         {
@@ -155,7 +155,7 @@ internal sealed class StoreReplay(StoreCore core, ulong appliedBefore, ulong hin
             $"Database {overlay.Database.Name} has checksum {actual:x16} after the commit at LSN {lsn}, and the log "
                 + $"says {part.ExpectedChecksum:x16}: its pages were damaged before.",
             "Restore the store from its remote or a backup.")
-            { Path = core.Directory, Lsn = lsn };
+        { Path = core.Directory, Lsn = lsn };
     }
 
     ulong HashIn(PageOverlay overlay, uint number)
