@@ -13,8 +13,9 @@ internal sealed partial class StoreHome
     {
         if (IsOfRocksDb)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"{path} is the log of the RocksDB beside it, and no store of databases. Give the databases a directory "
-                    + "of their own.");
+                $"{path} is the log of the RocksDB beside it, and no store of databases.",
+                "Give the databases a directory of their own.")
+            { Path = path };
         ThrowUnlessWhole();
     }
 

@@ -32,8 +32,8 @@ namespace RecoveryVfs.PageStore.Stores;
 /// <see cref="WhyNotOwner"/>.</description></item>
 /// <item><term><c>caught-up</c></term><description>Its time is when a running follower last lacked nothing. Nothing
 /// after a crash goes by it.</description></item>
-/// <item><term><c>rocksdb</c></term><description>The log is that of the RocksDB in the directory above, and there are no
-/// databases.</description></item>
+/// <item><term><c>rocksdb</c></term><description>The log is that of the RocksDB in the directory above, and there are
+/// no databases.</description></item>
 /// <item><term><c>pin</c></term><description>The name of the pin that the remote has for this
 /// follower.</description></item>
 /// </list>
@@ -123,8 +123,9 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
         if (IsOfRocksDb) return;
         if (HasLog || Directory.Exists(Pages) || IsReplica)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"{path} is a store of SQLite databases: a RocksDB in the directory above would need the same place. "
-                    + "Give the RocksDB a directory of its own.");
+                $"{path} is a store of SQLite databases: a RocksDB in the directory above would need the same place.",
+                "Give the RocksDB a directory of its own.")
+            { Path = path };
         marks.Write(RocksDbMark, "The log of the RocksDB in the directory above.\n");
     }
 
@@ -225,7 +226,9 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     }
 
     static bool IsKept(string name)
-        => kept.Contains(name.EndsWith(StoreMarks.NewSuffix, StringComparison.Ordinal) ? name[..^StoreMarks.NewSuffix.Length] : name);
+        => kept.Contains(name.EndsWith(StoreMarks.NewSuffix, StringComparison.Ordinal)
+            ? name[..^StoreMarks.NewSuffix.Length]
+            : name);
 
     /// <summary>Whoever reads by a replica's copy of the log finds it gone, and looks at the directory anew.</summary>
     internal void DeleteRelay()

@@ -66,7 +66,8 @@ internal sealed class BranchMaking(BranchPlaces places, RestorePlan plan)
         if (pin is not null)
             await Pin.PutAsync(places.Parent, pin,
                 Pin.At(plan.IsFromBeginning ? plan.LastLsn : header.Lsn, expires: places.Expires,
-                    note: $"the branch {places.Url}") with { Owner = places.Url.ToString() }, cancellation);
+                    note: $"the branch {places.Url}") with
+                { Owner = places.Url.ToString() }, cancellation);
         try
         {
             if (place is null) await CopyExtentsAsync(progressed, cancellation);

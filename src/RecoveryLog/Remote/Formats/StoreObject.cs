@@ -64,14 +64,14 @@ internal sealed record StoreObject
     /// <summary>Makes one.</summary>
     public static StoreObject Make(Guid logId, ulong firstLsn, ulong author, DateTimeOffset created,
         string? holds = null) => new()
-    {
-        Format = holds is null ? 1 : Version,
-        Holds = holds,
-        LogId = logId,
-        First = firstLsn.ToString("x16"),
-        Author = author.ToString("x16"),
-        Created = created,
-    };
+        {
+            Format = holds is null ? 1 : Version,
+            Holds = holds,
+            LogId = logId,
+            First = firstLsn.ToString("x16"),
+            Author = author.ToString("x16"),
+            Created = created,
+        };
 
     /// <summary>The bytes of the object.</summary>
     public byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(this, StoreObjectJson.Default.StoreObject);
