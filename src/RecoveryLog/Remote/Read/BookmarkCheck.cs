@@ -2,7 +2,7 @@ using RecoveryVfs.RecoveryLog.Remote.Formats;
 
 namespace RecoveryVfs.RecoveryLog.Remote.Read;
 
-/// <summary>Whether a remote's log has the moment that a bookmark is of, and not another one with the same LSN.</summary>
+/// <summary>Whether a remote's log has the moment of a bookmark, and not another one with the same LSN.</summary>
 internal static class BookmarkCheck
 {
     /// <summary>
