@@ -9,7 +9,8 @@ public sealed partial class RecordedRocksDb
     const int BatchBytes = 1 << 20, PairsBetweenLooks = 256;
 
     /// <summary>
-    /// The pairs of a column family (default: <c>default</c>) as one moment shows them, in the order of their keys, from
+    /// The pairs of a column family (default: <c>default</c>) as one moment shows them, in the order of their keys,
+    /// from
     /// <paramref name="from"/> on and up to, but without, <paramref name="to"/>; null is no bound. Writes go on
     /// meanwhile.
     /// </summary>

@@ -36,7 +36,7 @@ public sealed partial class RecordedRocksDb : IAsyncDisposable, IDisposable
     public string? Remote => directory.Remote?.Log.Url;
 
     /// <summary>The newest LSN that the remote is known to have; 0 without one.</summary>
-    public ulong ShippedLsn => directory.Remote?.State.ShippedLsn ?? 0;
+    public ulong ShippedLsn => directory.Remote?.ShippedLsn ?? 0;
 
     /// <summary>
     /// Has RocksDbSharp use the RocksDB that this package brings. To be called before anything of RocksDbSharp is used,

@@ -5,7 +5,9 @@ namespace RecoveryVfs.RocksDb;
 /// <summary>When a synced write returns.</summary>
 public enum RecordedDurability
 {
-    /// <summary>When this machine's disk has it, as RocksDB itself promises. The remote has it a moment later.</summary>
+    /// <summary>
+    /// When this machine's disk has it, as RocksDB itself promises. The remote has it a moment later.
+    /// </summary>
     Local,
 
     /// <summary>When the remote has it: a write with <c>sync</c>, or a sync of the write-ahead log.</summary>

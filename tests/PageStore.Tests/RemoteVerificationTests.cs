@@ -111,8 +111,8 @@ public abstract class RemoteVerificationTests(IRemotePlaces places) : IDisposabl
         Write(store, 5);
         store.SyncRemote();
         await using var cut = new CutOffStore(place.Open(), () => true);
-        var check = new RestorabilityCheck(store, store.Catalog, store.Home, new RemoteContext { Store = cut, Tries = 1 },
-            store.Remote!.Shipper);
+        var check = new RestorabilityCheck(store, store.Catalog, store.Home,
+            new RemoteContext { Store = cut, Tries = 1 }, store.Remote!.Shipper);
         var e = await Assert.ThrowsAsync<RecoveryException>(() => check.RunAsync(default));
         Assert.Equal(RecoveryError.Remote, e.Error);
     }

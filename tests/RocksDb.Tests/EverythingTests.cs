@@ -69,7 +69,8 @@ public sealed class EverythingTests
         });
         for (var round = 0; round < 8; round++)
         {
-            for (var i = 0; i < 60; i++) kv.Db.Put($"key{i:d4}", new string((char)('a' + round), i % 2 == 0 ? 100 : 3000));
+            for (var i = 0; i < 60; i++)
+                kv.Db.Put($"key{i:d4}", new string((char)('a' + round), i % 2 == 0 ? 100 : 3000));
             kv.Db.Flush(new FlushOptions());
         }
         await kv.SyncAsync();

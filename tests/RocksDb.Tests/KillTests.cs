@@ -17,7 +17,8 @@ public sealed class KillTests
             (synced, shipped) = Live(site, random, synced, shipped);
             var (path, restored) = site.RestoreAsync().GetAwaiter().GetResult();
             var newest = Newest(path);
-            Assert.True(newest >= shipped, $"restored up to write {newest}, but {shipped} was shipped ({restored.Note})");
+            Assert.True(newest >= shipped,
+                $"restored up to write {newest}, but {shipped} was shipped ({restored.Note})");
             Directory.Delete(path, recursive: true);
         }
         // What the killed process had in its directory, by stock RocksDB, nothing of ours in between.
@@ -44,7 +45,9 @@ public sealed class KillTests
                 var (what, number) = (line.Split(' ')[0], int.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture));
                 switch (what)
                 {
-                    case "open": Assert.True(number >= synced, $"opened at write {number}, but {synced} was synced"); break;
+                    case "open":
+                        Assert.True(number >= synced, $"opened at write {number}, but {synced} was synced");
+                        break;
                     case "synced": synced = number; break;
                     case "shipped":
                         (synced, shipped) = (number, number);

@@ -5,7 +5,8 @@ using RocksDbSharp;
 namespace RecoveryVfs.Testing;
 
 /// <summary>
-/// Tests run this program as a process that can be killed: it writes numbered pairs, says which are synced and which are
+/// Tests run this program as a process that can be killed: it writes numbered pairs, says which are synced and which
+/// are
 /// in the remote, and goes on until it is killed.
 /// </summary>
 internal static class Program

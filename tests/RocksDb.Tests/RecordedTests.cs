@@ -15,7 +15,8 @@ public sealed class RecordedTests
         await kv.SyncAsync();
         var (path, _) = await site.RestoreAsync();
         Assert.Equal(Site.Read(kv.Db), Site.Read(path));
-        Assert.Equal(1000, Site.Run("ldb", $"--db={path}", "scan").Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
+        var lines = Site.Run("ldb", $"--db={path}", "scan").Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(1000, lines.Length);
         Assert.Equal("value 7", Site.Run("ldb", $"--db={path}", "get", "key0007").Trim());
     }
 

@@ -15,7 +15,9 @@ internal sealed class DirectoryRemote : IAsyncDisposable
 {
     static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(10);
 
-    /// <summary>A file that goes while it is being shipped makes a point begin anew, with those that live then.</summary>
+    /// <summary>
+    /// A file that goes while it is being shipped makes a point begin anew, with those that live then.
+    /// </summary>
     const int PointTriesMax = 20;
 
     readonly RecordedDirectory directory;
@@ -38,6 +40,9 @@ internal sealed class DirectoryRemote : IAsyncDisposable
     /// <summary>What operators watch.</summary>
     public RemoteState State => remote.State;
 
+    /// <summary>The newest LSN that the remote is known to have.</summary>
+    public ulong ShippedLsn => remote.State.ShippedLsn;
+
     /// <summary>The log's way, hints and collection.</summary>
     public StoreRemote Log => remote;
 
@@ -50,7 +55,9 @@ internal sealed class DirectoryRemote : IAsyncDisposable
     /// <summary>Throws when this writer has lost the log for good.</summary>
     public void ThrowIfLost() => remote.ThrowIfLost();
 
-    /// <summary>The same for who is about to acknowledge something; the first one waits for the remote's answer.</summary>
+    /// <summary>
+    /// The same for who is about to acknowledge something; the first one waits for the remote's answer.
+    /// </summary>
     public void ThrowIfNotOurs() => remote.ThrowIfNotOurs();
 
     /// <summary>A table or blob file was sealed.</summary>
@@ -85,7 +92,8 @@ internal sealed class DirectoryRemote : IAsyncDisposable
         files.Where(f => f.IsSealed && f.Class != FileClass.RocksLog && !remote.Publisher.IsShipped(f));
 
     /// <summary>
-    /// Ships what lives now and the log up to now, while nothing is deleted: the state at that LSN can be restored then.
+    /// Ships what lives now and the log up to now, while nothing is deleted: the state at that LSN can be restored
+    /// then.
     /// Returns it, and the files that live at it.
     /// </summary>
     public async Task<(IReadOnlyList<LiveFile> Files, ulong Lsn)> MakePointAsync(CancellationToken cancellation)

@@ -38,7 +38,9 @@ internal sealed class DirectoryReplay : IDisposable
     /// <summary>The newest state, at the end of a record group, of which the remote has every file.</summary>
     public ulong WholeLsn { get; private set; }
 
-    /// <summary>A sealed file that lives at the last record and whose bytes the remote lacks; null when there is none.</summary>
+    /// <summary>
+    /// A sealed file that lives at the last record and whose bytes the remote lacks; null when there is none.
+    /// </summary>
     public LiveFile? Lacking => missing.Select(live.Find).FirstOrDefault(f => f is not null);
 
     /// <summary>What lives at the last record, of the log and epoch given.</summary>
@@ -47,7 +49,9 @@ internal sealed class DirectoryReplay : IDisposable
     /// <summary>Where the bytes of a write-ahead log are.</summary>
     public string PathOf(ulong fnode) => Path.Combine(work, fnode.ToString("x16"));
 
-    /// <summary>Takes the next record. Of those up to the hints, only what was written to write-ahead logs matters.</summary>
+    /// <summary>
+    /// Takes the next record. Of those up to the hints, only what was written to write-ahead logs matters.
+    /// </summary>
     public void Take(in Record record)
     {
         room.Take(record.Body.Length);
@@ -113,8 +117,8 @@ internal sealed class DirectoryReplay : IDisposable
             if (file.Class == FileClass.RocksLog && RandomAccess.GetLength(logs[file.Fnode]) is var length
                 && length != file.SizeBytes)
                 throw new RecoveryException(RecoveryError.Corrupt,
-                    $"The log up to LSN {hints.Lsn} has {length} bytes of the write-ahead log {file.Name}, and the hints "
-                        + $"say {file.SizeBytes}.",
+                    $"The log up to LSN {hints.Lsn} has {length} bytes of the write-ahead log {file.Name}, and the "
+                        + $"hints say {file.SizeBytes}.",
                     "Restore from older hints")
                 { Lsn = hints.Lsn };
     }

@@ -23,7 +23,8 @@ internal sealed record DirectoryState(Hints Hints, string? Note)
 }
 
 /// <summary>
-/// Restores a RocksDB's directory from a remote, file by file, to its newest state or an earlier one. RocksDB then opens
+/// Restores a RocksDB's directory from a remote, file by file, to its newest state or an earlier one. RocksDB then
+/// opens
 /// it as after a crash at that moment. Everything is verified on the way.
 /// </summary>
 internal static class DirectoryRestore
@@ -62,7 +63,8 @@ internal static class DirectoryRestore
             home.BeginRocksDb();
             home.NoteRestored(state.Hints.Lsn);
             home.EndOver();
-            return new DirectoryRestored(state.Hints.Lsn, state.Hints.UnixTimeMs, state.Files.Count, fetched, state.Note);
+            return new DirectoryRestored(state.Hints.Lsn, state.Hints.UnixTimeMs, state.Files.Count, fetched,
+                state.Note);
         }
         catch
         {
@@ -131,9 +133,10 @@ internal static class DirectoryRestore
                 var (lsn, timeMs) = await plan.ReplayAsync(replay.Take, progressed, cancellation);
                 replay.CheckLogs();
                 if (replay.Lacking is not { } lacking) return (replay, timeMs, note);
-                if (plan.Target.Lsn is not null || replay.WholeLsn == 0) throw Lacks(plan, lacking, lsn, replay.WholeLsn);
-                note = $"LSN {replay.WholeLsn} is the newest state that the remote has all files of; its log goes on to "
-                    + $"LSN {lsn}, where {lacking.Name} is not there.";
+                if (plan.Target.Lsn is not null || replay.WholeLsn == 0)
+                    throw Lacks(plan, lacking, lsn, replay.WholeLsn);
+                note = $"LSN {replay.WholeLsn} is the newest state that the remote has all files of; its log goes on "
+                    + $"to LSN {lsn}, where {lacking.Name} is not there.";
                 plan = plan.To(RestoreTarget.At(replay.WholeLsn));
                 replay.Dispose();
             }
@@ -147,8 +150,8 @@ internal static class DirectoryRestore
 
     static RecoveryException Lacks(RestorePlan plan, LiveFile lacking, ulong lsn, ulong wholeLsn) =>
         new(RecoveryError.NotFound,
-            $"{plan.Location} does not have {lacking.Name} (fnode {lacking.Fnode:x16}), which lived at LSN {lsn}: it was "
-                + "replaced, or the writer stopped, before it was shipped.",
+            $"{plan.Location} does not have {lacking.Name} (fnode {lacking.Fnode:x16}), which lived at LSN {lsn}: it "
+                + "was replaced, or the writer stopped, before it was shipped.",
             wholeLsn > 0 ? $"The nearest state before it is LSN {wholeLsn}" : "Restore a later state")
         { Path = plan.Location, Lsn = lsn };
 

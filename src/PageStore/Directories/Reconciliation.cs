@@ -80,7 +80,9 @@ internal sealed class Reconciliation
         }
     }
 
-    /// <summary>A write-ahead log is only ever appended to: what the log has of it is its beginning, or is not it.</summary>
+    /// <summary>
+    /// A write-ahead log is only ever appended to: what the log has of it is its beginning, or is not it.
+    /// </summary>
     void CompareLog(string name, string path, LiveFile? known)
     {
         var size = new FileInfo(path).Length;

@@ -99,7 +99,8 @@ internal sealed class RecordedDirectory : IAsyncDisposable
     internal LiveFiles Live => live;
 
     /// <summary>
-    /// Hands all that RocksDB did until now to the operating system, and so to who ships; returns the last record of it.
+    /// Hands all that RocksDB did until now to the operating system, and so to who ships; returns the last record of
+    /// it.
     /// </summary>
     public ulong WriteOut()
     {
@@ -155,7 +156,9 @@ internal sealed class RecordedDirectory : IAsyncDisposable
         }
     }
 
-    /// <summary>Local hints, and the log that nobody needs any more goes: all of what it says is in the directory.</summary>
+    /// <summary>
+    /// Local hints, and the log that nobody needs any more goes: all of what it says is in the directory.
+    /// </summary>
     internal void PublishHints()
     {
         lock (hintsGate)

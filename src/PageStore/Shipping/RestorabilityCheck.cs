@@ -18,7 +18,8 @@ namespace RecoveryVfs.PageStore.Shipping;
 /// and must have its checksum there. What is restored lies in <c>verifying/</c> of the store's directory, as long as it
 /// takes, so memory does not grow with the databases.
 /// </remarks>
-internal sealed class RestorabilityCheck(IShippedStore live, Catalog databases, StoreHome home, RemoteContext context, Shipper shipper)
+internal sealed class RestorabilityCheck(IShippedStore live, Catalog databases, StoreHome home,
+    RemoteContext context, Shipper shipper)
 {
     // Small: nobody waits for it, and the application needs the memory.
     const long CacheBytes = 4 << 20, OverlayBytes = 16 << 20, PendingBytes = 8 << 20;

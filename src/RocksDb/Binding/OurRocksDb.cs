@@ -64,7 +64,9 @@ internal static class OurRocksDb
             { Path = other };
     }
 
-    /// <summary>Gives the binding our library, without the functions that it would call with other parameters.</summary>
+    /// <summary>
+    /// Gives the binding our library, without the functions that it would call with other parameters.
+    /// </summary>
     sealed class Importer(nint library) : INativeLibImporter
     {
         static readonly MethodInfo makeDelegate = typeof(Marshal).GetMethods().Single(m =>
@@ -73,7 +75,8 @@ internal static class OurRocksDb
         public nint LoadLibrary(string name) => library;
 
         public nint GetProcAddress(nint lib, string entryPoint) =>
-            !ChangedFunctions.Names.Contains(entryPoint) && NativeLibrary.TryGetExport(library, entryPoint, out var found)
+            !ChangedFunctions.Names.Contains(entryPoint)
+                && NativeLibrary.TryGetExport(library, entryPoint, out var found)
                 ? found
                 : 0;
 

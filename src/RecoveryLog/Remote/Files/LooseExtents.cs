@@ -35,7 +35,8 @@ internal sealed class LooseExtents
         byFile.TryGetValue(fnode, out var known) && known.Exists(e => e.SizeBytes == sizeBytes);
 
     /// <summary>
-    /// Fetches a sealed file's bytes into a new file, verifies them, and makes them durable. Throws Corrupt when none of
+    /// Fetches a sealed file's bytes into a new file, verifies them, and makes them durable. Throws Corrupt when none
+    /// of
     /// what is there is them.
     /// </summary>
     public async ValueTask FetchAsync(LiveFile file, string path, Action<long>? progressed = null,
