@@ -108,7 +108,8 @@ internal sealed class ReplicateCase : Case
         if (File.Exists(Path.Combine("dist", "recovery")))
         {
             var program = Process.Start(new ProcessStartInfo(Path.GetFullPath("dist/recovery"),
-                ["replicate", path, RemoteServer.NewDirectoryUrl()]) { RedirectStandardError = true })!;
+                ["replicate", path, RemoteServer.NewDirectoryUrl()])
+            { RedirectStandardError = true })!;
             while (program.StandardError.ReadLine()?.Contains("in step", StringComparison.Ordinal) == false) { }
             program.BeginErrorReadLine();
             return program;

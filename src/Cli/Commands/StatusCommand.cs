@@ -82,8 +82,11 @@ internal sealed class StatusCommand : CliCommand
     {
         var databases = await MirrorLook.AtAsync(store.Path, () => store.Holder() is not null, cancellation);
         if (!StoreState.NeedsSomebody(report.State))
-            report = report with { State = databases.Select(d => d.State).FirstOrDefault(s => s != "in-step")
-                ?? (store.Holder() is null ? "stopped" : report.State) };
+            report = report with
+            {
+                State = databases.Select(d => d.State).FirstOrDefault(s => s != "in-step")
+                ?? (store.Holder() is null ? "stopped" : report.State)
+            };
         var json = JsonSerializer.SerializeToNode(report, Results.Json.StatusOfStore)!.AsObject();
         json["replicated"] = JsonSerializer.SerializeToNode([.. databases], Results.Json.Mirrored);
         to.Result(json, Results.Json.JsonObject, _ =>
