@@ -166,7 +166,7 @@ internal sealed class DatabaseWatch : IAsyncDisposable
         switch (phase)
         {
             case ReplicationPhase.InStep:
-                tell(new(ReplicationEventKind.InStep, Path, $"in step at LSN {version?.Lsn ?? 0}"));
+                tell(new(ReplicationEventKind.InStep, Path, $"in step at LSN {database.Mirror.LastLsn}"));
                 break;
             case ReplicationPhase.Behind:
                 tell(new(ReplicationEventKind.Behind, Path, why!));

@@ -44,6 +44,43 @@ public sealed class MomentDifferenceTests
     });
 
     [Fact]
+    public async Task What_a_killed_process_left_aside_is_removed_and_nothing_else()
+    {
+        using var history = new ShippedHistory();
+        using (var db = new Sqlite(history.NameOf("a.db"))) db.Do("CREATE TABLE t(a); PRAGMA recovery_sync");
+        Recovery.CloseIdleStores();
+        var aside = Directory.CreateTempSubdirectory("recovery-changes-aside-").FullName;
+        try
+        {
+            string Leave(string name, TimeSpan age)
+            {
+                var left = Directory.CreateDirectory(Path.Combine(aside, name)).FullName;
+                File.WriteAllText(Path.Combine(left, "LOCK"), "");
+                File.SetLastWriteTimeUtc(Path.Combine(left, "LOCK"), DateTime.UtcNow - age);
+                return left;
+            }
+            var (hour, now) = (TimeSpan.FromHours(1), TimeSpan.Zero);
+            var killed = Leave("recovery-past-killed", hour);
+            var beginning = Leave("recovery-past-beginning", now);
+            var others = Leave("something", hour);
+            Directory.CreateSymbolicLink(Path.Combine(aside, "recovery-past-link"), others);
+            await using (await RemotePast.OpenAsync(history.Context, RestoreTarget.Newest,
+                new PastOptions { TemporaryDirectory = aside }))
+            {
+                Assert.False(Directory.Exists(killed));
+                Assert.True(Directory.Exists(beginning));
+            }
+            Assert.True(File.Exists(Path.Combine(others, "LOCK")));
+            Assert.Equal(["recovery-past-beginning", "recovery-past-link", "something"],
+                Directory.GetDirectories(aside).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        }
+        finally
+        {
+            Directory.Delete(aside, recursive: true);
+        }
+    }
+
+    [Fact]
     public async Task Moments_are_named_in_either_order_by_lsn_or_time_and_errors_say_what_there_is()
     {
         using var history = new ShippedHistory();

@@ -199,7 +199,8 @@ internal sealed class RemotePast : PastStore
     }
 
     /// <summary>
-    /// Removes what processes have left that were killed: whoever lives holds the lock in its directory.
+    /// Removes what this user's processes have left that were killed: whoever lives holds the lock in its directory. In
+    /// a directory that all may write, what others put there is theirs, and a link leads anywhere.
     /// </summary>
     static void SweepLeft(string temporary)
     {
@@ -207,6 +208,8 @@ internal sealed class RemotePast : PastStore
         {
             try
             {
+                if (FileNode.At(left) is not { IsDirectory: true } node || node.Owner != Posix.EffectiveUser())
+                    continue;
                 // Another process may be about to take its lock.
                 var mark = new FileInfo(new StoreHome(left).Lock);
                 if (!mark.Exists || DateTime.UtcNow - mark.LastWriteTimeUtc < TimeSpan.FromMinutes(1)) continue;

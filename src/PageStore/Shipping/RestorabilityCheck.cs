@@ -39,7 +39,7 @@ internal sealed class RestorabilityCheck(IShippedStore live, Catalog databases, 
         foreach (var database in databases.All) Expect(database.Id, database.Current);
         live.WriteOut();
         var target = live.Log.LastLsn;
-        await shipper.WhenShippedAsync(target, cancellation);
+        await shipper.SoonShippedAsync(target, cancellation);
         var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.At(target), null, cancellation);
         Clear();
         try

@@ -91,16 +91,16 @@ internal sealed class StoreRemote : IAsyncDisposable
 
     /// <summary>
     /// Completes when everything up to an LSN can be restored from the remote; lets the interval's own request bring
-    /// it.
+    /// it, when that is soon, and asks for one at once otherwise.
     /// </summary>
     public async Task WhenRestorableAsync(ulong lsn, CancellationToken cancellation = default)
     {
-        await shipper.WhenShippedAsync(lsn, cancellation);
+        await shipper.SoonShippedAsync(lsn, cancellation);
         if (State.NeedsHints) await hints.UntilRestorableAsync(cancellation);
     }
 
     /// <summary>
-    /// Blocks until everything up to an LSN can be restored, letting the interval's own request bring it; but not
+    /// Blocks until everything up to an LSN can be restored, as <see cref="WhenRestorableAsync"/>; but not
     /// through an outage that lasts longer than <paramref name="patience"/>, and not when the remote says no, which
     /// only somebody's hand can change: it is asked once more before that is believed. Shipping goes on all the same.
     /// </summary>

@@ -25,6 +25,11 @@ internal sealed class Mirror(Store store, string name)
     /// <summary>Its newest version; null when nothing was ever mirrored.</summary>
     public DatabaseVersion? Version => (database ??= store.Find(name))?.Current;
 
+    /// <summary>
+    /// The store's last LSN. It may be newer than the version's: a copy gets its name by a record of its own.
+    /// </summary>
+    public ulong LastLsn => store.Lsn.Last;
+
     /// <summary>More than this is not committed at once: it would not fit into the log, or fill it.</summary>
     public long LargestCommitBytes => store.MaxLocalLogBytes / 8;
 

@@ -74,6 +74,20 @@ public sealed class ShipperTests
         await machine.CloseAsync();
     });
 
+    [Theory]
+    [InlineData(0.5)]
+    [InlineData(3600)]
+    public void Nobody_who_waits_for_the_interval_waits_for_longer_than_a_second(double interval) => loop.Run(async () =>
+    {
+        var machine = new ToyMachine(new PowerLossDisk(), store, loop.Time, new Random(5), 7, run => run())
+        { SyncInterval = TimeSpan.FromSeconds(interval) }.Open(mayCreate: true);
+        await machine.Shipper.ConnectedAsync();
+        var started = loop.Time.GetUtcNow();
+        await machine.Shipper.SoonShippedAsync(machine.Commit());
+        Assert.InRange(loop.Time.GetUtcNow() - started, TimeSpan.Zero, TimeSpan.FromSeconds(1.1));
+        await machine.CloseAsync();
+    });
+
     [Fact]
     public void Waiters_share_a_put_and_those_who_come_meanwhile_the_next() => loop.Run(async () =>
     {

@@ -24,6 +24,16 @@ internal sealed class ArchiveFile : IDisposable
     {
         name = path;
         Handle = File.OpenHandle(path);
+        try
+        {
+            var head = Take(ArchiveFormat.HeadBytes).ToArray();
+            Description = ArchiveFormat.ReadDescription(Take(ArchiveFormat.ReadHead(head, name)), name);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <summary>The file.</summary>
@@ -33,7 +43,7 @@ internal sealed class ArchiveFile : IDisposable
     public string Path => name;
 
     /// <summary>What it says of itself.</summary>
-    public ArchiveDescription Description { get; private set; } = null!;
+    public ArchiveDescription Description { get; }
 
     /// <summary>The hash that ends it, as hex digits.</summary>
     public string Identity { get; private set; } = "";
@@ -63,8 +73,6 @@ internal sealed class ArchiveFile : IDisposable
 
     void ReadAll(Action<long>? progressed, CancellationToken cancellation)
     {
-        var head = Take(ArchiveFormat.HeadBytes).ToArray();
-        Description = ArchiveFormat.ReadDescription(Take(ArchiveFormat.ReadHead(head, name)), name);
         while (Take(1)[0] is var kind && kind != ArchiveFormat.End)
         {
             cancellation.ThrowIfCancellationRequested();

@@ -17,6 +17,9 @@ namespace RecoveryVfs.RecoveryLog.Remote.Write;
 /// </remarks>
 internal sealed class Shipper : IAsyncDisposable
 {
+    /// <summary>Who waits for the interval's own request waits no longer than this.</summary>
+    static readonly TimeSpan Soon = TimeSpan.FromSeconds(1);
+
     static readonly TimeSpan Slice = TimeSpan.FromSeconds(1);
 
     readonly RemoteContext context;
@@ -77,6 +80,13 @@ internal sealed class Shipper : IAsyncDisposable
     /// interval sends anyway.
     /// </summary>
     public Task WhenShippedAsync(ulong lsn, CancellationToken cancellation = default) => waits.When(lsn, cancellation);
+
+    /// <summary>
+    /// Completes when the remote has everything up to an LSN: with the segment that the interval sends anyway, or, where
+    /// that may be long in coming, with one that is asked for.
+    /// </summary>
+    public Task SoonShippedAsync(ulong lsn, CancellationToken cancellation = default) =>
+        options.SyncInterval <= Soon ? WhenShippedAsync(lsn, cancellation) : WaitShippedAsync(lsn, cancellation);
 
     /// <summary>
     /// Throws what keeps this store from ever shipping again: Fenced, or Failed's cause. Costs one read while all is
