@@ -32,7 +32,8 @@ public sealed class PastTests(Shipped shipped) : IClassFixture<Shipped>
         try
         {
             long first, second;
-            using (var db = new SqliteConnection($"Data Source=file:{data}/a.db?vfs=recovery&remote=none;Pooling=false"))
+            using (var db =
+                new SqliteConnection($"Data Source=file:{data}/a.db?vfs=recovery&remote=none;Pooling=false"))
             {
                 db.Open();
                 object? Do(string sql)

@@ -56,7 +56,8 @@ internal sealed class OldestShown
         {
             case RecordKind.PageCommit or RecordKind.EpochBegan or RecordKind.Noted:
                 return false;
-            case RecordKind.FileCreated when FileRecords.ReadCreated(record.Body) is { Class: not FileClass.Plain } made:
+            case RecordKind.FileCreated
+                when FileRecords.ReadCreated(record.Body) is { Class: not FileClass.Plain } made:
                 pageFiles.Add(made.Fnode);
                 return false;
             case RecordKind.FileCreated or RecordKind.DatabaseCreated or RecordKind.DatabaseRenamed

@@ -205,7 +205,8 @@ internal static unsafe class RowModule
         try
         {
             // Arguments, which are hidden columns, are not given back.
-            if (Of(cursor).Row is { } row && column < row.Length) VfsEntryPoints.Api.Functions.Return(context, row[column]);
+            if (Of(cursor).Row is { } row && column < row.Length)
+                VfsEntryPoints.Api.Functions.Return(context, row[column]);
             return Sqlite.Ok;
         }
         catch (Exception e)

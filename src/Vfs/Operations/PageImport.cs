@@ -15,7 +15,9 @@ internal static class PageImport
 {
     const int ReadBytes = 1 << 20;
 
-    /// <summary>False, with nothing done, where this way does not go: pages in a WAL, or a database that has some.</summary>
+    /// <summary>
+    /// False, with nothing done, where this way does not go: pages in a WAL, or a database that has some.
+    /// </summary>
     public static bool TryRun(string sourceUri, string to, Action<int, int>? progressed)
     {
         using var source = PlainSource.Open(VfsEntryPoints.Api, sourceUri);
