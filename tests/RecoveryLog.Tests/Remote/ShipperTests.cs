@@ -77,7 +77,7 @@ public sealed class ShipperTests
     [Theory]
     [InlineData(0.5)]
     [InlineData(3600)]
-    public void Nobody_who_waits_for_the_interval_waits_for_longer_than_a_second(double interval) => loop.Run(async () =>
+    public void Who_waits_for_the_interval_waits_a_second_at_most(double interval) => loop.Run(async () =>
     {
         var machine = new ToyMachine(new PowerLossDisk(), store, loop.Time, new Random(5), 7, run => run())
         { SyncInterval = TimeSpan.FromSeconds(interval) }.Open(mayCreate: true);

@@ -82,8 +82,8 @@ internal sealed class Shipper : IAsyncDisposable
     public Task WhenShippedAsync(ulong lsn, CancellationToken cancellation = default) => waits.When(lsn, cancellation);
 
     /// <summary>
-    /// Completes when the remote has everything up to an LSN: with the segment that the interval sends anyway, or, where
-    /// that may be long in coming, with one that is asked for.
+    /// Completes when the remote has everything up to an LSN: with the segment that the interval sends anyway, or,
+    /// where that may be long in coming, with one that is asked for.
     /// </summary>
     public Task SoonShippedAsync(ulong lsn, CancellationToken cancellation = default) =>
         options.SyncInterval <= Soon ? WhenShippedAsync(lsn, cancellation) : WaitShippedAsync(lsn, cancellation);
