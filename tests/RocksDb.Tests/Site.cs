@@ -13,13 +13,17 @@ namespace RecoveryVfs.Testing;
 internal sealed class Site : IDisposable
 {
     readonly string root = Directory.CreateTempSubdirectory("rocksdb-tests-").FullName;
+    readonly string? url;
     int restores;
+
+    /// <param name="url">The remote; without one, a directory.</param>
+    public Site(string? url = null) => this.url = url;
 
     public string Path => At("kv");
 
     public string RemotePath => At("remote");
 
-    public string Url => "file://" + RemotePath;
+    public string Url => url ?? "file://" + RemotePath;
 
     public string At(string name) => System.IO.Path.Combine(root, name);
 
