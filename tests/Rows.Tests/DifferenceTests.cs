@@ -1,6 +1,14 @@
 namespace RecoveryVfs.Rows.Tests;
 
+/// <summary>Tests that run while no others do: they look at the memory of the whole process.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class Alone
+{
+    public const string Name = "Alone";
+}
+
 /// <summary>Differences, one by one: what each kind of change gives, and what it costs.</summary>
+[Collection(Alone.Name)]
 public sealed class DifferenceTests : IDisposable
 {
     readonly string path = Path.Combine(Path.GetTempPath(), $"rows-{Guid.NewGuid():N}.db");

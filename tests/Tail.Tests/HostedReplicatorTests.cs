@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
@@ -49,6 +50,19 @@ public sealed class HostedReplicatorTests : IDisposable
     static async Task<HealthReportEntry> CheckAsync(IHost host) =>
         Assert.Single((await host.Services.GetRequiredService<HealthCheckService>().CheckHealthAsync()).Entries).Value;
 
+    /// <summary>
+    /// It looks at its database by itself, too, and is not certain for the moment of a look after a change.
+    /// </summary>
+    static async Task BecomesHealthyAsync(IHost host)
+    {
+        var started = Stopwatch.GetTimestamp();
+        for (HealthReportEntry found; (found = await CheckAsync(host)).Status != HealthStatus.Healthy;)
+        {
+            Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromMinutes(1), found.Description);
+            await Task.Delay(5); // Its health is all that says so; whoever is slow is waited for.
+        }
+    }
+
     [Fact]
     public async Task What_was_committed_last_is_shipped_when_the_host_stops_and_comes_back_before_it_starts()
     {
@@ -59,7 +73,7 @@ public sealed class HostedReplicatorTests : IDisposable
             using var host = Build();
             await host.StartAsync();
             Do(app, "INSERT INTO t VALUES (1)");
-            Assert.Equal(HealthStatus.Healthy, (await CheckAsync(host)).Status);
+            await BecomesHealthyAsync(host);
             // The newest second is shipped at the end.
             await host.StopAsync();
         }
@@ -70,7 +84,8 @@ public sealed class HostedReplicatorTests : IDisposable
         using var again = Build(restore: true);
         await again.StartAsync();
         using (var app = Open()) Assert.Equal(1L, Do(app, "SELECT count(*) FROM t"));
-        Assert.True(again.Services.GetRequiredService<ReplicatorService>().Replicator.Status.IsReady);
+        await BecomesHealthyAsync(again);
+        Assert.Single(again.Services.GetRequiredService<ReplicatorService>().Replicator.Status.Databases);
         await again.StopAsync();
     }
 
@@ -82,7 +97,7 @@ public sealed class HostedReplicatorTests : IDisposable
         using var host = Build(patience: TimeSpan.FromMilliseconds(20));
         Assert.Equal(HealthStatus.Unhealthy, (await CheckAsync(host)).Status);
         await host.StartAsync();
-        Assert.Equal(HealthStatus.Healthy, (await CheckAsync(host)).Status);
+        await BecomesHealthyAsync(host);
         Do(app, "PRAGMA locking_mode=EXCLUSIVE");
         Do(app, "INSERT INTO t VALUES (1)");
         var replicator = host.Services.GetRequiredService<ReplicatorService>().Replicator;
@@ -93,7 +108,7 @@ public sealed class HostedReplicatorTests : IDisposable
         Do(app, "PRAGMA locking_mode=NORMAL");
         Do(app, "SELECT count(*) FROM t");
         await replicator.FlushAsync();
-        Assert.Equal(HealthStatus.Healthy, (await CheckAsync(host)).Status);
+        await BecomesHealthyAsync(host);
         await host.StopAsync();
         Assert.Equal(HealthStatus.Unhealthy, (await CheckAsync(host)).Status);
     }
