@@ -73,6 +73,7 @@ internal sealed class WalSpillCase : Case
             var began = Stopwatch.GetTimestamp();
             seen = connection.Do("SELECT max(id) FROM t");
             longest = Math.Max(longest, Stopwatch.GetElapsedTime(began).TotalMilliseconds);
+            // A reader now and then, that leaves the cores to the writer.
             Thread.Sleep(5);
         }
         Console.WriteLine(longest);

@@ -28,6 +28,7 @@ internal static class Replacement
         try
         {
             using var with = File.OpenHandle(plainFile);
+            // Locks of other connections and processes cannot be waited for with a time limit, only tried.
             for (var started = Stopwatch.GetTimestamp(); ; Thread.Sleep(Pause))
             {
                 if (open.IsWalRegime) return ThroughSqlite(file, path, store, plainFile, patience);

@@ -118,6 +118,7 @@ internal sealed class Rollback(StoreDirectory store, StepBegun begin, Action<str
     /// <summary>In the process that has the store open, or here when nobody has, or this one.</summary>
     (Replaced Done, ulong Epoch) Apply(string name, string file)
     {
+        // Whoever opens a store listens a moment later: nothing tells another process when.
         for (var started = Stopwatch.GetTimestamp(); !StoreRegistry.IsOpen(store.Path); Thread.Sleep(LookInterval))
         {
             if (SqlClient.TryConnect(store.Path, name, WritePatience) is { } client)
