@@ -32,7 +32,6 @@ internal sealed class FollowIdleCase : Case
         Thread.Sleep(TimeSpan.FromSeconds(12));
         var (before, began) = (objects.Counters.TotalRequests, Stopwatch.GetTimestamp());
         // The time over which its requests are counted: at full size more than the minute between two listings.
-        // The time over which requests are counted.
         Thread.Sleep(TimeSpan.FromSeconds(place.Pick(70, 20)));
         report.AddLimited("follow-idle", "requests/s of an idle follower",
             (objects.Counters.TotalRequests - before) / Stopwatch.GetElapsedTime(began).TotalSeconds, 1);

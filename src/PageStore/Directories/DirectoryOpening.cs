@@ -20,22 +20,10 @@ internal static class DirectoryOpening
         var shipped = options.Remote is { MayCreateAgain: false } remote && home.RemoteUrls.Contains(remote.Url);
         var known = LocalHints.LoadNewest(options.Disk, options.Directory);
         var (hints, createAt, epoch) = StoreTakeOver.Begin(options, known);
-        if (hints is not null && createAt is null && !home.HasLog) throw home.WithoutLog(hints);
-        if (options.Remote is not null && createAt is null) StoreTakeOver.ThrowIfAnotherLine(options, hints);
+        StoreTakeOver.RequireOwnLog(options, hints, createAt);
         var live = new LiveFiles();
         if (hints is not null) live.Load(hints);
-        var log = LocalLog.Open(options.Disk, options.Directory, new LogOptions
-        {
-            LogId = hints?.LogId,
-            CreateAt = createAt,
-            Epoch = epoch,
-            MaxLogBytes = options.MaxLocalLogBytes,
-            SegmentBytes = options.SegmentBytes,
-            FirstSegmentBytes = Math.Min(options.SegmentBytes, 1 << 20),
-            Time = options.Time,
-            NotBeforeMs = hints?.UnixTimeMs ?? 0,
-            OnAppended = live.Apply,
-        }, hints?.ReplayFrom ?? 1, live.Apply);
+        var log = LocalLog.Open(options.Disk, options.Directory, StoreTakeOver.LogOf(options, hints, createAt, epoch, live.Apply), hints?.ReplayFrom ?? 1, live.Apply);
         home.NoteLogBegun();
         return (log, live, !shipped || createAt is not null);
     }

@@ -1,6 +1,8 @@
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Log;
+using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
@@ -32,6 +34,29 @@ internal static class StoreTakeOver
         home.NoteRestored(hints.Lsn);
         return (hints, end.NextLsn, end.Epoch);
     }
+
+    /// <summary>Refuses a directory whose log is gone, or is another one than the remote's.</summary>
+    public static void RequireOwnLog(StoreOptions options, Hints? hints, ulong? createAt)
+    {
+        if (createAt is not null) return;
+        if (hints is not null && !options.Home.HasLog) throw options.Home.WithoutLog(hints);
+        if (options.Remote is not null) ThrowIfAnotherLine(options, hints);
+    }
+
+    /// <summary>How the local log of such a store is opened.</summary>
+    public static LogOptions LogOf(StoreOptions options, Hints? hints, ulong? createAt, ulong epoch,
+        RecordTaken onAppended) => new()
+        {
+            LogId = hints?.LogId,
+            CreateAt = createAt,
+            Epoch = epoch,
+            MaxLogBytes = options.MaxLocalLogBytes,
+            SegmentBytes = options.SegmentBytes,
+            FirstSegmentBytes = Math.Min(options.SegmentBytes, 1 << 20),
+            Time = options.Time,
+            NotBeforeMs = hints?.UnixTimeMs ?? 0,
+            OnAppended = onAppended,
+        };
 
     /// <summary>
     /// Takes over. Refuses when the remote does not end exactly where the directory does: then something was committed
@@ -78,7 +103,7 @@ internal static class StoreTakeOver
     /// never ship there, and every commit that it took before it noticed would be in vain. So it is refused at its
     /// opening. One that has taken the remote over, or has shipped there, is not asked about.
     /// </summary>
-    public static void ThrowIfAnotherLine(StoreOptions options, Hints? hints)
+    static void ThrowIfAnotherLine(StoreOptions options, Hints? hints)
     {
         if (hints is null || options.Home.RestoredLsn is not { } restored
             || options.Home.RemoteUrls.Contains(options.Remote!.Url))

@@ -51,22 +51,11 @@ internal static class StoreRecovery
             (core.HintsLsn, core.ReplayFrom) = (hints.Lsn, hints.ReplayFrom);
             core.Live.Load(hints);
         }
-        if (hints is not null && createAt is null && !home.HasLog) throw home.WithoutLog(hints);
-        if (options.Remote is not null && createAt is null) StoreTakeOver.ThrowIfAnotherLine(options, hints);
+        StoreTakeOver.RequireOwnLog(options, hints, createAt);
         var applied = core.Pages.Applied;
         using var plain = new PlainReplay(options.Disk, home.Files, hints);
-        var log = ReplayLog(core, plain, new LogOptions
-        {
-            LogId = hints?.LogId,
-            CreateAt = createAt,
-            Epoch = epoch,
-            MaxLogBytes = options.MaxLocalLogBytes,
-            SegmentBytes = options.SegmentBytes,
-            FirstSegmentBytes = Math.Min(options.SegmentBytes, 1 << 20),
-            Time = options.Time,
-            NotBeforeMs = hints?.UnixTimeMs ?? 0,
-            OnAppended = (in Record record) => core.Live.Apply(record),
-        }, StoreCore.FirstToReplay(hints, applied));
+        var log = ReplayLog(core, plain, StoreTakeOver.LogOf(options, hints, createAt, epoch,
+            (in Record record) => core.Live.Apply(record)), StoreCore.FirstToReplay(hints, applied));
         try
         {
             plain.Verify(log, options.Alarm);
