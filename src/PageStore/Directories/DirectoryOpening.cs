@@ -23,7 +23,8 @@ internal static class DirectoryOpening
         StoreTakeOver.RequireOwnLog(options, hints, createAt);
         var live = new LiveFiles();
         if (hints is not null) live.Load(hints);
-        var log = LocalLog.Open(options.Disk, options.Directory, StoreTakeOver.LogOf(options, hints, createAt, epoch, live.Apply), hints?.ReplayFrom ?? 1, live.Apply);
+        var logOptions = StoreTakeOver.LogOf(options, hints, createAt, epoch, live.Apply);
+        var log = LocalLog.Open(options.Disk, options.Directory, logOptions, hints?.ReplayFrom ?? 1, live.Apply);
         home.NoteLogBegun();
         return (log, live, !shipped || createAt is not null);
     }
