@@ -17,10 +17,6 @@ namespace {
 
 bool IsManifest(const std::string& name) { return name.rfind("MANIFEST-", 0) == 0; }
 
-bool EndsWith(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 std::string DirectoryOf(const std::string& path) { return path.substr(0, path.find_last_of('/')); }
 
 IOStatus SyncPath(const std::string& path) {

@@ -7,8 +7,9 @@
 #include <mutex>
 #include <set>
 #include <string>
-#include <vector>
 
+#include "faults.h"
+#include "recorded_names.h"
 #include "recovery_native.h"
 #include "rocksdb/env.h"
 #include "rocksdb/file_system.h"
@@ -22,51 +23,7 @@ using rocksdb::FileOptions;
 using rocksdb::FileSystem;
 using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
-using rocksdb::IOStatus;
 using rocksdb::Slice;
-
-// How much of a file is reported.
-enum class FileKind { kIgnored, kInline, kLarge };
-std::string NameOf(const std::string& path);
-
-// Which files are reported: those of a page store, wherever it is, or those of a whole directory of somebody's RocksDB.
-class Recorded {
- public:
-  Recorded() = default;
-  explicit Recorded(std::string directory);
-
-  FileKind KindOf(const std::string& path) const;
-  bool Has(const std::string& path) const { return KindOf(path) != FileKind::kIgnored; }
-  bool whole_directory() const { return !directory_.empty(); }
-
- private:
-  std::string directory_;
-};
-
-// The faults that tests ask for.
-class Faults {
- public:
-  explicit Faults(const Recorded& recorded) : recorded_(recorded) {}
-  void Add(int32_t operations, std::string pattern, int64_t skip, int64_t times, int32_t error);
-  void Clear();
-  IOStatus Check(int32_t operation, const std::string& path) {
-    return any_.load(std::memory_order_relaxed) ? CheckSlowly(operation, path) : IOStatus::OK();
-  }
-
- private:
-  struct Fault {
-    int32_t operations;
-    std::string pattern;
-    int64_t skip, times;
-    int32_t error;
-  };
-  IOStatus CheckSlowly(int32_t operation, const std::string& path);
-
-  const Recorded& recorded_;
-  std::atomic<bool> any_{false};
-  std::mutex mutex_;
-  std::vector<Fault> faults_;
-};
 
 class RecordedFileSystem : public rocksdb::FileSystemWrapper {
  public:
