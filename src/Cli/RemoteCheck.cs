@@ -43,6 +43,7 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
     {
         (ulong Lsn, DateTimeOffset? Time, IReadOnlyList<RestoredDatabase>? Databases) newest =
             (plan.LastLsn, null, null);
+        plan.ListProblem = e => Add(e.Message);
         await TryAsync(async () => newest = await RestoreAsync(cancellation));
         KnownHints hints;
         using (new Progress("looking at older hints")) hints = await OlderHintsAsync(cancellation);
@@ -132,7 +133,7 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
     {
         Directory.CreateDirectory(directory);
         using var progress = new Progress("checking extents", extents.Sum(e => e.SizeBytes));
-        var fetcher = new Extents(remote.Context);
+        var fetcher = new Extents(remote.Context) { ListProblem = e => Add(e.Message) };
         await Parallel.ForEachAsync(extents,
             new ParallelOptions { MaxDegreeOfParallelism = parallelism, CancellationToken = cancellation },
             (extent, token) => new ValueTask(TryAsync(async () =>

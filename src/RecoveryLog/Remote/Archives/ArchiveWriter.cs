@@ -36,7 +36,11 @@ internal sealed class ArchiveWriter(RemoteContext context, RestorePlan plan, Str
         if (!plan.IsFromBeginning && !has.Contains(plan.Hints.Name))
             await CopyAsync(plan.Hints.Name, null, progressed, cancellation);
         foreach (var extent in plan.Extents)
+        {
             if (!has.Contains(extent.Name)) await CopyAsync(extent.Name, extent.Hash, progressed, cancellation);
+            if (extent.HasList && !has.Contains(extent.ListName))
+                await CopyAsync(extent.ListName, extent.List, progressed, cancellation);
+        }
         await CopyLogAsync(description.Lsn, has, progressed, cancellation);
         var end = new byte[1 + ObjectHash.Bytes];
         end[0] = ArchiveFormat.End;

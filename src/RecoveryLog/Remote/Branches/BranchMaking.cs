@@ -171,6 +171,9 @@ internal sealed class BranchMaking(BranchPlaces places, RestorePlan plan)
                 await fetcher.FetchAsync(extent, path, progressed, token);
                 await CreateAsync(extent.Name, new ObjectContent(extent.SizeBytes, () => File.OpenRead(path)), token);
                 File.Delete(path);
+                if (extent.HasList)
+                    await CreateAsync(extent.ListName,
+                        (await BlockLists.FetchAsync(places.Parent, extent, token)).Bytes.ToArray(), token);
             }, cancellation);
         }
         finally

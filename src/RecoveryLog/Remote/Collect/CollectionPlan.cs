@@ -176,8 +176,10 @@ internal sealed class CollectionPlan
     {
         foreach (var entry in extents)
         {
-            string? why = needs.Extents.GetValueOrDefault(entry.Name);
-            if (!RemoteNames.TryParseExtent(entry.Name, out var parts)) why ??= "not an extent's name";
+            // A list lives as long as its extent.
+            string extent = RemoteNames.ExtentOf(entry.Name);
+            string? why = needs.Extents.GetValueOrDefault(extent);
+            if (!RemoteNames.TryParseExtent(extent, out var parts)) why ??= "not an extent's name";
             else if (parts.Epoch > epoch) why ??= $"shipped in epoch {parts.Epoch}, which is not ours";
             else if (isKnown?.Invoke(parts.Fnode, parts.HashPrefix) == true) why ??= "the next hints name it";
             else if (entry.Modified >= between) why ??= "a restore between hints may need it";

@@ -1,5 +1,4 @@
 using System.IO.Pipelines;
-using System.Security.Cryptography;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
@@ -23,6 +22,12 @@ internal sealed class Extents(RemoteContext context)
     public const int Parallelism = 4;
 
     /// <summary>
+    /// Told what is wrong with the lists of the extents that are fetched, which are fetched and compared, too; null
+    /// leaves them alone: whoever has all of an extent does not need its list.
+    /// </summary>
+    public Action<RecoveryException>? ListProblem { get; init; }
+
+    /// <summary>
     /// Ships files, several at a time, and returns their extents. What is there already is not sent again. A local file
     /// that does not match the checksum it was sealed with is Corrupt, and nothing of it is left in the remote.
     /// </summary>
@@ -39,20 +44,32 @@ internal sealed class Extents(RemoteContext context)
     /// Fetches an extent into a new file, verifies it, and makes it durable. Throws Corrupt, naming the object, when it
     /// is missing or is not what it should be.
     /// </summary>
-    public ValueTask FetchAsync(Extent extent, string path, Action<long>? progressed = null,
-        CancellationToken cancellation = default) =>
-        FetchAsync(extent.Name, extent.SizeBytes, hash => hash == extent.Hash, path, progressed, cancellation);
+    public async ValueTask FetchAsync(Extent extent, string path, Action<long>? progressed = null,
+        CancellationToken cancellation = default)
+    {
+        using var check = ListProblem is null || !extent.HasList
+            ? null
+            : await ListCheck.BeginAsync(context, extent, ListProblem, cancellation);
+        await FetchAsync(extent.Name, extent.SizeBytes, hash => hash == extent.Hash, path, progressed, cancellation,
+            check);
+        check?.End();
+    }
 
     /// <summary>The same for an object of which somebody knows another proof.</summary>
     public async ValueTask FetchAsync(string name, long sizeBytes, Func<ObjectHash, bool> isRight, string path,
-        Action<long>? progressed = null, CancellationToken cancellation = default)
+        Action<long>? progressed = null, CancellationToken cancellation = default, ListCheck? check = null)
     {
         await using var file = RegularFile.CreateNew(path);
         try
         {
-            await ExtentReads.ReadProvenAsync(context, name, sizeBytes, isRight, () => file.Position = 0, part =>
+            await ExtentReads.ReadProvenAsync(context, name, sizeBytes, isRight, () =>
+            {
+                file.Position = 0;
+                check?.Reset();
+            }, part =>
             {
                 file.Write(part.Span);
+                check?.Append(part.Span);
                 progressed?.Invoke(part.Length);
             }, cancellation);
             file.SetLength(file.Position);
@@ -67,7 +84,7 @@ internal sealed class Extents(RemoteContext context)
 
     async ValueTask<Extent> UploadAsync(SealedFile file, ulong epoch, CancellationToken cancellation)
     {
-        var hash = await HashAsync(file, cancellation);
+        var (list, hash) = await HashAsync(file, cancellation);
         var extent = new Extent(file.Fnode, epoch, file.SizeBytes, hash);
         var content = new ObjectContent(file.SizeBytes, () => new VerifiedStream(file.Open(), file));
         var result = await context.RetryAsync(token => context.Store.CreateAsync(extent.Name, content, token),
@@ -80,17 +97,19 @@ internal sealed class Extents(RemoteContext context)
                 throw RemoteFormat.Damaged(extent.Name,
                     $"it has {found?.SizeBytes ?? 0} bytes, the file {extent.SizeBytes}");
         }
-        return extent;
+        return list is null ? extent : await BlockLists.ShipAsync(context, extent, list, cancellation);
     }
 
-    static async ValueTask<ObjectHash> HashAsync(SealedFile file, CancellationToken cancellation)
+    static async ValueTask<(BlockList? List, ObjectHash Hash)> HashAsync(SealedFile file,
+        CancellationToken cancellation)
     {
-        using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var isListed = file.SizeBytes > BlockList.ListlessBytes;
+        using var builder = new BlockList.Builder(isListed ? BlockList.ShiftOf(file.SizeBytes) : null);
         var reader = PipeReader.Create(new VerifiedStream(file.Open(), file),
             new StreamPipeReaderOptions(bufferSize: BytePipe.BlockBytes));
-        try { await reader.DrainAsync(part => sha.AppendData(part.Span), cancellation: cancellation); }
+        try { await reader.DrainAsync(part => builder.Append(part.Span), cancellation: cancellation); }
         finally { await reader.CompleteAsync(); }
-        return ObjectHash.Take(sha);
+        return builder.Finish();
     }
 
     /// <summary>

@@ -18,6 +18,15 @@ internal readonly record struct Extent(ulong Fnode, ulong Epoch, long SizeBytes,
 {
     /// <summary>The object's name.</summary>
     public string Name => RemoteNames.Extent(Fnode, Epoch, Hash);
+
+    /// <summary>The SHA-256 of the list of its blocks' hashes; zeros when it has none.</summary>
+    public ObjectHash List { get; init; }
+
+    /// <summary>Whether it has a list: else only all of it can be verified.</summary>
+    public bool HasList => List != default;
+
+    /// <summary>The name that the list's object has.</summary>
+    public string ListName => RemoteNames.ListOf(Name);
 }
 
 /// <summary>The fixed part of remote hints.</summary>
@@ -92,6 +101,7 @@ internal sealed record RemoteHints(RemoteHintsHeader Header, IReadOnlyDictionary
 ///    +-----+--------+--------+------+-------+----+------------+-----+-------------+------+------+--------+--------+--------+------+
 ///    then: the extents, each  fnode u64 | epoch u64 | size u64 | SHA-256 32 bytes
 ///          the hints (HintsFormat), one zstd frame; "hints size" is before compression
+///          the hashes of block lists (ListHashes), perhaps; zeros, perhaps
 ///          SHA-256 of everything before it
 /// </code>
 /// <c>start segment</c> is the first LSN of the segment in which a replay begins, and need not be there yet. Epoch,
@@ -125,9 +135,10 @@ internal static class RemoteHintsFormat
     public static byte[] Write(in RemoteHintsHeader header, IReadOnlyCollection<Extent> extents, Hints hints)
     {
         byte[] plain = HintsFormat.Write(hints);
+        byte[] lists = ListHashes.Write(extents);
         byte[] bytes =
-            new byte[HeaderBytes + extents.Count * ExtentBytes + Zstd.Bound(plain.Length) + plain.Length / MaxRatio
-            + ObjectHash.Bytes];
+            new byte[HeaderBytes + extents.Count * ExtentBytes + Zstd.Bound(plain.Length) + lists.Length
+            + plain.Length / MaxRatio + ObjectHash.Bytes];
         var to = bytes.AsSpan();
         Magic.CopyTo(to);
         BinaryPrimitives.WriteUInt32LittleEndian(to[4..], Version);
@@ -154,6 +165,8 @@ internal static class RemoteHintsFormat
             at += ExtentBytes;
         }
         int compressed = Zstd.Compress(plain, to[at..]);
+        lists.CopyTo(to[(at + compressed)..]);
+        compressed += lists.Length;
         int padded = plain.Length > FreeBytes ? Math.Max(compressed, plain.Length / MaxRatio + 1) : compressed;
         to.Slice(at + compressed, padded - compressed).Clear();
         at += padded;
@@ -210,18 +223,20 @@ internal static class RemoteHintsFormat
             throw RemoteFormat.Damaged(name,
                 $"it says that {compressed} bytes hold {plain}: no hints are compressed so well, and so it was not "
                     + "unpacked");
+        var plainHints = Decompress(bytes.AsMemory((int)body, (int)compressed), plain, name, out int frame);
+        var lists = ListHashes.Read(bytes.AsSpan((int)body + frame, (int)compressed - frame), (int)count, name);
         var extents = new Dictionary<ulong, Extent>((int)count);
         for (int at = HeaderBytes; at < body; at += ExtentBytes)
         {
             var from = bytes.AsSpan(at);
             var extent = new Extent(BinaryPrimitives.ReadUInt64LittleEndian(from),
                 BinaryPrimitives.ReadUInt64LittleEndian(from[8..]),
-                BinaryPrimitives.ReadInt64LittleEndian(from[16..]), new ObjectHash(from.Slice(24, ObjectHash.Bytes)));
+                BinaryPrimitives.ReadInt64LittleEndian(from[16..]), new ObjectHash(from.Slice(24, ObjectHash.Bytes)))
+            { List = lists?[(at - HeaderBytes) / ExtentBytes] ?? default };
             if (!extents.TryAdd(extent.Fnode, extent) || extent.SizeBytes < 0)
                 throw RemoteFormat.Damaged(name, $"its extent of file {extent.Fnode:x16} makes no sense");
         }
-        var hints = HintsFormat.Read(
-            Decompress(bytes.AsMemory((int)body, bytes.Length - ObjectHash.Bytes - (int)body), plain, name), name);
+        var hints = HintsFormat.Read(plainHints, name);
         if (hints.Lsn != header.Lsn || hints.LogId != header.LogId)
             throw RemoteFormat.Damaged(name, "its parts do not belong together");
         return new RemoteHints(header, extents,
@@ -244,7 +259,7 @@ internal static class RemoteHintsFormat
     const int FirstBytes = 1 << 20;
 
     /// <summary>Grows with what really comes out, not with what the header claims.</summary>
-    static byte[] Decompress(ReadOnlyMemory<byte> compressed, int plainBytes, string name)
+    static byte[] Decompress(ReadOnlyMemory<byte> compressed, int plainBytes, string name, out int frameBytes)
     {
         try
         {
@@ -259,9 +274,9 @@ internal static class RemoteHintsFormat
                 done += got;
             }
             // One byte more than it says tells that it lies.
-            return zstd.Read(new byte[1]) == 0
-                ? plain
-                : throw new InvalidDataException("there is more in it than it says");
+            if (zstd.Read(new byte[1]) != 0) throw new InvalidDataException("there is more in it than it says");
+            frameBytes = (int)zstd.PackedBytes;
+            return plain;
         }
         catch (InvalidDataException e) { throw RemoteFormat.Damaged(name, e.Message, e); }
     }

@@ -11,6 +11,7 @@ namespace RecoveryVfs.RecoveryLog.Remote.Formats;
 ///   store.json                                        log id, format version; created once
 ///   log/&lt;first LSN&gt;                                   segments
 ///   extents/&lt;fnode&gt;-&lt;epoch&gt;-&lt;first 8 bytes of SHA-256&gt;  sealed RocksDB files
+///   extents/&lt;name of an extent&gt;.blocks                the hashes of its blocks
 ///   hints/&lt;~LSN&gt;                                      newest first in a listing
 ///   pins/&lt;name&gt;
 /// </code>
@@ -38,6 +39,15 @@ internal static class RemoteNames
     /// <summary>The extent of a file.</summary>
     public static string Extent(ulong fnode, ulong epoch, in ObjectHash hash)
         => $"{Extents}{fnode:x16}-{epoch:x16}-{hash.Prefix:x16}";
+
+    const string ListSuffix = ".blocks";
+
+    /// <summary>The list of an extent's blocks.</summary>
+    public static string ListOf(string extent) => extent + ListSuffix;
+
+    /// <summary>The extent that an object is, or is the list of.</summary>
+    public static string ExtentOf(string name) =>
+        name.EndsWith(ListSuffix, StringComparison.Ordinal) ? name[..^ListSuffix.Length] : name;
 
     /// <summary>The hints at an LSN.</summary>
     public static string HintsAt(ulong lsn) => $"{Hints}{~lsn:x16}";

@@ -12,6 +12,9 @@ sealed class ZstdReader(PipeReader source) : ForwardStream
     readonly Zstd.DecompressorHandle context = Zstd.NewDecompressor();
     bool done;
 
+    /// <summary>Bytes of the source that were used: at the end of the frame, its size.</summary>
+    public long PackedBytes { get; private set; }
+
     /// <summary>Some bytes, at least one; 0 at the end of the frame.</summary>
     public override int Read(Span<byte> destination)
     {
@@ -22,6 +25,7 @@ sealed class ZstdReader(PipeReader source) : ForwardStream
             if (packed.IsEmpty) throw new InvalidDataException("zstd: the frame ends early");
             Zstd.Decompress(context, packed.FirstSpan, destination, out int read, out int written, out done);
             source.AdvanceTo(packed.GetPosition(read));
+            PackedBytes += read;
             if (written > 0) return written;
         }
         return 0;

@@ -66,6 +66,11 @@ internal sealed class RestorePlan
     public string? ClockNote { get; internal set; }
 
     /// <summary>
+    /// Told what is wrong with the lists of blocks of the extents that are fetched as files; without it nobody looks.
+    /// </summary>
+    public Action<RecoveryException>? ListProblem { get; set; }
+
+    /// <summary>
     /// From here on, what is too large for memory is kept on the disk of a directory: of that which is restored to.
     /// </summary>
     public void SpoolIn(string directory) => context = context with { OpenSpool = RemoteContext.SpoolsIn(directory) };
@@ -85,7 +90,7 @@ internal sealed class RestorePlan
         var paths = Hints.Hints.Files.ToDictionary(f => f.Fnode, f => Path.Combine(directory, f.Fnode.ToString("x16")));
         foreach (var file in Hints.Hints.Files)
             if (!Hints.Extents.ContainsKey(file.Fnode)) WriteInline(file, paths[file.Fnode]);
-        var fetcher = new Files.Extents(context);
+        var fetcher = new Files.Extents(context) { ListProblem = ListProblem };
         await Files.Extents.ForEachAsync(Extents.Count, parallelism, async (i, token) =>
         {
             try { await fetcher.FetchAsync(Extents[i], paths[Extents[i].Fnode], progressed, token); }
