@@ -35,6 +35,31 @@ internal static class ObjectReads
     }
 
     /// <summary>
+    /// Opens a range of an object, or returns null when there is no such object. Throws
+    /// <see cref="ObjectStoreError.Rejected"/> when the object has not the size that it should have.
+    /// </summary>
+    public static async ValueTask<ObjectDownload?> GetRangeAsync(this IObjectStore store, string name, long objectBytes,
+        long offset, long length, CancellationToken cancellation = default)
+    {
+        var download = await store.GetAsync(name, offset, length, cancellation);
+        if (download is null || download.ObjectBytes == objectBytes) return download;
+        await download.DisposeAsync();
+        throw new ObjectStoreException(ObjectStoreError.Rejected,
+            $"Object {name} in {store.Location} has {download.ObjectBytes} bytes instead of {objectBytes}")
+        { Path = name };
+    }
+
+    /// <summary>
+    /// Reads the next bytes of a download. Throws <see cref="ObjectStoreError.Unavailable"/> when it ends before them.
+    /// </summary>
+    public static async ValueTask ReadExactlyAsync(this IObjectStore store, string name, ObjectDownload from,
+        Memory<byte> to, CancellationToken cancellation = default)
+    {
+        var got = await ReadFullAsync(store, name, from, to, cancellation);
+        if (got < to.Length) throw CutShort(store, name, got, to.Length);
+    }
+
+    /// <summary>
     /// Gives an object's bytes, from the first, to <paramref name="take"/>, which is told first how many there are;
     /// returns their number, or -1 when there is no such object. A connection that breaks is taken up again at the byte
     /// it broke at, for at most <paramref name="resumes"/> times in a row without progress.

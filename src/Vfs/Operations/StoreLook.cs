@@ -140,8 +140,8 @@ internal static class StoreLook
             end.Epoch == 0
                 ? null : end.Author.ToString("x16"), hints.Count > 0
                 ? hints[0].Lsn : null, hints.Count > 0 ? hints[0].Object.Modified : null, hints.Count,
-            segments.Count, segments.Sum(s => s.Object.SizeBytes), extents.Count(e => RemoteNames.ExtentOf(e.Name) == e.Name), extents.Sum(e => e.SizeBytes),
-                pins.Count)
+            segments.Count, segments.Sum(s => s.Object.SizeBytes),
+            extents.Count(e => RemoteNames.ExtentOf(e.Name) == e.Name), extents.Sum(e => e.SizeBytes), pins.Count)
         { AuthorId = end.Author };
     }
 

@@ -36,6 +36,9 @@ internal sealed class BlockList
     /// <summary>Bytes before the hashes.</summary>
     public const int HeaderBytes = 48;
 
+    /// <summary>What a larger extent claims is not believed.</summary>
+    public const long ExtentBytesMax = (long)CountMax << ShiftMax;
+
     const int ShiftMin = 12, ShiftMax = 30;
 
     readonly ReadOnlyMemory<byte> bytes;
