@@ -44,7 +44,7 @@ internal static class Killed
     /// <summary>
     /// What a kill would leave. RocksDB works in the background, so the order matters: what the MANIFEST names is
     /// complete and kept, and the log is copied last, so that it has everything that the pages have. No kill leaves
-    /// older hints with a newer rest, so a copy during which hints were published is made again.
+    /// older hints or an older CURRENT with a newer rest, so a copy during which one of them was written is made again.
     /// </summary>
     public static void Copy(Store store, string to)
     {
@@ -62,16 +62,21 @@ internal static class Killed
 
     static void CopyWhole(string directory, string to)
     {
+        var current = Path.Combine(directory, "pages", "CURRENT");
         string[] before;
         do
         {
             if (Directory.Exists(to)) Directory.Delete(to, recursive: true);
-            before = Hints();
+            before = Beginnings();
             CopyAll(directory, to);
         }
-        while (!Hints().SequenceEqual(before));
+        while (!Beginnings().SequenceEqual(before));
 
-        string[] Hints() => [.. Directory.EnumerateFiles(directory, "hints-*").Order(StringComparer.Ordinal)];
+        string[] Beginnings() =>
+        [
+            .. Directory.EnumerateFiles(directory, "hints-*").Order(StringComparer.Ordinal),
+            File.Exists(current) ? File.ReadAllText(current) : "no CURRENT",
+        ];
     }
 
     static void CopyAll(string from, string to)
