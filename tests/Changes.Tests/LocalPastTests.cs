@@ -17,7 +17,6 @@ public sealed class LocalPastTests
         var moments = new List<Moment>();
         var source =
             new LocalPastSource(new StoreOptions { Directory = Path.Combine(history.Data, ".recovery") }, null);
-        var reached = 0;
         void CompareSome(int count)
         {
             for (var i = 0; i < count; i++)
@@ -26,7 +25,6 @@ public sealed class LocalPastTests
                 try
                 {
                     MomentDifferenceTests.Compare(source, from, to).GetAwaiter().GetResult();
-                    reached++;
                 }
                 catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)
                 {
@@ -48,9 +46,45 @@ public sealed class LocalPastTests
                 if (random.Next(4) == 0) CompareSome(2);
             }
             CompareSome(4);
+            // From here on nothing goes into files, so all of it is within reach.
+            database.Db.Do("PRAGMA recovery_checkpoint");
+            for (var i = 0; i < 2; i++)
+            {
+                database.Commit(random.Next(1, 5));
+                moments.Add(ShippedHistory.Note(database.Db));
+            }
+            MomentDifferenceTests.Compare(source, moments[^2], moments[^1]).GetAwaiter().GetResult();
+            CompareSome(2);
         }
         Recovery.CloseIdleStores();
         CompareSome(8);
-        Assert.True(reached > 0, "nothing was within reach");
     });
+
+    [Fact]
+    public async Task A_WAL_that_was_begun_anew_after_the_hints_is_shown_from_there_on()
+    {
+        using var history = new ShippedHistory();
+        var source =
+            new LocalPastSource(new StoreOptions { Directory = Path.Combine(history.Data, ".recovery") }, null);
+        using var database = new RandomDatabase(new Random(3), name: $"file:{history.Data}/a.db?vfs=recovery",
+            journal: "WAL");
+        database.Db.Do("PRAGMA wal_autocheckpoint=0");
+        var moments = new List<Moment>();
+        Commit(6);
+        database.Db.Do("PRAGMA recovery_checkpoint");
+        Commit(1);
+        database.Db.Do("PRAGMA wal_checkpoint(TRUNCATE)");
+        Commit(3);
+        await MomentDifferenceTests.Compare(source, moments[^3], moments[^1]);
+        await MomentDifferenceTests.Compare(source, moments[^2], moments[^3]);
+
+        void Commit(int count)
+        {
+            for (var i = 0; i < count; i++)
+            {
+                database.Commit(5);
+                moments.Add(ShippedHistory.Note(database.Db));
+            }
+        }
+    }
 }

@@ -62,6 +62,8 @@ internal sealed class LocalPast : PastStore
             if (!tail.TryAdvance(store.Apply, (in Record r) => r.Lsn > oldest) || store.LastLsn < oldest)
                 throw new RecoveryException(RecoveryError.NotFound,
                     $"The log of the store {options.Directory} ends before LSN {oldest}, or changed meanwhile.");
+            PassChangedWals(tail, store, copies);
+            oldest = store.LastLsn;
             var known = core.Live.Snapshot(tail.LogId, 0, _ => oldest + 1) with { Lsn = oldest };
             var wals = new FollowedWals(core.Live, store.LastLsn, copies.Open);
             var isSince = oldest >= (hints?.Lsn ?? 0);
@@ -83,6 +85,32 @@ internal sealed class LocalPast : PastStore
             else store.Dispose();
             throw;
         }
+    }
+
+    /// <summary>
+    /// A WAL that was changed after the hints is there as it is now, and not as they say. It can be shown from where
+    /// the records have all that was changed.
+    /// </summary>
+    static void PassChangedWals(LogTail tail, ReplayedStore store, ViewedWals copies)
+    {
+        for (var looked = -1; ;)
+        {
+            if (looked != copies.Mendings)
+            {
+                looked = copies.Mendings;
+                if (copies.AreWhole(store.Core.Live)) return;
+            }
+            var hasEnded = false;
+            var before = store.LastLsn;
+            if (!tail.TryAdvance(Apply, (in Record _) => hasEnded) || store.LastLsn == before) break;
+
+            void Apply(in Record record)
+            {
+                store.Apply(record);
+                hasEnded = !record.Continues;
+            }
+        }
+        copies.ThrowUnlessWhole(store.Core.Live);
     }
 
     static RocksPageStore? OpenFiles(StoreOptions options)

@@ -38,8 +38,8 @@ internal sealed class ViewedWals : IDisposable
     /// <param name="temporary">Where the copies are made.</param>
     /// <param name="hints">The files that live where the reading of the log starts; null for none.</param>
     /// <param name="asOfHints">
-    /// The copies hold no more than the hints say, and are as these vouch: for who does not read on to the log's end.
-    /// Throws when the originals are not so any more.
+    /// The copies hold no more than the hints say: for who does not read on to the log's end. An original that was
+    /// changed since is not what they vouch for, see <see cref="AreWhole"/>.
     /// </param>
     public ViewedWals(ILogDisk disk, string directory, string temporary, Hints? hints, bool asOfHints = false)
     {
@@ -52,7 +52,6 @@ internal sealed class ViewedWals : IDisposable
                 copies.Add(file.Fnode, copy);
                 if (asOfHints) CutTo(file, copy);
                 copy.Vouched = new VouchedFile(file, copy.File.SizeBytes);
-                if (asOfHints) ThrowUnlessWhole(file);
             }
         }
         catch
@@ -117,6 +116,7 @@ internal sealed class ViewedWals : IDisposable
                 if (!copies.TryGetValue(written.Fnode, out var target)) break;
                 target.File.Write(written.Offset, written.Bytes);
                 target.Vouched?.Written(written.Offset, written.Bytes.Length);
+                if (written.Offset % ChunkSums.ChunkBytes == 0) Mendings++;
                 var end = written.Offset + written.Bytes.Length;
                 // The header begins the WAL anew.
                 target.Confirmed = written.Offset == 0 ? end : Math.Max(target.Confirmed, end);
@@ -126,8 +126,10 @@ internal sealed class ViewedWals : IDisposable
                 if (!copies.TryGetValue(fnode, out var cut)) break;
                 if (cut.File.SizeBytes > size) cut.File.Truncate(size);
                 cut.Vouched?.Cut(size);
+                Mendings++;
                 break;
             case RecordKind.FileDeleted:
+                Mendings++;
                 Forget(FileRecords.ReadDeleted(record.Body));
                 break;
         }
@@ -145,17 +147,29 @@ internal sealed class ViewedWals : IDisposable
     /// </summary>
     public void ThrowUnlessWhole(LiveFiles live)
     {
-        foreach (var file in live.Files.Where(IsWal)) ThrowUnlessWhole(file);
+        foreach (var file in live.Files.Where(IsWal))
+            if (DamageOf(file) is { } damage) throw Damaged(file, damage);
     }
 
-    void ThrowUnlessWhole(LiveFile file)
+    /// <summary>
+    /// How many records were taken after which a WAL may be whole that was not: that write a chunk, cut, or delete.
+    /// </summary>
+    public int Mendings { get; private set; }
+
+    /// <summary>
+    /// Whether each WAL that lives holds what the log and the hints say of it, here. One that was changed after the
+    /// hints does not, until the records have all that was changed.
+    /// </summary>
+    public bool AreWhole(LiveFiles live) => live.Files.Where(IsWal).All(file => DamageOf(file) is null);
+
+    string? DamageOf(LiveFile file)
     {
         if (!copies.TryGetValue(file.Fnode, out var copy) || !copy.IsWhole || copy.File.SizeBytes < file.SizeBytes)
-            throw Damaged(file, $"does not hold the {file.SizeBytes} bytes that the log says");
-        else if (copy.Vouched?.FirstDamaged(copy.File.Read) is { } chunk)
-            throw Damaged(file,
-                $"was damaged: its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum "
-                    + "that the hints say");
+            return $"does not hold the {file.SizeBytes} bytes that the log says";
+        return copy.Vouched?.FirstDamaged(copy.File.Read) is { } chunk
+            ? $"was damaged: its bytes from {(long)chunk * ChunkSums.ChunkBytes} on do not have the checksum "
+                + "that the hints say"
+            : null;
     }
 
     RecoveryException Damaged(LiveFile file, string how) => new(RecoveryError.Corrupt,
