@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Microsoft.Data.Sqlite;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.Replicate.Wals;
 
@@ -32,11 +33,23 @@ public sealed class WalReaderTests
         Damage(ref wal, random);
         File.WriteAllBytes(scratch.At("b.db-wal"), wal);
         var ours = Recovered(scratch.At("b.db"), pageSize);
-        using (var oracle = scratch.Open("b.db", "PRAGMA wal_checkpoint(TRUNCATE)")) { }
+        Recover(scratch.At("b.db"));
         Assert.Equal(File.ReadAllBytes(scratch.At("b.db")), ours);
     });
 
-    static void Change(Microsoft.Data.Sqlite.SqliteConnection connection, Random random)
+    /// <summary>
+    /// As SQLite does it. What is left need not be a whole database: a part may have been checkpointed, and the rest
+    /// damaged. So its schema is not asked for.
+    /// </summary>
+    static void Recover(string path)
+    {
+        using var oracle = new SqliteConnection($"Data Source={path};Pooling=False");
+        oracle.Open();
+        oracle.Run("PRAGMA writable_schema=ON");
+        oracle.Run("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+
+    static void Change(SqliteConnection connection, Random random)
     {
         connection.Run(random.Next(8) switch
         {
