@@ -29,6 +29,9 @@ internal sealed class TroubledDisk(ILogDisk? under = null) : ILogDisk
     /// <summary>Told the path of each file that was synced.</summary>
     public Action<string>? Synced { get; init; }
 
+    /// <summary>Told the path of each file that is opened.</summary>
+    public Action<string>? Opened { get; init; }
+
     /// <summary>What it says of the room that is left.</summary>
     public Func<long>? Free { get; init; }
 
@@ -44,6 +47,7 @@ internal sealed class TroubledDisk(ILogDisk? under = null) : ILogDisk
     public ILogFile Open(string path, LogFileMode mode)
     {
         if (mode == LogFileMode.Create) ThrowIfFull(path);
+        Opened?.Invoke(path);
         return new TroubledFile(this, disk.Open(path, mode));
     }
 

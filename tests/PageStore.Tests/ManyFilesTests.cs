@@ -70,6 +70,41 @@ public sealed class ManyFilesTests : IDisposable
         }
     }
 
+    /// <summary>
+    /// Half of the files have records after the hints, in turns, and the others none: more than are kept open at once.
+    /// </summary>
+    [Fact]
+    public void Each_file_is_opened_once_when_what_the_log_has_of_it_comes_together()
+    {
+        using (var store = Store.Open(Options()))
+        {
+            var files = Enumerable.Range(0, Files).Select(i => store.OpenFile($"{i}.db-wal", create: true)!).ToList();
+            foreach (var file in files) file.Write(0, new byte[20_000]);
+            store.Checkpoint();
+            for (var i = 0; i < Files; i += 2)
+            {
+                files[i].Write(20_000, new byte[100]);
+                files[i].Write(20_100, new byte[100]);
+            }
+            store.Sync();
+            Killed.Copy(store, temp["store-copy"]);
+            foreach (var file in files) file.Dispose();
+        }
+        Killed.Replace(temp["store"]);
+        var opened = new ConcurrentDictionary<string, int>();
+        var disk = new TroubledDisk
+        {
+            Opened = path =>
+            {
+                if (path.Contains("/files/", StringComparison.Ordinal)) opened.AddOrUpdate(path, 1, (_, n) => n + 1);
+            },
+        };
+        using var again = Store.Open(Options(disk));
+        var counts = opened.ToArray();
+        Assert.Equal(Files, counts.Length);
+        Assert.All(counts, file => Assert.True(file.Value == 1, $"{file.Key} was opened {file.Value} times"));
+    }
+
     [Fact]
     public void The_version_of_a_database_is_read_when_it_is_used_first()
     {

@@ -264,7 +264,7 @@ internal sealed partial class PlainFiles : IDisposable
         {
             var path = PathOf(fnode);
             known.Add(Path.GetFileName(path));
-            PlainFileRepair.CutTo(disk, path, name, size);
+            if (replayed.LengthOf(fnode) != size) PlainFileRepair.CutTo(disk, path, name, size);
             byName.Add(name, kinds.New(this, fnode, name, size, replayed.SumsOf(fnode), replayed.VouchedUntil(fnode)));
         }
         foreach (var file in disk.List(directory))

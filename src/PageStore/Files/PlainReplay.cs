@@ -20,6 +20,8 @@ internal sealed class PlainReplay : IDisposable
     readonly HashSet<ulong> unsynced = [];
     readonly Dictionary<ulong, ChunkSums> sums = [];
     readonly Dictionary<ulong, VouchedFile> vouched = [];
+    // Of files that were opened here, and nobody else writes.
+    readonly Dictionary<ulong, long> lengths = [];
 
     /// <param name="disk">Where the files are.</param>
     /// <param name="directory">Their directory.</param>
@@ -32,14 +34,17 @@ internal sealed class PlainReplay : IDisposable
         {
             if (file.Class != FileClass.Plain) continue;
             sums[file.Fnode] = ChunkSums.From(file.SizeBytes, file.Sums);
-            vouched[file.Fnode] = new VouchedFile(file, LengthOf(file.Fnode));
+            vouched[file.Fnode] = new VouchedFile(file);
         }
     }
 
     string PathOf(ulong fnode) => Path.Combine(directory, fnode.ToString("x16"));
 
-    long LengthOf(ulong fnode)
+    /// <summary>A file's length; -1 when it is not there.</summary>
+    public long LengthOf(ulong fnode)
     {
+        if (open.TryGetValue(fnode, out var known)) return known.SizeBytes;
+        if (lengths.TryGetValue(fnode, out var length)) return length;
         if (!disk.Exists(PathOf(fnode))) return -1;
         using var file = disk.Open(PathOf(fnode), LogFileMode.Read);
         return file.SizeBytes;
@@ -77,6 +82,7 @@ internal sealed class PlainReplay : IDisposable
                 sums.Remove(deleted);
                 vouched.Remove(deleted);
                 unsynced.Remove(deleted);
+                lengths.Remove(deleted);
                 if (open.Remove(deleted, out var closed)) closed.Dispose();
                 break;
         }
@@ -124,6 +130,8 @@ internal sealed class PlainReplay : IDisposable
     string? DamageOf(VouchedFile hinted)
     {
         var (fnode, size) = (hinted.File.Fnode, hinted.File.SizeBytes);
+        if (!hinted.IsFound && disk.Exists(PathOf(fnode))) Open(fnode, LogFileMode.Write);
+        hinted.Find(-1, null);
         if (hinted.IsShort)
             return LengthOf(fnode) < 0 ? "it is missing" : $"it had fewer than the {size} bytes that the hints say";
         return hinted.FirstDamaged((offset, destination) => Open(fnode, LogFileMode.Write).Read(offset, destination))
@@ -192,14 +200,20 @@ internal sealed class PlainReplay : IDisposable
             known.Dispose();
         }
         if (open.Count >= OpenFilesMax) Dispose();
-        return open[fnode] =
-            disk.Open(PathOf(fnode), mode == LogFileMode.Write
-            && !disk.Exists(PathOf(fnode)) ? LogFileMode.Create : mode);
+        var isThere = disk.Exists(PathOf(fnode));
+        var file = disk.Open(PathOf(fnode), mode == LogFileMode.Write && !isThere ? LogFileMode.Create : mode);
+        if (mode != LogFileMode.Create && vouched.TryGetValue(fnode, out var hinted))
+            hinted.Find(isThere ? file.SizeBytes : -1, isThere ? file.Read : null);
+        return open[fnode] = file;
     }
 
     public void Dispose()
     {
-        foreach (var file in open.Values) file.Dispose();
+        foreach (var (fnode, file) in open)
+        {
+            lengths[fnode] = file.SizeBytes;
+            file.Dispose();
+        }
         open.Clear();
     }
 }

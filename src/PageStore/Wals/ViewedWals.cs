@@ -51,7 +51,8 @@ internal sealed class ViewedWals : IDisposable
                 var copy = Take(file.Fnode);
                 copies.Add(file.Fnode, copy);
                 if (asOfHints) CutTo(file, copy);
-                copy.Vouched = new VouchedFile(file, copy.File.SizeBytes);
+                copy.Vouched = new VouchedFile(file);
+                copy.Vouched.Find(copy.File.SizeBytes, copy.File.Read);
             }
         }
         catch
