@@ -150,6 +150,33 @@ public sealed class HostileRecordsTests : IDisposable
         Assert.Empty(store.Verify(null, default));
     }
 
+    /// <summary>VACUUM does that: it cuts off all that it does not need.</summary>
+    [Fact]
+    public async Task Cutting_a_database_that_claims_the_largest_size_costs_what_is_there()
+    {
+        var place = await places.NewAsync();
+        Ship(place);
+        CraftedRemote.EditRecords(new Uri(place.Url).LocalPath, (in Record record) =>
+            record.Kind == RecordKind.PageCommit
+                ? Noise(PageCommit.Read(record).Database, 512, 512L * (uint.MaxValue - 1))
+                : null);
+        await using var objects = place.Open();
+        var plan = await RestorePlanner.PlanAsync(new RemoteContext { Store = objects }, RestoreTarget.Newest,
+            hintsLsn: 0);
+        var into = new StoreOptions { Directory = Path.Combine(temp.Path, "restored"), PageCacheBytes = 1 << 20 };
+        await StoreRestore.RestoreAsync(plan, into).WaitAsync(TimeSpan.FromMinutes(2));
+        using var store = Store.Open(into);
+        var database = store.Databases.First(d => d.Current.PageSize == 512);
+        await Task.Run(() =>
+        {
+            using var overlay = store.BeginOverlay(database, database.Current);
+            overlay.Truncate(512);
+            store.Commit([overlay], durable: false);
+        }).WaitAsync(TimeSpan.FromMinutes(2));
+        Assert.Equal(512, database.Current.SizeBytes);
+        Assert.Empty(store.Verify(null, default));
+    }
+
     /// <summary>A commit of one page, with its right checksum.</summary>
     static byte[] Noise(uint database, int pageSize, long sizeBytes)
     {

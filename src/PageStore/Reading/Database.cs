@@ -63,6 +63,10 @@ internal sealed class Database
         }
     }
 
+    /// <inheritdoc cref="WrittenPages.Checksum"/>
+    internal ulong ChecksumOf(DatabaseVersion pinned, uint first, uint last)
+        => reader.Written.Checksum(this, pinned, first, last);
+
     /// <summary>Whether it was deleted from the store while handles were open.</summary>
     public bool IsDeleted => deleted;
 
