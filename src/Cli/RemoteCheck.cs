@@ -21,6 +21,7 @@ namespace RecoveryVfs.Cli;
 internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string directory, int parallelism)
 {
     readonly List<string> problems = [];
+    readonly KeptExtents kept = new(Path.Combine(directory, "kept"));
 
     /// <summary>The newest hints, the log after them, and a random few of their extents.</summary>
     public async Task<VerifyCommand.Report> SampleAsync(int most, CancellationToken cancellation)
@@ -44,19 +45,16 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
         (ulong Lsn, DateTimeOffset? Time, IReadOnlyList<RestoredDatabase>? Databases) newest =
             (plan.LastLsn, null, null);
         plan.ListProblem = e => Add(e.Message);
+        if (full) plan.Kept = kept;
         await TryAsync(async () => newest = await RestoreAsync(cancellation));
         KnownHints hints;
         using (new Progress("looking at older hints")) hints = await OlderHintsAsync(cancellation);
         var known = plan.Extents.Select(e => e.Name).ToHashSet();
         var others = hints.Plans.SelectMany(p => p.Extents).Where(e => !known.Contains(e.Name)).DistinctBy(e => e.Name)
             .ToArray();
-        await FetchAsync(others, cancellation);
         var opened = 1;
-        foreach (var older in hints.Plans.Where(p => full && p.Hints.Header.Lsn < plan.Hints.Header.Lsn))
-        {
-            await TryAsync(() => OpenTablesAsync(older, cancellation));
-            opened++;
-        }
+        if (full) opened += await OpenOlderAsync(hints.Plans, [.. known], cancellation);
+        else await FetchAsync(others, cancellation);
         var log = new LogCheck(remote.Context, plan.Store, hints.Needed, hints.Pinned);
         IReadOnlyList<ObjectInfo> segments;
         using (new Progress("listing the log")) segments = await LogCheck.ListAsync(remote.Context, cancellation);
@@ -78,6 +76,25 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
         var databases = RestoredStore.Verify(store, Progress.Begin, cancellation);
         using (new Progress("removing what was restored")) Directory.Delete(store, recursive: true);
         return (result.Lsn, Text.FromMs(result.UnixTimeMs), databases);
+    }
+
+    /// <summary>
+    /// Opens the tables of each older state, the newest of them first. What states have in common is fetched once, and
+    /// lies on the disk for as long as the next one has it. Returns how many states there are.
+    /// </summary>
+    async Task<int> OpenOlderAsync(List<RestorePlan> plans, HashSet<string> known, CancellationToken cancellation)
+    {
+        var older = plans.Where(p => p.Hints.Header.Lsn < plan.Hints.Header.Lsn)
+            .OrderByDescending(p => p.Hints.Header.Lsn).ToList();
+        foreach (var each in older)
+        {
+            kept.DropAllBut(each.Extents);
+            // All that is damaged is named, not only what opening meets first.
+            await FetchAsync([.. each.Extents.Where(e => known.Add(e.Name))], cancellation);
+            each.Kept = kept;
+            await TryAsync(() => OpenTablesAsync(each, cancellation));
+        }
+        return older.Count;
     }
 
     /// <summary>Fetches what hints list, and has it tried aside, as a restore does.</summary>
@@ -140,6 +157,7 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
         {
             var path = Path.Combine(directory, $"{extent.Fnode:x16}-{extent.Epoch:x16}-{extent.Hash.Prefix:x16}");
             await fetcher.FetchAsync(extent, path, progress.Add, token);
+            if (plan.Kept is not null) kept.Keep(extent, path);
             File.Delete(path);
         })));
     }

@@ -180,7 +180,7 @@ public sealed class HostileRemoteTests(Shipped shipped) : IClassFixture<Shipped>
         {
             using (var db = Shipped.Open(data, "a.db", "&hints-bytes=1&remote=file://" + remote))
                 Shipped.Execute(db, "CREATE TABLE IF NOT EXISTS t(v); INSERT INTO t VALUES(hex(randomblob(3000)));"
-                    + "PRAGMA recovery_checkpoint; PRAGMA recovery_sync");
+                    + "PRAGMA recovery_checkpoint; PRAGMA recovery_sync; PRAGMA recovery_snapshot");
             Shipped.Close();
         }
         var hints = Directory.GetFiles(Path.Combine(remote, "hints")).Order(StringComparer.Ordinal).ToList();

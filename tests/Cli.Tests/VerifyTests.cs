@@ -1,4 +1,7 @@
 using System.Text.Json;
+using RecoveryVfs.Operations;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.Cli.Tests;
 
@@ -97,6 +100,30 @@ public sealed class VerifyTests : IDisposable
         Assert.Equal("ok", report.GetProperty("result").GetString());
         Assert.NotEmpty(report.GetProperty("collected").EnumerateArray());
         Assert.Empty(report.GetProperty("missing").EnumerateArray());
+    }
+
+    /// <summary>Also when all tables of all states are opened: most of a large store does not change.</summary>
+    [Fact]
+    public async Task What_states_have_in_common_is_fetched_once()
+    {
+        var data = Path.Combine(root, "data");
+        Directory.CreateDirectory(data);
+        for (var life = 0; life < 4; life++)
+        {
+            using (var db = Shipped.Open(data, "a.db", "&hints-bytes=1&remote=" + Uri.EscapeDataString(Url)))
+                Shipped.Execute(db, "CREATE TABLE IF NOT EXISTS t(v); INSERT INTO t VALUES (randomblob(30000));"
+                    + "PRAGMA recovery_checkpoint; PRAGMA recovery_sync=remote; PRAGMA recovery_snapshot");
+            Shipped.Close();
+        }
+        await using var remote = RemoteAccess.Open(Url);
+        var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest);
+        var check = new RemoteCheck(remote, plan, Path.Combine(root, "aside"), parallelism: 2);
+        var report = await check.EverythingAsync(full: true, default);
+        Assert.Equal("ok", report.Result);
+        Assert.True(report.OpenedStates > 2, $"{report.OpenedStates} states");
+        var extents = Directory.GetFiles(Path.Combine(Bucket, "extents"));
+        Assert.Equal(extents.Length, report.Extents);
+        Assert.Equal(extents.Length, remote.Context.Store.Counters.Requests(RequestKind.Get, ObjectClass.Extents));
     }
 
     [Fact]

@@ -62,7 +62,7 @@ internal sealed class VerifyCommand : CliCommand
             fetches the extents of all older hints, and reads every segment of the log. Needs as much disk as a restore. What is damaged or missing is
             named, all of it, and the exit code is 4; a gap that the writer left on purpose, and said so in the log, is no damage.
             The tables of the newest state are opened, in a process of their own. Those of older ones are compared with their hashes, which tell damage,
-            and not what somebody made on purpose: --full opens them, too, and fetches each older state as a whole for that.
+            and not what somebody made on purpose: --full opens them, too. What states have in common is fetched once; the disk needs room for two of them.
             The checksums printed are those of `PRAGMA recovery_verify` and `recovery databases` at the same LSN.
             """;
         Examples = ["recovery verify s3://bucket/app", "recovery verify monday.jsonl tuesday.jsonl",

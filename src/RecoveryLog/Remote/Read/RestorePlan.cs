@@ -75,6 +75,9 @@ internal sealed class RestorePlan
     /// </summary>
     public void SpoolIn(string directory) => context = context with { OpenSpool = RemoteContext.SpoolsIn(directory) };
 
+    /// <summary>Where extents are kept that other plans have, too; null where none are.</summary>
+    public KeptExtents? Kept { get; set; }
+
     /// <summary>Bytes to fetch.</summary>
     public long FetchBytes => Extents.Sum(e => e.SizeBytes) + Segments.Sum(s => s.SizeBytes);
 
@@ -93,7 +96,13 @@ internal sealed class RestorePlan
         var fetcher = new Files.Extents(context) { ListProblem = ListProblem };
         await Files.Extents.ForEachAsync(Extents.Count, parallelism, async (i, token) =>
         {
-            try { await fetcher.FetchAsync(Extents[i], paths[Extents[i].Fnode], progressed, token); }
+            var (extent, path) = (Extents[i], paths[Extents[i].Fnode]);
+            if (Kept?.TryTake(extent, path) == true) return;
+            try
+            {
+                await fetcher.FetchAsync(extent, path, progressed, token);
+                Kept?.Keep(extent, path);
+            }
             catch (RecoveryException e) when (e.Error == RecoveryError.Corrupt)
             {
                 throw await RestorePlanner.ExplainExtentAsync(context, Store, Hints, Extents[i], e, token);
