@@ -140,4 +140,47 @@ public sealed class BranchTests : IDisposable
         if (Directory.Exists(Place("remotes/test/hints")))
             Assert.Contains("has expired", expired.MustEndWith(3).Errors);
     }
+
+    /// <summary>
+    /// Who may write to a branch says what its parent is, and which pin there is its own; who may put a pin says where
+    /// a branch is.
+    /// </summary>
+    [Fact]
+    public void What_a_branch_says_of_its_parent_harms_nobody()
+    {
+        var (app, test, other) = (Remote("app"), Remote("test"), Remote("other"));
+        foreach (var name in (string[])["app", "other"])
+        {
+            using (var db = Open(name, name)) Shipped.Execute(db, "CREATE TABLE t(x); PRAGMA recovery_sync");
+            Shipped.Close();
+        }
+        Recover.Run("snapshot", "precious", other).MustEndWith(0);
+        Recover.Run("branch", app, test).MustEndWith(0);
+        var store = Place("remotes/test/store.json");
+        var told = File.ReadAllText(store);
+        var own = System.Text.Json.JsonDocument.Parse(told).RootElement.GetProperty("branch").GetProperty("pin")
+            .GetString()!;
+        void MustBeRefused(string parent, string pin, string because)
+        {
+            File.WriteAllText(store, told.Replace(app, parent).Replace(own, pin));
+            Assert.Contains(because, Recover.Run("branch", "--delete", test).MustEndWith(2).Errors);
+            Assert.True(File.Exists(store));
+        }
+        MustBeRefused(other, "precious", "nothing was deleted");
+        MustBeRefused("s3://bucket/thief?endpoint=http://127.0.0.1:1", own, "another place altogether");
+        // Another branch's pin, in the same parent.
+        var second = Remote("second");
+        Recover.Run("branch", app, second).MustEndWith(0);
+        var theirs = Directory.GetFiles(Place("remotes/app/pins")).Select(Path.GetFileName)
+            .Single(p => p!.StartsWith("branch-", StringComparison.Ordinal) && p != own)!;
+        MustBeRefused(app, theirs, second);
+        Assert.True(File.Exists(Place("remotes/other/pins/precious")));
+        File.WriteAllText(store, told);
+
+        var pin = Place("remotes/app/pins/" + theirs);
+        File.WriteAllText(pin, File.ReadAllText(pin).Replace(second, "s3://bucket/thief?endpoint=http://127.0.0.1:1"));
+        Assert.Contains("not looked at", Recover.Run("branches", app).MustEndWith(0).Output);
+        Recover.Run("branch", "--delete", test).MustEndWith(0);
+        Assert.False(File.Exists(Place("remotes/app/pins/" + own)));
+    }
 }

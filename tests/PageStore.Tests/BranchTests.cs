@@ -122,7 +122,7 @@ public abstract class BranchTests : IDisposable
     {
         var context = Context(url);
         await using var objects = context.Store;
-        await BranchRemoval.RunAsync(context, static parent => RemoteUrl.Parse(parent).Open());
+        await BranchRemoval.RunAsync(context, RemoteUrl.Parse(url), static parent => parent.Open());
     }
 
     [Fact, Trait(Seeds.Kind, Seeds.Random)]

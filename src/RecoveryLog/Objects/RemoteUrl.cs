@@ -66,6 +66,16 @@ internal sealed record RemoteUrl
         : other.Bucket == Bucket && other.Endpoint == Endpoint && other.Region == Region ? other.Prefix
         : null;
 
+    /// <summary>Whether another URL names a place in the same bucket, or a directory as this does.</summary>
+    internal bool IsBeside(RemoteUrl other) => Directory is null
+        ? other.Directory is null && other.Bucket == Bucket && other.Endpoint == Endpoint
+        : other.Directory is not null;
+
+    /// <summary>Whether another URL names the same place.</summary>
+    internal bool IsSamePlace(RemoteUrl other) => IsBeside(other)
+        && (Directory is null ? other.Prefix == Prefix
+        : Path.GetFullPath(other.Directory!).TrimEnd('/') == Path.GetFullPath(Directory).TrimEnd('/'));
+
     /// <summary>The place that is called so from here. Throws Corrupt for a name that cannot be one.</summary>
     internal RemoteUrl At(string name)
     {

@@ -38,7 +38,7 @@ internal static class BranchWork
         var found = new List<Branch>();
         foreach (var known in await BranchRemoval.ListAsync(parent.Context, cancellation))
         {
-            var (origin, problem) = await LookAsync(known.Url, cancellation);
+            var (origin, problem) = await LookAsync(RemoteUrl.Parse(parent.Url), known.Url, cancellation);
             found.Add(new Branch(known.Url, parent.Url, origin?.Lsn ?? known.Lsn, null, known.Expires)
             {
                 Pin = known.Pin,
@@ -48,10 +48,17 @@ internal static class BranchWork
         return found;
     }
 
-    static async Task<(BranchOrigin?, string?)> LookAsync(string url, CancellationToken cancellation)
+    /// <summary>
+    /// Whoever may put a pin names the branch. Only beside the parent is it looked at: no other server is asked with
+    /// the keys of whoever lists branches.
+    /// </summary>
+    static async Task<(BranchOrigin?, string?)> LookAsync(RemoteUrl parent, string url,
+        CancellationToken cancellation)
     {
         try
         {
+            if (!parent.IsBeside(RemoteUrl.Parse(url)))
+                return (null, "in another place altogether, where no branch of this is: it was not looked at");
             await using var branch = RemoteAccess.Open(url);
             var store = await branch.TryStoreAsync(cancellation);
             return (store?.Branch,
@@ -67,7 +74,8 @@ internal static class BranchWork
     public static async Task RemoveAsync(string url, CancellationToken cancellation)
     {
         await using var branch = RemoteAccess.Open(url, readOnly: false);
-        await BranchRemoval.RunAsync(branch.Context, static parent => RemoteUrl.Parse(parent).Open(), cancellation);
+        await BranchRemoval.RunAsync(branch.Context, RemoteUrl.Parse(branch.Url), static parent => parent.Open(),
+            cancellation);
     }
 
     static async Task RemoveOwnAsync(StoreObject parent, RemoteUrl place, CancellationToken cancellation)

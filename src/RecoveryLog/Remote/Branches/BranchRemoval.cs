@@ -24,7 +24,11 @@ internal static class BranchRemoval
     /// Deletes a branch with all that is its own, and then the pin in its parent. Throws Invalid for a remote that is
     /// no branch, and Busy while others are branched from it, naming them. One that was killed is done again.
     /// </summary>
-    public static async Task RunAsync(RemoteContext context, Func<string, IObjectStore> open,
+    /// <param name="context">The branch.</param>
+    /// <param name="url">The same.</param>
+    /// <param name="open">Opens its parent.</param>
+    /// <param name="cancellation">Gives up.</param>
+    public static async Task RunAsync(RemoteContext context, RemoteUrl url, Func<RemoteUrl, IObjectStore> open,
         CancellationToken cancellation = default)
     {
         var store = await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
@@ -45,19 +49,51 @@ internal static class BranchRemoval
                 "Delete those first (recovery branch --delete); where one was never finished, remove its pin: "
                     + $"recovery snapshot --remove {children[0].Pin} URL")
             { Path = context.Store.Location };
+        await using var parent = origin.Pin is null ? null : open(ParentOf(origin, url));
+        var kept = parent is null ? null : context with { Store = parent };
+        if (kept is not null) await RequireOwnPinAsync(kept, origin.Pin!, url, cancellation);
         // Hints first: from then on nobody starts from them. What says that it is a branch goes last.
         foreach (var prefix in (string[])[RemoteNames.Hints, RemoteNames.Extents, RemoteNames.Segments,
             RemoteNames.Pins])
             await DeleteAsync(context,
                 (await context.ListAsync(prefix, null, cancellation)).Select(o => o.Name), cancellation);
-        if (origin.Pin is { } pin)
-        {
-            await using var parent = open(origin.Parent);
-            await Pin.RemoveAsync(context with { Store = parent }, pin, cancellation);
-        }
+        if (kept is not null) await Pin.RemoveAsync(kept, origin.Pin!, cancellation);
         await DeleteAsync(context, [BaseObject.Name], cancellation);
         await DeleteAsync(context, [RemoteNames.Store], cancellation);
     }
+
+    /// <summary>
+    /// What store.json calls the parent. Whoever writes to a branch writes that, too: no other server and no other
+    /// bucket is asked with the keys of whoever deletes it.
+    /// </summary>
+    static RemoteUrl ParentOf(BranchOrigin origin, RemoteUrl url)
+    {
+        var parent = RemoteUrl.Parse(origin.Parent);
+        return url.IsBeside(parent) ? parent
+            : throw new RecoveryException(RecoveryError.Invalid,
+                $"{url} calls {parent} its parent, which is another place altogether: no branch that needs its parent "
+                    + "is made like that, and nothing was deleted.",
+                "Find out who wrote its store.json; delete it with the tools of the object store")
+            { Path = url.ToString() };
+    }
+
+    /// <summary>Nor is anybody else's pin removed: it would no longer keep what it is there to keep.</summary>
+    static async Task RequireOwnPinAsync(RemoteContext parent, string name, RemoteUrl url,
+        CancellationToken cancellation)
+    {
+        if (!name.StartsWith(BranchMaking.PinPrefix, StringComparison.Ordinal)) throw NotOwn(parent, name, url, null);
+        if (await Pin.TryFetchAsync(parent, name, cancellation) is { } pin
+            && (pin.Owner is null || !url.IsSamePlace(RemoteUrl.Parse(pin.Owner))))
+            throw NotOwn(parent, name, url, pin.Owner);
+    }
+
+    static RecoveryException NotOwn(RemoteContext parent, string name, RemoteUrl url, string? owner)
+        => new(RecoveryError.Invalid,
+            $"{url} says that the pin {name} in {parent.Store.Location} is its own, and that is kept for "
+                + $"{owner ?? "something else"}: nothing was deleted.",
+            owner is null ? "Find out who wrote its store.json; delete it with the tools of the object store"
+                : $"If that is the same place, call it so: recovery branch --delete {owner}")
+        { Path = url.ToString() };
 
     const int BatchObjects = 500;
 

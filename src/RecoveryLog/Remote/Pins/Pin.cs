@@ -91,6 +91,16 @@ internal sealed record Pin
         return pins;
     }
 
+    /// <summary>One pin; null when there is none of that name.</summary>
+    public static async ValueTask<Pin?> TryFetchAsync(RemoteContext context, string name,
+        CancellationToken cancellation = default)
+    {
+        var objectName = RemoteNames.Pin(name);
+        var bytes = await context.RetryAsync(token => context.Store.ReadWholeAsync(objectName, MaxBytes, token),
+            cancellation);
+        return bytes is null ? null : Parse(bytes, objectName);
+    }
+
     /// <summary>Removes a pin; does nothing when there is none.</summary>
     public static async ValueTask RemoveAsync(RemoteContext context, string name,
         CancellationToken cancellation = default) =>
