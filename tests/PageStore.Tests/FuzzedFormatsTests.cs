@@ -34,12 +34,15 @@ public sealed class FuzzedFormatsTests : IDisposable
 
     public void Dispose() => Directory.Delete(directory, recursive: true);
 
-    static byte[] Corpus(string name) => File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "corpus", name));
+    internal static byte[] Corpus(string name) => File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "corpus", name));
 
-    static void Fuzz(string corpus, Action<byte[], Random> read) => Seeds.RunFor(Seconds, 1, (seed, _) =>
+    static void Fuzz(string corpus, Action<byte[], Random> read) => Fuzz(corpus, () => Corpus(corpus), Seconds, read);
+
+    internal static void Fuzz(string what, Func<byte[]> whole, double seconds, Action<byte[], Random> read)
+        => Seeds.RunFor(seconds, 1, (seed, _) =>
     {
         var random = new Random(seed);
-        var bytes = Corpus(corpus);
+        var bytes = whole();
         if (random.Next(50) > 0) bytes = Changed(bytes, random);
         var before = GC.GetAllocatedBytesForCurrentThread();
         try
@@ -51,7 +54,7 @@ public sealed class FuzzedFormatsTests : IDisposable
             Assert.NotEmpty(e.Message);
         }
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, AllocatedMax);
-    }, SoakTimes, corpus);
+    }, SoakTimes, what);
 
     /// <summary>
     /// A few changes of the kinds that parsers trip over: bits, numbers at their limits, pieces gone, doubled or moved.
@@ -265,7 +268,7 @@ public sealed class FuzzedFormatsTests : IDisposable
         }
     }
 
-    static string NameOf(string corpus, Func<ulong, string> name)
+    internal static string NameOf(string corpus, Func<ulong, string> name)
         => name(BinaryPrimitives.ReadUInt64LittleEndian(Corpus(corpus).AsSpan(40)));
 
     [Fact]

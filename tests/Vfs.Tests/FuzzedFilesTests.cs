@@ -1,5 +1,7 @@
 using System.Text;
 using Microsoft.Data.Sqlite;
+using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.Rollbacks;
 
 namespace RecoveryVfs.Tests;
 
@@ -53,6 +55,30 @@ public sealed class FuzzedFilesTests : IDisposable
         store.Close();
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, AllocatedMax);
     }, SoakTimes, name);
+
+    /// <summary>What is no line of the list is passed over, and the others stay.</summary>
+    [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
+    public void The_list_of_roll_backs_is_read_whatever_is_in_it()
+    {
+        var (path, list) = (store.PathOf(".recovery/rollbacks"), new RollbackList(store.PathOf(".recovery")));
+        var to = Bookmark.Parse(Bookmark.Example);
+        list.Begin("a.db", DateTimeOffset.UnixEpoch, to);
+        list.Done(new RollbackEntry("a.db", DateTimeOffset.UnixEpoch, to.ToString(), to.ToString(), 7));
+        var whole = File.ReadAllBytes(path);
+        Assert.Single(list.Read());
+        foreach (var line in (string[])["{}", "null", "[1]", "{\"database\":null,\"at\":\"1970-01-01\",\"to\":null}",
+            "{\"database\":\"a.db\",\"at\":\"1970-01-01\",\"to\":\"/etc\"}", new string('[', 100_000)])
+        {
+            File.WriteAllText(path, line + "\n");
+            Assert.Empty(list.Read());
+        }
+        Seeds.RunFor(Seconds / 3, 1, (seed, _) =>
+        {
+            File.WriteAllBytes(path, Changed(whole, new Random(seed)));
+            Assert.All(list.Read(), e => Assert.NotNull(Bookmark.TryParse(e.To)));
+        }, SoakTimes, "rollbacks");
+    }
 
     static byte[] Changed(byte[] bytes, Random random)
     {

@@ -63,10 +63,13 @@ internal sealed class RollbackList(string storeDirectory)
         {
             using var json = JsonDocument.Parse(line);
             var root = json.RootElement;
+            if (root.GetProperty("database").GetString() is not { } database
+                || root.GetProperty("to").GetString() is not { } to || Bookmark.TryParse(to) is null)
+                return null;
             return new RollbackEntry(
-                root.GetProperty("database").GetString()!,
+                database,
                 root.GetProperty("at").GetDateTimeOffset(),
-                root.GetProperty("to").GetString()!,
+                to,
                 root.TryGetProperty("undo", out var undo) ? undo.GetString() : null,
                 root.TryGetProperty("lsn", out var lsn) ? lsn.GetUInt64() : null);
         }

@@ -100,7 +100,8 @@ internal static class ArchiveFormat
         {
             if (JsonSerializer.Deserialize(json, ArchiveJson.Default.ArchiveDescription) is { } read
                 && read.Kind is ArchiveDescription.Full or ArchiveDescription.Incremental
-                && read.Kind == ArchiveDescription.Incremental == read.Base is not null)
+                && read.Kind == ArchiveDescription.Incremental == read.Base is not null
+                && read.Base is null or { Length: 2 * ObjectHash.Bytes })
                 return read;
         }
         catch (JsonException)
