@@ -1,4 +1,6 @@
 using System.Globalization;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.PageStore.Writing;
 
 namespace RecoveryVfs.Cli.Tests;
 
@@ -51,6 +53,34 @@ public sealed class RestoreTests(Shipped shipped) : IClassFixture<Shipped>
         var file = shipped.Place("file");
         Recover.Run("restore", remote, "--database", "a.db", "-o", file).MustEndWith(0);
         Assert.Equal(2, Shipped.RowsOfPlain(file));
+    }
+
+    [Fact]
+    public void Of_many_databases_some_are_named_and_the_others_counted()
+    {
+        const int Databases = 300, WidthMax = 300;
+        var remote = "file://" + shipped.Place("remote");
+        using (var store = Store.Open(new StoreOptions
+        {
+            Directory = Path.Combine(shipped.Place("data"), ".recovery"),
+            Remote = new RemoteOptions { Url = remote },
+        }))
+        {
+            for (var i = 0; i < Databases; i++) store.Create($"database-{i}.db");
+            store.SyncRemote();
+        }
+        void MustBeShort(string output)
+        {
+            Assert.Contains("more", output);
+            Assert.All(output.Split('\n'), line => Assert.InRange(line.Length, 0, WidthMax));
+        }
+        var place = shipped.Place("restored");
+        MustBeShort(Recover.Run("restore", remote, place, "--dry-run").MustEndWith(0).Output);
+        MustBeShort(Recover.Run("restore", remote, place).MustEndWith(0).Output);
+        Assert.Equal(Databases, Directory.GetFiles(place).Length);
+        MustBeShort(Recover.Run("restore", remote, "-o", shipped.Place("one")).MustEndWith(2).Errors);
+        Assert.Equal(Databases, Recover.Run("restore", remote, shipped.Place("json"), "--json").MustEndWith(0).Json
+            .GetProperty("databases").GetArrayLength());
     }
 
     [Fact]
