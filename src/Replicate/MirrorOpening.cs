@@ -1,3 +1,4 @@
+using RecoveryVfs.Interop;
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
@@ -39,6 +40,18 @@ internal static class MirrorOpening
         }
     }
 
+    /// <summary>
+    /// Throws when something else is where SQLite's files beside a database are: it is not waited for, nor followed.
+    /// </summary>
+    public static void RequireFilesBeside(string path)
+    {
+        foreach (var suffix in (string[])["-journal", "-wal", "-shm"])
+            if (PlainVfs.Refusal(path + suffix) is { } refusal)
+                throw new RecoveryException(RecoveryError.Invalid, $"{refusal}.",
+                    "See who put it there, and take it away.")
+                { Path = path + suffix };
+    }
+
     /// <summary>Throws when a database cannot be replicated as it is. One that is not there (yet) can.</summary>
     public static void RequireReadable(string path, ReplicatorOptions options)
     {
@@ -64,6 +77,7 @@ internal static class MirrorOpening
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{path} lies on {kind}: SQLite's locks and WALs do not work across machines, and changes made by "
                     + "others are not told. Run the replicator where the file's disk is.");
+        RequireFilesBeside(path);
         using var connection = SqliteHandle.Open(path, options.LockPatience);
         try
         {

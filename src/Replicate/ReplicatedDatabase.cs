@@ -112,6 +112,10 @@ internal sealed partial class ReplicatedDatabase(string path, Mirror mirror, Rep
             Close(gap);
             throw;
         }
+        finally
+        {
+            wal?.Release();
+        }
     }
 
     void Open()
@@ -145,6 +149,7 @@ internal sealed partial class ReplicatedDatabase(string path, Mirror mirror, Rep
         if (!node.IsRegular)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{path} is {node.Kind}, not a database. Name the database's file.");
+        MirrorOpening.RequireFilesBeside(path);
     }
 
     /// <summary>Ends the read transaction that is held; what was read of a WAL may go from here on.</summary>

@@ -1,8 +1,10 @@
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.Data.Sqlite;
 using RecoveryVfs.Cli.Backups;
 using RecoveryVfs.Cli.Replicate;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.Testing;
 using SQLitePCL;
 
 namespace RecoveryVfs.Cli.Tests;
@@ -125,5 +127,35 @@ public sealed class HostileBackupTests : IDisposable
             Assert.False(await Task.Run(() => DirectoryLook.IsDatabase(Path.Combine(root, name)))
                 .WaitAsync(TimeSpan.FromMinutes(1)));
         Assert.True(DirectoryLook.IsDatabase(victim));
+    }
+
+    /// <summary>SQLite deletes what a journal calls its super-journal, when nothing that this names is there.</summary>
+    [Fact]
+    public async Task A_journal_beside_an_imported_database_has_nothing_deleted_and_is_not_waited_for()
+    {
+        Recovery.Register();
+        var (plain, victim) = (Path.Combine(root, "plain.db"), Path.Combine(root, "victim"));
+        using (var connection = new SqliteConnection($"Data Source={plain};Pooling=False"))
+        {
+            connection.Open();
+            Shipped.Execute(connection, "CREATE TABLE t(x); INSERT INTO t VALUES (1)");
+        }
+        File.WriteAllText(victim, "precious\0");
+        File.WriteAllBytes(plain + "-journal", HotJournal.Of(new FileInfo(plain).Length, victim));
+        try
+        {
+            Recovery.Import(plain, Path.Combine(root, "one.db"));
+        }
+        catch (RecoveryException e)
+        {
+            Assert.NotEmpty(e.Message);
+        }
+        Assert.Equal("precious\0", File.ReadAllText(victim));
+        Recovery.Import(plain, Path.Combine(root, "two.db"));
+        using (var made = System.Diagnostics.Process.Start("mkfifo", [plain + "-journal"]))
+            await made.WaitForExitAsync();
+        await Assert.ThrowsAsync<RecoveryException>(() => Task.Run(() =>
+            Recovery.Import(plain, Path.Combine(root, "three.db"))).WaitAsync(TimeSpan.FromMinutes(2)));
+        Shipped.Close();
     }
 }

@@ -69,6 +69,21 @@ public sealed class ConfigTests : IDisposable
     public void What_makes_no_sense_is_refused_and_named(string text, string named)
         => Assert.Contains(named, Refused(text), StringComparison.Ordinal);
 
+    /// <summary>Aliases that name each other double what there is with each line; depth ends a process.</summary>
+    [Fact]
+    public void What_would_be_read_for_ever_is_refused()
+    {
+        Assert.Contains("too deeply", Refused("dbs: " + new string('[', 500_000)), StringComparison.Ordinal);
+        Assert.Contains("too deeply", Refused(string.Concat(Enumerable.Repeat("{a: ", 200_000))),
+            StringComparison.Ordinal);
+        var laughs = "a0: &a0 [x, x]\n" + string.Concat(Enumerable.Range(1, 60)
+            .Select(i => $"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n"));
+        Assert.Contains("an alias is within", Refused(laughs), StringComparison.Ordinal);
+        Assert.Contains("a key is", Refused("a: &a [x]\n? *a\n: x\n"), StringComparison.Ordinal);
+        Assert.Equal("/b.db", Read("dbs: [&a {path: /b.db}]").Groups[0].Databases[0].Path);
+        Assert.Contains("characters", Refused("# " + new string('x', 5 << 20)), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_file_of_litestream_0_5_is_read_as_it_is()
     {

@@ -8,7 +8,7 @@ namespace RecoveryVfs.Cli.Replicate;
 /// <summary>Reads <c>recovery.yml</c>, and litestream's own file as it is; see docs/OPERATIONS.md.</summary>
 internal static partial class ConfigFile
 {
-    const int MostBytes = 4 << 20;
+    const int MostCharacters = 4 << 20;
 
     /// <summary>What the environment says; a file goes before it.</summary>
     public static RecoveryOptions FromEnvironment => new RecoveryOptions().With(Options.FromEnvironment());
@@ -16,14 +16,22 @@ internal static partial class ConfigFile
     public static ReplicateSettings Read(string path, bool expand)
     {
         path = Path.GetFullPath(path);
-        var size = new FileInfo(path).Length;
-        if (size > MostBytes)
-            throw new RecoveryException(RecoveryError.Invalid,
-                $"{path} has {size} bytes, and no config file has so many. See what it is.");
-        var text = File.ReadAllText(path);
+        var text = ReadText(path);
         var root = YamlTree.Parse(path, expand ? Expand(path, text) : text);
         var isLitestreams = !root.Has("remote") && root.Maps("dbs").Any(db => db.Has("replica") || db.Has("replicas"));
         return isLitestreams ? LitestreamConfig.Read(path, root) : ReadOwn(path, root);
+    }
+
+    /// <summary>Of a pipe or a device nothing says beforehand how much there is.</summary>
+    static string ReadText(string path)
+    {
+        using var reader = new StreamReader(path);
+        var (text, got) = (new char[MostCharacters + 1], 0);
+        while (got < text.Length && reader.Read(text.AsSpan(got)) is var more and > 0) got += more;
+        return got <= MostCharacters ? new string(text, 0, got)
+            : throw new RecoveryException(RecoveryError.Invalid,
+                $"{path} has more than {MostCharacters} characters, and no config file has so many. See what it is.")
+            { Path = path };
     }
 
     /// <summary><c>${NAME}</c> is what the environment says; what it does not say is an error.</summary>

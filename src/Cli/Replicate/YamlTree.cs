@@ -1,6 +1,7 @@
 using System.Globalization;
 using RecoveryVfs.RecoveryLog;
 using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
 using YamlDotNet.RepresentationModel;
 
 namespace RecoveryVfs.Cli.Replicate;
@@ -11,12 +12,15 @@ namespace RecoveryVfs.Cli.Replicate;
 /// </summary>
 internal sealed class YamlTree(string path, YamlMappingNode node)
 {
+    const int DepthMax = 16;
+
     readonly HashSet<string> taken = new(StringComparer.Ordinal);
 
     public static YamlTree Parse(string path, string text)
     {
         try
         {
+            RequirePlain(path, text);
             var stream = new YamlStream();
             stream.Load(new StringReader(text));
             return stream.Documents switch
@@ -31,6 +35,36 @@ internal sealed class YamlTree(string path, YamlMappingNode node)
             throw Wrong(path, e.Start.Line, $"it is no YAML: {e.Message}");
         }
     }
+
+    /// <summary>
+    /// No config file is nested deeply, has anything but words for keys, or has aliases within what an alias names:
+    /// what has is read for very long, or ends the process.
+    /// </summary>
+    static void RequirePlain(string path, string text)
+    {
+        var parser = new Parser(new StringReader(text));
+        var around = new Stack<Around>();
+        while (parser.MoveNext())
+        {
+            var at = parser.Current!;
+            if (at is MappingEnd or SequenceEnd) around.Pop();
+            if (at is not (NodeEvent or AnchorAlias)) continue;
+            var outer = around.TryPop(out var found) ? found : default;
+            if (outer.IsKey && at is not Scalar)
+                throw Wrong(path, at.Start.Line, "a key is a list, a mapping or an alias. Give a word");
+            if (outer.IsNamed && at is AnchorAlias)
+                throw Wrong(path, at.Start.Line, "an alias is within what another alias may name. Write it out");
+            if (found.IsMapping || found.IsList) around.Push(outer with { IsKey = outer.IsMapping && !outer.IsKey });
+            if (at is MappingStart or SequenceStart)
+                around.Push(new Around(at is MappingStart, at is SequenceStart, at is MappingStart,
+                    outer.IsNamed || !((NodeEvent)at).Anchor.IsEmpty));
+            if (around.Count > DepthMax) throw Wrong(path, at.Start.Line, "it is nested too deeply");
+        }
+    }
+
+    /// <summary>A mapping or list around; whether its next is a key, and whether an anchor names it or what it is in.
+    /// </summary>
+    readonly record struct Around(bool IsMapping, bool IsList, bool IsKey, bool IsNamed);
 
     static RecoveryException Wrong(string path, long line, string what)
         => new(RecoveryError.Invalid, $"Line {line} of {path}: {what.TrimEnd('.')}.");

@@ -1,12 +1,13 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
+using RecoveryVfs.Interop;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Replicate.Interop;
 
 /// <summary>
-/// One connection to a plain database, through SQLite's own VFS. It writes nothing: it holds read transactions, takes
+/// One connection to a plain database, through SQLite's own VFS (<see cref="PlainVfs"/>). It writes nothing: it holds read transactions, takes
 /// the write lock for a moment, and checkpoints. Used by one thread at a time.
 /// </summary>
 /// <remarks>
@@ -33,7 +34,7 @@ internal sealed unsafe class SqliteHandle : IDisposable
     public static SqliteHandle Open(string path, TimeSpan busyTimeout)
     {
         var opened = new SqliteHandle(path, busyTimeout);
-        fixed (byte* name = Utf8(path), vfs = "unix"u8)
+        fixed (byte* name = Utf8(path), vfs = Utf8(PlainVfs.Name))
         {
             void* database;
             var code = Library.Open(name, &database, OpenReadWrite | OpenFullMutex, vfs);
@@ -43,6 +44,8 @@ internal sealed unsafe class SqliteHandle : IDisposable
                 // What is left in a WAL is there for the next replicator, too, which then knows that it missed nothing.
                 _ = Library.Configure(database, SqliteResult.NoCheckpointOnClose, 1, null);
                 _ = Library.BusyTimeout(database, (int)busyTimeout.TotalMilliseconds);
+                // Memory that SQLite sets aside for statements: there is one, and there may be hundreds of databases.
+                _ = Library.ConfigureLookaside(database, SqliteResult.Lookaside, null, 0, 0);
                 return opened;
             }
             var failure = opened.Failed(code, "It cannot be opened");
@@ -103,11 +106,12 @@ internal sealed unsafe class SqliteHandle : IDisposable
     }
 
     /// <summary>
-    /// Takes the write lock; false when another writer has it for longer than the busy timeout. It asks again and again
+    /// Takes the write lock; false when another writer has it for longer than <paramref name="wait"/> (null: the busy
+    /// timeout). It asks again and again
     /// at first: SQLite's own way of waiting, by longer and longer sleeps, would never meet the gap between two
     /// transactions of a busy writer, and its WAL would grow meanwhile.
     /// </summary>
-    public bool TryBeginWrite()
+    public bool TryBeginWrite(TimeSpan? wait = null)
     {
         _ = Library.BusyTimeout(handle, 0);
         try
@@ -119,7 +123,7 @@ internal sealed unsafe class SqliteHandle : IDisposable
                 if (SqliteResult.Primary(code) is not (SqliteResult.Busy or SqliteResult.Locked))
                     throw Failed(code, "Its write lock cannot be taken");
                 var waited = Stopwatch.GetElapsedTime(started);
-                if (waited >= patience) return false;
+                if (waited >= (wait ?? patience)) return false;
                 if (waited < Spinning) Thread.Yield();
                 else Thread.Sleep(1); // There is nothing that would tell when another process lets go of it.
             }

@@ -32,6 +32,7 @@ internal sealed unsafe class SqliteLibrary
     public readonly delegate* unmanaged[Cdecl]<void*, byte*, void**, int> SnapshotGet;
     public readonly delegate* unmanaged[Cdecl]<void*, void> SnapshotFree;
     public readonly delegate* unmanaged[Cdecl]<void*, int, int, int*, int> Configure;
+    public readonly delegate* unmanaged[Cdecl]<void*, int, void*, int, int, int> ConfigureLookaside;
 
     SqliteLibrary(nint library)
     {
@@ -56,5 +57,11 @@ internal sealed unsafe class SqliteLibrary
         SnapshotGet = (delegate* unmanaged[Cdecl]<void*, byte*, void**, int>)Find("snapshot_get");
         SnapshotFree = (delegate* unmanaged[Cdecl]<void*, void>)Find("snapshot_free");
         Configure = (delegate* unmanaged[Cdecl]<void*, int, int, int*, int>)Find("db_config");
+        ConfigureLookaside = (delegate* unmanaged[Cdecl]<void*, int, void*, int, int, int>)Find("db_config");
+        fixed (byte* unix = "unix"u8)
+        {
+            var system = ((delegate* unmanaged[Cdecl]<byte*, NativeVfs*>)Find("vfs_find"))(unix);
+            _ = ((delegate* unmanaged[Cdecl]<NativeVfs*, int, int>)Find("vfs_register"))(PlainVfs.Over(system), 0);
+        }
     }
 }

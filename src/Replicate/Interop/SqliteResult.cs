@@ -11,7 +11,7 @@ internal static class SqliteResult
 
     public const int FilePointer = 7, HasMoved = 20;
 
-    public const int NoCheckpointOnClose = 1006;
+    public const int NoCheckpointOnClose = 1006, Lookaside = 1001;
 
     public const int CheckpointPassive = 0, CheckpointTruncate = 3;
 

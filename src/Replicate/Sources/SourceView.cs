@@ -69,8 +69,20 @@ internal sealed class SourceView
                 : InHeader(header) ?? (uint)(size / pageSize),
         };
         header.CopyTo(view.header, 0);
-        return view;
+        return view.Pages <= PagesMax(size, pageSize, index) ? view
+            : throw new RecoveryException(RecoveryError.Corrupt,
+                $"{connection.Path} is damaged: it says that it has {view.Pages} pages, of which neither its file "
+                    + $"({size} bytes) nor its WAL ({index?.Frames ?? 0} frames) has most. Nothing was taken of it; see "
+                    + "PRAGMA integrity_check.")
+            { Path = connection.Path };
     }
+
+    /// <summary>
+    /// How many pages there can be. A transaction need not write all that it adds: those that it frees again are only
+    /// named, 4 bytes each, in pages that it writes.
+    /// </summary>
+    static long PagesMax(long sizeBytes, int pageSize, WalIndex? index)
+        => (sizeBytes + pageSize - 1) / pageSize + (index?.Frames ?? 0L) * (pageSize / 4) + 2;
 
     /// <summary>The size that the header names, when whoever wrote last knew of that field.</summary>
     static uint? InHeader(ReadOnlySpan<byte> header) =>

@@ -36,7 +36,7 @@ internal sealed unsafe class PlainSource : IDisposable
         PlainSource? opened = null;
         try
         {
-            if (api.Open(uri, &connection, Sqlite.OpenReadWrite | uriFlag, VfsEntryPoints.SystemName) != Sqlite.Ok
+            if (api.Open(uri, &connection, Sqlite.OpenReadWrite | uriFlag, VfsEntryPoints.PlainName) != Sqlite.Ok
                 || !api.TryRun(connection, "BEGIN; SELECT count(*) FROM sqlite_master"))
                 return null;
             var wal = new FileInfo(sqlite.Functions.FileOf(connection, "main") + "-wal");

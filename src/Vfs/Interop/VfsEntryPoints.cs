@@ -25,6 +25,16 @@ internal static unsafe class VfsEntryPoints
     /// <summary>The name of the VFS that plain files go to.</summary>
     public static string SystemName => Marshal.PtrToStringUTF8((nint)system->Name)!;
 
+    /// <summary>The VFS by which plain databases of others are opened, registered when it is needed first.</summary>
+    public static string PlainName
+    {
+        get
+        {
+            _ = Api.RegisterVfs(PlainVfs.Over(system), makeDefault: false);
+            return PlainVfs.Name;
+        }
+    }
+
     /// <summary>Whether <see cref="Register"/> succeeded.</summary>
     public static bool IsRegistered => registered != null;
 

@@ -29,7 +29,7 @@ internal static class DatabaseCopy
             };
         }
         var backup = VfsEntryPoints.Api.Backup;
-        if (backup.Copy(source, VfsEntryPoints.SystemName, target, "recovery", progressed) is { } message)
+        if (backup.Copy(source, VfsEntryPoints.PlainName, target, "recovery", progressed) is { } message)
             throw NotCopied($"{from} was not imported to {to}: {message}. {Failures.Last}", to, from);
     }
 
