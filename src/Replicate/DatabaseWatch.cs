@@ -13,6 +13,12 @@ internal sealed class DatabaseWatch : IAsyncDisposable
 
     static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(4);
 
+    /// <summary>
+    /// A database that was in step is not called behind for a lock that somebody has for a moment: a look of our own
+    /// that finds it locked is repeated first. What was committed meanwhile is no older than that.
+    /// </summary>
+    static readonly TimeSpan LockedForAMoment = TimeSpan.FromSeconds(1);
+
     readonly ReplicatedDatabase database;
     readonly ReplicatorOptions options;
     readonly SemaphoreSlim changed = new(1, 1), oneLook = new(1, 1);
@@ -74,7 +80,7 @@ internal sealed class DatabaseWatch : IAsyncDisposable
             while (true)
             {
                 var before = Status.Lsn;
-                await LookAsync(IsComparisonDue, stop);
+                await LookAsync(IsComparisonDue, stop, isAsked: false);
                 // While it is written it is looked at by the clock; when nothing came, something will tell.
                 var isWritten = Status.Lsn != before;
                 await Task.Delay(Pause, options.Time, stop);
@@ -101,7 +107,10 @@ internal sealed class DatabaseWatch : IAsyncDisposable
         : options.LookInterval;
 
     /// <summary>Looks now. Returns the error that kept it from being in step; null when it is.</summary>
-    public async Task<RecoveryException?> LookAsync(bool compare, CancellationToken cancellation)
+    /// <param name="compare">Whether a little of it is compared, too.</param>
+    /// <param name="cancellation">Gives up waiting for its turn.</param>
+    /// <param name="isAsked">Somebody wants to know: whatever is found is said at once.</param>
+    public async Task<RecoveryException?> LookAsync(bool compare, CancellationToken cancellation, bool isAsked = true)
     {
         await oneLook.WaitAsync(cancellation);
         try
@@ -109,7 +118,7 @@ internal sealed class DatabaseWatch : IAsyncDisposable
             await places.WaitAsync(cancellation);
             try
             {
-                return await Task.Run(() => Look(compare), CancellationToken.None);
+                return await Task.Run(() => Look(compare, isAsked), CancellationToken.None);
             }
             finally
             {
@@ -122,7 +131,7 @@ internal sealed class DatabaseWatch : IAsyncDisposable
         }
     }
 
-    RecoveryException? Look(bool compare)
+    RecoveryException? Look(bool compare, bool isAsked)
     {
         RecoveryException? error = null;
         try
@@ -145,6 +154,9 @@ internal sealed class DatabaseWatch : IAsyncDisposable
             error = e as RecoveryException
                 ?? new RecoveryException(RecoveryError.IoRead,
                 $"{Path} could not be looked at: {e.Message} It is tried again.", e);
+            if (!isAsked && error.Error == RecoveryError.Busy && Status is { Phase: ReplicationPhase.InStep } last
+                && options.Time.GetUtcNow() - last.LookedAt < LockedForAMoment)
+                return error;
             Become(error.Error == RecoveryError.NotFound ? ReplicationPhase.Missing : ReplicationPhase.Behind,
                 error.Message);
         }

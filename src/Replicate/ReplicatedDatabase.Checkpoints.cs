@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using RecoveryVfs.Replicate.Interop;
 using RecoveryVfs.Replicate.Mirrors;
 using RecoveryVfs.Replicate.Sources;
@@ -29,7 +30,13 @@ internal sealed partial class ReplicatedDatabase
     /// <summary>A fast writer is held off only when its WAL has grown to so many times what it is to have.</summary>
     const int MostTimes = 5;
 
-    static readonly TimeSpan LongestStay = TimeSpan.FromSeconds(1);
+    /// <summary>From so many times on it is tried at all costs but a second of the application's time.</summary>
+    const int AtAllCostsTimes = 16;
+
+    static readonly TimeSpan LongestStay = TimeSpan.FromSeconds(1), LongestWait = TimeSpan.FromSeconds(1);
+
+    /// <summary>An application that checkpoints itself, at each commit of a long WAL, is soon done.</summary>
+    static readonly TimeSpan CheckpointPatience = TimeSpan.FromMilliseconds(20);
 
     // Where it stood when that was done last: an idle WAL is left alone.
     Standing? shortened;
@@ -60,13 +67,17 @@ internal sealed partial class ReplicatedDatabase
     {
         if (view.Index is not { } index || standing is null || standing == shortened) return;
         if (index.Frames < ShortenAt) return;
-        // The next time is much later, if it does not succeed now.
-        shortenAt = Math.Max(index.Frames * 2, (uint)options.CheckpointFrames * MostTimes);
+        // The next time is later, if it does not succeed now: not so much later that the WAL would grow without bound.
+        shortenAt = index.Frames + (uint)options.CheckpointFrames * MostTimes;
         for (var pass = 1; ; pass++)
         {
-            if (spare!.Checkpoint(SqliteResult.CheckpointPassive) is not { } done) return;
+            if (Checkpoint(spare!) is not { } done)
+            {
+                if (index.Frames < options.CheckpointFrames * AtAllCostsTimes) return;
+                break;
+            }
             // What SQLite would sync with the writers held off is synced before.
-            spare.SyncMain();
+            spare!.SyncMain();
             spare.BeginRead();
             var now = SourceView.Of(spare);
             if (!TryTakeTransactions(now)) Join(now);
@@ -81,16 +92,27 @@ internal sealed partial class ReplicatedDatabase
             if (left > MostHeldOff && after.Frames < options.CheckpointFrames * MostTimes) return;
             break;
         }
-        HoldOffAndShorten();
+        HoldOffAndShorten(index.Frames < options.CheckpointFrames * AtAllCostsTimes ? null : LongestWait);
+    }
+
+    /// <summary>Null when somebody else is at it for longer than a moment.</summary>
+    static (int Frames, int Done)? Checkpoint(SqliteHandle connection)
+    {
+        for (var started = Stopwatch.GetTimestamp(); ;)
+        {
+            if (connection.Checkpoint(SqliteResult.CheckpointPassive) is { } done) return done;
+            if (Stopwatch.GetElapsedTime(started) >= CheckpointPatience) return null;
+            Thread.Sleep(1); // There is nothing that would tell when another process is done.
+        }
     }
 
     /// <summary>
     /// The same with the write lock. What it takes of the WAL is copied while the lock is held, and committed to the
     /// mirror afterwards: writers wait for the disk's syncs, not for us.
     /// </summary>
-    void HoldOffAndShorten()
+    void HoldOffAndShorten(TimeSpan? wait)
     {
-        if (!spare!.TryBeginWrite()) return;
+        if (!spare!.TryBeginWrite(wait)) return;
         WalCopy? copy = null;
         WalIndex? index;
         try
@@ -102,7 +124,7 @@ internal sealed partial class ReplicatedDatabase
             if (!TryCopyRest(index, out copy) && !TryTakeTransactions(last)) Join(last);
             held!.End();
             isHolding = false;
-            _ = held.Checkpoint(SqliteResult.CheckpointPassive);
+            _ = Checkpoint(held);
             held.BeginRead();
             isHolding = true;
         }
@@ -120,6 +142,7 @@ internal sealed partial class ReplicatedDatabase
         }
         finally
         {
+            wal.Release();
             wal = file;
         }
     }

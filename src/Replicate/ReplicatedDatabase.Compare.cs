@@ -38,6 +38,7 @@ internal sealed partial class ReplicatedDatabase
         finally
         {
             if (!isHolding) reader.End();
+            wal?.Release();
         }
     }
 

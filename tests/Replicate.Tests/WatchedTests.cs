@@ -59,6 +59,49 @@ public sealed class WatchedTests
         Assert.True(size < 8 << 20, $"the WAL has {size} bytes");
     }
 
+    /// <summary>
+    /// Somebody else checkpoints at each look: the next try is not put off further and further.
+    /// </summary>
+    [Fact]
+    public void A_WAL_that_could_not_be_shortened_is_tried_again_before_it_has_doubled()
+    {
+        const int Checkpointing = 121; // The byte of -shm that SQLite locks for it.
+        using var site = new MirrorSite();
+        using var app = site.Open("PRAGMA page_size=512", "PRAGMA journal_mode=WAL", "PRAGMA wal_autocheckpoint=0",
+            Table);
+        site.LookAndCompare();
+        void Grow(int frames)
+        {
+            while ((new FileInfo(site.Scratch.At("app.db-wal")).Length - 32) / 536 < frames)
+                app.Run("INSERT INTO t(b) VALUES (randomblob(90000))");
+        }
+        using (var other = site.Scratch.StartPython($"""
+            import fcntl, sys
+            f = open('{site.Scratch.At("app.db-shm")}', 'r+b')
+            fcntl.lockf(f, fcntl.LOCK_EX, 1, {Checkpointing})
+            print('locked', flush=True)
+            sys.stdin.read()
+            """))
+        {
+            Assert.Equal("locked", other.StandardOutput.ReadLine());
+            foreach (var frames in (int[])[900, 5_100, 9_300])
+            {
+                Grow(frames);
+                site.Watched.Look();
+            }
+            other.StandardInput.Close();
+            other.WaitForExit();
+        }
+        var salt = site.Watched.Reached.Standing!.Salt;
+        // By doubling the next try would come at 18,600.
+        Grow(13_500);
+        site.LookAndCompare();
+        app.Run(Insert);
+        site.LookAndCompare();
+        Assert.NotEqual(salt, site.Watched.Reached.Standing!.Salt);
+        Assert.Equal(1, site.Watched.Joins);
+    }
+
     [Fact]
     public void A_rollback_database_is_committed_as_what_changed()
     {
