@@ -34,9 +34,11 @@ public sealed class FuzzedFormatsTests : IDisposable
 
     public void Dispose() => Directory.Delete(directory, recursive: true);
 
-    internal static byte[] Corpus(string name) => File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "corpus", name));
+    internal static byte[] Corpus(string name)
+        => File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "corpus", name));
 
-    static void Fuzz(string corpus, Action<byte[], Random> read) => Fuzz(corpus, () => Corpus(corpus), Seconds, read);
+    static void Fuzz(string corpus, Action<byte[], Random> read)
+        => Fuzz(corpus, () => Corpus(corpus), Seconds, read);
 
     internal static void Fuzz(string what, Func<byte[]> whole, double seconds, Action<byte[], Random> read)
         => Seeds.RunFor(seconds, 1, (seed, _) =>

@@ -7,8 +7,8 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs.Replicate.Interop;
 
 /// <summary>
-/// One connection to a plain database, through SQLite's own VFS (<see cref="PlainVfs"/>). It writes nothing: it holds read transactions, takes
-/// the write lock for a moment, and checkpoints. Used by one thread at a time.
+/// One connection to a plain database, through SQLite's own VFS (<see cref="PlainVfs"/>). It writes nothing: it holds
+/// read transactions, takes the write lock for a moment, and checkpoints. Used by one thread at a time.
 /// </summary>
 /// <remarks>
 /// The main file is read through the file that SQLite itself has open. Another descriptor of ours would do harm:

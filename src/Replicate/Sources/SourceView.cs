@@ -72,8 +72,8 @@ internal sealed class SourceView
         return view.Pages <= PagesMax(size, pageSize, index) ? view
             : throw new RecoveryException(RecoveryError.Corrupt,
                 $"{connection.Path} is damaged: it says that it has {view.Pages} pages, of which neither its file "
-                    + $"({size} bytes) nor its WAL ({index?.Frames ?? 0} frames) has most. Nothing was taken of it; see "
-                    + "PRAGMA integrity_check.")
+                    + $"({size} bytes) nor its WAL ({index?.Frames ?? 0} frames) has most. Nothing was taken of it. "
+                    + "See PRAGMA integrity_check.")
             { Path = connection.Path };
     }
 
