@@ -14,6 +14,8 @@ const string Usage = """
     """;
 if (args is ["--child", "follow", var followerDirectory, var followedUrl, var lastRow])
     return FollowSite.Read(followerDirectory, followedUrl, int.Parse(lastRow));
+if (args is ["--child", "rows", var streamedUrl, var streamedAfter, var changes])
+    return await RowStreamCase.ReadAsync(streamedUrl, ulong.Parse(streamedAfter), int.Parse(changes));
 if (args is ["--child", "wal-read", var readUri, var lastToRead])
     return WalSpillCase.Read(readUri, int.Parse(lastToRead));
 if (args is ["--child", "replicate", var replicated, var replicaUrl])
@@ -63,6 +65,7 @@ Case[] cases =
     new UpdateCase(),
     new SizeCase(),
     new RowsCase(),
+    new RowStreamCase(),
     new OpenCase(),
     new FollowLagCase("remote-s3", s3: true, "durability=remote&sync-interval=5", 30, 150),
     new FollowLagCase("remote-file", s3: false, "durability=remote&sync-interval=5", 30, 150),

@@ -111,7 +111,7 @@ internal sealed class TailedDatabases(PastStore store, Predicate<string> isWante
             if (entry.Sql is null || !IsWantedTable(entry.TableName)) continue;
             yield return Event(RowEventKind.Schema, commit.Database) with { Table = entry.Name, SchemaChange = change };
         }
-        foreach (var table in difference.Tables)
+        foreach (var table in difference.TouchedTables())
         {
             if (!IsWantedTable((table.After ?? table.Before!).Name)) continue;
             foreach (var change in table.Changes()) yield return Of(commit.Database, table, change);

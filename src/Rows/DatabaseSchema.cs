@@ -44,6 +44,12 @@ public sealed class DatabaseSchema
             if (entry.Kind == SchemaKind.Index) indexRoots.TryAdd(entry.Name, entry.Root);
     }
 
+    /// <summary>
+    /// In which table a page was when it was looked for last: where versions with this schema look first. Nobody counts
+    /// on it.
+    /// </summary>
+    internal Dictionary<uint, Table> LikelyOwners { get; } = [];
+
     /// <summary>How texts are stored.</summary>
     public TextEncoding Encoding { get; }
 

@@ -33,12 +33,12 @@ public sealed class RowReader
 
     /// <summary>
     /// Another version of a database that <paramref name="earlier"/> reads: its schema is not read again where SQLite
-    /// says that it is the same.
+    /// says that it is the same. One thread at a time uses both.
     /// </summary>
     public RowReader(IPageSource pages, RowReader earlier)
     {
         options = earlier.options;
-        Pages = new Pages(pages);
+        Pages = new Pages(pages, earlier.Pages.Buffers);
         Schema = Pages.HasSchemaOf(earlier.Pages) ? earlier.Schema : ReadSchema();
     }
 

@@ -52,7 +52,7 @@ public sealed class TableDifference
         if (After is null) return Whole(versions.Before, Before).Select(r => new RowChange(ChangeKind.Delete, r, null));
         if (Before.IsWithoutRowId && KeyNote is not null)
             return new UnorderedDifference(versions, Before, After).Changes();
-        if (IsUntouched()) return [];
+        if (versions.IsUntouched(Before, After)) return [];
         if (IsRenumbered) return [];
         var differing = new DifferingRows(versions, Before, After);
         return KeyKind == KeyKind.PrimaryKey && HasKeyIndex(After)
@@ -66,11 +66,6 @@ public sealed class TableDifference
     /// </summary>
     public bool IsRenumbered => Before is not null && After is not null && KeyKind == KeyKind.RowId
         && versions.IsRewritten && OnlyRenumbered();
-
-    /// <summary>Whether nothing under its root changed: told without reading a page.</summary>
-    bool IsUntouched() => versions.Dirty is { } dirty && !After!.IsWithoutRowId && Before!.Root == After.Root
-        && !dirty[After.Root]
-        && new ColumnMap(Before, After).KeepsRecords;
 
     static bool HasKeyIndex(Table table) => !table.IsWithoutRowId && table.RowIdColumn < 0 && table.Key.Length > 0;
 

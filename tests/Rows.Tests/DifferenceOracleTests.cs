@@ -74,6 +74,43 @@ public class DifferenceOracleTests
         }
     });
 
+    /// <summary>
+    /// Keys by a collation that only the application has: told apart by their bytes, which is right of every row.
+    /// </summary>
+    [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
+    public void Rows_whose_keys_have_a_collation_that_is_not_known_are_compared_rightly() => Seeds.Run(60, random =>
+    {
+        using var database = new RandomDatabase(random, 512 << random.Next(4));
+        var db = database.Db;
+        db.Collation("BACKWARDS");
+        db.Do("CREATE TABLE back(k TEXT COLLATE BACKWARDS, n INT, v, PRIMARY KEY(k DESC, n)) WITHOUT ROWID");
+        db.Do("CREATE TABLE back_rows(k TEXT COLLATE BACKWARDS PRIMARY KEY NOT NULL, v)");
+        db.Do("CREATE TABLE plain(k INTEGER PRIMARY KEY, v)");
+        var (before, rowsBefore) = (database.File, Model.Of(db));
+        for (var i = 0; i < 5; i++)
+        {
+            db.Do("BEGIN");
+            for (var n = random.Next(1, i == 0 ? 200 : 6); n > 0; n--)
+            {
+                var (key, other) = ($"key {random.Next(80)}", $"key {random.Next(80)}");
+                var bytes = random.Next(random.Next(5) == 0 ? 3000 : 60);
+                switch (random.Next(4))
+                {
+                    case 0: db.Do("REPLACE INTO back VALUES(?, ?, zeroblob(?))", key, random.Next(3), bytes); break;
+                    case 1: db.Do("DELETE FROM back WHERE k = ?", key); break;
+                    case 2: db.Do("UPDATE OR REPLACE back SET k = ? WHERE k = ?", other, key); break;
+                    default: db.Do("REPLACE INTO back_rows VALUES(?, zeroblob(?))", key, bytes); break;
+                }
+                if (random.Next(3) == 0) db.Do("REPLACE INTO plain VALUES(?, ?)", random.Next(50), key);
+            }
+            db.Do("COMMIT");
+            var (after, rowsAfter) = (database.File, Model.Of(db));
+            Compare(random, before, rowsBefore, after, rowsAfter);
+            (before, rowsBefore) = (after, rowsAfter);
+        }
+    });
+
     static void Compare(Random random, byte[] before, Model rowsBefore, byte[] after, Model rowsAfter)
     {
         var (pagesBefore, pagesAfter) = (new MemoryPages(before), new MemoryPages(after));

@@ -1,15 +1,20 @@
+using System.Numerics;
 using RecoveryVfs.Rows.Format;
 
 namespace RecoveryVfs.Rows.Differences;
 
 /// <summary>
-/// Which pages two versions do not surely have in common: one bit a page. A page can also be marked because something
-/// that belongs to it changed elsewhere.
+/// Which pages two versions do not surely have in common. A page can also be marked because something that belongs to
+/// it changed elsewhere. A few pages, as of one commit, are a list: they cost what they are, however large the database
+/// is. Many are one bit a page.
 /// </summary>
 internal sealed class ChangedPages
 {
-    readonly ulong[] bits = [];
+    const int MostListed = 4096;
+
     readonly uint shared;
+    HashSet<uint>? listed;
+    ulong[] bits = [];
 
     ChangedPages() { }
 
@@ -20,12 +25,13 @@ internal sealed class ChangedPages
     {
         if (comparison is null || before.Size != after.Size || before.UsableSize != after.UsableSize) return;
         shared = Math.Min(before.Count, after.Count);
-        bits = new ulong[shared / 64 + 1];
         if (comparison.Changed(shared) is { } known)
         {
+            listed = [];
             foreach (var page in known) Add(page);
             return;
         }
+        bits = new ulong[shared / 64 + 1];
         for (uint page = 1; page <= shared; page++)
             if (!comparison.SurelyEqual(page)) Add(page);
     }
@@ -46,15 +52,36 @@ internal sealed class ChangedPages
     /// <summary>The number of pages that both have; larger ones count as changed.</summary>
     public uint Shared => shared;
 
-    public bool this[uint page] => page > shared || (bits[page / 64] >> (int)(page % 64) & 1) != 0;
+    public bool this[uint page] => page > shared
+        || (listed?.Contains(page) ?? (bits[page / 64] >> (int)(page % 64) & 1) != 0);
 
-    public void Mark(uint page) => bits[page / 64] |= 1UL << (int)(page % 64);
-
-    /// <summary>The marked pages that both have.</summary>
-    public IEnumerable<uint> Pages()
+    public void Mark(uint page)
     {
+        if (listed is null)
+        {
+            bits[page / 64] |= 1UL << (int)(page % 64);
+            return;
+        }
+        listed.Add(page);
+        if (listed.Count <= MostListed) return;
+        var many = listed;
+        (listed, bits) = (null, new ulong[shared / 64 + 1]);
+        foreach (var each in many) Mark(each);
+    }
+
+    /// <summary>The marked pages that both have, in their order.</summary>
+    public uint[] Pages()
+    {
+        if (listed is not null)
+        {
+            var few = listed.ToArray();
+            Array.Sort(few);
+            return few;
+        }
+        var pages = new List<uint>();
         for (var i = 0; i < bits.Length; i++)
             for (var word = bits[i]; word != 0; word &= word - 1)
-                yield return (uint)(i * 64 + System.Numerics.BitOperations.TrailingZeroCount(word));
+                pages.Add((uint)(i * 64 + BitOperations.TrailingZeroCount(word)));
+        return [.. pages];
     }
 }

@@ -7,11 +7,16 @@ namespace RecoveryVfs.Rows.Differences;
 internal sealed class ColumnMap
 {
     readonly Table before, after;
-    readonly int[] beforeOf;
+    readonly int[] beforeOf = []; // Empty where both are the same table: each column is what it was.
 
     public ColumnMap(Table before, Table after)
     {
         (this.before, this.after) = (before, after);
+        if (ReferenceEquals(before, after))
+        {
+            (KeepsRecords, IsSame) = (true, true);
+            return;
+        }
         beforeOf = new int[after.Columns.Count];
         for (var i = 0; i < beforeOf.Length; i++) beforeOf[i] = before.IndexOf(after.Columns[i].Name);
         for (var i = 0; i < beforeOf.Length; i++)
@@ -35,11 +40,14 @@ internal sealed class ColumnMap
     public bool IsSame { get; }
 
     /// <summary>The column's index before; -1 when it was added.</summary>
-    public int this[int column] => beforeOf[column];
+    public int this[int column] => IsSameTable ? column : beforeOf[column];
+
+    bool IsSameTable => ReferenceEquals(before, after);
 
     /// <summary>Whether rows of both can be told apart in the same way.</summary>
     public bool SameKey()
     {
+        if (IsSameTable) return true;
         if (before.IsWithoutRowId != after.IsWithoutRowId || before.Key.Length != after.Key.Length) return false;
         if (before.IsWithoutRowId && before.Encoding != after.Encoding) return false;
         if (before.RowIdColumn < 0 != after.RowIdColumn < 0) return false;
@@ -59,12 +67,13 @@ internal sealed class ColumnMap
     /// </summary>
     public bool SameValues(Row before, Row after)
     {
-        for (var i = 0; i < beforeOf.Length; i++)
+        for (var i = 0; i < this.after.Columns.Count; i++)
         {
             var value = after[i];
             if (value.Kind == ValueKind.NotStored) continue;
-            var was = beforeOf[i] >= 0 ? before[beforeOf[i]] : this.after.Columns[i].Default.Value(this.after.Encoding);
-            if (was.Kind == ValueKind.NotStored || (this.after.Columns[i].IsGenerated && beforeOf[i] < 0)) continue;
+            var earlier = this[i];
+            var was = earlier >= 0 ? before[earlier] : this.after.Columns[i].Default.Value(this.after.Encoding);
+            if (was.Kind == ValueKind.NotStored || (this.after.Columns[i].IsGenerated && earlier < 0)) continue;
             if (!value.Same(was)) return false;
         }
         return true;

@@ -16,8 +16,19 @@ internal sealed class DifferingRows(ComparedVersions versions, Table before, Tab
 
     public IEnumerable<RowChange> Changes()
     {
-        var merge = new TreeMerge(Walk(versions.Before, before), Walk(versions.After, after), Order(), Changed,
-            columns.KeepsRecords && !after.IsWithoutRowId ? versions.Dirty : null);
+        var (walkBefore, walkAfter) = (Walk(versions.Before, before), Walk(versions.After, after));
+        var isCovered = columns.KeepsRecords && DirtyPages.Covers(before) && DirtyPages.Covers(after);
+        var dirty = isCovered ? versions.Dirty : null;
+        walkBefore.SetLevels(dirty?.Before.LeafDepth(before));
+        walkAfter.SetLevels(dirty?.After.LeafDepth(after));
+        var merge = new TreeMerge(walkBefore, walkAfter, Order(), Changed, dirty);
+        foreach (var change in Changes(merge)) yield return change;
+        walkBefore.Release();
+        walkAfter.Release();
+    }
+
+    IEnumerable<RowChange> Changes(TreeMerge merge)
+    {
         while (true)
         {
             switch (merge.Next())

@@ -12,21 +12,53 @@ internal sealed class DirtyPages
     // With more, all pages above the leaves are read; they are few beside those that changed.
     const int MostPages = 128;
 
+    // From so many pages on, the type of a tree's page may also be the beginning of a page's number.
+    const uint FirstAmbiguous = 0x0200_0000;
+
+    const int MostLikelyOwners = 1 << 16;
+
     readonly HashSet<uint> pages = [];
 
     public bool this[uint page] => pages.Contains(page);
+
+    /// <summary>What the changed pages are in the earlier version.</summary>
+    public Found Before { get; } = new();
+
+    /// <summary>What the changed pages are in the later version.</summary>
+    public Found After { get; } = new();
+
+    /// <summary>What the changed pages are in one version.</summary>
+    internal sealed class Found
+    {
+        readonly Dictionary<Table, int> leafDepths = [];
+
+        /// <summary>Those in the tree of a table, and whether that is one of rowids.</summary>
+        public List<(uint Page, bool OfRowIds)> OfTables { get; } = [];
+
+        /// <summary>Those that may be no page of a tree: overflow pages are among them.</summary>
+        public HashSet<uint> OfNoTree { get; } = [];
+
+        /// <summary>How many pages are above each leaf of a table; null when no leaf of it changed.</summary>
+        public int? LeafDepth(Table table) => leafDepths.TryGetValue(table, out var depth) ? depth : null;
+
+        internal void Add(Table table, TreePage page, int depth)
+        {
+            OfTables.Add((page.Number, page.OfRowIds));
+            if (page.IsLeaf) leafDepths[table] = depth;
+        }
+    }
 
     /// <summary>Null when too many pages changed, or when one cannot be looked for.</summary>
     public static DirtyPages? Find(RowReader before, RowReader after, ChangedPages changed)
     {
         if (changed.IsAll || changed.Count > MostPages) return null;
         var dirty = new DirtyPages();
-        var numbers = changed.Pages().ToList();
+        var numbers = changed.Pages();
         dirty.pages.UnionWith(numbers);
         try
         {
-            dirty.Take(before, numbers);
-            dirty.Take(after, numbers);
+            dirty.Take(before, numbers, dirty.Before);
+            dirty.Take(after, numbers, dirty.After);
             return dirty;
         }
         catch (DatabaseDamagedException)
@@ -36,50 +68,47 @@ internal sealed class DirtyPages
         }
     }
 
-    void Take(RowReader reader, List<uint> numbers)
+    /// <summary>Whether the ways to changed pages of a table are known.</summary>
+    public static bool Covers(Table table) =>
+        !table.IsWithoutRowId || Array.TrueForAll(table.Key, k => Values.Knows(k.Collation));
+
+    void Take(RowReader reader, uint[] numbers, Found found)
     {
         var page = new TreePage(reader.Pages);
-        var path = new List<uint>();
-        var bytes = new byte[reader.Pages.Size];
+        var path = new TreePath(reader.Pages, reader.MostRowBytes);
+        Table? last = null;
         foreach (var number in numbers)
         {
             if (number == 1) continue;
-            reader.Pages.Read(number, number, bytes);
-            if (bytes[0] is not (5 or 13)) continue;
-            page.Load(number, number, ofRowIds: true);
-            if (page.CellCount == 0) continue; // A root, or in no tree.
-            page.Read(0, out var cell);
-            foreach (var table in reader.Schema.Tables)
+            var isOfTree = page.TryLoad(number);
+            if (!isOfTree || reader.Pages.Count >= FirstAmbiguous) found.OfNoTree.Add(number);
+            // One without cells is a root, or in no tree.
+            if (isOfTree && page.CellCount > 0 && Owner(reader.Schema, page, path, last) is { } owner)
             {
-                if (table.IsWithoutRowId || !Reaches(reader, table.Root, number, cell.RowId, path)) continue;
-                pages.UnionWith(path);
-                break;
+                last = owner;
+                pages.UnionWith(path.Above);
+                found.Add(owner, page, path.Above.Count);
             }
         }
+        page.Release();
+        path.Release();
     }
 
-    /// <summary>Whether the way to a key leads through a page, and the pages on it.</summary>
-    static bool Reaches(RowReader reader, uint root, uint wanted, long rowId, List<uint> path)
+    /// <summary>The table that a page is of. Looked for first where it was, and where its neighbour is.</summary>
+    static Table? Owner(DatabaseSchema schema, TreePage page, TreePath path, Table? last)
     {
-        const int mostLevels = 20;
-        path.Clear();
-        var page = new TreePage(reader.Pages);
-        for (var (number, from) = (root, 1u); path.Count < mostLevels;)
+        bool Is(Table table) => table.IsWithoutRowId != page.OfRowIds && Covers(table) && path.Leads(table, page);
+
+        if (schema.LikelyOwners.TryGetValue(page.Number, out var likely) && Is(likely)) return likely;
+        if (last is not null && last != likely && Is(last)) return Found(last);
+        foreach (var table in schema.Tables)
+            if (table != likely && table != last && Is(table)) return Found(table);
+        return null;
+
+        Table Found(Table table)
         {
-            if (number == wanted) return true;
-            path.Add(number);
-            page.Load(number, from, ofRowIds: true);
-            if (page.IsLeaf) return false;
-            var (low, high) = (0, page.CellCount);
-            while (low < high)
-            {
-                var middle = (low + high) / 2;
-                page.Read(middle, out var cell);
-                if (cell.RowId < rowId) low = middle + 1;
-                else high = middle;
-            }
-            (from, number) = (number, page.Child(low));
+            if (schema.LikelyOwners.Count >= MostLikelyOwners) schema.LikelyOwners.Clear();
+            return schema.LikelyOwners[page.Number] = table;
         }
-        return false;
     }
 }

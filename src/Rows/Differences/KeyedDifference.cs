@@ -31,6 +31,8 @@ internal sealed class KeyedDifference(ComparedVersions versions, Table before, T
             if (row is not null && Counterpart(seekBefore, before, indexBefore, row) is null)
                 yield return new RowChange(ChangeKind.Insert, null, row) { IsKeyUpdate = keyUpdate };
         }
+        seekBefore.Release();
+        seekAfter.Release();
     }
 
     RowChange? OfBefore(Row was, bool keyUpdate)

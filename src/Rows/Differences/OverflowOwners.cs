@@ -15,25 +15,42 @@ internal sealed class OverflowOwners
     readonly ChangedPages changed;
     readonly HashSet<uint> open = [];
     readonly byte[] page;
+    bool hasMarked;
 
     OverflowOwners(RowReader before, RowReader after, ChangedPages changed)
     {
         (this.before, this.after, this.changed) = (before, after, changed);
-        page = new byte[after.Pages.Size];
+        page = after.Pages.Buffers.Take();
     }
 
-    public static void Mark(RowReader before, RowReader after, ChangedPages changed)
+    /// <summary>Whether leaves were marked that were not before.</summary>
+    /// <param name="before">The earlier version.</param>
+    /// <param name="after">The later version.</param>
+    /// <param name="changed">Its pages that changed.</param>
+    /// <param name="dirty">Which of them are in tables' trees, where that is known.</param>
+    public static bool Mark(RowReader before, RowReader after, ChangedPages changed, DirtyPages? dirty)
     {
-        if (!changed.IsAll && after.Pages.Header is not null && before.Pages.Header is not null)
-            new OverflowOwners(before, after, changed).Mark();
+        if (changed.IsAll || after.Pages.Header is null || before.Pages.Header is null) return false;
+        if (dirty is { After.OfNoTree.Count: 0 } or { Before.OfNoTree.Count: 0 }) return false;
+        var owners = new OverflowOwners(before, after, changed);
+        owners.Mark(dirty);
+        after.Pages.Buffers.Give(owners.page);
+        return owners.hasMarked;
     }
 
-    void Mark()
+    void Mark(DirtyPages? dirty)
     {
-        foreach (var number in changed.Pages())
+        IEnumerable<uint> candidates = dirty is null ? changed.Pages()
+            : dirty.After.OfNoTree.Where(dirty.Before.OfNoTree.Contains);
+        foreach (var number in candidates)
             if (number > 1 && MayBeOverflow(after.Pages, number) && MayBeOverflow(before.Pages, number))
                 open.Add(number);
         if (open.Count == 0) return;
+        if (dirty is not null)
+        {
+            RemoveOwned(after.Pages, dirty.After.OfTables);
+            RemoveOwned(before.Pages, dirty.Before.OfTables);
+        }
         RemoveFree(after.Pages);
         RemoveFree(before.Pages);
         Search(ofChangedPages: true);
@@ -53,13 +70,34 @@ internal sealed class OverflowOwners
     }
 
     /// <summary>
+    /// Takes the overflow pages of rows in changed pages off the list: those rows are compared anyway. (A page that a
+    /// row of an unchanged leaf had in neither version at this place would have got its number in another page, which
+    /// stays on the list.)
+    /// </summary>
+    void RemoveOwned(Pages pages, List<(uint Page, bool OfRowIds)> ofTables)
+    {
+        if (open.Count == 0) return;
+        var tree = new TreePage(pages);
+        foreach (var (number, ofRowIds) in ofTables)
+        {
+            tree.Load(number, number, ofRowIds);
+            for (var i = 0; i < tree.CellCount && open.Count > 0 && (tree.IsLeaf || !ofRowIds); i++)
+            {
+                tree.Read(i, out var cell);
+                if (cell.Overflow != 0) RemoveChain(pages, cell, number);
+            }
+        }
+        tree.Release();
+    }
+
+    /// <summary>
     /// Free pages are listed in trunk pages: <c>0 next trunk (u32)   4 count (u32)   8 pages (u32 each)</c>.
     /// </summary>
     void RemoveFree(Pages pages)
     {
         if (open.Count == 0) return;
         var (next, from) = (pages.Header!.FirstFreeTrunk, 1u);
-        for (uint trunks = 0; next != 0; trunks++)
+        for (uint trunks = 0; next != 0 && open.Count > 0; trunks++)
         {
             if (trunks > pages.Count)
                 throw new DatabaseDamagedException(from, "the list of free pages goes in a circle");
@@ -100,21 +138,24 @@ internal sealed class OverflowOwners
                 else walk.Enter();
                 continue;
             }
-            if (walk.Cell.Overflow != 0 && changed[walk.Page.Number] == ofChangedPages && RemoveChain(walk)
-                && !ofChangedPages)
+            if (walk.Cell.Overflow != 0 && changed[walk.Page.Number] == ofChangedPages
+                && RemoveChain(after.Pages, walk.Cell, walk.Page.Number) && !ofChangedPages)
+            {
                 changed.Mark(walk.Page.Number);
+                hasMarked = true;
+            }
             walk.Next();
         }
     }
 
-    bool RemoveChain(TreeWalk walk)
+    bool RemoveChain(Pages pages, in Cell cell, uint from)
     {
         var any = false;
-        var (next, from) = (walk.Cell.Overflow, walk.Page.Number);
-        for (var left = walk.Cell.PayloadBytes - walk.Cell.LocalBytes; left > 0; left -= after.Pages.UsableSize - 4)
+        var next = cell.Overflow;
+        for (var left = cell.PayloadBytes - cell.LocalBytes; left > 0; left -= pages.UsableSize - 4)
         {
             any |= open.Remove(next);
-            after.Pages.Read(next, from, page);
+            pages.Read(next, from, page);
             (from, next) = (next, BinaryPrimitives.ReadUInt32BigEndian(page));
         }
         return any;

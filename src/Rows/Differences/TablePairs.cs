@@ -13,6 +13,7 @@ internal sealed class TablePairs
     public TablePairs(DatabaseSchema before, DatabaseSchema after)
     {
         (this.before, this.after) = (before, after);
+        if (ReferenceEquals(before, after)) return;
         foreach (var table in after.Tables)
         {
             if (before.TryGetTable(table.Name, out var same))
@@ -31,6 +32,11 @@ internal sealed class TablePairs
     /// </summary>
     public IEnumerable<(Table? Before, Table? After)> Tables()
     {
+        if (ReferenceEquals(before, after))
+        {
+            foreach (var table in after.Tables) yield return (table, table);
+            yield break;
+        }
         var kept = renamed.Values.ToHashSet(StringComparer.OrdinalIgnoreCase);
         foreach (var table in before.Tables)
             if (replaced.Contains(table.Name) || (!kept.Contains(table.Name) && !after.TryGetTable(table.Name, out _)))
@@ -44,6 +50,7 @@ internal sealed class TablePairs
 
     public List<SchemaChange> Changes()
     {
+        if (ReferenceEquals(before, after)) return [];
         var changes = new List<SchemaChange>();
         var left = before.Entries.GroupBy(e => (e.Kind, e.Name.ToUpperInvariant()))
             .ToDictionary(g => g.Key, g => g.First());

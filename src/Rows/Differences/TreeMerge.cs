@@ -30,8 +30,8 @@ internal sealed class TreeMerge
     public TreeMerge(TreeWalk before, TreeWalk after, RowOrder order, ChangedPages changed, DirtyPages? dirty = null)
     {
         (Before, After, this.order, this.changed, this.dirty) = (before, after, order, changed, dirty);
-        before.FindLevels();
-        after.FindLevels();
+        if (!before.HasLevels) before.FindLevels();
+        if (!after.HasLevels) after.FindLevels();
     }
 
     public TreeWalk Before { get; }

@@ -27,7 +27,7 @@ internal sealed class OverflowChain(Pages pages)
             throw from.Damaged(
                 $"a row of it has {cell.PayloadBytes} bytes, and at most {mostBytes} are read "
                     + "(RowReaderOptions.MostRowBytes)");
-        if (page.Length == 0) page = new byte[pages.Size];
+        if (page.Length == 0) page = pages.Buffers.Take();
         Grow(cell.LocalBytes, 0);
         from.Bytes.Slice(cell.LocalAt, cell.LocalBytes).CopyTo(payload);
         var have = cell.LocalBytes;
@@ -50,6 +50,13 @@ internal sealed class OverflowChain(Pages pages)
         // A chain in a circle has no end, so this finds it.
         if (next != 0) throw new DatabaseDamagedException(previous, "it points to more of a row that has ended");
         length = have;
+    }
+
+    /// <summary>Gives its room back.</summary>
+    public void Release()
+    {
+        if (page.Length > 0) pages.Buffers.Give(page);
+        page = [];
     }
 
     void Grow(int bytes, int keep)

@@ -6,9 +6,12 @@ internal sealed class Pages
     readonly IPageSource source;
     readonly byte[] first = [];
 
-    public Pages(IPageSource source)
+    /// <param name="source">The pages.</param>
+    /// <param name="buffers">Those of another version, where they are of the same size.</param>
+    public Pages(IPageSource source, PageBuffers? buffers = null)
     {
         this.source = source;
+        Buffers = buffers?.PageSize == source.PageSize ? buffers : new PageBuffers(source.PageSize);
         if (source.PageSize is < 512 or > 65536 || !System.Numerics.BitOperations.IsPow2(source.PageSize))
             throw new ArgumentException($"A page of a SQLite database cannot have {source.PageSize} bytes.",
                 nameof(source));
@@ -21,6 +24,9 @@ internal sealed class Pages
 
     /// <summary>Null when nothing was ever written to the database.</summary>
     public FileHeader? Header { get; }
+
+    /// <summary>Room for pages that are looked at.</summary>
+    public PageBuffers Buffers { get; }
 
     public TextEncoding Encoding => Header?.Encoding ?? TextEncoding.Utf8;
     public int Size => source.PageSize;

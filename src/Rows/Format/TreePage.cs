@@ -12,7 +12,7 @@ namespace RecoveryVfs.Rows.Format;
 /// </summary>
 internal sealed class TreePage(Pages pages)
 {
-    readonly byte[] bytes = new byte[pages.Size];
+    readonly byte[] bytes = pages.Buffers.Take();
     int pointersAt, contentAt;
 
     public uint Number { get; private set; }
@@ -39,17 +39,32 @@ internal sealed class TreePage(Pages pages)
         Index = 0;
         var start = page == 1 ? FileHeader.Bytes : 0;
         var type = bytes[start];
-        (IsLeaf, OfRowIds) = type switch
-        {
-            2 => (false, false),
-            5 => (false, true),
-            10 => (true, false),
-            13 => (true, true),
-            _ => throw Damaged($"its type is {type}, which no page of a b-tree has"),
-        };
-        if (OfRowIds != ofRowIds)
+        if (!IsType(type)) throw Damaged($"its type is {type}, which no page of a b-tree has");
+        if ((type is 5 or 13) != ofRowIds)
             throw Damaged(
                 $"its type is {type}, and page {from} takes it for one of {(ofRowIds ? "a table" : "an index")}");
+        Parse(start);
+    }
+
+    /// <summary>
+    /// Takes a page in that nothing is known of; false when it is none of a tree. (The first page is not asked for.)
+    /// </summary>
+    public bool TryLoad(uint page)
+    {
+        pages.Read(page, page, bytes);
+        if (!IsType(bytes[0])) return false;
+        Number = page;
+        Index = 0;
+        Parse(0);
+        return true;
+    }
+
+    static bool IsType(byte type) => type is 2 or 5 or 10 or 13;
+
+    void Parse(int start)
+    {
+        var type = bytes[start];
+        (IsLeaf, OfRowIds) = (type is 10 or 13, type is 5 or 13);
         CellCount = BinaryPrimitives.ReadUInt16BigEndian(bytes.AsSpan(start + 3));
         pointersAt = start + (IsLeaf ? 8 : 12);
         RightChild = IsLeaf ? 0 : BinaryPrimitives.ReadUInt32BigEndian(bytes.AsSpan(start + 8));
@@ -90,6 +105,9 @@ internal sealed class TreePage(Pages pages)
         if (at + cell.LocalBytes + (spills ? 4 : 0) > usable.Length) throw CutOff(index);
         if (spills) cell.Overflow = BinaryPrimitives.ReadUInt32BigEndian(usable[(at + cell.LocalBytes)..]);
     }
+
+    /// <summary>Gives its room back; it must not be used after that.</summary>
+    public void Release() => pages.Buffers.Give(bytes);
 
     public DatabaseDamagedException Damaged(string what) => new(Number, what);
 

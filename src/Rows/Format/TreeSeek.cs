@@ -5,8 +5,17 @@ internal sealed class TreeSeek(Pages pages, long mostRowBytes)
 {
     const int MostLevels = 20;
 
-    readonly TreePage page = new(pages);
+    TreePage? taken;
     readonly RecordFields fields = new();
+
+    TreePage Page => taken ??= new TreePage(pages);
+
+    /// <summary>Gives its room back, until it is used again.</summary>
+    public void Release()
+    {
+        taken?.Release();
+        taken = null;
+    }
 
     /// <summary>The row of that rowid, or null.</summary>
     public Row? ByRowId(Table table, long rowId)
@@ -14,16 +23,16 @@ internal sealed class TreeSeek(Pages pages, long mostRowBytes)
         var (number, from) = (table.Root, 1u);
         for (var level = 0; level < MostLevels; level++)
         {
-            page.Load(number, from, ofRowIds: true);
+            Page.Load(number, from, ofRowIds: true);
             var at = FirstAtLeast(rowId, out var cell);
-            if (!page.IsLeaf)
+            if (!Page.IsLeaf)
             {
-                (number, from) = (page.Child(at), number);
+                (number, from) = (Page.Child(at), number);
                 continue;
             }
-            return at < page.CellCount && cell.RowId == rowId ? new Row(table, rowId, Payload(cell), number) : null;
+            return at < Page.CellCount && cell.RowId == rowId ? new Row(table, rowId, Payload(cell), number) : null;
         }
-        throw page.Damaged($"there are more than {MostLevels} pages above it");
+        throw Page.Damaged($"there are more than {MostLevels} pages above it");
     }
 
     /// <summary>
@@ -39,43 +48,43 @@ internal sealed class TreeSeek(Pages pages, long mostRowBytes)
 
     /// <summary>The row of that key in a table WITHOUT ROWID, or null.</summary>
     public Row? ByKey(Table table, KeyValues key) =>
-        TryFind(table, table.Root, key, out var cell) ? new Row(table, 0, Payload(cell), page.Number) : null;
+        TryFind(table, table.Root, key, out var cell) ? new Row(table, 0, Payload(cell), Page.Number) : null;
 
     bool TryFind(Table table, uint root, KeyValues key, out Cell cell)
     {
         var (number, from) = (root, 1u);
         for (var level = 0; level < MostLevels; level++)
         {
-            page.Load(number, from, ofRowIds: false);
-            var (low, high) = (0, page.CellCount);
+            Page.Load(number, from, ofRowIds: false);
+            var (low, high) = (0, Page.CellCount);
             while (low < high)
             {
                 var middle = (low + high) / 2;
-                page.Read(middle, out cell);
+                Page.Read(middle, out cell);
                 var compared = Compare(table, key, cell);
                 if (compared == 0) return true;
                 if (compared < 0) high = middle;
                 else low = middle + 1;
             }
             cell = default;
-            if (page.IsLeaf) return false;
-            (number, from) = (page.Child(low), number);
+            if (Page.IsLeaf) return false;
+            (number, from) = (Page.Child(low), number);
         }
-        throw page.Damaged($"there are more than {MostLevels} pages above it");
+        throw Page.Damaged($"there are more than {MostLevels} pages above it");
     }
 
     int FirstAtLeast(long rowId, out Cell found)
     {
-        var (low, high) = (0, page.CellCount);
+        var (low, high) = (0, Page.CellCount);
         while (low < high)
         {
             var middle = (low + high) / 2;
-            page.Read(middle, out var cell);
+            Page.Read(middle, out var cell);
             if (cell.RowId < rowId) low = middle + 1;
             else high = middle;
         }
         found = default;
-        if (low < page.CellCount) page.Read(low, out found);
+        if (low < Page.CellCount) Page.Read(low, out found);
         return low;
     }
 
@@ -83,9 +92,9 @@ internal sealed class TreeSeek(Pages pages, long mostRowBytes)
     int Compare(Table table, KeyValues wanted, in Cell cell)
     {
         var record = Payload(cell);
-        fields.Parse(record, page.Number);
+        fields.Parse(record, Page.Number);
         if (fields.Count < table.Key.Length + (table.IsWithoutRowId ? 0 : 1))
-            throw page.Damaged($"an entry has {fields.Count} fields, too few for the key of table '{table}'");
+            throw Page.Damaged($"an entry has {fields.Count} fields, too few for the key of table '{table}'");
         for (var i = 0; i < table.Key.Length; i++)
         {
             var key = table.Key[i];
@@ -98,16 +107,16 @@ internal sealed class TreeSeek(Pages pages, long mostRowBytes)
     long RowIdOf(Table table, in Cell cell)
     {
         var record = Payload(cell);
-        fields.Parse(record, page.Number);
+        fields.Parse(record, Page.Number);
         var last = fields.Value(record, fields.Count - 1, table.Encoding);
-        return last.Kind == ValueKind.Integer ? last.Integer : throw page.Damaged("an entry of an index has no rowid");
+        return last.Kind == ValueKind.Integer ? last.Integer : throw Page.Damaged("an entry of an index has no rowid");
     }
 
     ReadOnlySpan<byte> Payload(in Cell cell)
     {
-        if (cell.Overflow == 0) return page.Bytes.Slice(cell.LocalAt, cell.LocalBytes);
+        if (cell.Overflow == 0) return Page.Bytes.Slice(cell.LocalAt, cell.LocalBytes);
         var chain = new OverflowChain(pages);
-        chain.Read(page, cell, mostRowBytes);
+        chain.Read(Page, cell, mostRowBytes);
         return chain.Last;
     }
 }

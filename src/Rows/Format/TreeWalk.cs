@@ -65,6 +65,12 @@ internal sealed class TreeWalk
         (At, Subtree) = (WalkAt.Subtree, root);
     }
 
+    /// <summary>Whether <see cref="Level"/> is known.</summary>
+    public bool HasLevels => leafDepth >= 0;
+
+    /// <summary>Says how many pages are above each leaf, where that is known; a tree that is not so is damaged.</summary>
+    public void SetLevels(int? pagesAboveLeaves) => leafDepth = pagesAboveLeaves ?? leafDepth;
+
     /// <summary>Goes down the left side once, so that <see cref="Level"/> is known, and starts again.</summary>
     public void FindLevels()
     {
@@ -177,6 +183,17 @@ internal sealed class TreeWalk
         overflow.Read(Page, Cell, mostBytes);
         assembled = true;
         return overflow.Last;
+    }
+
+    /// <summary>Gives its room back; it must not be used after that.</summary>
+    public void Release()
+    {
+        overflow.Release();
+        for (var level = 0; level < MostLevels && levels[level] is { } page; level++)
+        {
+            page.Release();
+            levels[level] = null;
+        }
     }
 
     void AfterChild()
