@@ -49,6 +49,17 @@ internal sealed class Connection : IDisposable
         return connection;
     }
 
+    /// <summary>Opens a plain file that was copied aside, to ask it only.</summary>
+    public static Connection OpenPlainReadOnly(string path)
+    {
+        var connection = new Connection($"file:{Escaped(path)}?mode=ro&immutable=1",
+            raw.SQLITE_OPEN_READONLY | raw.SQLITE_OPEN_URI);
+        foreach (var pragma in (string[])["PRAGMA trusted_schema=off", "PRAGMA cell_size_check=on",
+            "PRAGMA query_only=on"])
+            connection.Ask(pragma);
+        return connection;
+    }
+
     /// <summary>A path as a URI has it.</summary>
     public static string Escaped(string path) => path.Replace("%", "%25").Replace("?", "%3f").Replace("#", "%23");
 

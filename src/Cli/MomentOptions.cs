@@ -52,12 +52,16 @@ internal sealed class MomentOptions
     }
 
     /// <summary>The moment that is named; the newest when none is.</summary>
-    public async Task<RestoreTarget> FindAsync(ParseResult parsed, RemoteAccess remote, CancellationToken cancellation)
+    public async Task<RestoreTarget> FindAsync(ParseResult parsed, RemoteAccess remote,
+        CancellationToken cancellation) => FindAlone(parsed)
+            ?? RestoreTarget.At((await Snapshots.FindAsync(remote, parsed.GetValue(snapshot)!, cancellation)).Lsn);
+
+    /// <summary>The moment that is named, where no remote is needed to know it: null for a snapshot.</summary>
+    public RestoreTarget? FindAlone(ParseResult parsed)
     {
         if (!IsGiven(parsed)) return RestoreTarget.Newest;
         if (parsed.GetValue(lsn) is { } l) return RestoreTarget.At(l);
         if (parsed.GetValue(timestamp) is { } t) return RestoreTarget.At(TimeText.Parse(t));
-        if (parsed.GetValue(bookmark) is { } b) return RestoreTarget.At(Bookmark.Parse(b));
-        return RestoreTarget.At((await Snapshots.FindAsync(remote, parsed.GetValue(snapshot)!, cancellation)).Lsn);
+        return parsed.GetValue(bookmark) is { } b ? RestoreTarget.At(Bookmark.Parse(b)) : null;
     }
 }

@@ -33,10 +33,7 @@ internal sealed class PastPlace : IAsyncDisposable
     public static async Task<PastPlace> OpenAsync(string? target, string? database, RestoreTarget? first, Output to,
         CancellationToken cancellation)
     {
-        if (target is not null && !RemoteAccess.IsUrl(target)
-            && StoreDirectory.Find(target) is { } found && !new StoreHome(found.Path).IsReplica
-            && await TryLocalAsync(found, database, first, cancellation) is { } local)
-            return local;
+        if (await TryLocalAsync(target, database, first, cancellation) is { } local) return local;
         var remote = RemoteAccess.Open(target);
         try
         {
@@ -51,9 +48,16 @@ internal sealed class PastPlace : IAsyncDisposable
         }
     }
 
-    static async Task<PastPlace?> TryLocalAsync(StoreDirectory store, string? database, RestoreTarget? first,
+    /// <summary>
+    /// The store's own directory; null when none is named, or when it does not reach back so far and there is a remote
+    /// that may. Throws NotFound when there is none.
+    /// </summary>
+    public static async Task<PastPlace?> TryLocalAsync(string? target, string? database, RestoreTarget? first,
         CancellationToken cancellation)
     {
+        if (target is null || RemoteAccess.IsUrl(target)) return null;
+        var store = StoreDirectory.Find(target);
+        if (new StoreHome(store.Path).IsReplica) return null;
         var hasRemote = (store.RemoteUrl ?? RemoteAccess.Default) is not null;
         var source = new LocalPastSource(new StoreOptions { Directory = store.Path }, null);
         try

@@ -3,6 +3,7 @@ using System.Text.Json;
 using RecoveryVfs.Changes.Backups;
 using RecoveryVfs.Cli.Backups;
 using RecoveryVfs.Operations;
+using RecoveryVfs.PageStore.Past;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.Rows.Tests;
@@ -135,9 +136,9 @@ public sealed class BackupTests : IDisposable
         var file = Place(Guid.NewGuid().ToString("N") + ".jsonl");
         using var target = File.Create(file);
         var export = new RowExport(RowExportFormat.Jsonl, null, target);
-        var remote = RemoteAccess.Open(url);
+        var remote = new RemotePastSource(RemoteAccess.Open(url).Context);
         if (since is null)
-            export.WriteRemoteAsync(remote, "a.db", RestoreTarget.Newest, default).GetAwaiter().GetResult();
+            export.WritePastAsync(remote, "a.db", RestoreTarget.Newest, default).GetAwaiter().GetResult();
         else
         {
             var earlier = BackupReader.Verify(since);

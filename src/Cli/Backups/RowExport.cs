@@ -40,30 +40,30 @@ internal sealed class RowExport(RowExportFormat format, string? tables, Stream o
         return Write(moment, Header(database, view.LogId, moment));
     }
 
-    /// <summary>A database of a remote at a moment.</summary>
-    public async Task<BackupEnd?> WriteRemoteAsync(RemoteAccess remote, string database, RestoreTarget at,
+    /// <summary>A database at a moment.</summary>
+    public async Task<BackupEnd?> WritePastAsync(PastSource source, string database, RestoreTarget at,
         CancellationToken cancellation)
     {
-        await using var past = await RemotePast.OpenAsync(remote.Context, at, null, cancellation);
+        await using var past = await source.OpenAsync(at, null, cancellation);
         using var moment = new DatabaseMoment(past.Lsn, past.Time, past.Pin(database));
-        if (!moment.Exists) throw MomentDifference.Unknown(database, past.Databases, remote.Context.Store.Location);
+        if (!moment.Exists) throw MomentDifference.Unknown(database, past.Databases, source.Location);
         return Write(moment, Header(database, past.LogId, moment));
     }
 
-    /// <summary>What changed in a database of a remote since a backup, or since a moment.</summary>
-    public async Task<BackupEnd?> WriteSinceAsync(RemoteAccess remote, string database, RestoreTarget since,
+    /// <summary>What changed in a database since a backup, or since a moment.</summary>
+    public async Task<BackupEnd?> WriteSinceAsync(PastSource source, string database, RestoreTarget since,
         (BackupHeader Header, BackupEnd End)? earlier, RestoreTarget at,
         CancellationToken cancellation)
     {
         await using var moments =
-            await MomentDifference.OpenAsync(remote.Context, database, since, at, cancellation: cancellation);
+            await MomentDifference.OpenAsync(source, database, since, at, cancellation: cancellation);
         if (moments.To.Lsn < moments.From.Lsn)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"LSN {moments.From.Lsn} is after LSN {moments.To.Lsn}: an increment goes forward.");
         if (earlier is { } known && known.Header.Log != moments.LogId)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"The backup is of the log {known.Header.Log}, and {remote.Context.Store.Location} holds "
-                    + $"{moments.LogId}. Give the remote that it was taken from.");
+                $"The backup is of the log {known.Header.Log}, and {source.Location} holds {moments.LogId}. Give the "
+                    + "database, or the remote, that it was taken from.");
         var header = Header(database, moments.LogId,
             moments.To) with
         { Since = new BackupPredecessor(moments.From.Lsn, earlier?.End.Sha256) };

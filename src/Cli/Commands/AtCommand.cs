@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RecoveryVfs.Changes.Versions;
 using RecoveryVfs.Opening;
 using RecoveryVfs.Operations;
 using RecoveryVfs.PageStore.Stores;
@@ -25,8 +26,9 @@ internal sealed class AtCommand : CliCommand
         csv = With(new Option<bool>("--csv") { Description = "Rows as CSV." });
         header = With(new Option<bool>("--header") { Description = "Begin with the columns' names." });
         About = """
-            The state is restored aside, opened read-only with trusted_schema off, and removed again. Rows come as the sqlite3 shell prints them: values
-            with | between them; with --csv as CSV, with --json as an array of objects.
+            A store's directory answers itself, as far back as its pages and its log reach, without a remote: the database as it was is copied aside. What lies
+            before, and a URL: the remote's state is restored aside. It is opened read-only with trusted_schema off, and removed again. Rows come as the
+            sqlite3 shell prints them: values with | between them; with --csv as CSV, with --json as an array of objects.
             """;
         Examples = ["recovery at s3://bucket/app --database a.db --timestamp 'yesterday 14:00' --query 'SELECT * FROM "
             + "customers WHERE id = 42'"];
@@ -39,21 +41,51 @@ internal sealed class AtCommand : CliCommand
         if (!moment.IsGiven(parsed))
             throw new RecoveryException(RecoveryError.Invalid,
                 "At which moment? Give --lsn, --timestamp, --bookmark or --snapshot.");
+        Staging.SweepLeft(Path.GetTempPath(), Prefix);
+        if (moment.FindAlone(parsed) is { } at && await PastPlace.TryLocalAsync(parsed.GetValue(target),
+            parsed.GetValue(database), at, cancellation) is { } local)
+        {
+            await using (local) return await AskLocalAsync(parsed, local, at, sql, to, cancellation);
+        }
         await using var remote = RemoteAccess.Open(parsed.GetValue(target));
         var plan = await RestorePlanner.PlanAsync(remote.Context,
             await moment.FindAsync(parsed, remote, cancellation), null, cancellation);
         await using var pin = await remote.PinAsync(plan, to.Note, cancellation);
-        using var staging = new Staging(Path.GetTempPath(), "recovery-at-" + Path.GetRandomFileName());
+        using var staging = new Staging(Path.GetTempPath(), Prefix + Path.GetRandomFileName());
         var restored =
             await RestoredStore.RestoreAsync(plan, staging.Path("store"), Parallelism, Progress.Begin, cancellation);
         var name = Restoring.Choose(parsed.GetValue(database), restored.Databases, restored.Lsn);
         using var connection = Open(staging, name);
+        return Ask(parsed, connection, sql, to);
+    }
+
+    async Task<int> AskLocalAsync(ParseResult parsed, PastPlace place, RestoreTarget at, string sql, Output to,
+        CancellationToken cancellation)
+    {
+        using var staging = new Staging(Path.GetTempPath(), Prefix + Path.GetRandomFileName());
+        string copy;
+        await using (var past = await place.Source.OpenAsync(at, cancellation: cancellation))
+        {
+            using var version = past.Pin(place.Database)
+                ?? throw MomentDifference.Unknown(place.Database, past.Databases, place.Source.Location);
+            copy = PlainCopy.Write(version, staging.Path("copy"), cancellation);
+        }
+        SQLitePCL.Batteries_V2.Init();
+        using var connection = Connection.OpenPlainReadOnly(copy);
+        return Ask(parsed, connection, sql, to);
+    }
+
+    int Ask(ParseResult parsed, Connection connection, string sql, Output to)
+    {
         using var rows = connection.Query(sql);
         new RowsOutput(to, parsed.GetValue(csv), parsed.GetValue(header)).Write(rows);
         return ExitCode.Ok;
     }
 
     const int Parallelism = 8;
+
+    // What a killed run left of that name, the next one removes.
+    const string Prefix = "recovery-at-";
 
     static Connection Open(Staging staging, string name)
     {

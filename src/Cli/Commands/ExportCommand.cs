@@ -53,14 +53,14 @@ internal sealed class ExportCommand : CliCommand
         at = With(new Option<string?>("--at")
         {
             HelpName = "MOMENT",
-            Description = "Of a remote: as it was at an LSN or a time (default: now)."
+            Description = "As it was at an LSN or a time (default: now)."
         });
         force = With(new Option<bool>("--force") { Description = "Overwrite FILE." });
         About = """
             As of its newest commit. A store in use by another process can be exported from, too.
 
             jsonl is a lossless backup that people and jq can read: a header, one JSON object a row, and a last line with counts and a SHA-256. With --since it
-            holds what changed, deletions included, as the remote's log tells; its header names the backup that it follows. `recovery verify` checks a file,
+            holds what changed, deletions included, as the log tells: the store's own, as far back as that reaches, else its remote's. Its header names the backup that it follows. `recovery verify` checks a file,
             or a chain of them; `recovery import` brings them back.
             """;
         Examples = ["recovery export /data/a.db -o /tmp/a.db",
@@ -88,7 +88,7 @@ internal sealed class ExportCommand : CliCommand
         if (named == "-")
         {
             using var standard = to.OpenRawBytes();
-            await WriteAsync(parsed, from, standard, cancellation);
+            await WriteAsync(parsed, from, standard, to, cancellation);
             return ExitCode.Ok;
         }
         var into = Path.GetFullPath(named);
@@ -98,7 +98,7 @@ internal sealed class ExportCommand : CliCommand
         using (var target =
             new FileStream(staging.Path("rows"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20))
         {
-            end = await WriteAsync(parsed, from, target, cancellation);
+            end = await WriteAsync(parsed, from, target, to, cancellation);
             target.Flush(flushToDisk: true);
         }
         staging.MoveOut("rows", into);
@@ -114,7 +114,8 @@ internal sealed class ExportCommand : CliCommand
         return ExitCode.Ok;
     }
 
-    async Task<BackupEnd?> WriteAsync(ParseResult parsed, string from, Stream target, CancellationToken cancellation)
+    async Task<BackupEnd?> WriteAsync(ParseResult parsed, string from, Stream target, Output notes,
+        CancellationToken cancellation)
     {
         var export = new RowExport(parsed.GetValue(format), parsed.GetValue(tables), target);
         var moment = RestoreTarget.Parse(parsed.GetValue(at) ?? "now");
@@ -124,16 +125,16 @@ internal sealed class ExportCommand : CliCommand
             var (path, stub) = Find(from);
             return export.WriteLocal(StoreOf(path, stub).Path, stub.Database!, path);
         }
-        await using var remote = RemoteAccess.Open(from);
-        var name = isUrl
-            ? await PastDatabase.NameAsync(remote, parsed.GetValue(database), cancellation)
-            : Find(from).Stub.Database!;
+        var named = isUrl ? parsed.GetValue(database) : Find(from).Stub.Database!;
         if (parsed.GetValue(since) is not { } before)
-            return await export.WriteRemoteAsync(remote, name, moment, cancellation);
+        {
+            await using var then = await PastPlace.OpenAsync(from, named, moment, notes, cancellation);
+            return await export.WritePastAsync(then.Source, then.Database, moment, cancellation);
+        }
         (BackupHeader Header, BackupEnd End)? earlier = File.Exists(before) ? BackupReader.Verify(before) : null;
-        return await export.WriteSinceAsync(remote, name,
-            earlier is { } known ? RestoreTarget.At(known.Header.Lsn) : RestoreTarget.Parse(before), earlier, moment,
-            cancellation);
+        var first = earlier is { } known ? RestoreTarget.At(known.Header.Lsn) : RestoreTarget.Parse(before);
+        await using var past = await PastPlace.OpenAsync(from, named, first, notes, cancellation);
+        return await export.WriteSinceAsync(past.Source, past.Database, first, earlier, moment, cancellation);
     }
 
     int ExportFile(ParseResult parsed, Output to, string named, string output)

@@ -45,6 +45,7 @@ internal sealed class LogCommand : CliCommand
         database = WithDatabase("Only the commits of this database (as with --commits).");
         About = """
             Each LSN that --commits shows can be restored: recovery restore URL DIR --lsn N.
+            A store's directory is asked first, and its remote for what its own log does not have any more.
             A database in WAL mode commits by writing to its -wal file: such commits are shown as any other, and checkpoints, which bring nothing new, are not.
             """;
         Examples = ["recovery log s3://bucket/app", "recovery log /data --commits -n 50 --database a.db",
@@ -63,8 +64,8 @@ internal sealed class LogCommand : CliCommand
         if (near is not null || parsed.GetValue(commits) || parsed.GetValue(database) is not null)
         {
             var found = near is { } time ? await AroundAsync(parsed, name, isLocal, time, cancellation)
-                : isLocal ? LocalCommits(parsed, StoreDirectory.Find(name!))
-                : await RemoteCommitsAsync(parsed, name, cancellation);
+                : isLocal ? await LocalCommitsAsync(parsed, name!, to, cancellation)
+                : await RemoteCommitsAsync(parsed, name, Most(parsed), parsed.GetValue(until), cancellation);
             if (parsed.GetValue(database) is { } wanted && found.Commits.Count == 0 && !found.Names.Contains(wanted))
                 throw new RecoveryException(RecoveryError.NotFound,
                     $"There is no database {wanted} in {name ?? RemoteAccess.Default}; there are: "
@@ -104,12 +105,32 @@ internal sealed class LogCommand : CliCommand
 
     int Most(ParseResult parsed) => parsed.GetValue(last) is var most and > 0 ? most : int.MaxValue;
 
-    (List<LoggedCommit> Commits, IReadOnlyList<string> Names) LocalCommits(ParseResult parsed, StoreDirectory store)
+    /// <summary>
+    /// A store's own log, and what is asked for beyond it from its remote. What the remote alone has is left out, with
+    /// a note, while the remote cannot be reached.
+    /// </summary>
+    async Task<(List<LoggedCommit> Commits, IReadOnlyList<string> Names)> LocalCommitsAsync(ParseResult parsed,
+        string name, Output to, CancellationToken cancellation)
     {
         var reading = new LogReading();
-        store.ReadLog(reading.Start, reading.Take);
-        return ([.. reading.Commits.Where(c => IsWanted(parsed, c)).TakeLast(Most(parsed))],
-            [.. reading.Databases.Select(d => d.Name)]);
+        var store = StoreDirectory.Find(name);
+        var (_, end) = store.ReadLog(reading.Start, reading.Take);
+        var own = reading.Commits.Where(c => IsWanted(parsed, c)).TakeLast(Most(parsed)).ToList();
+        var names = reading.Databases.Select(d => d.Name).ToList();
+        var first = reading.Commits.Count > 0 ? reading.Commits[0].Lsn : (end?.LastLsn ?? 0) + 1;
+        var isAll = own.Count >= Most(parsed) || end is not { FirstLsn: > 1 } || parsed.GetValue(from) >= first;
+        if (isAll || store.RemoteUrl is null) return (own, names);
+        try
+        {
+            var last = Math.Min(first - 1, parsed.GetValue(until) ?? ulong.MaxValue);
+            var older = await RemoteCommitsAsync(parsed, name, Most(parsed) - own.Count, last, cancellation);
+            return ([.. older.Commits, .. own], [.. names.Union(older.Names)]);
+        }
+        catch (RecoveryException e) when (e.Error is RecoveryError.Remote or RecoveryError.NotFound)
+        {
+            to.Note($"Commits before LSN {first} are in the remote only, which cannot be read: {e.Message}");
+            return (own, names);
+        }
     }
 
     List<Segment> LocalSegments(ParseResult parsed, StoreDirectory store)
@@ -123,12 +144,12 @@ internal sealed class LogCommand : CliCommand
     }
 
     async Task<List<(ulong FirstLsn, ObjectInfo Object)>> ListAsync(ParseResult parsed, RemoteAccess remote,
-        CancellationToken cancellation)
+        ulong? until, CancellationToken cancellation)
     {
         await remote.StoreAsync(cancellation);
         var all = await remote.ListSegmentsAsync(cancellation);
         // A segment reaches up to the next one.
-        return [.. all.Where((s, i) => !(s.FirstLsn > parsed.GetValue(until))
+        return [.. all.Where((s, i) => !(s.FirstLsn > until)
             && !(i + 1 < all.Count && all[i + 1].FirstLsn <= parsed.GetValue(from)))];
     }
 
@@ -136,7 +157,8 @@ internal sealed class LogCommand : CliCommand
     {
         await using var remote = RemoteAccess.Open(name);
         var found = new List<Segment>();
-        foreach (var (_, entry) in (await ListAsync(parsed, remote, cancellation)).TakeLast(Most(parsed)))
+        foreach (var (_, entry) in (await ListAsync(parsed, remote, parsed.GetValue(until), cancellation))
+            .TakeLast(Most(parsed)))
         {
             if (await remote.FetchHeaderAsync(entry.Name, cancellation) is not { } h) continue;
             found.Add(new Segment(h.FirstLsn, h.LastLsn, Text.FromMs(h.FirstTimeMs), Text.FromMs(h.LastTimeMs), h.Epoch,
@@ -208,18 +230,18 @@ internal sealed class LogCommand : CliCommand
     /// belong to is known only from before.
     /// </summary>
     async Task<(List<LoggedCommit> Commits, IReadOnlyList<string> Names)> RemoteCommitsAsync(ParseResult parsed,
-        string? name, CancellationToken cancellation)
+        string? name, int wanted, ulong? until, CancellationToken cancellation)
     {
         await using var remote = RemoteAccess.Open(name);
-        var segments = await ListAsync(parsed, remote, cancellation);
+        var segments = await ListAsync(parsed, remote, until, cancellation);
         if (segments.Count == 0) return ([], []);
         for (var most = FirstSegments; ; most *= 4)
         {
             var start = segments[Math.Max(0, segments.Count - most)].FirstLsn;
-            var found = (await CommitsFromAsync(remote, start, parsed.GetValue(until), cancellation))
+            var found = (await CommitsFromAsync(remote, start, until, cancellation))
                 .Where(c => IsWanted(parsed, c)).ToList();
-            if (found.Count >= Most(parsed) || most >= segments.Count)
-                return ([.. found.TakeLast(Most(parsed))],
+            if (found.Count >= wanted || most >= segments.Count)
+                return ([.. found.TakeLast(wanted)],
                     found.Count > 0 ? [] : await NamesAsync(remote, cancellation));
         }
     }

@@ -46,6 +46,33 @@ internal sealed class Staging : IDisposable
         LocalDisk.Instance.CreateDirectory(Directory);
     }
 
+    /// <summary>
+    /// Removes what processes of this user have left that were killed, of all names that begin so: whoever lives holds
+    /// its claim. In a directory that all may write, what others put there is theirs, and a link leads anywhere.
+    /// </summary>
+    public static void SweepLeft(string parent, string prefix)
+    {
+        foreach (var claimed in System.IO.Directory.EnumerateFiles(parent, $".{prefix}*.restoring.lock"))
+        {
+            try
+            {
+                // Another process may be about to claim it.
+                if (FileNode.At(claimed) is not { IsRegular: true } node || node.Owner != Posix.EffectiveUser()
+                    || DateTime.UtcNow - System.IO.File.GetLastWriteTimeUtc(claimed) < TimeSpan.FromMinutes(1))
+                    continue;
+                using var claim = new FileStream(claimed, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+                var left = claimed[..^".lock".Length];
+                if (FileNode.At(left) is { IsDirectory: true } directory && directory.Owner == Posix.EffectiveUser())
+                    System.IO.Directory.Delete(left, recursive: true);
+                File.Delete(claimed);
+            }
+            catch (Exception e) when (e is RecoveryException or IOException or UnauthorizedAccessException)
+            {
+                // It is in use.
+            }
+        }
+    }
+
     public string Directory { get; }
 
     public string Path(string name) => System.IO.Path.Combine(Directory, name);
