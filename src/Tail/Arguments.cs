@@ -30,6 +30,7 @@ sealed record Arguments
     public string Tables { get; init; } = "*";
     public string? Cursor { get; init; }
     public TimeSpan CursorExpiry { get; init; } = TimeSpan.FromDays(7);
+    public bool Acknowledged { get; init; }
     public RowFormat Format { get; init; }
     public RowSnapshot Snapshot { get; init; }
     public bool Help { get; init; }
@@ -65,6 +66,7 @@ sealed record Arguments
                 "--table" => parsed with { Tables = Value() },
                 "--cursor" => parsed with { Cursor = Value() },
                 "--cursor-expiry" => parsed with { CursorExpiry = ParseInterval(Value()) },
+                "--ack" => parsed with { Acknowledged = true },
                 "--format" => parsed with { Format = OneOf<RowFormat>(name, Value()) },
                 "--snapshot" => parsed with { Snapshot = OneOf<RowSnapshot>(name, Value()) },
                 "--exec" => parsed with { Exec = ["/bin/sh", "-c", Value()] },
@@ -90,6 +92,8 @@ sealed record Arguments
             throw Wrong("--rows does not go with --into: it shows changes, and keeps no copy.");
         if (!Rows && (Tables != "*" || Cursor is not null || Format != RowFormat.Json || Snapshot != RowSnapshot.Never))
             throw Wrong("--table, --cursor, --format and --snapshot need --rows.");
+        if (Acknowledged && Cursor is null)
+            throw Wrong("--ack needs --cursor: it says how far the consumer has come, and the cursor keeps that.");
         if (Cursor is not null && Snapshot == RowSnapshot.Only)
             throw Wrong("--snapshot only ends with the rows: there is no place for a --cursor to keep.");
         if (Promote && Exec.Count > 0) throw Wrong("--promote does not go with --exec.");
@@ -156,6 +160,9 @@ sealed record Arguments
                             the pipe: after a kill some lines may come twice, none is missing. lsn
                             and n tell. The remote keeps what the cursor needs, for
           --cursor-expiry TIME  (default 7d) after it moved last
+          --ack             a line counts as read when the consumer says so on our standard input:
+                            a line with the lsn and the n of what it has dealt with, and all before
+                            it (or with the lsn alone: all of that commit)
 
         Following (--into DIR): the databases lie in DIR/.recovery. It begins with the newest hints
         of the remote, goes on where it stopped when it is started again, and verifies every commit.

@@ -30,11 +30,12 @@ static partial class Program
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
         using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnSignal);
         using var output = new StandardOutput();
-        return await RunAsync(args, output, Console.Error, stop.Token);
+        return await RunAsync(args, Console.OpenStandardInput(), output, Console.Error, stop.Token);
     }
 
     /// <summary>The whole program but for its signals.</summary>
-    internal static async Task<int> RunAsync(string[] args, Stream output, TextWriter errors, CancellationToken stop)
+    internal static async Task<int> RunAsync(string[] args, Stream input, Stream output, TextWriter errors,
+        CancellationToken stop)
     {
         try
         {
@@ -46,7 +47,7 @@ static partial class Program
                     .Assembly.GetName().Version!.ToString(3));
                 return ExitCode.Ok;
             }
-            if (arguments.Rows) return await RowStreaming.RunAsync(arguments, output, errors, stop);
+            if (arguments.Rows) return await RowStreaming.RunAsync(arguments, input, output, errors, stop);
             return arguments.Into is null
                 ? await ShowAsync(arguments, output, errors, stop)
                 : await Following.RunAsync(arguments, output, errors, stop);

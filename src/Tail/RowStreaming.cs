@@ -1,4 +1,3 @@
-using System.Buffers;
 using RecoveryVfs.Changes;
 using RecoveryVfs.Changes.Cursors;
 using RecoveryVfs.Changes.Lines;
@@ -10,7 +9,12 @@ namespace RecoveryVfs.Tail;
 /// <summary><c>--rows</c>: changed rows as lines, with a cursor or without.</summary>
 static class RowStreaming
 {
-    public static async Task<int> RunAsync(Arguments arguments, Stream output, TextWriter errors,
+    /// <param name="arguments">The command line.</param>
+    /// <param name="input">Where a consumer acknowledges lines, if it is to.</param>
+    /// <param name="output">Where lines go.</param>
+    /// <param name="errors">Where notes go.</param>
+    /// <param name="stop">Ends it.</param>
+    public static async Task<int> RunAsync(Arguments arguments, Stream input, Stream output, TextWriter errors,
         CancellationToken stop)
     {
         await using var objects = RemoteUrl.Parse(arguments.Url).Open(readOnly: arguments.Cursor is null);
@@ -26,9 +30,15 @@ static class RowStreaming
                     await cursor.MoveAsync(lsn, isWithinSnapshot: arguments.Snapshot == RowSnapshot.Initial, stop);
             },
         };
-        var lines = new RowLines(output, Format(arguments));
-        if (cursor is null) await WriteAsync(tail, lines, null, stop);
-        else await WriteWithCursorAsync(tail, lines, cursor, errors, stop);
+        if (arguments.Acknowledged)
+        {
+            await WriteAcknowledgedAsync(tail, Format(arguments), new Acknowledgements(input), output, cursor!, errors,
+                stop);
+            return ExitCode.Ok;
+        }
+        var lines = new RowLines(output, Format(arguments), new PipeConsumer(output));
+        if (cursor is null) await WriteAsync(tail, lines, stop);
+        else await WriteWithCursorAsync(tail, lines, cursor, errors, () => Task.CompletedTask, stop);
         return ExitCode.Ok;
     }
 
@@ -54,7 +64,7 @@ static class RowStreaming
     /// <summary>
     /// Lines go out when a commit is whole, or when there are many: so a small commit takes one write.
     /// </summary>
-    static async Task WriteAsync(RowTail tail, RowLines lines, Action? passed, CancellationToken stop)
+    static async Task WriteAsync(RowTail tail, RowLines lines, CancellationToken stop)
     {
         var events = tail.ReadAsync(stop).GetAsyncEnumerator(stop);
         await using (events)
@@ -66,7 +76,6 @@ static class RowStreaming
                 if (!next.IsCompleted) lines.Flush(tail.Lsn);
                 if (!await next) break;
                 lines.Write(events.Current, tail.Lsn);
-                passed?.Invoke();
             }
         }
         lines.Flush(tail.Lsn);
@@ -75,14 +84,59 @@ static class RowStreaming
     // A cursor that moves is two requests; one that stays behind costs repeated lines after a kill.
     static readonly TimeSpan MoveInterval = TimeSpan.FromSeconds(1);
 
+    /// <summary>
+    /// The cursor goes where the consumer says that it is. It ends when the consumer says no more, or nonsense; at the
+    /// end of the log, when the consumer is done with everything.
+    /// </summary>
+    static async Task WriteAcknowledgedAsync(RowTail tail, IEventFormat format, Acknowledgements acknowledged,
+        Stream output, TailCursor cursor, TextWriter errors, CancellationToken stop)
+    {
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var lines = new RowLines(output, format, new AcknowledgingConsumer(acknowledged));
+        acknowledged.Start();
+        _ = EndAsync(acknowledged.Ended, ending);
+        async Task DoneAsync()
+        {
+            while (!lines.IsAllRead) await Task.Delay(LookInterval, ending.Token);
+        }
+        try
+        {
+            await WriteWithCursorAsync(tail, lines, cursor, errors, DoneAsync, ending.Token);
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            await acknowledged.Ended;
+            if (!lines.IsAllRead)
+                errors.WriteLine("recovery-tail: the consumer has ended its acknowledgements before it was done with "
+                    + $"every line. The cursor is at LSN {cursor.Lsn}; the next run goes on from there.");
+        }
+    }
+
+    static async Task EndAsync(Task ended, CancellationTokenSource ending)
+    {
+        await ended.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        try
+        {
+            await ending.CancelAsync();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The lines have ended before.
+        }
+    }
+
+    // How often it is looked whether a consumer is done with the last lines.
+    static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(20);
+
     static async Task WriteWithCursorAsync(RowTail tail, RowLines lines, TailCursor cursor, TextWriter errors,
-        CancellationToken stop)
+        Func<Task> done, CancellationToken stop)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var moving = MoveAsync(tail, lines, cursor, errors, ending.Token);
         try
         {
-            await WriteAsync(tail, lines, null, stop);
+            await WriteAsync(tail, lines, stop);
+            await done();
         }
         finally
         {
@@ -119,61 +173,6 @@ static class RowStreaming
         catch (Exception e) when (e is RecoveryLog.RecoveryException or ObjectStoreException)
         {
             errors.WriteLine($"recovery-tail: the cursor stays at LSN {cursor.Lsn} for now: {e.Message}");
-        }
-    }
-}
-
-/// <summary>Events as lines, gathered while there are more; and which commits whoever reads them has taken.</summary>
-sealed class RowLines(Stream output, IEventFormat format)
-{
-    const int MostBytes = 64 << 10;
-
-    readonly ArrayBufferWriter<byte> gathered = new();
-    readonly Queue<(long EndBytes, ulong Lsn)> ends = new();
-    readonly Lock gate = new();
-    long handedOver;
-    ulong noted;
-    ulong? read;
-
-    /// <summary>Writes an event; <paramref name="lsn"/> is the last commit that was given whole before it.</summary>
-    public void Write(RowEvent told, ulong lsn)
-    {
-        Note(handedOver + gathered.WrittenCount, lsn);
-        format.Write(told, gathered);
-        if (gathered.WrittenCount >= MostBytes) Hand();
-    }
-
-    /// <summary>Hands on what is gathered, which ends with that commit.</summary>
-    public void Flush(ulong lsn)
-    {
-        Hand();
-        Note(handedOver, lsn);
-    }
-
-    void Hand()
-    {
-        if (gathered.WrittenCount == 0) return;
-        output.Write(gathered.WrittenSpan);
-        output.Flush();
-        Interlocked.Add(ref handedOver, gathered.WrittenCount);
-        gathered.ResetWrittenCount();
-    }
-
-    void Note(long endBytes, ulong lsn)
-    {
-        if (lsn == 0) return;
-        lock (gate)
-            if (noted < lsn) ends.Enqueue((endBytes, noted = lsn));
-    }
-
-    /// <summary>The newest commit of which every line has been taken from the pipe; null before there is one.</summary>
-    public ulong? ReadLsn()
-    {
-        var taken = Interlocked.Read(ref handedOver) - (output is StandardOutput ? StandardOutput.UnreadBytes() : 0);
-        lock (gate)
-        {
-            while (ends.TryPeek(out var end) && end.EndBytes <= taken) read = ends.Dequeue().Lsn;
-            return read;
         }
     }
 }

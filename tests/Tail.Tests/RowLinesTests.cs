@@ -132,5 +132,6 @@ public sealed class RowLinesTests : IDisposable
         Assert.Contains("--rows", (await site.RunAsync(site.Url, "--cursor", "c")).Errors);
         Assert.Contains("json, debezium", (await site.RunAsync(site.Url, "--rows", "--format", "xml")).Errors);
         Assert.Contains("--into", (await site.RunAsync(site.Url, "--rows", "--into", site.PathOf("x"))).Errors);
+        Assert.Contains("--cursor", (await site.RunAsync(site.Url, "--rows", "--ack")).Errors);
     }
 }

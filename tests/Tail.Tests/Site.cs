@@ -50,12 +50,16 @@ public sealed class Site(string? remote = null) : IDisposable
     }
 
     /// <summary>Runs the program in this process.</summary>
-    public async Task<(int Code, string Output, string Errors)> RunAsync(params string[] arguments)
+    public Task<(int Code, string Output, string Errors)> RunAsync(params string[] arguments) =>
+        RunAsync(Stream.Null, arguments);
+
+    /// <summary>Runs the program in this process, with something to read on its standard input.</summary>
+    public async Task<(int Code, string Output, string Errors)> RunAsync(Stream input, params string[] arguments)
     {
         using var output = new MemoryStream();
         using var errors = new StringWriter();
         using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(2));
-        var code = await Program.RunAsync(arguments, output, errors, patience.Token);
+        var code = await Program.RunAsync(arguments, input, output, errors, patience.Token);
         return (code, Encoding.UTF8.GetString(output.ToArray()), errors.ToString());
     }
 
