@@ -1,5 +1,5 @@
 using System.Buffers;
-using System.Text;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Unicode;
 using RecoveryVfs.Rows;
@@ -9,31 +9,38 @@ namespace RecoveryVfs.Changes.Lines;
 /// <summary>
 /// Events as Debezium's connectors write them, with JsonConverter and <c>schemas.enable=false</c>: a line is a message,
 /// its key, a tab, and its value. After a delete comes a tombstone, the key with nothing after the tab. So <c>kcat -P
-/// -K '\t'
-/// -Z</c> makes Kafka's messages of the lines. Schema changes are in the form of Debezium's schema change topic.
+/// -K '\t' -Z</c> makes Kafka's messages of the lines. An update that gives a row another key is a delete with its
+/// tombstone, and then a create. Schema changes are in the form of Debezium's schema change topic, with the statement
+/// as <c>ddl</c> and no <c>tableChanges</c>.
 /// </summary>
 internal sealed class DebeziumJson(string server, TimeProvider time) : IEventFormat
 {
     const string Version = "1.0";
+    const long MicrosecondsOfMillisecond = 1_000, NanosecondsOfMillisecond = 1_000_000;
+
+    readonly Utf8JsonWriter json = new(Stream.Null, ValueJson.Options);
 
     public void Write(RowEvent told, IBufferWriter<byte> to)
     {
-        if (told.Table is null || told.SchemaChange is not null)
-        {
-            Line(to, json => WriteSchemaKey(json, told), json => WriteSchemaValue(json, told));
-            return;
-        }
-        Line(to, json => WriteKey(json, told), json => WriteValue(json, told));
-        if (told.Kind == RowEventKind.Delete) Line(to, json => WriteKey(json, told), null);
+        var isRow = told.Table is not null && told.SchemaChange is null;
+        WriteKey(told, isRow, to);
+        json.Reset(to);
+        if (isRow) WriteValue(json, told);
+        else WriteSchemaValue(json, told);
+        json.Flush();
+        to.Write("\n"u8);
+        if (told.Kind != RowEventKind.Delete) return;
+        WriteKey(told, isRow, to);
+        to.Write("\n"u8);
     }
 
-    static void Line(IBufferWriter<byte> to, Action<Utf8JsonWriter> key, Action<Utf8JsonWriter>? value)
+    void WriteKey(RowEvent told, bool isRow, IBufferWriter<byte> to)
     {
-        using (var json = new Utf8JsonWriter(to, ValueJson.Options)) key(json);
+        json.Reset(to);
+        if (isRow) WriteKey(json, told);
+        else WriteSchemaKey(json, told);
+        json.Flush();
         to.Write("\t"u8);
-        if (value is not null)
-            using (var json = new Utf8JsonWriter(to, ValueJson.Options)) value(json);
-        to.Write("\n"u8);
     }
 
     static void WriteKey(Utf8JsonWriter json, RowEvent told)
@@ -69,7 +76,7 @@ internal sealed class DebeziumJson(string server, TimeProvider time) : IEventFor
             RowEventKind.Delete => "d",
             _ => "u",
         });
-        json.WriteNumber("ts_ms", time.GetUtcNow().ToUnixTimeMilliseconds());
+        WriteTimes(json, time.GetUtcNow());
         json.WriteNull("transaction");
         json.WriteEndObject();
     }
@@ -80,13 +87,24 @@ internal sealed class DebeziumJson(string server, TimeProvider time) : IEventFor
         json.WriteString("version", Version);
         json.WriteString("connector", "recovery");
         json.WriteString("name", server);
-        json.WriteNumber("ts_ms", told.Time.ToUnixTimeMilliseconds());
+        WriteTimes(json, told.Time);
         json.WriteString("snapshot", told.Kind == RowEventKind.Read ? "true" : "false");
         json.WriteString("db", told.Database);
-        json.WriteString("table", told.Table ?? "");
+        json.WriteString("sequence",
+            string.Create(CultureInfo.InvariantCulture, $"[\"{told.Lsn}\",\"{told.Number}\"]"));
+        json.WriteString("table", told.Table);
         json.WriteNumber("lsn", told.Lsn);
         json.WriteNumber("event", told.Number);
         json.WriteEndObject();
+    }
+
+    /// <summary>The same moment in three units, as newer versions have it. We know milliseconds.</summary>
+    static void WriteTimes(Utf8JsonWriter json, DateTimeOffset at)
+    {
+        var milliseconds = at.ToUnixTimeMilliseconds();
+        json.WriteNumber("ts_ms", milliseconds);
+        json.WriteNumber("ts_us", milliseconds * MicrosecondsOfMillisecond);
+        json.WriteNumber("ts_ns", milliseconds * NanosecondsOfMillisecond);
     }
 
     static void WriteRow(Utf8JsonWriter json, string name, Row? row)
@@ -130,8 +148,9 @@ internal sealed class DebeziumJson(string server, TimeProvider time) : IEventFor
     {
         json.WriteStartObject();
         WriteSource(json, told);
-        json.WriteNumber("ts_ms", time.GetUtcNow().ToUnixTimeMilliseconds());
+        WriteTimes(json, time.GetUtcNow());
         json.WriteString("databaseName", told.Database);
+        json.WriteNull("schemaName");
         json.WriteString("ddl", Ddl(told));
         json.WriteStartArray("tableChanges");
         json.WriteEndArray();

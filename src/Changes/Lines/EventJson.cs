@@ -7,20 +7,21 @@ namespace RecoveryVfs.Changes.Lines;
 /// <summary>Events of a row tail as one JSON object a line.</summary>
 internal sealed class EventJson : IEventFormat
 {
+    readonly Utf8JsonWriter json = new(Stream.Null, ValueJson.Options);
+
     public void Write(RowEvent told, IBufferWriter<byte> to)
     {
-        using (var json = new Utf8JsonWriter(to, ValueJson.Options))
-        {
-            json.WriteStartObject();
-            json.WriteNumber("lsn", told.Lsn);
-            json.WriteNumber("n", told.Number);
-            json.WriteString("time", ChangeJson.Time(told.Time));
-            json.WriteString("database", told.Database);
-            if (told.SchemaChange is { } schema) ChangeJson.WriteMembers(json, schema);
-            else if (told.Table is not null) WriteRow(json, told);
-            else WriteDatabase(json, told);
-            json.WriteEndObject();
-        }
+        json.Reset(to);
+        json.WriteStartObject();
+        json.WriteNumber("lsn", told.Lsn);
+        json.WriteNumber("n", told.Number);
+        json.WriteString("time", ChangeJson.Time(told.Time));
+        json.WriteString("database", told.Database);
+        if (told.SchemaChange is { } schema) ChangeJson.WriteMembers(json, schema);
+        else if (told.Table is not null) WriteRow(json, told);
+        else WriteDatabase(json, told);
+        json.WriteEndObject();
+        json.Flush();
         to.Write("\n"u8);
     }
 
