@@ -16,6 +16,8 @@ if (args is ["--child", "follow", var followerDirectory, var followedUrl, var la
     return FollowSite.Read(followerDirectory, followedUrl, int.Parse(lastRow));
 if (args is ["--child", "rows", var streamedUrl, var streamedAfter, var changes])
     return await RowStreamCase.ReadAsync(streamedUrl, ulong.Parse(streamedAfter), int.Parse(changes));
+if (args is ["--child", "rows-lag", var laggingUrl, var linesWanted])
+    return await RowLagCase.ReadAsync(laggingUrl, int.Parse(linesWanted));
 if (args is ["--child", "wal-read", var readUri, var lastToRead])
     return WalSpillCase.Read(readUri, int.Parse(lastToRead));
 if (args is ["--child", "replicate", var replicated, var replicaUrl])
@@ -66,6 +68,8 @@ Case[] cases =
     new SizeCase(),
     new RowsCase(),
     new RowStreamCase(),
+    new RowLagCase(),
+    new RowBackupCase(),
     new OpenCase(),
     new FollowLagCase("remote-s3", s3: true, "durability=remote&sync-interval=5", 30, 150),
     new FollowLagCase("remote-file", s3: false, "durability=remote&sync-interval=5", 30, 150),

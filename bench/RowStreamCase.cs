@@ -29,7 +29,8 @@ internal sealed class RowStreamCase : Case
     static void Run(Place place, Report report, int megabytes)
     {
         var commits = place.Pick(50_000, 20_000);
-        using var site = new FollowSite(place, "file://" + place.Ours.PathOf($"bucket-{megabytes}"), "durability=async");
+        var url = "file://" + place.Ours.PathOf($"bucket-{megabytes}");
+        using var site = new FollowSite(place, url, "durability=async");
         ulong from;
         double written;
         using (var writer = site.Write($"writer-{megabytes}"))
@@ -47,7 +48,8 @@ internal sealed class RowStreamCase : Case
             processor * 1e6 / commits, ProcessorMicrosecondsMax);
     }
 
-    static void Fill(Connection writer, int megabytes)
+    /// <summary>Fills a database with rows, and gives it other tables.</summary>
+    public static void Fill(Connection writer, int megabytes)
     {
         var text = new Text(1);
         writer.Do("PRAGMA synchronous=OFF");

@@ -31,7 +31,7 @@ internal sealed class RowsCase : Case
         report.AddLimited("rows-difference", "ms", Difference(place, path, rows), 20);
     }
 
-    static void Build(Side side, int rows)
+    public static void Build(Side side, int rows)
     {
         var text = new Text(5);
         using var connection = side.Open("OFF");

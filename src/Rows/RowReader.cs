@@ -51,6 +51,9 @@ public sealed class RowReader
     /// <summary>The rows of <paramref name="table"/>, which is one of <see cref="Schema"/>.</summary>
     public RowCursor Read(Table table) => new(Pages, table, options.MostRowBytes);
 
+    /// <summary>How many rows <paramref name="table"/> has: its pages are read, and no row is looked at.</summary>
+    public long Count(Table table) => new TreeWalk(Pages, table.Root, !table.IsWithoutRowId).CountRows();
+
     /// <summary>The rows of the table called <paramref name="table"/>.</summary>
     public RowCursor Read(string table) =>
         Schema.TryGetTable(table, out var found)

@@ -15,11 +15,12 @@ public enum KeyKind
 /// <summary>One table whose rows are in the database's pages.</summary>
 public sealed class Table
 {
+    readonly Column[] columns;
     Dictionary<string, int>? byName;
 
     internal Table(string name, uint root, string sql, Column[] columns, KeyColumn[] key, TextEncoding encoding)
     {
-        (Name, Root, Sql, Columns, Key, Encoding) = (name, root, sql, columns, key, encoding);
+        (Name, Root, Sql, this.columns, Key, Encoding) = (name, root, sql, columns, key, encoding);
     }
 
     /// <summary>Its name.</summary>
@@ -29,7 +30,7 @@ public sealed class Table
     public string Sql { get; }
 
     /// <summary>Its columns, in their order; generated ones too.</summary>
-    public IReadOnlyList<Column> Columns { get; }
+    public IReadOnlyList<Column> Columns => columns;
 
     /// <summary>Whether it is WITHOUT ROWID.</summary>
     public bool IsWithoutRowId { get; internal init; }
@@ -85,7 +86,7 @@ public sealed class Table
 
     internal ColumnValue Value(RecordFields fields, ReadOnlySpan<byte> record, int column, long rowId)
     {
-        var of = Columns[column];
+        var of = columns[column];
         if (of.IsRowId) return ColumnValue.Of(rowId);
         if (!of.IsStored) return ColumnValue.NotStored;
         if (of.Field >= fields.Count) return Lacking(of);

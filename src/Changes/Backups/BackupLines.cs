@@ -6,7 +6,7 @@ namespace RecoveryVfs.Changes.Backups;
 internal sealed class BackupLines(string file, Stream input) : IDisposable
 {
     byte[] buffer = new byte[1 << 20];
-    int start, end;
+    int start, end, lastLength;
 
     public RecoveryException Damaged(string why)
         => new(RecoveryError.Corrupt, $"{file} is damaged: {why}. Nothing of it was taken; use another copy.");
@@ -20,7 +20,7 @@ internal sealed class BackupLines(string file, Stream input) : IDisposable
             if (at >= 0)
             {
                 line = buffer.AsSpan(start, searched + at);
-                start += searched + at + 1;
+                start += lastLength = searched + at + 1;
                 return true;
             }
             searched = end - start;
@@ -29,6 +29,9 @@ internal sealed class BackupLines(string file, Stream input) : IDisposable
             return searched != 0 ? throw Damaged("its last line has no end") : false;
         }
     }
+
+    /// <summary>The line that was read last, and its end.</summary>
+    public ReadOnlySpan<byte> LastWithEnd => buffer.AsSpan(start - lastLength, lastLength);
 
     bool Fill()
     {

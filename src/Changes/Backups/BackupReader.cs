@@ -52,8 +52,19 @@ internal sealed class BackupReader : IDisposable
             ?? throw new RecoveryException(RecoveryError.Invalid,
                 $"{file} is no backup: its first line says nothing of {BackupHeader.Name}.");
         var counts = new Dictionary<string, long>(StringComparer.Ordinal);
+        var (last, ofLast) = ("", 0L);
         while (reader.TryRead(out var line))
-            if (TableOf(line) is { } table) counts[table] = counts.GetValueOrDefault(table) + 1;
+        {
+            // Lines of a table come one after the other.
+            if (!IsRow(line, last, out var table)) continue;
+            if (table is not null)
+            {
+                counts[last] = ofLast;
+                (last, ofLast) = (table, counts.GetValueOrDefault(table));
+            }
+            ofLast++;
+        }
+        counts[last] = ofLast;
         foreach (var table in reader.End!.Tables)
             if (counts.GetValueOrDefault(table.Name) != table.Rows)
                 throw new RecoveryException(RecoveryError.Corrupt,
@@ -94,11 +105,15 @@ internal sealed class BackupReader : IDisposable
                     + "order.");
     }
 
-    /// <summary>The table of a row's line; null for other lines.</summary>
-    static string? TableOf(ReadOnlySpan<byte> line)
+    /// <summary>Whether a line is of a row; and its table, when that is not the one of the line before.</summary>
+    static bool IsRow(ReadOnlySpan<byte> line, string before, out string? table)
     {
+        table = null;
         var json = new Utf8JsonReader(line);
-        return json.Read() && json.Read() && json.ValueTextEquals("table"u8) && json.Read() ? json.GetString() : null;
+        if (!json.Read() || !json.Read() || !json.ValueTextEquals("table"u8) || !json.Read()) return false;
+        if (json.TokenType == JsonTokenType.Null) return false;
+        if (!json.ValueTextEquals(before)) table = json.GetString();
+        return true;
     }
 
     /// <summary>
@@ -113,8 +128,7 @@ internal sealed class BackupReader : IDisposable
             line = default;
             return false;
         }
-        sha.AppendData(line);
-        sha.AppendData("\n"u8);
+        sha.AppendData(lines.LastWithEnd);
         count++;
         return true;
     }

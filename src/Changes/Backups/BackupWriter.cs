@@ -29,14 +29,11 @@ internal sealed class BackupWriter(Stream output, Predicate<string> isWanted)
             Kind = BackupHeader.Full,
             Encoding = NameOf(rows.Schema.Encoding),
             Schema = Entries(rows.Schema),
-            Tables = [.. tables.Select(t => new BackupTable(t.Name, Count(rows, t)))],
+            Tables = [.. tables.Select(t => new BackupTable(t.Name, rows.Count(t)))],
         });
         foreach (var table in tables)
         {
-            var count = 0L;
-            var cursor = rows.Read(table);
-            for (; cursor.Read(); count++) WriteRow(cursor, null);
-            counts.Add(new BackupTable(table.Name, count));
+            counts.Add(new BackupTable(table.Name, WriteWhole(rows, table, null)));
         }
         return End();
     }
@@ -66,28 +63,41 @@ internal sealed class BackupWriter(Stream output, Predicate<string> isWanted)
         foreach (var table in Wanted(tables.Keys))
         {
             var name = table.Name;
-            var count = whole.Contains(name) ? WriteWhole(after, table) : WriteChanges(tables[table]);
+            var count = whole.Contains(name) ? WriteWhole(after, table, "insert") : WriteChanges(tables[table]);
             if (count > 0) counts.Add(new BackupTable(name, count));
         }
         return End();
     }
 
-    long WriteWhole(RowReader rows, Table table)
+    long WriteWhole(RowReader rows, Table table, string? op)
     {
         var count = 0L;
+        var lines = new TableLines(table);
         var cursor = rows.Read(table);
-        for (; cursor.Read(); count++) WriteRow(cursor, "insert");
+        for (; cursor.Read(); count++)
+        {
+            BeginRow(lines, op);
+            if (lines.HasHiddenRowId) json.WriteNumber("rowid"u8, cursor.RowId!.Value);
+            json.WriteStartObject("row"u8);
+            foreach (var (column, name) in lines.Columns)
+            {
+                json.WritePropertyName(name);
+                ValueJson.Write(json, cursor[column]);
+            }
+            EndRow();
+        }
         return count;
     }
 
     long WriteChanges(TableDifference table)
     {
         var count = 0L;
+        var lines = new TableLines(table.After!);
         foreach (var change in table.Changes())
         {
             count++;
             if (change.Kind == ChangeKind.Delete) WriteDelete(table, change.Before!);
-            else WriteRow(change.After!, change.Kind == ChangeKind.Insert ? "insert" : "update");
+            else WriteRow(lines, change.After!, change.Kind == ChangeKind.Insert ? "insert" : "update");
         }
         return count;
     }
@@ -103,9 +113,22 @@ internal sealed class BackupWriter(Stream output, Predicate<string> isWanted)
     IEnumerable<Table> Wanted(IEnumerable<Table> tables) =>
         tables.Where(t => (!t.IsInternal || t.Name == Sequences) && IsWanted(t.Name)).OrderBy(t => t.Name == Sequences);
 
-    /// <summary>Whether a row has a rowid that no column shows, and that is to come back.</summary>
-    static bool HasHiddenRowId(Table table) => !table.IsWithoutRowId && table.RowIdColumn < 0
-        && table.Name != Sequences;
+    /// <summary>What all lines of a table have in common.</summary>
+    sealed class TableLines(Table table)
+    {
+        public JsonEncodedText Name { get; } = Encode(table.Name);
+
+        /// <summary>Whether a row has a rowid that no column shows, and that is to come back.</summary>
+        public bool HasHiddenRowId { get; } =
+            !table.IsWithoutRowId && table.RowIdColumn < 0 && table.Name != Sequences;
+
+        /// <summary>The columns that are told of.</summary>
+        public (int Column, JsonEncodedText Name)[] Columns { get; } =
+            [.. Enumerable.Range(0, table.Columns.Count).Where(i => !table.Columns[i].IsGenerated)
+                .Select(i => (i, Encode(table.Columns[i].Name)))];
+
+        static JsonEncodedText Encode(string text) => JsonEncodedText.Encode(text, ValueJson.Options.Encoder);
+    }
 
     static string NameOf(TextEncoding encoding) => encoding switch
     {
@@ -122,13 +145,6 @@ internal sealed class BackupWriter(Stream output, Predicate<string> isWanted)
     static string TypeOf(SchemaEntry entry) => entry.Kind == SchemaKind.VirtualTable
         ? "table"
         : entry.Kind.ToString().ToLowerInvariant();
-
-    static long Count(RowReader rows, Table table)
-    {
-        var count = 0L;
-        for (var cursor = rows.Read(table); cursor.Read();) count++;
-        return count;
-    }
 
     void WriteHeader(BackupHeader header)
     {
@@ -147,52 +163,38 @@ internal sealed class BackupWriter(Stream output, Predicate<string> isWanted)
         EndLine();
     }
 
-    void BeginRow(Table table, string? op)
+    void BeginRow(TableLines lines, string? op)
     {
         json.Reset(buffer);
         json.WriteStartObject();
-        json.WriteString("table", table.Name);
-        if (op is not null) json.WriteString("op", op);
+        json.WriteString("table"u8, lines.Name);
+        if (op is not null) json.WriteString("op"u8, op);
     }
 
-    void WriteRow(RowCursor cursor, string? op)
+    void EndRow()
     {
-        var table = cursor.Table;
-        BeginRow(table, op);
-        if (HasHiddenRowId(table)) json.WriteNumber("rowid", cursor.RowId!.Value);
-        json.WriteStartObject("row");
-        for (var i = 0; i < table.Columns.Count; i++)
-        {
-            if (table.Columns[i].IsGenerated) continue;
-            json.WritePropertyName(table.Columns[i].Name);
-            ValueJson.Write(json, cursor[i]);
-        }
         json.WriteEndObject();
         json.WriteEndObject();
         EndLine();
     }
 
-    void WriteRow(Row row, string op)
+    void WriteRow(TableLines lines, Row row, string op)
     {
-        var table = row.Table;
-        BeginRow(table, op);
-        if (HasHiddenRowId(table)) json.WriteNumber("rowid", row.RowId!.Value);
-        json.WriteStartObject("row");
-        for (var i = 0; i < table.Columns.Count; i++)
+        BeginRow(lines, op);
+        if (lines.HasHiddenRowId) json.WriteNumber("rowid"u8, row.RowId!.Value);
+        json.WriteStartObject("row"u8);
+        foreach (var (column, name) in lines.Columns)
         {
-            if (table.Columns[i].IsGenerated) continue;
-            json.WritePropertyName(table.Columns[i].Name);
-            ValueJson.Write(json, row[i]);
+            json.WritePropertyName(name);
+            ValueJson.Write(json, row[column]);
         }
-        json.WriteEndObject();
-        json.WriteEndObject();
-        EndLine();
+        EndRow();
     }
 
     /// <summary>Of a row with NULL in its key only the rowid tells which it is.</summary>
     void WriteDelete(TableDifference difference, Row row)
     {
-        BeginRow(row.Table, "delete");
+        BeginRow(new TableLines(row.Table), "delete");
         var byRowId = row.RowId is not null && row.Table.KeyColumns.Any(c => row[c].IsNull);
         json.WritePropertyName("key");
         if (row.Table.Name == Sequences)

@@ -17,6 +17,7 @@ internal sealed class RowWriter(Connection connection) : IDisposable
     readonly StringBuilder sql = new();
     readonly List<string> columns = [];
     readonly List<object?> values = [];
+    LineShape? shape;
 
     /// <summary>The bytes of a text that are no text in the database's encoding.</summary>
     sealed record TextBytes(byte[] Bytes);
@@ -24,6 +25,7 @@ internal sealed class RowWriter(Connection connection) : IDisposable
     /// <summary>A line: <c>{"table", "op"?, "rowid"?, "row"}</c>, or <c>{"table", "op": "delete", "key"}</c>.</summary>
     public void Take(ReadOnlySpan<byte> line)
     {
+        if (shape?.TryRun(connection, line) == true) return;
         var json = new Utf8JsonReader(line);
         string? table = null, op = null;
         columns.Clear();
@@ -48,7 +50,9 @@ internal sealed class RowWriter(Connection connection) : IDisposable
         }
         if (table is null || columns.Count == 0) throw NoRow();
         if (table == "sqlite_sequence" && op != "delete") ForgetSequence();
-        Run(op == "delete" ? Delete(table) : Insert(table));
+        var statement = Run(op == "delete" ? Delete(table) : Insert(table));
+        // What follows usually has the same form.
+        shape = table == "sqlite_sequence" || values.Exists(v => v is TextBytes) ? null : LineShape.Of(line, statement);
     }
 
     /// <summary>It has no key by which a row would be replaced.</summary>
@@ -139,7 +143,7 @@ internal sealed class RowWriter(Connection connection) : IDisposable
         return sql.ToString();
     }
 
-    void Run(string text)
+    sqlite3_stmt Run(string text)
     {
         if (!statements.TryGetValue(text, out var statement))
             statements.Add(text, statement = connection.Prepare(text));
@@ -156,6 +160,7 @@ internal sealed class RowWriter(Connection connection) : IDisposable
             };
         }
         connection.Finish(statement);
+        return statement;
     }
 
     static int BindBlob(sqlite3_stmt statement, int at, byte[] blob) =>

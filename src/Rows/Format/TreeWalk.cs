@@ -172,6 +172,32 @@ internal sealed class TreeWalk
         return At == WalkAt.Row;
     }
 
+    /// <summary>To the end, counting the rows on the way; of a leaf, its cells are not looked at one by one.</summary>
+    public long CountRows()
+    {
+        var count = 0L;
+        while (At != WalkAt.End)
+        {
+            if (At == WalkAt.Subtree)
+            {
+                Enter();
+                continue;
+            }
+            var page = Page;
+            if (page.IsLeaf)
+            {
+                count += page.CellCount - page.Index;
+                page.Index = page.CellCount - 1;
+            }
+            else
+            {
+                count++;
+            }
+            Next();
+        }
+        return count;
+    }
+
     /// <summary>
     /// All of the row's bytes: in its page, or, when it has overflow pages, in a buffer that the next such row uses
     /// again.
