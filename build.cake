@@ -400,7 +400,8 @@ Task("bench").Does(() =>
         PublishExtension();
     }
     // Restoring is measured as users restore.
-    if (Wants("remote-restore", "remote-memory", "replicate", "rows-export", "rows-import") || Argument("only", "") == "remote")
+    if (Wants("remote-restore", "remote-memory", "replicate", "rows-export", "rows-import")
+        || Argument("only", "") == "remote")
     {
         Must("native/bundle.sh", "dist");
         PublishCli();

@@ -73,7 +73,8 @@ sealed class LineShape
         json.Read();
         if (op.Length > 0)
         {
-            if (!json.ValueTextEquals("op"u8) || !json.Read() || !json.ValueTextEquals(op) || !json.Read()) return false;
+            if (!json.ValueTextEquals("op"u8) || !json.Read() || !json.ValueTextEquals(op) || !json.Read())
+                return false;
         }
         var at = 0;
         if (json.TokenType == JsonTokenType.PropertyName && json.ValueTextEquals("rowid"u8))

@@ -68,7 +68,9 @@ internal sealed class TreeWalk
     /// <summary>Whether <see cref="Level"/> is known.</summary>
     public bool HasLevels => leafDepth >= 0;
 
-    /// <summary>Says how many pages are above each leaf, where that is known; a tree that is not so is damaged.</summary>
+    /// <summary>
+    /// Says how many pages are above each leaf, where that is known; a tree that is not so is damaged.
+    /// </summary>
     public void SetLevels(int? pagesAboveLeaves) => leafDepth = pagesAboveLeaves ?? leafDepth;
 
     /// <summary>Goes down the left side once, so that <see cref="Level"/> is known, and starts again.</summary>
@@ -172,7 +174,9 @@ internal sealed class TreeWalk
         return At == WalkAt.Row;
     }
 
-    /// <summary>To the end, counting the rows on the way; of a leaf, its cells are not looked at one by one.</summary>
+    /// <summary>
+    /// To the end, counting the rows on the way; of a leaf, its cells are not looked at one by one.
+    /// </summary>
     public long CountRows()
     {
         var count = 0L;
