@@ -128,6 +128,7 @@ IOStatus RecordedFileSystem::NewRandomAccessFile(const std::string& path, const 
     if (!status.ok()) return status;
     if (wrap_reads_) *result = WithFaults(std::move(*result), &faults_, path);
   }
+  *result = absent_.Gated(std::move(*result), NameOf(path));
   if (EndsWith(path, ".blob") && !recorded_.whole_directory()) *result = ForScans(std::move(*result));
   return IOStatus::OK();
 }
@@ -136,6 +137,8 @@ IOStatus RecordedFileSystem::NewSequentialFile(const std::string& path, const Fi
                                                std::unique_ptr<rocksdb::FSSequentialFile>* result,
                                                IODebugContext* dbg) {
   IOStatus status = faults_.Check(RV_FAULT_OPEN, path);
+  // Nobody reads a table or a blob file so but to measure it.
+  if (absent_.Has(NameOf(path))) return IOStatus::NotSupported("not all of this file is here", path);
   return status.ok() ? target()->NewSequentialFile(path, options, result, dbg) : status;
 }
 

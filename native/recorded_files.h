@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "absent_files.h"
 #include "faults.h"
 #include "recorded_names.h"
 #include "recovery_native.h"
@@ -71,6 +72,7 @@ class RecordedFileSystem : public rocksdb::FileSystemWrapper {
   IOStatus Measure(const std::string& path, uint64_t* size, uint32_t* crc32c);
 
   Faults& faults() { return faults_; }
+  AbsentFiles& absent() { return absent_; }
   const Recorded& recorded() const { return recorded_; }
 
  private:
@@ -79,6 +81,7 @@ class RecordedFileSystem : public rocksdb::FileSystemWrapper {
   const bool wrap_reads_;
   const Recorded recorded_;
   Faults faults_;
+  AbsentFiles absent_;
 
   struct Pinned {
     std::shared_ptr<rocksdb::FSRandomAccessFile> file;

@@ -15,7 +15,7 @@ extern "C" {
 #endif
 
 #define RV_API __attribute__((visibility("default")))
-#define RV_INTERFACE 4
+#define RV_INTERFACE 5
 
 enum rv_code {
   RV_OK = 0,
@@ -77,6 +77,16 @@ RV_API void rv_files_heal(rv_files* files);  // removes all faults
 // While held (counted), files that RocksDB deletes stay in the directory, and their deletion is not reported.
 RV_API void rv_files_hold(rv_files* files, int32_t hold);
 
+// Called, on whatever thread reads, to read an absent file: as many bytes as there are up to the length. Returns how many
+// it gave; less than 0 fails the read.
+typedef int64_t (*rv_read_callback)(void* context, const char* name, int64_t offset, int64_t length, uint8_t* bytes);
+
+// Who reads files whose bytes may be missing. Before any store is opened with the files.
+RV_API void rv_files_read_absent(rv_files* files, rv_read_callback callback, void* context);
+
+// Whether bytes of the file of that name may be missing. It has its length.
+RV_API void rv_file_absent(rv_files* files, const char* name, int32_t absent);
+
 // ---- Any RocksDB: opened by somebody else, through RocksDB's own C interface, with an environment of ours ----
 
 // Makes options (a rocksdb_options_t) use the files' environment. RV_INVALID, with what to change, when they ask for
@@ -122,8 +132,10 @@ RV_API int32_t rv_open(const rv_options* options, rv_store** store, char** error
 
 // Does with the page store in a directory, which nobody has open, what a store does with it, and reads all of it: in a
 // process of its own, that may die of it. RV_CORRUPT, with what is wrong, when it did; RV_OTHER when no process could
-// be started. Works in the directory `trial`, which must not exist, on the same file system; the caller deletes it.
-RV_API int32_t rv_trial(const char* directory, const char* trial, const uint8_t* canceled, char** error);
+// be started. Works in the directory `trial`, which must not exist, on the same file system; the caller deletes it. With
+// keys_only no blob is read: those may not be here.
+RV_API int32_t rv_trial(const char* directory, const char* trial, int32_t keys_only, const uint8_t* canceled,
+                        char** error);
 
 RV_API void rv_close(rv_store* store);  // without a flush: what was not flushed is gone
 

@@ -3,7 +3,8 @@
 // RocksDB as distributions build it asserts much of what it reads: a MANIFEST or a table that somebody made on purpose,
 // with checksums that are right, ends the process. So a child does first what the host will do later, and more, with
 // links to the files: what would end the host ends the child, and is an error.
-// All is read twice, before and after a compaction, since what a MANIFEST says may come out only then.
+// All is read twice, before and after a compaction, since what a MANIFEST says may come out only then. Where blobs are
+// not here yet, their keys are read, by the check of all tables and by the compaction, and no blob.
 //
 // The child is this library itself, run as a program by the dynamic loader: nothing else has to be shipped or found,
 // and it can be no other version. Its entry is recovery_trial_entry (see build.sh).
@@ -50,6 +51,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kPassed = "passed";
+constexpr const char* kKeysOnly = "keys";
 
 // ---- In the child ----
 
@@ -146,7 +148,7 @@ Status DropAll(DB* db) {
   return status.ok() ? db->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr) : status;
 }
 
-Status UseAll(const std::string& directory) {
+Status UseAll(const std::string& directory, bool keys_only) {
   rv_options given{};
   given.block_cache_bytes = 4 << 20;
   given.write_buffer_bytes = 4 << 20;
@@ -161,20 +163,20 @@ Status UseAll(const std::string& directory) {
   if (status.ok()) status = CheckRanges(db.get());
   if (status.ok()) status = db->GetPropertiesOfAllTables(&tables);
   if (status.ok()) status = db->VerifyChecksum();
-  if (status.ok()) status = ReadAll(db.get());
+  if (status.ok() && !keys_only) status = ReadAll(db.get());
   if (status.ok()) status = db->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr);
-  if (status.ok()) status = ReadAll(db.get());
+  if (status.ok() && !keys_only) status = ReadAll(db.get());
   return status.ok() ? DropAll(db.get()) : status;
 }
 
-[[noreturn]] void Try(const char* from, const char* to) {
+[[noreturn]] void Try(const char* from, const char* to, bool keys_only) {
   const rlimit none{0, 0}, some{kAddressSpaceMax, kAddressSpaceMax};
   setrlimit(RLIMIT_CORE, &none);
   setrlimit(RLIMIT_AS, &some);
   std::string said;
   try {
     LinkFiles(from, to);
-    Status status = UseAll(to);
+    Status status = UseAll(to, keys_only);
     said = status.ok() ? kPassed : status.ToString();
   } catch (const std::exception& e) {
     said = e.what();
@@ -251,7 +253,7 @@ class Child {
 
 extern "C" {
 
-int32_t rv_trial(const char* directory, const char* trial, const uint8_t* canceled, char** error) {
+int32_t rv_trial(const char* directory, const char* trial, int32_t keys_only, const uint8_t* canceled, char** error) {
   return Guard(error, [&]() -> int32_t {
     std::string loader;
     dl_iterate_phdr(FindLoader, &loader);
@@ -261,7 +263,9 @@ int32_t rv_trial(const char* directory, const char* trial, const uint8_t* cancel
         realpath(self.dli_fname, library) == nullptr)
       return Fail(RV_OTHER, "The dynamic loader, or this library's file, was not found", error);
     Child child;
-    const int failed = child.Start({loader, library, directory, trial});
+    std::vector<std::string> command{loader, library, directory, trial};
+    if (keys_only != 0) command.push_back(kKeysOnly);
+    const int failed = child.Start(command);
     if (failed != 0) return Fail(RV_OTHER, loader + " cannot be run: " + strerror(failed), error);
     std::string said;
     if (!child.Listen(canceled, &said)) return Fail(RV_CANCELED, "canceled", error);
@@ -275,8 +279,9 @@ __attribute__((visibility("hidden"), noreturn)) void recovery_trial_main(const l
   const long count = stack[0];
   char* const* arguments = reinterpret_cast<char* const*>(const_cast<long*>(stack + 1));
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (count == 3) Try(arguments[1], arguments[2]);
-  fputs("librecovery_native.so is a library. As a program it tries a page store's files: DIRECTORY TRIAL\n", stderr);
+  const bool keys_only = count == 4 && strcmp(arguments[3], kKeysOnly) == 0;
+  if (count == 3 || keys_only) Try(arguments[1], arguments[2], keys_only);
+  fputs("librecovery_native.so is a library. As a program it tries a page store's files: DIRECTORY TRIAL [keys]\n", stderr);
   fprintf(stderr, "CRC-32C %s\n", recovery::Crc32cHasInstruction() ? "by instruction" : "by table");
   _exit(2);
 }

@@ -35,6 +35,9 @@ public abstract class FollowerContract : IDisposable
 
     protected abstract void StartRemote();
 
+    /// <summary>When the pages of a new follower come.</summary>
+    protected virtual FetchMode Fetch => FetchMode.All;
+
     /// <summary>How many rounds a test may take: requests to a server cost.</summary>
     protected abstract int Rounds { get; }
 
@@ -60,6 +63,7 @@ public abstract class FollowerContract : IDisposable
         Interval = TimeSpan.FromMilliseconds(20),
         SettleInterval = TimeSpan.FromMilliseconds(200),
         PinExpiry = pin ? TimeSpan.FromDays(1) : TimeSpan.Zero,
+        Fetch = Fetch,
     };
 
     protected Task Seeded(Func<Task> run,

@@ -1,4 +1,5 @@
 using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.TestServers;
@@ -7,7 +8,19 @@ namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>Followers of a directory.</summary>
 [Trait(Seeds.Kind, Seeds.Random)]
-public sealed class DirectoryFollowerTests : FollowerContract
+public sealed class DirectoryFollowerTests : DirectoryFollowers;
+
+/// <summary>Followers of a directory whose pages come when they are read.</summary>
+[Trait(Seeds.Kind, Seeds.Random)]
+public sealed class LazyDirectoryFollowerTests : DirectoryFollowers
+{
+    protected override FetchMode Fetch => FetchMode.Lazy;
+
+    protected override int Rounds => 20;
+}
+
+/// <summary>The remote is a directory.</summary>
+public abstract class DirectoryFollowers : FollowerContract
 {
     string Bucket => Path.Combine(Root, "bucket");
 

@@ -47,6 +47,7 @@ internal sealed class FollowedReplica : IDisposable
                 opened.Dispose();
                 return null;
             }
+            if (options.Fetch != FetchMode.Lazy) opened.Lazy?.FillInBackground();
             relayed = new RelayedReplica(opened, logId);
             return new FollowedReplica(options, relayed);
         }

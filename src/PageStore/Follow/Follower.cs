@@ -1,3 +1,4 @@
+using RecoveryVfs.PageStore.Lazy;
 using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote;
@@ -27,16 +28,24 @@ public sealed class Follower : IFollowedStore, IAsyncDisposable
 
     Follower(FollowerOptions options)
     {
-        this.options = options;
+        this.options = options = options with
+        {
+            Store = options.Store with { OpenAbsent = home => LazyFiles.Open(home, ReadContext(), true, stopping.Token) },
+        };
         context = options.NewContext(readOnly: true);
         // While it follows, the loop is patient, and says so; a single step is not.
-        reading = context with { Tries = 3, Backoff = context.Backoff with { Longest = OutageLook } };
+        reading = Impatient(context);
         pin = new FollowerPin(options);
         progress = new FollowerProgress(options);
         replica = new SharedReplica(options, progress);
         session = new FollowerSession(options, context, reading, replica, progress);
         metrics = new FollowerMetrics(() => State, options.Store.Directory);
     }
+
+    static RemoteContext Impatient(RemoteContext context)
+        => context with { Tries = 3, Backoff = context.Backoff with { Longest = OutageLook } };
+
+    RemoteContext ReadContext() => Impatient(options.NewContext(readOnly: true));
 
     /// <summary>The replica's directory.</summary>
     public string Directory => options.Store.Directory;
@@ -49,6 +58,22 @@ public sealed class Follower : IFollowedStore, IAsyncDisposable
 
     /// <summary>What operators watch.</summary>
     public FollowerState State => progress.Seen;
+
+    /// <summary>
+    /// How much is here of what the follower began with; null when all is. See <see cref="FollowerOptions.Fetch"/>.
+    /// </summary>
+    public FetchedFigures? Fetched => replica.Current?.Replica.Lazy is { } lazy
+        ? new FetchedFigures(lazy.Fetched.BytesHere, lazy.Fetched.Bytes, lazy.Fetched.FilesHere, lazy.Fetched.Files)
+        : null;
+
+    /// <summary>
+    /// Brings in all that is missing here (see <see cref="FollowerOptions.Fetch"/>); throws when the remote cannot be
+    /// reached.
+    /// </summary>
+    public async Task FetchAllAsync(CancellationToken cancellation = default)
+    {
+        if (replica.Current?.Replica.Lazy is { } lazy) await lazy.FillAsync(patient: false, cancellation);
+    }
 
     /// <summary>Whether this process follows anything.</summary>
     public static bool Any => FollowerRegistry.Any;
@@ -145,9 +170,11 @@ public sealed class Follower : IFollowedStore, IAsyncDisposable
                 $"{readers} connections still read {Directory}.",
                 "Close them before it is promoted.")
             { Path = Directory };
-        await StopAsync();
         try
         {
+            // A writer owns all of its pages. Before the loop is stopped, which would end what is being fetched.
+            await FetchAllAsync(cancellation);
+            await StopAsync();
             if (progress.Now.Phase == FollowerPhase.Failed) progress.ThrowIfOver(progress.Now);
             var promotion = new FollowerPromotion(options, reading, pin, replica, session, progress);
             return await promotion.RunAsync(cancellation);

@@ -40,11 +40,13 @@ internal static class FollowerDirectory
         {
             var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest, cancellation: cancellation);
             if (plan.IsFromBeginning) return null;
-            room.CheckRoomFor(plan.FetchBytes);
+            var isLazy = options.Fetch != FetchMode.All;
+            room.CheckRoomFor(plan.FetchBytes
+                - (isLazy ? StoreRestore.LazyFilesOf(plan).Sum(f => f.Extent.SizeBytes) : 0));
             try
             {
                 await StoreRestore.PlaceFilesAsync(plan, options.Store, options.Parallelism, static _ => { },
-                    cancellation);
+                    cancellation, isLazy ? options.Url : null);
             }
             catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.NotFound)
             {

@@ -43,7 +43,9 @@ internal sealed class FollowerLoop(FollowerOptions options, RemoteContext contex
         progress.Set(session.Measure);
         while (true)
         {
-            await pin.RenewAsync(progress.Now.Lsn, stop);
+            var lazy = replica.Opened.Replica.Lazy;
+            await pin.RenewAsync(progress.Now.Lsn, options.Store.Home.IsLazy ? lazy?.HintsLsn : null, stop);
+            if (lazy?.Lost is { } lost) throw new BrokenPathException(lost);
             var looked = options.Store.Time.GetUtcNow();
             var segment = await NextAsync();
             failures = 0;

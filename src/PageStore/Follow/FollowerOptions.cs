@@ -33,6 +33,12 @@ public sealed record FollowerOptions
     /// </summary>
     public TimeSpan PinExpiry { get; init; } = TimeSpan.FromDays(1);
 
+    /// <summary>
+    /// When the pages of a new follower come: all before it is read, or each when it is read. A directory that has begun
+    /// so goes on so; with <see cref="FetchMode.All"/> the rest comes in the background.
+    /// </summary>
+    public FetchMode Fetch { get; init; }
+
     /// <summary>Extents fetched at a time when it starts over.</summary>
     public int Parallelism { get; init; } = 8;
 
@@ -42,6 +48,13 @@ public sealed record FollowerOptions
     internal RemoteContext NewContext(bool readOnly) => RemoteContext.Of(
         Open?.Invoke() ?? RemoteUrl.Parse(Url).Open(readOnly, Store.Time), Store.Time, Store.Directory);
 }
+
+/// <summary>How much is here of what a follower began with.</summary>
+/// <param name="BytesHere">Bytes of its files that are here.</param>
+/// <param name="Bytes">All bytes of those files.</param>
+/// <param name="FilesHere">Files that are whole.</param>
+/// <param name="Files">All files.</param>
+public readonly record struct FetchedFigures(long BytesHere, long Bytes, int FilesHere, int Files);
 
 /// <summary>What a follower is doing.</summary>
 public enum FollowerPhase

@@ -2,14 +2,16 @@ using System.Security.Cryptography;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.RecoveryLog.Remote.Pins;
 
 namespace RecoveryVfs.PageStore.Follow;
 
 /// <summary>
-/// Keeps a pin in the remote, so that collection leaves what this follower needs to go on after a stop. Objects are
-/// never overwritten: each renewal is a new pin, and the one before it is removed then.
+/// Keeps pins in the remote, so that collection leaves what this follower needs: the log from where it stands, to go on
+/// after a stop; and the hints that it began with, while it still fetches their files. Objects are never overwritten:
+/// each renewal is a new pin, and the one before it is removed then.
 /// </summary>
 internal sealed class FollowerPin(FollowerOptions options)
 {
@@ -18,46 +20,72 @@ internal sealed class FollowerPin(FollowerOptions options)
 
     readonly StoreHome home = options.Store.Home;
     DateTimeOffset due = DateTimeOffset.MinValue;
+    ulong? keptHints;
 
     /// <summary>Why there is no pin; null when there is, or is not to be.</summary>
     public string? Error { get; private set; }
 
-    /// <summary>Renews the pin when it is time. A failure is noted, and tried again at the next time.</summary>
-    public async Task RenewAsync(ulong lsn, CancellationToken cancellation)
+    /// <summary>
+    /// Renews the pins when it is time, or when other hints are to be kept (null: none). A failure is noted, and tried
+    /// again at the next time.
+    /// </summary>
+    public async Task RenewAsync(ulong lsn, ulong? hintsLsn, CancellationToken cancellation)
     {
         var now = options.Store.Time.GetUtcNow();
-        if (options.PinExpiry <= TimeSpan.Zero || now < due) return;
+        if (options.PinExpiry <= TimeSpan.Zero || (now < due && hintsLsn == keptHints)) return;
         due = now + options.PinExpiry / Renewals;
-        try
+        keptHints = hintsLsn;
+        await TryAsync(async context =>
         {
-            var context = options.NewContext(readOnly: false) with { Tries = 2 };
-            await using var objects = context.Store;
-            var name = "follower-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
-            await Pin.PutAsync(context, name,
-                Pin.At(lsn, onward: true, now + options.PinExpiry,
-                $"follower {Environment.MachineName}:{options.Store.Directory}"), cancellation);
-            var earlier = home.PinName;
-            home.PinName = name;
-            if (earlier is not null) await Pin.RemoveAsync(context, earlier, cancellation);
-            Error = null;
-        }
-        catch (Exception e) when (e is RecoveryException or ObjectStoreException or IOException
-            or UnauthorizedAccessException)
-        {
-            Error = e.Message;
-        }
+            // What is fetched comes first: the log is kept by retention for a while.
+            home.HintsPinName = hintsLsn is { } kept
+                ? await ReplaceAsync(context, Pin.At(kept, expires: now + options.PinExpiry,
+                    note: Note("fetches from these hints")), home.HintsPinName, name => home.HintsPinName = name,
+                    cancellation)
+                : await RemoveAsync(context, home.HintsPinName, cancellation);
+            home.PinName = await ReplaceAsync(context, Pin.At(lsn, onward: true, now + options.PinExpiry,
+                Note("follows")), home.PinName, name => home.PinName = name, cancellation);
+        });
     }
 
-    /// <summary>Removes the pin; one that stays expires.</summary>
+    string Note(string what) => $"follower {Environment.MachineName}:{options.Store.Directory} {what}";
+
+    /// <summary>Its name is remembered before the earlier one goes, or a crash would leave one that nobody knows.</summary>
+    static async Task<string> ReplaceAsync(RemoteContext context, Pin pin, string? earlier, Action<string> remember,
+        CancellationToken cancellation)
+    {
+        var name = "follower-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
+        await Pin.PutAsync(context, name, pin, cancellation);
+        remember(name);
+        await RemoveAsync(context, earlier, cancellation);
+        return name;
+    }
+
+    static async Task<string?> RemoveAsync(RemoteContext context, string? name, CancellationToken cancellation)
+    {
+        if (name is not null) await Pin.RemoveAsync(context, name, cancellation);
+        return null;
+    }
+
+    /// <summary>Removes the pins; one that stays expires.</summary>
     public async Task RemoveAsync()
     {
-        if (home.PinName is not { } name) return;
+        if (home.PinName is null && home.HintsPinName is null) return;
+        await TryAsync(async context =>
+        {
+            home.HintsPinName = await RemoveAsync(context, home.HintsPinName, default);
+            home.PinName = await RemoveAsync(context, home.PinName, default);
+        });
+    }
+
+    async Task TryAsync(Func<RemoteContext, Task> step)
+    {
         try
         {
             var context = options.NewContext(readOnly: false) with { Tries = 2 };
             await using var objects = context.Store;
-            await Pin.RemoveAsync(context, name);
-            home.PinName = null;
+            await step(context);
+            Error = null;
         }
         catch (Exception e) when (e is RecoveryException or ObjectStoreException or IOException
             or UnauthorizedAccessException)

@@ -1,3 +1,4 @@
+using RecoveryVfs.PageStore.Lazy;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Remote;
@@ -120,6 +121,9 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
     public void Apply(RemoteSegment segment)
     {
         var store = replica.Opened;
+        // What a record changes may not be here. To break off in the middle of a group would keep readers out.
+        using var patience = LazyFiles.WaitPatiently(e =>
+            progress.Set(s => s with { Phase = FollowerPhase.Interrupted, LastError = e }));
         var applied = store.Apply(segment, Source.LogId);
         progress.Set(s => Measure(s) with
         {

@@ -8,7 +8,7 @@ namespace RecoveryVfs.PageStore.Interop;
 internal static unsafe partial class Native
 {
     internal const string Library = "recovery_native";
-    const int InterfaceVersion = 4;
+    const int InterfaceVersion = 5;
 
     static Native()
     {
@@ -69,6 +69,13 @@ internal static unsafe partial class Native
     internal static partial void rv_files_hold(nint files, int hold);
 
     [LibraryImport(Library)]
+    internal static partial void rv_files_read_absent(nint files,
+        delegate* unmanaged<nint, byte*, long, long, byte*, long> callback, nint context);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial void rv_file_absent(nint files, string name, int absent);
+
+    [LibraryImport(Library)]
     internal static partial Code rv_record(nint files, nint options, out nint error);
 
     [LibraryImport(Library)]
@@ -94,7 +101,8 @@ internal static unsafe partial class Native
     internal static partial Code rv_open(in Options options, out nint store, out nint error);
 
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
-    internal static partial Code rv_trial(string directory, string trial, byte* canceled, out nint error);
+    internal static partial Code rv_trial(string directory, string trial, int keysOnly, byte* canceled,
+        out nint error);
 
     [LibraryImport(Library)]
     internal static partial void rv_close(nint store);

@@ -14,14 +14,18 @@ internal enum FaultError { Eio = 1, Enospc = 2, Emfile = 3 }
 internal sealed unsafe class RecordedFiles : IDisposable
 {
     readonly IFileRecorder? recorder;
+    readonly IAbsentFiles? absent;
     readonly GCHandle self;
     nint handle;
 
-    internal RecordedFiles(IFileRecorder? recorder, bool faults = false)
+    internal RecordedFiles(IFileRecorder? recorder, bool faults = false, IAbsentFiles? absent = null)
     {
-        this.recorder = recorder;
+        (this.recorder, this.absent) = (recorder, absent);
         self = GCHandle.Alloc(this);
         handle = Native.rv_files_create(recorder is null ? null : &OnEvent, GCHandle.ToIntPtr(self), faults ? 1 : 0);
+        if (absent is null) return;
+        Native.rv_files_read_absent(handle, &OnRead, GCHandle.ToIntPtr(self));
+        foreach (var name in absent.Names) Native.rv_file_absent(handle, name, 1);
     }
 
     /// <summary>Those of a whole directory, and nothing else.</summary>
@@ -53,6 +57,18 @@ internal sealed unsafe class RecordedFiles : IDisposable
 
     /// <summary>The exception with which the recorder refused a change last.</summary>
     internal Exception? Refusal { get; private set; }
+
+    [ThreadStatic] static Exception? readFailure;
+
+    /// <summary>
+    /// What kept the absent bytes from being read that this thread wanted last; null when nothing did. Only once.
+    /// </summary>
+    internal static Exception? TakeReadFailure()
+    {
+        var failure = readFailure;
+        readFailure = null;
+        return failure;
+    }
 
     /// <summary>
     /// From the operation after the next <paramref name="skip"/> matching ones, <paramref name="times"/> operations
@@ -89,6 +105,27 @@ internal sealed unsafe class RecordedFiles : IDisposable
         {
             files.Refusal = e;
             return 1;
+        }
+    }
+
+    [UnmanagedCallersOnly]
+    static long OnRead(nint context, byte* name, long offset, long length, byte* bytes)
+    {
+        var files = (RecordedFiles)GCHandle.FromIntPtr(context).Target!;
+        readFailure = null;
+        try
+        {
+            var file = Text(name);
+            var got = files.absent!.Read(file, offset, new Span<byte>(bytes, checked((int)length)));
+            // From here on RocksDB reads it by itself.
+            if (!files.absent.IsAbsent(file)) Native.rv_file_absent(files.handle, file, 0);
+            return got;
+        }
+        // nothing may be thrown into RocksDB
+        catch (Exception e)
+        {
+            readFailure = e;
+            return -1;
         }
     }
 

@@ -115,6 +115,7 @@ internal sealed class LocalPast : PastStore
 
     static RocksPageStore? OpenFiles(StoreOptions options)
     {
+        options.Home.ThrowIfLazy();
         try
         {
             return RocksPageStore.Open(

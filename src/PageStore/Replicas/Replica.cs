@@ -1,4 +1,5 @@
 using RecoveryVfs.PageStore.Files;
+using RecoveryVfs.PageStore.Lazy;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.PageStore.Stores;
@@ -106,6 +107,9 @@ internal sealed class Replica : IDisposable
     static LiveFile Kept(LiveFile file) => file.Class == FileClass.Plain
         ? file with { Bytes = default, Sha256 = default, Sums = ChunkSums.Of(file.Bytes.Span) }
         : file with { Sha256 = default };
+
+    /// <summary>The files that come when they are read; null when all were here at the opening.</summary>
+    internal LazyFiles? Lazy => core.Absent as LazyFiles;
 
     /// <summary>What readers go through.</summary>
     internal ReplayedStore Replayed => replayed;
@@ -219,6 +223,7 @@ internal sealed class Replica : IDisposable
                     + $"{replayed.LastLsn}, and is whole again only at LSN {wholeAt}.",
                 "Bring it there first: give the remote's URL.")
             { Path = Directory, Lsn = replayed.LastLsn };
+        core.Home.ThrowIfLazy();
         Settle();
         core.Home.ForgetCaughtUp();
         core.Home.EndReplica(replayed.LastLsn);

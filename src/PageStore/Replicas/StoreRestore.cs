@@ -1,3 +1,4 @@
+using RecoveryVfs.PageStore.Lazy;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.PageStore.Stores;
@@ -169,19 +170,22 @@ internal static class StoreRestore
 
     /// <summary>
     /// Fetches the files that a plan's hints list into the page store's directory, and tries them aside before anybody
-    /// opens them here.
+    /// opens them here. With <paramref name="lazily"/>, blob files are only made, and come from that URL when they are
+    /// read.
     /// </summary>
     internal static async Task PlaceFilesAsync(RestorePlan plan, StoreOptions options, int parallelism,
-        Action<long> progressed, CancellationToken cancellation)
+        Action<long> progressed, CancellationToken cancellation, string? lazily = null)
     {
+        var lazy = lazily is null ? [] : LazyFilesOf(plan);
+        var absent = lazy.Select(e => e.Extent.Fnode).ToHashSet();
         var (pages, fetching) = (options.Home.Pages, options.Home.Fetching);
         LocalDisk.Instance.CreateDirectory(pages);
         // A run that was killed may have left some of it.
         if (Directory.Exists(fetching)) Directory.Delete(fetching, recursive: true);
-        var paths = await plan.FetchFilesAsync(fetching, parallelism, progressed, cancellation);
+        var paths = await plan.FetchFilesAsync(fetching, parallelism, progressed, cancellation, absent);
         foreach (var file in plan.Hints.Hints.Files)
         {
-            if (file.Class == FileClass.Plain) continue;
+            if (file.Class == FileClass.Plain || absent.Contains(file.Fnode)) continue;
             // The parser has done so already. Here a name becomes a path: a remote whose names lead elsewhere must end
             // here whatever came before.
             foreach (var name in file.Names) TrackedName.Check(file.Class, name, plan.Hints.Name);
@@ -190,7 +194,26 @@ internal static class StoreRestore
         }
         LocalDisk.Instance.SyncDirectory(pages);
         Directory.Delete(fetching, recursive: true);
-        RocksTrial.Run(pages, Path.Combine(options.Directory, "trial"), cancellation);
+        if (lazy.Count > 0)
+            LazyFiles.Create(options.Home, new LazyList(plan.Hints.Header.Lsn, lazily!, lazy));
+        RocksTrial.Run(pages, Path.Combine(options.Directory, "trial"), cancellation, keysOnly: lazy.Count > 0);
+    }
+
+    /// <summary>
+    /// The files that need not be here to begin with: blobs. Keys are a hundredth of them, and are read all the time.
+    /// </summary>
+    internal static List<LazyEntry> LazyFilesOf(RestorePlan plan)
+    {
+        var lazy = new List<LazyEntry>();
+        foreach (var file in plan.Hints.Hints.Files)
+        {
+            if (file.Class != FileClass.RocksBlob || file.Names.Count != 1
+                || !plan.Hints.Extents.TryGetValue(file.Fnode, out var extent))
+                continue;
+            TrackedName.Check(file.Class, file.Name, plan.Hints.Name);
+            lazy.Add(new LazyEntry(file.Name, extent));
+        }
+        return lazy;
     }
 
     static void CopyDurably(string from, string to)

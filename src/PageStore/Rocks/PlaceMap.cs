@@ -22,7 +22,7 @@ namespace RecoveryVfs.PageStore.Rocks;
 /// are read by RocksDB again. A blob must have its page's key, and its checksum; else RocksDB reads the page, and says
 /// what is wrong.
 /// </remarks>
-internal sealed class PlaceMap(string directory) : IDisposable
+internal sealed class PlaceMap(string directory, IAbsentFiles? absent = null) : IDisposable
 {
     /// <summary>
     /// After so many single reads of a database, its tables are read: that costs as much as some hundred.
@@ -58,7 +58,7 @@ internal sealed class PlaceMap(string directory) : IDisposable
     /// <summary>Where its pages lay when the tables were read.</summary>
     sealed record Known(ulong[] Places, BlobHandle?[] Files);
 
-    sealed record BlobHandle(SafeFileHandle Handle, BlobCompression Compression);
+    sealed record BlobHandle(string Name, SafeFileHandle Handle, BlobCompression Compression);
 
     readonly ConcurrentDictionary<uint, Entry> entries = [];
     readonly ConcurrentDictionary<string, BlobHandle> open = new(StringComparer.Ordinal);
@@ -209,11 +209,16 @@ internal sealed class PlaceMap(string directory) : IDisposable
         BlobFile.IsBlobOf(key, blob) ? (codecs ??= new Codecs())
             .Decompress(file.Compression, blob[(BlobFile.BlobHeaderBytes + BlobFile.KeyBytes)..], destination) : -1;
 
-    static int ReadAt(BlobHandle file, long offset, Span<byte> destination)
+    int ReadAt(BlobHandle file, long offset, Span<byte> destination) =>
+        ReadAt(file.Name, file.Handle, offset, destination);
+
+    /// <summary>Throws what kept bytes that are not here from coming.</summary>
+    int ReadAt(string name, SafeFileHandle handle, long offset, Span<byte> destination)
     {
         try
         {
-            return RandomAccess.Read(file.Handle, destination, offset);
+            return absent?.IsAbsent(name) == true ? absent.Read(name, offset, destination)
+                : RandomAccess.Read(handle, destination, offset);
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException)
         {
@@ -250,8 +255,11 @@ internal sealed class PlaceMap(string directory) : IDisposable
     }
 
     void Read(LiveTable table, ITableEntries entries)
-        => SealedTable.ReadVerified(File.ReadAllBytes(Path.Combine(directory, table.FileName)), table.FileName,
-            entries);
+    {
+        if (absent?.IsAbsent(table.FileName) == true)
+            throw new UnfamiliarFileException(table.FileName, "is not here");
+        SealedTable.ReadVerified(File.ReadAllBytes(Path.Combine(directory, table.FileName)), table.FileName, entries);
+    }
 
     BlobHandle? Open(ulong number)
     {
@@ -262,8 +270,8 @@ internal sealed class PlaceMap(string directory) : IDisposable
             var handle = File.OpenHandle(Path.Combine(directory, name), share: FileShare.ReadWrite | FileShare.Delete,
                 options: FileOptions.RandomAccess);
             Span<byte> header = stackalloc byte[BlobFile.HeaderBytes];
-            if (RandomAccess.Read(handle, header, 0) != header.Length) return null;
-            var opened = new BlobHandle(handle, BlobFile.CompressionOf(header, name));
+            if (ReadAt(name, handle, 0, header) != header.Length) return null;
+            var opened = new BlobHandle(name, handle, BlobFile.CompressionOf(header, name));
             if (!open.TryAdd(name, opened)) handle.Dispose();
             if (deleted.ContainsKey(name) || Volatile.Read(ref disposed)) Deleted(name);
             return open.GetValueOrDefault(name);

@@ -35,6 +35,13 @@ internal static class RocksErrors
                 refusal)
             { Path = directory };
         }
+        if (RecordedFiles.TakeReadFailure() is { } missing && message.Contains("could not be fetched",
+            StringComparison.Ordinal))
+            return missing is RecoveryException known
+                ? known.Within($"{action} in {directory} failed: {known.Message}")
+                : new RecoveryException(RecoveryError.IoRead, $"{action} in {directory} failed: {missing.Message}",
+                    missing)
+                { Path = directory };
         var (error, advice) = Classify(code, message, writing);
         return new RecoveryException(error,
             $"{action} in {directory} failed: {message.TrimEnd('.')}.",

@@ -72,11 +72,9 @@ internal sealed unsafe partial class RocksPageStore
 
         // Who does not hear of deletions must not keep files open.
         var places = options.Mode == RocksMode.ReadWrite && options.Files is null && options.Recorder is not null
-            ? new PlaceMap(directory)
+            ? new PlaceMap(directory, options.Absent)
             : null;
-        var files = options.Files
-            ?? (places is not null ? new RecordedFiles(new WatchedDeletions(options.Recorder!, places.Deleted))
-            : options.Recorder is null ? null : new RecordedFiles(options.Recorder));
+        var files = options.Files ?? FilesOf(options, places);
         var store = new RocksPageStore(options, files, places, mark);
         try
         {
@@ -92,6 +90,19 @@ internal sealed unsafe partial class RocksPageStore
                 files?.Dispose();
             throw;
         }
+    }
+
+    static RecordedFiles? FilesOf(RocksPageStoreOptions options, PlaceMap? places)
+    {
+        if (options.Recorder is null && options.Absent is null) return null;
+        var recorder = options.Recorder is null || places is null
+            ? options.Recorder
+            : new WatchedDeletions(options.Recorder, name =>
+            {
+                places.Deleted(name);
+                options.Absent?.Deleted(name);
+            });
+        return new RecordedFiles(recorder, absent: options.Absent);
     }
 
     static void CreateDirectory(string directory)

@@ -58,6 +58,9 @@ internal sealed record RocksPageStoreOptions
     /// </summary>
     public Func<long>? LivePages { get; init; }
 
+    /// <summary>The files whose bytes are not all here; null when all are. The caller's to end.</summary>
+    public IAbsentFiles? Absent { get; init; }
+
     /// <summary>Tests hand in files that fail.</summary>
     internal RecordedFiles? Files { get; init; }
 }

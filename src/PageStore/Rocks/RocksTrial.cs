@@ -24,7 +24,8 @@ internal static unsafe class RocksTrial
     /// <param name="pages">The page store's directory, which nobody has open.</param>
     /// <param name="trial">A directory that is made for it beside the first, and removed.</param>
     /// <param name="cancellation">Gives up.</param>
-    public static void Run(string pages, string trial, CancellationToken cancellation)
+    /// <param name="keysOnly">Whether blobs are left out, for they are not here.</param>
+    public static void Run(string pages, string trial, CancellationToken cancellation, bool keysOnly = false)
     {
         if (!File.Exists(Path.Combine(pages, "CURRENT")) || Environment.GetEnvironmentVariable(Switch) == "off") return;
         byte canceled = 0;
@@ -33,7 +34,7 @@ internal static unsafe class RocksTrial
             using var registration =
                 cancellation.UnsafeRegister(static flag => Volatile.Write(ref *(byte*)(nint)flag!, 1),
                 (nint)(&canceled));
-            var code = Native.rv_trial(pages, trial, &canceled, out var error);
+            var code = Native.rv_trial(pages, trial, keysOnly ? 1 : 0, &canceled, out var error);
             if (code != Code.Ok) Throw(code, RocksErrors.Take(error), pages, cancellation);
         }
         finally

@@ -1,5 +1,6 @@
 using System.Globalization;
 using RecoveryVfs.PageStore.Commits;
+using RecoveryVfs.PageStore.Interop;
 using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.RecoveryLog;
@@ -20,8 +21,10 @@ internal sealed class StoreCore : IDisposable
     /// <param name="options">How the store is opened.</param>
     /// <param name="pages">The page store, which is this object's from now on.</param>
     /// <param name="spillDirectory">Where scratch files go.</param>
-    public StoreCore(StoreOptions options, IPageStore pages, string spillDirectory)
+    /// <param name="absent">The page store's files that come when they are read, which are this object's, too.</param>
+    public StoreCore(StoreOptions options, IPageStore pages, string spillDirectory, IAbsentFiles? absent = null)
     {
+        Absent = absent;
         Options = options.WithinLogBound();
         Pages = pages;
         Pending = new PendingCommits(options.PendingBytes);
@@ -35,6 +38,10 @@ internal sealed class StoreCore : IDisposable
     public StoreHome Home => Options.Home;
     public string Directory => Options.Directory;
     public IPageStore Pages { get; }
+
+    /// <summary>The page store's files that come from a remote when they are read; null when all were here.</summary>
+    public IAbsentFiles? Absent { get; }
+
     public PendingCommits Pending { get; }
     public PageCache Cache { get; }
     public PageBuffers Buffers { get; }
@@ -194,11 +201,14 @@ internal sealed class StoreCore : IDisposable
     /// <summary>Frees everything, once nobody applies commits any more. What was pending is in a log.</summary>
     public void Dispose()
     {
+        // Or whoever reads ahead would wait for the remote.
+        Absent?.Stop();
         Reader.Dispose();
         Pending.Clear();
         Cache.Dispose();
         Buffers.Dispose();
         Pages.Dispose();
+        Absent?.Dispose();
     }
 }
 

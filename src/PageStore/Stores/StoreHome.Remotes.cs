@@ -12,7 +12,8 @@ namespace RecoveryVfs.PageStore.Stores;
 internal sealed partial class StoreHome
 {
     const string AuthorMark = "author", RemoteMark = "remote", WantedMark = "remote-wanted",
-        FollowingMark = "following", RestartingMark = "restarting", PinMark = "pin";
+        FollowingMark = "following", RestartingMark = "restarting", PinMark = "pin",
+        HintsPinMark = "pin-hints";
 
     /// <summary>The URLs that the store has shipped to, the one in use first.</summary>
     public IReadOnlyList<string> RemoteUrls =>
@@ -75,6 +76,19 @@ internal sealed partial class StoreHome
         {
             if (value is null) marks.Remove(PinMark);
             else marks.Write(PinMark, value + "\n");
+        }
+    }
+
+    /// <summary>
+    /// The name of the pin that keeps the hints from which the directory fetches, or null. A change is durable.
+    /// </summary>
+    internal string? HintsPinName
+    {
+        get => marks.Read(HintsPinMark)?.Trim() is { Length: > 0 } name ? name : null;
+        set
+        {
+            if (value is null) marks.Remove(HintsPinMark);
+            else marks.Write(HintsPinMark, value + "\n");
         }
     }
 

@@ -34,8 +34,10 @@ namespace RecoveryVfs.PageStore.Stores;
 /// after a crash goes by it.</description></item>
 /// <item><term><c>rocksdb</c></term><description>The log is that of the RocksDB in the directory above, and there are
 /// no databases.</description></item>
-/// <item><term><c>pin</c></term><description>The name of the pin that the remote has for this
-/// follower.</description></item>
+/// <item><term><c>pin</c>, <c>pin-hints</c></term><description>The names of the pins that the remote has for this
+/// follower: of its place in the log, and of the hints from which it still fetches.</description></item>
+/// <item><term><c>lazy</c></term><description>Which files of the page store lack bytes that come from the remote when
+/// they are read. It comes before anything is read, and goes when all of them are whole.</description></item>
 /// </list>
 /// </remarks>
 internal sealed partial class StoreHome(ILogDisk disk, string path)
@@ -47,7 +49,8 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
         RocksDbMark = "rocksdb", Begun = "begun";
 
     // What stays when a follower's directory is emptied.
-    static readonly string[] kept = ["LOCK", "config", AuthorMark, PlaceMark, PinMark, FollowingMark, StartingOverMark];
+    static readonly string[] kept = ["LOCK", "config", AuthorMark, PlaceMark, PinMark, HintsPinMark, FollowingMark,
+        StartingOverMark];
 
     readonly StoreMarks marks = new(disk, path);
 

@@ -1,5 +1,5 @@
 using RecoveryVfs.PageStore.Commits;
-using RecoveryVfs.PageStore.Files;
+using RecoveryVfs.PageStore.Interop;
 using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Rocks;
@@ -24,14 +24,31 @@ internal static class StoreOpening
         var home = options.Home;
         if (Directory.Exists(home.Spill)) Directory.Delete(home.Spill, recursive: true);
         if (options.PagesInMemory) return (new StoreCore(options, new MemoryPageStore(), home.Spill), null);
-        var recorder = new FileRecorder(home.Pages);
-        StoreCore? core = null;
-        core = new StoreCore(options, RocksPageStore.Open(new RocksPageStoreOptions
+        var absent = OpenAbsent(options);
+        try
         {
-            Directory = home.Pages,
-            Recorder = recorder,
-            LivePages = () => core?.CountPages() ?? 0,
-        }), home.Spill);
-        return (core, recorder);
+            var recorder = new FileRecorder(home.Pages);
+            StoreCore? core = null;
+            core = new StoreCore(options, RocksPageStore.Open(new RocksPageStoreOptions
+            {
+                Directory = home.Pages,
+                Recorder = recorder,
+                Absent = absent,
+                LivePages = () => core?.CountPages() ?? 0,
+            }), home.Spill, absent);
+            return (core, recorder);
+        }
+        catch
+        {
+            absent?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The files that come when they are read; null when all are here. Refuses who cannot have them come.</summary>
+    public static IAbsentFiles? OpenAbsent(StoreOptions options)
+    {
+        if (options.OpenAbsent is null) options.Home.ThrowIfLazy();
+        return options.Home.IsLazy ? options.OpenAbsent!(options.Home) : null;
     }
 }

@@ -47,6 +47,11 @@ public sealed record StoreOptions
     /// </summary>
     public bool PagesInMemory { get; init; }
 
+    /// <summary>
+    /// Opens the files of a directory that come from a remote when they are read; null refuses such a directory.
+    /// </summary>
+    internal Func<StoreHome, IAbsentFiles>? OpenAbsent { get; init; }
+
     /// <summary>The local disk under the log, the plain files and the hints.</summary>
     internal ILogDisk Disk { get; init; } = LocalDisk.Instance;
 

@@ -112,6 +112,7 @@ internal sealed class ViewedState : IReadHost
     static RocksPageStore? OpenFiles(StoreOptions options)
     {
         if (options.PagesInMemory) return null;
+        options.Home.ThrowIfLazy();
         try
         {
             return RocksPageStore.Open(

@@ -83,20 +83,22 @@ internal sealed class RestorePlan
 
     /// <summary>
     /// Fetches every live file of the hints into a directory, by fnode (16 hex digits), verified and durable; returns
-    /// their paths. An error names the object and what it holds, and the nearest state that verifies.
+    /// their paths. An error names the object and what it holds, and the nearest state that verifies. Extents in
+    /// <paramref name="without"/> are left out.
     /// </summary>
     public async Task<IReadOnlyDictionary<ulong, string>> FetchFilesAsync(
         string directory, int parallelism = 4, Action<long>? progressed = null,
-            CancellationToken cancellation = default)
+            CancellationToken cancellation = default, IReadOnlySet<ulong>? without = null)
     {
         Directory.CreateDirectory(directory);
         var paths = Hints.Hints.Files.ToDictionary(f => f.Fnode, f => Path.Combine(directory, f.Fnode.ToString("x16")));
         foreach (var file in Hints.Hints.Files)
             if (!Hints.Extents.ContainsKey(file.Fnode)) WriteInline(file, paths[file.Fnode]);
         var fetcher = new Files.Extents(context) { ListProblem = ListProblem };
-        await Files.Extents.ForEachAsync(Extents.Count, parallelism, async (i, token) =>
+        var wanted = without is null ? Extents : [.. Extents.Where(e => !without.Contains(e.Fnode))];
+        await Files.Extents.ForEachAsync(wanted.Count, parallelism, async (i, token) =>
         {
-            var (extent, path) = (Extents[i], paths[Extents[i].Fnode]);
+            var (extent, path) = (wanted[i], paths[wanted[i].Fnode]);
             if (Kept?.TryTake(extent, path) == true) return;
             try
             {
@@ -105,7 +107,7 @@ internal sealed class RestorePlan
             }
             catch (RecoveryException e) when (e.Error == RecoveryError.Corrupt)
             {
-                throw await RestorePlanner.ExplainExtentAsync(context, Store, Hints, Extents[i], e, token);
+                throw await RestorePlanner.ExplainExtentAsync(context, Store, Hints, wanted[i], e, token);
             }
         }, cancellation);
         return paths;
