@@ -1,4 +1,5 @@
 using RecoveryVfs.Changes;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Tails;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Objects;
@@ -26,6 +27,7 @@ sealed record Arguments
     public TimeSpan Interval { get; init; } = TimeSpan.FromSeconds(1);
     public string? Into { get; init; }
     public bool Promote { get; init; }
+    public FetchMode? Fetch { get; init; }
     public bool Rows { get; init; }
     public string Tables { get; init; } = "*";
     public string? Cursor { get; init; }
@@ -61,6 +63,8 @@ sealed record Arguments
                 "--interval" => parsed with { Interval = ParseInterval(Value()) },
                 "--into" => parsed with { Into = Value() },
                 "--promote" => parsed with { Promote = true },
+                "--fetch" => parsed with { Fetch = OneOf<FetchMode>(name, Value()) },
+                "--lazy" => parsed with { Fetch = FetchMode.Lazy },
                 "--listen" => parsed with { Listen = Value() },
                 "--rows" => parsed with { Rows = true },
                 "--table" => parsed with { Tables = Value() },
@@ -84,8 +88,8 @@ sealed record Arguments
     {
         if (Url.Length == 0) throw Wrong("The URL of a remote is missing.");
         RemoteUrl.Parse(Url);
-        if (Into is null && (Promote || Exec.Count > 0 || Listen is not null))
-            throw Wrong("--promote, --exec and --listen need --into DIR.");
+        if (Into is null && (Promote || Exec.Count > 0 || Listen is not null || Fetch is not null))
+            throw Wrong("--promote, --exec, --listen, --fetch and --lazy need --into DIR.");
         if (Into is not null && FromGiven)
             throw Wrong("--from does not go with --into: a follower goes on where it stopped.");
         if (Rows && Into is not null)
@@ -168,7 +172,10 @@ sealed record Arguments
         of the remote, goes on where it stopped when it is started again, and verifies every commit.
         Nobody can write to it. Any process reads it meanwhile with file:DIR/app.db?vfs=recovery&mode=ro;
         with &follow=URL besides, a process does the following itself.
-          --once            catch up and stop
+          --fetch WHICH     all: all pages come first (default); lazy: pages come when they are read, so
+                            that it can be read at once; background: so, and the rest meanwhile
+          --lazy            --fetch lazy
+          --once            catch up and stop; all pages are there then, unless it is lazy
           --json            events as JSON objects: caught-up, interrupted, promoted; errors too
           --promote         catch up, fence the old writer, and make DIR a store that is written to:
                             open file:DIR/app.db?vfs=recovery&remote=URL then. Refuses when it cannot

@@ -20,6 +20,7 @@ static class Following
             Url = arguments.Url,
             Store = new StoreOptions { Directory = directory },
             Interval = arguments.Interval,
+            Fetch = arguments.Fetch ?? FetchMode.All,
         }, stop);
         using var health = arguments.Listen is { } address
             ? HealthServer.Start(address, () => FollowerHealth.Of(follower.State))
@@ -28,6 +29,7 @@ static class Following
         if (arguments.Once)
         {
             await CatchUpAsync(follower, stop);
+            if (arguments.Fetch != FetchMode.Lazy) await follower.FetchAllAsync(stop);
             Say(lines, arguments, "caught-up", follower.State.Lsn, directory,
                 $"caught up at LSN {follower.State.Lsn} in {directory}");
             return ExitCode.Ok;

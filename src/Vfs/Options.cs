@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Globalization;
 using System.Text;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 
@@ -20,7 +21,7 @@ internal static class Options
             "max-local-log", "pages",
          "remote", "durability", "sync-interval", "hints-bytes", "snapshot-interval", "retention",
              "verify-interval", "restart-remote",
-             "auto-restore", "follow", "follow-interval", "sql-socket", "metrics-listen", "linger", "lock-timeout"];
+             "auto-restore", "follow", "follow-interval", "fetch", "sql-socket", "metrics-listen", "linger", "lock-timeout"];
 
     /// <summary>Those of a connection; all others are of the store, or say which it is.</summary>
     public static readonly string[] OfConnection = ["isolation", "journal", "durability"];
@@ -47,6 +48,7 @@ internal static class Options
         "auto-restore" => options with { AutoRestore = ParseSwitch(name, value) },
         "follow" => options with { Follow = value },
         "follow-interval" => options with { FollowInterval = ParseMilliseconds(name, value) },
+        "fetch" => options with { Fetch = ParseFetch(value) },
         "sql-socket" => options with { SqlSocket = ParseSwitch(name, value) },
         "metrics-listen" => options with { MetricsListen = value },
         "pages" => options with { PagesInMemory = ParsePages(value) },
@@ -78,6 +80,15 @@ internal static class Options
         "async" => Durability.Async,
         "remote" => Durability.Remote,
         _ => throw Unknown("durability", value, "async or remote"),
+    };
+
+    /// <summary>The names of <see cref="FetchMode"/>, in small letters.</summary>
+    public static FetchMode ParseFetch(string value) => value.ToLowerInvariant() switch
+    {
+        "all" => FetchMode.All,
+        "background" => FetchMode.Background,
+        "lazy" => FetchMode.Lazy,
+        _ => throw Unknown("fetch", value, "all, background or lazy"),
     };
 
     static bool ParseSwitch(string name, string value) => value.ToLowerInvariant() switch

@@ -153,6 +153,12 @@ public sealed record RecoveryOptions
     public TimeSpan FollowInterval { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>
+    /// <c>fetch</c>, with <see cref="Follow"/>: <c>all</c> brings in all pages before anything is read, <c>lazy</c> those
+    /// that are read when they are read, <c>background</c> the rest, too, meanwhile.
+    /// </summary>
+    public FetchMode Fetch { get; init; }
+
+    /// <summary>
     /// <c>sql-socket</c>: whether the process that has the store open runs the statements of its user's other processes
     /// (<c>recovery sql --write</c>).
     /// </summary>

@@ -11,9 +11,9 @@ using Xunit.Abstractions;
 namespace RecoveryVfs.Tests;
 
 /// <summary>
-/// One question, asked in five ways: of the live database, a restored one, a follower, a branch, and the past. At
-/// random LSNs of random histories of a process that is killed again and again, with collections between, the answers
-/// are the same, and are those of one commit.
+/// One question, asked in many ways: of the live database, a restored one, a follower, one that fetches what is read, a
+/// branch, and the past. At random LSNs of random histories of a process that is killed again and again, with
+/// collections between, the answers are the same, and are those of one commit.
 /// </summary>
 public sealed class FiveWaysTests(ITestOutputHelper output) : IDisposable
 {
@@ -48,6 +48,7 @@ public sealed class FiveWaysTests(ITestOutputHelper output) : IDisposable
             var newest = ulong.Parse(live.Do("PRAGMA recovery_lsn"), CultureInfo.InvariantCulture);
             if (least == 0) least = newest;
             Assert.Equal(number, Followed(remote, newest));
+            Assert.Equal(number, Followed(remote, newest, "&fetch=lazy"));
             Assert.Equal(number, await RestoredAsync(remote, newest));
             Assert.Equal(number, await BranchedAsync(remote, newest));
             var promised = least;
@@ -115,9 +116,10 @@ public sealed class FiveWaysTests(ITestOutputHelper output) : IDisposable
         return promised;
     }
 
-    long Followed(string remote, ulong lsn)
+    long Followed(string remote, ulong lsn, string fetch = "")
     {
-        using var follower = store.Open($"follower{files++}/a.db", "mode=ro&follow=" + Uri.EscapeDataString(remote));
+        using var follower =
+            store.Open($"follower{files++}/a.db", "mode=ro&follow=" + Uri.EscapeDataString(remote) + fetch);
         Assert.True(SpinWait.SpinUntil(
             () => !follower.Try($"PRAGMA recovery_wait_lsn={lsn}").StartsWith('!'), Limit));
         return RandomWriter.Check(follower);

@@ -1,5 +1,6 @@
 using RecoveryVfs.PageStore.Lazy;
 using RecoveryVfs.PageStore.Replicas;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote;
 
@@ -30,7 +31,7 @@ public sealed class Follower : IFollowedStore, IAsyncDisposable
     {
         this.options = options = options with
         {
-            Store = options.Store with { OpenAbsent = home => LazyFiles.Open(home, ReadContext(), true, stopping.Token) },
+            Store = LazyFiles.OpenedBy(options.Store, ReadContext, isOwner: true, stopping.Token),
         };
         context = options.NewContext(readOnly: true);
         // While it follows, the loop is patient, and says so; a single step is not.
@@ -62,9 +63,7 @@ public sealed class Follower : IFollowedStore, IAsyncDisposable
     /// <summary>
     /// How much is here of what the follower began with; null when all is. See <see cref="FollowerOptions.Fetch"/>.
     /// </summary>
-    public FetchedFigures? Fetched => replica.Current?.Replica.Lazy is { } lazy
-        ? new FetchedFigures(lazy.Fetched.BytesHere, lazy.Fetched.Bytes, lazy.Fetched.FilesHere, lazy.Fetched.Files)
-        : null;
+    public FetchedFigures? Fetched => replica.Current?.Replica.Lazy?.Fetched;
 
     /// <summary>
     /// Brings in all that is missing here (see <see cref="FollowerOptions.Fetch"/>); throws when the remote cannot be

@@ -49,13 +49,6 @@ public sealed record FollowerOptions
         Open?.Invoke() ?? RemoteUrl.Parse(Url).Open(readOnly, Store.Time), Store.Time, Store.Directory);
 }
 
-/// <summary>How much is here of what a follower began with.</summary>
-/// <param name="BytesHere">Bytes of its files that are here.</param>
-/// <param name="Bytes">All bytes of those files.</param>
-/// <param name="FilesHere">Files that are whole.</param>
-/// <param name="Files">All files.</param>
-public readonly record struct FetchedFigures(long BytesHere, long Bytes, int FilesHere, int Files);
-
 /// <summary>What a follower is doing.</summary>
 public enum FollowerPhase
 {

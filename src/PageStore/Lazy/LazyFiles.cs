@@ -44,6 +44,11 @@ internal sealed class LazyFiles : IAbsentFiles
         EndIfWhole();
     }
 
+    /// <summary>The same store, whose missing files come from a remote.</summary>
+    public static StoreOptions OpenedBy(StoreOptions options, Func<RemoteContext> remote, bool isOwner,
+        CancellationToken stop) =>
+        options with { OpenAbsent = home => Open(home, remote(), isOwner, stop) };
+
     /// <summary>
     /// Opens those of a directory whose page store nobody in this process has open. The context's object store is its
     /// own from now on.
@@ -89,15 +94,15 @@ internal sealed class LazyFiles : IAbsentFiles
     /// <inheritdoc/>
     public bool IsAbsent(string name) => absent.ContainsKey(name);
 
-    /// <inheritdoc/>
-    public FetchedSoFar Fetched
+    /// <summary>How much is here.</summary>
+    public FetchedFigures Fetched
     {
         get
         {
             var missing = absent.Values.ToList();
             var bytes = live.Values.Sum();
-            return new FetchedSoFar(live.Count, live.Count - missing.Count, bytes,
-                bytes - missing.Sum(f => f.Extent.SizeBytes - f.PresentBytes));
+            return new FetchedFigures(bytes - missing.Sum(f => f.Extent.SizeBytes - f.PresentBytes), bytes,
+                live.Count - missing.Count, live.Count);
         }
     }
 

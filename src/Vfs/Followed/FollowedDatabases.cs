@@ -183,7 +183,8 @@ internal static class FollowedDatabases
                 {
                     Url = options.Follow!,
                     Store = options.ToStoreOptions(directory) with { Remote = null },
-                    Interval = options.FollowInterval
+                    Interval = options.FollowInterval,
+                    Fetch = options.Fetch,
                 });
             try
             {

@@ -37,6 +37,11 @@ internal static class FollowedPragmas
                 return string.Join('\n',
                     (source is Follower follower ? StatusOf(file, follower) : StatusOf(file, (StoreView)source))
                     .Select(v => $"{v.Name}: {v.Value}"));
+            case "recovery_fetched":
+                return source is Follower { Fetched: { } fetched }
+                    ? string.Create(CultureInfo.InvariantCulture,
+                        $"{fetched.BytesHere} of {fetched.Bytes} bytes, {fetched.FilesHere} of {fetched.Files} files")
+                    : "all";
             case "recovery_verify":
                 using (var reader = source.Read())
                 {
@@ -115,6 +120,13 @@ internal static class FollowedPragmas
         yield return ("lag_records", state.LagRecords);
         yield return ("lag_bytes", state.LagBytes);
         yield return ("started_over", state.StartedOver);
+        if (follower.Fetched is { } fetched)
+        {
+            yield return ("fetched_bytes", fetched.BytesHere);
+            yield return ("fetched_bytes_max", fetched.Bytes);
+            yield return ("fetched_files", fetched.FilesHere);
+            yield return ("fetched_files_max", fetched.Files);
+        }
         if (state.LastError is { } error) yield return ("follower_error", error.Message);
         if (state.PinError is { } pin) yield return ("pin_error", pin);
     }
