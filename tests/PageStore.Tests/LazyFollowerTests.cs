@@ -106,12 +106,19 @@ public sealed class LazyFollowerTests : IDisposable
         {
             await follower.CaughtUpAsync(patience);
             Assert.Equal((0, Databases), (follower.Fetched!.Value.FilesHere, follower.Fetched.Value.Files));
+            Assert.Equal(0, follower.Fetched.Value.BytesHere);
+            using (var reader = follower.Read())
+            using (var version = reader.Pin(NameOf(0))!)
+                version.Read(PageSize * 7, new byte[PageSize]);
+            // One page brings some blocks, not its file.
+            Assert.InRange(follower.Fetched.Value.BytesHere, 1, follower.Fetched.Value.Bytes / Databases / 2);
             Compare(follower, 1);
             Assert.Equal(1, follower.Fetched!.Value.FilesHere);
             var (here, all) = (follower.Fetched.Value.BytesHere, follower.Fetched.Value.Bytes);
             Assert.InRange(here, 1, all / 2);
             Assert.True(Options("follower").Home.IsLazy);
             for (var i = 0; i < Databases; i++) Compare(follower, i);
+            await follower.FetchAllAsync(patience);
             Assert.Equal(follower.Fetched!.Value.Bytes, follower.Fetched.Value.BytesHere);
             Assert.False(Options("follower").Home.IsLazy);
             // The pin of the hints goes; that of the log stays.

@@ -31,7 +31,8 @@ public sealed class Follower : IFollowedStore, IAsyncDisposable
     {
         this.options = options = options with
         {
-            Store = LazyFiles.OpenedBy(options.Store, ReadContext, isOwner: true, stopping.Token),
+            Store = LazyFiles.OpenedBy(options.Store,
+                new LazySource(ReadContext, IsOwner: true, options.FetchCacheBytes), stopping.Token),
         };
         context = options.NewContext(readOnly: true);
         // While it follows, the loop is patient, and says so; a single step is not.

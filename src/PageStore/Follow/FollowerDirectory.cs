@@ -46,7 +46,7 @@ internal static class FollowerDirectory
             try
             {
                 await StoreRestore.PlaceFilesAsync(plan, options.Store, options.Parallelism, static _ => { },
-                    cancellation, isLazy ? options.Url : null);
+                    cancellation, isLazy ? new LazyPlace(options.Url, context) : null);
             }
             catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.NotFound)
             {

@@ -39,6 +39,12 @@ public sealed record FollowerOptions
     /// </summary>
     public FetchMode Fetch { get; init; }
 
+    /// <summary>
+    /// With <see cref="FetchMode.Lazy"/>: how many bytes of files that are not whole are kept here; what was not used
+    /// for long is fetched again when it is read.
+    /// </summary>
+    public long FetchCacheBytes { get; init; } = long.MaxValue;
+
     /// <summary>Extents fetched at a time when it starts over.</summary>
     public int Parallelism { get; init; } = 8;
 

@@ -1,84 +1,97 @@
-using Microsoft.Win32.SafeHandles;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Disk;
-using RecoveryVfs.RecoveryLog.Remote;
-using RecoveryVfs.RecoveryLog.Remote.Files;
+using RecoveryVfs.RecoveryLog.Remote.Blocks;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 
 namespace RecoveryVfs.PageStore.Lazy;
 
 /// <summary>
-/// One file that is not here yet: it has its length, and its record is there. Its first reader fetches all of it, others
-/// wait for that. Thread-safe.
+/// One file that is not all here, opened when it is read first, and closed when it is needed no more and nobody reads
+/// it. Thread-safe.
 /// </summary>
-internal sealed class LazyFile(Extent extent, string path, string record, RemoteContext context, string scratch)
-    : IDisposable
+internal sealed class LazyFile(BlockCache cache, Extent extent, string path, string record)
 {
     readonly Lock gate = new();
-    readonly SafeFileHandle file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite,
-        FileShare.ReadWrite | FileShare.Delete);
-    Task? filling;
+    BlockFile? file;
+    int users;
+    bool isClosed;
 
     public Extent Extent => extent;
 
-    public bool IsComplete { get; private set; }
+    /// <summary>Whether all of it is here, as far as it was opened.</summary>
+    public bool IsWhole => Volatile.Read(ref file) is { } opened && opened.PresentBytes >= extent.SizeBytes;
 
-    public long PresentBytes => IsComplete ? extent.SizeBytes : 0;
+    /// <summary>Bytes of it that are here.</summary>
+    public long PresentBytes => Use(opened => opened.PresentBytes, 0);
 
-    /// <summary>Makes the file, with its length and no bytes, and its record.</summary>
-    public static void Create(Extent extent, string path, string record)
+    /// <summary>Reads bytes; those that are missing are fetched. -1 when the file is closed.</summary>
+    public int Read(long offset, Span<byte> to)
     {
-        using (var made = RegularFile.CreateNew(path)) made.SetLength(extent.SizeBytes);
-        using (RegularFile.CreateNew(record)) { }
-    }
-
-    /// <summary>Reads bytes; waits for them if they are missing.</summary>
-    public int Read(long offset, Span<byte> to, CancellationToken cancellation)
-    {
-        // SQLite's and RocksDB's threads run no continuations.
-        if (!IsComplete) Task.Run(() => FillAsync(cancellation), cancellation).GetAwaiter().GetResult();
-        return RandomAccess.Read(file, to, offset);
-    }
-
-    /// <summary>Brings in all of it.</summary>
-    public Task FillAsync(CancellationToken cancellation)
-    {
-        lock (gate)
-        {
-            if (filling is null or { IsFaulted: true } or { IsCanceled: true })
-                filling = Task.Run(() => FetchAsync(cancellation), cancellation);
-            return filling;
-        }
-    }
-
-    async Task FetchAsync(CancellationToken cancellation)
-    {
-        var aside = Path.Combine(scratch, extent.Fnode.ToString("x16") + "-" + Guid.NewGuid().ToString("N"));
+        if (Open() is not { } opened) return -1;
         try
         {
-            // Aside first: another process may read what is here already.
-            await new Extents(context).FetchAsync(extent, aside, null, cancellation);
-            await using (var from = RegularFile.OpenRead(aside))
-                for (var (buffer, at) = (new byte[1 << 20], 0L); await from.ReadAsync(buffer, cancellation) is var got
-                    and > 0; at += got)
-                    RandomAccess.Write(file, buffer.AsSpan(0, got), at);
-            RandomAccess.FlushToDisk(file);
-        }
-        catch (IOException e)
-        {
-            throw new RecoveryException(RecoveryError.IoWrite,
-                $"What was fetched of {extent.Name} cannot be written to {path}: {e.Message}",
-                "Free some space on this disk.",
-                e)
-            { Path = path };
+            return opened.Read(offset, to);
         }
         finally
         {
-            File.Delete(aside);
+            Release();
         }
-        File.Delete(record);
-        IsComplete = true;
     }
 
-    public void Dispose() => file.Dispose();
+    /// <summary>Brings in all of it.</summary>
+    public async Task FillAsync(CancellationToken cancellation)
+    {
+        if (Open() is not { } opened) return;
+        try
+        {
+            await opened.FillAsync(cancellation);
+        }
+        finally
+        {
+            Release();
+        }
+    }
+
+    /// <summary>Makes it an ordinary file; false when something of it is missing.</summary>
+    public bool Settle() => Use(opened => opened.Settle(), false);
+
+    T Use<T>(Func<BlockFile, T> use, T closed)
+    {
+        if (Open() is not { } opened) return closed;
+        try
+        {
+            return use(opened);
+        }
+        finally
+        {
+            Release();
+        }
+    }
+
+    BlockFile? Open()
+    {
+        lock (gate)
+        {
+            if (isClosed) return null;
+            file ??= cache.Open(extent, path, record);
+            users++;
+            return file;
+        }
+    }
+
+    void Release()
+    {
+        lock (gate)
+            if (--users == 0 && isClosed) file?.Dispose();
+    }
+
+    /// <summary>Nobody begins to read it any more; it is closed with its last reader.</summary>
+    public void Close()
+    {
+        lock (gate)
+        {
+            if (isClosed) return;
+            isClosed = true;
+            if (users == 0) file?.Dispose();
+        }
+    }
 }

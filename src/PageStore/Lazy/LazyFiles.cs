@@ -5,75 +5,71 @@ using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Remote.Blocks;
 
 namespace RecoveryVfs.PageStore.Lazy;
 
 /// <summary>
-/// The files of a store's directory that come from its remote when they are read. Each byte is verified before anybody
-/// sees it. A file that is whole is an ordinary file from then on, and a directory whose files are all whole is an
+/// The files of a store's directory that come from its remote when they are read, block by block. Each byte is verified
+/// before anybody sees it. A file that is whole is an ordinary file from then on, and a directory whose files are all whole is an
 /// ordinary directory. Thread-safe.
 /// </summary>
 internal sealed class LazyFiles : IAbsentFiles
 {
+    const int TriesMax = 5;
+
     readonly StoreHome home;
     readonly LazyList list;
     readonly RemoteContext context;
+    readonly BlockCache cache;
     readonly CancellationTokenSource stopping;
     readonly ConcurrentDictionary<string, LazyFile> absent = new(StringComparer.Ordinal);
     readonly ConcurrentDictionary<string, long> live = new(StringComparer.Ordinal);
-    readonly ConcurrentBag<LazyFile> whole = [];
     readonly Lock gate = new();
-    readonly bool isOwner;
-    Task filling = Task.CompletedTask;
+    readonly bool isOwner, keepsAll;
+    readonly HashSet<string> settling = new(StringComparer.Ordinal);
+    Task filling = Task.CompletedTask, settled = Task.CompletedTask;
     bool disposed;
 
     [ThreadStatic] static Action<RecoveryException>? patience;
 
-    LazyFiles(StoreHome home, LazyList list, RemoteContext context, bool isOwner, CancellationToken stop)
+    LazyFiles(StoreHome home, LazyList list, LazySource source, CancellationToken stop)
     {
-        (this.home, this.list, this.context, this.isOwner) = (home, list, context, isOwner);
+        (this.home, this.list, isOwner) = (home, list, source.IsOwner);
+        keepsAll = source.BudgetBytes == long.MaxValue;
+        context = source.Open();
+        cache = new BlockCache(context, new BlockCacheOptions { BudgetBytes = source.BudgetBytes });
         stopping = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        LocalDisk.Instance.CreateDirectory(home.Fetching);
+        stopping.Token.UnsafeRegister(static c => ((BlockCache)c!).Stop(), cache);
         foreach (var (name, extent) in list.Files)
         {
             var (path, record) = (Path.Combine(home.Pages, name), RecordOf(home, extent.Fnode));
-            if (!File.Exists(path)) continue; // RocksDB needed it no more
+            var found = new FileInfo(path);
+            if (!found.Exists) continue; // RocksDB needed it no more
             live[name] = extent.SizeBytes;
-            if (File.Exists(record)) absent[name] = new LazyFile(extent, path, record, context, home.Fetching);
+            if (!File.Exists(record)) continue;
+            absent[name] = new LazyFile(cache, extent, path, record);
+            // Power may fail before a new file has its length, which RocksDB looks at.
+            if (found.Length != extent.SizeBytes) _ = absent[name].PresentBytes;
         }
         EndIfWhole();
     }
 
     /// <summary>The same store, whose missing files come from a remote.</summary>
-    public static StoreOptions OpenedBy(StoreOptions options, Func<RemoteContext> remote, bool isOwner,
-        CancellationToken stop) =>
-        options with { OpenAbsent = home => Open(home, remote(), isOwner, stop) };
-
-    /// <summary>
-    /// Opens those of a directory whose page store nobody in this process has open. The context's object store is its
-    /// own from now on.
-    /// </summary>
-    /// <param name="home">The directory.</param>
-    /// <param name="context">The remote.</param>
-    /// <param name="isOwner">Whether this process has the directory's lock, and says when all of it is here.</param>
-    /// <param name="stop">Ends what is being fetched.</param>
-    public static LazyFiles Open(StoreHome home, RemoteContext context, bool isOwner, CancellationToken stop)
-    {
-        var path = Path.Combine(home.Path, "lazy");
-        var list = LazyList.Parse(home.LazyList ?? throw new InvalidOperationException($"{home.Path} is whole."), path);
-        return new LazyFiles(home, list, context, isOwner, stop);
-    }
+    public static StoreOptions OpenedBy(StoreOptions options, LazySource source, CancellationToken stop) =>
+        options with { OpenAbsent = home => new LazyFiles(home, LazyList.Of(home), source, stop) };
 
     /// <summary>
     /// Makes files that are not here, each with its length; when it returns, they and what says so are durable. The
     /// directory has not begun yet.
     /// </summary>
-    public static void Create(StoreHome home, LazyList list)
+    public static void Create(StoreHome home, LazyList list, RemoteContext context)
     {
         home.LazyList = list.ToText();
         LocalDisk.Instance.CreateDirectory(home.Fetched);
+        using var cache = new BlockCache(context, new BlockCacheOptions());
         foreach (var (name, extent) in list.Files)
-            LazyFile.Create(extent, Path.Combine(home.Pages, name), RecordOf(home, extent.Fnode));
+            cache.Open(extent, Path.Combine(home.Pages, name), RecordOf(home, extent.Fnode)).Dispose();
         LocalDisk.Instance.SyncDirectory(home.Fetched);
         LocalDisk.Instance.SyncDirectory(home.Pages);
         LocalDisk.Instance.SyncDirectory(home.Path);
@@ -99,10 +95,9 @@ internal sealed class LazyFiles : IAbsentFiles
     {
         get
         {
-            var missing = absent.Values.ToList();
             var bytes = live.Values.Sum();
-            return new FetchedFigures(bytes - missing.Sum(f => f.Extent.SizeBytes - f.PresentBytes), bytes,
-                live.Count - missing.Count, live.Count);
+            var missing = absent.Values.Select(f => f.Extent.SizeBytes - f.PresentBytes).Where(m => m > 0).ToList();
+            return new FetchedFigures(bytes - missing.Sum(), bytes, live.Count - missing.Count, live.Count);
         }
     }
 
@@ -129,14 +124,16 @@ internal sealed class LazyFiles : IAbsentFiles
             if (!absent.TryGetValue(name, out var file)) return ReadWhole(name, offset, to);
             try
             {
-                var got = file.Read(offset, to, stopping.Token);
-                if (file.IsComplete) Forget(name);
+                var got = file.Read(offset, to);
+                if (got < 0) return ReadWhole(name, offset, to);
+                if (file.IsWhole && keepsAll) SettleInBackground(name);
                 return got;
             }
             catch (RecoveryException e)
             {
                 if (e.Error == RecoveryError.Corrupt) Lost = e;
-                if (patience is not { } told || e.Error != RecoveryError.Remote) throw Explain(e, name, offset, to.Length);
+                if (patience is not { } told || e.Error != RecoveryError.Remote)
+                    throw Explain(e, name, offset, to.Length);
                 told(e);
                 Wait(context.Backoff.After(failures, context.Random));
             }
@@ -180,16 +177,32 @@ internal sealed class LazyFiles : IAbsentFiles
         {
             // RocksDB needs it no more, so nobody takes it for whole.
             File.Delete(RecordOf(home, file.Extent.Fnode));
-            file.Dispose();
+            file.Close();
         }
         EndIfWhole();
     }
 
-    void Forget(string name)
+    /// <summary>Whoever has read its last block does not wait for a sync of it all.</summary>
+    void SettleInBackground(string name)
     {
-        // Others may be reading it just now: its handle is closed at the end.
-        if (absent.TryRemove(name, out var file)) whole.Add(file);
-        EndIfWhole();
+        lock (gate)
+            if (!disposed && settling.Add(name)) settled = settled.ContinueWith(_ => TrySettle(name), stopping.Token,
+                TaskContinuationOptions.None, TaskScheduler.Default);
+    }
+
+    void TrySettle(string name)
+    {
+        try
+        {
+            if (!absent.TryGetValue(name, out var file) || !file.Settle()) return;
+            LocalDisk.Instance.SyncDirectory(home.Fetched);
+            if (absent.TryRemove(name, out _)) file.Close();
+            EndIfWhole();
+        }
+        catch (Exception e) when (e is RecoveryException or IOException or ObjectDisposedException)
+        {
+            // It stays lazy, which is right as well; the next opening tries again.
+        }
     }
 
     void EndIfWhole()
@@ -203,8 +216,13 @@ internal sealed class LazyFiles : IAbsentFiles
     public void FillInBackground()
     {
         lock (gate)
-            if (filling.IsCompleted) filling = Task.Run(() => FillAsync(patient: true, stopping.Token));
+            if (keepsAll && filling.IsCompleted) filling = Task.Run(() => FillAsync(patient: true, stopping.Token));
     }
+
+    RecoveryException NotSettled(string name) => new(RecoveryError.Full,
+        $"All of {name} was fetched into {home.Path}, and did not stay there.",
+        keepsAll ? "See whether its disk has room and can be written." : "Leave fetch-cache= out.")
+    { Path = home.Path };
 
     /// <summary>
     /// Brings in all that is missing. While the remote is away it throws, or, when it is patient, tries on.
@@ -216,13 +234,10 @@ internal sealed class LazyFiles : IAbsentFiles
             if (!absent.TryGetValue(name, out var file)) continue;
             try
             {
-                await file.FillAsync(stopping.Token).WaitAsync(cancellation);
-                failures = 0;
-                Forget(name);
-            }
-            catch (ObjectDisposedException)
-            {
-                // RocksDB has just deleted it.
+                await file.FillAsync(cancellation);
+                TrySettle(name);
+                if (!absent.ContainsKey(name)) failures = 0;
+                else if (++failures == TriesMax) throw NotSettled(name);
             }
             catch (RecoveryException e) when (patient && e.Error is RecoveryError.Remote or RecoveryError.IoWrite)
             {
@@ -253,10 +268,11 @@ internal sealed class LazyFiles : IAbsentFiles
         Stop();
         Task.Run(async () =>
         {
-            await filling;
+            await Task.WhenAll(filling, settled).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await context.Store.DisposeAsync();
         }).GetAwaiter().GetResult();
-        foreach (var file in absent.Values.Concat(whole)) file.Dispose();
+        foreach (var file in absent.Values) file.Close();
+        cache.Dispose();
         stopping.Dispose();
     }
 }

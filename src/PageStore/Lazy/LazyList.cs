@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
@@ -17,9 +18,9 @@ internal readonly record struct LazyEntry(string Name, Extent Extent);
 /// <code>
 ///   recovery lazy 1
 ///   HINTS-LSN URL
-///   NAME FNODE EPOCH SIZE SHA256      for each file; numbers decimal, the fnode and the hash hexadecimal
+///   NAME FNODE EPOCH SIZE SHA256 LIST      for each file; numbers decimal, the fnode and the hashes hexadecimal
 /// </code>
-/// It never changes while the directory is lazy. Whether a file is whole, its record says: it is gone then.
+/// LIST is the SHA-256 of the list of its blocks' hashes, zeros when it has none. The text never changes while the directory is lazy. Whether a file is whole, its record says: it is gone then.
 /// </remarks>
 /// <param name="HintsLsn">The hints that the directory began with: they keep the extents in the remote.</param>
 /// <param name="Url">The remote.</param>
@@ -27,7 +28,7 @@ internal readonly record struct LazyEntry(string Name, Extent Extent);
 internal sealed record LazyList(ulong HintsLsn, string Url, IReadOnlyList<LazyEntry> Files)
 {
     const string FirstLine = "recovery lazy 1";
-    const int Fields = 5;
+    const int Fields = 6;
 
     public string ToText()
     {
@@ -36,9 +37,13 @@ internal sealed record LazyList(ulong HintsLsn, string Url, IReadOnlyList<LazyEn
         text.Append(CultureInfo.InvariantCulture, $"{HintsLsn} {Url}\n");
         foreach (var (name, extent) in Files)
             text.Append(CultureInfo.InvariantCulture,
-                $"{name} {extent.Fnode:x16} {extent.Epoch} {extent.SizeBytes} {extent.Hash}\n");
+                $"{name} {extent.Fnode:x16} {extent.Epoch} {extent.SizeBytes} {extent.Hash} {extent.List}\n");
         return text.ToString();
     }
+
+    /// <summary>That of a directory whose files are not all here.</summary>
+    public static LazyList Of(StoreHome home) => Parse(
+        home.LazyList ?? throw new InvalidOperationException($"{home.Path} is whole."), Path.Combine(home.Path, "lazy"));
 
     /// <summary>Reads the text. Throws Corrupt or TooNew, naming the file that it is from.</summary>
     public static LazyList Parse(string text, string path)
@@ -63,6 +68,7 @@ internal sealed record LazyList(ulong HintsLsn, string Url, IReadOnlyList<LazyEn
     {
         var fields = line.Split(' ');
         if (fields.Length != Fields || fields[4].Length != 2 * ObjectHash.Bytes
+            || fields[5].Length != 2 * ObjectHash.Bytes
             || TrackedName.RocksClassOf(fields[0]) is not (FileClass.RocksBlob or FileClass.RocksTable)
             || !ulong.TryParse(fields[1], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var fnode)
             || !ulong.TryParse(fields[2], NumberStyles.None, CultureInfo.InvariantCulture, out var epoch)
@@ -71,7 +77,10 @@ internal sealed record LazyList(ulong HintsLsn, string Url, IReadOnlyList<LazyEn
         try
         {
             return new LazyEntry(fields[0],
-                new Extent(fnode, epoch, size, new ObjectHash(Convert.FromHexString(fields[4]))));
+                new Extent(fnode, epoch, size, new ObjectHash(Convert.FromHexString(fields[4])))
+                {
+                    List = new ObjectHash(Convert.FromHexString(fields[5])),
+                });
         }
         catch (FormatException)
         {

@@ -21,6 +21,9 @@ namespace RecoveryVfs.PageStore.Replicas;
 /// <param name="FetchedBytes">Bytes fetched from the remote.</param>
 internal sealed record RestoreResult(ulong Lsn, long UnixTimeMs, IReadOnlyList<string> Databases, long FetchedBytes);
 
+/// <summary>A remote that files come from when they are read.</summary>
+internal sealed record LazyPlace(string Url, RemoteContext Remote);
+
 /// <summary>
 /// Restores a store's directory from a remote, to its newest state or an earlier one. Everything is verified on the
 /// way.
@@ -170,11 +173,11 @@ internal static class StoreRestore
 
     /// <summary>
     /// Fetches the files that a plan's hints list into the page store's directory, and tries them aside before anybody
-    /// opens them here. With <paramref name="lazily"/>, blob files are only made, and come from that URL when they are
+    /// opens them here. With <paramref name="lazily"/>, blob files are only made, and come from there when they are
     /// read.
     /// </summary>
     internal static async Task PlaceFilesAsync(RestorePlan plan, StoreOptions options, int parallelism,
-        Action<long> progressed, CancellationToken cancellation, string? lazily = null)
+        Action<long> progressed, CancellationToken cancellation, LazyPlace? lazily = null)
     {
         var lazy = lazily is null ? [] : LazyFilesOf(plan);
         var absent = lazy.Select(e => e.Extent.Fnode).ToHashSet();
@@ -195,7 +198,7 @@ internal static class StoreRestore
         LocalDisk.Instance.SyncDirectory(pages);
         Directory.Delete(fetching, recursive: true);
         if (lazy.Count > 0)
-            LazyFiles.Create(options.Home, new LazyList(plan.Hints.Header.Lsn, lazily!, lazy));
+            LazyFiles.Create(options.Home, new LazyList(plan.Hints.Header.Lsn, lazily!.Url, lazy), lazily.Remote);
         RocksTrial.Run(pages, Path.Combine(options.Directory, "trial"), cancellation, keysOnly: lazy.Count > 0);
     }
 

@@ -149,6 +149,9 @@ internal sealed class BlockCache : IDisposable
         lock (files) return files.Sum(of);
     }
 
+    /// <summary>Ends requests that are under way. What is here can still be read.</summary>
+    public void Stop() => closing.Cancel();
+
     /// <summary>Ends requests that are under way, and closes the files.</summary>
     public void Dispose()
     {
