@@ -21,7 +21,8 @@ internal static class Options
             "max-local-log", "pages",
          "remote", "durability", "sync-interval", "hints-bytes", "snapshot-interval", "retention",
              "verify-interval", "restart-remote",
-             "auto-restore", "follow", "follow-interval", "fetch", "sql-socket", "metrics-listen", "linger", "lock-timeout"];
+             "auto-restore", "follow", "follow-interval", "fetch", "fetch-cache", "sql-socket", "metrics-listen",
+             "linger", "lock-timeout"];
 
     /// <summary>Those of a connection; all others are of the store, or say which it is.</summary>
     public static readonly string[] OfConnection = ["isolation", "journal", "durability"];
@@ -49,6 +50,7 @@ internal static class Options
         "follow" => options with { Follow = value },
         "follow-interval" => options with { FollowInterval = ParseMilliseconds(name, value) },
         "fetch" => options with { Fetch = ParseFetch(value) },
+        "fetch-cache" => options with { FetchCacheBytes = ParseBytes(name, value) },
         "sql-socket" => options with { SqlSocket = ParseSwitch(name, value) },
         "metrics-listen" => options with { MetricsListen = value },
         "pages" => options with { PagesInMemory = ParsePages(value) },

@@ -153,10 +153,16 @@ public sealed record RecoveryOptions
     public TimeSpan FollowInterval { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// <c>fetch</c>, with <see cref="Follow"/>: <c>all</c> brings in all pages before anything is read, <c>lazy</c> those
-    /// that are read when they are read, <c>background</c> the rest, too, meanwhile.
+    /// <c>fetch</c>, with <see cref="Follow"/>: <c>all</c> brings in all pages before anything is read, <c>lazy</c>
+    /// those that are read when they are read, <c>background</c> the rest, too, meanwhile.
     /// </summary>
     public FetchMode Fetch { get; init; }
+
+    /// <summary>
+    /// <c>fetch-cache</c>, with <c>fetch=lazy</c>: how many bytes of files that are not whole are kept here; what was
+    /// not used for long is fetched again when it is read. No bound by default.
+    /// </summary>
+    public long FetchCacheBytes { get; init; } = long.MaxValue;
 
     /// <summary>
     /// <c>sql-socket</c>: whether the process that has the store open runs the statements of its user's other processes

@@ -134,7 +134,7 @@ public sealed class LazyFollowerTests : IDisposable
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Without_its_remote_it_answers_from_what_is_here_and_says_why_it_cannot_answer_the_rest(bool killed)
+    public async Task Without_its_remote_it_answers_from_what_is_here_and_says_why_the_rest_is_not(bool killed)
     {
         using var writer = await WriteAsync();
         var follower = await Follower.StartAsync(Following(), patience);

@@ -34,8 +34,8 @@ public sealed record FollowerOptions
     public TimeSpan PinExpiry { get; init; } = TimeSpan.FromDays(1);
 
     /// <summary>
-    /// When the pages of a new follower come: all before it is read, or each when it is read. A directory that has begun
-    /// so goes on so; with <see cref="FetchMode.All"/> the rest comes in the background.
+    /// When the pages of a new follower come: all before it is read, or each when it is read. A directory that has
+    /// begun so goes on so; with <see cref="FetchMode.All"/> the rest comes in the background.
     /// </summary>
     public FetchMode Fetch { get; init; }
 

@@ -50,7 +50,9 @@ internal sealed class FollowerPin(FollowerOptions options)
 
     string Note(string what) => $"follower {Environment.MachineName}:{options.Store.Directory} {what}";
 
-    /// <summary>Its name is remembered before the earlier one goes, or a crash would leave one that nobody knows.</summary>
+    /// <summary>
+    /// Its name is remembered before the earlier one goes, or a crash would leave one that nobody knows.
+    /// </summary>
     static async Task<string> ReplaceAsync(RemoteContext context, Pin pin, string? earlier, Action<string> remember,
         CancellationToken cancellation)
     {

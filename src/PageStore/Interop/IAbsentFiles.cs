@@ -1,8 +1,8 @@
 namespace RecoveryVfs.PageStore.Interop;
 
 /// <summary>
-/// Sealed files of a page store that have their length, and not all of their bytes: what is missing comes from somewhere
-/// else when it is read. Thread-safe.
+/// Sealed files of a page store that have their length, and not all of their bytes: what is missing comes from
+/// somewhere else when it is read. Thread-safe.
 /// </summary>
 internal interface IAbsentFiles : IDisposable
 {

@@ -11,8 +11,8 @@ namespace RecoveryVfs.PageStore.Lazy;
 
 /// <summary>
 /// The files of a store's directory that come from its remote when they are read, block by block. Each byte is verified
-/// before anybody sees it. A file that is whole is an ordinary file from then on, and a directory whose files are all whole is an
-/// ordinary directory. Thread-safe.
+/// before anybody sees it. A file that is whole is an ordinary file from then on, and a directory whose files are all
+/// whole is an ordinary directory. Thread-safe.
 /// </summary>
 internal sealed class LazyFiles : IAbsentFiles
 {
@@ -78,7 +78,9 @@ internal sealed class LazyFiles : IAbsentFiles
     static string RecordOf(StoreHome home, ulong fnode) =>
         Path.Combine(home.Fetched, fnode.ToString("x16", CultureInfo.InvariantCulture));
 
-    /// <summary>The hints that the directory began with; their extents must stay in the remote while it is lazy.</summary>
+    /// <summary>
+    /// The hints that the directory began with; their extents must stay in the remote while it is lazy.
+    /// </summary>
     public ulong HintsLsn => list.HintsLsn;
 
     /// <summary>What the remote has no more, or has damaged: nobody can read it here. Null when nothing.</summary>

@@ -20,7 +20,8 @@ internal readonly record struct LazyEntry(string Name, Extent Extent);
 ///   HINTS-LSN URL
 ///   NAME FNODE EPOCH SIZE SHA256 LIST      for each file; numbers decimal, the fnode and the hashes hexadecimal
 /// </code>
-/// LIST is the SHA-256 of the list of its blocks' hashes, zeros when it has none. The text never changes while the directory is lazy. Whether a file is whole, its record says: it is gone then.
+/// LIST is the SHA-256 of the list of its blocks' hashes, zeros when it has none. The text never changes while the
+/// directory is lazy. Whether a file is whole, its record says: it is gone then.
 /// </remarks>
 /// <param name="HintsLsn">The hints that the directory began with: they keep the extents in the remote.</param>
 /// <param name="Url">The remote.</param>
@@ -43,7 +44,8 @@ internal sealed record LazyList(ulong HintsLsn, string Url, IReadOnlyList<LazyEn
 
     /// <summary>That of a directory whose files are not all here.</summary>
     public static LazyList Of(StoreHome home) => Parse(
-        home.LazyList ?? throw new InvalidOperationException($"{home.Path} is whole."), Path.Combine(home.Path, "lazy"));
+        home.LazyList ?? throw new InvalidOperationException($"{home.Path} is whole."),
+        Path.Combine(home.Path, "lazy"));
 
     /// <summary>Reads the text. Throws Corrupt or TooNew, naming the file that it is from.</summary>
     public static LazyList Parse(string text, string path)

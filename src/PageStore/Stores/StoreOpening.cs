@@ -45,7 +45,9 @@ internal static class StoreOpening
         }
     }
 
-    /// <summary>The files that come when they are read; null when all are here. Refuses who cannot have them come.</summary>
+    /// <summary>
+    /// The files that come when they are read; null when all are here. Refuses who cannot have them come.
+    /// </summary>
     public static IAbsentFiles? OpenAbsent(StoreOptions options)
     {
         if (options.OpenAbsent is null) options.Home.ThrowIfLazy();

@@ -185,6 +185,7 @@ internal static class FollowedDatabases
                     Store = options.ToStoreOptions(directory) with { Remote = null },
                     Interval = options.FollowInterval,
                     Fetch = options.Fetch,
+                    FetchCacheBytes = options.FetchCacheBytes,
                 });
             try
             {

@@ -84,7 +84,8 @@ internal static class StoreSettings
         foreach (var (name, value) in parameters.Values)
         {
             if (Options.OfConnection.Contains(name)
-                || name is "store" or "auto-restore" or "follow" or "follow-interval" or "fetch")
+                || name is "store" or "auto-restore" or "follow" or "follow-interval" or "fetch"
+                or "fetch-cache")
                 continue;
             var asked = open.With(name, value);
             if (name == "remote" ? IsSame(open.Remote ?? new StoreHome(directory).RemoteUrl ?? "none", value) : asked
