@@ -39,8 +39,9 @@ class GatedRandomAccessFile : public rocksdb::FSRandomAccessFileOwnerWrapper {
   IOStatus ReadAsync(FSReadRequest& request, const IOOptions& options,
                      std::function<void(const FSReadRequest&, void*)> done, void* argument, void** handle,
                      rocksdb::IOHandleDeleter* deleter, IODebugContext* dbg) override {
-    return IsAbsent() ? FSRandomAccessFile::ReadAsync(request, options, done, argument, handle, deleter, dbg)
-                      : FSRandomAccessFileOwnerWrapper::ReadAsync(request, options, done, argument, handle, deleter, dbg);
+    return IsAbsent()
+               ? FSRandomAccessFile::ReadAsync(request, options, done, argument, handle, deleter, dbg)
+               : FSRandomAccessFileOwnerWrapper::ReadAsync(request, options, done, argument, handle, deleter, dbg);
   }
 
   // The system has nothing to read ahead. RocksDB then reads what it wants in one piece.

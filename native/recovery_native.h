@@ -77,8 +77,8 @@ RV_API void rv_files_heal(rv_files* files);  // removes all faults
 // While held (counted), files that RocksDB deletes stay in the directory, and their deletion is not reported.
 RV_API void rv_files_hold(rv_files* files, int32_t hold);
 
-// Called, on whatever thread reads, to read an absent file: as many bytes as there are up to the length. Returns how many
-// it gave; less than 0 fails the read.
+// Called, on whatever thread reads, to read an absent file: as many bytes as there are up to the length. Returns how
+// many it gave; less than 0 fails the read.
 typedef int64_t (*rv_read_callback)(void* context, const char* name, int64_t offset, int64_t length, uint8_t* bytes);
 
 // Who reads files whose bytes may be missing. Before any store is opened with the files.
@@ -132,8 +132,8 @@ RV_API int32_t rv_open(const rv_options* options, rv_store** store, char** error
 
 // Does with the page store in a directory, which nobody has open, what a store does with it, and reads all of it: in a
 // process of its own, that may die of it. RV_CORRUPT, with what is wrong, when it did; RV_OTHER when no process could
-// be started. Works in the directory `trial`, which must not exist, on the same file system; the caller deletes it. With
-// keys_only no blob is read: those may not be here.
+// be started. Works in the directory `trial`, which must not exist, on the same file system; the caller deletes it.
+// With keys_only no blob is read: those may not be here.
 RV_API int32_t rv_trial(const char* directory, const char* trial, int32_t keys_only, const uint8_t* canceled,
                         char** error);
 

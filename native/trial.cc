@@ -281,7 +281,8 @@ __attribute__((visibility("hidden"), noreturn)) void recovery_trial_main(const l
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   const bool keys_only = count == 4 && strcmp(arguments[3], kKeysOnly) == 0;
   if (count == 3 || keys_only) Try(arguments[1], arguments[2], keys_only);
-  fputs("librecovery_native.so is a library. As a program it tries a page store's files: DIRECTORY TRIAL [keys]\n", stderr);
+  fputs("librecovery_native.so is a library. As a program it tries a page store's files: DIRECTORY TRIAL [keys]\n",
+        stderr);
   fprintf(stderr, "CRC-32C %s\n", recovery::Crc32cHasInstruction() ? "by instruction" : "by table");
   _exit(2);
 }
