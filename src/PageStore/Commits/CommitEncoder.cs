@@ -84,6 +84,8 @@ internal static class CommitEncoder
     static void EncodePages(PageCache cache, PageOverlay content, EncodedCommit encoded)
     {
         var basis = content.Basis;
+        // Then hashes in the cache may be those of older pages. It does not come to be so later.
+        var isBasisAhead = basis.IsAhead;
         var basisPages = content.IsRebase ? 0 : basis.PageCount;
         var pageSize = content.PageSize;
         var pageCount = pageSize == 0 ? 0 : (uint)((content.SizeBytes + pageSize - 1) / pageSize);
@@ -113,7 +115,7 @@ internal static class CommitEncoder
                 {
                     ReadBefore(content, page, before);
                     if (before.SequenceEqual(after)) continue;
-                    var known = cache.KnownHash(content.Database.Id, page, basis.Lsn);
+                    var known = isBasisAhead ? 0 : cache.KnownHash(content.Database.Id, page, basis.Lsn);
                     Debug.Assert(known == 0 || known == PageCommitFormat.HashOf(page, before),
                         "a page's hash in the cache is that of its bytes");
                     checksum ^= known != 0 ? known : PageCommitFormat.HashOf(page, before);

@@ -266,6 +266,13 @@ internal sealed class PageOverlay : IDisposable
         encoded?.Release(this);
     }
 
+    /// <summary>
+    /// Whether the next writer can go on with what a prepared commit of this leaves, before it is durable: a commit
+    /// like most. One that makes a database, or changes its page size or its journal mode, changes more than pages.
+    /// </summary>
+    internal bool ChangesOnlyPages => Encoded is { IsWal: false } encoded && ReferenceEquals(encoded.Content, this)
+        && !Basis.IsWal && Basis.SizeBytes > 0 && encoded.SizeBytes > 0 && encoded.PageSize == Basis.PageSize;
+
     /// <summary>Where its scratch files go.</summary>
     internal string SpillDirectory => buffers.SpillDirectory;
 

@@ -9,6 +9,33 @@ namespace RecoveryVfs.PageStore.Commits;
 internal sealed class PendingCommit(PendingPart[] parts)
 {
     public readonly PendingPart[] Parts = parts;
+    readonly Lock publishing = new();
+    List<PendingCommit>? before;
+
+    /// <summary>
+    /// A version of this commit lies on one of <paramref name="earlier"/>, which is not published yet.
+    /// </summary>
+    public void Follow(PendingCommit earlier) => (before ??= []).Add(earlier);
+
+    /// <summary>Whether it lies on commits that were not published when it was appended.</summary>
+    public bool FollowsUnpublished => Volatile.Read(ref before) is not null;
+
+    /// <summary>
+    /// Publishes those that it lies on, then itself: each once, and in the order of the log, whichever thread comes
+    /// first. The log is durable up to this commit.
+    /// </summary>
+    public void PublishInOrder(Action<PendingCommit> publish)
+    {
+        // From later to earlier ones only, so threads do not wait for each other in a circle.
+        lock (publishing)
+        {
+            if (Ready) return;
+            foreach (var earlier in before ?? []) earlier.PublishInOrder(publish);
+            // They would keep each other in memory for ever.
+            Volatile.Write(ref before, null);
+            publish(this);
+        }
+    }
 
     /// <summary>The commit's last LSN.</summary>
     public ulong Lsn;

@@ -100,6 +100,17 @@ internal sealed class PendingCommits(long budgetBytes) : IPendingPages
         }
     }
 
+    /// <summary>The commit that made a version which is not published.</summary>
+    public PendingCommit? CommitOf(DatabaseVersion version)
+    {
+        lock (gate)
+        {
+            for (var node = commits.Last; node is not null && node.Value.Lsn >= version.Lsn; node = node.Previous)
+                if (node.Value.Lsn == version.Lsn) return node.Value;
+            return null;
+        }
+    }
+
     /// <summary>Wakes the applier's waiters after a commit became ready.</summary>
     public void Pulse()
     {

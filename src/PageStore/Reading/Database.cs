@@ -11,6 +11,8 @@ internal sealed class Database
     readonly Lock gate = new();
     readonly ulong createdLsn;
     DatabaseVersion? current;
+    // What was appended last, as long as it is not published.
+    DatabaseVersion? ahead;
     volatile bool publishing;
     volatile bool deleted;
     string name;
@@ -47,6 +49,12 @@ internal sealed class Database
 
     /// <summary>The newest published version.</summary>
     public DatabaseVersion Current => Volatile.Read(ref current) ?? Load();
+
+    /// <summary>
+    /// The version that the next commit lies on: the newest published one, or one that is appended and will be
+    /// published, if the log becomes durable so far.
+    /// </summary>
+    public DatabaseVersion Newest => Volatile.Read(ref ahead) ?? Current;
 
     DatabaseVersion Load()
     {
@@ -91,6 +99,18 @@ internal sealed class Database
         lock (gate)
         {
             loaded = current ?? loaded;
+            loaded.Pins++;
+            return loaded;
+        }
+    }
+
+    /// <summary>Pins the version that the next commit lies on, for whoever is about to write it.</summary>
+    public DatabaseVersion PinNewest()
+    {
+        var loaded = Current;
+        lock (gate)
+        {
+            loaded = ahead ?? current ?? loaded;
             loaded.Pins++;
             return loaded;
         }
@@ -148,13 +168,40 @@ internal sealed class Database
     /// </summary>
     internal void BeginPublish() => publishing = true;
 
-    /// <summary>Makes a version the newest.</summary>
+    /// <summary>
+    /// A commit was appended: its version is the one that the next commit lies on. With <paramref name="pinned"/>, it
+    /// is pinned for its writer.
+    /// </summary>
+    internal void Append(DatabaseVersion version, bool pinned)
+    {
+        version.IsAhead = true;
+        lock (gate)
+        {
+            Debug.Assert(ahead is null || version.Lsn > ahead.Lsn, "versions only grow");
+            if (pinned) version.Pins++;
+            Volatile.Write(ref ahead, version);
+        }
+    }
+
+    /// <summary>
+    /// A commit that was appended failed, and the store takes no more of them: nobody is to begin with its version, or
+    /// one on top of it, any more.
+    /// </summary>
+    internal void Abandon(DatabaseVersion version)
+    {
+        lock (gate)
+            if (ahead?.Lsn >= version.Lsn) Volatile.Write(ref ahead, null);
+    }
+
+    /// <summary>Makes a version the newest. The page cache has its pages.</summary>
     internal void Publish(DatabaseVersion version)
     {
         lock (gate)
         {
             Debug.Assert(current is not null && version.Lsn > current.Lsn, "versions only grow");
             Volatile.Write(ref current, version);
+            if (ReferenceEquals(ahead, version)) Volatile.Write(ref ahead, null);
+            version.IsAhead = false;
             publishing = false;
         }
     }
@@ -176,8 +223,12 @@ internal sealed class Database
             var page = (uint)(offset / pageSize) + 1;
             var within = (int)(offset % pageSize);
             var count = Math.Min(pageSize - within, destination.Length);
-            var found = reader.Cache.TryRead(Id, page, pinned.Lsn, pageSize, within, destination[..count]);
-            if (found != CacheRead.Hit) reader.ReadOn(found, this, pinned, page, within, destination[..count]);
+            // The page cache knows nothing of a version that is not published: its entries are older there.
+            if (!pinned.IsAhead || !reader.TryReadAhead(this, pinned, page, within, destination[..count]))
+            {
+                var found = reader.Cache.TryRead(Id, page, pinned.Lsn, pageSize, within, destination[..count]);
+                if (found != CacheRead.Hit) reader.ReadOn(found, this, pinned, page, within, destination[..count]);
+            }
             if (count == destination.Length) return total;
             destination = destination[count..];
             offset += count;

@@ -38,6 +38,18 @@ internal sealed class DatabaseVersion
     internal int Pins;
 
     /// <summary>
+    /// Whether its commit is appended and not published: not known to be durable, and not in the page cache. Only the
+    /// next writer reads it.
+    /// </summary>
+    internal bool IsAhead
+    {
+        get => Volatile.Read(ref isAhead);
+        set => Volatile.Write(ref isAhead, value);
+    }
+
+    bool isAhead;
+
+    /// <summary>
     /// The page store's state that shows this version; set (once, under the gate) before the page store moves past it,
     /// and only when somebody may still read it. While it is null the newest state below the pending commits shows it.
     /// </summary>

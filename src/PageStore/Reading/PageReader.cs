@@ -44,6 +44,14 @@ internal sealed class PageReader : IDisposable
     public DatabaseVersion VersionOf(uint id, string name, ulong createdLsn) =>
         DatabaseHeader.Load(pages, id, name) ?? new DatabaseVersion(createdLsn, 0, 0, false, 0);
 
+    /// <summary>
+    /// Reads a page of a version that is not published from the pending commits, before the page cache is asked. False
+    /// when none of them has it. Then the cache and what is below it are right: a commit leaves the pending ones after
+    /// it was published, and with that the cache has its pages.
+    /// </summary>
+    public bool TryReadAhead(Database database, DatabaseVersion pinned, uint page, int within, Span<byte> destination)
+        => pending.TryRead(database, pinned.Lsn, page, within, destination);
+
     /// <summary>What follows a look into the page cache that was not simply a hit.</summary>
     public void ReadOn(CacheRead found, Database database, DatabaseVersion pinned, uint page, int within,
         Span<byte> destination)

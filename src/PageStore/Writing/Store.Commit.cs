@@ -13,93 +13,6 @@ namespace RecoveryVfs.PageStore.Writing;
 internal sealed partial class Store
 {
     /// <summary>
-    /// Starts a transaction's private pages on top of <paramref name="basis"/>, a pinned or the newest version.
-    /// </summary>
-    public PageOverlay BeginOverlay(Database database, DatabaseVersion basis)
-    {
-        database.PinAgain(basis);
-        return new PageOverlay(core.Buffers, database, basis);
-    }
-
-    /// <summary>
-    /// Does beforehand what can fail in <see cref="Commit"/> for lack of space or because the page store lags:
-    /// afterwards a commit of these overlays as they are (or cut) finds its log space ready.
-    /// </summary>
-    public void Prepare(ReadOnlySpan<PageOverlay> overlays)
-    {
-        ThrowUnlessWritable();
-        pending.WaitForRoom(applier.Retry);
-        KeepLogShort();
-        foreach (var overlay in overlays) Encode(overlay);
-    }
-
-    EncodedCommit Encode(PageOverlay overlay)
-    {
-        if (overlay.Encoded is { } known)
-        {
-            if (known.Changes == overlay.Changes) return known;
-            overlay.DropEncoded();
-        }
-        var encoded = CommitEncoder.Encode(Cache, overlay);
-        try
-        {
-            MakeReservation(overlay, LocalLog.SpaceFor(encoded.TotalBytes, encoded.PartCount));
-        }
-        catch
-        {
-            encoded.Release(overlay);
-            throw;
-        }
-        return overlay.Encoded = encoded;
-    }
-
-    void SetReservation(PageOverlay overlay, long bytes)
-    {
-        if (overlay.Reservation is null) overlay.Reservation = log.Reserve(bytes);
-        else overlay.Reservation.Set(bytes);
-    }
-
-    /// <summary>
-    /// Sets aside log space for what an overlay holds now, whatever it is encoded to: a cheap <see cref="Prepare"/> for
-    /// those who write on. Kept until the overlay is committed or disposed.
-    /// </summary>
-    public void Reserve(PageOverlay overlay)
-    {
-        ThrowUnlessWritable();
-        var parts = (int)(overlay.PageBytes / PageCommitFormat.PartBytes) + 2;
-        var wanted = LocalLog.SpaceFor(overlay.PageBytes + overlay.Pages.Count * 11L
-            + parts * (long)PageCommitFormat.HeaderBytes, parts);
-        // In steps, so that a checkpoint of many pages does not come here for each of them.
-        if (overlay.Reservation is not null && overlay.Reservation.Bytes >= wanted) return;
-        KeepLogShort();
-        MakeReservation(overlay, wanted + (wanted / 2));
-    }
-
-    /// <summary>
-    /// With no lock held. When the log has no room, what the page store can take over of it makes some.
-    /// </summary>
-    void MakeReservation(PageOverlay overlay, long bytes)
-    {
-        try
-        {
-            SetReservation(overlay, bytes);
-        }
-        catch (RecoveryException e) when (e.Error == RecoveryError.Full && log.SizeBytes > options.MaxLocalLogBytes / 8)
-        {
-            try
-            {
-                Checkpoint();
-            }
-            catch (RecoveryException why)
-            {
-                throw new RecoveryException(RecoveryError.Full, $"{e.Message} A checkpoint failed: {why.Message}", why)
-                { Path = why.Path ?? Directory, Lsn = why.Lsn, Hint = why.Hint ?? e.Hint };
-            }
-            SetReservation(overlay, bytes);
-        }
-    }
-
-    /// <summary>
     /// Commits overlays (of one or several databases) as one atomic record group: appended to the log, made durable
     /// when
     /// <paramref name="durable"/>, then published to readers. Either returns the LSN with all of it done, or throws
@@ -107,35 +20,82 @@ internal sealed partial class Store
     /// Overlays are consumed on success.
     /// </summary>
     public ulong Commit(ReadOnlySpan<PageOverlay> overlays, bool durable)
-        => CommitAs(overlays, durable, isLast: true);
+    {
+        var commit = Append(overlays, writeOut: !durable || !log.IsSyncing, pinned: false);
+        Complete(commit, overlays, durable);
+        return commit.Lsn;
+    }
 
     /// <summary>
-    /// The same for one of many commits that come at once. It is seen at once, but stays in the log's buffer until the
+    /// A durable commit of one database that lets the next writer go on before it is durable: once its place in the
+    /// log is fixed, <paramref name="appended"/> is called, and from then on others may commit on top of it
+    /// (<see cref="Database.PinNewest"/>). Returns when it is durable and published; the caller has a pin on its
+    /// version then.
+    /// </summary>
+    /// <remarks>
+    /// <para>
+    /// What was appended before in the log is durable before. So a commit on top of this one that returns has this one
+    /// below it, whatever happens. When the log cannot be made durable so far, this one fails, and so do all that come
+    /// after it in the log: the store takes no more writes, and forgets them. Its pages stay until the store closes,
+    /// for a writer on top of it may be reading them.
+    /// </para>
+    /// <para>
+    /// Readers do not see it before it is published, and it is published after all that it lies on.
+    /// </para>
+    /// </remarks>
+    public DatabaseVersion CommitAndLetGo(PageOverlay overlay, Action appended)
+    {
+        var commit = Append([overlay], writeOut: !log.IsSyncing, pinned: true);
+        var version = commit.Parts[0].Version!;
+        try
+        {
+            appended();
+            Complete(commit, [overlay], durable: true);
+            return version;
+        }
+        catch
+        {
+            // The pages are the pending commit's.
+            if (overlay.Encoded is not null) Finish(overlay);
+            overlay.Database.Unpin(version);
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// One of many commits that come at once, none durable. It is seen at once, but stays in the log's buffer until the
     /// next <see cref="WriteOut()"/>, or a commit of somebody else: until then it does not survive the end of this
     /// process, and is not shipped.
     /// </summary>
-    public ulong CommitOneOfMany(PageOverlay overlay) => CommitAs([overlay], durable: false, isLast: false);
+    public ulong CommitOneOfMany(PageOverlay overlay)
+    {
+        var commit = Append([overlay], writeOut: false, pinned: false);
+        if (commit.FollowsUnpublished) Complete(commit, [overlay], durable: true);
+        else Publish(commit, [overlay]);
+        return commit.Lsn;
+    }
 
-    ulong CommitAs(ReadOnlySpan<PageOverlay> overlays, bool durable, bool isLast)
+    /// <summary>
+    /// Waits until a pinned version is durable: whoever has seen one that is not published may not tell before.
+    /// </summary>
+    public void WaitDurable(DatabaseVersion version)
+    {
+        if (version.IsAhead) MakeDurable(version.Lsn, durable: true);
+    }
+
+    /// <summary>
+    /// Appends overlays as one record group: their place in the order of commits is fixed, and nobody sees them but
+    /// the next writer. Throws with nothing done.
+    /// </summary>
+    PendingCommit Append(ReadOnlySpan<PageOverlay> overlays, bool writeOut, bool pinned)
     {
         Prepare(overlays);
         var parts = new PendingPart[overlays.Length];
         var commit = new PendingCommit(parts);
         lock (orderGate)
         {
-            for (var i = 0; i < overlays.Length; i++)
-            {
-                var basis = overlays[i].Basis;
-                if (overlays[i].Database.IsDeleted)
-                    throw new RecoveryException(RecoveryError.IoWrite,
-                        $"Database {overlays[i].Database.Name} was deleted while this transaction was open.")
-                    { Path = Directory, Lsn = basis.Lsn };
-                if (!ReferenceEquals(overlays[i].Database.Current, basis))
-                    throw new InvalidOperationException(
-                        $"The transaction on {overlays[i].Database.Name} does not lie on its newest version.");
-            }
+            foreach (var overlay in overlays) RequireNewest(overlay);
             // Who waits for the disk all the same leaves the write to whoever syncs next.
-            var writeOut = isLast && (!durable || !log.IsSyncing);
             commit.Lsn = overlays.Length == 1 && overlays[0].Encoded!.PartCount == 1
                 ? AppendSingle(overlays[0], writeOut)
                 : AppendGroup(overlays, writeOut);
@@ -146,23 +106,54 @@ internal sealed partial class Store
                     new DatabaseVersion(commit.Lsn, encoded.SizeBytes, encoded.PageSize, encoded.IsWal,
                     encoded.Checksum);
                 parts[i] = new PendingPart(overlays[i].Database, encoded.Content, version);
+                if (overlays[i].Basis.IsAhead && pending.CommitOf(overlays[i].Basis) is { } earlier)
+                    commit.Follow(earlier);
             }
             pending.Enqueue(commit);
+            foreach (var part in parts) part.Database.Append(part.Version!, pinned);
         }
+        return commit;
+    }
+
+    void RequireNewest(PageOverlay overlay)
+    {
+        if (overlay.Database.IsDeleted)
+            throw new RecoveryException(RecoveryError.IoWrite,
+                $"Database {overlay.Database.Name} was deleted while this transaction was open.")
+            { Path = Directory, Lsn = overlay.Basis.Lsn };
+        if (!ReferenceEquals(overlay.Database.Newest, overlay.Basis))
+            throw new InvalidOperationException(
+                $"The transaction on {overlay.Database.Name} does not lie on its newest version.");
+    }
+
+    /// <summary>Brings an appended commit to where its writer wants it, and publishes it.</summary>
+    void Complete(PendingCommit commit, ReadOnlySpan<PageOverlay> overlays, bool durable)
+    {
+        // What it lies on is published with it, and must be durable for that.
+        durable |= commit.FollowsUnpublished;
         if (durable) Interlocked.Increment(ref commitsAtDisk);
         try
         {
-            if (isLast) MakeDurable(commit.Lsn, durable);
-            core.Publish(commit);
+            MakeDurable(commit.Lsn, durable);
+            Publish(commit, overlays);
+        }
+        catch
+        {
+            foreach (var part in commit.Parts) part.Database.Abandon(part.Version!);
+            throw;
         }
         finally
         {
             if (durable) Interlocked.Decrement(ref commitsAtDisk);
         }
+    }
+
+    void Publish(PendingCommit commit, ReadOnlySpan<PageOverlay> overlays)
+    {
+        commit.PublishInOrder(publish);
         foreach (var overlay in overlays) Finish(overlay);
         applier.Notify();
         Telemetry.Committed(Directory);
-        return commit.Lsn;
     }
 
     /// <summary>Whether a commit waits for the disk now, or has come back and needs a processor to end.</summary>

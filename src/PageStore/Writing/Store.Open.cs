@@ -53,6 +53,7 @@ internal sealed partial class Store
     {
         (core, log) = (opened.Core, opened.Log);
         (options, home, pages, pending) = (core.Options, core.Home, core.Pages, core.Pending);
+        publish = core.Publish;
         (this.storeLock, this.whyNotOwner) = (storeLock, whyNotOwner);
         wals = new WalMemory(options.WalBufferBytes);
         files = new PlainFiles(options.Disk, home.Files, log, core.Live.NewFnode, BeforePlainWrite, wals);

@@ -38,6 +38,8 @@ internal sealed partial class Store : IShippedStore, IDisposable
     readonly PlainFiles files;
     readonly WalMemory wals;
     readonly Applier applier;
+    // A delegate, since each commit hands it on.
+    readonly Action<PendingCommit> publish;
     readonly Lock orderGate = new();
     RecoveryException? poison;
     bool disposed;

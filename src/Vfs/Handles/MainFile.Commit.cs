@@ -86,14 +86,37 @@ internal sealed partial class MainFile
     /// <returns>The commit's LSN.</returns>
     ulong Publish(Transaction own, bool durable)
     {
-        if (database.IsDeleted)
-            throw new RecoveryException(RecoveryError.IoWrite,
-                $"The database {open.Path} was deleted while it was open; nothing can be written to it any more.")
-            { Path = open.Path };
+        RequireDatabase();
         var pages = own.Pages;
         var lsn = Store.Commit(new ReadOnlySpan<PageOverlay>(in pages), durable);
         Published();
         return lsn;
+    }
+
+    void RequireDatabase()
+    {
+        if (database.IsDeleted)
+            throw new RecoveryException(RecoveryError.IoWrite,
+                $"The database {open.Path} was deleted while it was open; nothing can be written to it any more.")
+            { Path = open.Path };
+    }
+
+    /// <summary>The same for a durable commit: the next writer goes on while it waits for the disk.</summary>
+    ulong PublishAndLetGo(Transaction own)
+    {
+        RequireDatabase();
+        var version = Store.CommitAndLetGo(own.Pages, letNextWrite);
+        own.Published();
+        transaction = null;
+        lock (open.Gate)
+        {
+            // Not the newest version, which may be another's by now: a statement that still reads goes on from here.
+            pagerCache.AgreesWith(version.Lsn);
+            Unpin();
+            pin = version;
+        }
+        open.EnsureStub();
+        return version.Lsn;
     }
 
     void PublishAtOnce(Transaction own)
@@ -151,6 +174,7 @@ internal sealed partial class MainFile
             var pages = own.Pages;
             Store.Prepare(new ReadOnlySpan<PageOverlay>(in pages));
             own.Prepared(named);
+            committing = this;
             return Sqlite.Ok;
         }
         catch
@@ -180,7 +204,11 @@ internal sealed partial class MainFile
         try
         {
             ulong lsn;
-            if (transaction is { } own) lsn = Publish(own, own.IsSynced);
+            if (transaction is { } own)
+            {
+                if (CanLetGo(own)) lsn = PublishAndLetGo(own);
+                else lsn = Publish(own, own.IsSynced);
+            }
             else if (open.WalExists && !readOnly)
             {
                 LogWalCommit();
@@ -188,7 +216,11 @@ internal sealed partial class MainFile
                 lsn = open.Wal?.LastLsn ?? Store.Lsn.Last;
                 Store.WriteOut(lsn);
             }
-            else return Sqlite.Ok;
+            else
+            {
+                WaitForWhatWasSeen(pin);
+                return Sqlite.Ok;
+            }
             WaitForRemote(lsn);
             return Sqlite.Ok;
         }

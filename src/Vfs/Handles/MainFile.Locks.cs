@@ -37,6 +37,7 @@ internal sealed partial class MainFile
     {
         if (Level >= level) return Sqlite.Ok;
         if (level == LockLevel.Reserved && WhyReadOnly() is { } reason) return Failures.Report(Sqlite.ReadOnly, reason);
+        refused = null;
         lock (open.Gate)
         {
             var wal = open.IsWalRegime;
@@ -48,10 +49,14 @@ internal sealed partial class MainFile
                 TakeShared();
             }
             if (level == LockLevel.Shared) return Sqlite.Ok;
-            if (open.Writer is { } other && other != held) return Sqlite.Busy;
-            if (Level < LockLevel.Reserved && pin is not null && !ReferenceEquals(pin, database.Current))
-                return Sqlite.BusySnapshot;
-            open.Writer = held;
+            if (!ReferenceEquals(open.Writer, held))
+            {
+                if (open.Writer is not null || (!wal && open.Line.IsKeptFor(turn))) return Refuse(Sqlite.Busy);
+                if (Level < LockLevel.Reserved && pin is not null && !ReferenceEquals(pin, database.Newest))
+                    return Refuse(Sqlite.BusySnapshot);
+                open.Writer = held;
+                open.Line.Took(turn);
+            }
             if (level == LockLevel.Reserved)
             {
                 held.Reserve();
@@ -84,6 +89,12 @@ internal sealed partial class MainFile
     {
         held.Share(IsLocking);
         Repin();
+        // A writer whose turn it is goes on from what the last one has appended.
+        if (pin is not null && open.Line.IsCalled(turn))
+        {
+            Unpin();
+            pin = database.PinNewest();
+        }
         LastShared = this;
     }
 
@@ -94,14 +105,17 @@ internal sealed partial class MainFile
         // What was not published by now was rolled back, or its commit failed (pager_playback restores originals
         // without a COMMIT_PHASETWO; journal_mode=OFF restores nothing).
         if (endsWriting) Drop();
+        var (seen, next) = (pin, default(WaitingWriter));
         lock (open.Gate)
         {
-            if (endsWriting && ReferenceEquals(open.Writer, held))
+            if (endsWriting)
             {
-                open.Writer = null;
+                next = GiveUpPlace();
                 held.EndWriting();
                 checkpoint = Checkpoint.None;
             }
+            // One that was called and does not write.
+            else if (open.Line.IsCalled(turn)) next = open.Line.Leave(turn!);
             if (level == LockLevel.None) LeaveShared();
             else
             {
@@ -109,8 +123,14 @@ internal sealed partial class MainFile
                 if (level == LockLevel.Shared && pin is null) Repin();
             }
         }
-        if (endsWriting) SuperJournals.Sweep();
+        next?.Wake();
+        if (endsWriting)
+        {
+            if (ReferenceEquals(committing, this)) committing = null;
+            SuperJournals.Sweep();
+        }
         else if (level == LockLevel.None) LetCommitsPass();
+        WaitForWhatWasSeen(seen);
         return Sqlite.Ok;
     }
 

@@ -32,8 +32,12 @@ internal sealed partial class MainFile
         }
     }
 
-    public override int LockSharedMemory(int offset, int count, int flags) =>
-        mapped is null ? Sqlite.IoErrShmLock : mapped.Lock(offset, count, flags, ref sharedSlots, ref exclusiveSlots);
+    public override int LockSharedMemory(int offset, int count, int flags)
+    {
+        // What sleeps after this waits for a WAL.
+        refused = null;
+        return mapped?.Lock(offset, count, flags, ref sharedSlots, ref exclusiveSlots) ?? Sqlite.IoErrShmLock;
+    }
 
     /// <remarks>The only moment between a commit's last write to the WAL and its being seen (walIndexWriteHdr). Readers
     /// come by as well.</remarks>

@@ -13,8 +13,8 @@ namespace RecoveryVfs.Handles;
 /// (<see cref="Transaction"/>) and where it is in a checkpoint.
 /// </summary>
 /// <remarks>
-/// This part holds reading and writing; MainFile.Locks.cs locks and pins, MainFile.Commit.cs publishing,
-/// MainFile.SharedMemory.cs the wal-index.
+/// This part holds reading and writing; MainFile.Locks.cs locks and pins, MainFile.Line.cs how writers follow each
+/// other, MainFile.Commit.cs publishing, MainFile.SharedMemory.cs the wal-index.
 /// </remarks>
 internal sealed partial class MainFile : VfsFile
 {
@@ -39,6 +39,7 @@ internal sealed partial class MainFile : VfsFile
         this.readOnly = readOnly;
         database = open.Database;
         held = new HeldLock(open);
+        letNextWrite = LetNextWrite;
         noLock = parameters.NoLock;
         PowersafeOverwrite = parameters.PowersafeOverwrite;
         // An immutable database is read without locks, and as one version.
@@ -84,6 +85,7 @@ internal sealed partial class MainFile : VfsFile
         if (transaction is { } own) return Found(own.Pages.Read(offset, destination), destination);
         if (pin is { } pinned)
         {
+            if (pinned.IsAhead && Level == LockLevel.Shared && offset >= pinned.PageSize) Store.WaitDurable(pinned);
             var code = Found(database.Read(pinned, offset, destination), destination);
             if (Level >= LockLevel.Shared) pagerCache.Validate(destination, offset, code, pinned.Lsn);
             return code;
@@ -138,17 +140,20 @@ internal sealed partial class MainFile : VfsFile
         try
         {
             Unlock(LockLevel.None);
-            UnmapSharedMemory();
-            Drop();
-            if (pin is { } pinned)
-            {
-                pin = null;
-                database.Unpin(pinned);
-            }
         }
         finally
         {
-            OpenDatabases.Detach(open);
+            try
+            {
+                UnmapSharedMemory();
+                Drop();
+                LeaveLine();
+                Unpin();
+            }
+            finally
+            {
+                OpenDatabases.Detach(open);
+            }
         }
         return Sqlite.Ok;
     }

@@ -38,12 +38,21 @@ internal sealed class Transaction(MainFile handle, PageOverlay pages, Publishing
     /// <summary>Whether xSync came since FCNTL_SYNC: the commit is to be durable.</summary>
     public bool IsSynced { get; private set; }
 
+    /// <summary>
+    /// The pager deleted the journal after FCNTL_SYNC, and is not tied to others: its next call after COMMIT_PHASETWO
+    /// is xUnlock.
+    /// </summary>
+    public bool IsUnlockedNext { get; private set; }
+
     /// <summary>FCNTL_SYNC came anew: what went before it says nothing of this commit.</summary>
     public void BeginSync()
     {
         LeaveSuper(broken: true);
-        IsSynced = false;
+        IsSynced = IsUnlockedNext = false;
     }
+
+    /// <summary>The journal was deleted by the thread that commits.</summary>
+    public void JournalDeleted() => IsUnlockedNext = IsPrepared && super is null;
 
     /// <summary>Its log space is set aside; with a super-journal, that one's deletion commits it.</summary>
     public void Prepared(SuperJournal? under)

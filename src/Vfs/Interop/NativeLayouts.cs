@@ -57,7 +57,7 @@ internal unsafe struct NativeVfs
     public void* DlSym;
     public void* DlClose;
     public void* Randomness;
-    public void* Sleep;
+    public delegate* unmanaged[Cdecl]<NativeVfs*, int, int> Sleep;
     public void* CurrentTime;
     public delegate* unmanaged[Cdecl]<NativeVfs*, int, byte*, int> GetLastError;
     public void* CurrentTimeInt64;

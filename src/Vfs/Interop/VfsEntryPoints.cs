@@ -123,7 +123,7 @@ internal static unsafe class VfsEntryPoints
         vfs->DlSym = system->DlSym;
         vfs->DlClose = system->DlClose;
         vfs->Randomness = system->Randomness;
-        vfs->Sleep = system->Sleep;
+        vfs->Sleep = &Sleep;
         vfs->CurrentTime = system->CurrentTime;
         vfs->CurrentTimeInt64 = system->CurrentTimeInt64;
         return vfs;
@@ -227,6 +227,25 @@ internal static unsafe class VfsEntryPoints
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     static int FullPathname(NativeVfs* vfs, byte* name, int size, byte* result)
         => system->FullPathname(system, name, size, result);
+
+    /// <summary>
+    /// A busy handler waits. As the default VFS this is what sqlite3_sleep calls, too: whoever sleeps there need not
+    /// wait for anything.
+    /// </summary>
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    static int Sleep(NativeVfs* vfs, int microseconds)
+    {
+        try
+        {
+            if (!ForkGuard.IsChild && Api.FindVfs(null) != registered && MainFile.TrySleepInLine(microseconds))
+                return microseconds;
+        }
+        catch (Exception e)
+        {
+            Failures.Report(e, Sqlite.IoErr);
+        }
+        return system->Sleep(system, microseconds);
+    }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     static int GetLastError(NativeVfs* vfs, int size, byte* buffer)

@@ -194,6 +194,7 @@ internal static class Files
 
     static int DeleteJournal(OpenDatabase database, bool durable)
     {
+        MainFile.JournalDeleted(database);
         // A private journal is gone already; SQLite fails the commit unless its deletion succeeds.
         if (!database.JournalExists) return database.PlainJournal ? Sqlite.IoErrDeleteNoEntry : Sqlite.Ok;
         lock (database.CompanionGate)

@@ -60,6 +60,9 @@ internal sealed class OpenDatabase(OpenStore store, Database database, string pa
     /// </summary>
     public HeldLock? Writer;
 
+    /// <summary>Who waits to become that.</summary>
+    public readonly WriterLine Line = new();
+
     /// <summary>Handles with SHARED or more.</summary>
     public int Readers;
 
