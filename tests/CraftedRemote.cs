@@ -63,8 +63,9 @@ internal static class CraftedRemote
                 if (!extents.TryGetValue(file.Fnode, out var extent)
                     || edit(file, File.ReadAllBytes(Path.Combine(directory, extent.Name))) is not { } bytes)
                     continue;
-                var other = extent with { SizeBytes = bytes.Length, Hash = ObjectHash.Of(bytes) };
+                var other = extent with { SizeBytes = bytes.Length, Hash = ObjectHash.Of(bytes), List = default };
                 File.WriteAllBytes(Path.Combine(directory, other.Name), bytes);
+                if (bytes.Length > BlockList.ListlessBytes) other = WithList(directory, other, bytes);
                 extents[file.Fnode] = other;
                 var hash = new byte[ObjectHash.Bytes];
                 other.Hash.CopyTo(hash);
@@ -73,6 +74,15 @@ internal static class CraftedRemote
             File.WriteAllBytes(path,
                 RemoteHintsFormat.Write(read.Header, [.. extents.Values], read.Hints with { Files = files }));
         }
+    }
+
+    static Extent WithList(string directory, Extent extent, byte[] bytes)
+    {
+        using var builder = new BlockList.Builder(BlockList.ShiftOf(bytes.Length));
+        builder.Append(bytes);
+        var list = builder.Finish().List!;
+        File.WriteAllBytes(Path.Combine(directory, extent.ListName), list.Bytes.ToArray());
+        return extent with { List = list.Hash };
     }
 
     /// <summary>

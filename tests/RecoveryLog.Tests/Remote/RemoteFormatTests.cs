@@ -128,15 +128,18 @@ public sealed class RemoteFormatTests
             using var records = read.OpenRecords();
             while (records.TryRead(out _)) { }
         });
-        var hints = Mutate(SampleHints(random), random);
+        var hints = Mutate(SampleHints(random, ObjectHash.Of([(byte)random.Next(2)])), random);
         Rehash(hints);
         Try(() => RemoteHintsFormat.Read(hints, "hints/fuzz"));
+        var (list, extent) = SampleList(random);
+        Try(() => BlockList.Read(Mutate(list, random), extent, "extents/fuzz.blocks"));
         Try(() => StoreObject.Parse(Mutate(StoreObject.Make(Log, 1, 2, DateTimeOffset.UnixEpoch).ToBytes(), random)));
         Try(() => Pin.Parse(Mutate(Pin.At(5, expires: DateTimeOffset.UnixEpoch).ToBytes(), random), "pins/fuzz"));
         var noise = new byte[random.Next(400)];
         random.NextBytes(noise);
         Try(() => RemoteSegment.Parse("log/fuzz", noise));
         Try(() => RemoteHintsFormat.Read(noise, "hints/fuzz"));
+        Try(() => BlockList.Read(noise, extent, "extents/fuzz.blocks"));
         Try(() => StoreObject.Parse(noise));
         Try(() => Pin.Parse(noise, "pins/fuzz"));
     });
@@ -167,9 +170,68 @@ public sealed class RemoteFormatTests
             ObjectHash.Of(bytes.AsSpan(0, bytes.Length - 32)).CopyTo(bytes.AsSpan(bytes.Length - 32));
     }
 
-    static byte[] SampleHints(Random random)
+    static (byte[] List, Extent Extent) SampleList(Random random)
     {
-        var extent = new Extent(5, 1, 1000, ObjectHash.Of([9]));
+        var bytes = new byte[random.Next(1, 5 << BlockList.UsualShift)];
+        using var builder = new BlockList.Builder(BlockList.UsualShift);
+        builder.Append(bytes);
+        var (list, hash) = builder.Finish();
+        return (list!.Bytes.ToArray(), new Extent(5, 1, bytes.Length, hash) { List = list.Hash });
+    }
+
+    [Fact]
+    public void A_list_of_blocks_is_that_of_its_extent_and_no_other()
+    {
+        var (bytes, extent) = SampleList(new Random(4));
+        var list = BlockList.Read(bytes, extent, extent.ListName);
+        Assert.Equal(extent.List, list.Hash);
+        Assert.Equal((extent.SizeBytes + list.BlockBytes - 1) / list.BlockBytes, list.Count);
+        Assert.True(list.Matches(0, new byte[Math.Min(extent.SizeBytes, list.BlockBytes)]));
+        Assert.False(list.Matches(0, new byte[10]));
+        foreach (var other in new[]
+        {
+            extent with { SizeBytes = extent.SizeBytes + 1 },
+            extent with { Hash = ObjectHash.Of([8]) },
+        })
+            Assert.Contains(extent.ListName, Assert.Throws<RecoveryException>(
+                () => BlockList.Read(bytes, other, extent.ListName)).Message);
+        bytes[4] = 2;
+        Assert.Equal(RecoveryError.TooNew, Assert.Throws<RecoveryException>(
+            () => BlockList.Read(bytes, extent, extent.ListName)).Error);
+    }
+
+    [Fact]
+    public void Hints_give_lists_and_hints_without_them_are_read()
+    {
+        static Extent Of(byte[] bytes) => RemoteHintsFormat.Read(bytes, RemoteNames.HintsAt(50)).Extents[5];
+        var with = SampleHints(new Random(1), ObjectHash.Of([5]));
+        Assert.Equal(ObjectHash.Of([5]), Of(with).List);
+        Assert.False(Of(SampleHints(new Random(1))).HasList);
+        // A version of the lists that nobody knows yet: the whole extent serves.
+        var at = with.AsSpan().IndexOf(new byte[] { 0x5B, 0x2A, 0x4D, 0x18 });
+        with[at + 8] = 2;
+        Rehash(with);
+        Assert.False(Of(with).HasList);
+        // What says that it is of a known version has to fit.
+        (with[at + 8], with[at + 12]) = (1, 2);
+        Rehash(with);
+        Assert.Equal(RecoveryError.Corrupt, Assert.Throws<RecoveryException>(() => Of(with)).Error);
+    }
+
+    [Fact]
+    public void Software_that_knows_no_lists_reads_the_same_hints()
+    {
+        // It reads up to the end of the frame and looks at nothing behind it: what is there may be anything.
+        var bytes = SampleHints(new Random(1), ObjectHash.Of([5]));
+        var at = bytes.AsSpan().IndexOf(new byte[] { 0x5B, 0x2A, 0x4D, 0x18 });
+        bytes.AsSpan(at, bytes.Length - 32 - at).Clear();
+        Rehash(bytes);
+        Assert.Equal(1000, RemoteHintsFormat.Read(bytes, RemoteNames.HintsAt(50)).Extents[5].SizeBytes);
+    }
+
+    static byte[] SampleHints(Random random, ObjectHash list = default)
+    {
+        var extent = new Extent(5, 1, 1000, ObjectHash.Of([9])) { List = list };
         var hints = new Hints
         {
             LogId = Log,
