@@ -225,6 +225,7 @@ public abstract class BranchTests : IDisposable
                 {
                     Assert.Equal(extent.SizeBytes, (await objects.HeadAsync(extent.Name))?.SizeBytes);
                     named.Add(extent.Name);
+                    if (extent.HasList) named.Add(extent.ListName);
                 }
             var pins = await context.ListAsync(RemoteNames.Pins, null, default);
             Assert.Equal(alive.Count(n => n.Parent == node), pins.Count);

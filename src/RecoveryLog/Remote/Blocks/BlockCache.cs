@@ -121,7 +121,7 @@ internal sealed class BlockCache : IDisposable
         var candidates = new List<(BlockFile File, int Block, int Age)>();
         var now = Volatile.Read(ref clock);
         foreach (var file in all)
-            file.ListUnused((block, used) => candidates.Add((file, block, now - used)));
+            file.ListUnused(now, (block, used) => candidates.Add((file, block, now - used)));
         candidates.Sort((a, b) => b.Age.CompareTo(a.Age));
         foreach (var (file, block, _) in candidates)
         {

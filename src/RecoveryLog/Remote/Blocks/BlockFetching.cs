@@ -43,6 +43,28 @@ sealed class BlockFetching(BlockCache cache, Extent extent, SparseFile file, Blo
         }
     }
 
+    /// <summary>Bytes straight from the remote, verified, for who finds no room for them here.</summary>
+    public async Task<Memory<byte>> FetchPastAsync(long offset, int length, CancellationToken cancellation)
+    {
+        var (first, last) = ((int)(offset >> record.Shift), (int)(offset + length - 1 >> record.Shift));
+        var bytes = new byte[(int)Length(first, last - first + 1)];
+        var list = listing.FindAsync();
+        var hasAll = true;
+        await ReceiveAsync(list, first, last - first + 1, (hashes, block, part) =>
+        {
+            hasAll &= hashes.Matches(block, part);
+            part.CopyTo(bytes.AsSpan((int)(Offset(block) - Offset(first))));
+            return true;
+        });
+        if (hasAll && await list.WaitAsync(cancellation) is not null)
+            return bytes.AsMemory((int)(offset - Offset(first)), length);
+        throw new RecoveryException(RecoveryError.Busy,
+            $"Bytes {offset} to {offset + length - 1} of {extent.Name} were given back by another process again and "
+                + "again before they could be read.",
+            "Raise fetch-cache")
+        { Path = extent.Name };
+    }
+
     readonly record struct Run(int First, int Count, TaskCompletionSource Done);
 
     /// <summary>What the blocks have to wait for. Requests begin here.</summary>
@@ -109,7 +131,7 @@ sealed class BlockFetching(BlockCache cache, Extent extent, SparseFile file, Blo
         }
         for (var tries = 1; ; tries++)
         {
-            var (hasList, wrong) = await ReceiveAsync(list, first, count);
+            var (hasList, wrong) = await ReceiveAsync(list, first, count, TryPlace);
             if (!hasList) await WholeAsync();
             if (wrong is null) return;
             // Once more: a bit that fell over on the way is not damage.
@@ -147,7 +169,8 @@ sealed class BlockFetching(BlockCache cache, Extent extent, SparseFile file, Blo
     /// One request for blocks; taken up at the block it broke at. Returns whether there is a list to verify them with,
     /// and the first that does not match it. The others are in their places.
     /// </summary>
-    async Task<(bool HasList, int? Wrong)> ReceiveAsync(Task<BlockList?> list, int first, int count)
+    async Task<(bool HasList, int? Wrong)> ReceiveAsync(Task<BlockList?> list, int first, int count,
+        BlockTaken take)
     {
         var (next, end) = (first, first + count);
         int? wrong = null;
@@ -164,8 +187,7 @@ sealed class BlockFetching(BlockCache cache, Extent extent, SparseFile file, Blo
                     var bytes = buffer.AsMemory(0, (int)Length(next, 1));
                     await cache.Context.Store.ReadExactlyAsync(extent.Name, range, bytes, token);
                     if (await list is not { } hashes) return (false, null);
-                    if (hashes.Matches(next, bytes.Span)) Place(next, bytes.Span);
-                    else wrong ??= next;
+                    if (!take(hashes, next, bytes.Span)) wrong ??= next;
                 }
                 return (true, wrong);
             }, closing));
@@ -180,6 +202,16 @@ sealed class BlockFetching(BlockCache cache, Extent extent, SparseFile file, Blo
         {
             ArrayPool<byte>.Shared.Return(buffer);
         }
+    }
+
+    /// <summary>Takes a block; false when it is not what it should be.</summary>
+    delegate bool BlockTaken(BlockList hashes, int block, ReadOnlySpan<byte> bytes);
+
+    bool TryPlace(BlockList hashes, int block, ReadOnlySpan<byte> bytes)
+    {
+        if (!hashes.Matches(block, bytes)) return false;
+        Place(block, bytes);
+        return true;
     }
 
     /// <summary>First a block's bytes, then that they are there. Nobody changes either meanwhile.</summary>

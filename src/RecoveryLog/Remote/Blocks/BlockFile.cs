@@ -10,9 +10,10 @@ namespace RecoveryVfs.RecoveryLog.Remote.Blocks;
 internal sealed class BlockFile : IDisposable
 {
     /// <summary>
-    /// So often a read finds that another process has given its blocks back, and fetches them again, before it says so.
+    /// So often a read finds that another process has given its blocks back, and fetches them again. Then it takes the
+    /// bytes as they come.
     /// </summary>
-    const int ReadsMax = 64;
+    const int ReadsMax = 8;
 
     readonly BlockCache cache;
     readonly SparseFile file;
@@ -20,6 +21,7 @@ internal sealed class BlockFile : IDisposable
     readonly BlockFetching fetching;
     readonly string path, recordPath;
     readonly Lazy<int[]> used, readers;
+    readonly uint[]? seen;
     readonly ReadingOn readingOn;
 
     BlockFile(BlockCache cache, Extent extent, SparseFile file, BlockRecord record, string path, string recordPath)
@@ -30,6 +32,9 @@ internal sealed class BlockFile : IDisposable
         readingOn = new ReadingOn(cache.Options.BlocksPerGet);
         used = new(() => new int[record.Count]);
         readers = new(() => new int[record.Count]);
+        if (cache.Options.BudgetBytes == long.MaxValue) return;
+        seen = new uint[record.Count];
+        for (var i = 0; i < seen.Length; i++) seen[i] = record.Number(i);
     }
 
     /// <summary>What it holds.</summary>
@@ -93,11 +98,12 @@ internal sealed class BlockFile : IDisposable
         {
             for (var tries = 0; tries < ReadsMax; tries++)
             {
-                if (!record.AreHere(first, last))
-                    Wait(first, last, readingOn.Until(first, last));
+                if (!record.AreHere(first, last)) Wait(first, last, readingOn.Until(first, last));
                 if (TryReadHere(offset, to[..bytes])) return bytes;
             }
-            throw GivenBack(offset, bytes);
+            Task.Run(() => fetching.FetchPastAsync(offset, bytes, default)).GetAwaiter().GetResult()
+                .Span.CopyTo(to);
+            return bytes;
         }
         finally
         {
@@ -122,7 +128,8 @@ internal sealed class BlockFile : IDisposable
                     await fetching.EnsureAsync(first, last, readingOn.Until(first, last), cancellation);
                 if (TryReadHere(offset, to.Span[..bytes])) return bytes;
             }
-            throw GivenBack(offset, bytes);
+            (await fetching.FetchPastAsync(offset, bytes, cancellation)).CopyTo(to);
+            return bytes;
         }
         finally
         {
@@ -176,12 +183,20 @@ internal sealed class BlockFile : IDisposable
         Dispose();
     }
 
-    /// <summary>Tells of each block that is here and that nobody reads, and when it was used last.</summary>
-    internal void ListUnused(Action<int, int> tell)
+    /// <summary>
+    /// Tells of each block that is here and that nobody reads, and when it was used last. One that came since the last
+    /// look is used now, whoever fetched it: what others read that is here already is not known.
+    /// </summary>
+    internal void ListUnused(int now, Action<int, int> tell)
     {
-        if (record.Here == 0) return;
+        if (record.Here == 0 || seen is null) return;
         for (var i = 0; i < record.Count; i++)
-            if (record.StateOf(i) != BlockState.Absent && readers.Value[i] == 0) tell(i, used.Value[i]);
+        {
+            var number = record.Number(i);
+            if (BlockRecord.StateOf(number) == BlockState.Absent) continue;
+            if (seen[i] != number) (seen[i], used.Value[i]) = (number, now);
+            if (readers.Value[i] == 0) tell(i, used.Value[i]);
+        }
     }
 
     /// <summary>A block's size.</summary>
@@ -251,12 +266,6 @@ internal sealed class BlockFile : IDisposable
         }
         return true;
     }
-
-    RecoveryException GivenBack(long offset, int bytes) => new(RecoveryError.Busy,
-        $"Bytes {offset} to {offset + bytes - 1} of {Extent.Name} were given back by another process {ReadsMax} times "
-            + "before they could be read.",
-        "Raise fetch-cache")
-    { Path = Extent.Name };
 
     /// <inheritdoc/>
     public void Dispose()
