@@ -168,7 +168,8 @@ public sealed class BlockCacheModelTests
                     for (var n = random.Next(5); n > 0; n--)
                     {
                         file.Position = random.Next(bytes.Length) / 4096 * 4096;
-                        if (file.Position < file.Length) file.Write(new byte[Math.Min(4096, file.Length - file.Position)]);
+                        var left = file.Length - file.Position;
+                        if (left > 0) file.Write(new byte[Math.Min(4096, left)]);
                     }
                 }
                 using var record = File.Open(RecordOf(extent), FileMode.Open);
@@ -193,7 +194,8 @@ public sealed class BlockCacheModelTests
                 var file = cache.Open(extent, PathOf(extent), RecordOf(extent));
                 file.FillAsync().AsTask().GetAwaiter().GetResult();
                 Assert.True(file.Settle());
-                Assert.True(bytes.AsSpan().SequenceEqual(File.ReadAllBytes(PathOf(extent))), "what it became is another");
+                Assert.True(bytes.AsSpan().SequenceEqual(File.ReadAllBytes(PathOf(extent))),
+                    $"what file {extent.Fnode} became is not what was shipped");
             }
         }
 
