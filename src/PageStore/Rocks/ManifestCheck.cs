@@ -50,7 +50,8 @@ internal static class ManifestCheck
         {
             bytes = File.ReadAllBytes(manifest);
         }
-        catch (FileNotFoundException)
+        // A follower that starts over empties its directory beside its readers.
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
             throw Damaged(manifest, "is missing (No such file), though CURRENT names it");
         }
