@@ -15,7 +15,7 @@ extern "C" {
 #endif
 
 #define RV_API __attribute__((visibility("default")))
-#define RV_INTERFACE 5
+#define RV_INTERFACE 6
 
 enum rv_code {
   RV_OK = 0,
@@ -100,6 +100,37 @@ RV_API void rv_recorded_close(void* database);
 // The version of the RocksDB that this library runs on: "7.8.3".
 RV_API const char* rv_rocksdb_version(void);
 
+// ---- Pairs: any RocksDB, read and written without its application ----
+
+typedef struct rv_pairs rv_pairs;
+
+// With files of null, for reading, with all column families, as it is at one moment, also while another process writes
+// it; nothing is changed. Else for writing, through the files, with the options that it was opened with last; made when
+// there is none. Used by one thread at a time. RV_INVALID when it has an order of keys of its application's own, or,
+// for writing, a merge operator.
+RV_API int32_t rv_pairs_open(const char* directory, rv_files* files, rv_pairs** pairs, char** error);
+RV_API void rv_pairs_close(rv_pairs* pairs);
+
+// The name of a column family by its number, from 0 on; null after the last.
+RV_API const char* rv_pairs_family_name(rv_pairs* pairs, int32_t family, int64_t* length);
+RV_API int32_t rv_pairs_add_family(rv_pairs* pairs, const char* name, int64_t length, char** error);  // the last then
+
+// RocksDB's own number of the newest write that is seen.
+RV_API uint64_t rv_pairs_sequence(rv_pairs* pairs);
+
+// Calls back for each pair from `from` on up to, but without, `to` (null: no bound), in the order of keys, until the
+// callback returns something else than 0 (then the scan ends, successfully). The bytes are valid during the callback.
+typedef int32_t (*rv_pair_callback)(void* context, const uint8_t* key, int64_t key_length, const uint8_t* value,
+                                    int64_t value_length);
+RV_API int32_t rv_pairs_scan(rv_pairs* pairs, int32_t family, const uint8_t* from, int64_t from_length,
+                             const uint8_t* to, int64_t to_length, rv_pair_callback callback, void* context,
+                             char** error);
+
+// Adds to a batch; writes the batch, which is empty then.
+RV_API int32_t rv_pairs_put(rv_pairs* pairs, int32_t family, const uint8_t* key, int64_t key_length,
+                            const uint8_t* value, int64_t value_length, char** error);
+RV_API int32_t rv_pairs_write(rv_pairs* pairs, int32_t sync, char** error);
+
 // ---- Stores ----
 
 enum rv_mode {
@@ -133,7 +164,7 @@ RV_API int32_t rv_open(const rv_options* options, rv_store** store, char** error
 // Does with the page store in a directory, which nobody has open, what a store does with it, and reads all of it: in a
 // process of its own, that may die of it. RV_CORRUPT, with what is wrong, when it did; RV_OTHER when no process could
 // be started. Works in the directory `trial`, which must not exist, on the same file system; the caller deletes it.
-// With keys_only no blob is read: those may not be here.
+// With keys_only no blob is read: those may not be here. With `trial` null, it is anybody's RocksDB, which is only read.
 RV_API int32_t rv_trial(const char* directory, const char* trial, int32_t keys_only, const uint8_t* canceled,
                         char** error);
 

@@ -34,6 +34,7 @@
 #include "calls.h"
 #include "crc32c.h"
 #include "options.h"
+#include "pairs.h"
 #include "recorded_files.h"
 #include "rocksdb/db.h"
 #include "scan_reads.h"
@@ -55,7 +56,8 @@ constexpr const char* kKeysOnly = "keys";
 
 // ---- In the child ----
 
-constexpr rlim_t kAddressSpaceMax = rlim_t{3} << 30;  // a file may claim that something in it is as long as it likes
+// A file may claim that something in it is as long as it likes.
+constexpr rlim_t kAddressSpaceMax = rlim_t{3} << 30, kAnyAddressSpaceMax = rlim_t{16} << 30;
 constexpr size_t kValueMax = 1 << 20;                 // a page has 64 KiB at most
 constexpr int kReadSinglyEvery = 16;
 constexpr unsigned kThreadsMax = 4;
@@ -169,14 +171,36 @@ Status UseAll(const std::string& directory, bool keys_only) {
   return status.ok() ? DropAll(db.get()) : status;
 }
 
+// Somebody's RocksDB, as whoever opens it to read it does. What only its application knows, its order of keys and how
+// it merges values, is missing here: then it is opened no further, and that is no damage.
+Status ReadAny(const std::string& directory) {
+  rv_pairs pairs;
+  pairs.directory = directory;
+  Status status = pairs.OpenForReading();
+  if (!status.ok()) return status.IsInvalidArgument() ? Status::OK() : status;
+  status = pairs.db->VerifyChecksum();
+  const rv_pair_callback ignored = [](void*, const uint8_t*, int64_t, const uint8_t*, int64_t) { return 0; };
+  for (size_t family = 0; status.ok() && family < pairs.families.size(); family++) {
+    status = pairs.Scan(family, nullptr, nullptr, ignored, nullptr);
+    if (status.IsInvalidArgument()) status = Status::OK();
+  }
+  return status;
+}
+
 [[noreturn]] void Try(const char* from, const char* to, bool keys_only) {
-  const rlimit none{0, 0}, some{kAddressSpaceMax, kAddressSpaceMax};
+  const rlim_t most = to == nullptr ? kAnyAddressSpaceMax : kAddressSpaceMax;
+  const rlimit none{0, 0}, some{most, most};
   setrlimit(RLIMIT_CORE, &none);
   setrlimit(RLIMIT_AS, &some);
   std::string said;
   try {
-    LinkFiles(from, to);
-    Status status = UseAll(to, keys_only);
+    Status status;
+    if (to == nullptr) {
+      status = ReadAny(from);
+    } else {
+      LinkFiles(from, to);
+      status = UseAll(to, keys_only);
+    }
     said = status.ok() ? kPassed : status.ToString();
   } catch (const std::exception& e) {
     said = e.what();
@@ -263,7 +287,8 @@ int32_t rv_trial(const char* directory, const char* trial, int32_t keys_only, co
         realpath(self.dli_fname, library) == nullptr)
       return Fail(RV_OTHER, "The dynamic loader, or this library's file, was not found", error);
     Child child;
-    std::vector<std::string> command{loader, library, directory, trial};
+    std::vector<std::string> command = {loader, library, directory};
+    if (trial != nullptr) command.push_back(trial);
     if (keys_only != 0) command.push_back(kKeysOnly);
     const int failed = child.Start(command);
     if (failed != 0) return Fail(RV_OTHER, loader + " cannot be run: " + strerror(failed), error);
@@ -280,9 +305,11 @@ __attribute__((visibility("hidden"), noreturn)) void recovery_trial_main(const l
   char* const* arguments = reinterpret_cast<char* const*>(const_cast<long*>(stack + 1));
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   const bool keys_only = count == 4 && strcmp(arguments[3], kKeysOnly) == 0;
-  if (count == 3 || keys_only) Try(arguments[1], arguments[2], keys_only);
-  fputs("librecovery_native.so is a library. As a program it tries a page store's files: DIRECTORY TRIAL [keys]\n",
-        stderr);
+  if (count == 2 || count == 3 || keys_only) Try(arguments[1], count == 2 ? nullptr : arguments[2], keys_only);
+  fputs(
+      "librecovery_native.so is a library. As a program it tries a RocksDB's files, a page store's with TRIAL: "
+      "DIRECTORY [TRIAL [keys]]\n",
+      stderr);
   fprintf(stderr, "CRC-32C %s\n", recovery::Crc32cHasInstruction() ? "by instruction" : "by table");
   _exit(2);
 }

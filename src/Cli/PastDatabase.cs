@@ -29,6 +29,7 @@ internal static class PastDatabase
     {
         var reading = new LogReading();
         var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, null, cancellation);
+        plan.Store.ThrowUnlessDatabases(plan.Location);
         reading.Start(plan.Hints.Hints);
         await plan.ReplayAsync(reading.Take, null, cancellation);
         return [.. reading.Databases.Select(d => d.Name).Where(n => !PageStore.Reading.DeletedName.Is(n))];

@@ -58,6 +58,7 @@ internal sealed class PastPlace : IAsyncDisposable
         if (target is null || RemoteAccess.IsUrl(target)) return null;
         var store = StoreDirectory.Find(target);
         if (new StoreHome(store.Path).IsReplica) return null;
+        store.ThrowUnlessDatabases();
         var hasRemote = (store.RemoteUrl ?? RemoteAccess.Default) is not null;
         var source = new LocalPastSource(new StoreOptions { Directory = store.Path }, null);
         try

@@ -1,5 +1,6 @@
 using RecoveryVfs.Cli.Commands;
 using RecoveryVfs.Operations;
+using RecoveryVfs.PageStore.Directories;
 using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
@@ -22,6 +23,8 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
 {
     readonly List<string> problems = [];
     readonly KeptExtents kept = new(Path.Combine(directory, "kept"));
+    int? files;
+    string? note;
 
     /// <summary>The newest hints, the log after them, and a random few of their extents.</summary>
     public async Task<VerifyCommand.Report> SampleAsync(int most, CancellationToken cancellation)
@@ -52,6 +55,9 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
         var known = plan.Extents.Select(e => e.Name).ToHashSet();
         var others = hints.Plans.SelectMany(p => p.Extents).Where(e => !known.Contains(e.Name)).DistinctBy(e => e.Name)
             .ToArray();
+        var loose = IsOfRocksDb
+            ? await LooseAsync([.. known, .. others.Select(e => e.Name)], cancellation)
+            : (Count: 0, SizeBytes: 0L);
         var opened = 1;
         if (full) opened += await OpenOlderAsync(hints.Plans, [.. known], cancellation);
         else await FetchAsync(others, cancellation);
@@ -62,15 +68,26 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
             await log.RunAsync(segments, progress.Add, cancellation);
         foreach (var problem in log.Problems) Add(problem.Message);
         return new VerifyCommand.Report(Result, remote.Url, false, newest.Lsn, newest.Time, hints.Plans.Count,
-            opened, known.Count + others.Length,
-            others.Sum(e => e.SizeBytes) + plan.Extents.Sum(e => e.SizeBytes), log.Segments, log.Records,
-                newest.Databases, problems, log.Missing, log.Gaps, log.Collected);
+            opened, known.Count + others.Length + loose.Count,
+            others.Sum(e => e.SizeBytes) + plan.Extents.Sum(e => e.SizeBytes) + loose.SizeBytes, log.Segments,
+                log.Records, newest.Databases, problems, log.Missing, log.Gaps, log.Collected)
+        { Files = files, Note = note };
     }
+
+    bool IsOfRocksDb => plan.Store.Holds == StoreObject.RocksDb;
 
     string Result => problems.Count == 0 ? "ok" : "damaged";
 
     async Task<(ulong, DateTimeOffset?, IReadOnlyList<RestoredDatabase>?)> RestoreAsync(CancellationToken cancellation)
     {
+        if (IsOfRocksDb)
+        {
+            using var progress = new Progress("restoring and reading", plan.FetchBytes);
+            var proved = await DirectoryRestore.ProveAsync(plan, Path.Combine(directory, "rocksdb"), parallelism,
+                progress.Add, cancellation);
+            (files, note) = (proved.Files, proved.Note);
+            return (proved.Lsn, Text.FromMs(proved.UnixTimeMs), null);
+        }
         var store = Path.Combine(directory, "store");
         var result = await RestoredStore.RestoreAsync(plan, store, parallelism, Progress.Begin, cancellation);
         var databases = RestoredStore.Verify(store, Progress.Begin, cancellation);
@@ -97,9 +114,31 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
         return older.Count;
     }
 
+    /// <summary>
+    /// A RocksDB's tables ship as they are sealed: those of states between two hints are named by no hints.
+    /// </summary>
+    async Task<(int Count, long SizeBytes)> LooseAsync(HashSet<string> known, CancellationToken cancellation)
+    {
+        var extents = await plan.ListExtentsAsync(cancellation);
+        var loose = extents.Except(known);
+        using var progress = new Progress("checking extents after hints", loose.Sum(e => e.SizeBytes));
+        await Parallel.ForEachAsync(loose,
+            new ParallelOptions { MaxDegreeOfParallelism = parallelism, CancellationToken = cancellation },
+            (extent, token) => new ValueTask(TryAsync(async () => await extents.CheckAsync(extent.Name,
+                extent.SizeBytes, Path.Combine(directory, Path.GetFileName(extent.Name)), progress.Add, token))));
+        return (loose.Count, loose.Sum(e => e.SizeBytes));
+    }
+
     /// <summary>Fetches what hints list, and has it tried aside, as a restore does.</summary>
     async Task OpenTablesAsync(RestorePlan older, CancellationToken cancellation)
     {
+        if (IsOfRocksDb)
+        {
+            using var reading = new Progress($"reading the state of LSN {older.Hints.Header.Lsn}", older.FetchBytes);
+            await DirectoryRestore.ProveAsync(older.To(RestoreTarget.At(older.Hints.Header.Lsn)),
+                Path.Combine(directory, "older"), parallelism, reading.Add, cancellation);
+            return;
+        }
         var state = new StoreOptions { Directory = Path.Combine(directory, "older") };
         try
         {

@@ -24,7 +24,8 @@ internal sealed class SnapshotFileActions(Output to, CancellationToken cancellat
             throw new RecoveryException(RecoveryError.Invalid, "Where to? Give -o FILE, or -o - for standard output.");
         var isStore = place is not null && !RemoteAccess.IsUrl(place);
         // What a store has committed by now is to be in it.
-        if (isStore) await StoreSync.RunAsync(StoreDirectory.Find(place!), new SyncOptions(), cancellation);
+        if (isStore && !StoreDirectory.Find(place!).IsOfRocksDb)
+            await StoreSync.RunAsync(StoreDirectory.Find(place!), new SyncOptions(), cancellation);
         await using var remote = RemoteAccess.Open(place);
         var target = await moment(remote);
         if (output == Standard)

@@ -1,3 +1,5 @@
+using RecoveryVfs.PageStore.Directories;
+
 namespace RecoveryVfs.RocksDb;
 
 /// <summary>
@@ -7,21 +9,12 @@ namespace RecoveryVfs.RocksDb;
 public static class KeySlots
 {
     /// <summary>How many there are in a Redis Cluster.</summary>
-    public const int Count = 16384;
+    public const int Count = HashSlots.Usual;
 
     /// <summary>The slot of a key.</summary>
     public static int Of(ReadOnlySpan<byte> key, int count = Count)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
-        if (key.IndexOf((byte)'{') is var open and >= 0
-            && key[(open + 1)..].IndexOf((byte)'}') is var length and > 0)
-            key = key.Slice(open + 1, length);
-        var crc = 0;
-        foreach (var b in key)
-        {
-            crc ^= b << 8;
-            for (var bit = 0; bit < 8; bit++) crc = (crc & 0x8000) != 0 ? (crc << 1) ^ 0x1021 : crc << 1;
-        }
-        return (crc & 0xffff) % count;
+        return HashSlots.Of(key, count);
     }
 }

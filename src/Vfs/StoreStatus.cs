@@ -29,6 +29,9 @@ public sealed record StoreStatus(
 
     /// <summary>What to do; null when nothing.</summary>
     public string? Advice { get; init; }
+
+    /// <summary>What the log is of: null, SQLite databases; <c>rocksdb</c>, the RocksDB in the directory.</summary>
+    public string? Holds { get; init; }
 }
 
 /// <summary>What a remote has.</summary>
@@ -52,6 +55,9 @@ public sealed record RemoteStatus(
         ulong? HintsLsn,
     DateTimeOffset? HintsPublished, int Hints, int Segments, long SegmentBytes, int Extents, long ExtentBytes, int Pins)
 {
+    /// <summary>What it holds: null, SQLite databases; <c>rocksdb</c>, the files of a RocksDB.</summary>
+    public string? Holds { get; init; }
+
     internal ulong AuthorId { get; init; }
 }
 

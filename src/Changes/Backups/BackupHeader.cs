@@ -84,6 +84,7 @@ internal sealed record BackupEnd(bool End, long Lines, IReadOnlyList<BackupTable
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(BackupHeader))]
 [JsonSerializable(typeof(BackupEnd))]
+[JsonSerializable(typeof(LinesEnd))]
 internal sealed partial class BackupJson : JsonSerializerContext
 {
     /// <summary>For writing: nothing is escaped that need not be.</summary>

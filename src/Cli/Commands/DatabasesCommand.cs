@@ -64,6 +64,7 @@ internal sealed class DatabasesCommand : CliCommand
         if (name is not null && !RemoteAccess.IsUrl(name))
         {
             var store = StoreDirectory.Find(name);
+            store.ThrowUnlessDatabases();
             var (hints, end) = store.ReadLog(reading.Start, reading.Take);
             FillIn(store, reading);
             (lsn, where) = (end?.LastLsn ?? hints?.Lsn ?? 0, store.Path);
@@ -72,6 +73,7 @@ internal sealed class DatabasesCommand : CliCommand
         {
             await using var remote = RemoteAccess.Open(name);
             var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, null, cancellation);
+            plan.Store.ThrowUnlessDatabases(plan.Location);
             reading.Start(plan.Hints.Hints);
             using var progress = new Progress("reading the log", plan.Segments.Sum(s => s.SizeBytes));
             (lsn, _) = await plan.ReplayAsync(reading.Take, progress.Add, cancellation);

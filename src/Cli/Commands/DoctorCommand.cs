@@ -1,6 +1,7 @@
 using System.CommandLine;
 using RecoveryVfs.Opening;
 using RecoveryVfs.Operations;
+using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Views;
 using RecoveryVfs.RecoveryLog;
@@ -47,9 +48,11 @@ internal sealed class DoctorCommand : CliCommand
                 ? "none yet: it begins when the store is opened for writing"
                 : $"LSN {end.FirstLsn} to {end.LastLsn}, {Text.Bytes(end.SizeBytes)}");
         });
-        if (parsed.GetValue(quick)) findings.Add(new("pages", "skipped", "not asked for"));
-        else Step(findings, "pages", () => Pages(store, cancellation));
-        Step(findings, "stubs", () => Stubs(store, names));
+        var content = store.IsOfRocksDb ? "rocksdb" : "pages";
+        if (parsed.GetValue(quick)) findings.Add(new(content, "skipped", "not asked for"));
+        else if (store.IsOfRocksDb) Step(findings, content, () => RocksDb(store, cancellation));
+        else Step(findings, content, () => Pages(store, cancellation));
+        if (!store.IsOfRocksDb) Step(findings, "stubs", () => Stubs(store, names));
         Step(findings, "space", () => Space(store));
         Step(findings, "rights", () => Rights(store));
         Step(findings, "leftovers", () => Leftovers(store));
@@ -85,6 +88,13 @@ internal sealed class DoctorCommand : CliCommand
             $"{Text.Count(reader.AllDatabases.Count, "database")}: every page was read, all checksums agree")
             : new("pages", "failed", string.Join("; ", problems),
             "Keep the directory as it is, and restore the newest state from the remote: recovery restore URL DIR2.");
+    }
+
+    static Finding RocksDb(StoreDirectory store, CancellationToken cancellation)
+    {
+        using var progress = new Progress("reading the RocksDB");
+        RocksTrial.RunAny(store.Databases, cancellation);
+        return new("rocksdb", "ok", $"{store.Databases} opens, and every block was read");
     }
 
     static Finding Stubs(StoreDirectory store, IReadOnlyList<string> names)

@@ -1,28 +1,36 @@
 using System.CommandLine;
 using RecoveryVfs.Changes.Backups;
+using RecoveryVfs.Changes.Pairs;
 using RecoveryVfs.Cli.Backups;
 using RecoveryVfs.Opening;
 using RecoveryVfs.Operations;
 using RecoveryVfs.PageStore.Files;
+using RecoveryVfs.PageStore.Interop;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.Cli.Commands;
 
-/// <summary>Writes a database of a store as a plain SQLite file, or its rows in some other form.</summary>
+/// <summary>
+/// Writes a database of a store as a plain SQLite file, or its rows in some other form; or the pairs of a RocksDB.
+/// </summary>
 internal sealed class ExportCommand : CliCommand
 {
     readonly Argument<string> source;
     readonly Argument<string?> file;
-    readonly Option<string?> output, database, tables, since, at;
+    readonly Option<string?> output, database, tables, since, at, family, from, to, slots;
     readonly Option<RowExportFormat> format;
     readonly Option<bool> force;
 
-    public ExportCommand() : base("export", "Write a database of a store, or its rows, as a file.")
+    public ExportCommand() : base("export", "Write a database of a store, its rows, or a RocksDB's pairs, as a file.")
     {
         source = With(
-            new Argument<string>("DATABASE|URL") { Description = "The database, as /data/a.db; or a remote." });
+            new Argument<string>("DATABASE|DIR|URL")
+            {
+                Description = "The database, as /data/a.db; the directory of a RocksDB; or a remote."
+            });
         file = With(new Argument<string?>("FILE")
         {
             Description = "The file to write; or give -o.",
@@ -55,6 +63,26 @@ internal sealed class ExportCommand : CliCommand
             HelpName = "MOMENT",
             Description = "As it was at an LSN or a time (default: now)."
         });
+        family = With(new Option<string?>("--family")
+        {
+            HelpName = "NAME",
+            Description = "Of a RocksDB: only this column family (default: all)."
+        });
+        from = With(new Option<string?>("--from")
+        {
+            HelpName = "KEY",
+            Description = "Of a RocksDB: only keys from this one on (text, or hex:00ff)."
+        });
+        to = With(new Option<string?>("--to")
+        {
+            HelpName = "KEY",
+            Description = "Of a RocksDB: only keys before this one."
+        });
+        slots = With(new Option<string?>("--slots")
+        {
+            HelpName = "A-B/N",
+            Description = "Of a RocksDB: only keys of these hash slots, as Redis Cluster has them (N: 16384)."
+        });
         force = With(new Option<bool>("--force") { Description = "Overwrite FILE." });
         About = """
             As of its newest commit. A store in use by another process can be exported from, too.
@@ -62,10 +90,14 @@ internal sealed class ExportCommand : CliCommand
             jsonl is a lossless backup that people and jq can read: a header, one JSON object a row, and a last line with counts and a SHA-256. With --since it
             holds what changed, deletions included, as the log tells: the store's own, as far back as that reaches, else its remote's. Its header names the backup that it follows. `recovery verify` checks a file,
             or a chain of them; `recovery import` brings them back.
+
+            Of a RocksDB, recorded or not, or of its remote, the pairs are written as JSON lines of the same kind, as one moment shows them: a string where a key or
+            a value is text, and {"blob": base64} where it is not. Writes go on meanwhile. Without -o they go to standard output.
             """;
         Examples = ["recovery export /data/a.db -o /tmp/a.db",
             "recovery export /data/a.db --format jsonl -o monday.jsonl",
-            "recovery export /data/a.db --format jsonl --since monday.jsonl -o tuesday.jsonl"];
+            "recovery export /data/a.db --format jsonl --since monday.jsonl -o tuesday.jsonl",
+            "recovery export /data/kv --format jsonl --slots 0-5460/16384 -o third.jsonl"];
     }
 
     internal sealed record Report(string Database, string File, long SizeBytes)
@@ -79,9 +111,16 @@ internal sealed class ExportCommand : CliCommand
 
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
-        var named = parsed.GetValue(output) ?? parsed.GetValue(file)
-            ?? throw new RecoveryException(RecoveryError.Invalid, "Where to?", "Give -o FILE.");
+        var given = parsed.GetValue(output) ?? parsed.GetValue(file);
         var from = parsed.GetValue(source)!;
+        var wanted = new PairsWanted(parsed.GetValue(family), parsed.GetValue(this.from), parsed.GetValue(this.to),
+            parsed.GetValue(slots));
+        if (await IsRocksDbAsync(from, cancellation))
+            return await ExportPairsAsync(parsed, to, from, given ?? "-", wanted, cancellation);
+        if (!wanted.IsAll)
+            throw new RecoveryException(RecoveryError.Invalid,
+                "--family, --from, --to and --slots are of a RocksDB's pairs, and this is none.");
+        var named = given ?? throw new RecoveryException(RecoveryError.Invalid, "Where to?", "Give -o FILE.");
         if (parsed.GetValue(format) == RowExportFormat.Sqlite) return ExportFile(parsed, to, from, named);
         if (parsed.GetValue(since) is not null && parsed.GetValue(format) != RowExportFormat.Jsonl)
             throw new RecoveryException(RecoveryError.Invalid, "--since goes with --format jsonl.");
@@ -112,6 +151,72 @@ internal sealed class ExportCommand : CliCommand
             $"Wrote {r.Database} to {r.File} "
                 + $"({Text.Bytes(r.SizeBytes)}{(r.Rows is { } rows ? ", " + Text.Count(rows, "row") : "")})."));
         return ExitCode.Ok;
+    }
+
+    static async Task<bool> IsRocksDbAsync(string from, CancellationToken cancellation)
+    {
+        if (!RemoteAccess.IsUrl(from)) return RocksPairs.IsIn(from);
+        await using var remote = RemoteAccess.Open(from);
+        return (await remote.StoreAsync(cancellation)).Holds == StoreObject.RocksDb;
+    }
+
+    async Task<int> ExportPairsAsync(ParseResult parsed, Output to, string from, string named, PairsWanted wanted,
+        CancellationToken cancellation)
+    {
+        if (parsed.GetResult(format) is { Implicit: false } && parsed.GetValue(format) != RowExportFormat.Jsonl)
+            throw new RecoveryException(RecoveryError.Invalid,
+                "The pairs of a RocksDB are exported as JSON lines.", "Give --format jsonl.");
+        if (parsed.GetValue(since) is not null || parsed.GetValue(tables) is not null
+            || parsed.GetValue(database) is not null)
+            throw new RecoveryException(RecoveryError.Invalid,
+                "--since, --table and --database are of databases, and this is a RocksDB.",
+                "--family, --from, --to and --slots say which of its pairs.");
+        if (parsed.GetValue(at) is not null && !RemoteAccess.IsUrl(from))
+            throw new RecoveryException(RecoveryError.Invalid, "A directory has its newest state only.",
+                "--at goes with the URL of its remote.");
+        if (named == "-")
+        {
+            using var standard = to.OpenRawBytes();
+            await WritePairsAsync(parsed, to, from, wanted, Path.GetTempPath(), standard, cancellation);
+            return ExitCode.Ok;
+        }
+        var into = Path.GetFullPath(named);
+        DeliveredFile.CheckPlace(into, parsed.GetValue(force));
+        using var staging = new Staging(Path.GetDirectoryName(into)!, Path.GetFileName(into));
+        PairsEnd end;
+        using (var target =
+            new FileStream(staging.Path("pairs"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20))
+        {
+            end = await WritePairsAsync(parsed, to, from, wanted, Path.GetDirectoryName(into)!, target, cancellation);
+            target.Flush(flushToDisk: true);
+        }
+        staging.MoveOut("pairs", into);
+        var report = new Report(from, into, new FileInfo(into).Length)
+        {
+            Rows = end.Families.Sum(f => f.Pairs),
+            Sha256 = end.Sha256
+        };
+        to.Result(report, Results.Json.Export, r => to.Line(
+            $"Wrote {r.Database} to {r.File} ({Text.Bytes(r.SizeBytes)}, {Text.Count(r.Rows!.Value, "pair")})."));
+        return ExitCode.Ok;
+    }
+
+    async Task<PairsEnd> WritePairsAsync(ParseResult parsed, Output to, string from, PairsWanted wanted, string beside,
+        Stream target, CancellationToken cancellation)
+    {
+        var export = new PairsExport(wanted, cancellation);
+        if (!RemoteAccess.IsUrl(from)) return export.WriteLocal(Path.GetFullPath(from), target);
+        var aside = Path.Combine(beside, ".recovery-export-" + Guid.NewGuid().ToString("N"));
+        try
+        {
+            await using var remote = RemoteAccess.Open(from);
+            return await export.WriteRemoteAsync(remote, RestoreTarget.Parse(parsed.GetValue(at) ?? "now"), aside,
+                target, to);
+        }
+        finally
+        {
+            if (Directory.Exists(aside)) Directory.Delete(aside, recursive: true);
+        }
     }
 
     async Task<BackupEnd?> WriteAsync(ParseResult parsed, string from, Stream target, Output notes,

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using RecoveryVfs.Operations;
+using RecoveryVfs.PageStore.Directories;
 using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
@@ -130,12 +131,15 @@ internal sealed class GcCommand : CliCommand
         var options = directory.OptionsWith(url);
         var retention = RetentionOf(parsed, options.Remote!.Retention);
         // Hints only when this says so, and so collection only by the retention that was asked for.
-        using var store =
-            Store.Open(options with
-            {
-                Remote =
-                    options.Remote with { Retention = null, VerifyInterval = TimeSpan.Zero, HintsBytes = long.MaxValue }
-            });
+        options = options with
+        {
+            Remote =
+                options.Remote with { Retention = null, VerifyInterval = TimeSpan.Zero, HintsBytes = long.MaxValue }
+        };
+        if (directory.IsOfRocksDb)
+            return (url, await ClosedDirectory.CollectAsync(directory.Databases, options, retention, Patience,
+                cancellation));
+        using var store = Store.Open(options);
         var remote = store.RemoteOrThrow();
         await UntilShippedAsync(store, remote, cancellation);
         if (remote.State.BytesSinceHints > 0) await remote.PublishHintsAsync(cancellation);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using RecoveryVfs.Changes.Backups;
+using RecoveryVfs.Changes.Pairs;
 using RecoveryVfs.Cli.Backups;
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Reading;
@@ -17,7 +18,7 @@ internal sealed class ImportCommand : CliCommand
     public ImportCommand() : base("import", "Bring a plain SQLite database, or backups as JSON lines, into a store.")
     {
         given = With(
-            new Argument<string[]>("FILE.. DATABASE")
+            new Argument<string[]>("FILE.. DATABASE|DIR")
             {
                 Description =
                     "A plain SQLite database, which is left as it is, or backups that follow each other; and where "
@@ -38,9 +39,11 @@ internal sealed class ImportCommand : CliCommand
             A plain database comes in by SQLite's own backup, so its WAL or hot journal is taken into account. One that is there already is not overwritten.
             Backups (`recovery export --format jsonl`) are verified first, each and as a chain, and come in as one transaction: all of it, or nothing.
             A store with a remote ships what was imported when it is opened.
+            Pairs that `recovery export` wrote of a RocksDB come into a new RocksDB, which appears whole or not at all, or with --into-existing merge into one that
+            nobody has open, in batches: what an import that was stopped has left is completed by another one. One that is recorded ships them.
             """;
         Examples = ["recovery import old/app.db /data/app.db", "recovery import /data/app.db",
-            "recovery import monday.jsonl tuesday.jsonl /data/app.db"];
+            "recovery import monday.jsonl tuesday.jsonl /data/app.db", "recovery import pairs.jsonl /data/kv"];
     }
 
     internal sealed record Rows(IReadOnlyList<string> From, string Database, long Lines, double Seconds);
@@ -54,6 +57,11 @@ internal sealed class ImportCommand : CliCommand
         if (!File.Exists(from)) throw new RecoveryException(RecoveryError.NotFound,
             $"There is no file {from}.")
         { Path = from };
+        if (PairsReader.TryOpen(from) is { } pairs)
+        {
+            pairs.Dispose();
+            return ImportPairsAsync(parsed, to, named, cancellation);
+        }
         if (IsBackup(from)) return Task.FromResult(ImportRows(parsed, to, named));
         if (named.Length > 2)
             throw new RecoveryException(RecoveryError.Invalid,
@@ -78,6 +86,27 @@ internal sealed class ImportCommand : CliCommand
             $"Imported {r.From} as {r.Database} ({Text.Bytes(r.SizeBytes)} in "
                 + $"{Text.Duration(TimeSpan.FromSeconds(r.Seconds))}); open it with file:{r.Database}?vfs=recovery"));
         return Task.FromResult(ExitCode.Ok);
+    }
+
+    async Task<int> ImportPairsAsync(ParseResult parsed, Output to, string[] named, CancellationToken cancellation)
+    {
+        if (named.Length != 2)
+            throw new RecoveryException(RecoveryError.Invalid,
+                "Pairs come from one file into one RocksDB: recovery import pairs.jsonl /data/kv.");
+        if (parsed.GetValue(existing) == ExistingDatabase.Replace)
+            throw new RecoveryException(RecoveryError.Invalid,
+                "A RocksDB is not emptied by an import.", "Import into a new directory, or --into-existing merge.");
+        var into = Path.TrimEndingDirectorySeparator(Path.GetFullPath(named[1]));
+        var started = Stopwatch.GetTimestamp();
+        long written;
+        using (new Progress("importing pairs"))
+            written = await new PairsImport(Path.GetFullPath(named[0]), into, cancellation)
+                .RunAsync(parsed.GetValue(existing) == ExistingDatabase.Merge);
+        var report = new Rows([named[0]], into, written, Stopwatch.GetElapsedTime(started).TotalSeconds);
+        to.Result(report, Results.Json.ImportRows, r => to.Line(
+            $"Imported {Text.Count(r.Lines, "pair")} into {r.Database} in "
+                + $"{Text.Duration(TimeSpan.FromSeconds(r.Seconds))}"));
+        return ExitCode.Ok;
     }
 
     static bool IsBackup(string file)

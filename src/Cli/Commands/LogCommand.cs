@@ -112,6 +112,7 @@ internal sealed class LogCommand : CliCommand
     async Task<(List<LoggedCommit> Commits, IReadOnlyList<string> Names)> LocalCommitsAsync(ParseResult parsed,
         string name, Output to, CancellationToken cancellation)
     {
+        store.ThrowUnlessDatabases();
         var reading = new LogReading();
         var store = StoreDirectory.Find(name);
         var (_, end) = store.ReadLog(reading.Start, reading.Take);
@@ -178,6 +179,7 @@ internal sealed class LogCommand : CliCommand
         {
             var reading = new LogReading();
             var store = StoreDirectory.Find(name!);
+            store.ThrowUnlessDatabases();
             store.ReadLog(reading.Start, reading.Take);
             var near = Near([.. reading.Commits.Where(c => IsWanted(parsed, c))], Most(parsed), time);
             if (store.RemoteUrl is null || near.Commits.Count > 0 && near.HasAllBefore)

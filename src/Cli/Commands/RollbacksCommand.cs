@@ -19,7 +19,9 @@ internal sealed class RollbacksCommand : CliCommand
 
     protected override Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
-        var all = new RollbackList(StoreDirectory.Find(parsed.GetValue(directory)!).Path).Read();
+        var store = StoreDirectory.Find(parsed.GetValue(directory)!);
+        store.ThrowUnlessDatabases();
+        var all = new RollbackList(store.Path).Read();
         to.Result([.. all], Results.Json.Rollbacks,
             entries => to.Table(["AT", "DATABASE", "TO", "UNDO", "LSN>"], entries.Select(e => new[]
             {

@@ -58,6 +58,12 @@ internal sealed class SalvageCommand : CliCommand
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
         var store = StoreDirectory.Find(parsed.GetValue(target)!);
+        if (store.IsOfRocksDb)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{store.Databases} is a RocksDB's directory, and has all that was written to it, also what a fenced "
+                    + "writer did not ship.",
+                $"`recovery export {store.Databases}` writes its pairs, to be imported where they are missed.")
+            { Path = store.Path };
         var salvaged = await SourcesAsync(parsed, to, store, cancellation);
         if (parsed.GetValue(extract) is { } name)
             return await ExtractAsync(parsed, to, store, salvaged, name, cancellation);

@@ -106,7 +106,8 @@ internal sealed class StatusCommand : CliCommand
             ("state", r.State), ("to do", r.Advice), ("store", r.Store), ("open in", r.OpenIn ?? "no process"),
                 ("log", r.LogId),
             ("lsn", r.Time is { } time ? $"{r.Lsn} ({Text.Time(time)})" : r.Lsn), ("local hints", r.HintsLsn),
-                ("local log", Text.Bytes(r.LogBytes)), ("databases", r.Databases),
+                ("local log", Text.Bytes(r.LogBytes)),
+                ("holds", HeldIn(r.Holds)), ("databases", r.Holds is null ? r.Databases : null),
             ("salvaged", r.Salvaged == 0 ? null : $"{r.Salvaged} (see `recovery salvage`)"),
             ("lag", r.LagRecords
                 is { } lag ? $"{Text.Count((long)lag, "record")}, "
@@ -114,6 +115,8 @@ internal sealed class StatusCommand : CliCommand
             ("verified", Verified(r)), ("remote", r.RemoteUrl ?? "none"), ("remote error", r.RemoteError));
         if (r.Remote is not null) Show(to, r.Remote, isNamed: true);
     }
+
+    static string? HeldIn(string? holds) => holds == StoreObject.RocksDb ? "the files of a RocksDB" : holds;
 
     static string? Verified(StoreStatus r) => r.RemoteUrl is null ? null
         : r.Verification is not { } v ? "never (see verify-interval, or run `recovery verify`)"
@@ -123,7 +126,7 @@ internal sealed class StatusCommand : CliCommand
             : $"LSN {v.ProvedLsn}, {Text.Duration(TimeSpan.FromSeconds(v.ProvedAgeSeconds ?? 0))} ago");
 
     static void Show(Output to, RemoteStatus r, bool isNamed = false) => to.Pairs(
-        ("remote", isNamed ? null : r.Url), ("remote log", r.LogId),
+        ("remote", isNamed ? null : r.Url), ("holds", isNamed ? null : HeldIn(r.Holds)), ("remote log", r.LogId),
             ("remote lsn", r.LastTime is { } time ? $"{r.LastLsn} ({Text.Time(time)})" : r.LastLsn),
         ("writer", r.Author is null ? "none yet" : $"{r.Author}, epoch {r.Epoch}"),
         ("hints", r.HintsLsn is { } lsn

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using RecoveryVfs.Changes.Backups;
+using RecoveryVfs.Changes.Pairs;
 using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Live;
@@ -63,6 +64,7 @@ internal sealed class VerifyCommand : CliCommand
             named, all of it, and the exit code is 4; a gap that the writer left on purpose, and said so in the log, is no damage.
             The tables of the newest state are opened, in a process of their own. Those of older ones are compared with their hashes, which tell damage,
             and not what somebody made on purpose: --full opens them, too. What states have in common is fetched once; the disk needs room for two of them.
+            Of the remote of a recorded RocksDB, which has files instead of databases, the restored directory is opened in a process of its own, and all of it is read.
             The checksums printed are those of `PRAGMA recovery_verify` and `recovery databases` at the same LSN.
             """;
         Examples = ["recovery verify s3://bucket/app", "recovery verify monday.jsonl tuesday.jsonl",
@@ -75,6 +77,12 @@ internal sealed class VerifyCommand : CliCommand
             IReadOnlyList<LogHole> Gaps, IReadOnlyList<LogHole> Collected)
     {
         internal bool IsDamaged => Problems.Count > 0;
+
+        /// <summary>Of a RocksDB: how many files a restore brings back.</summary>
+        public int? Files { get; init; }
+
+        /// <summary>When what can be restored is not the newest record's state: why.</summary>
+        public string? Note { get; init; }
     }
 
     internal sealed record BackupReport(string File, string Kind, string Database, ulong? SinceLsn, ulong Lsn,
@@ -99,9 +107,26 @@ internal sealed class VerifyCommand : CliCommand
         return ExitCode.Ok;
     }
 
+    static int VerifyPairs(Output to, string file)
+    {
+        var (header, end) = PairsReader.Verify(file);
+        var report = new BackupReport(file, header.Kind, "", null, header.Lsn ?? 0, header.Time,
+            end.Families.Sum(f => f.Pairs), end.Sha256);
+        to.Result([report], Results.Json.ListBackupReport, _ =>
+            to.Line($"{file} verifies: {header.Kind}, a RocksDB's sequence {header.Sequence} "
+                + $"({Text.Time(header.Time)}), {Text.Count(report.Rows, "pair")}, SHA-256 {end.Sha256}"));
+        return ExitCode.Ok;
+    }
+
     protected override async Task<int> RunAsync(ParseResult parsed, Output to, CancellationToken cancellation)
     {
         var named = parsed.GetValue(target) ?? [];
+        if (named.Length == 1 && !RemoteAccess.IsUrl(named[0]) && File.Exists(named[0])
+            && PairsReader.TryOpen(named[0]) is { } pairs)
+        {
+            pairs.Dispose();
+            return VerifyPairs(to, named[0]);
+        }
         if (named.Length > 0 && named.All(n => !RemoteAccess.IsUrl(n) && File.Exists(n))
             && Opening.Stub.Read(Path.GetFullPath(named[0])).Content != Opening.PathContent.Stub)
             return VerifyBackups(to, named);
@@ -143,6 +168,9 @@ internal sealed class VerifyCommand : CliCommand
         to.Line($"Checked {Text.Count(r.Hints, "set")} of hints, {Text.Count(r.Extents, "extent")} "
             + $"({Text.Bytes(r.ExtentBytes)}), {Text.Count(r.Segments, "segment")} with "
             + $"{Text.Count(r.Records, "record")}");
+        if (r.Files is { } files)
+            to.Line($"It is a RocksDB of {Text.Count(files, "file")}, which opens, and of which every block was read");
+        if (r.Note is { } note) to.Line(note);
         if (!r.Sampled && !r.IsDamaged && r.OpenedStates < r.Hints)
             to.Line("The tables of older states have the right hashes; --full opens them, too");
         foreach (var hole in r.Gaps) to.Line($"LSNs {hole.FirstLsn} to {hole.LastLsn} cannot be restored: {hole.Why}");

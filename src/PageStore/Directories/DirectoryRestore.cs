@@ -1,3 +1,4 @@
+using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
@@ -70,6 +71,51 @@ internal static class DirectoryRestore
         {
             Directory.Delete(path, recursive: true);
             throw;
+        }
+    }
+
+    /// <summary>
+    /// The state that a restore of the plan would deliver: the newest that the remote has all files of, or the one that
+    /// is wanted. Throws NotFound when that one lacks files.
+    /// </summary>
+    public static async Task<ulong> FindLsnAsync(RestorePlan plan, CancellationToken cancellation = default)
+    {
+        var work = Directory.CreateTempSubdirectory("recovery-look-").FullName;
+        try
+        {
+            plan.SpoolIn(work);
+            var extents = await plan.ListExtentsAsync(cancellation);
+            var (replay, _, _) = await ReplayAsync(plan, extents, work, null, cancellation);
+            using (replay) return replay.State(plan.Epoch).Lsn;
+        }
+        finally
+        {
+            Directory.Delete(work, recursive: true);
+        }
+    }
+
+    /// <summary>
+    /// Proves that a state can be restored: restores it aside, and has a process of its own open and read it. Nothing
+    /// is left of it.
+    /// </summary>
+    public static async Task<DirectoryRestored> ProveAsync(RestorePlan plan, string aside, int parallelism,
+        Action<long>? progressed, CancellationToken cancellation)
+    {
+        try
+        {
+            var fetched = 0L;
+            var state = await FilesAsync(plan, aside, parallelism, bytes =>
+            {
+                Interlocked.Add(ref fetched, bytes);
+                progressed?.Invoke(bytes);
+            }, cancellation);
+            RocksTrial.RunAny(aside, cancellation);
+            return new DirectoryRestored(state.Hints.Lsn, state.Hints.UnixTimeMs, state.Files.Count, fetched,
+                state.Note);
+        }
+        finally
+        {
+            if (Directory.Exists(aside)) Directory.Delete(aside, recursive: true);
         }
     }
 

@@ -8,7 +8,7 @@ namespace RecoveryVfs.PageStore.Interop;
 internal static unsafe partial class Native
 {
     internal const string Library = "recovery_native";
-    const int InterfaceVersion = 5;
+    const int InterfaceVersion = 6;
 
     static Native()
     {
@@ -87,6 +87,33 @@ internal static unsafe partial class Native
     [LibraryImport(Library)]
     internal static partial nint rv_rocksdb_version();
 
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial Code rv_pairs_open(string directory, nint files, out nint pairs, out nint error);
+
+    [LibraryImport(Library)]
+    internal static partial void rv_pairs_close(nint pairs);
+
+    [LibraryImport(Library)]
+    internal static partial byte* rv_pairs_family_name(nint pairs, int family, out long length);
+
+    [LibraryImport(Library)]
+    internal static partial Code rv_pairs_add_family(nint pairs, byte* name, long length, out nint error);
+
+    [LibraryImport(Library)]
+    internal static partial ulong rv_pairs_sequence(nint pairs);
+
+    [LibraryImport(Library)]
+    internal static partial Code rv_pairs_scan(nint pairs, int family, byte* from, long fromLength, byte* to,
+        long toLength, delegate* unmanaged<nint, byte*, long, byte*, long, int> callback, nint context,
+        out nint error);
+
+    [LibraryImport(Library)]
+    internal static partial Code rv_pairs_put(nint pairs, int family, byte* key, long keyLength, byte* value,
+        long valueLength, out nint error);
+
+    [LibraryImport(Library)]
+    internal static partial Code rv_pairs_write(nint pairs, int sync, out nint error);
+
     [LibraryImport(Library)]
     internal static partial void rv_files_free(nint files);
 
@@ -101,7 +128,7 @@ internal static unsafe partial class Native
     internal static partial Code rv_open(in Options options, out nint store, out nint error);
 
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
-    internal static partial Code rv_trial(string directory, string trial, int keysOnly, byte* canceled,
+    internal static partial Code rv_trial(string directory, string? trial, int keysOnly, byte* canceled,
         out nint error);
 
     [LibraryImport(Library)]

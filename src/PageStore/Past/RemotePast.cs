@@ -44,6 +44,7 @@ internal sealed class RemotePast : PastStore
         var plan = at.Lsn == 0
             ? await RestorePlanner.PlanAsync(context, RestoreTarget.Newest, hintsLsn: 0, cancellation)
             : await RestorePlanner.PlanAsync(context, at, null, cancellation);
+        plan.Store.ThrowUnlessDatabases(plan.Location);
         var directory =
             Path.Combine(Path.GetFullPath(options.TemporaryDirectory), Prefix + Path.GetRandomFileName());
         SweepLeft(Path.GetDirectoryName(directory)!);

@@ -40,6 +40,7 @@ internal sealed class Replica : IDisposable
     internal static Replica Open(StoreOptions options, IDisposable? taken)
     {
         var home = options.Home;
+        home.ThrowIfOfRocksDb();
         home.Create();
         if (home.HasLog)
             throw new RecoveryException(RecoveryError.Invalid,

@@ -27,15 +27,10 @@ internal static unsafe class RocksTrial
     /// <param name="keysOnly">Whether blobs are left out, for they are not here.</param>
     public static void Run(string pages, string trial, CancellationToken cancellation, bool keysOnly = false)
     {
-        if (!File.Exists(Path.Combine(pages, "CURRENT")) || Environment.GetEnvironmentVariable(Switch) == "off") return;
-        byte canceled = 0;
         try
         {
-            using var registration =
-                cancellation.UnsafeRegister(static flag => Volatile.Write(ref *(byte*)(nint)flag!, 1),
-                (nint)(&canceled));
-            var code = Native.rv_trial(pages, trial, keysOnly ? 1 : 0, &canceled, out var error);
-            if (code != Code.Ok) Throw(code, RocksErrors.Take(error), pages, cancellation);
+            Try(pages, trial, $"The page store's files that were fetched into {pages} are not what a store writes",
+                keysOnly, cancellation);
         }
         finally
         {
@@ -43,14 +38,31 @@ internal static unsafe class RocksTrial
         }
     }
 
-    static void Throw(Code code, string why, string pages, CancellationToken cancellation)
+    /// <summary>
+    /// The same for a directory of somebody's RocksDB, which is only read: every block of it, and every pair, but those
+    /// for which its application is needed.
+    /// </summary>
+    public static void RunAny(string directory, CancellationToken cancellation) =>
+        Try(directory, null, $"The RocksDB in {directory} cannot be read", keysOnly: false, cancellation);
+
+    static void Try(string pages, string? trial, string whatIsWrong, bool keysOnly,
+        CancellationToken cancellation)
+    {
+        if (!File.Exists(Path.Combine(pages, "CURRENT")) || Environment.GetEnvironmentVariable(Switch) == "off") return;
+        byte canceled = 0;
+        using var registration =
+            cancellation.UnsafeRegister(static flag => Volatile.Write(ref *(byte*)(nint)flag!, 1), (nint)(&canceled));
+        var code = Native.rv_trial(pages, trial, keysOnly ? 1 : 0, &canceled, out var error);
+        if (code != Code.Ok) Throw(code, RocksErrors.Take(error), pages, whatIsWrong, cancellation);
+    }
+
+    static void Throw(Code code, string why, string pages, string whatIsWrong, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
         throw code switch
         {
             Code.Corrupt => new RecoveryException(RecoveryError.Corrupt,
-                $"The page store's files that were fetched into {pages} are not what a store writes: "
-                + $"{why.Trim()}. They were tried in a process of its own, and are not used.",
+                $"{whatIsWrong}: {why.Trim()}. The files were tried in a process of its own, and are not used.",
                 "Restore an older state (--at, --lsn), and find out who wrote to the remote."),
             Code.NoSpace => new RecoveryException(RecoveryError.Full,
                 $"There is no room to try the files in {pages}: {why.Trim()}.",

@@ -132,6 +132,17 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
         marks.Write(RocksDbMark, "The log of the RocksDB in the directory above.\n");
     }
 
+    /// <summary>Throws when the log is not that of a store of databases.</summary>
+    internal void ThrowIfOfRocksDb()
+    {
+        if (!IsOfRocksDb) return;
+        var directory = System.IO.Path.GetDirectoryName(path);
+        throw new RecoveryException(RecoveryError.Invalid,
+            $"{path} is the log of the RocksDB in {directory}: there are no SQLite databases.",
+            $"`recovery export {directory}` writes its pairs, `recovery status {directory}` says how it is.")
+        { Path = path };
+    }
+
     string At(string name) => System.IO.Path.Combine(path, name);
 
     bool HasSegments(string above) => disk.List(System.IO.Path.Combine(above, "log"))

@@ -39,6 +39,7 @@ internal sealed class StoreView : IFollowedStore, IDisposable
     /// </summary>
     public static StoreView Open(StoreOptions options)
     {
+        options.Home.ThrowIfOfRocksDb();
         var view = new StoreView(options);
         lock (view.gate) view.OpenAnew();
         return view;

@@ -33,6 +33,7 @@ internal sealed partial class Store
     /// </summary>
     public static Store Open(StoreOptions options)
     {
+        options.Home.ThrowIfOfRocksDb();
         options.Home.Create();
         // A copy of a store's directory can be read, and does not come near the remote.
         var whyNotOwner = options.Home.WhyNotOwner(options.Remote?.Url);

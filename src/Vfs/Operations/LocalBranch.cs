@@ -30,6 +30,11 @@ internal static partial class LocalBranch
         into = Path.GetFullPath(into);
         var store = StoreDirectory.Within(into);
         Restoring.CheckPlace(store);
+        if (from.IsOfRocksDb)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{from.Databases} is a RocksDB's directory: branches are of SQLite databases.",
+                "Make a copy with RocksDB's own checkpoint, or restore its remote into another directory.")
+            { Path = from.Path };
         if (from.IsReplica)
             throw new RecoveryException(RecoveryError.Invalid, $"The store {from.Path} follows another one.",
                 "Branch the remote that it follows.")

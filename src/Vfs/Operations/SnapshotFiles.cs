@@ -33,6 +33,12 @@ internal static class SnapshotFiles
             target = RestoreTarget.At((await MomentSearch.AtAsync(remote, TimeText.FromMs(time), cancellation))
                 .Bookmark.Lsn);
         var plan = await RestorePlanner.PlanAsync(context, target, null, cancellation);
+        if (plan.Store.Holds is not null)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{plan.Location} holds the files of a RocksDB: snapshot files are of SQLite databases.",
+                "`recovery restore` it into a directory, which is all there is of it; `recovery snapshot NAME` keeps "
+                    + "a state in the remote; `recovery export` writes its pairs.")
+            { Path = plan.Location };
         await using var pin = await remote.PinAsync(plan, note, cancellation);
         await using var before = since.Count == 0 ? null : Open(since, begin, cancellation);
         if (before is not null && before.Files[0].Description.LogId != plan.Store.LogId)

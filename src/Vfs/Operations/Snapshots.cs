@@ -1,3 +1,4 @@
+using RecoveryVfs.PageStore.Directories;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Pins;
 using RecoveryVfs.RecoveryLog.Remote.Read;
@@ -39,8 +40,10 @@ internal static class Snapshots
         CheckName(name);
         var target = options.Lsn is { } wanted ? RestoreTarget.At(wanted) : RestoreTarget.Newest;
         var plan = await RestorePlanner.PlanAsync(remote.Context, target, null, cancellation);
-        var pin = Pin.At(target.Lsn ?? plan.End?.LastLsn
-            ?? throw Damaged(remote), expires: options.Expires, note: options.Note);
+        var lsn = plan.Store.Holds is null
+            ? target.Lsn ?? plan.End?.LastLsn ?? throw Damaged(remote)
+            : await DirectoryRestore.FindLsnAsync(plan, cancellation);
+        var pin = Pin.At(lsn, expires: options.Expires, note: options.Note);
         await Pin.PutAsync(remote.Context, name, pin, cancellation);
         return Of(name, pin);
     }

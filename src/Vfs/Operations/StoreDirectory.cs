@@ -94,6 +94,12 @@ internal sealed partial class StoreDirectory
     /// <summary>Its identity as a writer; null when it was never one.</summary>
     public ulong? Author => new StoreHome(Path).Author;
 
+    /// <summary>Whether it is the log of the RocksDB in the directory above.</summary>
+    public bool IsOfRocksDb => new StoreHome(Path).IsOfRocksDb;
+
+    /// <summary>Throws when it is that: there are no databases.</summary>
+    public void ThrowUnlessDatabases() => new StoreHome(Path).ThrowIfOfRocksDb();
+
     public bool IsReplica => Mark("replica") is not null;
 
     /// <summary>Where the directory <c>log</c> is: a replica keeps what it has not settled apart.</summary>

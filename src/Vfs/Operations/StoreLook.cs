@@ -45,7 +45,10 @@ internal static class StoreLook
         var remote = look.Remote;
         ulong? lag = look.SharedLsn is not { } shared ? null : lsn > shared ? lsn - shared : 0;
         var oldest = times.FirstOrDefault(t => t.Lsn > look.SharedLsn);
-        var unshipped = lag is null ? 0 : reading.Commits.Count(c => c.Lsn > look.SharedLsn);
+        // Of a RocksDB, whatever it did to its files counts.
+        var unshipped = lag is null ? 0
+            : store.IsOfRocksDb ? times.Count(t => t.Lsn > look.SharedLsn)
+            : reading.Commits.Count(c => c.Lsn > look.SharedLsn);
         var verification = VerificationOf(store, url);
         var state = StateOf(store, end is not null, lsn, url, look, lag, unshipped, verification);
         return new StoreStatus(state, store.Path, store.Holder(), end?.LogId
@@ -56,6 +59,7 @@ internal static class StoreLook
                 look.Error, remote)
         {
             UnshippedCommits = unshipped,
+            Holds = store.IsOfRocksDb ? StoreObject.RocksDb : null,
             Advice = state == StoreState.Copy
                 ? new StoreHome(store.Path).WhyNotOwner(url)!.Message
                 : AdviceOn(state, store, url, unshipped),
@@ -108,6 +112,9 @@ internal static class StoreLook
     static string? AdviceOn(string state, StoreDirectory store, string? url, int unshipped) => state switch
     {
         StoreState.Unshipped => $"unshipped: {Commits(unshipped)}; run recovery sync {store.Databases}",
+        StoreState.Fenced when store.IsOfRocksDb
+            => $"another writer has the remote; what it lacks is in this directory: recovery export {store.Databases}; "
+                + $"for the newest state, recovery restore {url} into another directory",
         StoreState.Fenced when unshipped > 0
             => $"{Commits(unshipped)} {(unshipped == 1 ? "is" : "are")} in this directory only: see recovery salvage "
                 + $"{store.Databases}; "
@@ -142,7 +149,7 @@ internal static class StoreLook
                 ? hints[0].Lsn : null, hints.Count > 0 ? hints[0].Object.Modified : null, hints.Count,
             segments.Count, segments.Sum(s => s.Object.SizeBytes),
             extents.Count(e => RemoteNames.ExtentOf(e.Name) == e.Name), extents.Sum(e => e.SizeBytes), pins.Count)
-        { AuthorId = end.Author };
+        { AuthorId = end.Author, Holds = store.Holds };
     }
 
     static string Commits(int count)

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using RecoveryVfs.Opening;
+using RecoveryVfs.PageStore.Directories;
 using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Writing;
@@ -74,6 +75,11 @@ internal static class StoreSync
         CancellationToken cancellation)
     {
         if (directory.Holder() is not { } holder) return null;
+        if (directory.IsOfRocksDb)
+            throw new RecoveryException(RecoveryError.Busy,
+                $"The RocksDB {directory.Databases} is open in {holder}, which ships by itself.",
+                "RecordedRocksDb.SyncAsync there waits for the remote; `recovery status` shows what is left.")
+            { Path = directory.Path };
         // Before it has reached its remote for the first time, a store only knows who it is there.
         var shipsThere = directory.RemoteUrl is { } known ? known == url : directory.Author is not null;
         if (!shipsThere || how.NewRemote || how.Restart)
@@ -124,8 +130,6 @@ internal static class StoreSync
     static async Task<SyncResult> ShipAsync(StoreDirectory directory, string url, SyncOptions how,
         CancellationToken cancellation)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        limit.CancelAfter(how.Patience);
         var options = directory.OptionsWith(url);
         // What must stay restorable is known to the application; this only ships.
         var shipped = options.Remote! with
@@ -135,6 +139,14 @@ internal static class StoreSync
             MayCreateAgain = how.NewRemote,
             MayRestart = how.Restart || options.Remote!.MayRestart,
         };
+        if (directory.IsOfRocksDb)
+        {
+            var lsn = await ClosedDirectory.ShipAsync(directory.Databases, options with { Remote = shipped },
+                how.Patience, cancellation);
+            return new SyncResult(directory.Path, url, lsn, lsn, true);
+        }
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        limit.CancelAfter(how.Patience);
         using var store = Store.Open(options with { Remote = shipped });
         return await WaitAsync(store, directory.Path, url, limit.Token, cancellation);
     }

@@ -98,7 +98,11 @@ internal sealed class BranchMaking(BranchPlaces places, RestorePlan plan)
                     "Choose another prefix; --reset makes a branch anew")
                 { Path = places.Store.Location };
         // Tables between its hints are found in a listing, which shows a branch's own.
-        plan.Store.ThrowUnlessDatabases(plan.Location);
+        if (plan.Store.Holds is not null)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{plan.Location} holds the files of a RocksDB: branches are of SQLite databases.",
+                "`recovery restore` it into another directory, and record that with a remote of its own.")
+            { Path = plan.Location };
         if (plan.Store.Branch is { Expires: { } end } && !(places.Expires <= end))
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{places.ParentUrl} is itself a branch, which expires at {end:u}.",

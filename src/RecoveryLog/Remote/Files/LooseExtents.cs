@@ -34,6 +34,23 @@ internal sealed class LooseExtents
     public bool Has(ulong fnode, long sizeBytes) =>
         byFile.TryGetValue(fnode, out var known) && known.Exists(e => e.SizeBytes == sizeBytes);
 
+    /// <summary>Those whose names are not known to the caller, with their sizes.</summary>
+    public IReadOnlyList<(string Name, long SizeBytes)> Except(IReadOnlySet<string> known) =>
+        [.. byFile.Values.SelectMany(e => e).Where(e => !known.Contains(e.Name)).Select(e => (e.Name, e.SizeBytes))];
+
+    /// <summary>
+    /// Fetches one of them, and compares it with the part of the hash that its name has: of what lived and died between
+    /// two hints nothing else is known here.
+    /// </summary>
+    public async ValueTask CheckAsync(string name, long sizeBytes, string path, Action<long>? progressed,
+        CancellationToken cancellation)
+    {
+        if (!RemoteNames.TryParseExtent(name, out var parts)) return;
+        await new Extents(context).FetchAsync(name, sizeBytes, hash => hash.Prefix == parts.HashPrefix, path,
+            progressed, cancellation);
+        File.Delete(path);
+    }
+
     /// <summary>
     /// Fetches a sealed file's bytes into a new file, verifies them, and makes them durable. Throws Corrupt when none
     /// of

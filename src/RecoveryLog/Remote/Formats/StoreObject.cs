@@ -51,7 +51,7 @@ internal sealed record StoreObject
         if (Holds is null) return;
         throw new RecoveryException(RecoveryError.Invalid,
             $"{location} holds the files of a RocksDB, not SQLite databases.",
-            $"`recovery restore {location} DIR` brings them back")
+            $"`recovery restore` brings them back as a directory, `recovery export` writes its pairs.")
         { Path = location };
     }
 
