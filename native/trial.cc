@@ -58,7 +58,7 @@ constexpr const char* kKeysOnly = "keys";
 
 // A file may claim that something in it is as long as it likes.
 constexpr rlim_t kAddressSpaceMax = rlim_t{3} << 30, kAnyAddressSpaceMax = rlim_t{16} << 30;
-constexpr size_t kValueMax = 1 << 20;                 // a page has 64 KiB at most
+constexpr size_t kValueMax = 1 << 20;  // a page has 64 KiB at most
 constexpr int kReadSinglyEvery = 16;
 constexpr unsigned kThreadsMax = 4;
 

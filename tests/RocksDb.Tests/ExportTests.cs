@@ -120,8 +120,8 @@ public sealed class ExportTests(ShippedRocksDb shipped) : IClassFixture<ShippedR
 
     /// <summary>
     /// A writer overwrites one number in two families again and again, each time in one write, and memtables, tables,
-    /// blob files and write-ahead logs come and go as fast as they can: every look must find two equal numbers, and none
-    /// that is older than what was acknowledged before it.
+    /// blob files and write-ahead logs come and go as fast as they can: every look must find two equal numbers, and
+    /// none that is older than what was acknowledged before it.
     /// </summary>
     [Fact]
     public async Task What_is_read_while_another_writes_is_of_one_moment()
@@ -197,5 +197,6 @@ public sealed class ExportTests(ShippedRocksDb shipped) : IClassFixture<ShippedR
 
     /// <summary>The lines of pairs that a command writes to standard output.</summary>
     static List<string> Lines(params string[] arguments) =>
-        [.. Programs.Recovery(arguments).MustEndWith(0).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)[1..^1]];
+        [.. Programs.Recovery(arguments).MustEndWith(0).Output
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries)[1..^1]];
 }

@@ -29,7 +29,8 @@ internal static class Programs
     /// <summary>How one is started.</summary>
     public static ProcessStartInfo Start(string name, params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, name + ".dll"), .. arguments])
+        var program = Path.Combine(AppContext.BaseDirectory, name + ".dll");
+        var start = new ProcessStartInfo("dotnet", [program, .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

@@ -6,8 +6,8 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs.Changes.Pairs;
 
 /// <summary>
-/// Reads exported pairs, and knows at the end whether they are whole: whoever uses them before that must be able to take
-/// them back.
+/// Reads exported pairs, and knows at the end whether they are whole: whoever uses them before that must be able to
+/// take them back.
 /// </summary>
 internal sealed class PairsReader : IDisposable
 {
@@ -46,8 +46,8 @@ internal sealed class PairsReader : IDisposable
         while (reader.TryRead(out var pair)) counts[pair.Family] = counts.GetValueOrDefault(pair.Family) + 1;
         foreach (var (name, pairs) in reader.End!.Families)
             if (counts.GetValueOrDefault(name) != pairs)
-                throw reader.lines.Damaged($"it has {counts.GetValueOrDefault(name)} pairs of {name}, and its last line "
-                    + $"tells of {pairs}");
+                throw reader.lines.Damaged($"it has {counts.GetValueOrDefault(name)} pairs of {name}, and its last "
+                    + $"line tells of {pairs}");
         return (reader.Header, reader.End);
     }
 

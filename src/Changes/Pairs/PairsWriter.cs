@@ -6,8 +6,8 @@ using RecoveryVfs.Changes.Lines;
 namespace RecoveryVfs.Changes.Pairs;
 
 /// <summary>
-/// Writes pairs as JSON lines: a header, a line a pair, and a last line with counts and the SHA-256 of everything before
-/// it. What is text is a string, and what is not an object <c>{"blob": base64}</c>.
+/// Writes pairs as JSON lines: a header, a line a pair, and a last line with counts and the SHA-256 of everything
+/// before it. What is text is a string, and what is not an object <c>{"blob": base64}</c>.
 /// </summary>
 internal sealed class PairsWriter : IDisposable
 {
@@ -50,7 +50,8 @@ internal sealed class PairsWriter : IDisposable
         json.WriteEndObject();
     }
 
-    public PairsEnd End() => lines.End((count, sha) => new PairsEnd(true, count, counts, sha), PairsJson.Plain.PairsEnd);
+    public PairsEnd End() =>
+        lines.End((count, sha) => new PairsEnd(true, count, counts, sha), PairsJson.Plain.PairsEnd);
 
     public void Dispose() => lines.Dispose();
 }

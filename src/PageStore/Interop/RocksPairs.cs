@@ -129,7 +129,8 @@ internal sealed unsafe class RocksPairs : IDisposable
             Code.Corrupt or Code.MissingFile => (RecoveryError.Corrupt, "Nothing damaged was given on."),
             Code.Busy => (RecoveryError.Busy, "Close it in the process that has it open, or use its remote."),
             Code.Invalid => (RecoveryError.Unsupported,
-                "Only its own application knows its order of keys, or how it merges values: use RecordedRocksDb there."),
+                "Only its own application knows its order of keys, or how it merges values: use RecordedRocksDb "
+                    + "there."),
             Code.NoSpace => (RecoveryError.Full, "Free some space on this disk."),
             _ => (RecoveryError.IoRead, "Check the disk, and the rights of its files."),
         };
