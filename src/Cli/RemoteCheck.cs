@@ -121,6 +121,7 @@ internal sealed class RemoteCheck(RemoteAccess remote, RestorePlan plan, string 
     {
         var extents = await plan.ListExtentsAsync(cancellation);
         var loose = extents.Except(known);
+        Directory.CreateDirectory(directory);
         using var progress = new Progress("checking extents after hints", loose.Sum(e => e.SizeBytes));
         await Parallel.ForEachAsync(loose,
             new ParallelOptions { MaxDegreeOfParallelism = parallelism, CancellationToken = cancellation },
