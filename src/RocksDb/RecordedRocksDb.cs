@@ -38,6 +38,9 @@ public sealed partial class RecordedRocksDb : IAsyncDisposable, IDisposable
     /// <summary>The newest LSN that the remote is known to have; 0 without one.</summary>
     public ulong ShippedLsn => directory.Remote?.ShippedLsn ?? 0;
 
+    /// <summary>Its file system, which tests have fail.</summary>
+    internal RecordedFiles Files => directory.Files;
+
     /// <summary>
     /// Has RocksDbSharp use the RocksDB that this package brings. To be called before anything of RocksDbSharp is used,
     /// options included.

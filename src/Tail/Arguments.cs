@@ -149,6 +149,9 @@ sealed record Arguments
           --interval TIME   how often to look when idle: 0.5 or 200ms (default 1 s). Each look is
                             one small request.
 
+        Of the remote of a recorded RocksDB, the changes of its files are shown: created, appended,
+        truncated, sealed, renamed, linked, deleted; with --json: lsn, time, kind, file, bytes, ...
+
         Showing rows (--rows): one JSON object a line for each row that a commit changed, in the
         order of commits: lsn, n (its number within the commit), time, database, table, op
         (insert, update, delete; read), key, before, after. Changes of the schema are lines, too.

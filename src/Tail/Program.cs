@@ -84,6 +84,15 @@ static partial class Program
                     "recovery-tail: "
                         + (trouble is null ? "the remote can be reached again." : trouble.Message + " Trying on.")),
         });
+        if (await tail.IsOfRocksDbAsync(stop))
+        {
+            if (arguments.Databases != "*")
+                throw new RecoveryException(RecoveryError.Invalid,
+                    $"{arguments.Url} holds the files of a RocksDB: there is no --database to choose.");
+            var files = new FileLines(output, arguments.Json);
+            await foreach (var change in tail.ReadFilesAsync(stop)) files.Write(change);
+            return ExitCode.Ok;
+        }
         var lines = new CommitLines(output, arguments.Json, arguments.Databases, TimeProvider.System);
         await foreach (var commit in tail.ReadAsync(stop)) lines.Write(commit);
         return ExitCode.Ok;

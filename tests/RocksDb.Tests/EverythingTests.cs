@@ -120,6 +120,7 @@ public sealed class EverythingTests
         using var site = new Site();
         foreach (var (configure, name) in ((Action<DbOptions>, string)[])[
             (o => o.SetAllowMmapWrites(true), "allow_mmap_writes"),
+            (o => PutTablesInto(o, site.At("elsewhere")), "db_paths"),
             (o => o.SetWalDir(site.At("wal")), "wal_dir")])
         {
             var error = Assert.Throws<RecoveryException>(() => site.Open(configure));
@@ -129,6 +130,35 @@ public sealed class EverythingTests
         // And nothing is in the way of the next opening.
         using var kv = site.Open();
         kv.Db.Put("a", "1");
+    }
+
+    static void PutTablesInto(DbOptions options, string path)
+    {
+        var place = Native.Instance.rocksdb_dbpath_create(path, 1 << 30);
+        unsafe
+        {
+            Native.Instance.rocksdb_options_set_db_paths(options.Handle, (nint)(&place), 1);
+        }
+        Native.Instance.rocksdb_dbpath_destroy(place);
+    }
+
+    [Fact]
+    public void A_write_ahead_log_that_is_too_long_for_one_opening_is_refused_by_name()
+    {
+        using var site = new Site();
+        RecordedRocksDb.Prepare();
+        using (var plain = RocksDbSharp.RocksDb.Open(new DbOptions().SetCreateIfMissing(), site.Path))
+            plain.Put("a", "1");
+        var log = Directory.EnumerateFiles(site.Path, "*.log").Single();
+        var size = new FileInfo(log).Length;
+        // All but its beginning is a hole, and needs no space.
+        using (var file = File.OpenWrite(log)) file.SetLength(5L << 28);
+        var error = Assert.Throws<RecoveryException>(() => site.Open());
+        Assert.Equal(RecoveryError.Unsupported, error.Error);
+        Assert.Contains(log, error.Message, StringComparison.Ordinal);
+        using (var file = File.OpenWrite(log)) file.SetLength(size);
+        using var kv = site.Open();
+        Assert.Equal("1", kv.Db.Get("a"));
     }
 
     [Fact]

@@ -15,11 +15,18 @@ internal sealed class Reconciliation
 {
     const int PieceBytes = 1 << 20;
 
+    /// <summary>
+    /// What write-ahead logs bring at once, at most: one group of records, of which a part is nothing, holds them, and
+    /// becomes one object of the remote.
+    /// </summary>
+    const long LogBytesMax = 1L << 30;
+
     readonly string directory;
     readonly LocalLog log;
     readonly LiveFiles live;
     readonly bool logsAnew;
     readonly List<Action<Emit>> changes = [];
+    long logBytes;
 
     delegate void Emit(RecordKind kind, ReadOnlySpan<byte> a, ReadOnlySpan<byte> b);
 
@@ -88,9 +95,26 @@ internal sealed class Reconciliation
         var size = new FileInfo(path).Length;
         if (logsAnew || known is null || known.SizeBytes > size
             || ChecksumOf(path, known.SizeBytes) != known.Crc32C)
+        {
+            TakeLogBytes(path, size);
             Anew(name, FileClass.RocksLog, path, size);
+        }
         else if (known.SizeBytes < size)
+        {
+            TakeLogBytes(path, size - known.SizeBytes);
             changes.Add(emit => Write(emit, known.Fnode, path, known.SizeBytes, size));
+        }
+    }
+
+    void TakeLogBytes(string path, long size)
+    {
+        logBytes += size;
+        if (logBytes > LogBytesMax)
+            throw new RecoveryException(RecoveryError.Unsupported,
+                $"The recovery log lacks {logBytes >> 20} MiB of write-ahead logs, {path} among them, and takes "
+                    + $"{LogBytesMax >> 20} MiB at an opening.",
+                "Open the RocksDB once without recording it, flush it, and close it: its tables have that then.")
+            { Path = path };
     }
 
     void Anew(string name, FileClass fileClass, string path, long size) =>

@@ -36,7 +36,7 @@ public sealed record RemoteTailOptions
 /// The commits of a remote's log, as they arrive: <c>await foreach (var commit in new RemoteTail(url,
 /// options).ReadAsync())</c>. It reads only, and needs no directory, no RocksDB and no SQLite.
 /// </summary>
-public sealed class RemoteTail
+public sealed partial class RemoteTail
 {
     // Log read through for the names of databases and WALs, before the place to start at; beyond it an id must do.
     const long ScanBytesMax = 64L << 20;
@@ -64,11 +64,7 @@ public sealed class RemoteTail
     public async IAsyncEnumerable<TailedCommit> ReadAsync(
         [EnumeratorCancellation] CancellationToken cancellation = default)
     {
-        var store = await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
-            ?? throw new RecoveryException(RecoveryError.NotFound,
-                $"There is no remote at {context.Store.Location}: store.json is missing.",
-                "Check the URL.")
-            { Path = context.Store.Location };
+        var store = await FetchStoreAsync(cancellation);
         store.ThrowUnlessDatabases(context.Store.Location);
         var place = await FindPlaceAsync(store, cancellation);
         var records = new TailRecords(live, options.WithPages);
@@ -169,14 +165,18 @@ public sealed class RemoteTail
     }
 
     /// <summary>Which databases there are at a place: from hints, and the records between them and the place.</summary>
-    async ValueTask LearnNamesAsync(StoreObject store, RemoteLogEnd place, TailRecords records,
+    ValueTask LearnNamesAsync(StoreObject store, RemoteLogEnd place, TailRecords records,
+        CancellationToken cancellation) =>
+        LearnAsync(store, place, static f => f.Class == FileClass.Plain, records.Pass, cancellation);
+
+    async ValueTask LearnAsync(StoreObject store, RemoteLogEnd place, Func<LiveFile, bool> isWanted, RecordTaken pass,
         CancellationToken cancellation)
     {
         var from = RemoteLogEnd.Start(store);
         var after = 0UL;
         if (await context.HintsUpToAsync(store, place.LastLsn, cancellation) is { } hints)
         {
-            live.Load(hints.Hints with { Files = [.. hints.Hints.Files.Where(f => f.Class == FileClass.Plain)] });
+            live.Load(hints.Hints with { Files = [.. hints.Hints.Files.Where(isWanted)] });
             (from, after) = (hints.Header.Start, hints.Header.Lsn);
         }
         else if (place.NextLsn > from.NextLsn
@@ -184,7 +184,7 @@ public sealed class RemoteTail
         {
             // What there was before was collected. Ids are never given twice, so later names are right or at least of
             // the same database.
-            live.Load(later.Hints with { Files = [.. later.Hints.Files.Where(f => f.Class == FileClass.Plain)] });
+            live.Load(later.Hints with { Files = [.. later.Hints.Files.Where(isWanted)] });
             return;
         }
         if (from.NextLsn >= place.NextLsn) return;
@@ -198,7 +198,7 @@ public sealed class RemoteTail
             using (segment)
             using (var source = segment.OpenRecords())
                 while (source.TryRead(out var record))
-                    if (record.Lsn > after) records.Pass(record);
+                    if (record.Lsn > after) pass(record);
         }
     }
 }
