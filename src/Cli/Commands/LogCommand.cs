@@ -112,9 +112,9 @@ internal sealed class LogCommand : CliCommand
     async Task<(List<LoggedCommit> Commits, IReadOnlyList<string> Names)> LocalCommitsAsync(ParseResult parsed,
         string name, Output to, CancellationToken cancellation)
     {
-        store.ThrowUnlessDatabases();
         var reading = new LogReading();
         var store = StoreDirectory.Find(name);
+        store.ThrowUnlessDatabases();
         var (_, end) = store.ReadLog(reading.Start, reading.Take);
         var own = reading.Commits.Where(c => IsWanted(parsed, c)).TakeLast(Most(parsed)).ToList();
         var names = reading.Databases.Select(d => d.Name).ToList();

@@ -39,12 +39,20 @@ internal sealed class DirectoryRecorder(
         return true;
     }
 
+    static bool IsLarge(FileClass fileClass) => fileClass is FileClass.RocksTable or FileClass.RocksBlob;
+
     static FileClass? ClassOf(string name) => TrackedName.RocksClassOf(name);
 
     public void Created(string name)
     {
         if (ClassOf(name) is not { } fileClass) return;
-        lock (gate) told.Created(name, fileClass);
+        lock (gate)
+        {
+            // A table is told when it is sealed, both at once: hints that came in between would not name it, and a
+            // restore from them would not know of what file the log says later that it is sealed.
+            if (IsLarge(fileClass)) told.Deleted(name);
+            else told.Created(name, fileClass);
+        }
         InLine();
     }
 
@@ -59,8 +67,12 @@ internal sealed class DirectoryRecorder(
 
     public void Sealed(string name, long sizeBytes, uint crc32c)
     {
-        if (ClassOf(name) is not (FileClass.RocksTable or FileClass.RocksBlob)) return;
-        lock (gate) told.Sealed(name, sizeBytes, crc32c);
+        if (ClassOf(name) is not { } fileClass || !IsLarge(fileClass)) return;
+        lock (gate)
+        {
+            told.Created(name, fileClass);
+            told.Sealed(name, sizeBytes, crc32c);
+        }
         InLine();
         sealedOne();
     }

@@ -16,6 +16,8 @@ namespace RecoveryVfs.PageStore.Directories;
 internal sealed class ShippedDirectory(
     string path, RecordedDirectory directory, LocalLog log, LiveFiles live, StoreOptions options) : IShippedStore
 {
+    const int SnapshotTriesMax = 1000;
+
     public LocalLog Log => log;
 
     public string Holds => StoreObject.RocksDb;
@@ -34,8 +36,15 @@ internal sealed class ShippedDirectory(
     /// </summary>
     public (Hints Hints, long UnixTimeMs) SnapshotForRemote()
     {
-        directory.WriteOut();
-        var hints = live.Snapshot(log.LogId, log.Epoch, lsn => lsn + 1);
+        Hints hints;
+        var tries = 0;
+        do
+        {
+            directory.WriteOut();
+            hints = live.Snapshot(log.LogId, log.Epoch, lsn => lsn + 1);
+            // Another thread was between the two records that tell of a table.
+        } while (++tries < SnapshotTriesMax
+            && hints.Files.Any(f => f.Class is FileClass.RocksTable or FileClass.RocksBlob && !f.IsSealed));
         log.Sync(hints.Lsn);
         var logs = hints.Files.Where(f => f.Class == FileClass.RocksLog && f.SizeBytes > 0).Select(f => f.BornLsn);
         var now = Math.Max(options.Time.GetUtcNow().ToUnixTimeMilliseconds(), log.LastTimeMs);
