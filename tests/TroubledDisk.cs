@@ -26,6 +26,9 @@ internal sealed class TroubledDisk(ILogDisk? under = null) : ILogDisk
     /// <summary>The next sync does this first.</summary>
     public Action? DuringSync;
 
+    /// <summary>Each sync does this first, with the path of its file.</summary>
+    public Action<string>? BeforeSync { get; set; }
+
     /// <summary>Told the path of each file that was synced.</summary>
     public Action<string>? Synced { get; init; }
 
@@ -81,6 +84,7 @@ internal sealed class TroubledDisk(ILogDisk? under = null) : ILogDisk
 
         public void SyncData()
         {
+            owner.BeforeSync?.Invoke(Path);
             Interlocked.Exchange(ref owner.DuringSync, null)?.Invoke();
             if (Interlocked.Exchange(ref owner.DuringFailedSync, null) is not { } during)
             {

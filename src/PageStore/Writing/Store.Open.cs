@@ -223,13 +223,20 @@ internal sealed partial class Store
         storeLock?.Dispose();
     }
 
+    /// <summary>
+    /// Whether the next opening finds little that no file of pages holds. Hints say from where on it must look, and
+    /// they may be of a moment at which a commit was in the log and nowhere else.
+    /// </summary>
+    bool IsLittleToReplay => pending.Bytes <= ReplayBytesAtClose
+        && (pages.UnflushedBytes <= ReplayBytesAtClose || pages.PersistedApplied >= pages.Applied);
+
     void CloseCleanly()
     {
-        if (core.HintsLsn == log.LastLsn && Remote is null) return;
+        if (core.HintsLsn == log.LastLsn && IsLittleToReplay && Remote is null) return;
         applier.Drain();
         log.Sync(log.LastLsn);
         Remote?.ShipRest(log.LastLsn, ShipRestPatience);
-        if (pages.UnflushedBytes > ReplayBytesAtClose && pages.PersistedApplied < pages.Applied) pages.Flush();
+        if (!IsLittleToReplay) pages.Flush();
         PublishHints();
         // Flushing and hints changed files, which the log says too: a closed store lags behind nothing.
         Remote?.ShipRest(log.LastLsn, ShipRestPatience / 5);
