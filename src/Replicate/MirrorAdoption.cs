@@ -34,11 +34,13 @@ internal static class MirrorAdoption
         var options = new ReplicatorOptions();
         MirrorOpening.RequireReadable(path, options);
         if (!File.Exists(path))
-            throw new RecoveryException(RecoveryError.NotFound, $"There is no database at {path}.", "Check the path.");
+            throw new RecoveryException(RecoveryError.NotFound, $"There is no database at {path}.", "Check the path.")
+            { Path = path };
         var aside = path + AsideSuffix;
         if (FileNode.At(aside) is not null)
             throw new RecoveryException(RecoveryError.Invalid, $"{aside} exists already.",
-                "Move it away first: the plain database is kept under that name.");
+                "Move it away first: the plain database is kept under that name.")
+            { Path = aside };
         // Nothing is shipped now: the next opening does that.
         using var store = Store.Open(new StoreOptions { Directory = directory });
         var mirror = new Mirror(store, Path.GetFileName(path));
@@ -65,7 +67,8 @@ internal static class MirrorAdoption
         database.Look();
         return database.Mark
             ?? throw new RecoveryException(RecoveryError.Busy, $"{path} could not be brought in step: {database.Gap}.",
-            "Try again.");
+            "Try again.")
+            { Path = path };
     }
 
     /// <summary>
@@ -76,7 +79,8 @@ internal static class MirrorAdoption
         var descriptor = Posix.Open(path, Posix.O_RDWR | Posix.O_CLOEXEC, 0);
         if (descriptor < 0)
             throw new RecoveryException(RecoveryError.CannotOpen, $"This user may not write {path}.",
-                "Run as the application's user.");
+                "Run as the application's user.")
+            { Path = path };
         var file = new SafeFileHandle(descriptor, ownsHandle: true);
         var wanted = new Posix.FileLock { Type = WriteLock, Start = PendingByte, Length = 512 };
         if (Posix.Control(file, SetLock, ref wanted) == 0) return file;
@@ -110,6 +114,7 @@ internal static class MirrorAdoption
         if (Stub.Write(path, store.Directory, mirror.Name)) PlacedStubs.Add(store.Directory, mirror.Database.Id, path);
         else throw new RecoveryException(RecoveryError.IoWrite,
             $"The stub at {path} could not be written; the plain database is {aside}.",
-            $"Move that back to {path}, look at the directory's rights, and try again.");
+            $"Move that back to {path}, look at the directory's rights, and try again.")
+        { Path = path };
     }
 }

@@ -60,23 +60,28 @@ internal static class MirrorOpening
             if (Directory.Exists(Path.GetDirectoryName(path))) return;
             throw new RecoveryException(RecoveryError.NotFound,
                 $"There is no directory {Path.GetDirectoryName(path)}, so there will be no {Path.GetFileName(path)} "
-                    + "in it. Check the path.");
+                    + "in it.", "Check the path.")
+            { Path = path };
         }
         if (node.IsDirectory)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{path} is a directory. Name the database's file; for the databases in a directory, use a config "
-                    + "file (dbs: dir).");
+                    + "file (dbs: dir).")
+            { Path = path };
         if (!node.IsRegular)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"{path} is {node.Kind}, not a database. Name the database's file.");
+                $"{path} is {node.Kind}, not a database. Name the database's file.")
+            { Path = path };
         if (Stub.Read(path).Content == PathContent.Stub)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{path} is a RecoveryVfs database already: its store ships it, and it needs no replicator. Set the "
-                    + "store's remote: recovery remote set.");
+                    + "store's remote: recovery remote set.")
+            { Path = path };
         if (FileSystemOf(path) is { } kind && Foreign.Contains(kind))
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{path} lies on {kind}: SQLite's locks and WALs do not work across machines, and changes made by "
-                    + "others are not told. Run the replicator where the file's disk is.");
+                    + "others are not told. Run the replicator where the file's disk is.")
+            { Path = path };
         RequireFilesBeside(path);
         using var connection = SqliteHandle.Open(path, options.LockPatience);
         try
@@ -85,7 +90,8 @@ internal static class MirrorOpening
             if (SourceView.Of(connection).Mode == SourceMode.Wal && connection.IsReadOnly)
                 throw new RecoveryException(RecoveryError.CannotOpen,
                     $"This user may not write {path}: in WAL mode SQLite needs that of readers, too. Run as the "
-                        + "application's user.");
+                        + "application's user.")
+                { Path = path };
         }
         catch (RecoveryException e) when (e.Error == RecoveryError.Busy)
         {
@@ -137,7 +143,8 @@ internal static class MirrorOpening
                     $"{store.Remote.Url} has the log of another mirror, and {store.Directory}, the mirror here, does "
                         + "not exist: two replicators must not ship to one remote. If the other one never runs "
                     + "again, give --take-over (its mirror is brought back here, and compared); else give this one a "
-                        + "prefix of its own.");
+                        + "prefix of its own.")
+                { Path = store.Remote.Url };
         }
         if (existing is not null) StorePrivacy.Ensure(store.Directory, existing);
         return Store.Open(store);
@@ -156,7 +163,8 @@ internal static class MirrorOpening
                 if (File.Exists(path + suffix))
                     throw new RecoveryException(RecoveryError.Invalid,
                         $"{path} is gone, but {path + suffix} is there, and would be applied to what is restored. "
-                            + "Move it away first.");
+                            + "Move it away first.")
+                    { Path = path };
             PlainCopy.Write(database, path);
             restored.Add(path);
         }

@@ -52,7 +52,8 @@ internal static class PlainCopy
             if (checksum != version.Checksum)
                 throw new RecoveryException(RecoveryError.Corrupt,
                     $"The mirror's {database.Name} does not verify: nothing was written. Restore it from the remote "
-                        + "(recovery restore URL -o FILE).");
+                        + "(recovery restore URL -o FILE).")
+                { Path = database.Name };
         }
         finally
         {

@@ -60,7 +60,8 @@ internal sealed partial class ReplicatedDatabase
             now = after;
             if (view.Mode != SourceMode.Rollback)
                 throw new RecoveryException(RecoveryError.Busy,
-                    $"{path} has changed its journal mode just now; it is looked at again.");
+                    $"{path} has changed its journal mode just now; it is looked at again.")
+                { Path = path };
         }
         TakeLocked(view, now, null);
     }
@@ -116,7 +117,8 @@ internal sealed partial class ReplicatedDatabase
         gap = "more has changed than the mirror's log takes at once (max-local-log)";
         hashes.Cut(0);
         mirror.BeginAnew();
-        throw new RecoveryException(RecoveryError.Busy, $"{path}: {gap}. It is copied anew.");
+        throw new RecoveryException(RecoveryError.Busy, $"{path}: {gap}. It is copied anew.")
+        { Path = path };
     }
 
     /// <summary>A file without a page: the application has not begun, or has emptied it.</summary>

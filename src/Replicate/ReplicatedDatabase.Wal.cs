@@ -15,7 +15,8 @@ internal sealed partial class ReplicatedDatabase
         if (spare!.IsReadOnly)
             throw new RecoveryException(RecoveryError.CannotOpen,
                 $"This user may not write {path}: in WAL mode SQLite needs that of readers, too. Run as the "
-                    + "application's user.");
+                    + "application's user.")
+            { Path = path };
         mark = null;
         if (gap is not null || !TryTakeTransactions(view)) Join(view);
         if (MayStay(view)) spare.End();
@@ -179,7 +180,8 @@ internal sealed partial class ReplicatedDatabase
         if (wal!.ReadHeader() is not { } header || header.Salt != index.Salt) return WalPages.None;
         throw new RecoveryException(RecoveryError.Corrupt,
             $"{path}-wal is damaged: it has fewer than the {index.Frames} frames that its WAL-index counts. Nothing "
-                + "was taken of it; see PRAGMA integrity_check.");
+                + "was taken of it; see PRAGMA integrity_check.")
+        { Path = path + "-wal" };
     }
 
     MirrorPieces PiecesOf(SourceView view)

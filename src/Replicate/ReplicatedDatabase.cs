@@ -145,10 +145,12 @@ internal sealed partial class ReplicatedDatabase(string path, Mirror mirror, Rep
     {
         if (FileNode.At(path) is not { } node)
             throw new RecoveryException(RecoveryError.NotFound,
-                $"There is no database at {path}. It is replicated from when it is there.");
+                $"There is no database at {path}. It is replicated from when it is there.")
+            { Path = path };
         if (!node.IsRegular)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"{path} is {node.Kind}, not a database. Name the database's file.");
+                $"{path} is {node.Kind}, not a database. Name the database's file.")
+            { Path = path };
         MirrorOpening.RequireFilesBeside(path);
     }
 

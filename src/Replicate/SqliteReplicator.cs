@@ -112,7 +112,8 @@ public sealed class SqliteReplicator : IAsyncDisposable
             if (watches.Values.FirstOrDefault(w => w.Status.Name == name) is { } other)
                 throw new RecoveryException(RecoveryError.Invalid,
                     $"{other.Path} and {database.Path} would both be {name} in the mirror {store.Directory}. Give "
-                        + "one of them another name (name:).");
+                        + "one of them another name (name:).")
+                { Path = database.Path };
             var watched = new ReplicatedDatabase(database.Path, new Mirror(store, name), options, Tell);
             if (marks.TryGetValue(name, out var mark)) watched.GoOnFrom(mark);
             var watch = new DatabaseWatch(watched, options, places, Tell);

@@ -91,7 +91,8 @@ public sealed partial class RecordedRocksDb : IAsyncDisposable, IDisposable
         if (recorded.Durability == RecordedDurability.Remote && url is null)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{path} has no remote, and a synced write is to return when the remote has it.",
-                "Set Remote, or Durability to Local.");
+                "Set Remote, or Durability to Local.")
+            { Path = path };
         return new StoreOptions
         {
             Directory = home.Path,

@@ -55,13 +55,15 @@ internal sealed class LocalPast : PastStore
             var from = store.NextLsn;
             var tail = LogTail.TryOpen(options.Disk, options.Directory, from)
                 ?? throw new RecoveryException(RecoveryError.NotFound,
-                    $"The store {options.Directory} has no log from LSN {from} on.");
+                    $"The store {options.Directory} has no log from LSN {from} on.")
+                { Path = options.Directory, Lsn = from };
             store.SetSource(tail.LogId, 0);
             var (oldest, oldestMs) = OldestShown.Find(options, hints, pages.Applied, from,
                 core.Catalog.All.Any(d => d.Current.IsWal));
             if (!tail.TryAdvance(store.Apply, (in Record r) => r.Lsn > oldest) || store.LastLsn < oldest)
                 throw new RecoveryException(RecoveryError.NotFound,
-                    $"The log of the store {options.Directory} ends before LSN {oldest}, or changed meanwhile.");
+                    $"The log of the store {options.Directory} ends before LSN {oldest}, or changed meanwhile.")
+                { Path = options.Directory, Lsn = oldest };
             PassChangedWals(tail, store, copies);
             oldest = store.LastLsn;
             var known = core.Live.Snapshot(tail.LogId, 0, _ => oldest + 1) with { Lsn = oldest };

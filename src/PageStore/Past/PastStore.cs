@@ -71,7 +71,8 @@ internal abstract class PastStore(PassingLog log) : IAsyncDisposable
     {
         if (target.Lsn > Log.Lsn)
             throw new RecoveryException(RecoveryError.NotFound,
-                $"LSN {target.Lsn} is not in {Location}, which ends at {Log.Lsn}. Name an earlier moment.");
+                $"LSN {target.Lsn} is not in {Location}, which ends at {Log.Lsn}.", "Name an earlier moment.")
+            { Path = Location, Lsn = target.Lsn };
     }
 
     /// <summary>Whether a record is later than the target.</summary>

@@ -71,7 +71,8 @@ internal sealed class RemotePast : PastStore
     {
         var store = await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
             ?? throw new RecoveryException(RecoveryError.NotFound,
-                $"There is no remote at {context.Store.Location}: store.json is missing. Check the URL.");
+                $"There is no remote at {context.Store.Location}: store.json is missing.", "Check the URL.")
+            { Path = context.Store.Location };
         ulong? oldest = null;
         foreach (var entry in await context.ListAsync(RemoteNames.Hints, null, cancellation))
             if (RemoteNames.TryParseHints(entry.Name, out var lsn)) oldest = lsn; // The newest come first.
@@ -114,11 +115,13 @@ internal sealed class RemotePast : PastStore
         if (Log.Lsn < plan.Hints.Header.Lsn)
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"The hints of LSN {plan.Hints.Header.Lsn} need the log up to there, and it ends at LSN {Log.Lsn} in "
-                    + $"{context.Store.Location}. Name an earlier moment.");
+                    + $"{context.Store.Location}.", "Name an earlier moment.")
+            { Path = context.Store.Location, Lsn = Log.Lsn };
         if (plan.IsFromBeginning && Lsn == 0 && at.Lsn != 0)
             throw new RecoveryException(RecoveryError.NotFound,
                 $"{at} is before the log in {context.Store.Location} begins (`recovery log` shows it): there was "
-                    + "nothing yet. Name a later moment.");
+                    + "nothing yet.", "Name a later moment.")
+            { Path = context.Store.Location };
         BeginHere();
     }
 
@@ -146,7 +149,8 @@ internal sealed class RemotePast : PastStore
                 using (next)
                     throw new RecoveryException(RecoveryError.NotFound,
                         $"LSNs {next.Header.FirstLsn} to {next.Header.LastLsn} were never shipped ({next.Name}): "
-                            + "after an outage shipping started afresh. Name moments before, or after.");
+                            + "after an outage shipping started afresh.", "Name moments before, or after.")
+                    { Path = context.Store.Location, Lsn = next.Header.FirstLsn };
             }
             (segment, records) = (next, next.OpenRecords());
         }

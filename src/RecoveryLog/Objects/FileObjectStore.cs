@@ -217,6 +217,10 @@ internal sealed class FileObjectStore : IObjectStore
     ObjectStoreException Failure(ObjectStoreError error, string message, Exception? cause)
     {
         Counters.Failed();
-        return new ObjectStoreException(error, message, cause);
+        return new ObjectStoreException(error, message, cause)
+        {
+            WayOut = error == ObjectStoreError.Denied
+                ? "Give this user the rights to the directory and what is in it, or run as its owner" : null,
+        };
     }
 }

@@ -39,9 +39,12 @@ internal sealed class ObjectStoreException(ObjectStoreError error, string messag
     /// <summary>The object or remote; null where the message alone names it.</summary>
     public string? Path { get; init; }
 
+    /// <summary>What to do, where this kind of store knows it better.</summary>
+    public string? WayOut { get; init; }
+
     /// <summary>The same as an error for people, with what to do.</summary>
     public RecoveryException ToRecoveryException() =>
-        new(RecoveryError.Remote, $"{Message}.", Advice, this) { Path = Path, IsTransient = IsTransient };
+        new(RecoveryError.Remote, $"{Message}.", WayOut ?? Advice, this) { Path = Path, IsTransient = IsTransient };
 
     string Advice => Error switch
     {

@@ -178,7 +178,8 @@ internal sealed unsafe class SqliteHandle : IDisposable
             if (result is SqliteResult.ShortRead) return false;
             throw new RecoveryException(RecoveryError.IoRead,
                 $"{Path} cannot be read at {offset}: SQLite's code {result}. Look at the disk; what was committed "
-                    + "before is in the mirror.");
+                    + "before is in the mirror.")
+            { Path = Path };
         }
     }
 
@@ -196,7 +197,8 @@ internal sealed unsafe class SqliteHandle : IDisposable
             return code == SqliteResult.Ok
                 ? size
                 : throw new RecoveryException(RecoveryError.IoRead,
-                $"{Path} does not tell its size: SQLite's code {code}. Look at the disk.");
+                $"{Path} does not tell its size: SQLite's code {code}.", "Look at the disk.")
+                { Path = Path };
         }
     }
 
@@ -262,7 +264,7 @@ internal sealed unsafe class SqliteHandle : IDisposable
                         + "application's user."),
             _ => (RecoveryError.IoRead, "Look at the disk and at the file's rights."),
         };
-        return new(error, $"{Path}: {what}: {said} (SQLite's code {extended}). {advice}");
+        return new(error, $"{Path}: {what}: {said} (SQLite's code {extended}).", advice) { Path = Path };
     }
 
     static byte[] Utf8(string text) => Encoding.UTF8.GetBytes(text + "\0");

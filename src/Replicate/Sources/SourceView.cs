@@ -58,7 +58,8 @@ internal sealed class SourceView
             || !header.AsSpan(0, 16).SequenceEqual("SQLite format 3\0"u8))
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{connection.Path} does not begin as a SQLite database does: it is damaged, encrypted, or something "
-                    + "else. A replicator needs one that plain SQLite reads.");
+                    + "else. A replicator needs one that plain SQLite reads.")
+            { Path = connection.Path };
         var view = new SourceView(connection)
         {
             Mode = index is not null || header[18] == 2 ? SourceMode.Wal : SourceMode.Rollback,

@@ -88,9 +88,9 @@ internal static class OurRocksDb
         public string Translate(string name, string suffix = "") => name;
 
         // What is missing is null here, and an exception that names it when it is called.
-        public object GetDelegate(nint lib, string entryPoint, Type delegateType) =>
+        public object? GetDelegate(nint lib, string entryPoint, Type delegateType) =>
             GetProcAddress(lib, entryPoint) is var found and not 0
-                ? makeDelegate.MakeGenericMethod(delegateType).Invoke(null, [found])!
-                : null!;
+                ? makeDelegate.MakeGenericMethod(delegateType).Invoke(null, [found])
+                : null;
     }
 }

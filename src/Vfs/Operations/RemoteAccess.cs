@@ -59,7 +59,8 @@ internal sealed class RemoteAccess : IAsyncDisposable
             : StoreDirectory.Find(target).RemoteUrl ?? Default
                 ?? throw new RecoveryException(RecoveryError.NotFound,
                     $"The store in {target} has no remote.",
-                    "Give the remote's URL instead, or set RECOVERY_REMOTE.");
+                    "Give the remote's URL instead, or set RECOVERY_REMOTE.")
+                { Path = target };
         return new RemoteAccess(url, RemoteUrl.Parse(url).Open(readOnly));
     }
 

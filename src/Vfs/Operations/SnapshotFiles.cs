@@ -44,7 +44,8 @@ internal static class SnapshotFiles
         if (before is not null && before.Files[0].Description.LogId != plan.Store.LogId)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{before.Files[0].Path} is a snapshot of another log than that in {context.Store.Location}.",
-                "Give snapshots of this remote, or none.");
+                "Give snapshots of this remote, or none.")
+            { Path = before.Files[0].Path };
         var description = new ArchiveDescription
         {
             Kind = before is null ? ArchiveDescription.Full : ArchiveDescription.Incremental,
@@ -134,7 +135,8 @@ internal static class SnapshotFiles
         {
             using var progress = begin("reading the snapshot", files.Sum(f => File.Exists(f)
                 ? new FileInfo(f).Length
-                : throw new RecoveryException(RecoveryError.NotFound, $"There is no file {f}.") { Path = f }));
+                : throw new RecoveryException(RecoveryError.NotFound, $"There is no file {f}.", "Check the path.")
+                { Path = f }));
             foreach (var file in files)
                 opened.Add(ArchiveFile.Open(Path.GetFullPath(file), progress.Add, cancellation));
             return ArchiveObjectStore.Of(opened);

@@ -29,7 +29,8 @@ internal static class Snapshots
     {
         CheckName(name);
         return (await Pin.ListAsync(remote.Context, cancellation)).TryGetValue(name, out var pin) ? Of(name, pin)
-            : throw new RecoveryException(RecoveryError.NotFound, $"There is no snapshot {name} in {remote.Url}.")
+            : throw new RecoveryException(RecoveryError.NotFound, $"There is no snapshot {name} in {remote.Url}.",
+                "Those that are there: `recovery snapshot --list`.")
             { Path = remote.Url };
     }
 

@@ -40,7 +40,8 @@ internal sealed class Staging : IDisposable
                 + (e is UnauthorizedAccessException
                     ? "permission denied."
                     : Marshal.GetPInvokeErrorMessage(e.HResult & 0xffff) + "."),
-                "Choose another place, or mend that one.", e);
+                "Choose another place, or mend that one.", e)
+            { Path = parent };
         }
         Clear();
         LocalDisk.Instance.CreateDirectory(Directory);

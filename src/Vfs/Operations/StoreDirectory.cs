@@ -44,7 +44,7 @@ internal sealed partial class StoreDirectory
             && Directory.Exists(store)) return new(store);
         if (Directory.Exists(System.IO.Path.Combine(path, "pages"))) return new(path);
         throw new RecoveryException(RecoveryError.NotFound,
-            $"There is no store in {path} (no {Name} directory).")
+            $"There is no store in {path} (no {Name} directory).", "Name the directory that holds the databases.")
         { Path = path };
     }
 
@@ -60,7 +60,8 @@ internal sealed partial class StoreDirectory
         if (places.Select(UserRights.WhyNotReadIn).FirstOrDefault(why => why is not null) is { } why)
             throw new RecoveryException(RecoveryError.CannotOpen,
                 $"The store {store.Path} cannot be read: {why}. Give this user the rights to read it and what is in "
-                    + "it, or run as its owner.");
+                    + "it, or run as its owner.")
+            { Path = store.Path };
         return store;
     }
 

@@ -89,7 +89,8 @@ internal sealed class BranchMaking(BranchPlaces places, RestorePlan plan)
     {
         if (places.Url.ToString() == places.ParentUrl.ToString())
             throw new RecoveryException(RecoveryError.Invalid, $"{places.Url} cannot be a branch of itself.",
-                "Give the branch a prefix of its own");
+                "Give the branch a prefix of its own")
+            { Path = places.Url.ToString() };
         foreach (var prefix in (string[])[RemoteNames.Store, BaseObject.Name, RemoteNames.Hints, RemoteNames.Segments,
             RemoteNames.Extents])
             if ((await branch.ListAsync(prefix, null, cancellation, most: 1)).Count > 0)
