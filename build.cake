@@ -7,7 +7,18 @@ var jobs = Argument("jobs", Environment.ProcessorCount);
 
 const string Solution = "RecoveryVfs.sln";
 const string Configuration = "Release";
-const string Runtime = "linux-x64";
+
+/// For which machine: this kind (x64), or arm64 by cross-compiling.
+var arch = Argument("arch", "x64");
+var runtime = $"linux-{arch}";
+var isCross = arch != "x64";
+
+/// What is passed to native/*.sh for another machine, and to dotnet.
+var otherMachine = isCross ? new[] { arch } : [];
+var machineProperty = isCross ? new[] { $"-p:Machine={arch}" } : [];
+
+/// Where what a user installs is put together: another machine's beside this one's.
+var dist = isCross ? $"dist/{runtime}" : "dist";
 
 // ---- processes and totals -------------------------------------------------------------------------------------------
 
@@ -105,8 +116,8 @@ void UnitTests()
 /// What dist/ holds, used from other languages and from an empty project.
 void DistTests() => TestProject(DistProject, TestsOfTest());
 
-/// All but the big ones, or what was asked for.
-string TestsOfTest() => Argument("filter", "") is { Length: > 0 } asked ? asked : "Kind!=Big";
+/// All but the big ones and those of another machine, or what was asked for.
+string TestsOfTest() => Argument("filter", "") is { Length: > 0 } asked ? asked : "Kind!=Big&Kind!=Arm64";
 
 void TestProject(FilePath project, string filter, Dictionary<string, string> environment = null,
     bool mayBeEmpty = false)
@@ -154,9 +165,11 @@ void TestProject(FilePath project, string filter, Dictionary<string, string> env
 /// What a user installs: the loadable extension with all it needs beside it, ready to copy, and the NuGet packages.
 void Dist()
 {
-    CleanDirectory("dist");
+    CleanDirectory(dist);
     PublishExtension();
     PublishPrograms();
+    if (!isCross)
+        MakePages();
     Pack();
     WriteBillOfMaterials();
     CopyLicences();
@@ -165,18 +178,18 @@ void Dist()
 /// Ours, those of the libraries, and what Microsoft says of the .NET runtime that is compiled into the programs.
 void CopyLicences()
 {
-    CopyFileToDirectory("LICENSE", "dist");
-    CopyFileToDirectory("THIRD-PARTY-NOTICES.md", "dist");
+    CopyFileToDirectory("LICENSE", dist);
+    CopyFileToDirectory("THIRD-PARTY-NOTICES.md", dist);
     var compiler = LockedPackages()
-        .First(package => (string)package["name"] == $"runtime.{Runtime}.Microsoft.DotNet.ILCompiler");
+        .First(package => (string)package["name"] == "runtime.linux-x64.Microsoft.DotNet.ILCompiler");
     var packages = Ask("dotnet", "nuget", "locals", "global-packages", "--list").Split(": ", 2)[1].Trim();
     CopyFile($"{packages}/{compiler["name"].ToString().ToLowerInvariant()}/{compiler["version"]}"
-        + "/THIRD-PARTY-NOTICES.TXT", "dist/THIRD-PARTY-NOTICES.dotnet.txt");
+        + "/THIRD-PARTY-NOTICES.TXT", $"{dist}/THIRD-PARTY-NOTICES.dotnet.txt");
 }
 
 void PublishExtension()
 {
-    Must("native/bundle.sh", "dist");
+    Must("native/bundle.sh", [dist, .. otherMachine]);
     Publish("Extension", "recovery.so");
 }
 
@@ -186,7 +199,11 @@ void PublishPrograms()
 {
     PublishCli();
     Publish("Tail", "recovery-tail");
-    // The manual pages say what --help says.
+}
+
+/// The manual pages say what --help says.
+void MakePages()
+{
     EnsureDirectoryExists("dist/man/man1");
     Must("sh", "-c",
         "dist/recovery man > dist/man/man1/recovery.1 && dist/recovery-tail --help | dist/recovery man --of "
@@ -198,22 +215,29 @@ void PublishCli() => Publish("Cli", "recovery", "libe_sqlite3.so");
 /// Compiles a project ahead of time and copies what is wanted of it to dist/.
 void Publish(string project, params string[] files)
 {
-    Must("dotnet", "publish", $"src/{project}", "-c", Configuration, "-r", Runtime, "-v", "quiet", "--nologo",
-        "-clp:NoSummary");
+    Must("dotnet", ["publish", $"src/{project}", "-c", Configuration, "-r", runtime, "-v", "quiet", "--nologo",
+        "-clp:NoSummary", .. machineProperty]);
+    var output = isCross ? $"build/{arch}/bin/{project}" : $"src/{project}/bin";
     foreach (var file in files)
-        CopyFileToDirectory($"src/{project}/bin/{Configuration}/net10.0/{Runtime}/publish/{file}", "dist");
+        CopyFileToDirectory($"{output}/{Configuration}/net10.0/{runtime}/publish/{file}", dist);
 }
 
-/// The native library and what it needs go into the package of the layer that calls it.
+/// The native library and what it needs go into the package of the layer that calls it: for this machine, and for the
+/// other one when that is what is built.
 void Pack()
 {
     var bundle = MakeAbsolute(Directory("build/bundle"));
     CleanDirectory(bundle);
     Must("native/bundle.sh", bundle.FullPath);
+    // What an earlier run for another machine left is not for these packages.
+    CleanDirectory($"{bundle}-arm64");
+    DeleteDirectory($"{bundle}-arm64", new DeleteDirectorySettings());
+    if (isCross)
+        Must("native/bundle.sh", [$"{bundle}-{arch}", .. otherMachine]);
     foreach (var project in new[] { "RecoveryLog", "PageStore", "Rows", "Changes", "Vfs", "Replicate", "Hosting",
         "RocksDb" })
-        Must("dotnet", "pack", $"src/{project}", "-c", Configuration, "-o", "dist/packages", "-v", "quiet", "--nologo",
-            "-clp:NoSummary",
+        Must("dotnet", "pack", $"src/{project}", "-c", Configuration, "-o", $"{dist}/packages", "-v", "quiet",
+            "--nologo", "-clp:NoSummary",
             $"-p:NativeBundle={bundle.FullPath}");
 }
 
@@ -234,13 +258,13 @@ void WriteBillOfMaterials()
                 version = XmlPeek("Directory.Build.props", "//Version") } },
         ["components"] = components,
     };
-    System.IO.File.WriteAllText("dist/recovery.cdx.json",
+    System.IO.File.WriteAllText($"{dist}/recovery.cdx.json",
         System.Text.Json.JsonSerializer.Serialize(bill,
         new System.Text.Json.JsonSerializerOptions { WriteIndented = true }));
 }
 
 IEnumerable<Dictionary<string, object>> LockedPackages() =>
-    GetFiles("src/*/packages.lock.json")
+    GetFiles(isCross ? $"src/*/packages.{arch}.lock.json" : "src/*/packages.lock.json")
         .SelectMany(file => System.Text.Json.JsonDocument.Parse(System.IO.File.ReadAllText(file.FullPath))
         .RootElement.GetProperty("dependencies").EnumerateObject())
         .SelectMany(framework => framework.Value.EnumerateObject())
@@ -254,16 +278,22 @@ IEnumerable<Dictionary<string, object>> LockedPackages() =>
                 .ToLowerInvariant() }));
 
 IEnumerable<Dictionary<string, object>> BundledLibraries() =>
-    GetFiles("dist/lib*.so.*").Select(file => file.GetFilename().ToString()).Select(name =>
+    GetFiles($"{dist}/lib*.so.*").Select(file => file.GetFilename().ToString()).Select(name =>
     {
         var package = Ask("dpkg-query", "-S", $"*/{name}").Split('\n')[0].Split(':')[0];
-        var version = Ask("dpkg-query", "-W", "-f=${Version}", package);
+        var version = isCross
+            ? UnpackedVersion(package)
+            : Ask("dpkg-query", "-W", "-f=${Version}", package);
         return Component(package, version, $"pkg:deb/debian/{package}@{Uri.EscapeDataString(version)}",
             new { alg = "SHA-256",
                 content = Convert.ToHexString(
-                System.Security.Cryptography.SHA256.HashData(System.IO.File.ReadAllBytes($"dist/{name}")))
+                System.Security.Cryptography.SHA256.HashData(System.IO.File.ReadAllBytes($"{dist}/{name}")))
                 .ToLowerInvariant() });
     });
+
+/// Of another machine's library: native/root.sh has written down what it unpacked.
+string UnpackedVersion(string package) => System.IO.File.ReadLines($"build/root-{arch}/packages")
+    .Select(line => line.Split(' ')).First(line => line[0] == package)[1];
 
 Dictionary<string, object> Component(string name, string version, string purl, object hash) => new()
 {
@@ -287,7 +317,13 @@ string Ask(string command, params string[] arguments)
         : throw new CakeException($"`{command} {string.Join(" ", arguments)}` failed with exit code {code}.");
 }
 
-Task("dist").IsDependentOn("build").Does(Dist);
+/// Another machine's is built besides; its tests run what was built here, under qemu.
+Task("dist").IsDependentOn("build").Does(() =>
+{
+    Dist();
+    if (isCross)
+        TestProject(DistProject, "Kind=Arm64");
+});
 
 // ---- demo -----------------------------------------------------------------------------------------------------------
 
@@ -466,7 +502,7 @@ catch (Exception problem)
     failed += target is "test" or "suite" or "soak" ? 1 : 0;
 }
 
-if (target is "test" or "suite" or "soak")
+if (target is "test" or "suite" or "soak" || isCross)
 {
     foreach (var failure in failures)
         Console.WriteLine("failed: " + failure);

@@ -26,6 +26,7 @@ usage: ./build.sh TARGET [options]
               --quick              small sizes, two minutes
               --only=NAME[,NAME]   only these rows, or those whose names begin so (remote)
   dist      what a user installs, under dist/: extension, libraries, programs, NuGet packages; and recovery.cdx.json, the bill of materials
+              --arch arm64         for that machine, by cross compilers, under dist/linux-arm64, tried under qemu; its packages are for both
   format    formats C# and C++; --check only looks, also at the width of code and documents
 
 With --locked, any target restores exactly the packages that the packages.lock.json files name, or fails.
@@ -47,6 +48,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     -j) arguments+=("--jobs=${2:?-j takes a number}"); shift ;;
     -j*) arguments+=("--jobs=${1#-j}") ;;
+    --arch) arguments+=("--arch=${2:?--arch takes x64 or arm64}"); shift ;;
     --locked) export RECOVERY_LOCKED=true ;;
     --*=*) arguments+=("$1") ;;
     --*) arguments+=("$1=true") ;;
@@ -54,6 +56,18 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+
+arch=x64
+for argument in "${arguments[@]}"; do
+  case $argument in
+    --arch=x64 | --arch=arm64) arch=${argument#--arch=} ;;
+    --arch=*) echo "build.sh: --arch takes x64 or arm64, not '${argument#--arch=}'" >&2; exit 2 ;;
+  esac
+done
+if [ "$arch" != x64 ] && [ "$target" != dist ]; then
+  echo "build.sh: --arch is an option of dist" >&2
+  exit 2
+fi
 
 # need PACKAGE PROBE: remembers PACKAGE as missing unless PROBE, a command or a file, is there.
 missing=()
@@ -70,6 +84,11 @@ need libzstd-dev /usr/include/zstd.h
 need liblz4-dev /usr/include/lz4.h
 need zlib1g-dev /usr/include/zlib.h
 need ca-certificates /etc/ssl/certs/ca-certificates.crt
+if [ "$arch" = arm64 ]; then
+  need g++-aarch64-linux-gnu aarch64-linux-gnu-g++
+  need qemu-user-static qemu-aarch64-static
+  need binutils readelf
+fi
 case $target in
   dist | test | soak | suite | bench)
     need libsqlite3-dev /usr/include/sqlite3ext.h

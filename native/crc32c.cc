@@ -12,6 +12,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
 namespace {
 
 constexpr uint32_t kPolynomial = 0x82f63b78;  // Castagnoli, reflected
@@ -33,7 +37,20 @@ constexpr uint32_t Bytewise(uint32_t crc, const char* data, size_t size) {
   return crc;
 }
 
+// The instructions for eight bytes and for one.
 #if defined(__x86_64__)
+#define WITH_INSTRUCTION __attribute__((target("sse4.2")))
+WITH_INSTRUCTION inline uint64_t Eight(uint64_t crc, uint64_t word) { return __builtin_ia32_crc32di(crc, word); }
+WITH_INSTRUCTION inline uint32_t One(uint32_t crc, uint8_t byte) { return __builtin_ia32_crc32qi(crc, byte); }
+#elif defined(__aarch64__)
+#define WITH_INSTRUCTION __attribute__((target("+crc")))
+WITH_INSTRUCTION inline uint64_t Eight(uint64_t crc, uint64_t word) {
+  return __builtin_aarch64_crc32cx(static_cast<uint32_t>(crc), word);
+}
+WITH_INSTRUCTION inline uint32_t One(uint32_t crc, uint8_t byte) { return __builtin_aarch64_crc32cb(crc, byte); }
+#endif
+
+#if defined(WITH_INSTRUCTION)
 
 // The instruction takes three cycles, but one can start every cycle: long inputs run in three lanes.
 constexpr size_t kLaneBytes = 256;
@@ -67,19 +84,19 @@ uint64_t Word(const char* data) {
   return word;
 }
 
-__attribute__((target("sse4.2"))) uint32_t Hardware(uint32_t start, const char* data, size_t size) {
+WITH_INSTRUCTION uint32_t Hardware(uint32_t start, const char* data, size_t size) {
   uint64_t a = start;
   for (; size >= 3 * kLaneBytes; size -= 3 * kLaneBytes, data += 3 * kLaneBytes) {
     uint64_t b = 0, c = 0;
     for (size_t i = 0; i < kLaneBytes; i += 8) {
-      a = __builtin_ia32_crc32di(a, Word(data + i));
-      b = __builtin_ia32_crc32di(b, Word(data + kLaneBytes + i));
-      c = __builtin_ia32_crc32di(c, Word(data + 2 * kLaneBytes + i));
+      a = Eight(a, Word(data + i));
+      b = Eight(b, Word(data + kLaneBytes + i));
+      c = Eight(c, Word(data + 2 * kLaneBytes + i));
     }
     a = Shift(Shift(a) ^ b) ^ c;
   }
-  for (; size >= 8; size -= 8, data += 8) a = __builtin_ia32_crc32di(a, Word(data));
-  for (; size > 0; size--, data++) a = __builtin_ia32_crc32qi(static_cast<uint32_t>(a), static_cast<uint8_t>(*data));
+  for (; size >= 8; size -= 8, data += 8) a = Eight(a, Word(data));
+  for (; size > 0; size--, data++) a = One(static_cast<uint32_t>(a), static_cast<uint8_t>(*data));
   return static_cast<uint32_t>(a);
 }
 
@@ -93,6 +110,8 @@ bool recovery::Crc32cHasInstruction() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   return __builtin_cpu_supports("sse4.2") != 0;
+#elif defined(__aarch64__)
+  return (getauxval(AT_HWCAP) & HWCAP_CRC32) != 0;
 #else
   return false;
 #endif
@@ -101,7 +120,7 @@ bool recovery::Crc32cHasInstruction() {
 namespace rocksdb::crc32c {
 
 __attribute__((visibility("default"))) uint32_t Extend(uint32_t crc, const char* data, size_t size) {
-#if defined(__x86_64__)
+#if defined(WITH_INSTRUCTION)
   static const bool has_instruction = recovery::Crc32cHasInstruction();
   if (has_instruction) return ~Hardware(~crc, data, size);
 #endif
