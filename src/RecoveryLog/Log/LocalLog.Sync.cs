@@ -181,13 +181,19 @@ internal sealed partial class LocalLog
             Erase(durableEnd);
     }
 
-    /// <summary>Under the append lock.</summary>
+    /// <summary>
+    /// Under the append lock. The zeros are synced, if the disk lets them: else a loss of power now could bring back
+    /// what was said to have failed.
+    /// </summary>
     void Erase(long from)
     {
         try
         {
-            if (!disposed)
-                file.WriteZeros(from, Math.Max(from, attemptedEnd));
+            if (disposed || attemptedEnd <= from)
+                return;
+            file.WriteZeros(from, attemptedEnd);
+            lock (syncGate)
+                file.SyncData();
         }
         catch (RecoveryException)
         {
