@@ -72,7 +72,7 @@ public static partial class Recovery
     public static async Task<Snapshot> SnapshotAsync(
         string remote, string name, SnapshotOptions? options = null, CancellationToken cancellation = default)
     {
-        await using var source = RemoteAccess.Open(remote, readOnly: false);
+        await using var source = await RemoteAccess.OpenForWritingAsync(remote, cancellation);
         return await Snapshots.PutAsync(source, name, options ?? new SnapshotOptions(), cancellation);
     }
 
@@ -95,7 +95,7 @@ public static partial class Recovery
     public static async Task<Snapshot> RemoveSnapshotAsync(
         string remote, string name, CancellationToken cancellation = default)
     {
-        await using var source = RemoteAccess.Open(remote, readOnly: false);
+        await using var source = await RemoteAccess.OpenForWritingAsync(remote, cancellation);
         return await Snapshots.RemoveAsync(source, name, cancellation);
     }
 

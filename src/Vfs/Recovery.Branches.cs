@@ -19,7 +19,7 @@ public static partial class Recovery
         DateTimeOffset? expires = null, IProgress<RecoveryProgress>? progress = null,
         CancellationToken cancellation = default)
     {
-        await using var parent = RemoteAccess.Open(remote, readOnly: false);
+        await using var parent = await RemoteAccess.OpenForWritingAsync(remote, cancellation);
         return await BranchWork.MakeAsync(parent, branch, MomentSearch.Target(to), expires, anew: false,
             ReportedStep.To(progress), cancellation);
     }

@@ -56,9 +56,40 @@ public sealed class MistakeTests(Shipped shipped) : IClassFixture<Shipped>
         Assert.EndsWith(ahead.GetProperty("hint").GetString()!, ahead.GetProperty("message").GetString());
     }
 
+    /// <summary>Commands of branches, roll backs, snapshots, the past and replicas, on what is not there.</summary>
+    [Theory]
+    [InlineData(2, "REMOTE", "branch", "REMOTE", "REMOTE")]
+    [InlineData(2, "REMOTE", "branch", "--delete", "REMOTE")]
+    [InlineData(3, "file:///no/such", "branch", "file:///no/such", "file:///no/branch")]
+    [InlineData(3, "file:///no/such", "branches", "file:///no/such")]
+    [InlineData(3, "/no/such", "snapshot", "restore", "/no/such", "PLACE")]
+    [InlineData(3, "REMOTE", "restore", "REMOTE", "PLACE", "--snapshot", "none")]
+    [InlineData(3, "/no/such", "rollback", "/no/such", "--to", "now")]
+    [InlineData(3, "/no/such", "bookmark", "/no/such")]
+    [InlineData(3, "REMOTE", "diff", "REMOTE", "--database", "a.db", "--from", "987654321")]
+    [InlineData(3, "REMOTE", "at", "REMOTE", "--lsn", "987654321", "--query", "SELECT 1")]
+    [InlineData(3, "/no/such/app.db", "replicate", "/no/such/app.db", "file:///no/remote", "--once")]
+    [InlineData(3, "/tmp/no-such.db", "replicate", "/tmp/no-such.db", "NEW", "--store", "PLACE", "--once")]
+    [InlineData(2, "/etc/passwd", "replicate", "/etc/passwd", "REMOTE", "--once")]
+    public void An_error_names_its_place_and_what_to_do(int code, string place, params string[] arguments)
+    {
+        string Real(string word) => word switch
+        {
+            "REMOTE" => shipped.Remote,
+            "PLACE" => shipped.Place("nowhere"),
+            "NEW" => "file://" + shipped.Place("nothing"),
+            _ => word,
+        };
+        var error = ErrorOf(code, [.. arguments.Select(Real)]);
+        Assert.Equal(Real(place), error.GetProperty("path").GetString());
+        Assert.EndsWith(error.GetProperty("hint").GetString()!, error.GetProperty("message").GetString());
+        Assert.False(Directory.Exists("/no"));
+        if (arguments.Contains("987654321")) Assert.Equal(987654321ul, error.GetProperty("lsn").GetUInt64());
+    }
+
     static JsonElement ErrorOf(int code, params string[] arguments) =>
-        JsonDocument.Parse(Recover.Run([.. arguments, "--json"]).MustEndWith(code).Errors.Split('\n')[0])
-            .RootElement.GetProperty("error");
+        JsonDocument.Parse(Recover.Run([.. arguments, "--json"]).MustEndWith(code).Errors.Split('\n')
+            .First(line => line.StartsWith("{\"error\":", StringComparison.Ordinal))).RootElement.GetProperty("error");
 
     [Fact]
     public void Names_from_elsewhere_do_not_reach_the_terminal_as_they_are()

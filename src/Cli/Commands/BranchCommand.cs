@@ -78,7 +78,7 @@ internal sealed class BranchCommand : CliCommand
         if (given.Length != 2 || !RemoteAccess.IsUrl(given[1]))
             throw new RecoveryException(RecoveryError.Invalid,
                 "Give the remote and the URL of the branch: recovery branch s3://bucket/app s3://bucket/app-test.");
-        await using var parent = RemoteAccess.Open(given[0], readOnly: false);
+        await using var parent = await RemoteAccess.OpenForWritingAsync(given[0], cancellation);
         var made = await BranchWork.MakeAsync(parent, given[1], await moment.FindAsync(parsed, parent, cancellation),
             Expiry.Parse(parsed.GetValue(expires)), parsed.GetValue(reset), Progress.Begin, cancellation);
         if (made.IsCopy)

@@ -55,7 +55,7 @@ internal sealed class ImportCommand : CliCommand
         var named = parsed.GetValue(given)!;
         var from = Path.GetFullPath(named[0]);
         if (!File.Exists(from)) throw new RecoveryException(RecoveryError.NotFound,
-            $"There is no file {from}.")
+            $"There is no file {from}.", "Check the path.")
         { Path = from };
         if (PairsReader.TryOpen(from) is { } pairs)
         {

@@ -146,6 +146,12 @@ internal sealed class ReplicateCommand : CliCommand
     static async Task<int> OnceAsync(ReplicaRun run, EventLines log, Output to, CancellationToken cancellation)
     {
         await run.FlushAsync(cancellation);
+        // What else there is was shipped; but nobody may take this for a backup.
+        var databases = run.Status.SelectMany(s => s.Databases);
+        if (databases.FirstOrDefault(d => d.Phase == ReplicationPhase.Missing) is { } gone)
+            throw new RecoveryException(RecoveryError.NotFound, $"There is no database at {gone.Path}.",
+                "Check the path.")
+            { Path = gone.Path };
         List<Report> reports = [.. run.Status.Select(s =>
             new Report(s.Store, s.Remote, s.Lsn, s.ShippedLsn, [.. s.Databases.Select(d => d.Path)]))];
         foreach (var each in reports)
@@ -210,7 +216,9 @@ internal sealed class ReplicateCommand : CliCommand
         {
             Exec = parsed.GetValue(exec) ?? settings.Exec,
             Listen = parsed.GetValue(listen) ?? settings.Listen,
-            JsonLogs = parsed.GetValue(logFormat) is { } format ? format == LogFormat.Json : settings.JsonLogs,
+            JsonLogs = parsed.GetValue(logFormat) is { } format
+                ? format == LogFormat.Json
+                : settings.JsonLogs || IsJson(parsed),
             Groups = [.. settings.Groups.Select(g => g with { Url = g.Url ?? to, Options = With(g.Options, parsed) })],
         };
     }

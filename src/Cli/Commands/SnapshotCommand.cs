@@ -87,8 +87,9 @@ internal sealed class SnapshotCommand : CliCommand
                 isList ? "--list takes only the URL or DIR." : "Name the snapshot: recovery snapshot NAME URL.");
         var name = isList ? null : given[0];
         if (name is not null) Snapshots.CheckName(name);
-        await using var remote =
-            RemoteAccess.Open(isList ? given.FirstOrDefault() : given.Length > 1 ? given[1] : null, readOnly: isList);
+        await using var remote = isList
+            ? RemoteAccess.Open(given.FirstOrDefault())
+            : await RemoteAccess.OpenForWritingAsync(given.Length > 1 ? given[1] : null, cancellation);
         await remote.StoreAsync(cancellation);
         if (isList)
         {

@@ -41,9 +41,16 @@ internal static class DiskErrors
         };
         return new RecoveryException(error,
             $"Cannot {Verb(operation)} {path}: {Marshal.GetPInvokeErrorMessage(errno)} (errno {errno}).",
-            wayOut)
+            wayOut + AboutTemporaryFiles(path, errno))
         { Path = path };
     }
+
+    /// <summary>What is needed for a while only can be elsewhere.</summary>
+    static string AboutTemporaryFiles(string path, int errno)
+        => errno is EROFS or EACCES or EPERM or ENOENT or ENOSPC
+            && path.StartsWith(Path.GetTempPath(), StringComparison.Ordinal)
+            ? " Temporary files go where TMPDIR says."
+            : "";
 
     static string Verb(DiskOperation operation) => operation switch
     {

@@ -73,7 +73,7 @@ internal static class BranchWork
     /// <summary>Deletes a branch.</summary>
     public static async Task RemoveAsync(string url, CancellationToken cancellation)
     {
-        await using var branch = RemoteAccess.Open(url, readOnly: false);
+        await using var branch = await RemoteAccess.OpenForWritingAsync(url, cancellation);
         await BranchRemoval.RunAsync(branch.Context, RemoteUrl.Parse(branch.Url), static parent => parent.Open(),
             cancellation);
     }

@@ -49,7 +49,9 @@ internal sealed class RemoteAccess : IAsyncDisposable
     /// <summary>
     /// Opens what a command names: a URL, or a directory whose store has a remote. Nothing means RECOVERY_REMOTE.
     /// </summary>
-    public static RemoteAccess Open(string? target, bool readOnly = true)
+    public static RemoteAccess Open(string? target) => Open(target, readOnly: true);
+
+    static RemoteAccess Open(string? target, bool readOnly)
     {
         var url = target is null
             ? Default ?? throw new RecoveryException(RecoveryError.Invalid,
@@ -62,6 +64,16 @@ internal sealed class RemoteAccess : IAsyncDisposable
                     "Give the remote's URL instead, or set RECOVERY_REMOTE.")
                 { Path = target };
         return new RemoteAccess(url, RemoteUrl.Parse(url).Open(readOnly));
+    }
+
+    /// <summary>
+    /// Opens what a command writes to, a remote that somebody has made: where there is none, it makes no directory for
+    /// one.
+    /// </summary>
+    public static async Task<RemoteAccess> OpenForWritingAsync(string? target, CancellationToken cancellation)
+    {
+        await using (var look = Open(target)) await look.StoreAsync(cancellation);
+        return Open(target, readOnly: false);
     }
 
     /// <summary>What the remote says of itself; an error when there is none.</summary>
