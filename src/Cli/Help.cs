@@ -5,17 +5,19 @@ namespace RecoveryVfs.Cli;
 /// <summary>Help that teaches: what a command is for, what it takes, and examples.</summary>
 internal static class Help
 {
+    const int LabelColumns = 34;
+
     public static string NameOf(Command command) => command is RootCommand ? "recovery" : "recovery " + command.Name;
 
     public static void Write(Command command, TextWriter to)
     {
-        to.WriteLine(command.Description);
+        to.WriteLine(Wrapped.Paragraphs(command.Description ?? ""));
         to.WriteLine();
         to.WriteLine("Usage: " + Usage(command));
         if (command is CliCommand { About.Length: > 0 } about)
         {
             to.WriteLine();
-            to.WriteLine(about.About.TrimEnd());
+            to.WriteLine(Wrapped.Paragraphs(about.About));
         }
         Section(to, "Commands", command.Subcommands.Where(c => !c.Hidden).Select(c => (c.Name, c.Description)));
         Section(to, "Arguments", command.Arguments.Select(a => (a.Name, a.Description)));
@@ -28,11 +30,11 @@ internal static class Help
             return;
         }
         to.WriteLine();
-        to.WriteLine("""
-            URL is s3://bucket/prefix or file:///directory; where it may be left out, RECOVERY_REMOTE gives it. S3's credentials, region and
-            endpoint come from the usual AWS_* variables and files (AWS_ENDPOINT_URL implies path style).
-            DIR is the directory that holds the databases; the store is DIR/.recovery.
-            """);
+        to.WriteLine(Wrapped.Paragraphs("""
+            URL is s3://bucket/prefix or file:///directory; where it may be left out, RECOVERY_REMOTE gives it.
+            S3's credentials, region and endpoint come from the usual AWS_* variables and files (AWS_ENDPOINT_URL
+            implies path style). DIR is the directory that holds the databases; the store is DIR/.recovery.
+            """));
         to.WriteLine();
         to.WriteLine(ExitCode.Explained);
         to.WriteLine();
@@ -60,7 +62,7 @@ internal static class Help
         if (all.Count == 0 && title != "Examples") return;
         to.WriteLine();
         to.WriteLine(title + ":");
-        var width = all.Count == 0 ? 0 : all.Max(r => r.Label.Length);
-        foreach (var (label, text) in all) to.WriteLine($"  {label.PadRight(width)}  {text}");
+        var width = all.Count == 0 ? 0 : Math.Min(LabelColumns, all.Max(r => r.Label.Length));
+        foreach (var (label, text) in all) to.WriteLine(Wrapped.Row(label, width, text));
     }
 }

@@ -30,7 +30,8 @@ internal static class ExitCode
     ];
 
     /// <summary>For the help.</summary>
-    public static string Explained => "Exit codes:\n" + string.Join('\n', All.Select(c => $"  {c.Code}  {c.Meaning}"));
+    public static string Explained
+        => "Exit codes:\n" + string.Join('\n', All.Select(c => Wrapped.Row($"{c.Code}", 1, c.Meaning)));
 
     public static string WordOf(int code) => All.FirstOrDefault(c => c.Code == code).Word ?? "failed";
 

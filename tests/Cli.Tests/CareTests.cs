@@ -123,8 +123,8 @@ public sealed class CareTests(Shipped shipped) : IClassFixture<Shipped>
         {
             Assert.Contains(command, script);
             var options = Recover.Run(command, "--help").Output.Split('\n').SkipWhile(l => l != "Options:")
-                .Select(l => l.Trim()).Where(l => l.StartsWith("--", StringComparison.Ordinal))
-                .Select(l => l.Split(' ')[0].TrimEnd(','));
+                .Where(l => l.StartsWith("  --", StringComparison.Ordinal))
+                .Select(l => l.Trim().Split(' ')[0].TrimEnd(','));
             foreach (var option in options) Assert.Contains(shell == "fish" ? " -l " + option[2..] : option, script);
         }
         Recover.Run("completion", "csh").MustEndWith(2);

@@ -11,7 +11,7 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
     public static TheoryData<string> Names =>
         ["restore", "status", "databases", "log", "hints", "verify", "sync", "snapshot", "gc", "salvage", "remote",
             "sql", "import", "export", "delete", "undelete", "promote", "adopt", "check", "doctor", "completion",
-            "diff", "history", "at"];
+            "diff", "history", "at", "branch", "branches", "bookmark", "rollback", "replicate"];
 
     [Theory]
     [MemberData(nameof(Names))]
@@ -20,6 +20,9 @@ public sealed class CommandTests(Shipped shipped) : IClassFixture<Shipped>
         var help = Recover.Run(command, "--help").MustEndWith(0).Output;
         Assert.Contains("Usage: recovery " + command, help);
         Assert.Contains("Examples:\n  recovery " + command, help);
+        // Examples can be copied as they are.
+        Assert.All(help[..help.IndexOf("Examples:", StringComparison.Ordinal)].Split('\n'),
+            line => Assert.InRange(line.Length, 0, 100));
     }
 
     [Fact]
