@@ -181,7 +181,7 @@ void CopyLicences()
     CopyFileToDirectory("LICENSE", dist);
     CopyFileToDirectory("THIRD-PARTY-NOTICES.md", dist);
     var compiler = LockedPackages()
-        .First(package => (string)package["name"] == "runtime.linux-x64.Microsoft.DotNet.ILCompiler");
+        .First(package => (string)package["name"] == $"runtime.{runtime}.Microsoft.DotNet.ILCompiler");
     var packages = Ask("dotnet", "nuget", "locals", "global-packages", "--list").Split(": ", 2)[1].Trim();
     CopyFile($"{packages}/{compiler["name"].ToString().ToLowerInvariant()}/{compiler["version"]}"
         + "/THIRD-PARTY-NOTICES.TXT", $"{dist}/THIRD-PARTY-NOTICES.dotnet.txt");

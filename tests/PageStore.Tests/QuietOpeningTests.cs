@@ -44,6 +44,9 @@ public sealed class QuietOpeningTests : IDisposable
             Transactions(store, 20);
             if (flushed) store.Checkpoint();
         }
+        // RocksDB may delete what the flush replaced just after the last hints. The log says so, and the next close
+        // makes hints of it.
+        Store.Open(Options()).Dispose();
         var before = Files();
         for (var i = 0; i < 3; i++)
         {

@@ -17,19 +17,23 @@ internal sealed class LazyFile(BlockCache cache, Extent extent, string path, str
 
     public Extent Extent => extent;
 
-    /// <summary>Whether all of it is here, as far as it was opened.</summary>
-    public bool IsWhole => Volatile.Read(ref file) is { } opened && opened.PresentBytes >= extent.SizeBytes;
-
     /// <summary>Bytes of it that are here.</summary>
     public long PresentBytes => Use(opened => opened.PresentBytes, 0);
 
-    /// <summary>Reads bytes; those that are missing are fetched. -1 when the file is closed.</summary>
-    public int Read(long offset, Span<byte> to)
+    /// <summary>
+    /// Reads bytes; those that are missing are fetched. -1 when the file is closed. Says, too, whether all of the file
+    /// is here then.
+    /// </summary>
+    public int Read(long offset, Span<byte> to, out bool isWhole)
     {
+        isWhole = false;
         if (Open() is not { } opened) return -1;
         try
         {
-            return opened.Read(offset, to);
+            var got = opened.Read(offset, to);
+            // While it is used: another thread may settle a whole file, and close it.
+            isWhole = opened.PresentBytes >= extent.SizeBytes;
+            return got;
         }
         finally
         {

@@ -126,9 +126,9 @@ internal sealed class LazyFiles : IAbsentFiles
             if (!absent.TryGetValue(name, out var file)) return ReadWhole(name, offset, to);
             try
             {
-                var got = file.Read(offset, to);
+                var got = file.Read(offset, to, out var isWhole);
                 if (got < 0) return ReadWhole(name, offset, to);
-                if (file.IsWhole && keepsAll) SettleInBackground(name);
+                if (isWhole && keepsAll) SettleInBackground(name);
                 return got;
             }
             catch (RecoveryException e)
