@@ -38,7 +38,7 @@ internal static class FollowedPragmas
                     (source is Follower follower ? StatusOf(file, follower) : StatusOf(file, (StoreView)source))
                     .Select(v => $"{v.Name}: {v.Value}"));
             case "recovery_fetched":
-                return source is Follower { Fetched: { } fetched }
+                return source is Follower { Fetched: { } fetched } && fetched.FilesHere < fetched.Files
                     ? string.Create(CultureInfo.InvariantCulture,
                         $"{fetched.BytesHere} of {fetched.Bytes} bytes, {fetched.FilesHere} of {fetched.Files} files")
                     : "all";
