@@ -143,6 +143,19 @@ public sealed class SyncLineTests
             Replayed(power).Select(r => System.Text.Encoding.UTF8.GetString(Convert.FromHexString(r.Body))));
     }
 
+    /// <summary>Whichever sectors get through: what wiped it is on the disk.</summary>
+    [Fact]
+    public void What_was_written_and_given_up_does_not_come_back_after_a_loss_of_power()
+    {
+        var power = new PowerLossDisk();
+        using var log = Open(power);
+        log.Sync(log.Append(RecordKind.Noted, Text("durable")));
+        var lsn = log.Append(RecordKind.Noted, Text("written"), writeOut: true);
+        Assert.True(log.TryGiveUp(lsn, new RecoveryException(RecoveryError.Full, "another's write failed")));
+        for (var seed = 1; seed <= 100; seed++)
+            Assert.Equal((seed, 1), (seed, Replayed(power.AfterPowerLoss(new Random(seed))).Count));
+    }
+
     [Fact]
     public void What_another_sync_made_durable_cannot_be_given_up()
     {
