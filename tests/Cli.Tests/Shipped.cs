@@ -11,10 +11,15 @@ public sealed class Shipped : IDisposable
 {
     public const int Commits = 5;
 
-    public Shipped()
+    // Whoever comes first, also for a member that needs no store.
+    static Shipped()
     {
         SQLitePCL.Batteries_V2.Init();
         Recovery.Register();
+    }
+
+    public Shipped()
+    {
         Root = Directory.CreateTempSubdirectory("recovery-cli-").FullName;
         Data = Path.Combine(Root, "data");
         Directory.CreateDirectory(Data);
