@@ -21,12 +21,17 @@ internal static unsafe class PlainVfs
     // SQLite's names of them end with -mj, and nine digits.
     const int SuperJournalEnd = 12;
 
+    static readonly Lock making = new();
     static NativeVfs* system, own;
 
     /// <summary>The VFS over the system's, for one SQLite; made once, and never freed: SQLite keeps it.</summary>
     public static NativeVfs* Over(NativeVfs* vfs)
     {
-        if (own != null && system == vfs) return own;
+        lock (making) return own != null && system == vfs ? own : Make(vfs);
+    }
+
+    static NativeVfs* Make(NativeVfs* vfs)
+    {
         var made = (NativeVfs*)NativeMemory.AllocZeroed((nuint)sizeof(NativeVfs));
         var name = (byte*)NativeMemory.AllocZeroed(16);
         "recovery-plain"u8.CopyTo(new Span<byte>(name, 16));
@@ -70,7 +75,15 @@ internal static unsafe class PlainVfs
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     static int Delete(NativeVfs* vfs, byte* name, int syncDirectory)
-        => IsSuperJournal(Marshal.PtrToStringUTF8((nint)name)!)
-            ? Sqlite.Ok
-            : system->Delete(system, name, syncDirectory);
+    {
+        try
+        {
+            if (IsSuperJournal(Marshal.PtrToStringUTF8((nint)name)!)) return Sqlite.Ok;
+        }
+        catch (Exception)
+        {
+            return Sqlite.IoErr;
+        }
+        return system->Delete(system, name, syncDirectory);
+    }
 }
