@@ -26,8 +26,8 @@ static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
 /* Why it did not start, for recovery_last_error() and the host's log. */
 static const char *whyNot = "";
 
-/* .NET ends the process when it needs OpenSSL and finds none, which a host must not suffer. What is found here stays loaded, since
-** it will be needed. */
+/* .NET ends the process when it needs OpenSSL and finds none, which a host must not suffer. What is found here stays
+** loaded, since it will be needed. */
 static int hasOpenSsl(void){
   static const char *const names[] = { "libssl.so.3", "libssl.so.1.1" };
   size_t i;

@@ -29,12 +29,14 @@ internal sealed class AdoptCommand : CliCommand
         offline = With(
             new Option<bool>("--offline") { Description = "Do not ask the remote whether it has gone on since." });
         About = """
-            A store that ships to a remote remembers the directory and the machine it is on. A copy of it, or one that came to another machine, is opened for
-            reading only until somebody says what it is. After `adopt` it ships again; should the one it was copied from still run, that one is fenced. A copy
-            that the remote has gone beyond is refused: restore the newest state instead. Does no harm where there is nothing to adopt.
+            A store that ships to a remote remembers the directory and the machine it is on. A copy of it, or one that
+            came to another machine, is opened for reading only until somebody says what it is. After `adopt` it ships
+            again; should the one it was copied from still run, that one is fenced. A copy that the remote has gone
+            beyond is refused: restore the newest state instead. Does no harm where there is nothing to adopt.
 
-            Of a plain database that was replicated, the mirror beside it becomes the store at its path, without a new upload: stop the replicator and the application
-            first, and open it with vfs=recovery then. The plain file is kept as NAME.plain; `recovery export` goes back.
+            Of a plain database that was replicated, the mirror beside it becomes the store at its path, without a new
+            upload: stop the replicator and the application first, and open it with vfs=recovery then. The plain file is
+            kept as NAME.plain; `recovery export` goes back.
             """;
         Examples = ["recovery adopt /data", "recovery adopt --offline /data",
             "recovery adopt /data/app.db      # replicated until now; vfs=recovery from now on"];

@@ -26,9 +26,10 @@ internal sealed class AtCommand : CliCommand
         csv = With(new Option<bool>("--csv") { Description = "Rows as CSV." });
         header = With(new Option<bool>("--header") { Description = "Begin with the columns' names." });
         About = """
-            A store's directory answers itself, as far back as its pages and its log reach, without a remote: the database as it was is copied aside. What lies
-            before, and a URL: the remote's state is restored aside. It is opened read-only with trusted_schema off, and removed again. Rows come as the
-            sqlite3 shell prints them: values with | between them; with --csv as CSV, with --json as an array of objects.
+            A store's directory answers itself, as far back as its pages and its log reach, without a remote: the
+            database as it was is copied aside. What lies before, and a URL: the remote's state is restored aside. It is
+            opened read-only with trusted_schema off, and removed again. Rows come as the sqlite3 shell prints them:
+            values with | between them; with --csv as CSV, with --json as an array of objects.
             """;
         Examples = ["recovery at s3://bucket/app --database a.db --timestamp 'yesterday 14:00' --query 'SELECT * FROM "
             + "customers WHERE id = 42'"];

@@ -24,8 +24,9 @@ internal sealed class BookmarkCommand : CliCommand
             Description = "The last commit by then: 14:03, 'yesterday 14:00', '10 minutes ago' (default: the newest)."
         });
         About = """
-            A bookmark names a moment of one store's log. `recovery rollback --to`, `recovery restore --bookmark`, and every command that takes a moment take it.
-            SQL gives it, too: PRAGMA recovery_bookmark. A store's newest moment may not be in its remote yet.
+            A bookmark names a moment of one store's log. `recovery rollback --to`, `recovery restore --bookmark`, and
+            every command that takes a moment take it. SQL gives it, too: PRAGMA recovery_bookmark. A store's newest
+            moment may not be in its remote yet.
             """;
         Examples = ["recovery bookmark /data", "recovery bookmark s3://bucket/app --time '10 minutes ago'"];
     }

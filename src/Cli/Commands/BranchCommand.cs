@@ -36,11 +36,12 @@ internal sealed class BranchCommand : CliCommand
             Description = "Delete a branch, unless others were branched from it."
         });
         About = """
-            Nothing large is copied: the branch names the parent's extents, and a pin there keeps them; what is written is the log since the parent's hints. It has
-            a log of its own: restore it, follow it, write to it as to any remote; the parent never notices. Whoever reads it needs to read the parent, too.
-            To another bucket, or from a directory to a bucket, everything is copied, and the branch needs nothing of the parent afterwards.
-            From a directory to another one (recovery branch /data /test), a store that nobody has open becomes two: sealed files are shared by hard links.
-            Versions of RecoveryVfs that know no branches refuse it.
+            Nothing large is copied: the branch names the parent's extents, and a pin there keeps them; what is written
+            is the log since the parent's hints. It has a log of its own: restore it, follow it, write to it as to any
+            remote; the parent never notices. Whoever reads it needs to read the parent, too. To another bucket, or from
+            a directory to a bucket, everything is copied, and the branch needs nothing of the parent afterwards. From a
+            directory to another one (recovery branch /data /test), a store that nobody has open becomes two: sealed
+            files are shared by hard links. Versions of RecoveryVfs that know no branches refuse it.
             """;
         Examples =
         [

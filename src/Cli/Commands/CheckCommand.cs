@@ -29,9 +29,10 @@ internal sealed class CheckCommand : CliCommand
                     "Create nothing there: leave out what needs the right to write."
             });
         About = """
-            Lists the prefix, creates some objects of a few bytes under probe/ and removes them again, and compares the object store's clock with this
-            machine's. A store that ignores If-None-Match is named: two writers could overwrite each other there. For a follower or a restore, --read-only
-            is enough. The exit code is 1 when something needs attention.
+            Lists the prefix, creates some objects of a few bytes under probe/ and removes them again, and compares the
+            object store's clock with this machine's. A store that ignores If-None-Match is named: two writers could
+            overwrite each other there. For a follower or a restore, --read-only is enough. The exit code is 1 when
+            something needs attention.
             """;
         Examples = ["recovery check s3://bucket/app", "recovery check s3://bucket/app --read-only --json"];
     }

@@ -23,8 +23,9 @@ internal sealed class DoctorCommand : CliCommand
         target = With(new Argument<string>("DIR") { Description = "The store." });
         quick = With(new Option<bool>("--quick") { Description = "Do not read all pages." });
         About = """
-            Takes no lock and changes nothing: config, log, pages with their checksums, stubs, space, rights, what earlier runs left behind, and the remote as
-            `recovery status` sees it. The exit code is 1 when something needs attention.
+            Takes no lock and changes nothing: config, log, pages with their checksums, stubs, space, rights, what
+            earlier runs left behind, and the remote as `recovery status` sees it. The exit code is 1 when something
+            needs attention.
             """;
         Examples = ["recovery doctor /data", "recovery doctor /data --quick --json"];
     }

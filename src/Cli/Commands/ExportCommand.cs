@@ -87,12 +87,14 @@ internal sealed class ExportCommand : CliCommand
         About = """
             As of its newest commit. A store in use by another process can be exported from, too.
 
-            jsonl is a lossless backup that people and jq can read: a header, one JSON object a row, and a last line with counts and a SHA-256. With --since it
-            holds what changed, deletions included, as the log tells: the store's own, as far back as that reaches, else its remote's. Its header names the backup that it follows. `recovery verify` checks a file,
-            or a chain of them; `recovery import` brings them back.
+            jsonl is a lossless backup that people and jq can read: a header, one JSON object a row, and a last line
+            with counts and a SHA-256. With --since it holds what changed, deletions included, as the log tells: the
+            store's own, as far back as that reaches, else its remote's. Its header names the backup that it follows.
+            `recovery verify` checks a file, or a chain of them; `recovery import` brings them back.
 
-            Of a RocksDB, recorded or not, or of its remote, the pairs are written as JSON lines of the same kind, as one moment shows them: a string where a key or
-            a value is text, and {"blob": base64} where it is not. Writes go on meanwhile. Without -o they go to standard output.
+            Of a RocksDB, recorded or not, or of its remote, the pairs are written as JSON lines of the same kind, as
+            one moment shows them: a string where a key or a value is text, and {"blob": base64} where it is not. Writes
+            go on meanwhile. Without -o they go to standard output.
             """;
         Examples = ["recovery export /data/a.db -o /tmp/a.db",
             "recovery export /data/a.db --format jsonl -o monday.jsonl",

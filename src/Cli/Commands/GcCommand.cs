@@ -58,9 +58,10 @@ internal sealed class GcCommand : CliCommand
             });
         all = With(new Option<bool>("--all") { Description = "Show what stays, too." });
         About = """
-            A store that is in use collects by itself each time it publishes hints, so this is for one that is not, or after retention was shortened. Only
-            the remote's own writer deletes, since nobody else knows what it is about to need: without --dry-run, name its directory. It ships what is
-            left and publishes hints first, so that older ones may go. What a pin keeps (`recovery snapshot --list`) always stays.
+            A store that is in use collects by itself each time it publishes hints, so this is for one that is not, or
+            after retention was shortened. Only the remote's own writer deletes, since nobody else knows what it is
+            about to need: without --dry-run, name its directory. It ships what is left and publishes hints first, so
+            that older ones may go. What a pin keeps (`recovery snapshot --list`) always stays.
             """;
         Examples = ["recovery gc /data", "recovery gc /data --keep 7d", "recovery gc --dry-run s3://bucket/app --all"];
     }

@@ -38,8 +38,10 @@ internal sealed class HistoryCommand : CliCommand
             Description = "Not after this moment (default: now)."
         });
         About = """
-            One line a version, oldest first: the commit's LSN, its time, and the row. The state at --from is restored aside and the log after it is read commit by
-            commit; commits of other databases cost next to nothing. A store's directory answers itself, as far back as it reaches. With --json a version is a JSON object on a line of its own.
+            One line a version, oldest first: the commit's LSN, its time, and the row. The state at --from is restored
+            aside and the log after it is read commit by commit; commits of other databases cost next to nothing. A
+            store's directory answers itself, as far back as it reaches. With --json a version is a JSON object on a
+            line of its own.
             """;
         Examples = ["recovery history s3://bucket/app --database a.db --table customers --key 42",
             "recovery history /data --table stock --key '[\"oslo\", 7]' --from -1d --json"];

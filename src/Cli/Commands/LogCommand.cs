@@ -44,9 +44,10 @@ internal sealed class LogCommand : CliCommand
         });
         database = WithDatabase("Only the commits of this database (as with --commits).");
         About = """
-            Each LSN that --commits shows can be restored: recovery restore URL DIR --lsn N.
-            A store's directory is asked first, and its remote for what its own log does not have any more.
-            A database in WAL mode commits by writing to its -wal file: such commits are shown as any other, and checkpoints, which bring nothing new, are not.
+            Each LSN that --commits shows can be restored: recovery restore URL DIR --lsn N. A store's directory is
+            asked first, and its remote for what its own log does not have any more. A database in WAL mode commits by
+            writing to its -wal file: such commits are shown as any other, and checkpoints, which bring nothing new, are
+            not.
             """;
         Examples = ["recovery log s3://bucket/app", "recovery log /data --commits -n 50 --database a.db",
             "recovery log /data --around '10 minutes ago' --database a.db"];

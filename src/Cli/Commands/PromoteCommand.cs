@@ -27,8 +27,9 @@ internal sealed class PromoteCommand : CliCommand
                 "Bring the replica to the end of this remote's log first (default: RECOVERY_REMOTE, when set)."
         });
         About = """
-            The new store takes the remote over when it is first opened with it, which needs the replica to stand at the end of its log: give --remote.
-            Whoever wrote there before is fenced then. Without a remote, the store begins at what the replica has.
+            The new store takes the remote over when it is first opened with it, which needs the replica to stand at the
+            end of its log: give --remote. Whoever wrote there before is fenced then. Without a remote, the store begins
+            at what the replica has.
             """;
         Examples = ["recovery promote /replica --remote s3://bucket/app"];
     }

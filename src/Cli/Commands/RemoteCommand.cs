@@ -30,8 +30,9 @@ internal sealed class RemoteCommand : CliCommand
             Arity = ArgumentArity.ZeroOrOne
         });
         About = """
-            A store remembers where it ships to, and a database's URI (remote=) does not change that: this does, or the store's config file, or RECOVERY_REMOTE.
-            A new remote begins with everything that the store holds now. The old one stays as it is, with all that was shipped there.
+            A store remembers where it ships to, and a database's URI (remote=) does not change that: this does, or the
+            store's config file, or RECOVERY_REMOTE. A new remote begins with everything that the store holds now. The
+            old one stays as it is, with all that was shipped there.
             """;
         Examples = ["recovery remote show /data", "recovery remote set /data s3://bucket/app",
             "recovery remote set /data none"];

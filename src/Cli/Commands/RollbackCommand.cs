@@ -30,10 +30,11 @@ internal sealed class RollbackCommand : CliCommand
             Description = "Change nothing; count the pages, and the rows of each table, that would change."
         });
         About = """
-            Nothing is destroyed: what the databases hold now stays in the log, followers follow, and the bookmark that is printed takes it back.
-            Who has the store open commits it (through its socket, as `recovery sql --write`); transactions that read go on reading what they read.
-            The state comes from the store's remote. Which databases there are stays as it is; so do journal modes. `recovery log --around TIME` finds the moment.
-            Each database gets a commit of its own. In WAL mode all of its pages are written, otherwise those that differ.
+            Nothing is destroyed: what the databases hold now stays in the log, followers follow, and the bookmark that
+            is printed takes it back. Who has the store open commits it (through its socket, as `recovery sql --write`);
+            transactions that read go on reading what they read. The state comes from the store's remote. Which
+            databases there are stays as it is; so do journal modes. `recovery log --around TIME` finds the moment. Each
+            database gets a commit of its own. In WAL mode all of its pages are written, otherwise those that differ.
             """;
         Examples =
         [

@@ -44,8 +44,10 @@ internal sealed class SalvageCommand : CliCommand
             });
         force = With(new Option<bool>("--force") { Description = "Overwrite FILE." });
         About = """
-            When another writer takes a remote over, the commits that the old one had made but not shipped are kept in DIR/.recovery/salvage; of a writer that was stopped
-            before it noticed, they are still in its log. Both are shown, and of both only what the remote does not have. --extract restores the newest state that both writers had, and replays them over it.
+            When another writer takes a remote over, the commits that the old one had made but not shipped are kept in
+            DIR/.recovery/salvage; of a writer that was stopped before it noticed, they are still in its log. Both are
+            shown, and of both only what the remote does not have. --extract restores the newest state that both writers
+            had, and replays them over it.
             """;
         Examples = ["recovery salvage /data", "recovery salvage /data --extract a.db -o /tmp/a-salvaged.db"];
     }

@@ -53,12 +53,14 @@ internal sealed class SnapshotCommand : CliCommand
                     "Remove the snapshot NAME; collection may then take its state."
             });
         About = """
-            With a NAME nothing is copied: the state's objects are kept from collection. Restore it by its name: recovery restore URL DIR --snapshot NAME.
+            With a NAME nothing is copied: the state's objects are kept from collection. Restore it by its name:
+            recovery restore URL DIR --snapshot NAME.
 
-            recovery snapshot create URL|DIR -o FILE writes a state into one file that has all it needs, in memory that does not depend on its size; - is standard
-            output. --since makes it an increment, which names the snapshot that it goes on from. recovery snapshot restore FILE.. DIR brings a store back, with
-            -o one database as a plain file; FILE - is standard input. recovery snapshot verify FILE.. restores it aside and compares every page. Everything is
-            verified before anything is written.
+            recovery snapshot create URL|DIR -o FILE writes a state into one file that has all it needs, in memory that
+            does not depend on its size; - is standard output. --since makes it an increment, which names the snapshot
+            that it goes on from. recovery snapshot restore FILE.. DIR brings a store back, with -o one database as a
+            plain file; FILE - is standard input. recovery snapshot verify FILE.. restores it aside and compares every
+            page. Everything is verified before anything is written.
             """;
         Examples =
         [

@@ -31,18 +31,20 @@ internal sealed class StatusCommand : CliCommand
                 Arity = ArgumentArity.ZeroOrOne
             });
         About = """
-            Takes no lock and changes nothing, so it may be asked while the store is in use. `PRAGMA recovery_status` tells more from inside.
+            Takes no lock and changes nothing, so it may be asked while the store is in use. `PRAGMA recovery_status`
+            tells more from inside.
 
-            State: ok; shipping (the remote lacks the newest records; see lag); no-remote; replica; restored (not opened since it was restored).
-            These need attention, and the exit code is then 1: unshipped (commits that no process is about to ship), unreachable (the remote), failed (it refuses), not-restorable (no hints were published yet),
-            stopped, behind, not-certain, missing (of a mirror: nobody replicates its database, or not all of it is in the mirror; see below),
-            damaged (the newest verification found the remote so), fenced (another writer has the remote), behind (the remote has more of this writer than the store: an old copy).
-            """;
-        About += """
+            State: ok; shipping (the remote lacks the newest records; see lag); no-remote; replica; restored (not opened
+            since it was restored). These need attention, and the exit code is then 1: unshipped (commits that no
+            process is about to ship), unreachable (the remote), failed (it refuses), not-restorable (no hints were
+            published yet), stopped, behind, not-certain, missing (of a mirror: nobody replicates its database, or not
+            all of it is in the mirror; see below), damaged (the newest verification found the remote so), fenced
+            (another writer has the remote), behind (the remote has more of this writer than the store: an old copy).
 
-
-            Of the mirror of a plain database (recovery replicate), named by its directory or by the database, it also tells how it stands to the database itself: in-step; behind, with
-            the frames and bytes of the WAL that the mirror lacks; not-certain (it is being compared or copied); missing (no such file); stopped (no process replicates it). All but in-step end with 1.
+            Of the mirror of a plain database (recovery replicate), named by its directory or by the database, it also
+            tells how it stands to the database itself: in-step; behind, with the frames and bytes of the WAL that the
+            mirror lacks; not-certain (it is being compared or copied); missing (no such file); stopped (no process
+            replicates it). All but in-step end with 1.
             """;
         Examples = ["recovery status /data", "recovery status s3://bucket/app --json",
             "recovery status /data --json | jq .lag_records"];

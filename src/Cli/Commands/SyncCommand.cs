@@ -49,9 +49,9 @@ internal sealed class SyncCommand : CliCommand
                         + "history."
             });
         About = """
-            A store that a process has open ships by itself: this looks at the remote until it has what is in the store's log now, as
-            `PRAGMA recovery_sync` does in that process. A store that nobody has open, for example after the application was stopped while the remote
-            was away, is opened and ships from here.
+            A store that a process has open ships by itself: this looks at the remote until it has what is in the
+            store's log now, as `PRAGMA recovery_sync` does in that process. A store that nobody has open, for example
+            after the application was stopped while the remote was away, is opened and ships from here.
             """;
         Examples = ["recovery sync --wait /data", "recovery sync --wait --timeout 30s /data && poweroff"];
     }

@@ -18,9 +18,10 @@ internal sealed class UndeleteCommand : CliCommand
                 Description = "Under another name: its own is taken again."
             });
         About = """
-            Who removes the file of a database (rm, EF Core's EnsureDeleted) deletes it: opening the path again makes a new one. The old one is kept in the store for as
-            long as its retention says; `recovery databases --deleted DIR` lists it. Of several with one name, the one deleted last comes back. What `recovery delete` has
-            deleted is only in the remote: recovery restore URL -o FILE --database a.db --lsn N.
+            Who removes the file of a database (rm, EF Core's EnsureDeleted) deletes it: opening the path again makes a
+            new one. The old one is kept in the store for as long as its retention says; `recovery databases --deleted
+            DIR` lists it. Of several with one name, the one deleted last comes back. What `recovery delete` has deleted
+            is only in the remote: recovery restore URL -o FILE --database a.db --lsn N.
             """;
         Examples = ["recovery undelete /data/a.db", "recovery undelete /data/a.db --as old.db"];
     }
