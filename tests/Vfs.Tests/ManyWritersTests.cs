@@ -259,7 +259,10 @@ public sealed class ManyWritersTests(ITestOutputHelper output)
                 }
                 if (what == 2)
                 {
-                    Told(db.Try($"BEGIN IMMEDIATE; {change}; SELECT n FROM ver; ROLLBACK"), db);
+                    var answer = db.Try($"BEGIN IMMEDIATE; {change}; SELECT n FROM ver; ROLLBACK");
+                    // SQLite has no error for ROLLBACK: that what it had seen failed is said by LastError.
+                    if (answer.StartsWith('!') || Recovery.LastError.Length == 0) Told(answer, db);
+                    else Assert.Equal("!8", db.Try("BEGIN IMMEDIATE"));
                     continue;
                 }
                 Interlocked.Increment(ref tried);

@@ -31,7 +31,9 @@ namespace RecoveryVfs.Handles;
 /// in the log, and waits for its own record. A transaction that has seen it and changes nothing, or is rolled back,
 /// waits in COMMIT_PHASETWO or xUnlock. A handle that was called, and reads more than page 1 without RESERVED, waits
 /// before it reads. What a write transaction is shown before it ends may be of a commit whose sync is under way; it
-/// fails when that does.
+/// fails when that does. Two ends cannot fail, for SQLite asks no VFS for an answer there: ROLLBACK returns SQLITE_OK,
+/// and a statement that failed by a constraint keeps its code. The last error says it then, and nobody begins to
+/// write any more.
 /// </para>
 /// <para>
 /// <b>When the sync fails</b>, the store is poisoned, as ever: the commit, and all on top of it, fail. Nobody begins
