@@ -21,7 +21,7 @@ internal sealed class RestoreCommand : CliCommand
 {
     readonly Argument<string?> url;
     readonly Argument<string?> directory;
-    readonly Option<string?> database, output;
+    readonly Option<string?> database, output, fromLocal;
     readonly Option<ulong?> hints;
     readonly MomentOptions moment;
     readonly Option<bool> ifDbNotExists, ifReplicaExists, force, dryRun;
@@ -84,6 +84,13 @@ internal sealed class RestoreCommand : CliCommand
                 HelpName = "none|quick|full",
                 Description = "How to check the result; see above."
             });
+        fromLocal = With(
+            new Option<string?>("--from-local")
+            {
+                HelpName = "OLD_DIR",
+                Description = "A store of this remote whose machine is gone: what only its disk has is sent to the "
+                    + "remote first."
+            });
         force = With(new Option<bool>("--force") { Description = "With -o: overwrite FILE." });
         dryRun = With(
             new Option<bool>("--dry-run")
@@ -108,6 +115,10 @@ internal sealed class RestoreCommand : CliCommand
             A pin (`recovery snapshot --list`) keeps what is read from collection meanwhile, if the credentials allow to
             put one.
 
+            --from-local joins what is left of a dead machine's disk with the remote, so that nothing is lost that reached
+            either. The log in OLD_DIR/.recovery is all that it needs, and is only read; where that is damaged, it ends.
+            What the remote lacks of it becomes part of the remote, for good.
+
             The restored newest state takes the remote over when it is first opened with that remote: whoever wrote
             there before is fenced. An earlier state (--lsn, --timestamp, --bookmark, --snapshot) needs a remote of its
             own.
@@ -116,6 +127,7 @@ internal sealed class RestoreCommand : CliCommand
         [
             "recovery restore s3://bucket/app /data",
             "recovery restore s3://bucket/app --database a.db -o /tmp/a.db --timestamp 2026-01-31T15:00:00Z",
+            "recovery restore --from-local /mnt/old-disk/data s3://bucket/app /data",
             "recovery restore --if-db-not-exists --if-replica-exists /data     # an init container; RECOVERY_REMOTE "
                 + "is set",
         ];
@@ -127,6 +139,9 @@ internal sealed class RestoreCommand : CliCommand
     {
         /// <summary>What SQLite says of a plain file: ok, damaged, unchecked, none.</summary>
         public string? Integrity { get; init; }
+
+        /// <summary>What was only on a dead machine's disk (--from-local).</summary>
+        public LeftRecords? FromLocal { get; init; }
 
         /// <summary>What to know of it.</summary>
         public string? Warning { get; init; }
@@ -148,6 +163,7 @@ internal sealed class RestoreCommand : CliCommand
         if (store is not null) Restoring.CheckPlace(store);
         if (file is not null) DeliveredFile.CheckPlace(file, parsed.GetValue(force));
         remote.SpoolIn(store ?? Path.GetDirectoryName(file)!);
+        var joined = await JoinAsync(parsed, to, remote, cancellation);
         var plan = await RestorePlanner.PlanAsync(remote.Context,
             await moment.FindAsync(parsed, remote, cancellation), parsed.GetValue(hints), cancellation);
         foreach (var note in plan.Notes) to.Note(note);
@@ -163,6 +179,7 @@ internal sealed class RestoreCommand : CliCommand
         var report = file is null
             ? await ToStoreAsync(parsed, to, remote, plan, into!, cancellation)
             : await ToFileAsync(parsed, to, remote, plan, file, cancellation);
+        report = report with { FromLocal = joined };
         if (report.Warning is { } warning) to.Warning(warning);
         if (plan.ClockNote is { } clock) to.Note(clock);
         to.Result(report, Results.Json.Restore, r =>
@@ -172,6 +189,19 @@ internal sealed class RestoreCommand : CliCommand
                 + $"{Text.Bytes(r.FetchedBytes)}");
         });
         return report.Integrity == "damaged" ? ExitCode.Damaged : ExitCode.Ok;
+    }
+
+    async Task<LeftRecords?> JoinAsync(ParseResult parsed, Output to, RemoteAccess remote,
+        CancellationToken cancellation)
+    {
+        if (parsed.GetValue(fromLocal) is not { } old) return null;
+        var dry = parsed.GetValue(dryRun);
+        var left = await LeftDirectory.JoinAsync(old, remote, !dry, Progress.Begin, to.Note, cancellation);
+        to.Note(left.FirstLsn == 0 ? $"{left.Directory} has nothing that the remote lacks."
+            : $"LSN {left.FirstLsn} to {left.LastLsn} "
+                + (dry ? $"would come from {left.Directory}; what follows is without them."
+                : $"came from {left.Directory}."));
+        return left;
     }
 
     (string? From, string? Into) Places(ParseResult parsed)

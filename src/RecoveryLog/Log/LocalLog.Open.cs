@@ -72,7 +72,10 @@ internal sealed partial class LocalLog
         var spares = new SpareSegments(disk, directory, options.SpareSegments);
         LocalLog log;
         if (options.ReadOnly)
-            log = new LocalLog(disk, directory, options, spares, newest, new ClosedLogFile(newest.Path));
+            log = new LocalLog(disk, directory, options, spares, newest, new ClosedLogFile(newest.Path))
+            {
+                Damage = recovery.EndsAt,
+            };
         else
         {
             spares.TakeOver(recovery);

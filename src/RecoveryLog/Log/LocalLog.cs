@@ -103,6 +103,11 @@ internal sealed partial class LocalLog : IDisposable
     /// <summary>The oldest record that is still there (or will be the first).</summary>
     public ulong FirstLsn => segments.FirstLsn;
 
+    /// <summary>
+    /// Where the log was damaged, and so ends (<see cref="LogOptions.UpToDamage"/>); null when it is whole.
+    /// </summary>
+    public RecoveryException? Damage { get; private init; }
+
     /// <summary>Bytes of the segment files, spares not counted.</summary>
     public long SizeBytes => segments.SizeBytes;
 

@@ -68,6 +68,12 @@ internal sealed record LogOptions
     /// </summary>
     public bool ReadOnly { get; init; }
 
+    /// <summary>
+    /// With <see cref="ReadOnly"/>: damage is where the log ends, and <see cref="LocalLog.Damage"/> says what it is.
+    /// For what is left of a disk; never for a log that goes on.
+    /// </summary>
+    public bool UpToDamage { get; init; }
+
     /// <summary>The source of the records' times.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 

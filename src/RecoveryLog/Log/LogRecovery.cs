@@ -25,6 +25,9 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
 
     internal int NextSpare { get; private set; }
 
+    /// <summary>With <see cref="LogOptions.UpToDamage"/>: the damage that the log ends at.</summary>
+    internal RecoveryException? EndsAt { get; private set; }
+
     /// <summary>The last record of the last whole group.</summary>
     internal ulong LastLsn { get; private set; }
 
@@ -55,7 +58,7 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
         {
             var path = Path.Combine(directory, name);
             if (SegmentFormat.TryParseFileName(name, out var firstLsn))
-                Segments.Add(ReadHeader(path, firstLsn));
+                AddSegment(path, firstLsn);
             else if (name.StartsWith("spare-", StringComparison.Ordinal))
                 NoteSpare(path, name.AsSpan(6));
         }
@@ -80,6 +83,18 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
             Litter.Add(path);
     }
 
+    void AddSegment(string path, ulong firstLsn)
+    {
+        try
+        {
+            Segments.Add(ReadHeader(path, firstLsn));
+        }
+        catch (RecoveryException e) when (options.UpToDamage && e.Error == RecoveryError.Corrupt)
+        {
+            EndsAt ??= e;
+        }
+    }
+
     LogSegment ReadHeader(string path, ulong firstLsn)
     {
         using var file = disk.Open(path, LogFileMode.Read);
@@ -100,6 +115,7 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
     internal void Replay(ulong replayFrom, RecordTaken? replay)
     {
         LinkSegments(replayFrom);
+        if (options.UpToDamage) replayFrom = Math.Max(replayFrom, Segments[0].FirstLsn);
         vouchedLsn = vouched.LogId == Segments[^1].Header.LogId ? vouched.Lsn : 0;
         if (Segments[0].FirstLsn > replayFrom)
             throw Damage(directory, replayFrom,
@@ -123,6 +139,12 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
                 throw Damage(newer.Path, null,
                     $"{older.Path} and {newer.Path} belong to different logs ({older.Header.LogId} and "
                         + $"{newer.Header.LogId})");
+            if (options.UpToDamage && older.Header.Number + 1 != newer.Header.Number)
+            {
+                EndAtDamage(older, Damage(newer.Path, newer.FirstLsn,
+                    $"Segments are missing between {older.Path} and {newer.Path}"));
+                continue;
+            }
             if (older.Header.Number + 1 != newer.Header.Number)
             {
                 if (newer.FirstLsn > replayFrom)
@@ -161,11 +183,13 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
                 reader.Invalidate();
                 if (options.ReadOnly && reader.TryReadAt(offset, out record, out _) && record.Lsn == expected)
                     continue;
-                throw Damage(segment.Path, expected,
+                EndAtDamage(segment, Damage(segment.Path, expected,
                     $"{segment.Path} is damaged at offset {offset}: the record with LSN {expected} does not verify"
                     + (!isLast ? ""
                     : cutLsn <= vouchedLsn ? $", and the log was durable up to LSN {vouchedLsn}"
-                    : ", and later records say that it was durable"));
+                    : ", and later records say that it was durable")));
+                isLast = true;
+                break;
             }
             KnownDurable = Math.Max(KnownDurable, record.DurableBefore);
             LastTimeMs = Math.Max(LastTimeMs, record.UnixTimeMs);
@@ -182,13 +206,24 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
             expected++;
         }
         if (!isLast && groupStart >= 0)
-            throw Damage(segment.Path, groupLsn,
+        {
+            EndAtDamage(segment, Damage(segment.Path, groupLsn,
                 $"{segment.Path} is damaged at offset {groupStart}: the record group that starts there with LSN "
-                    + $"{groupLsn} has no end");
+                    + $"{groupLsn} has no end"));
+        }
         End = groupStart >= 0 ? groupStart : offset;
         LastLsn = (groupStart >= 0 ? groupLsn : expected) - 1;
         LeftoverEnd = Math.Max(isLast ? LeftoverEnd : End, Math.Max(offset, End));
         KnownDurable = Math.Max(KnownDurable, Math.Min(vouchedLsn, LastLsn));
+    }
+
+    /// <summary>Throws, unless the log may end there: then nothing comes after this segment.</summary>
+    void EndAtDamage(LogSegment segment, RecoveryException damage)
+    {
+        if (!options.UpToDamage) throw damage;
+        EndsAt = damage;
+        var next = Segments.IndexOf(segment) + 1;
+        Segments.RemoveRange(next, Segments.Count - next);
     }
 
     static void Deliver(in Record record, ulong replayFrom, RecordTaken? replay)
