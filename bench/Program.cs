@@ -89,6 +89,7 @@ Case[] cases =
     new RemoteDurableCase(),
     new RemoteRestoreCase(),
     new RestoreFileCase(),
+    new LazyOpenCase(),
     new GrowthCase(),
 ];
 // `--only=remote` means all rows whose names begin so.

@@ -21,11 +21,14 @@ class AbsentFiles {
   // Says whether bytes of a file may be missing. A file that was opened before hears of it, too.
   void Set(const std::string& name, bool absent);
 
+  // Whether there are any now.
+  bool Any() const { return any_; }
+
   bool Has(const std::string& name) { return Find(name) != nullptr; }
 
   // The file, read by the callback while bytes may be missing; the file itself when none can be.
   std::unique_ptr<rocksdb::FSRandomAccessFile> Gated(std::unique_ptr<rocksdb::FSRandomAccessFile> file,
-                                                     const std::string& name);
+                                                     const std::string& path);
 
  private:
   friend class GatedRandomAccessFile;

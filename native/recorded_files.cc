@@ -128,7 +128,7 @@ IOStatus RecordedFileSystem::NewRandomAccessFile(const std::string& path, const 
     if (!status.ok()) return status;
     if (wrap_reads_) *result = WithFaults(std::move(*result), &faults_, path);
   }
-  *result = absent_.Gated(std::move(*result), NameOf(path));
+  *result = absent_.Gated(std::move(*result), path);
   if (EndsWith(path, ".blob") && !recorded_.whole_directory()) *result = ForScans(std::move(*result));
   return IOStatus::OK();
 }

@@ -52,6 +52,10 @@ Status OpenForReading(const rocksdb::Options& options, const std::string& direct
   return status;
 }
 
+// With a bound on open files RocksDB opens two tables at once, and the others when they are read; without, all of them
+// at once, which is quicker where they are here. The smallest bound that it takes.
+constexpr int kFewOpenFiles = 20;
+
 // RocksDB opens blob files when they are first read. A missing or cut one should be found now; and a reader beside a
 // writer has to open them now, for later they may be gone (it opens all table files at once, see MakeOptions).
 Status CheckBlobFiles(rv_store* store, bool pin) {
@@ -88,9 +92,14 @@ int32_t rv_open(const rv_options* given, rv_store** result, char** error) {
     if (writes) store->opening = std::make_shared<recovery::QuietOpening>(store->files, given->create != 0);
     store->env = writes ? rocksdb::NewCompositeEnv(store->opening) : rocksdb::NewCompositeEnv(store->files);
     options.env = store->env.get();
+    // Tables that are not here are opened when they are read.
+    const int most_open = options.max_open_files;
+    const bool few = store->files->absent().Any();
+    if (few) options.max_open_files = kFewOpenFiles;
     DB* db = nullptr;
     Status status = writes ? DB::Open(options, given->directory, &db) : OpenForReading(options, given->directory, &db);
     store->db.reset(db);
+    if (status.ok() && few) status = db->SetDBOptions({{"max_open_files", std::to_string(most_open)}});
     if (writes) store->opening->Opened();
     if (status.ok()) status = CheckBlobFiles(store.get(), !writes);
     if (!status.ok()) return Finish(status, *store->log, error);

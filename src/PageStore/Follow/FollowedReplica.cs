@@ -47,6 +47,8 @@ internal sealed class FollowedReplica : IDisposable
                 opened.Dispose();
                 return null;
             }
+            if (opened.Lazy is { } lazy) lazy.MakeDurableInBackground();
+            else options.Store.Home.MakeDurable();
             if (options.Fetch != FetchMode.Lazy) opened.Lazy?.FillInBackground();
             relayed = new RelayedReplica(opened, logId);
             return new FollowedReplica(options, relayed);

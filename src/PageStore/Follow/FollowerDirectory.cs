@@ -2,7 +2,7 @@ using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
-using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
@@ -10,43 +10,80 @@ using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.PageStore.Follow;
 
+/// <summary>Where a new replica's directory goes on in its remote's log.</summary>
+/// <param name="Place">Where; null, with the directory empty, when the remote has no hints yet but its whole
+/// log.</param>
+/// <param name="Listed">What a listing has shown of the log from there on; null when there was none.</param>
+internal readonly record struct FollowerBeginning(RemoteLogEnd? Place, IReadOnlyList<ObjectInfo>? Listed);
+
 /// <summary>
 /// Makes a directory a replica of a remote, from its newest hints, and never leaves one that is half made to be taken
 /// for whole.
 /// </summary>
-internal static class FollowerDirectory
+/// <param name="context">The remote.</param>
+/// <param name="store">What it says of itself.</param>
+/// <param name="options">The directory, and how it is filled.</param>
+/// <param name="room">What its disk must keep free.</param>
+internal sealed class FollowerDirectory(RemoteContext context, StoreObject store, FollowerOptions options,
+    DiskReserve room)
 {
-    /// <summary>
-    /// Empties the directory and brings the newest hints into it; returns where the log goes on. Null, with the
-    /// directory empty, when the remote has no hints yet but its whole log.
-    /// </summary>
-    public static async Task<RemoteLogEnd?> BeginAsync(RemoteContext context, StoreObject store,
-        FollowerOptions options, DiskReserve room, CancellationToken cancellation)
+    StoreHome Home => options.Store.Home;
+
+    /// <summary>Empties the directory and brings the newest hints into it.</summary>
+    /// <param name="isQuick">Whether a lazy one believes the newest hints without looking whether all that they need is
+    /// there: who reads it finds out.</param>
+    /// <param name="cancellation">Gives up.</param>
+    public async Task<FollowerBeginning> BeginAsync(bool isQuick, CancellationToken cancellation)
     {
-        var home = options.Store.Home;
-        home.Create();
-        using var held = StoreLock.Take(home.Path);
-        home.BeginOver();
-        home.Empty();
-        var begun = await FillAsync(context, store, options, room, cancellation);
-        home.EndOver();
-        return begun;
+        var planning = isQuick && options.Fetch != FetchMode.All
+            ? RestorePlanner.TryPlanNewestAsync(context, store, cancellation)
+            : Task.FromResult<RestorePlan?>(null);
+        IDisposable? held = null;
+        try
+        {
+            // The disk's syncs go beside the requests.
+            held = Clear();
+            var begun = await FillAsync(await planning, cancellation);
+            if (begun.IsDurable) Home.EndOver();
+            else Home.EndOverUnsynced();
+            return begun.Beginning;
+        }
+        finally
+        {
+            await ((Task)planning).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            held?.Dispose();
+        }
     }
 
-    static async Task<RemoteLogEnd?> FillAsync(RemoteContext context, StoreObject store, FollowerOptions options,
-        DiskReserve room, CancellationToken cancellation)
+    StoreLock Clear()
     {
-        while (true)
+        Home.Create();
+        var held = StoreLock.Take(Home.Path);
+        try
         {
-            var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest, cancellation: cancellation);
-            if (plan.IsFromBeginning) return null;
-            var isLazy = options.Fetch != FetchMode.All;
-            room.CheckRoomFor(plan.FetchBytes
-                - (isLazy ? StoreRestore.LazyFilesOf(plan).Sum(f => f.Extent.SizeBytes) : 0));
+            Home.BeginOver();
+            Home.Empty();
+            return held;
+        }
+        catch
+        {
+            held.Dispose();
+            throw;
+        }
+    }
+
+    async Task<(FollowerBeginning Beginning, bool IsDurable)> FillAsync(RestorePlan? quick,
+        CancellationToken cancellation)
+    {
+        for (; ; quick = null)
+        {
+            var plan = quick
+                ?? await RestorePlanner.PlanAsync(context, RestoreTarget.Newest, cancellation: cancellation);
+            if (plan.IsFromBeginning) return (default, true);
+            bool isDurable;
             try
             {
-                await StoreRestore.PlaceFilesAsync(plan, options.Store, options.Parallelism, static _ => { },
-                    cancellation, isLazy ? new LazyPlace(options.Url, context) : null);
+                isDurable = await PlaceFilesAsync(plan, cancellation);
             }
             catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.NotFound)
             {
@@ -55,12 +92,29 @@ internal static class FollowerDirectory
                 if (await context.HintsUpToAsync(store, ulong.MaxValue, cancellation) is not { } newest
                     || newest.Header.Lsn <= plan.Hints.Header.Lsn)
                     throw;
-                options.Store.Home.Empty();
+                Home.Empty();
                 continue;
             }
-            Replica.Begin(options.Store, plan.Hints.Hints);
-            options.Store.Home.CompleteAt = DateTimeOffset.FromUnixTimeMilliseconds(plan.Hints.Header.TimeMs);
-            return plan.Hints.Header.Start;
+            var target = isDurable ? options.Store : options.Store with { Disk = UnsyncedDisk.Instance };
+            Replica.Begin(target, plan.Hints.Hints);
+            target.Home.Following = options.Url;
+            Home.CompleteAt = DateTimeOffset.FromUnixTimeMilliseconds(plan.Hints.Header.TimeMs);
+            return (new FollowerBeginning(plan.Hints.Header.Start, plan.Segments), isDurable);
         }
+    }
+
+    /// <summary>Whether what is there is durable then.</summary>
+    async Task<bool> PlaceFilesAsync(RestorePlan plan, CancellationToken cancellation)
+    {
+        if (options.Fetch != FetchMode.All && new LazyPlacing(plan) is { Files.Count: > 0 } lazy)
+        {
+            room.CheckRoomFor(lazy.FetchBytes);
+            await lazy.PlaceAsync(options.Store, options.Parallelism, new LazyPlace(options.Url, context),
+                cancellation);
+            return false;
+        }
+        room.CheckRoomFor(plan.FetchBytes);
+        await StoreRestore.PlaceFilesAsync(plan, options.Store, options.Parallelism, static _ => { }, cancellation);
+        return true;
     }
 }

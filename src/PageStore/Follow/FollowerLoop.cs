@@ -13,9 +13,16 @@ internal sealed class FollowerLoop(FollowerOptions options, RemoteContext contex
 
     ulong divergedLsn;
     int failures;
+    Task pinning = Task.CompletedTask;
 
     /// <summary>Ends when it is stopped or has failed for good; the state says so.</summary>
     public async Task RunAsync()
+    {
+        try { await GoOnAsync(); }
+        finally { await pinning.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); }
+    }
+
+    async Task GoOnAsync()
     {
         while (true)
         {
@@ -39,12 +46,15 @@ internal sealed class FollowerLoop(FollowerOptions options, RemoteContext contex
     {
         if (!session.IsConnected || session.Segments.Position.NextLsn != replica.Opened.NextLsn)
             await session.ConnectAsync(stop);
-        await session.Segments.ListAsync(stop);
+        await session.ListAsync(stop);
         progress.Set(session.Measure);
         while (true)
         {
             var lazy = replica.Opened.Replica.Lazy;
-            await pin.RenewAsync(progress.Now.Lsn, options.Store.Home.IsLazy ? lazy?.HintsLsn : null, stop);
+            await pinning;
+            pinning = pin.RenewAsync(progress.Now.Lsn, options.Store.Home.IsLazy ? lazy?.HintsLsn : null, stop);
+            // Whoever opened it lazily waits for no pin, but nothing that came later is applied without.
+            if (lazy is null) await pinning;
             if (lazy?.Lost is { } lost) throw new BrokenPathException(lost);
             var looked = options.Store.Time.GetUtcNow();
             var segment = await NextAsync();

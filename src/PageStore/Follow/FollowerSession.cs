@@ -1,6 +1,7 @@
 using RecoveryVfs.PageStore.Lazy;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
@@ -17,6 +18,7 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
     readonly DiskReserve room = new(options.Store.Disk, options.Store.Directory);
     StoreObject? source;       // Null before the remote was reached.
     RemoteSegments? segments;  // Null while there is no place in its log.
+    bool isListed;
 
     string Directory => options.Store.Directory;
 
@@ -78,9 +80,11 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
     /// <summary>Empties the directory and fills it from the newest hints. Nothing is open.</summary>
     public async Task BeginAsync(CancellationToken cancellation)
     {
-        var place = await FollowerDirectory.BeginAsync(context, Source, options, room, cancellation);
+        // What did not work out once is looked at closely.
+        var (place, listed) = await new FollowerDirectory(context, Source, options, room)
+            .BeginAsync(isQuick: progress.Now.StartedOver == 0, cancellation);
         Reopen();
-        GoOnAt(place ?? RemoteLogEnd.Start(Source));
+        GoOnAt(place ?? RemoteLogEnd.Start(Source), listed);
         progress.Set(s => s with
         {
             Phase = FollowerPhase.CatchingUp,
@@ -107,10 +111,19 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
         progress.Set(s => s with { Phase = FollowerPhase.CatchingUp });
     }
 
-    void GoOnAt(RemoteLogEnd place)
+    void GoOnAt(RemoteLogEnd place, IReadOnlyList<ObjectInfo>? seen = null)
     {
         segments?.Dispose();
         segments = new RemoteSegments(reading, Source, place, options.Interval);
+        if (seen is not null) segments.Expect(seen);
+        isListed = seen is not null;
+    }
+
+    /// <summary>Looks what there is to fetch, unless somebody just has.</summary>
+    public async ValueTask ListAsync(CancellationToken cancellation)
+    {
+        if (!isListed) await Segments.ListAsync(cancellation);
+        isListed = false;
     }
 
     /// <summary>Whether newer hints would bring the replica on, where the log does not.</summary>

@@ -11,6 +11,7 @@ namespace RecoveryVfs.PageStore.Lazy;
 internal sealed class LazyFile(BlockCache cache, Extent extent, string path, string record)
 {
     readonly Lock gate = new();
+    readonly bool isBlobs = path.EndsWith(".blob", StringComparison.Ordinal);
     BlockFile? file;
     int users;
     bool isClosed;
@@ -30,6 +31,7 @@ internal sealed class LazyFile(BlockCache cache, Extent extent, string path, str
         if (Open() is not { } opened) return -1;
         try
         {
+            if (offset == 0 && isBlobs) FetchEnd();
             var got = opened.Read(offset, to);
             // While it is used: another thread may settle a whole file, and close it.
             isWhole = opened.PresentBytes >= extent.SizeBytes;
@@ -39,6 +41,27 @@ internal sealed class LazyFile(BlockCache cache, Extent extent, string path, str
         {
             Release();
         }
+    }
+
+    /// <summary>Whoever opens a file of blobs reads its beginning, and then its end: both come together.</summary>
+    void FetchEnd()
+    {
+        if (Open() is not { } opened) return;
+        _ = Task.Run(async () =>
+        {
+            try
+            {
+                await opened.FetchAsync(extent.SizeBytes - 1, 1);
+            }
+            catch (Exception e) when (e is RecoveryException or OperationCanceledException or ObjectDisposedException)
+            {
+                // Whoever reads it will hear of it.
+            }
+            finally
+            {
+                Release();
+            }
+        });
     }
 
     /// <summary>Brings in all of it.</summary>

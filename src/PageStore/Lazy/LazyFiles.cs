@@ -18,6 +18,9 @@ internal sealed class LazyFiles : IAbsentFiles
 {
     const int TriesMax = 5;
 
+    /// <summary>What a table's index and filter take; native code asks for as much.</summary>
+    const int TableEndBytes = 96 << 10;
+
     readonly StoreHome home;
     readonly LazyList list;
     readonly RemoteContext context;
@@ -60,19 +63,36 @@ internal sealed class LazyFiles : IAbsentFiles
         options with { OpenAbsent = home => new LazyFiles(home, LazyList.Of(home), source, stop) };
 
     /// <summary>
-    /// Makes files that are not here, each with its length; when it returns, they and what says so are durable. The
-    /// directory has not begun yet.
+    /// Makes files that are not here, each with its length, and brings in the ends of those that are read first, as far
+    /// as they come. Nothing is durable when it returns, and the directory has not begun yet.
     /// </summary>
-    public static void Create(StoreHome home, LazyList list, RemoteContext context)
+    public static async Task CreateAsync(StoreHome home, LazyList list, RemoteContext context,
+        IReadOnlySet<string> readFirst)
     {
         home.LazyList = list.ToText();
-        LocalDisk.Instance.CreateDirectory(home.Fetched);
+        LocalDisk.Instance.CreateDirectoryUnsynced(home.Fetched);
         using var cache = new BlockCache(context, new BlockCacheOptions());
+        var coming = new List<Task>();
         foreach (var (name, extent) in list.Files)
-            cache.Open(extent, Path.Combine(home.Pages, name), RecordOf(home, extent.Fnode)).Dispose();
-        LocalDisk.Instance.SyncDirectory(home.Fetched);
-        LocalDisk.Instance.SyncDirectory(home.Pages);
-        LocalDisk.Instance.SyncDirectory(home.Path);
+        {
+            var file = cache.Open(extent, Path.Combine(home.Pages, name), RecordOf(home, extent.Fnode));
+            if (readFirst.Contains(name)) coming.Add(FetchEndAsync(file));
+            else file.Dispose();
+        }
+        await Task.WhenAll(coming);
+    }
+
+    static async Task FetchEndAsync(BlockFile file)
+    {
+        var bytes = Math.Min(file.Extent.SizeBytes, TableEndBytes);
+        try
+        {
+            await file.FetchAsync(file.Extent.SizeBytes - bytes, bytes);
+        }
+        catch (RecoveryException)
+        {
+            // Whoever reads it will hear of it.
+        }
     }
 
     static string RecordOf(StoreHome home, ulong fnode) =>
@@ -212,6 +232,18 @@ internal sealed class LazyFiles : IAbsentFiles
         if (!isOwner || !absent.IsEmpty) return;
         lock (gate)
             if (home.IsLazy) home.LazyList = null;
+    }
+
+    /// <summary>
+    /// Makes the directory durable that was made without waiting for a disk. What fails is tried again by the next
+    /// opening.
+    /// </summary>
+    public void MakeDurableInBackground()
+    {
+        if (!isOwner || !home.IsUnsynced) return;
+        lock (gate)
+            settled = settled.ContinueWith(_ => home.MakeDurable(), stopping.Token, TaskContinuationOptions.None,
+                TaskScheduler.Default);
     }
 
     /// <summary>Begins to bring in what is missing, beside whoever reads.</summary>

@@ -225,6 +225,7 @@ internal sealed class Replica : IDisposable
                 "Bring it there first: give the remote's URL.")
             { Path = Directory, Lsn = replayed.LastLsn };
         core.Home.ThrowIfLazy();
+        core.Home.MakeDurable();
         Settle();
         core.Home.ForgetCaughtUp();
         core.Home.EndReplica(replayed.LastLsn);

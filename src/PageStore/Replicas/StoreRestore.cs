@@ -1,4 +1,3 @@
-using RecoveryVfs.PageStore.Lazy;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.PageStore.Stores;
@@ -20,9 +19,6 @@ namespace RecoveryVfs.PageStore.Replicas;
 /// <param name="Databases">The databases in it.</param>
 /// <param name="FetchedBytes">Bytes fetched from the remote.</param>
 internal sealed record RestoreResult(ulong Lsn, long UnixTimeMs, IReadOnlyList<string> Databases, long FetchedBytes);
-
-/// <summary>A remote that files come from when they are read.</summary>
-internal sealed record LazyPlace(string Url, RemoteContext Remote);
 
 /// <summary>
 /// Restores a store's directory from a remote, to its newest state or an earlier one. Everything is verified on the
@@ -173,50 +169,31 @@ internal static class StoreRestore
 
     /// <summary>
     /// Fetches the files that a plan's hints list into the page store's directory, and tries them aside before anybody
-    /// opens them here. With <paramref name="lazily"/>, blob files are only made, and come from there when they are
-    /// read.
+    /// opens them here.
     /// </summary>
     internal static async Task PlaceFilesAsync(RestorePlan plan, StoreOptions options, int parallelism,
-        Action<long> progressed, CancellationToken cancellation, LazyPlace? lazily = null)
+        Action<long> progressed, CancellationToken cancellation)
     {
-        var lazy = lazily is null ? [] : LazyFilesOf(plan);
-        var absent = lazy.Select(e => e.Extent.Fnode).ToHashSet();
         var (pages, fetching) = (options.Home.Pages, options.Home.Fetching);
         LocalDisk.Instance.CreateDirectory(pages);
         // A run that was killed may have left some of it.
         if (Directory.Exists(fetching)) Directory.Delete(fetching, recursive: true);
-        var paths = await plan.FetchFilesAsync(fetching, parallelism, progressed, cancellation, absent);
-        foreach (var file in plan.Hints.Hints.Files)
-        {
-            if (file.Class == FileClass.Plain || absent.Contains(file.Fnode)) continue;
-            // The parser has done so already. Here a name becomes a path: a remote whose names lead elsewhere must end
-            // here whatever came before.
-            foreach (var name in file.Names) TrackedName.Check(file.Class, name, plan.Hints.Name);
-            foreach (var name in file.Names.Skip(1)) CopyDurably(paths[file.Fnode], Path.Combine(pages, name));
-            File.Move(paths[file.Fnode], Path.Combine(pages, file.Name));
-        }
+        var paths = await plan.FetchFilesAsync(fetching, parallelism, progressed, cancellation);
+        foreach (var file in plan.Hints.Hints.Files.Where(f => f.Class != FileClass.Plain))
+            Move(plan, file, paths[file.Fnode], pages);
         LocalDisk.Instance.SyncDirectory(pages);
         Directory.Delete(fetching, recursive: true);
-        if (lazy.Count > 0)
-            LazyFiles.Create(options.Home, new LazyList(plan.Hints.Header.Lsn, lazily!.Url, lazy), lazily.Remote);
-        RocksTrial.Run(pages, Path.Combine(options.Directory, "trial"), cancellation, keysOnly: lazy.Count > 0);
+        RocksTrial.Run(pages, Path.Combine(options.Directory, "trial"), cancellation);
     }
 
-    /// <summary>
-    /// The files that need not be here to begin with: blobs. Keys are a hundredth of them, and are read all the time.
-    /// </summary>
-    internal static List<LazyEntry> LazyFilesOf(RestorePlan plan)
+    /// <summary>Gives a file that was fetched its names in the page store's directory.</summary>
+    internal static void Move(RestorePlan plan, LiveFile file, string fetched, string pages)
     {
-        var lazy = new List<LazyEntry>();
-        foreach (var file in plan.Hints.Hints.Files)
-        {
-            if (file.Class != FileClass.RocksBlob || file.Names.Count != 1
-                || !plan.Hints.Extents.TryGetValue(file.Fnode, out var extent))
-                continue;
-            TrackedName.Check(file.Class, file.Name, plan.Hints.Name);
-            lazy.Add(new LazyEntry(file.Name, extent));
-        }
-        return lazy;
+        // The parser has done so already. Here a name becomes a path: a remote whose names lead elsewhere must end
+        // here whatever came before.
+        foreach (var name in file.Names) TrackedName.Check(file.Class, name, plan.Hints.Name);
+        foreach (var name in file.Names.Skip(1)) CopyDurably(fetched, Path.Combine(pages, name));
+        File.Move(fetched, Path.Combine(pages, file.Name));
     }
 
     static void CopyDurably(string from, string to)

@@ -15,7 +15,11 @@ internal static unsafe class RocksTrial
     /// Set to "off" where no process can be started: then nothing is tried, and whoever writes to the remote is trusted
     /// with this process.
     /// </summary>
+    /// <remarks>Or to "always": then a remote is opened lazily only after its tables were fetched and tried.</remarks>
     const string Switch = "RECOVERY_TRIAL";
+
+    /// <summary>Whether tables are to be tried even where they could come when they are read.</summary>
+    public static bool IsForAll => Environment.GetEnvironmentVariable(Switch) == "always";
 
     /// <summary>
     /// Throws Corrupt when the files cannot be opened, read, and written to. Costs one more reading of them, and no

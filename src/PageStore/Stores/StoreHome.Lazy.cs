@@ -1,4 +1,5 @@
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.PageStore.Stores;
 
@@ -6,7 +7,50 @@ namespace RecoveryVfs.PageStore.Stores;
 // in `fetched` for as long as it is not whole. The records are durable before the directory counts as begun.
 internal sealed partial class StoreHome
 {
-    const string LazyMark = "lazy";
+    const string LazyMark = "lazy", WholeSince = "All of it is there since the start ";
+
+    static readonly string thisStart = File.Exists("/proc/sys/kernel/random/boot_id")
+        ? File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim()
+        // Nothing is known of it: never the same one.
+        : Guid.NewGuid().ToString();
+
+    /// <summary>
+    /// Whether the directory is what its other marks say, and a loss of power may take any of it; then it begins again.
+    /// </summary>
+    internal bool IsUnsynced => marks.Read(StartingOverMark)?.Contains(WholeSince + thisStart, StringComparison.Ordinal)
+        == true;
+
+    /// <summary>
+    /// Says that the directory is what its other marks say, for as long as the machine runs: whoever opens it waits for
+    /// no disk.
+    /// </summary>
+    internal void EndOverUnsynced() =>
+        marks.WriteUnsynced(StartingOverMark, $"{WholeSince}{thisStart}. After another one, it begins anew.\n");
+
+    /// <summary>Makes such a directory durable, and says so. Files may come and go meanwhile.</summary>
+    internal void MakeDurable()
+    {
+        if (!IsUnsynced) return;
+        foreach (var directory in Directory.EnumerateDirectories(path, "*", SearchOption.AllDirectories).Prepend(path))
+        {
+            foreach (var name in disk.List(directory)) Sync(System.IO.Path.Combine(directory, name));
+            disk.SyncDirectory(directory);
+        }
+        EndOver();
+    }
+
+    void Sync(string file)
+    {
+        try
+        {
+            using var opened = disk.Open(file, LogFileMode.Read);
+            opened.SyncData();
+        }
+        catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)
+        {
+            // It went meanwhile.
+        }
+    }
 
     /// <summary>Where the records of files are that are not whole.</summary>
     internal string Fetched => At("fetched");

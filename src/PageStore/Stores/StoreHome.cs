@@ -17,7 +17,8 @@ namespace RecoveryVfs.PageStore.Stores;
 /// <list type="table">
 /// <item><term><c>starting-over</c></term><description>The directory is being filled from a remote, and is nothing yet.
 /// It comes before anything else does, and goes when all the rest is durable. Whoever finds it begins
-/// again.</description></item>
+/// again; but when it names this start of the machine, all is there, and only a loss of power would take it
+/// (<see cref="EndOverUnsynced"/>).</description></item>
 /// <item><term><c>replica</c></term><description>The directory has no log of its own, and must not be written before it
 /// was promoted. It comes before the first hints, and goes after
 /// <c>restored</c> came.</description></item>
@@ -112,7 +113,7 @@ internal sealed partial class StoreHome(ILogDisk disk, string path)
     internal bool HasRelay => HasSegments(Relay);
 
     /// <summary>Whether the directory is being filled from a remote, or a crash came while it was.</summary>
-    public bool IsStartingOver => marks.Has(StartingOverMark);
+    public bool IsStartingOver => marks.Has(StartingOverMark) && !IsUnsynced;
 
     /// <summary>Whether the directory belongs to a replica.</summary>
     public bool IsReplica => marks.Has(ReplicaMark);

@@ -32,6 +32,14 @@ internal sealed class StoreMarks(ILogDisk disk, string directory)
         }
     }
 
+    /// <summary>The same, and a loss of power may bring back what was there before, or leave it empty.</summary>
+    public void WriteUnsynced(string name, string text)
+    {
+        using (var file = disk.Open(At(name) + NewSuffix, LogFileMode.Create))
+            file.Write(0, Encoding.UTF8.GetBytes(text));
+        disk.Rename(At(name) + NewSuffix, At(name));
+    }
+
     public void Write(string name, string text)
     {
         using (var file = disk.Open(At(name) + NewSuffix, LogFileMode.Create))

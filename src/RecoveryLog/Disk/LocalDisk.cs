@@ -68,14 +68,19 @@ internal sealed class LocalDisk : ILogDisk
     public long FreeBytes(string directory) => DiskRoom.FreeAt(directory) ?? long.MaxValue;
 
     /// <summary>The same with rights of its own, instead of those of the directory in which it is.</summary>
-    public void CreateDirectory(string path, int? rights)
+    public void CreateDirectory(string path, int? rights) => CreateDirectory(path, rights, durably: true);
+
+    /// <summary>The same without making it durable.</summary>
+    public void CreateDirectoryUnsynced(string path) => CreateDirectory(path, null, durably: false);
+
+    void CreateDirectory(string path, int? rights, bool durably)
     {
         path = Path.GetFullPath(path);
         if (Directory.Exists(path))
             return;
         var parent = Path.GetDirectoryName(path);
         if (parent is not null)
-            CreateDirectory(parent, null);
+            CreateDirectory(parent, null, durably);
         // A directory inside of another is as private as that. The umask takes its part, and nobody but the owner ever
         // writes.
         if (Posix.MakeDirectory(path, (rights ?? FileNode.At(parent ?? path, follow: true)?.Rights ?? 0x1ED) & 0x1ED
@@ -85,7 +90,7 @@ internal sealed class LocalDisk : ILogDisk
             if (errno != DiskErrors.EEXIST)
                 throw DiskErrors.From(DiskOperation.CreateDirectory, path, errno);
         }
-        if (parent is not null)
+        if (parent is not null && durably)
             SyncDirectory(parent);
     }
 

@@ -27,6 +27,9 @@ internal sealed class Extents(RemoteContext context)
     /// </summary>
     public Action<RecoveryException>? ListProblem { get; init; }
 
+    /// <summary>Whether what is fetched is made durable; else by whoever wanted it.</summary>
+    public bool IsDurable { get; init; } = true;
+
     /// <summary>
     /// Ships files, several at a time, and returns their extents. What is there already is not sent again. A local file
     /// that does not match the checksum it was sealed with is Corrupt, and nothing of it is left in the remote.
@@ -73,7 +76,7 @@ internal sealed class Extents(RemoteContext context)
                 progressed?.Invoke(part.Length);
             }, cancellation);
             file.SetLength(file.Position);
-            file.Flush(flushToDisk: true);
+            file.Flush(flushToDisk: IsDurable);
         }
         catch
         {

@@ -1,3 +1,4 @@
+using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
@@ -110,13 +111,18 @@ internal sealed class RemoteSegments(RemoteContext context, StoreObject store, R
     }
 
     /// <summary>Lists what is there, so that it is fetched several at a time.</summary>
-    public async ValueTask ListAsync(CancellationToken cancellation)
+    public async ValueTask ListAsync(CancellationToken cancellation) =>
+        Expect(await context.SegmentsFromAsync(reader.Position, cancellation, ListedMax));
+
+    /// <summary>The same, by a listing that somebody made just now.</summary>
+    public void Expect(IReadOnlyList<ObjectInfo> listed)
     {
         run = 0;
-        var listed = await context.SegmentsFromAsync(reader.Position, cancellation, ListedMax);
         reader.Expect(listed);
         ListedBytes = listed.Sum(s => s.SizeBytes);
         if (listed.Count > 0 && RemoteNames.TryParseSegment(listed[^1].Name, out var last)) ListedLsn = last;
+        // Nothing comes later, so there is no hole.
+        if (listed.Count == 0) lookedForHole = context.Time.GetTimestamp();
     }
 
     /// <inheritdoc/>

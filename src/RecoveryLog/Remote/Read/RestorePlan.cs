@@ -84,7 +84,7 @@ internal sealed class RestorePlan
     /// <summary>
     /// Fetches every live file of the hints into a directory, by fnode (16 hex digits), verified and durable; returns
     /// their paths. An error names the object and what it holds, and the nearest state that verifies. Extents in
-    /// <paramref name="without"/> are left out.
+    /// <paramref name="without"/> are left out; then nothing is made durable.
     /// </summary>
     public async Task<IReadOnlyDictionary<ulong, string>> FetchFilesAsync(
         string directory, int parallelism = 4, Action<long>? progressed = null,
@@ -93,8 +93,9 @@ internal sealed class RestorePlan
         Directory.CreateDirectory(directory);
         var paths = Hints.Hints.Files.ToDictionary(f => f.Fnode, f => Path.Combine(directory, f.Fnode.ToString("x16")));
         foreach (var file in Hints.Hints.Files)
-            if (!Hints.Extents.ContainsKey(file.Fnode)) WriteInline(file, paths[file.Fnode]);
-        var fetcher = new Files.Extents(context) { ListProblem = ListProblem };
+            if (!Hints.Extents.ContainsKey(file.Fnode))
+                WriteInline(file, paths[file.Fnode], durably: without is null);
+        var fetcher = new Files.Extents(context) { ListProblem = ListProblem, IsDurable = without is null };
         var wanted = without is null ? Extents : [.. Extents.Where(e => !without.Contains(e.Fnode))];
         await Files.Extents.ForEachAsync(wanted.Count, parallelism, async (i, token) =>
         {
@@ -165,10 +166,10 @@ internal sealed class RestorePlan
         return await replay.RunAsync(cancellation);
     }
 
-    static void WriteInline(LiveFile file, string path)
+    static void WriteInline(LiveFile file, string path, bool durably)
     {
         using var stream = RegularFile.CreateNew(path);
         stream.Write(file.Bytes.Span);
-        stream.Flush(flushToDisk: true);
+        stream.Flush(flushToDisk: durably);
     }
 }

@@ -68,6 +68,24 @@ internal static class RestorePlanner
     }
 
     /// <summary>
+    /// Plans what somebody begins with who reads on by itself: the newest hints, and what a listing shows of the log
+    /// after them. Nobody looks whether all that they need is there. Null when that takes <see cref="PlanAsync"/>.
+    /// </summary>
+    public static async Task<RestorePlan?> TryPlanNewestAsync(RemoteContext context, StoreObject store,
+        CancellationToken cancellation = default)
+    {
+        var listed = await RemoteHintsReads.ListAsync(context, cancellation);
+        if (listed.Count == 0) return null;
+        var hints = await RemoteHintsReads.TryFetchAsync(context, listed[0].Name, store.LogId, cancellation);
+        if (hints is null) return null;
+        var plan = await FinishAsync(context, store, RestoreTarget.Newest, hints, null, [], cancellation);
+        if (plan.Segments.Count == 0) return plan;
+        // A writer that was fenced while it published may have left hints whose extents its successor collected.
+        var next = await RemotePlaces.PlaceOfSegmentAsync(context, plan.Segments[0].Name, cancellation);
+        return next?.Epoch == hints.Header.Epoch ? plan : null;
+    }
+
+    /// <summary>
     /// The end; null when the newest segment is damaged. That matters only to who wants what is in it, and the replay
     /// will say so.
     /// </summary>
