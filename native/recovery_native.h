@@ -164,10 +164,10 @@ RV_API int32_t rv_open(const rv_options* options, rv_store** store, char** error
 // Does with the page store in a directory, which nobody has open, what a store does with it, and reads all of it: in a
 // process of its own, that may die of it. RV_CORRUPT, with what is wrong, when it did; RV_OTHER when no process could
 // be started. Works in the directory `trial`, which must not exist, on the same file system; the caller deletes it.
-// With keys_only no blob is read: those may not be here. With `trial` null, it is anybody's RocksDB, which is only
-// read.
-RV_API int32_t rv_trial(const char* directory, const char* trial, int32_t keys_only, const uint8_t* canceled,
-                        char** error);
+// With RV_TRIAL_KEYS no blob is read: those may not be here. With RV_TRIAL_SOME a few are: the caller knows that all
+// are right. With `trial` null, it is anybody's RocksDB, which is only read.
+enum { RV_TRIAL_ALL = 0, RV_TRIAL_KEYS = 1, RV_TRIAL_SOME = 2 };
+RV_API int32_t rv_trial(const char* directory, const char* trial, int32_t depth, const uint8_t* canceled, char** error);
 
 RV_API void rv_close(rv_store* store);  // without a flush: what was not flushed is gone
 

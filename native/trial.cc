@@ -4,7 +4,8 @@
 // with checksums that are right, ends the process. So a child does first what the host will do later, and more, with
 // links to the files: what would end the host ends the child, and is an error.
 // All is read twice, before and after a compaction, since what a MANIFEST says may come out only then. Where blobs are
-// not here yet, their keys are read, by the check of all tables and by the compaction, and no blob.
+// not here yet, their keys are read, by the check of all tables and by the compaction, and no blob. Where the host has
+// proved that all blobs are right (BlobProof), one in some dozens is read.
 //
 // The child is this library itself, run as a program by the dynamic loader: nothing else has to be shipped or found,
 // and it can be no other version. Its entry is recovery_trial_entry (see build.sh).
@@ -52,7 +53,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kPassed = "passed";
-constexpr const char* kKeysOnly = "keys";
+constexpr const char* kDepths[] = {"all", "keys", "some"};
 
 // ---- In the child ----
 
@@ -60,6 +61,7 @@ constexpr const char* kKeysOnly = "keys";
 constexpr rlim_t kAddressSpaceMax = rlim_t{3} << 30, kAnyAddressSpaceMax = rlim_t{16} << 30;
 constexpr size_t kValueMax = 1 << 20;  // a page has 64 KiB at most
 constexpr int kReadSinglyEvery = 16;
+constexpr uint64_t kSomeEvery = 64;
 constexpr unsigned kThreadsMax = 4;
 
 // Links, since RocksDB changes neither tables nor blobs; the rest is small, and copied.
@@ -140,6 +142,31 @@ Status ReadAll(DB* db) {
   return Status::OK();
 }
 
+// The first page of every database, and one of so many after it.
+Status ReadSome(DB* db) {
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  std::unique_ptr<rocksdb::Iterator> all(db->NewIterator(options));
+  std::string value;
+  for (all->SeekToFirst(); all->Valid();) {
+    if (all->key().size() != sizeof(uint64_t)) return Status::Corruption("A key is not 8 bytes long");
+    uint64_t key;
+    memcpy(&key, all->key().data(), sizeof(key));
+    Status status = db->Get(options, all->key(), &value);
+    if (!status.ok() && !status.IsNotFound()) return status;
+    key = __builtin_bswap64(key);
+    if (key > std::numeric_limits<uint64_t>::max() - kSomeEvery) break;
+    key = __builtin_bswap64(key + kSomeEvery);
+    all->Seek(Slice(reinterpret_cast<const char*>(&key), sizeof(key)));
+  }
+  return all->status();
+}
+
+Status Read(DB* db, int depth) {
+  if (depth == RV_TRIAL_KEYS) return Status::OK();
+  return depth == RV_TRIAL_SOME ? ReadSome(db) : ReadAll(db);
+}
+
 // Overwrites everything: the counts of garbage that the MANIFEST has meet the files'.
 Status DropAll(DB* db) {
   const Slice first("\0", 1), last("\xff\xff\xff\xff\xff\xff\xff\xff\xff", 9);
@@ -150,7 +177,7 @@ Status DropAll(DB* db) {
   return status.ok() ? db->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr) : status;
 }
 
-Status UseAll(const std::string& directory, bool keys_only) {
+Status UseAll(const std::string& directory, int depth) {
   rv_options given{};
   given.block_cache_bytes = 4 << 20;
   given.write_buffer_bytes = 4 << 20;
@@ -165,9 +192,9 @@ Status UseAll(const std::string& directory, bool keys_only) {
   if (status.ok()) status = CheckRanges(db.get());
   if (status.ok()) status = db->GetPropertiesOfAllTables(&tables);
   if (status.ok()) status = db->VerifyChecksum();
-  if (status.ok() && !keys_only) status = ReadAll(db.get());
+  if (status.ok()) status = Read(db.get(), depth);
   if (status.ok()) status = db->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr);
-  if (status.ok() && !keys_only) status = ReadAll(db.get());
+  if (status.ok()) status = Read(db.get(), depth);
   return status.ok() ? DropAll(db.get()) : status;
 }
 
@@ -187,7 +214,7 @@ Status ReadAny(const std::string& directory) {
   return status;
 }
 
-[[noreturn]] void Try(const char* from, const char* to, bool keys_only) {
+[[noreturn]] void Try(const char* from, const char* to, int depth) {
   const rlim_t most = to == nullptr ? kAnyAddressSpaceMax : kAddressSpaceMax;
   const rlimit none{0, 0}, some{most, most};
   setrlimit(RLIMIT_CORE, &none);
@@ -199,7 +226,7 @@ Status ReadAny(const std::string& directory) {
       status = ReadAny(from);
     } else {
       LinkFiles(from, to);
-      status = UseAll(to, keys_only);
+      status = UseAll(to, depth);
     }
     said = status.ok() ? kPassed : status.ToString();
   } catch (const std::exception& e) {
@@ -277,7 +304,7 @@ class Child {
 
 extern "C" {
 
-int32_t rv_trial(const char* directory, const char* trial, int32_t keys_only, const uint8_t* canceled, char** error) {
+int32_t rv_trial(const char* directory, const char* trial, int32_t depth, const uint8_t* canceled, char** error) {
   return Guard(error, [&]() -> int32_t {
     std::string loader;
     dl_iterate_phdr(FindLoader, &loader);
@@ -288,8 +315,10 @@ int32_t rv_trial(const char* directory, const char* trial, int32_t keys_only, co
       return Fail(RV_OTHER, "The dynamic loader, or this library's file, was not found", error);
     Child child;
     std::vector<std::string> command = {loader, library, directory};
-    if (trial != nullptr) command.push_back(trial);
-    if (keys_only != 0) command.push_back(kKeysOnly);
+    if (trial != nullptr) {
+      command.push_back(trial);
+      command.push_back(kDepths[depth]);
+    }
     const int failed = child.Start(command);
     if (failed != 0) return Fail(RV_OTHER, loader + " cannot be run: " + strerror(failed), error);
     std::string said;
@@ -304,11 +333,12 @@ __attribute__((visibility("hidden"), noreturn)) void recovery_trial_main(const l
   const long count = stack[0];
   char* const* arguments = reinterpret_cast<char* const*>(const_cast<long*>(stack + 1));
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  const bool keys_only = count == 4 && strcmp(arguments[3], kKeysOnly) == 0;
-  if (count == 2 || count == 3 || keys_only) Try(arguments[1], count == 2 ? nullptr : arguments[2], keys_only);
+  if (count == 2) Try(arguments[1], nullptr, RV_TRIAL_ALL);
+  for (int depth = RV_TRIAL_ALL; count == 4 && depth <= RV_TRIAL_SOME; depth++)
+    if (strcmp(arguments[3], kDepths[depth]) == 0) Try(arguments[1], arguments[2], depth);
   fputs(
       "librecovery_native.so is a library. As a program it tries a RocksDB's files, a page store's with TRIAL: "
-      "DIRECTORY [TRIAL [keys]]\n",
+      "DIRECTORY [TRIAL all|keys|some]\n",
       stderr);
   fprintf(stderr, "CRC-32C %s\n", recovery::Crc32cHasInstruction() ? "by instruction" : "by table");
   _exit(2);

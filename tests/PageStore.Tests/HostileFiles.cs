@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using RecoveryVfs.PageStore.Rocks;
+using RecoveryVfs.PageStore.Sealed;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Records;
 
@@ -18,7 +19,7 @@ public static class HostileFiles
     {
         var original = Path.Combine(directory, "original");
         Make(original);
-        var (refused, used) = (0, 0);
+        var (refused, used, proved) = (0, 0, 0);
         for (var i = 0; i < count; i++)
         {
             var random = new Random(seed + i);
@@ -27,7 +28,11 @@ public static class HostileFiles
             Console.WriteLine($"{seed + i}: {Change(pages, random)}");
             try
             {
-                RocksTrial.Run(pages, Path.Combine(directory, "trial"), default);
+                // As a restore does; and in full, as where nothing could be proved.
+                var isProved = random.Next(4) > 0 && new BlobProof().Holds(pages);
+                proved += isProved ? 1 : 0;
+                RocksTrial.Run(pages, Path.Combine(directory, "trial"), default,
+                    isProved ? TrialDepth.Some : TrialDepth.All);
                 Use(pages);
                 used++;
             }
@@ -39,7 +44,7 @@ public static class HostileFiles
             }
             Directory.Delete(pages, recursive: true);
         }
-        Console.WriteLine($"refused {refused}, used {used}");
+        Console.WriteLine($"refused {refused}, used {used}, blobs proved {proved}");
     }
 
     /// <summary>A page store with tables and blob files in several levels.</summary>
@@ -84,6 +89,10 @@ public static class HostileFiles
         if (random.Next(2) == 0)
             return ChangeTable(
                 random.GetItems(files.Where(f => f.EndsWith(".sst", StringComparison.Ordinal)).ToArray(), 1)[0],
+                random);
+        if (random.Next(4) == 0)
+            return ChangeBlob(
+                random.GetItems(files.Where(f => f.EndsWith(".blob", StringComparison.Ordinal)).ToArray(), 1)[0],
                 random);
         var path = random.Next(4) > 0
             ? files.First(f => f.Contains("/MANIFEST-", StringComparison.Ordinal))
@@ -157,6 +166,47 @@ public static class HostileFiles
         }
         File.WriteAllBytes(path, bytes);
         return $"{Path.GetFileName(path)}, in blocks, at {string.Join(", ", places)}";
+    }
+
+    /// <summary>Changes a few blobs, behind checksums that are right: values, keys, lengths, the end.</summary>
+    static string ChangeBlob(string path, Random random)
+    {
+        var bytes = File.ReadAllBytes(path);
+        var blobs = BlobsOf(bytes);
+        var places = new List<string>();
+        for (var changed = random.Next(1, 3); changed > 0; changed--)
+        {
+            var (start, length) = blobs[random.Next(blobs.Count)];
+            // The size that the value begins with, and what follows it, more often than the rest.
+            var at = start + (random.Next(3) > 0 ? 40 + random.Next(Math.Min(8, length - 40)) : random.Next(length));
+            bytes[at] = random.Next(3) == 0 ? (byte)(bytes[at] ^ (1 << random.Next(8))) : (byte)random.Next(256);
+            SealBlob(bytes.AsSpan(start, length));
+            places.Add($"{start}+{at - start}");
+        }
+        File.WriteAllBytes(path, bytes);
+        return $"{Path.GetFileName(path)}, in blobs, at {string.Join(", ", places)}";
+    }
+
+    /// <summary>Where the blobs of a file begin, and how long they are.</summary>
+    internal static List<(int Start, int Length)> BlobsOf(ReadOnlySpan<byte> file)
+    {
+        var blobs = new List<(int, int)>();
+        for (var at = BlobFile.HeaderBytes; at < file.Length - BlobFile.FooterBytes;)
+        {
+            var length = BlobFile.BlobHeaderBytes + BlobFile.KeyBytes
+                + (int)BinaryPrimitives.ReadUInt64LittleEndian(file[(at + 8)..]);
+            blobs.Add((at, length));
+            at += length;
+        }
+        return blobs;
+    }
+
+    /// <summary>Makes the checksums of a blob right.</summary>
+    internal static void SealBlob(Span<byte> blob)
+    {
+        BinaryPrimitives.WriteUInt32LittleEndian(blob[24..], Manifest.Masked(Crc32C.Compute(blob[..24])));
+        BinaryPrimitives.WriteUInt32LittleEndian(blob[28..],
+            Manifest.Masked(Crc32C.Compute(blob[BlobFile.BlobHeaderBytes..])));
     }
 
     /// <summary>Makes the checksums of a MANIFEST's records right, as far as its lengths lead.</summary>

@@ -16,6 +16,9 @@ internal enum BlobCompression : byte
 /// </summary>
 internal sealed unsafe partial class Codecs() : SafeHandle(0, true)
 {
+    /// <summary>Of a varint; pages have 64 KiB at most.</summary>
+    const int SizeBytesMax = 3;
+
     public override bool IsInvalid => handle == 0;
 
     /// <summary>
@@ -26,13 +29,14 @@ internal sealed unsafe partial class Codecs() : SafeHandle(0, true)
     {
         if (compression == BlobCompression.None) return value.TryCopyTo(destination) ? value.Length : -1;
         var (size, at) = (0, 0);
-        for (; at < Math.Min(3, value.Length); at++)
+        for (; at < Math.Min(SizeBytesMax, value.Length); at++)
         {
             size |= (value[at] & 0x7f) << (7 * at);
             if (value[at] < 0x80) break;
         }
-        if (size > destination.Length) return -1;
-        var rest = value[Math.Min(at + 1, value.Length)..];
+        // A size of more bytes is another one for RocksDB than these say.
+        if (at == Math.Min(SizeBytesMax, value.Length) || size > destination.Length) return -1;
+        var rest = value[(at + 1)..];
         return (compression == BlobCompression.Lz4
             ? TryLz4(rest, destination[..size])
             : TryZstd(rest, destination[..size])) ? size : -1;

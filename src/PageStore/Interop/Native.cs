@@ -128,7 +128,7 @@ internal static unsafe partial class Native
     internal static partial Code rv_open(in Options options, out nint store, out nint error);
 
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
-    internal static partial Code rv_trial(string directory, string? trial, int keysOnly, byte* canceled,
+    internal static partial Code rv_trial(string directory, string? trial, int depth, byte* canceled,
         out nint error);
 
     [LibraryImport(Library)]

@@ -123,6 +123,6 @@ internal sealed class LazyPlacing
                 StoreRestore.Move(plan, file, paths[file.Fnode], home.Pages);
         Directory.Delete(home.Fetching, recursive: true);
         if (tables is null)
-            RocksTrial.Run(home.Pages, Path.Combine(home.Path, "trial"), cancellation, keysOnly: true);
+            RocksTrial.Run(home.Pages, Path.Combine(home.Path, "trial"), cancellation, TrialDepth.Keys);
     }
 }

@@ -1,5 +1,6 @@
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Rocks;
+using RecoveryVfs.PageStore.Sealed;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
@@ -178,12 +179,17 @@ internal static class StoreRestore
         LocalDisk.Instance.CreateDirectory(pages);
         // A run that was killed may have left some of it.
         if (Directory.Exists(fetching)) Directory.Delete(fetching, recursive: true);
-        var paths = await plan.FetchFilesAsync(fetching, parallelism, progressed, cancellation);
-        foreach (var file in plan.Hints.Hints.Files.Where(f => f.Class != FileClass.Plain))
+        var files = plan.Hints.Hints.Files;
+        var names = files.ToDictionary(f => f.Fnode, f => f.Name);
+        var proof = new BlobProof();
+        var paths = await plan.FetchFilesAsync(fetching, parallelism, progressed, cancellation,
+            witnesses: extent => proof.WitnessOf(names[extent.Fnode], extent.SizeBytes));
+        foreach (var file in files.Where(f => f.Class != FileClass.Plain))
             Move(plan, file, paths[file.Fnode], pages);
         LocalDisk.Instance.SyncDirectory(pages);
         Directory.Delete(fetching, recursive: true);
-        RocksTrial.Run(pages, Path.Combine(options.Directory, "trial"), cancellation);
+        RocksTrial.Run(pages, Path.Combine(options.Directory, "trial"), cancellation,
+            proof.Holds(pages) ? TrialDepth.Some : TrialDepth.All);
     }
 
     /// <summary>Gives a file that was fetched its names in the page store's directory.</summary>

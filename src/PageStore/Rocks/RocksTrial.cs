@@ -5,6 +5,18 @@ using Code = RecoveryVfs.PageStore.Interop.Native.Code;
 
 namespace RecoveryVfs.PageStore.Rocks;
 
+/// <summary>How much of a page store is read in its trial. The native library has the same numbers.</summary>
+internal enum TrialDepth
+{
+    All = 0,
+
+    /// <summary>No blob: they are not here.</summary>
+    Keys = 1,
+
+    /// <summary>A few blobs: all are proved (<see cref="Sealed.BlobProof"/>).</summary>
+    Some = 2,
+}
+
 /// <summary>
 /// Tries a page store's files that came from a remote, in a process of its own: what was made to end whoever opens it
 /// ends that one. RocksDB asserts much of what it reads, and a checksum says only that it is what somebody wrote.
@@ -22,19 +34,20 @@ internal static unsafe class RocksTrial
     public static bool IsForAll => Environment.GetEnvironmentVariable(Switch) == "always";
 
     /// <summary>
-    /// Throws Corrupt when the files cannot be opened, read, and written to. Costs one more reading of them, and no
-    /// space to speak of.
+    /// Throws Corrupt when the files cannot be opened, read, and written to. Costs no space to speak of, and two
+    /// readings of what the depth says.
     /// </summary>
     /// <param name="pages">The page store's directory, which nobody has open.</param>
     /// <param name="trial">A directory that is made for it beside the first, and removed.</param>
     /// <param name="cancellation">Gives up.</param>
-    /// <param name="keysOnly">Whether blobs are left out, for they are not here.</param>
-    public static void Run(string pages, string trial, CancellationToken cancellation, bool keysOnly = false)
+    /// <param name="depth">What is read.</param>
+    public static void Run(string pages, string trial, CancellationToken cancellation,
+        TrialDepth depth = TrialDepth.All)
     {
         try
         {
             Try(pages, trial, $"The page store's files that were fetched into {pages} are not what a store writes",
-                keysOnly, cancellation);
+                depth, cancellation);
         }
         finally
         {
@@ -47,16 +60,16 @@ internal static unsafe class RocksTrial
     /// for which its application is needed.
     /// </summary>
     public static void RunAny(string directory, CancellationToken cancellation) =>
-        Try(directory, null, $"The RocksDB in {directory} cannot be read", keysOnly: false, cancellation);
+        Try(directory, null, $"The RocksDB in {directory} cannot be read", TrialDepth.All, cancellation);
 
-    static void Try(string pages, string? trial, string whatIsWrong, bool keysOnly,
+    static void Try(string pages, string? trial, string whatIsWrong, TrialDepth depth,
         CancellationToken cancellation)
     {
         if (!File.Exists(Path.Combine(pages, "CURRENT")) || Environment.GetEnvironmentVariable(Switch) == "off") return;
         byte canceled = 0;
         using var registration =
             cancellation.UnsafeRegister(static flag => Volatile.Write(ref *(byte*)(nint)flag!, 1), (nint)(&canceled));
-        var code = Native.rv_trial(pages, trial, keysOnly ? 1 : 0, &canceled, out var error);
+        var code = Native.rv_trial(pages, trial, (int)depth, &canceled, out var error);
         if (code != Code.Ok) Throw(code, RocksErrors.Take(error), pages, whatIsWrong, cancellation);
     }
 

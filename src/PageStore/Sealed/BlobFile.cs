@@ -19,60 +19,102 @@ internal interface IBlobs
 /// <code>
 ///   header, 30 bytes: magic u32 | version u32 | column family u32 | flags u8 | compression u8 | 16 bytes
 ///   blob:             bytes of the key u64 | of the value u64 | expiration u64 | crc u32 | crc u32 | key | value
-///   footer, 32 bytes
+///   footer, 32 bytes: magic u32 | blobs u64 | 16 bytes | crc u32
 /// </code>
-/// Checksums are not looked at: who reads the file verifies all of its bytes.
+/// The first checksum of a blob is that of what stands before it, the second that of key and value. They are looked at
+/// when <paramref name="verifies"/> says so: who reads the file for its pages verifies all of its bytes otherwise.
 /// </remarks>
-internal sealed class BlobFile(string name, long sizeBytes, IBlobs blobs)
+internal sealed class BlobFile(string name, long sizeBytes, IBlobs blobs, bool verifies = false)
 {
     public const int HeaderBytes = 30, FooterBytes = 32, BlobHeaderBytes = 32, KeyBytes = 8;
-    const int ValueBytesMax = 1 << 20;
+    const int ValueBytesMax = 1 << 20, HeaderSumAt = 24, FooterSumAt = 28;
     const uint Magic = 2395959, Version = 1;
 
-    byte[] held = new byte[512 << 10];
+    byte[] held = new byte[8 << 10];
     int used;
-    long at; // of the first byte held
+    long at; // of the first byte that was not taken
     BlobCompression compression;
 
-    /// <summary>The file begins anew.</summary>
-    public void Begin() => (used, at) = (0, 0);
+    /// <summary>How many blobs were taken.</summary>
+    public long Count { get; private set; }
 
-    /// <summary>Takes the next bytes of the file.</summary>
+    /// <summary>The file begins anew.</summary>
+    public void Begin() => (used, at, Count) = (0, 0, 0);
+
+    /// <summary>Takes the next bytes of the file. What is whole in them is not copied.</summary>
     public void Take(ReadOnlySpan<byte> bytes)
     {
-        // As a rule a few bytes are left of the part before.
-        if (used + bytes.Length > held.Length) Array.Resize(ref held, Math.Max(held.Length * 2, used + bytes.Length));
-        bytes.CopyTo(held.AsSpan(used));
-        used += bytes.Length;
-        var done = 0;
-        for (int step; (step = TakeOne(held.AsSpan(done, used - done), at + done)) > 0;) done += step;
-        held.AsSpan(done, used - done).CopyTo(held);
-        used -= done;
-        at += done;
+        while (used > 0 && !bytes.IsEmpty)
+        {
+            Hold(ref bytes, Needed(held.AsSpan(0, used)) - used);
+            if (Needed(held.AsSpan(0, used)) > used) continue;
+            TakeOne(held.AsSpan(0, used));
+            used = 0;
+        }
+        for (int step; !bytes.IsEmpty && (step = Needed(bytes)) <= bytes.Length; bytes = bytes[step..])
+            TakeOne(bytes[..step]);
+        if (!bytes.IsEmpty) Hold(ref bytes, bytes.Length);
     }
 
-    /// <summary>Takes what the bytes at an offset begin with; 0 when it is not whole yet.</summary>
-    int TakeOne(ReadOnlySpan<byte> bytes, long offset)
+    /// <summary>Nothing more comes.</summary>
+    public void End()
     {
-        if (offset == 0) return bytes.Length < HeaderBytes ? 0 : TakeHeader(bytes);
+        if (at != sizeBytes) throw new UnfamiliarFileException(name, $"ends within what begins at {at}");
+    }
+
+    void Hold(ref ReadOnlySpan<byte> bytes, int count)
+    {
+        count = Math.Min(count, bytes.Length);
+        if (used + count > held.Length) Array.Resize(ref held, Math.Max(held.Length * 2, used + count));
+        bytes[..count].CopyTo(held.AsSpan(used));
+        used += count;
+        bytes = bytes[count..];
+    }
+
+    /// <summary>
+    /// How many bytes what begins with these has, as far as they tell: when they are as many, it is whole.
+    /// </summary>
+    int Needed(ReadOnlySpan<byte> begun)
+    {
         var end = sizeBytes - FooterBytes;
-        if (offset >= end || bytes.Length < BlobHeaderBytes) return 0;
+        if (at == 0) return HeaderBytes;
+        if (at >= end)
+            return at == end ? FooterBytes : throw new UnfamiliarFileException(name, "goes on behind its end");
+        if (begun.Length < BlobHeaderBytes) return BlobHeaderBytes;
         var (key, value) =
-            (BinaryPrimitives.ReadUInt64LittleEndian(bytes), BinaryPrimitives.ReadUInt64LittleEndian(bytes[8..]));
-        if (key != KeyBytes || value > ValueBytesMax || offset + BlobHeaderBytes + KeyBytes + (long)value > end)
-            throw new UnfamiliarFileException(name, $"has no blob of a page at {offset}");
-        var size = BlobHeaderBytes + KeyBytes + (int)value;
-        if (bytes.Length < size) return 0;
-        blobs.Take(BinaryPrimitives.ReadUInt64BigEndian(bytes[BlobHeaderBytes..]), offset + BlobHeaderBytes + KeyBytes,
-            compression, bytes[(BlobHeaderBytes + KeyBytes)..size]);
-        return size;
+            (BinaryPrimitives.ReadUInt64LittleEndian(begun), BinaryPrimitives.ReadUInt64LittleEndian(begun[8..]));
+        if (key != KeyBytes || value > ValueBytesMax || at + BlobHeaderBytes + KeyBytes + (long)value > end)
+            throw new UnfamiliarFileException(name, $"has no blob of a page at {at}");
+        return BlobHeaderBytes + KeyBytes + (int)value;
     }
 
-    int TakeHeader(ReadOnlySpan<byte> header)
+    void TakeOne(ReadOnlySpan<byte> bytes)
     {
-        compression = CompressionOf(header, name);
-        return HeaderBytes;
+        if (at == 0) compression = CompressionOf(bytes, name);
+        else if (at == sizeBytes - FooterBytes) TakeFooter(bytes);
+        else TakeBlob(bytes);
+        at += bytes.Length;
     }
+
+    void TakeBlob(ReadOnlySpan<byte> blob)
+    {
+        var key = BinaryPrimitives.ReadUInt64BigEndian(blob[BlobHeaderBytes..]);
+        if (verifies && !(IsBlobOf(key, blob) && IsSummed(blob, HeaderSumAt)
+            && BinaryPrimitives.ReadUInt64LittleEndian(blob[16..]) == 0))
+            throw new UnfamiliarFileException(name, $"has a blob at {at} that does not verify");
+        blobs.Take(key, at + BlobHeaderBytes + KeyBytes, compression, blob[(BlobHeaderBytes + KeyBytes)..]);
+        Count++;
+    }
+
+    void TakeFooter(ReadOnlySpan<byte> footer)
+    {
+        if (verifies && !(BinaryPrimitives.ReadUInt32LittleEndian(footer) == Magic && IsSummed(footer, FooterSumAt)
+            && BinaryPrimitives.ReadUInt64LittleEndian(footer[4..]) == (ulong)Count))
+            throw new UnfamiliarFileException(name, "has an end that does not verify");
+    }
+
+    static bool IsSummed(ReadOnlySpan<byte> bytes, int sumAt) =>
+        BinaryPrimitives.ReadUInt32LittleEndian(bytes[sumAt..]) == Manifest.Masked(Crc32C.Compute(bytes[..sumAt]));
 
     /// <summary>What the header of a blob file says.</summary>
     public static BlobCompression CompressionOf(ReadOnlySpan<byte> header, string name)

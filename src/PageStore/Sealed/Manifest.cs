@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -25,9 +26,14 @@ internal sealed record LiveTable(ulong Number, byte[] Smallest, byte[] Largest)
     static uint DatabaseOf(byte[] key) => BinaryPrimitives.ReadUInt32BigEndian(key);
 }
 
+/// <summary>What was said of a blob file when it was sealed.</summary>
+/// <param name="Blobs">How many are in it.</param>
+/// <param name="Bytes">Theirs, with their headers.</param>
+internal sealed record BlobFileEdit(long Blobs, long Bytes);
+
 /// <summary>
-/// Which tables count: the sum of the edits in RocksDB's MANIFEST, which is framed as <see cref="Rocks.ManifestCheck"/>
-/// draws it.
+/// Which tables count, and which blob files there are: the sum of the edits in RocksDB's MANIFEST, which is framed as
+/// <see cref="Rocks.ManifestCheck"/> draws it.
 /// </summary>
 /// <remarks>An edit is a run of fields, each a tag and what belongs to it. A tag that is not known here ends the
 /// reading: RocksDB may know it.</remarks>
@@ -42,9 +48,22 @@ internal static class Manifest
 
     const string KeyOrder = "leveldb.BytewiseComparator";
 
-    public static IReadOnlyCollection<LiveTable> LiveTables(ReadOnlySpan<byte> manifest, string name)
+    sealed class Sum
     {
-        var tables = new Dictionary<(ulong Level, ulong Number), LiveTable>();
+        public readonly Dictionary<(ulong Level, ulong Number), LiveTable> Tables = [];
+        public readonly Dictionary<string, BlobFileEdit> Blobs = new(StringComparer.Ordinal);
+    }
+
+    public static IReadOnlyCollection<LiveTable> LiveTables(ReadOnlySpan<byte> manifest, string name) =>
+        Add(manifest, name).Tables.Values;
+
+    /// <summary>The blob files that there ever were, by their names.</summary>
+    public static IReadOnlyDictionary<string, BlobFileEdit> BlobFiles(ReadOnlySpan<byte> manifest, string name) =>
+        Add(manifest, name).Blobs;
+
+    static Sum Add(ReadOnlySpan<byte> manifest, string name)
+    {
+        var sum = new Sum();
         var whole = new List<byte>();
         for (var at = 0; ;)
         {
@@ -56,9 +75,9 @@ internal static class Manifest
             at += HeaderBytes + length;
             if (type is 1 or 2) whole.Clear();
             whole.AddRange(payload);
-            if (type is 1 or 4) Apply(CollectionsMarshal.AsSpan(whole), name, tables);
+            if (type is 1 or 4) Apply(CollectionsMarshal.AsSpan(whole), name, sum);
         }
-        return tables.Values;
+        return sum;
     }
 
     /// <summary>
@@ -75,7 +94,7 @@ internal static class Manifest
     /// <summary>As RocksDB writes checksums down.</summary>
     public static uint Masked(uint crc) => BitOperations.RotateRight(crc, 15) + 0xa282ead8;
 
-    static void Apply(ReadOnlySpan<byte> edit, string name, Dictionary<(ulong, ulong), LiveTable> tables)
+    static void Apply(ReadOnlySpan<byte> edit, string name, Sum sum)
     {
         var fields = new FileBytes(edit, name);
         var added = new List<(ulong Level, LiveTable Table)>();
@@ -84,10 +103,13 @@ internal static class Manifest
             switch (fields.Varint())
             {
                 case DeletedFile:
-                    tables.Remove((fields.Varint(), fields.Varint()));
+                    sum.Tables.Remove((fields.Varint(), fields.Varint()));
                     break;
                 case NewFile:
                     added.Add(ReadNewFile(ref fields, name));
+                    break;
+                case BlobFileAdded:
+                    ReadBlobFile(ref fields, name, sum);
                     break;
                 case var tag:
                     Pass(tag, ref fields, name);
@@ -95,7 +117,7 @@ internal static class Manifest
             }
         }
         // Of a table that only moved to another level, the deletion may stand behind.
-        foreach (var (level, table) in added) tables[(level, table.Number)] = table;
+        foreach (var (level, table) in added) sum.Tables[(level, table.Number)] = table;
     }
 
     static void Pass(ulong tag, ref FileBytes fields, string name)
@@ -115,12 +137,6 @@ internal static class Manifest
                 break;
             case ColumnFamily:
                 if (fields.Varint() != 0) throw new UnfamiliarFileException(name, "has a second column family");
-                break;
-            case BlobFileAdded:
-                for (var i = 0; i < 3; i++) fields.Varint();
-                fields.TakePrefixed();
-                fields.TakePrefixed();
-                PassCustom(ref fields, name, end: 0);
                 break;
             case BlobFileGarbage:
                 for (var i = 0; i < 3; i++) fields.Varint();
@@ -147,6 +163,17 @@ internal static class Manifest
                 throw new UnfamiliarFileException(name, $"has a property {tag} of a file, which is not known here");
             fields.TakePrefixed();
         }
+    }
+
+    static void ReadBlobFile(ref FileBytes fields, string name, Sum sum)
+    {
+        var (number, blobs, bytes) = (fields.Varint(), (long)fields.Varint(), (long)fields.Varint());
+        fields.TakePrefixed();
+        fields.TakePrefixed();
+        PassCustom(ref fields, name, end: 0);
+        var file = string.Create(CultureInfo.InvariantCulture, $"{number:d6}.blob");
+        if (!sum.Blobs.TryAdd(file, new BlobFileEdit(blobs, bytes)))
+            throw new UnfamiliarFileException(name, $"adds {file} twice");
     }
 
     static (ulong, LiveTable) ReadNewFile(ref FileBytes fields, string name)

@@ -48,19 +48,20 @@ internal sealed class Extents(RemoteContext context)
     /// is missing or is not what it should be.
     /// </summary>
     public async ValueTask FetchAsync(Extent extent, string path, Action<long>? progressed = null,
-        CancellationToken cancellation = default)
+        CancellationToken cancellation = default, IExtentWitness? witness = null)
     {
         using var check = ListProblem is null || !extent.HasList
             ? null
             : await ListCheck.BeginAsync(context, extent, ListProblem, cancellation);
         await FetchAsync(extent.Name, extent.SizeBytes, hash => hash == extent.Hash, path, progressed, cancellation,
-            check);
+            check, witness);
         check?.End();
     }
 
     /// <summary>The same for an object of which somebody knows another proof.</summary>
     public async ValueTask FetchAsync(string name, long sizeBytes, Func<ObjectHash, bool> isRight, string path,
-        Action<long>? progressed = null, CancellationToken cancellation = default, ListCheck? check = null)
+        Action<long>? progressed = null, CancellationToken cancellation = default, ListCheck? check = null,
+            IExtentWitness? witness = null)
     {
         await using var file = RegularFile.CreateNew(path);
         try
@@ -69,10 +70,12 @@ internal sealed class Extents(RemoteContext context)
             {
                 file.Position = 0;
                 check?.Reset();
+                witness?.Begin();
             }, part =>
             {
                 file.Write(part.Span);
                 check?.Append(part.Span);
+                witness?.Take(part.Span);
                 progressed?.Invoke(part.Length);
             }, cancellation);
             file.SetLength(file.Position);

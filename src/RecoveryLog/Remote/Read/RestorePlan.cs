@@ -84,11 +84,13 @@ internal sealed class RestorePlan
     /// <summary>
     /// Fetches every live file of the hints into a directory, by fnode (16 hex digits), verified and durable; returns
     /// their paths. An error names the object and what it holds, and the nearest state that verifies. Extents in
-    /// <paramref name="without"/> are left out; then nothing is made durable.
+    /// <paramref name="without"/> are left out; then nothing is made durable. Those that are fetched are seen by
+    /// <paramref name="witnesses"/>.
     /// </summary>
     public async Task<IReadOnlyDictionary<ulong, string>> FetchFilesAsync(
         string directory, int parallelism = 4, Action<long>? progressed = null,
-            CancellationToken cancellation = default, IReadOnlySet<ulong>? without = null)
+            CancellationToken cancellation = default, IReadOnlySet<ulong>? without = null,
+            Func<Extent, IExtentWitness?>? witnesses = null)
     {
         Directory.CreateDirectory(directory);
         var paths = Hints.Hints.Files.ToDictionary(f => f.Fnode, f => Path.Combine(directory, f.Fnode.ToString("x16")));
@@ -103,7 +105,7 @@ internal sealed class RestorePlan
             if (Kept?.TryTake(extent, path) == true) return;
             try
             {
-                await fetcher.FetchAsync(extent, path, progressed, token);
+                await fetcher.FetchAsync(extent, path, progressed, token, witnesses?.Invoke(extent));
                 Kept?.Keep(extent, path);
             }
             catch (RecoveryException e) when (e.Error == RecoveryError.Corrupt)
