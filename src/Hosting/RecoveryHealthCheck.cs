@@ -53,7 +53,7 @@ internal sealed class RecoveryHealthCheck(RecoveryHealthOptions options, IEnumer
     static StoreHealth OfFollower(FollowerService follower)
     {
         var state = follower.State;
-        var goesOn = state.Phase is FollowerPhase.Following or FollowerPhase.CatchingUp;
+        var goesOn = state.Phase is FollowerPhase.Following or FollowerPhase.CatchingUp or FollowerPhase.Still;
         return new(follower.Directory, goesOn ? null : state.LastError?.Message
             ?? $"{follower.Url} is not followed: {state.Phase}",
             state.Phase.ToString().ToLowerInvariant(), state.Lsn, state.LagRecords, state.Lag);

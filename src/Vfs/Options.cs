@@ -21,8 +21,8 @@ internal static class Options
             "max-local-log", "pages",
          "remote", "durability", "sync-interval", "hints-bytes", "snapshot-interval", "retention",
              "verify-interval", "restart-remote",
-             "auto-restore", "follow", "follow-interval", "fetch", "fetch-cache", "sql-socket", "metrics-listen",
-             "linger", "lock-timeout"];
+             "auto-restore", "follow", "follow-interval", "lsn", "timestamp", "fetch", "fetch-cache", "sql-socket",
+             "metrics-listen", "linger", "lock-timeout"];
 
     /// <summary>Those of a connection; all others are of the store, or say which it is.</summary>
     public static readonly string[] OfConnection = ["isolation", "journal", "durability"];
@@ -49,6 +49,8 @@ internal static class Options
         "auto-restore" => options with { AutoRestore = ParseSwitch(name, value) },
         "follow" => options with { Follow = value },
         "follow-interval" => options with { FollowInterval = ParseMilliseconds(name, value) },
+        "lsn" => options with { Lsn = ParseLsn(value) },
+        "timestamp" => options with { Timestamp = TimeText.Parse(value, options.Time) },
         "fetch" => options with { Fetch = ParseFetch(value) },
         "fetch-cache" => options with { FetchCacheBytes = ParseBytes(name, value) },
         "sql-socket" => options with { SqlSocket = ParseSwitch(name, value) },
@@ -92,6 +94,11 @@ internal static class Options
         "lazy" => FetchMode.Lazy,
         _ => throw Unknown("fetch", value, "all, background or lazy"),
     };
+
+    static ulong ParseLsn(string value) =>
+        ulong.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var lsn) && lsn > 0
+            ? lsn
+            : throw Unknown("lsn", value, "the LSN of a commit");
 
     static bool ParseSwitch(string name, string value) => value.ToLowerInvariant() switch
     {

@@ -159,6 +159,17 @@ public sealed record RecoveryOptions
     public FetchMode Fetch { get; init; }
 
     /// <summary>
+    /// <c>lsn</c>, with <see cref="Follow"/>: the state after this LSN is shown, and does not move; null follows on.
+    /// </summary>
+    public ulong? Lsn { get; init; }
+
+    /// <summary>
+    /// <c>timestamp</c>, with <see cref="Follow"/>: the state at this time is shown, and does not move; null follows
+    /// on.
+    /// </summary>
+    public DateTimeOffset? Timestamp { get; init; }
+
+    /// <summary>
     /// <c>fetch-cache</c>, with <c>fetch=lazy</c>: how many bytes of files that are not whole are kept here; what was
     /// not used for long is fetched again when it is read. No bound by default.
     /// </summary>

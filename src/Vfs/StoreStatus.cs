@@ -1,3 +1,5 @@
+using RecoveryVfs.PageStore.Stores;
+
 namespace RecoveryVfs;
 
 /// <summary>How a store is: what it has, what its remote has, and what somebody has to do.</summary>
@@ -32,6 +34,9 @@ public sealed record StoreStatus(
 
     /// <summary>What the log is of: null, SQLite databases; <c>rocksdb</c>, the RocksDB in the directory.</summary>
     public string? Holds { get; init; }
+
+    /// <summary>How much is here of a follower that fetches what is read; null when all is.</summary>
+    public FetchedFigures? Fetched { get; init; }
 }
 
 /// <summary>What a remote has.</summary>

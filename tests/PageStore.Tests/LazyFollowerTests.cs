@@ -5,28 +5,24 @@ using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
+using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>
 /// Followers whose pages come when they are read: what they fetch, and what becomes of them without their remote.
 /// </summary>
-public sealed class LazyFollowerTests : IDisposable
+public abstract class LazyFollowerTests(IRemotePlaces places) : IDisposable
 {
     const int PageSize = 4096, Pages = 200, Databases = 4;
 
     readonly CancellationToken patience = new CancellationTokenSource(TimeSpan.FromMinutes(3)).Token;
     readonly TempDirectory root = new();
-    readonly DirectoryPlaces places = new();
     readonly Dictionary<string, byte[]> model = [];
     RemotePlace remote = null!;
     bool isAway;
 
-    public void Dispose()
-    {
-        root.Dispose();
-        places.Dispose();
-    }
+    public void Dispose() => root.Dispose();
 
     static string NameOf(int number) => $"d{number}.db";
 
@@ -337,3 +333,9 @@ public sealed class LazyFollowerTests : IDisposable
         Assert.Empty(promoted.Verify(null, patience));
     }
 }
+
+public sealed class DirectoryLazyFollowerTests(DirectoryPlaces places) : LazyFollowerTests(places),
+    IClassFixture<DirectoryPlaces>;
+
+[Collection(S3Collection.Name)]
+public sealed class S3LazyFollowerTests(S3Server server) : LazyFollowerTests(new BucketPlaces(server));

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text;
 using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
@@ -97,6 +98,32 @@ public sealed class LazyOpeningTests : IDisposable
                 .Where(f => f[0].EndsWith(kind, StringComparison.Ordinal)).MaxBy(f => long.Parse(f[3]))!;
             return ($"extents/{list[1]}-{ulong.Parse(list[2]):x16}-{list[4][..16]}", long.Parse(list[3]));
         }
+    }
+
+    [Fact]
+    public async Task A_compaction_fetches_the_tables_that_it_reads_or_waits_for_them()
+    {
+        using var writer = await WriteAsync();
+        await using var follower = await Follower.StartAsync(Following(), patience);
+        await follower.CaughtUpAsync(patience);
+        var database = writer.Find(Name)!;
+        using (var overlay = writer.BeginOverlay(database, database.Current))
+        {
+            // At one end, so that the rest of the table is not here.
+            for (var page = 0; page < 20; page++)
+            {
+                BitConverter.TryWriteBytes(content.AsSpan(page * PageSize), -page);
+                overlay.Write(page * PageSize, content.AsSpan(page * PageSize, PageSize));
+            }
+            await follower.WaitForAsync(writer.Commit([overlay], durable: true), patience);
+        }
+        var pages = (RocksPageStore)follower.Replica!.Replayed.Core.Pages;
+        pages.Flush();
+        isAway = true;
+        Assert.ThrowsAny<RecoveryException>(() => pages.Compact(patience));
+        isAway = false;
+        pages.Compact(patience);
+        Read(follower, 0, Pages);
     }
 
     [Fact]

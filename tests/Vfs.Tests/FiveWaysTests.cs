@@ -62,6 +62,7 @@ public sealed class FiveWaysTests(ITestOutputHelper output) : IDisposable
                     var restored = await RestoredAsync(remote, lsn);
                     Assert.Equal(restored, await BranchedAsync(remote, lsn));
                     Assert.Equal(restored, Asked(live, lsn));
+                    Assert.Equal(restored, Shown(remote, lsn));
                     compared++;
                 }
                 catch (RecoveryException e) when (lsn < promised)
@@ -123,6 +124,14 @@ public sealed class FiveWaysTests(ITestOutputHelper output) : IDisposable
         Assert.True(SpinWait.SpinUntil(
             () => !follower.Try($"PRAGMA recovery_wait_lsn={lsn}").StartsWith('!'), Limit));
         return RandomWriter.Check(follower);
+    }
+
+    /// <summary>Of a follower that stays at a moment, and fetches what is read.</summary>
+    long Shown(string remote, ulong lsn)
+    {
+        using var moment = store.Open($"follower{files++}/a.db",
+            $"mode=ro&fetch=lazy&lsn={lsn}&follow=" + Uri.EscapeDataString(remote));
+        return RandomWriter.Check(moment);
     }
 
     async Task<long> RestoredAsync(string remote, ulong lsn)

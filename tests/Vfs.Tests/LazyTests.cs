@@ -34,7 +34,7 @@ public sealed class LazyTests : IDisposable
         connection.Do($"SELECT count(*), sum(unicode(hex(v))) FROM {table}");
 
     [Fact]
-    public void What_is_asked_for_is_fetched_and_the_pragma_says_how_much()
+    public async Task What_is_asked_for_is_fetched_and_the_pragma_says_how_much()
     {
         using var writer = Write();
         using (var follower = Follower())
@@ -45,12 +45,15 @@ public sealed class LazyTests : IDisposable
             var (here, all) = (long.Parse(said[0], CultureInfo.InvariantCulture),
                 long.Parse(said[2], CultureInfo.InvariantCulture));
             Assert.InRange(here, 1, all - 1);
+            var status = await Recovery.StatusAsync(store.PathOf("follower"));
+            Assert.Equal((here, all), (status.Fetched!.Value.BytesHere, status.Fetched.Value.Bytes));
             Assert.Contains("fetched_bytes_max: " + all, follower.Do("PRAGMA recovery_status"));
             Assert.Equal(SumOf(writer, "t"), SumOf(follower, "t"));
             Assert.Equal(SumOf(writer, "u"), SumOf(follower, "u"));
             Assert.Equal("ok", follower.Do("PRAGMA recovery_verify"));
         }
         Recovery.CloseIdleStores();
+        Assert.Null((await Recovery.StatusAsync(store.PathOf("follower"))).Fetched);
         using var again = Follower();
         Assert.Equal("all", again.Do("PRAGMA recovery_fetched"));
         Assert.Equal(SumOf(writer, "t"), SumOf(again, "t"));
@@ -62,6 +65,7 @@ public sealed class LazyTests : IDisposable
         using var writer = Write();
         using var follower = Follower();
         Assert.Equal(writer.Do("SELECT hex(v) FROM u WHERE id = 7"), follower.Do("SELECT hex(v) FROM u WHERE id = 7"));
+        store.WaitForPins(2);
         Directory.Move(store.PathOf("remote"), store.PathOf("away"));
         Assert.Equal(writer.Do("SELECT hex(v) FROM u WHERE id = 7"), follower.Do("SELECT hex(v) FROM u WHERE id = 7"));
         Assert.StartsWith("!", follower.Try("SELECT count(*), sum(unicode(hex(v))) FROM t"));

@@ -50,6 +50,15 @@ public sealed class TestStore : IDisposable
         return connection;
     }
 
+    /// <summary>
+    /// Waits until followers have put so many pins into the directory <c>remote</c>. They come beside their first
+    /// answers, and one that came later would make a directory anew that a test has moved away.
+    /// </summary>
+    public void WaitForPins(int count) => Assert.True(SpinWait.SpinUntil(() =>
+        System.IO.Directory.Exists(PathOf("remote/pins"))
+            && System.IO.Directory.GetFiles(PathOf("remote/pins"), "follower-*").Length >= count,
+        TimeSpan.FromMinutes(2)));
+
     /// <summary>Closes every connection and the store, so that the next open reads what is on disk.</summary>
     public void Close()
     {

@@ -110,6 +110,8 @@ internal sealed class StatusCommand : CliCommand
             ("lsn", r.Time is { } time ? $"{r.Lsn} ({Text.Time(time)})" : r.Lsn), ("local hints", r.HintsLsn),
                 ("local log", Text.Bytes(r.LogBytes)),
                 ("holds", HeldIn(r.Holds)), ("databases", r.Holds is null ? r.Databases : null),
+            ("fetched", r.Fetched is { } f
+                ? $"{Text.Bytes(f.BytesHere)} of {Text.Bytes(f.Bytes)}, {f.FilesHere} of {f.Files} files" : null),
             ("salvaged", r.Salvaged == 0 ? null : $"{r.Salvaged} (see `recovery salvage`)"),
             ("lag", r.LagRecords
                 is { } lag ? $"{Text.Count((long)lag, "record")}, "

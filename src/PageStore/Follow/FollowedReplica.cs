@@ -74,7 +74,10 @@ internal sealed class FollowedReplica : IDisposable
     public FollowerReader ReaderOf(IReadHost host) => new(host, Replica.Replayed, wals);
 
     /// <summary>Throws <see cref="DivergedException"/> when what is here is not what the writer had.</summary>
-    public AppliedSegment Apply(RemoteSegment segment, Guid logId)
+    /// <param name="segment">What came.</param>
+    /// <param name="logId">Whose log it is.</param>
+    /// <param name="last">The last record of it that is wanted; it ends a group.</param>
+    public AppliedSegment Apply(RemoteSegment segment, Guid logId, ulong last = ulong.MaxValue)
     {
         if (segment.Header.IsGap)
             throw new BrokenPathException(new RecoveryException(RecoveryError.NotFound,
@@ -86,7 +89,7 @@ internal sealed class FollowedReplica : IDisposable
         IsHalfApplied = true;
         try
         {
-            store.Take(Records, segment.Header.LastLsn, Applied);
+            store.Take(Records, Math.Min(last, segment.Header.LastLsn), Applied);
         }
         catch (RecoveryException e) when (e.Error == RecoveryError.Corrupt)
         {
@@ -101,7 +104,7 @@ internal sealed class FollowedReplica : IDisposable
         void Records(RecordTaken take)
         {
             using var records = segment.OpenRecords();
-            while (records.TryRead(out var record)) take(record);
+            while (records.TryRead(out var record) && record.Lsn <= last) take(record);
         }
 
         void Applied(in Record record)

@@ -3,6 +3,7 @@ using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.PageStore.Follow;
 
@@ -75,6 +76,9 @@ public sealed class Follower : IFollowedStore, IAsyncDisposable
         if (replica.Current?.Replica.Lazy is { } lazy) await lazy.FillAsync(patient: false, cancellation);
     }
 
+    /// <summary>The moment that is shown; the newest state of one that follows on.</summary>
+    internal RestoreTarget Moment => options.Moment;
+
     /// <summary>Whether this process follows anything.</summary>
     public static bool Any => FollowerRegistry.Any;
 
@@ -107,18 +111,55 @@ public sealed class Follower : IFollowedStore, IAsyncDisposable
 
     void Start()
     {
+        if (options.IsOfMoment)
+        {
+            progress.Set(s => s with { Phase = FollowerPhase.Still, LastError = null });
+            loop = Task.Run(KeepAsync, CancellationToken.None);
+            return;
+        }
         var following = new FollowerLoop(options, context, reading, pin, replica, session, progress, stopping.Token);
         loop = Task.Run(following.RunAsync, CancellationToken.None);
     }
 
+    /// <summary>A moment needs nothing any more but what it fetches when that is read.</summary>
+    async Task KeepAsync()
+    {
+        try
+        {
+            for (var failures = 0; ;)
+            {
+                var lazy = replica.Opened.Replica.Lazy;
+                try
+                {
+                    // A directory that is not mounted must not be made.
+                    await session.RequireSourceAsync(stopping.Token);
+                    await pin.RenewAsync(null, options.Store.Home.IsLazy ? lazy?.HintsLsn : null, stopping.Token);
+                    failures = 0;
+                    progress.Set(s => s with { PinError = pin.Error, LastError = lazy?.Lost });
+                }
+                catch (RecoveryException e)
+                {
+                    failures++;
+                    progress.Set(s => s with { LastError = e });
+                }
+                var wait = failures == 0 ? options.Interval : context.Backoff.After(failures, context.Random);
+                await Task.Delay(wait, options.Store.Time, stopping.Token);
+            }
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // It is closed.
+        }
+    }
+
     /// <summary>
-    /// Completes when it has applied everything that was in the remote at some time after this call. Throws when it
-    /// gave up.
+    /// Completes when it has applied everything that was in the remote at some time after this call, and has put its
+    /// pins there. Throws when it gave up.
     /// </summary>
     public Task CaughtUpAsync(CancellationToken cancellation = default)
     {
         var since = options.Store.Time.GetUtcNow();
-        return WhenAsync(s => s.CaughtUpAt >= since, cancellation);
+        return WhenAsync(s => (s.CaughtUpAt >= since && s.IsPinned) || s.Phase == FollowerPhase.Still, cancellation);
     }
 
     /// <summary>
@@ -128,8 +169,8 @@ public sealed class Follower : IFollowedStore, IAsyncDisposable
     public async Task ReadableAsync(TimeSpan patience, CancellationToken cancellation = default)
     {
         var since = options.Store.Time.GetUtcNow();
-        bool IsReadable(FollowerState s) => s.CaughtUpAt >= since || s.Phase == FollowerPhase.Interrupted
-            && replica.Current is { IsWhole: true };
+        bool IsReadable(FollowerState s) => s.CaughtUpAt >= since || s.Phase == FollowerPhase.Still
+            || (s.Phase == FollowerPhase.Interrupted && replica.Current is { IsWhole: true });
         using var patient = new CancellationTokenSource(patience, options.Store.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patient.Token, cancellation);
         try
@@ -165,6 +206,11 @@ public sealed class Follower : IFollowedStore, IAsyncDisposable
     /// </summary>
     public async Task<Promotion> PromoteAsync(CancellationToken cancellation = default)
     {
+        if (options.IsOfMoment)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{Directory} shows {options.Moment} of {Url}, and cannot take the remote over from there.",
+                "Restore that moment (`recovery restore --lsn`), or branch there (`recovery branch`).")
+            { Path = Directory };
         if (!replica.TryRefuseForGood(out var readers))
             throw new RecoveryException(RecoveryError.Busy,
                 $"{readers} connections still read {Directory}.",

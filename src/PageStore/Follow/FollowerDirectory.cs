@@ -14,7 +14,9 @@ namespace RecoveryVfs.PageStore.Follow;
 /// <param name="Place">Where; null, with the directory empty, when the remote has no hints yet but its whole
 /// log.</param>
 /// <param name="Listed">What a listing has shown of the log from there on; null when there was none.</param>
-internal readonly record struct FollowerBeginning(RemoteLogEnd? Place, IReadOnlyList<ObjectInfo>? Listed);
+/// <param name="HintsLsn">The state that it begins with; 0 when there is none.</param>
+internal readonly record struct FollowerBeginning(RemoteLogEnd? Place, IReadOnlyList<ObjectInfo>? Listed,
+    ulong HintsLsn);
 
 /// <summary>
 /// Makes a directory a replica of a remote, from its newest hints, and never leaves one that is half made to be taken
@@ -35,7 +37,7 @@ internal sealed class FollowerDirectory(RemoteContext context, StoreObject store
     /// <param name="cancellation">Gives up.</param>
     public async Task<FollowerBeginning> BeginAsync(bool isQuick, CancellationToken cancellation)
     {
-        var planning = isQuick && options.Fetch != FetchMode.All
+        var planning = isQuick && options is { Fetch: not FetchMode.All, IsOfMoment: false }
             ? RestorePlanner.TryPlanNewestAsync(context, store, cancellation)
             : Task.FromResult<RestorePlan?>(null);
         IDisposable? held = null;
@@ -63,6 +65,7 @@ internal sealed class FollowerDirectory(RemoteContext context, StoreObject store
         {
             Home.BeginOver();
             Home.Empty();
+            if (options.IsOfMoment) Home.BeginMoment(options.Moment.ToString());
             return held;
         }
         catch
@@ -78,7 +81,7 @@ internal sealed class FollowerDirectory(RemoteContext context, StoreObject store
         for (; ; quick = null)
         {
             var plan = quick
-                ?? await RestorePlanner.PlanAsync(context, RestoreTarget.Newest, cancellation: cancellation);
+                ?? await RestorePlanner.PlanAsync(context, options.Moment, cancellation: cancellation);
             if (plan.IsFromBeginning) return (default, true);
             bool isDurable;
             try
@@ -89,7 +92,8 @@ internal sealed class FollowerDirectory(RemoteContext context, StoreObject store
             {
                 // Hints that were replaced while we fetched may have been collected: the newer ones then have
                 // everything.
-                if (await context.HintsUpToAsync(store, ulong.MaxValue, cancellation) is not { } newest
+                if (options.IsOfMoment
+                    || await context.HintsUpToAsync(store, ulong.MaxValue, cancellation) is not { } newest
                     || newest.Header.Lsn <= plan.Hints.Header.Lsn)
                     throw;
                 Home.Empty();
@@ -99,7 +103,8 @@ internal sealed class FollowerDirectory(RemoteContext context, StoreObject store
             Replica.Begin(target, plan.Hints.Hints);
             target.Home.Following = options.Url;
             Home.CompleteAt = DateTimeOffset.FromUnixTimeMilliseconds(plan.Hints.Header.TimeMs);
-            return (new FollowerBeginning(plan.Hints.Header.Start, plan.Segments), isDurable);
+            var header = plan.Hints.Header;
+            return (new FollowerBeginning(header.Start, plan.Segments, header.Lsn), isDurable);
         }
     }
 

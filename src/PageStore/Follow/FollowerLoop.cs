@@ -52,7 +52,7 @@ internal sealed class FollowerLoop(FollowerOptions options, RemoteContext contex
         {
             var lazy = replica.Opened.Replica.Lazy;
             await pinning;
-            pinning = pin.RenewAsync(progress.Now.Lsn, options.Store.Home.IsLazy ? lazy?.HintsLsn : null, stop);
+            pinning = PinAsync(progress.Now.Lsn, options.Store.Home.IsLazy ? lazy?.HintsLsn : null);
             // Whoever opened it lazily waits for no pin, but nothing that came later is applied without.
             if (lazy is null) await pinning;
             if (lazy?.Lost is { } lost) throw new BrokenPathException(lost);
@@ -67,6 +67,12 @@ internal sealed class FollowerLoop(FollowerOptions options, RemoteContext contex
             using (segment) session.Apply(segment);
             if (replica.Opened.IsSettleDue) session.Settle();
         }
+    }
+
+    async Task PinAsync(ulong lsn, ulong? hintsLsn)
+    {
+        await pin.RenewAsync(lsn, hintsLsn, stop);
+        if (!progress.Now.IsPinned) progress.Set(s => s with { IsPinned = true, PinError = pin.Error });
     }
 
     async Task<RemoteSegment?> NextAsync()

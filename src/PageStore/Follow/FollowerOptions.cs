@@ -4,6 +4,7 @@ using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.RecoveryLog.Remote.Write;
 
 namespace RecoveryVfs.PageStore.Follow;
@@ -45,6 +46,13 @@ public sealed record FollowerOptions
     /// </summary>
     public long FetchCacheBytes { get; init; } = long.MaxValue;
 
+    /// <summary>
+    /// The moment that is shown, which does not move; by default the newest state, which does.
+    /// </summary>
+    internal RestoreTarget Moment { get; init; }
+
+    internal bool IsOfMoment => Moment != RestoreTarget.Newest;
+
     /// <summary>Extents fetched at a time when it starts over.</summary>
     public int Parallelism { get; init; } = 8;
 
@@ -74,6 +82,8 @@ public enum FollowerPhase
     Failed,
     /// <summary>It was stopped, or promoted.</summary>
     Stopped,
+    /// <summary>It shows a moment of the past, and stays there.</summary>
+    Still,
 }
 
 /// <summary>What operators watch of a follower.</summary>
@@ -116,6 +126,9 @@ public sealed record FollowerState
 
     /// <summary>Why it holds no pin in the remote; null when it does or is not to.</summary>
     public string? PinError { get; init; }
+
+    /// <summary>Whether its first pins were put, or could not be.</summary>
+    internal bool IsPinned { get; init; }
 }
 
 /// <summary>What a promotion came to.</summary>

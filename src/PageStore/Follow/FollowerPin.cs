@@ -27,12 +27,14 @@ internal sealed class FollowerPin(FollowerOptions options)
 
     /// <summary>
     /// Renews the pins when it is time, or when other hints are to be kept (null: none). A failure is noted, and tried
-    /// again at the next time.
+    /// again at the next time. Without an LSN nothing of the log is kept.
     /// </summary>
-    public async Task RenewAsync(ulong lsn, ulong? hintsLsn, CancellationToken cancellation)
+    public async Task RenewAsync(ulong? lsn, ulong? hintsLsn, CancellationToken cancellation)
     {
         var now = options.Store.Time.GetUtcNow();
-        if (options.PinExpiry <= TimeSpan.Zero || (now < due && hintsLsn == keptHints)) return;
+        if (options.PinExpiry <= TimeSpan.Zero || (now < due && hintsLsn == keptHints)
+            || (lsn is null && hintsLsn is null && home.HintsPinName is null))
+            return;
         due = now + options.PinExpiry / Renewals;
         keptHints = hintsLsn;
         await TryAsync(async context =>
@@ -43,8 +45,9 @@ internal sealed class FollowerPin(FollowerOptions options)
                     note: Note("fetches from these hints")), home.HintsPinName, name => home.HintsPinName = name,
                     cancellation)
                 : await RemoveAsync(context, home.HintsPinName, cancellation);
-            home.PinName = await ReplaceAsync(context, Pin.At(lsn, onward: true, now + options.PinExpiry,
-                Note("follows")), home.PinName, name => home.PinName = name, cancellation);
+            if (lsn is { } at)
+                home.PinName = await ReplaceAsync(context, Pin.At(at, onward: true, now + options.PinExpiry,
+                    Note("follows")), home.PinName, name => home.PinName = name, cancellation);
         });
     }
 

@@ -62,6 +62,7 @@ internal sealed class FollowerProgress(FollowerOptions options)
     /// </summary>
     FollowerState WithLag(FollowerState now)
     {
+        if (now.Phase == FollowerPhase.Still) return now;
         var clock = options.Store.Time.GetUtcNow();
         if (now.Phase == FollowerPhase.Following && clock - now.CaughtUpAt <= options.Interval * 2 + LookPatience)
             return now;

@@ -36,14 +36,59 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
     /// <summary>The newest LSN that the remote was seen to have; 0 when none was.</summary>
     public ulong ListedLsn => segments?.ListedLsn ?? 0;
 
+    /// <summary>Throws when the remote is not there; asks once.</summary>
+    public async Task RequireSourceAsync(CancellationToken cancellation) =>
+        source ??= await FetchSourceAsync(cancellation);
+
     /// <summary>Opens what the directory has; only a directory that has nothing needs the remote for that.</summary>
     public async Task OpenAsync(CancellationToken cancellation)
     {
         var home = options.Store.Home;
         home.ThrowUnlessFollower();
-        if (home is { IsReplica: true, IsStartingOver: false } && TryResume()) return;
+        home.ThrowUnlessOf(options.IsOfMoment ? options.Moment.ToString() : null);
+        if (home is { IsReplica: true, IsStartingOver: false, Moment: null or { IsShown: true } } && TryResume())
+            return;
         source = await FetchSourceAsync(cancellation);
-        await BeginAsync(cancellation);
+        var from = await BeginAsync(cancellation);
+        if (!options.IsOfMoment) return;
+        try
+        {
+            await ReachAsync(from, cancellation);
+        }
+        catch (Exception e) when (e is BrokenPathException or DivergedException)
+        {
+            throw FollowerLoop.ErrorOf(e);
+        }
+    }
+
+    /// <summary>Applies the log from hints up to the moment that is shown.</summary>
+    async Task ReachAsync(ulong from, CancellationToken cancellation)
+    {
+        var moment = options.Moment;
+        await ListAsync(cancellation);
+        var isBeyond = false;
+        while (!isBeyond && !(moment.Lsn < Segments.Position.NextLsn))
+        {
+            using var segment = await Segments.TryNextAsync(cancellation);
+            if (segment is null) break;
+            // What was never shipped, after an outage, may lie behind it.
+            if (segment.Header.IsGap && (moment.Lsn < segment.Header.FirstLsn
+                || moment.TimeMs < segment.Header.FirstTimeMs))
+                break;
+            var last = RestoreReplay.LastWanted(segment, moment, from);
+            isBeyond = last != ulong.MaxValue;
+            Apply(segment, last);
+            if (replica.Opened.IsSettleDue) Settle();
+        }
+        if (replica.Opened.NextLsn == 1 || moment.Lsn >= Segments.Position.NextLsn)
+            throw new RecoveryException(RecoveryError.NotFound, replica.Opened.NextLsn == 1
+                ? $"{moment} is before the log in {context.Store.Location} begins: there was nothing yet."
+                : $"{moment} is not in {context.Store.Location}, whose log ends at LSN {Segments.Position.LastLsn}.",
+                "`recovery log` shows what there is.")
+            { Path = context.Store.Location, Lsn = moment.Lsn };
+        replica.Opened.Replica.DeclareWhole();
+        Settle();
+        options.Store.Home.EndMoment(moment.ToString());
     }
 
     bool TryResume()
@@ -77,11 +122,14 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
             "Check the URL.")
         { Path = context.Store.Location };
 
-    /// <summary>Empties the directory and fills it from the newest hints. Nothing is open.</summary>
-    public async Task BeginAsync(CancellationToken cancellation)
+    /// <summary>
+    /// Empties the directory and fills it from the newest hints, or those before the moment that is shown; returns
+    /// their LSN. Nothing is open.
+    /// </summary>
+    public async Task<ulong> BeginAsync(CancellationToken cancellation)
     {
         // What did not work out once is looked at closely.
-        var (place, listed) = await new FollowerDirectory(context, Source, options, room)
+        var (place, listed, lsn) = await new FollowerDirectory(context, Source, options, room)
             .BeginAsync(isQuick: progress.Now.StartedOver == 0, cancellation);
         Reopen();
         GoOnAt(place ?? RemoteLogEnd.Start(Source), listed);
@@ -90,6 +138,7 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
             Phase = FollowerPhase.CatchingUp,
             CaughtUpAt = place is null ? null : options.Store.Home.CompleteAt
         });
+        return lsn;
     }
 
     /// <summary>Opens the replica as it was settled last.</summary>
@@ -131,13 +180,13 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
         await reading.HintsUpToAsync(Source, ulong.MaxValue, cancellation) is { } hints
             && hints.Header.Start.NextLsn > replica.Opened.NextLsn;
 
-    public void Apply(RemoteSegment segment)
+    public void Apply(RemoteSegment segment, ulong last = ulong.MaxValue)
     {
         var store = replica.Opened;
         // What a record changes may not be here. To break off in the middle of a group would keep readers out.
         using var patience = LazyFiles.WaitPatiently(e =>
             progress.Set(s => s with { Phase = FollowerPhase.Interrupted, LastError = e }));
-        var applied = store.Apply(segment, Source.LogId);
+        var applied = store.Apply(segment, Source.LogId, last);
         progress.Set(s => Measure(s) with
         {
             Lsn = store.NextLsn - 1,

@@ -112,6 +112,23 @@ internal sealed class LazyFiles : IAbsentFiles
     /// <inheritdoc/>
     public bool IsAbsent(string name) => absent.ContainsKey(name);
 
+    /// <summary>
+    /// How much is here of a directory that another process may have open; null when all is. Takes no lock.
+    /// </summary>
+    public static FetchedFigures? In(StoreHome home)
+    {
+        if (home.LazyList is not { } text) return null;
+        var (here, all, whole, files) = (0L, 0L, 0, 0);
+        foreach (var (name, extent) in LazyList.Parse(text, Path.Combine(home.Path, "lazy")).Files)
+        {
+            if (!File.Exists(Path.Combine(home.Pages, name))) continue; // RocksDB needed it no more
+            var came = BlockCache.BytesHere(RecordOf(home, extent.Fnode), extent) ?? extent.SizeBytes;
+            (here, all, files) = (here + came, all + extent.SizeBytes, files + 1);
+            if (came == extent.SizeBytes) whole++;
+        }
+        return new FetchedFigures(here, all, whole, files);
+    }
+
     /// <summary>How much is here.</summary>
     public FetchedFigures Fetched
     {

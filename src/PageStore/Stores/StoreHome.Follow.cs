@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.PageStore.Stores;
@@ -6,7 +7,35 @@ namespace RecoveryVfs.PageStore.Stores;
 // What a replica's directory says of how complete it is, to other processes and after a restart.
 internal sealed partial class StoreHome
 {
-    const string UnsettledMark = "unsettled", CaughtUpMark = "caught-up";
+    const string UnsettledMark = "unsettled", CaughtUpMark = "caught-up", MomentMark = "moment", Shown = " shown";
+
+    /// <summary>
+    /// The moment that a replica shows, in words, and whether it has come to it; null when it follows on.
+    /// </summary>
+    internal (string Moment, bool IsShown)? Moment =>
+        marks.Read(MomentMark)?.TrimEnd('\n') is not { } text ? null
+            : text.EndsWith(Shown, StringComparison.Ordinal) ? (text[..^Shown.Length], true) : (text, false);
+
+    /// <summary>Says which moment a replica is to show. It comes before anything of the replica does.</summary>
+    internal void BeginMoment(string moment) => marks.Write(MomentMark, moment + "\n");
+
+    /// <summary>Says that the replica has come to its moment, and is settled there.</summary>
+    internal void EndMoment(string moment)
+    {
+        if (IsUnsynced) marks.WriteUnsynced(MomentMark, moment + Shown + "\n");
+        else marks.Write(MomentMark, moment + Shown + "\n");
+    }
+
+    /// <summary>Refuses a replica that shows something else than is asked for; null asks for the newest.</summary>
+    internal void ThrowUnlessOf(string? moment)
+    {
+        if (!IsReplica || IsStartingOver || Moment?.Moment == moment) return;
+        throw new RecoveryException(RecoveryError.Invalid,
+            $"{path} shows {Moment?.Moment ?? "the newest state"} of {Following ?? "its remote"}, not "
+                + $"{moment ?? "the newest state"}.",
+            "Give each moment a directory of its own, or delete this one first.")
+        { Path = path };
+    }
 
     /// <summary>When the replica last had everything that there was: its mark's time says so.</summary>
     internal DateTimeOffset CompleteAt

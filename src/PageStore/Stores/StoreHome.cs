@@ -37,6 +37,8 @@ namespace RecoveryVfs.PageStore.Stores;
 /// no databases.</description></item>
 /// <item><term><c>pin</c>, <c>pin-hints</c></term><description>The names of the pins that the remote has for this
 /// follower: of its place in the log, and of the hints from which it still fetches.</description></item>
+/// <item><term><c>moment</c></term><description>A replica shows a moment of the past, and does not go on. It comes
+/// before anything of the replica does, and says so when the moment was reached.</description></item>
 /// <item><term><c>lazy</c></term><description>Which files of the page store lack bytes that come from the remote when
 /// they are read. It comes before anything is read, and goes when all of them are whole.</description></item>
 /// </list>

@@ -7,6 +7,7 @@ using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Views;
 using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote.Read;
 using RecoveryVfs.Settings;
 
 namespace RecoveryVfs.Followed;
@@ -53,6 +54,10 @@ internal static class FollowedDatabases
     public static FollowedFile? TryOpen(ReadOnlySpan<byte> pathBytes, ref int flags, OpenParameters parameters)
     {
         var options = Options.Process.With(parameters.Values);
+        if (options is { Follow: null } and not { Lsn: null, Timestamp: null })
+            throw new RecoveryException(RecoveryError.Invalid,
+                "lsn= and timestamp= say which moment of a remote is shown, and there is none.",
+                "Name it: follow=URL, with mode=ro.");
         if (options.Follow is null && !Follower.Any) return null;
         if (Options.Process.Follow is { } own && own != options.Follow)
             throw new RecoveryException(RecoveryError.Invalid,
@@ -162,6 +167,15 @@ internal static class FollowedDatabases
         database.Release();
     }
 
+    static RestoreTarget MomentOf(RecoveryOptions options) => options switch
+    {
+        { Lsn: not null, Timestamp: not null } => throw new RecoveryException(RecoveryError.Invalid,
+            "lsn= and timestamp= are two moments.", "Give one of them."),
+        { Lsn: { } lsn } => RestoreTarget.At(lsn),
+        { Timestamp: { } time } => RestoreTarget.At(time),
+        _ => RestoreTarget.Newest,
+    };
+
     static Follower EnsureFollowing(Follower? running, string directory, RecoveryOptions options)
     {
         if (running is { State.Phase: not (FollowerPhase.Failed or FollowerPhase.Stopped) })
@@ -170,6 +184,11 @@ internal static class FollowedDatabases
                 throw new RecoveryException(RecoveryError.Invalid,
                     $"{directory} follows {running.Url}, not {options.Follow}.",
                     "Give another remote a directory of its own.")
+                { Path = directory };
+            if (running.Moment != MomentOf(options))
+                throw new RecoveryException(RecoveryError.Invalid,
+                    $"{directory} shows {running.Moment} of {running.Url}, not {MomentOf(options)}.",
+                    "Give each moment a directory of its own.")
                 { Path = directory };
             return running;
         }
@@ -184,6 +203,7 @@ internal static class FollowedDatabases
                     Url = options.Follow!,
                     Store = options.ToStoreOptions(directory) with { Remote = null },
                     Interval = options.FollowInterval,
+                    Moment = MomentOf(options),
                     Fetch = options.Fetch,
                     FetchCacheBytes = options.FetchCacheBytes,
                 });

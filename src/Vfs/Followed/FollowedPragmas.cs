@@ -115,6 +115,7 @@ internal static class FollowedPragmas
         yield return ("state", "follower");
         yield return ("follows", follower.Url);
         yield return ("follower_state", state.Phase.ToString().ToLowerInvariant());
+        if (state.Phase == FollowerPhase.Still) yield return ("moment", follower.Moment);
         yield return ("lsn", state.Lsn);
         yield return ("lag_ms", (long)state.Lag.TotalMilliseconds);
         yield return ("lag_records", state.LagRecords);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using RecoveryVfs.PageStore.Lazy;
 using RecoveryVfs.PageStore.Shipping;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
@@ -60,6 +61,7 @@ internal static class StoreLook
         {
             UnshippedCommits = unshipped,
             Holds = store.IsOfRocksDb ? StoreObject.RocksDb : null,
+            Fetched = LazyFiles.In(new StoreHome(store.Path)),
             Advice = state == StoreState.Copy
                 ? new StoreHome(store.Path).WhyNotOwner(url)!.Message
                 : AdviceOn(state, store, url, unshipped),

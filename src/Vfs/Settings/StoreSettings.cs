@@ -85,7 +85,7 @@ internal static class StoreSettings
         {
             if (Options.OfConnection.Contains(name)
                 || name is "store" or "auto-restore" or "follow" or "follow-interval" or "fetch"
-                or "fetch-cache")
+                or "fetch-cache" or "lsn" or "timestamp")
                 continue;
             var asked = open.With(name, value);
             if (name == "remote" ? IsSame(open.Remote ?? new StoreHome(directory).RemoteUrl ?? "none", value) : asked

@@ -70,6 +70,11 @@ internal sealed class BlockCache : IDisposable
         return file;
     }
 
+    /// <summary>
+    /// How many bytes of an extent's file are here, for who only looks; null when it is whole, or was none of a cache.
+    /// </summary>
+    public static long? BytesHere(string record, in Extent extent) => BlockRecord.BytesHere(record, extent);
+
     /// <summary>One more use; the numbers of uses say which block was used last.</summary>
     internal int Use() => Interlocked.Increment(ref clock);
 

@@ -102,6 +102,25 @@ sealed class BlockRecord : IDisposable
         }
     }
 
+    /// <summary>
+    /// How many of an extent's bytes a record says are here, for who only looks; null when there is no record.
+    /// </summary>
+    public static long? BytesHere(string path, in Extent extent)
+    {
+        try
+        {
+            using var file = LocalDisk.Instance.Open(path, LogFileMode.Read);
+            Span<byte> header = stackalloc byte[HeaderBytes];
+            if (file.Read(0, header) < HeaderBytes || !header.StartsWith(Magic)) return 0;
+            var here = BinaryPrimitives.ReadInt32LittleEndian(header[HereAt..]);
+            return Math.Clamp((long)here << BlockList.ShiftOf(extent.SizeBytes), 0, extent.SizeBytes);
+        }
+        catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Made whole aside, and linked: two processes may make it at once, and one record counts.</summary>
     static bool Make(string path, Extent extent, BlockCacheOptions options)
     {

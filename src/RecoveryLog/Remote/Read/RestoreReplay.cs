@@ -133,19 +133,22 @@ sealed class RestoreReplay(RemoteContext context, RestorePlan plan, RecordTaken 
         return true;
     }
 
+    ulong LastWanted(RemoteSegment segment) => LastWanted(segment, plan.Target, hints.Lsn);
+
     /// <summary>
     /// The end of the last group of a segment that is wanted. Only the segment that the target falls into is read for
-    /// it, since a group must be known to be whole before any of it is given.
+    /// it, since a group must be known to be whole before any of it is given. What comes up to <paramref name="from"/>
+    /// is wanted whatever its time.
     /// </summary>
-    ulong LastWanted(RemoteSegment segment)
+    public static ulong LastWanted(RemoteSegment segment, RestoreTarget target, ulong from)
     {
-        bool isWhole = !(plan.Target.Lsn < segment.Header.LastLsn) && !(plan.Target.TimeMs < segment.Header.LastTimeMs);
+        bool isWhole = !(target.Lsn < segment.Header.LastLsn) && !(target.TimeMs < segment.Header.LastTimeMs);
         if (isWhole) return ulong.MaxValue;
         ulong wanted = segment.Header.FirstLsn - 1;
         using var records = segment.OpenRecords();
         while (records.TryRead(out var record))
         {
-            if (record.Lsn > hints.Lsn && (plan.Target.Lsn < record.Lsn || plan.Target.TimeMs < record.UnixTimeMs))
+            if (record.Lsn > from && (target.Lsn < record.Lsn || target.TimeMs < record.UnixTimeMs))
                 return wanted;
             if (!record.Continues) wanted = record.Lsn;
         }
