@@ -4,6 +4,7 @@ using RecoveryVfs.Opening;
 using RecoveryVfs.Operations;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 
@@ -64,12 +65,13 @@ internal sealed class AtCommand : CliCommand
         CancellationToken cancellation)
     {
         using var staging = new Staging(Path.GetTempPath(), Prefix + Path.GetRandomFileName());
-        string copy;
+        LocalDisk.Instance.CreateDirectory(staging.Path("copy"), Private);
+        var copy = Path.Combine(staging.Path("copy"), "database");
         await using (var past = await place.Source.OpenAsync(at, cancellation: cancellation))
         {
             using var version = past.Pin(place.Database)
                 ?? throw MomentDifference.Unknown(place.Database, past.Databases, place.Source.Location);
-            copy = PlainCopy.Write(version, staging.Path("copy"), cancellation);
+            VersionCopy.Write(version, copy, static _ => { }, cancellation);
         }
         SQLitePCL.Batteries_V2.Init();
         using var connection = Connection.OpenPlainReadOnly(copy);
@@ -83,7 +85,7 @@ internal sealed class AtCommand : CliCommand
         return ExitCode.Ok;
     }
 
-    const int Parallelism = 8;
+    const int Parallelism = 8, Private = 0x1C0; // 0700
 
     // What a killed run left of that name, the next one removes.
     const string Prefix = "recovery-at-";

@@ -32,9 +32,12 @@ internal sealed class RollbackCommand : CliCommand
         About = """
             Nothing is destroyed: what the databases hold now stays in the log, followers follow, and the bookmark that
             is printed takes it back. Who has the store open commits it (through its socket, as `recovery sql --write`);
-            transactions that read go on reading what they read. The state comes from the store's remote. Which
-            databases there are stays as it is; so do journal modes. `recovery log --around TIME` finds the moment. Each
-            database gets a commit of its own. In WAL mode all of its pages are written, otherwise those that differ.
+            transactions that read go on reading what they read. Which databases there are stays as it is; so do
+            journal modes. `recovery log --around TIME` finds the moment. Each database gets a commit of its own. In WAL
+            mode all of its pages are written, otherwise those that differ.
+
+            The state comes from the store itself while that reaches back so far: to the last flush of its pages, some
+            tens of megabytes of commits ago. What is older comes from its remote, as far back as that keeps it.
             """;
         Examples =
         [
@@ -82,14 +85,12 @@ internal sealed class RollbackCommand : CliCommand
     static async Task PreviewAsync(StoreDirectory store, RestoreTarget moment, string? database, Output to,
         CancellationToken cancellation)
     {
-        await Rollback.ShipAsync(store, cancellation);
-        await using var remote = RemoteAccess.Open(store.Path);
-        await using var pin = await PastDatabase.PinAsync(remote, moment, to, cancellation);
         var found = new List<Previewed>();
         (ulong Lsn, DateTimeOffset Time) reached = default;
-        foreach (var name in database is null ? await PastDatabase.NamesAsync(remote, cancellation) : [database])
+        foreach (var name in database is null ? Rollback.DatabasesNow(store) : [database])
         {
-            await using var moments = await MomentDifference.OpenAsync(remote.Context, name, RestoreTarget.Newest,
+            await using var past = await PastOfAsync(store, name, moment, to, cancellation);
+            await using var moments = await MomentDifference.OpenAsync(past.Source, name, RestoreTarget.Newest,
                 moment, cancellation: cancellation);
             reached = (moments.To.Lsn, moments.To.Time);
             if (!moments.To.Exists)
@@ -104,6 +105,15 @@ internal sealed class RollbackCommand : CliCommand
         }
         to.Result(new Preview(store.Path, reached.Lsn, reached.Time, found), Results.Json.RollbackPreview,
             p => Show(to, p));
+    }
+
+    /// <summary>Where the roll back would take it from.</summary>
+    static async Task<PastPlace> PastOfAsync(StoreDirectory store, string name, RestoreTarget moment, Output to,
+        CancellationToken cancellation)
+    {
+        if (await PastPlace.TryLocalAsync(store.Path, name, moment, cancellation) is { } local) return local;
+        await StoreSync.RunAsync(store, new SyncOptions(), cancellation);
+        return await PastPlace.OpenAsync(store.Path, name, moment, to, cancellation);
     }
 
     static void Show(Output to, Preview preview)

@@ -33,6 +33,9 @@ internal sealed class LocalPast : PastStore
     /// <summary>When that was.</summary>
     public DateTimeOffset OldestTime { get; private init; }
 
+    /// <summary>The epoch of the store's log.</summary>
+    public ulong Epoch => tail?.Epoch ?? 0;
+
     /// <summary>
     /// Opens the oldest moment there is. Throws NotFound or Corrupt when something is missing or does not fit, as it
     /// may be while a writer replaces it.

@@ -43,6 +43,9 @@ internal sealed class LogTail
     /// <summary>The identity of the log.</summary>
     public Guid LogId => header.LogId;
 
+    /// <summary>The epoch in which it is written.</summary>
+    public ulong Epoch => header.Epoch;
+
     /// <summary>
     /// A tail of the log in <c>&lt;dir&gt;/log</c> from a record on, which may be the one after the last; null when the
     /// log does not have that place (any more).

@@ -1,20 +1,18 @@
 using RecoveryVfs.PageStore.Follow;
-using RecoveryVfs.RecoveryLog.Disk;
 
-namespace RecoveryVfs.Cli;
+namespace RecoveryVfs.Operations;
 
 /// <summary>
 /// A version of a database as a plain SQLite file. (Its header says rollback mode, and no WAL is needed.)
 /// </summary>
-internal static class PlainCopy
+internal static class VersionCopy
 {
-    const int PieceBytes = 1 << 20, Private = 0x1C0; // 0700
+    const int PieceBytes = 1 << 20;
 
-    /// <summary>Writes a new file, in a new directory that only this user may read; returns its path.</summary>
-    public static string Write(FollowedVersion version, string directory, CancellationToken cancellation)
+    /// <summary>Writes a new file.</summary>
+    public static void Write(FollowedVersion version, string path, Action<long> progressed,
+        CancellationToken cancellation)
     {
-        LocalDisk.Instance.CreateDirectory(directory, Private);
-        var path = Path.Combine(directory, "database");
         using var file = File.OpenHandle(path, FileMode.CreateNew, FileAccess.Write);
         var piece = new byte[PieceBytes];
         for (long at = 0; at < version.SizeBytes;)
@@ -25,7 +23,7 @@ internal static class PlainCopy
             piece.AsSpan(read, length - read).Clear();
             RandomAccess.Write(file, piece.AsSpan(0, length), at);
             at += length;
+            progressed(length);
         }
-        return path;
     }
 }
