@@ -9,8 +9,8 @@ public static partial class Recovery
     /// <summary>
     /// Takes the databases of a store back to an earlier state. Each gets a commit that makes it what it was then, so
     /// nothing is lost: rolling back to <see cref="RollbackResult.Undo"/> undoes it. Connections, in this process or in
-    /// the one that has the store open, see a new version; followers follow. The state comes from the store itself, when
-    /// it reaches back so far; else from its remote.
+    /// the one that has the store open, see a new version; followers follow. The state comes from the store itself,
+    /// when it reaches back so far; else from its remote.
     /// </summary>
     /// <param name="directory">The store: its directory, or one of its databases.</param>
     /// <param name="to">A bookmark (<c>PRAGMA recovery_bookmark</c>), an LSN, or a time.</param>

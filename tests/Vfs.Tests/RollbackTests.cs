@@ -1,6 +1,9 @@
 using System.Globalization;
 using Microsoft.Data.Sqlite;
+using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.Rollbacks;
 using RecoveryVfs.Testing;
 
 namespace RecoveryVfs.Tests;
@@ -125,6 +128,105 @@ public sealed class RollbackTests : IDisposable
             Assert.Equal("ok", db.Do("PRAGMA recovery_verify"));
             Assert.Equal("4096", db.Do("PRAGMA page_size"));
         }
+    }
+
+    [Theory]
+    [InlineData("DELETE")]
+    [InlineData("WAL")]
+    public async Task What_the_store_still_has_itself_needs_no_remote(string mode)
+    {
+        Directory.CreateDirectory(Data);
+        using var db = store.Open("data/a.db");
+        db.Do($"PRAGMA journal_mode={mode}; CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES(1, 'a')");
+        var before = Bookmark(db);
+        db.Do("UPDATE t SET v = 'b'; CREATE TABLE u(x)");
+        var result = await Back(before);
+        Assert.Equal("1=a", All(db));
+        await Back(result.Undo!);
+        Assert.Equal("1=b", All(db));
+        Assert.Equal("ok ok", db.Do("PRAGMA integrity_check; PRAGMA recovery_verify"));
+        db.Do("PRAGMA recovery_checkpoint");
+        db.Dispose();
+        store.Close();
+        using (var again = store.Open("data/a.db"))
+        {
+            var gone = await Assert.ThrowsAsync<RecoveryException>(() => Back(before));
+            Assert.Contains("has no remote that would reach further", gone.Message);
+            Assert.Equal("1=b", All(again));
+        }
+    }
+
+    [Fact]
+    public async Task Of_a_large_database_only_the_pages_that_were_written_since_are_looked_at()
+    {
+        const int Pages = 5000;
+        Directory.CreateDirectory(Data);
+        using var db = store.Open("data/a.db");
+        db.Do("CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE TABLE big(x)");
+        db.Do($"INSERT INTO big SELECT zeroblob(4000) FROM (WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM "
+            + $"c WHERE i<{Pages}) SELECT i FROM c)");
+        // Nothing is flushed meanwhile, and no log is dropped.
+        db.Do("INSERT INTO t VALUES(1, 'a'); PRAGMA recovery_checkpoint");
+        var before = Bookmark(db);
+        for (var i = 2; i < 30; i++)
+            db.Do($"INSERT INTO t VALUES({i}, randomblob(500)); UPDATE t SET v='x' WHERE id<9");
+        var steps = new List<(string What, long Bytes)>();
+        await new Rollback(StoreDirectory.Find(Data), (what, bytes) =>
+        {
+            steps.Add((what, bytes));
+            return ReportedStep.To(null)(what, bytes);
+        }, _ => { }).RunAsync(before, null, CancellationToken.None);
+        var (_, read) = Assert.Single(steps, s => s.What.StartsWith("reading"));
+        Assert.InRange(read, 4096, 50 * 4096);
+        Assert.Equal("1=a", All(db));
+        Assert.Equal($"{Pages} ok ok",
+            db.Do("SELECT count(*) FROM big; PRAGMA integrity_check; PRAGMA recovery_verify"));
+    }
+
+    [Fact]
+    public async Task A_state_that_was_found_stays_readable_when_the_store_drops_its_log()
+    {
+        Directory.CreateDirectory(Data);
+        using var db = store.Open("data/a.db");
+        db.Do("CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES(1, 'a')");
+        await using var state = await LocalState.TryOpenAsync(StoreDirectory.Find(Data),
+            RestoreTarget.Parse(Bookmark(db)), mayBeElsewhere: false, CancellationToken.None);
+        Assert.NotNull(state);
+        for (var i = 2; i < 6; i++)
+            db.Do($"UPDATE t SET v = 'b'; INSERT INTO t VALUES({i}, randomblob(6000000)); PRAGMA recovery_checkpoint");
+        await state.HoldAsync(["a.db"], CancellationToken.None);
+        var file = store.PathOf("past");
+        await state.WriteAsync("a.db", file, ReportedStep.To(null), CancellationToken.None);
+        using var plain = new SqliteConnection($"Data Source={file};Pooling=false");
+        plain.Open();
+        Assert.Equal("1=a ok", All(plain) + " " + plain.Do("PRAGMA integrity_check"));
+    }
+
+    /// <summary>What was read aside is as of some commit; one that comes after it must be taken back as well.</summary>
+    [Theory]
+    [InlineData("INSERT INTO t VALUES(3, 'c')")]
+    [InlineData("PRAGMA journal_mode=WAL; INSERT INTO t VALUES(3, 'c')")]
+    [InlineData("DELETE FROM big; VACUUM")]
+    public async Task A_commit_that_comes_in_between_is_taken_back_too(string comes)
+    {
+        Directory.CreateDirectory(Data);
+        using var db = store.Open("data/a.db");
+        db.Do("CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE TABLE big(x); INSERT INTO t VALUES(1, 'a'); "
+            + "INSERT INTO big VALUES(zeroblob(100000))");
+        var before = Bookmark(db);
+        db.Do("INSERT INTO t VALUES(2, 'b')");
+        var taking = 0;
+        var result = await new Rollback(StoreDirectory.Find(Data), (what, bytes) =>
+        {
+            if (what.StartsWith("taking") && taking++ == 0) db.Do(comes);
+            return ReportedStep.To(null)(what, bytes);
+        }, _ => { }).RunAsync(before, null, CancellationToken.None);
+        Assert.Equal(1, taking);
+        Assert.Equal("1=a", All(db));
+        Assert.Equal("1 100000 ok ok",
+            db.Do("SELECT count(*), sum(length(x)) FROM big; PRAGMA integrity_check; PRAGMA recovery_verify"));
+        await Back(result.Undo!);
+        Assert.NotEqual("1=a 1", db.Do("SELECT group_concat(id || '=' || v), (SELECT count(*) FROM big) FROM t"));
     }
 
     /// <summary>

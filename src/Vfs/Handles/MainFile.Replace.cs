@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using Microsoft.Win32.SafeHandles;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Handles;
@@ -11,8 +10,8 @@ namespace RecoveryVfs.Handles;
 internal readonly record struct Replaced(ulong UndoLsn, ulong Lsn, long Pages);
 
 /// <summary>
-/// Replacing what a database holds by what a plain file holds, as one commit: what a roll back does. A writer as any
-/// other: it takes the locks in SQLite's order, and only pages that differ are written.
+/// Replacing what a database holds by what a file holds (<see cref="ReplacementFile"/>), as one commit: what a roll
+/// back does. A writer as any other: it takes the locks in SQLite's order, and only pages that differ are written.
 /// </summary>
 /// <remarks>
 /// The header goes on from the database's own: the change counter and the schema's cookie are one more than they were,
@@ -21,7 +20,7 @@ internal readonly record struct Replaced(ulong UndoLsn, ulong Lsn, long Pages);
 /// </remarks>
 internal sealed partial class MainFile
 {
-    const int CompareBytes = 1 << 20, HeaderBytes = 100;
+    const int HeaderBytes = 100;
     const int ModeAt = 18, ModeBytes = 2, CounterAt = 24, CookieAt = 40, ValidForAt = 92;
 
     /// <summary>The last record of the store.</summary>
@@ -29,9 +28,10 @@ internal sealed partial class MainFile
 
     /// <summary>
     /// Does it; returns SQLite's result code. Busy when somebody else writes, or a WAL may be in use: pages of such a
-    /// database are SQLite's to write. The handle must have no lock, and has none afterwards.
+    /// database are SQLite's to write. BusySnapshot when the file has only what differs from another commit than the
+    /// newest. The handle must have no lock, and has none afterwards.
     /// </summary>
-    public int Replace(SafeFileHandle with, out Replaced done)
+    public int Replace(ReplacementFile with, out Replaced done)
     {
         done = default;
         var code = Lock(LockLevel.Shared);
@@ -40,6 +40,7 @@ internal sealed partial class MainFile
             if (code == Sqlite.Ok) code = pin is null ? Sqlite.Busy : Lock(LockLevel.Reserved);
             if (code == Sqlite.Ok) code = Lock(LockLevel.Exclusive);
             if (code != Sqlite.Ok) return code;
+            if (with.Basis is { } basis && basis != database.Current.Lsn) return Sqlite.BusySnapshot;
             var before = LastLsn;
             var pages = WriteDifferences(with);
             if (pages == 0)
@@ -62,20 +63,20 @@ internal sealed partial class MainFile
     }
 
     /// <summary>Writes what differs into this handle's transaction; returns how many pages that is.</summary>
-    long WriteDifferences(SafeFileHandle with)
+    long WriteDifferences(ReplacementFile with)
     {
-        var size = RandomAccess.GetLength(with);
+        var size = with.SizeBytes;
         var first = new byte[HeaderBytes];
-        ReadAll(with, first, 0);
+        with.Read(first, 0);
         var pageSize = PageSizeOf(first, size);
         var before = SizeBytes;
         var comparable = database.Current.PageSize == pageSize ? before : 0;
         var pages = size < before ? (before - size) / Math.Max(1, database.Current.PageSize) : 0;
-        var (theirs, ours) = (new byte[CompareBytes], new byte[CompareBytes]);
-        for (long at = pageSize; at < size; at += CompareBytes)
+        var (theirs, ours) = (new byte[ReplacementFile.MaxRunBytes], new byte[ReplacementFile.MaxRunBytes]);
+        foreach (var (at, length) in with.Runs(pageSize))
         {
-            var chunk = theirs.AsSpan(0, (int)Math.Min(CompareBytes, size - at));
-            ReadAll(with, chunk, at);
+            var chunk = theirs.AsSpan(0, length);
+            with.Read(chunk, at);
             var have = (int)Math.Clamp(comparable - at, 0, chunk.Length);
             if (have > 0 && Read(ours.AsSpan(0, have), at) is var read && read != Sqlite.Ok) throw Unreadable(read);
             for (var within = 0; within < chunk.Length; within += pageSize)
@@ -94,10 +95,10 @@ internal sealed partial class MainFile
     /// <summary>
     /// The first page has the header, which is never the same; returns 0 when nothing else of the database differs.
     /// </summary>
-    int WriteFirst(SafeFileHandle with, int pageSize, bool isOther)
+    int WriteFirst(ReplacementFile with, int pageSize, bool isOther)
     {
         var page = new byte[pageSize];
-        ReadAll(with, page, 0);
+        with.Read(page, 0);
         var header = new byte[HeaderBytes];
         var had = SizeBytes >= HeaderBytes && database.Current.PageSize > 0;
         if (had)
@@ -140,19 +141,6 @@ internal sealed partial class MainFile
         throw new RecoveryException(RecoveryError.Invalid,
             $"What {open.Path} was to be replaced by is no SQLite database of whole pages; it was left as it is.")
         { Path = open.Path };
-    }
-
-    void ReadAll(SafeFileHandle file, Span<byte> destination, long at)
-    {
-        while (destination.Length > 0)
-        {
-            var got = RandomAccess.Read(file, destination, at);
-            if (got == 0)
-                throw new RecoveryException(RecoveryError.IoRead,
-                    $"The file that {open.Path} was to be replaced by ends at {at} bytes; nothing was committed.");
-            destination = destination[got..];
-            at += got;
-        }
     }
 
     static void Must(int code)

@@ -7,7 +7,7 @@ using RecoveryVfs.RecoveryLog;
 namespace RecoveryVfs.Interop;
 
 /// <summary>
-/// Replaces what a database of a store of this process holds by what a plain file holds, as a commit like others:
+/// Replaces what a database of a store of this process holds by what a file holds, as a commit like others:
 /// readers go on, followers follow, and what was there before stays in the log.
 /// </summary>
 internal static class Replacement
@@ -16,9 +16,10 @@ internal static class Replacement
 
     /// <summary>
     /// Does it. The connection is one on the database; it has no transaction, and SQLite has settled there what a
-    /// crash may have left of a journal or WAL. Throws <see cref="SqlFailure"/> when others write for too long.
+    /// crash may have left of a journal or WAL. Throws <see cref="SqlFailure"/> when others write for too long, and
+    /// when the file has only some pages, and the others cannot be counted on to be as it says.
     /// </summary>
-    public static Replaced Run(HostConnection connection, string path, string store, string plainFile,
+    public static Replaced Run(HostConnection connection, string path, string store, string from,
         TimeSpan patience)
     {
         connection.Run("SELECT count(*) FROM sqlite_schema", new SqlAnswers());
@@ -27,13 +28,16 @@ internal static class Replacement
         var file = new MainFile(open, open.Store.Options, readOnly: false, new OpenParameters());
         try
         {
-            using var with = File.OpenHandle(plainFile);
+            using var with = ReplacementFile.Open(from);
             // Locks of other connections and processes cannot be waited for with a time limit, only tried.
             for (var started = Stopwatch.GetTimestamp(); ; Thread.Sleep(Pause))
             {
-                if (open.IsWalRegime) return ThroughSqlite(file, path, store, plainFile, patience);
-                var code = file.Replace(with, out var done);
+                if (open.IsWalRegime && with.Basis is null) return ThroughSqlite(file, path, store, from, patience);
+                var done = default(Replaced);
+                var code = open.IsWalRegime ? Sqlite.BusySnapshot : file.Replace(with, out done);
                 if (code == Sqlite.Ok) return done;
+                if (code == Sqlite.BusySnapshot && with.Basis is not null)
+                    throw new SqlFailure(code, $"{path} was written to meanwhile, or is in WAL mode.");
                 if ((code & 0xff) != Sqlite.Busy) throw new SqlFailure(code, Failures.Last);
                 if (Stopwatch.GetElapsedTime(started) > patience)
                     throw new SqlFailure(code,

@@ -13,8 +13,19 @@ internal abstract class EarlierState : IAsyncDisposable
     /// <summary>The databases that there were.</summary>
     public required IReadOnlyList<string> Databases { get; init; }
 
-    /// <summary>Writes a database, as it was, to a new plain SQLite file.</summary>
+    /// <summary>Says which databases will be asked for, before the first is.</summary>
+    public virtual Task HoldAsync(IReadOnlyList<string> databases, CancellationToken cancellation) =>
+        Task.CompletedTask;
+
+    /// <summary>
+    /// Writes what a database is to be replaced by (<see cref="Handles.ReplacementFile"/>), in as few pages as are
+    /// known to be enough.
+    /// </summary>
     public abstract Task WriteAsync(string database, string path, StepBegun begin, CancellationToken cancellation);
+
+    /// <summary>Writes the whole database; false when that is what was written before.</summary>
+    public virtual bool WriteWhole(string database, string path, StepBegun begin, CancellationToken cancellation) =>
+        false;
 
     /// <inheritdoc/>
     public abstract ValueTask DisposeAsync();

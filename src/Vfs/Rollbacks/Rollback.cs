@@ -36,6 +36,7 @@ internal sealed class Rollback(StoreDirectory store, StepBegun begin, Action<str
         await using var state = await EarlierState.FindAsync(store, to, begin, note, cancellation);
         var names = Choose(database, state);
         using var staging = new Staging(store.Path, StoreHome.RollbackStaging);
+        await state.HoldAsync(names, cancellation);
         for (var i = 0; i < names.Count; i++)
             await state.WriteAsync(names[i], Path.Combine(store.Path, StoreHome.RollbackFile(i)), begin, cancellation);
         var list = new RollbackList(store.Path);
@@ -43,7 +44,7 @@ internal sealed class Rollback(StoreDirectory store, StepBegun begin, Action<str
         for (var i = 0; i < names.Count; i++)
         {
             cancellation.ThrowIfCancellationRequested();
-            entries.Add(TakeBack(list, names[i], StoreHome.RollbackFile(i), state.Bookmark));
+            entries.Add(TakeBack(list, names[i], StoreHome.RollbackFile(i), state, cancellation));
         }
         var undo = entries.Find(e => e.Lsn is not null)?.Undo;
         if (undo is not null && (store.RemoteUrl ?? RemoteAccess.Default) is null)
@@ -52,14 +53,26 @@ internal sealed class Rollback(StoreDirectory store, StepBegun begin, Action<str
         return new RollbackResult(store.Path, state.Bookmark.ToString(), undo, entries);
     }
 
-    RollbackEntry TakeBack(RollbackList list, string name, string file, Bookmark to)
+    RollbackEntry TakeBack(RollbackList list, string name, string file, EarlierState state,
+        CancellationToken cancellation)
     {
         var at = DateTimeOffset.UtcNow;
-        list.Begin(name, at, to);
+        list.Begin(name, at, state.Bookmark);
         using (begin($"taking {name} back", 0))
         {
-            var (done, now) = Apply(name, file);
-            var entry = new RollbackEntry(name, at, to.ToString(), (now with { Lsn = done.UndoLsn }).ToString(),
+            Replaced done;
+            Bookmark now;
+            try
+            {
+                (done, now) = Apply(name, file);
+            }
+            // Somebody wrote meanwhile, or is of an older version: then the whole is compared.
+            catch (SqlFailure) when (state.WriteWhole(name, Path.Combine(store.Path, file), begin, cancellation))
+            {
+                (done, now) = Apply(name, file);
+            }
+            var entry = new RollbackEntry(name, at, state.Bookmark.ToString(),
+                (now with { Lsn = done.UndoLsn }).ToString(),
                 done.Lsn == done.UndoLsn ? null : done.Lsn)
             {
                 Pages = done.Pages < 0 ? null : done.Pages,
