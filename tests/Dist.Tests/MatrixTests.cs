@@ -16,5 +16,20 @@ public sealed class MatrixTests
         using var project = new ExampleProject(Path.Combine(Repository.Root, "tests", "Dist.Tests", "host"), "matrix")
         { Properties = [$"-p:DataSqlite={dataSqlite}", $"-p:Bundle={bundle}"] };
         Assert.Equal([versions, "dapper", "created", "migrated", "conflict"], project.Run([], store.Path).Lines);
+        if (dataSqlite[..2] == "11") BesideAReplicator(project);
+    }
+
+    /// <summary>The same EF Core on stock SQLite, with `recovery replicate` beside it.</summary>
+    static void BesideAReplicator(ExampleProject project)
+    {
+        using var plain = new StoreDirectory();
+        string[] names = ["created.db", "migrated.db"];
+        using (var replicated = new Replicated(plain.Path, names))
+        {
+            Assert.Equal(["created", "migrated", "conflict"], project.Run([], plain.Path, "plain").Lines);
+            replicated.Kill();
+        }
+        Replicated.Once(plain.Path, names);
+        foreach (var name in names) Replicated.MustBeRestored(plain.Path, name);
     }
 }

@@ -1,5 +1,5 @@
 // What .NET programs do with SQLite, done with vfs=recovery. Prints the versions, then one line a part.
-// usage: matrix DIRECTORY
+// usage: matrix DIRECTORY [plain]
 using Dapper;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
@@ -7,10 +7,13 @@ using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
 using RecoveryVfs;
 
-Recovery.Register();
-string Uri(string name) => $"Data Source=file:{args[0]}/{name}?vfs=recovery";
+var isPlain = args is [_, "plain"];
+if (!isPlain) Recovery.Register();
+string Uri(string name) => isPlain
+    ? $"Data Source={args[0]}/{name}"
+    : $"Data Source=file:{args[0]}/{name}?vfs=recovery";
 
-await UseDapper(Uri("dapper.db"));
+if (!isPlain) await UseDapper(Uri("dapper.db"));
 await CreateAndQuery(Uri("created.db"));
 await Migrate(Uri("migrated.db"));
 await Conflict(Uri("created.db"));
