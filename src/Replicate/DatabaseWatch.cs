@@ -84,7 +84,7 @@ internal sealed class DatabaseWatch : IAsyncDisposable
                 // While it is written it is looked at by the clock; when nothing came, something will tell.
                 var isWritten = Status.Lsn != before;
                 await Task.Delay(Pause, options.Time, stop);
-                if (!isWritten) await changed.WaitAsync(IdleFor(idle), stop);
+                if (!isWritten && !database.KeepsCheckpoints) await changed.WaitAsync(IdleFor(idle), stop);
             }
         }
         catch (OperationCanceledException)

@@ -45,6 +45,8 @@ internal sealed partial class ReplicatedDatabase
     long movedAt;
     // Frames at which it is tried again, in this life of the WAL.
     uint? shortenAt;
+    // Held while the application writes fast: its own checkpoints would cost it more than they are worth.
+    CheckpointLock? checkpoints;
 
     /// <summary>
     /// Whether the mark stays where it is, though newer transactions were read. Where it stands, a long WAL costs the
@@ -58,6 +60,27 @@ internal sealed partial class ReplicatedDatabase
 
     uint ShortenAt => shortenAt ?? (uint)options.CheckpointFrames;
 
+    /// <summary>Whether it keeps others from checkpointing; then it is looked at again soon.</summary>
+    public bool KeepsCheckpoints => checkpoints is not null;
+
+    /// <summary>
+    /// Keeps others from checkpointing while the WAL is long, or will be before the next look. It lets go when nothing
+    /// comes any more.
+    /// </summary>
+    void KeepCheckpoints(bool isWritten)
+    {
+        var isLong = standing?.Position is { Frames: > OwnCheckpointFrames / 2 }
+            || growth.Until(OwnCheckpointFrames) < options.LookInterval;
+        if (!isWritten || !isLong) LetCheckpoint();
+        else checkpoints ??= CheckpointLock.TryTake(held!);
+    }
+
+    void LetCheckpoint()
+    {
+        checkpoints?.Release();
+        checkpoints = null;
+    }
+
     /// <summary>
     /// When the WAL has grown: brings it into the main file, and holds a transaction that needs nothing of it, so that
     /// the next writer begins it anew. Writers are not held off but for the last few frames, and only when they come
@@ -69,38 +92,50 @@ internal sealed partial class ReplicatedDatabase
         if (index.Frames < ShortenAt) return;
         // The next time is later, if it does not succeed now: not so much later that the WAL would grow without bound.
         shortenAt = index.Frames + (uint)options.CheckpointFrames * MostTimes;
+        var (atAllCosts, isOverdue) = (index.Frames >= options.CheckpointFrames * AtAllCostsTimes,
+            index.Frames >= options.CheckpointFrames * MostTimes);
         for (var pass = 1; ; pass++)
         {
             if (Checkpoint(spare!) is not { } done)
             {
-                if (index.Frames < options.CheckpointFrames * AtAllCostsTimes) return;
+                if (!atAllCosts) return;
                 break;
             }
             // What SQLite would sync with the writers held off is synced before.
             spare!.SyncMain();
             spare.BeginRead();
             var now = SourceView.Of(spare);
+            var left = now.Index is { } after && after.Salt == index.Salt ? after.Frames - done.Done : 0;
+            // Those who still come faster than they are read are held off: what is left is copied then, not read.
+            if (pass == MostPasses && left > FewFrames && (left <= MostHeldOff || isOverdue))
+            {
+                spare.End();
+                break;
+            }
             if (!TryTakeTransactions(now)) Join(now);
             Hold();
             shortened = standing;
             // Everything is in the main file, and was when this transaction began: it stands in nobody's way.
-            if (now.Index is not { } after || after.Salt != index.Salt || after.Frames == done.Done) return;
-            // What came meanwhile is brought over with the writers held off. When that is much, they are faster than
-            // this: it waits for a quieter moment, though not for ever.
-            var left = after.Frames - done.Done;
-            if (left > FewFrames && pass < MostPasses) continue;
-            if (left > MostHeldOff && after.Frames < options.CheckpointFrames * MostTimes) return;
-            break;
+            if (left == 0) return;
+            if (left <= FewFrames) break;
+            // They are faster than this: it waits for a quieter moment, though not for ever.
+            if (left > MostHeldOff && !isOverdue) return;
         }
-        HoldOffAndShorten(index.Frames < options.CheckpointFrames * AtAllCostsTimes ? null : LongestWait);
+        HoldOffAndShorten(atAllCosts ? LongestWait : null);
     }
 
     /// <summary>Null when somebody else is at it for longer than a moment.</summary>
-    static (int Frames, int Done)? Checkpoint(SqliteHandle connection)
+    (int Frames, int Done)? Checkpoint(SqliteHandle connection)
     {
+        var kept = checkpoints is not null;
+        LetCheckpoint();
         for (var started = Stopwatch.GetTimestamp(); ;)
         {
-            if (connection.Checkpoint(SqliteResult.CheckpointPassive) is { } done) return done;
+            if (connection.Checkpoint(SqliteResult.CheckpointPassive) is { } done)
+            {
+                if (kept && isHolding) checkpoints = CheckpointLock.TryTake(held!);
+                return done;
+            }
             if (Stopwatch.GetElapsedTime(started) >= CheckpointPatience) return null;
             Thread.Sleep(1); // There is nothing that would tell when another process is done.
         }

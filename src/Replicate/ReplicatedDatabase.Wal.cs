@@ -18,6 +18,7 @@ internal sealed partial class ReplicatedDatabase
                     + "application's user.")
             { Path = path };
         mark = null;
+        var before = standing;
         if (gap is not null || !TryTakeTransactions(view)) Join(view);
         if (MayStay(view)) spare.End();
         else
@@ -28,6 +29,7 @@ internal sealed partial class ReplicatedDatabase
             Shorten(view);
         }
         growth.Note(standing, willBeginAnew: standing == shortened);
+        KeepCheckpoints(isWritten: standing != before);
     }
 
     /// <summary>

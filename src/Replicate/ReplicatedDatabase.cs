@@ -89,6 +89,7 @@ internal sealed partial class ReplicatedDatabase(string path, Mirror mirror, Rep
     {
         try
         {
+            if (checkpoints is { IsIndexWhole: false }) LetCheckpoint();
             Open();
             if (WhatWasReplaced() is { } what)
             {
@@ -108,6 +109,7 @@ internal sealed partial class ReplicatedDatabase(string path, Mirror mirror, Rep
         {
             // A look that failed on the way may have left anything but a wrong mirror.
             spare?.End();
+            LetCheckpoint();
             if (e is RecoveryException { Error: RecoveryError.Busy }) throw;
             Close(gap);
             throw;
@@ -157,6 +159,7 @@ internal sealed partial class ReplicatedDatabase(string path, Mirror mirror, Rep
     /// <summary>Ends the read transaction that is held; what was read of a WAL may go from here on.</summary>
     void Release()
     {
+        LetCheckpoint();
         if (isHolding) held!.End();
         isHolding = false;
         standing = null;

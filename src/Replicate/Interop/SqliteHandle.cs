@@ -160,17 +160,29 @@ internal sealed unsafe class SqliteHandle : IDisposable
     }
 
     /// <summary>
+    /// SQLite's own file: a sqlite3_file, which begins with its methods, { int version; xClose; xRead(file, buffer,
+    /// amount, offset); ... }.
+    /// </summary>
+    public void* File
+    {
+        get
+        {
+            void* file;
+            fixed (byte* main = "main"u8)
+                return Library.FileControl(handle, main, SqliteResult.FilePointer, &file) is var code
+                    and not SqliteResult.Ok
+                    ? throw Failed(code, "Its file cannot be reached")
+                    : file;
+        }
+    }
+
+    /// <summary>
     /// Reads the main file, as it is; the rest is zeros when it ends before. Returns whether it had all of it.
     /// </summary>
     public bool ReadMain(long offset, Span<byte> destination)
     {
-        void* file;
-        fixed (byte* main = "main"u8)
-            if (Library.FileControl(handle, main, SqliteResult.FilePointer, &file) is var code and not SqliteResult.Ok)
-                throw Failed(code, "Its file cannot be reached");
-        // sqlite3_file begins with its methods: { int version; xClose; xRead(file, buffer, amount, offset); ... }
-        var methods = *(nint**)file;
-        var read = (delegate* unmanaged[Cdecl]<void*, void*, int, long, int>)methods[2];
+        var file = File;
+        var read = (delegate* unmanaged[Cdecl]<void*, void*, int, long, int>)(*(nint**)file)[2];
         fixed (byte* into = destination)
         {
             var result = read(file, into, destination.Length, offset);
@@ -188,12 +200,10 @@ internal sealed unsafe class SqliteHandle : IDisposable
     {
         get
         {
-            void* file;
             long size = 0;
-            fixed (byte* main = "main"u8) _ = Library.FileControl(handle, main, SqliteResult.FilePointer, &file);
-            var methods = *(nint**)file;
+            var file = File;
             // xFileSize is the sixth method, behind xClose, xRead, xWrite, xTruncate and xSync.
-            var code = ((delegate* unmanaged[Cdecl]<void*, long*, int>)methods[6])(file, &size);
+            var code = ((delegate* unmanaged[Cdecl]<void*, long*, int>)(*(nint**)file)[6])(file, &size);
             return code == SqliteResult.Ok
                 ? size
                 : throw new RecoveryException(RecoveryError.IoRead,
@@ -208,9 +218,7 @@ internal sealed unsafe class SqliteHandle : IDisposable
     /// </summary>
     public void SyncMain()
     {
-        void* file;
-        fixed (byte* main = "main"u8)
-            if (Library.FileControl(handle, main, SqliteResult.FilePointer, &file) != SqliteResult.Ok) return;
+        var file = File;
         // xSync is the fifth method, behind xClose, xRead, xWrite and xTruncate.
         _ = ((delegate* unmanaged[Cdecl]<void*, int, int>)(*(nint**)file)[5])(file, SyncNormal);
     }
