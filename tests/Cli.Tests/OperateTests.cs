@@ -169,14 +169,15 @@ public sealed partial class OperateTests : IDisposable
     [Theory]
     [InlineData("app.service")]
     [InlineData("follower.service")]
+    [InlineData("../replicate/recovery-replicate.service")]
     public void Systemd_takes_the_units(string name)
     {
         // It looks whether the programs are there.
-        var unit = Path.Combine(root, name);
+        var unit = Path.Combine(root, Path.GetFileName(name));
         File.WriteAllText(unit, File.ReadAllText(Example(name)).Replace("/opt/recovery/recovery-tail", "/bin/true")
-            .Replace("/opt/recovery/recovery", "/bin/true"));
+            .Replace("/opt/recovery/recovery", "/bin/true").Replace("/usr/local/bin/recovery", "/bin/true"));
         var (code, said) = Run("systemd-analyze", "verify", unit);
-        Assert.True(code == 0 && !said.Contains(name), said);
+        Assert.True(code == 0 && !said.Contains(Path.GetFileName(name)), said);
     }
 
     [Fact]
@@ -195,5 +196,17 @@ public sealed partial class OperateTests : IDisposable
             foreach (Match option in Regex.Matches(command.Groups[2].Value, "--[a-z-]+"))
                 Assert.Contains(option.Value, help);
         }
+    }
+
+    [Theory]
+    [InlineData("Dockerfile")]
+    [InlineData("kubernetes.yaml")]
+    [InlineData("recovery-replicate.service")]
+    public void The_options_of_a_replicator_beside_an_application_are_known(string name)
+    {
+        var said = File.ReadAllText(Example("../replicate/" + name));
+        var help = Recover.Run("replicate", "--help").MustEndWith(0).Output;
+        Assert.Contains("replicate", said);
+        foreach (Match option in Regex.Matches(said, "(?<![a-z-])--[a-z-]+")) Assert.Contains(option.Value, help);
     }
 }

@@ -1,5 +1,6 @@
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Records;
 
 namespace RecoveryVfs.PageStore.Stores;
 
@@ -47,6 +48,26 @@ internal sealed partial class StoreHome
                 + "again with `recovery restore URL DIR`."
             : $"Otherwise move {path} away and restore the store from its remote: `recovery restore URL DIR`."))
     { Path = At("log"), Lsn = hints.ReplayFrom };
+
+    /// <summary>
+    /// Throws when hints name files of a page store, and there is none: RocksDB would begin an empty one, whose
+    /// databases would be without a row.
+    /// </summary>
+    internal void RequirePages()
+    {
+        if (File.Exists(System.IO.Path.Combine(Pages, "CURRENT"))
+            || LocalHints.LoadNewest(disk, path) is not { } hints)
+            return;
+        var missing = hints.Files.Where(f => f.Class is FileClass.RocksSmall or FileClass.RocksTable
+            or FileClass.RocksBlob).ToList();
+        if (missing.Count == 0) return;
+        throw new RecoveryException(RecoveryError.Corrupt,
+            $"There is no page store in {Pages} (no file CURRENT), but {missing.Count} files of one were in it at LSN "
+                + $"{hints.Lsn}. Nothing was changed.",
+            $"If files were moved, move pages/ back. Otherwise move {path} away and restore the store from its "
+                + "remote: `recovery restore URL DIR`.")
+        { Path = Pages, Lsn = hints.Lsn };
+    }
 
     /// <summary>Refuses a directory that a follower cannot use, for it holds something else.</summary>
     internal void ThrowUnlessFollower()

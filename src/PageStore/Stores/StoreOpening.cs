@@ -24,6 +24,7 @@ internal static class StoreOpening
         var home = options.Home;
         if (Directory.Exists(home.Spill)) Directory.Delete(home.Spill, recursive: true);
         if (options.PagesInMemory) return (new StoreCore(options, new MemoryPageStore(), home.Spill), null);
+        home.RequirePages();
         var absent = OpenAbsent(options);
         try
         {

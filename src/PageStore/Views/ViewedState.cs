@@ -65,6 +65,7 @@ internal sealed class ViewedState : IReadHost
         var isReplica = options.Home.IsReplica;
         using var unsettled = options.Home.OpenUnsettled();
         var hints = LocalHints.LoadNewest(options.Disk, options.Directory);
+        if (!options.PagesInMemory) options.Home.RequirePages();
         var pages = new LayeredPageStore(OpenFiles(options), Path.GetTempPath());
         // The page store was opened after the hints were read: what they say of older files is not enough for older
         // pages.
