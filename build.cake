@@ -356,6 +356,23 @@ void Suite(bool fast)
         throw new CakeException("SQLite's suite broke off; its own message is above.");
     var totals = System.Text.Json.JsonDocument.Parse(System.IO.File.ReadAllText(Totals)).RootElement;
     Count("suite (files)", totals.GetProperty("passed").GetInt32(), totals.GetProperty("failed").GetInt32());
+    if (!HasArgument("files"))
+        BesideReplicator("");
+}
+
+/// SQLite's tests on stock SQLite, with a replicator beside their databases: the usual files, or those of a pattern.
+void BesideReplicator(string files)
+{
+    const string Totals = "build/sqlite/beside.json";
+    if (FileExists(Totals))
+        DeleteFile(Totals);
+    Must("tests/sqlite-suite/build-programs.sh");
+    Run("python3", "tests/sqlite-suite/beside.py", "--recovery=dist/recovery", $"--jobs={jobs}", "--files=" + files);
+    if (!FileExists(Totals))
+        throw new CakeException("SQLite's tests beside a replicator broke off; the message is above.");
+    var totals = System.Text.Json.JsonDocument.Parse(System.IO.File.ReadAllText(Totals)).RootElement;
+    Count("suite beside a replicator (files)", totals.GetProperty("passed").GetInt32(),
+        totals.GetProperty("failed").GetInt32());
 }
 
 Task("suite").IsDependentOn("dist").Does(() => Suite(HasArgument("fast")));
@@ -394,6 +411,8 @@ void Soak(int minutes)
     var projects = UnitProjects().Append(DistProject).Where(project => SoakSelected(project)).ToList();
     foreach (var project in SoakSelected("big") ? UnitProjects().Append(DistProject) : [])
         TestProject(project, "Kind=Big", mayBeEmpty: true);
+    if (SoakSelected("big"))
+        BesideReplicator("w*");
     // What is fuzzed has the memory that a reader of hostile bytes may take.
     var limited = new Dictionary<string, string>(soaking) { ["DOTNET_GCHeapHardLimit"] = "0x10000000" };
     for (var round = 1; projects.Count > 0 && (round == 1 || DateTime.UtcNow < end); round++)

@@ -60,7 +60,9 @@ internal static partial class Program
         {
             var at = all.IndexOf($"Unrecognized command or argument '{word}'.");
             if (at < 0) continue;
-            all[at] = command is RootCommand
+            // What follows a mistyped word was meant for what it should have been.
+            if (all.Exists(m => m.StartsWith("There is no command", StringComparison.Ordinal))) all[at] = "";
+            else all[at] = command is RootCommand
                 ? $"There is no command '{word}'.{Suggestions.For(word, Suggestions.Commands(command))}"
                 : word.StartsWith('-') ? UnknownOption(word, command)
                 : $"'{word}' is one argument too many.";
@@ -72,6 +74,9 @@ internal static partial class Program
         all.AddRange(parsed.CommandResult.Children.OfType<ArgumentResult>().SelectMany(a => a.Tokens)
             .Select(t => t.Value)
             .Where(v => v.Length > 1 && v[0] == '-' && options.Contains(v)).Select(v => UnknownOption(v, command)));
+        if (all.Exists(m => m.StartsWith("There is no option", StringComparison.Ordinal)))
+            all.RemoveAll(m => m.EndsWith("one argument too many.", StringComparison.Ordinal));
+        all.RemoveAll(m => m.Length == 0);
         return all;
     }
 

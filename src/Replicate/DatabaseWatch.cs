@@ -19,6 +19,12 @@ internal sealed class DatabaseWatch : IAsyncDisposable
     /// </summary>
     static readonly TimeSpan LockedForAMoment = TimeSpan.FromSeconds(1);
 
+    /// <summary>
+    /// So often the patience of one look: applications that take turns at a rollback journal leave a reader a moment
+    /// only now and then.
+    /// </summary>
+    const int PatientLooks = 20;
+
     readonly ReplicatedDatabase database;
     readonly ReplicatorOptions options;
     readonly SemaphoreSlim changed = new(1, 1), oneLook = new(1, 1);
@@ -131,6 +137,21 @@ internal sealed class DatabaseWatch : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Looks, again and again while others have it locked: somebody waits for what was committed before, or it is the
+    /// last look.
+    /// </summary>
+    public async Task<RecoveryException?> LookPatientlyAsync(CancellationToken cancellation)
+    {
+        for (var started = options.Time.GetTimestamp(); ;)
+        {
+            var error = await LookAsync(compare: false, cancellation);
+            if (error is not { Error: RecoveryError.Busy } || options.Time.GetElapsedTime(started) > options.LockPatience * PatientLooks)
+                return error;
+            await Task.Delay(ShortestPause, options.Time, cancellation);
+        }
+    }
+
     RecoveryException? Look(bool compare, bool isAsked)
     {
         RecoveryException? error = null;
@@ -194,7 +215,7 @@ internal sealed class DatabaseWatch : IAsyncDisposable
     {
         await stopping.CancelAsync();
         await running;
-        await LookAsync(compare: false, CancellationToken.None);
+        await LookPatientlyAsync(CancellationToken.None);
         Mark = Status.Phase == ReplicationPhase.InStep ? database.Mark : null;
         database.Dispose();
         stopping.Dispose();

@@ -169,7 +169,7 @@ public sealed class SqliteReplicator : IAsyncDisposable
     {
         DatabaseWatch[] all;
         lock (gate) all = [.. watches.Values];
-        var errors = await Task.WhenAll(all.Select(w => w.LookAsync(compare: false, cancellation)));
+        var errors = await Task.WhenAll(all.Select(w => w.LookPatientlyAsync(cancellation)));
         if (errors.FirstOrDefault(e => e is { Error: not RecoveryError.NotFound }) is { } error)
             throw new RecoveryException(error.Error, error.Message, error);
         await Task.Run(() =>

@@ -87,6 +87,36 @@ public sealed class MistakeTests(Shipped shipped) : IClassFixture<Shipped>
         if (arguments.Contains("987654321")) Assert.Equal(987654321ul, error.GetProperty("lsn").GetUInt64());
     }
 
+    /// <summary>What is there in the place of the store that somebody names tells what they may want.</summary>
+    [Fact]
+    public void What_is_no_store_is_said_to_be_what_it_is()
+    {
+        var remote = new Uri(shipped.Remote).LocalPath;
+        var (directory, plain) = (shipped.Place("beside"), shipped.Place("plain.db"));
+        Recover.Run("restore", shipped.Remote, directory).MustEndWith(0);
+        Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", plain).MustEndWith(0);
+        string Said(string target) => Recover.Run("status", target).MustEndWith(3).Errors;
+        Assert.Contains($"{remote} is a remote, and no store. Write it as a URL: file://{remote}", Said(remote));
+        Assert.Contains("recovery replicate", Said(plain));
+        Assert.Contains($"There is no database {directory}/nope.db in the store beside it. `recovery databases "
+            + $"{directory}` lists them.", Said(Path.Combine(directory, "nope.db")));
+        Directory.CreateDirectory(shipped.Place("alone"));
+        File.Copy(Path.Combine(directory, "a.db"), shipped.Place("alone/a.db"));
+        Assert.Contains("names a store that does not exist", Said(shipped.Place("alone/a.db")));
+    }
+
+    /// <summary>What follows a mistyped word is no mistake of its own.</summary>
+    [Theory]
+    [InlineData("There is no command 'statsu'. Did you mean 'status'?", "statsu", "/data", "--json")]
+    [InlineData("There is no option '--databse' of recovery restore. Did you mean '--database'?", "restore",
+        "file:///remote", "--databse", "app.db", "-o", "/tmp/out.db")]
+    public void A_mistyped_word_is_one_mistake(string what, params string[] arguments)
+    {
+        var said = Recover.Run([.. arguments.Where(a => a != "--json")]).MustEndWith(2).Errors;
+        Assert.Equal(what, said.Split('\n')[0]["recovery: ".Length..]);
+        Assert.StartsWith("See `recovery", said.Split('\n')[1]);
+    }
+
     static JsonElement ErrorOf(int code, params string[] arguments) =>
         JsonDocument.Parse(Recover.Run([.. arguments, "--json"]).MustEndWith(code).Errors.Split('\n')
             .First(line => line.StartsWith("{\"error\":", StringComparison.Ordinal))).RootElement.GetProperty("error");

@@ -5,12 +5,12 @@ namespace RecoveryVfs.Dist.Tests;
 
 /// <summary>
 /// An application of some language that knows nothing of any replicator: it commits rows (who, n) of a plain database,
-/// n from 1 on, and prints each n when its commit has returned.
+/// n from 1 on, some fifty a second so that each has its turn, and prints each n when its commit has returned.
 /// </summary>
 internal sealed class PlainWriter : IDisposable
 {
     const string Python = """
-        import sqlite3, sys
+        import sqlite3, sys, time
         path, who = sys.argv[1:]
         db = sqlite3.connect(path, timeout=120, isolation_level=None)
         for n in range(1, 10 ** 9):
@@ -19,6 +19,7 @@ internal sealed class PlainWriter : IDisposable
             if n % 40 == 0: db.execute('DELETE FROM filler WHERE rowid % 3 = 0')
             db.execute('COMMIT')
             print(n, flush=True)
+            time.sleep(0.02)
         """;
 
     const string Node = """
@@ -33,6 +34,7 @@ internal sealed class PlainWriter : IDisposable
         for (let n = 1; ; n++) {
           transaction.immediate(n);
           require('fs').writeSync(1, n + '\n');
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
         }
         """;
 
@@ -73,8 +75,12 @@ internal sealed class PlainWriter : IDisposable
             try
             {
                 for (var n = 1; ; n++)
+                {
                     shell.StandardInput.WriteLine(
                         $"INSERT INTO log VALUES('{who}', {n}, randomblob({n * 29 % 2500})); SELECT {n};");
+                    shell.StandardInput.Flush();
+                    Thread.Sleep(20);
+                }
             }
             catch (Exception e) when (e is IOException or InvalidOperationException)
             {

@@ -13,7 +13,7 @@ public sealed class ReplicateTests
         using var store = new StoreDirectory();
         var path = Path.Combine(store.Path, "app.db");
         Assert.Equal(mode, Sql(path, $"PRAGMA journal_mode={mode}; CREATE TABLE filler(b); "
-            + "CREATE TABLE log(who, n, b, PRIMARY KEY(who, n)) WITHOUT ROWID"));
+            + "CREATE TABLE log(who, n INTEGER, b, PRIMARY KEY(who, n)) WITHOUT ROWID"));
         PlainWriter[] writers = [.. ((string[])["python", "node", "shell"]).Select(l => PlainWriter.Start(l, path))];
         try
         {
@@ -27,12 +27,16 @@ public sealed class ReplicateTests
             using (var replicated = new Replicated(store.Path, "app.db"))
             {
                 foreach (var writer in writers) writer.Until(5);
+                // Writers that take turns at a journal may leave a reader no moment; of a WAL they always do.
+                if (mode == "delete")
+                    foreach (var writer in writers) writer.End();
                 var acknowledged = writers.Select(w => (w.Who, w.Acknowledged)).ToArray();
                 replicated.End();
                 var found = Counts(Replicated.Restore(store.Path, "app.db"));
                 foreach (var (who, n) in acknowledged) Assert.True(found[who] >= n, $"{found[who]} of {n} of {who}");
             }
-            foreach (var writer in writers) writer.End();
+            if (mode == "wal")
+                foreach (var writer in writers) writer.End();
         }
         finally
         {

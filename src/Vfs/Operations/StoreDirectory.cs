@@ -43,9 +43,25 @@ internal sealed partial class StoreDirectory
             && DatabaseOpening.StoreOf(path, stub, Options.Process.WithEnvironment()) is var store
             && Directory.Exists(store)) return new(store);
         if (Directory.Exists(System.IO.Path.Combine(path, "pages"))) return new(path);
-        throw new RecoveryException(RecoveryError.NotFound,
-            $"There is no store in {path} (no {Name} directory).", "Name the directory that holds the databases.")
-        { Path = path };
+        var (what, hint) = WhyNone(path);
+        throw new RecoveryException(RecoveryError.NotFound, what, hint) { Path = path };
+    }
+
+    /// <summary>What is there in the place of a store, and what somebody who named it may want.</summary>
+    static (string What, string Hint) WhyNone(string path)
+    {
+        var beside = System.IO.Path.GetDirectoryName(path);
+        var found = Stub.Read(path);
+        if (found.Content == PathContent.Stub)
+            return ($"{path} names a store that does not exist.", "Bring the store back, or restore it.");
+        if (found.Content == PathContent.PlainDatabase)
+            return ($"{path} is a plain SQLite database, and in no store.",
+                "`recovery import` brings it into one; `recovery replicate` ships it as it is.");
+        if (File.Exists(System.IO.Path.Combine(path, "store.json")))
+            return ($"{path} is a remote, and no store.", $"Write it as a URL: {new Uri(path).AbsoluteUri}");
+        return beside is not null && !Directory.Exists(path) && Directory.Exists(Within(beside))
+            ? ($"There is no database {path} in the store beside it.", $"`recovery databases {beside}` lists them.")
+            : ($"There is no store in {path} (no {Name} directory).", "Name the directory that holds the databases.");
     }
 
     /// <summary>
