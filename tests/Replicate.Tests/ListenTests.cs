@@ -85,7 +85,7 @@ public sealed class ListenTests : IDisposable
             """))
         {
             Assert.Equal("locked", other.StandardOutput.ReadLine());
-            await UntilReadySaysAsync(HttpStatusCode.ServiceUnavailable, "app.db");
+            await UntilReadySaysAsync(HttpStatusCode.ServiceUnavailable, "is locked");
             other.StandardInput.Close();
             other.WaitForExit();
         }
