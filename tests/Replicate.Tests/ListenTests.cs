@@ -5,7 +5,7 @@ using RecoveryVfs.TestServers;
 
 namespace RecoveryVfs.Replicate.Tests;
 
-/// <summary>What <c>recovery replicate --listen</c> answers, and what it logs, while things go wrong around it.</summary>
+/// <summary>What <c>recovery replicate --listen</c> answers and logs while things go wrong around it.</summary>
 public sealed class ListenTests : IDisposable
 {
     readonly ProgramSite site = new();
