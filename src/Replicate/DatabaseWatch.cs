@@ -146,7 +146,8 @@ internal sealed class DatabaseWatch : IAsyncDisposable
         for (var started = options.Time.GetTimestamp(); ;)
         {
             var error = await LookAsync(compare: false, cancellation);
-            if (error is not { Error: RecoveryError.Busy } || options.Time.GetElapsedTime(started) > options.LockPatience * PatientLooks)
+            if (error is not { Error: RecoveryError.Busy }
+                || options.Time.GetElapsedTime(started) > options.LockPatience * PatientLooks)
                 return error;
             await Task.Delay(ShortestPause, options.Time, cancellation);
         }

@@ -39,5 +39,6 @@ public sealed class MissingPagesTests : IDisposable
         using (var store = Store.Open(Options)) StoreTests.Compare(store, model);
     }
 
-    string[] Files() => [.. Directory.EnumerateFileSystemEntries(temp["store"], "*", SearchOption.AllDirectories).Order()];
+    string[] Files()
+        => [.. Directory.EnumerateFileSystemEntries(temp["store"], "*", SearchOption.AllDirectories).Order()];
 }
