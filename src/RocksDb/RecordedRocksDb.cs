@@ -59,6 +59,14 @@ public sealed partial class RecordedRocksDb : IAsyncDisposable, IDisposable
         RecordedRocksDbOptions? recorded = null) =>
         Open(options, path, recorded, full => Database.Open(options, full, families));
 
+    /// <summary>
+    /// Starts to follow the RocksDB whose remote this is, into a directory of its own: an empty one, or that of a
+    /// follower of the same remote, which goes on where it stopped.
+    /// </summary>
+    public static Task<FollowedRocksDb> FollowAsync(string url, string path, FollowedRocksDbOptions? followed = null,
+        CancellationToken cancellation = default) =>
+        FollowedRocksDb.StartAsync(url, path, followed, cancellation);
+
     static RecordedRocksDb Open(DbOptions options, string path, RecordedRocksDbOptions? recorded,
         Func<string, Database> open)
     {
@@ -119,7 +127,15 @@ public sealed partial class RecordedRocksDb : IAsyncDisposable, IDisposable
         if (directory.Remote is not { } remote)
             throw new RecoveryException(RecoveryError.Invalid, $"{Path} has no remote to sync with.", "Set Remote.")
             { Path = Path };
-        await Task.Run(() => RocksDbSharp.Native.Instance.rocksdb_flush_wal(Db.Handle, 1), cancellation);
+        try
+        {
+            await Task.Run(() => RocksDbSharp.Native.Instance.rocksdb_flush_wal(Db.Handle, 1), cancellation);
+        }
+        catch (RocksDbException e) when (directory.Files.Refusal is RecoveryException why)
+        {
+            // RocksDB only says that the recorder said no.
+            throw new RecoveryException(why.Error, $"{Path} was not synced: {why.Message}", e) { Path = Path };
+        }
         await remote.WhenRestorableAsync(directory.WriteOut(), options.SyncPatience, cancellation);
     }
 

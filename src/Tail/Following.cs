@@ -1,8 +1,12 @@
 using System.Text;
 using System.Text.Json;
 using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.FollowedDirectories;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Objects;
+using RecoveryVfs.RecoveryLog.Remote;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Watch;
 
 namespace RecoveryVfs.Tail;
@@ -15,13 +19,40 @@ static class Following
     {
         var directory = StoreOf(arguments.Into!);
         using var lines = new StreamWriter(output, leaveOpen: true) { AutoFlush = true };
-        await using var follower = await Follower.StartAsync(new FollowerOptions
+        var options = new FollowerOptions
         {
             Url = arguments.Url,
             Store = new StoreOptions { Directory = directory },
             Interval = arguments.Interval,
             Fetch = arguments.Fetch ?? FetchMode.All,
-        }, stop);
+        };
+        if (!await IsOfRocksDbAsync(options, stop))
+        {
+            await using var databases = await Follower.StartAsync(options, stop);
+            return await FollowAsync(databases.Running, arguments, directory, lines, errors, stop);
+        }
+        if (arguments.Fetch is not null)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{arguments.Url} holds the files of a RocksDB, which are fetched before they are read.",
+                "Leave --fetch and --lazy out.");
+        await using var files = await DirectoryFollower.StartAsync(options, stop);
+        return await FollowAsync(files.Running, arguments, DirectoryFollower.DirectoryOf(options.Store.Home), lines,
+            errors, stop);
+    }
+
+    /// <summary>What is followed: the directory knows, or, a new one, the remote.</summary>
+    static async Task<bool> IsOfRocksDbAsync(FollowerOptions options, CancellationToken stop)
+    {
+        if (options.Store.Home is { IsReplica: true } home) return home.IsOfRocksDb;
+        await using var objects = RemoteUrl.Parse(options.Url).Open(readOnly: true);
+        var context = new RemoteContext { Store = objects };
+        var store = await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), stop);
+        return store?.Holds == StoreObject.RocksDb;
+    }
+
+    static async Task<int> FollowAsync(RunningFollower follower, Arguments arguments, string directory,
+        StreamWriter lines, TextWriter errors, CancellationToken stop)
+    {
         using var health = arguments.Listen is { } address
             ? HealthServer.Start(address, () => FollowerHealth.Of(follower.State))
             : null;
@@ -29,7 +60,8 @@ static class Following
         if (arguments.Once)
         {
             await CatchUpAsync(follower, stop);
-            if (arguments.Fetch != FetchMode.Lazy) await follower.FetchAllAsync(stop);
+            if (arguments.Fetch != FetchMode.Lazy && follower.Replica.Current is { } replica)
+                await replica.FetchRestAsync(stop);
             Say(lines, arguments, "caught-up", follower.State.Lsn, directory,
                 $"caught up at LSN {follower.State.Lsn} in {directory}");
             return ExitCode.Ok;
@@ -51,7 +83,7 @@ static class Following
     static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(5);
 
     /// <summary>Waits until it has everything; an error that passes is one here, too.</summary>
-    static async Task CatchUpAsync(Follower follower, CancellationToken stop)
+    static async Task CatchUpAsync(RunningFollower follower, CancellationToken stop)
     {
         var caughtUp = follower.CaughtUpAsync(stop);
         var interrupted = follower.WhenAsync(s => s.Phase == FollowerPhase.Interrupted, stop);
@@ -64,8 +96,8 @@ static class Following
     /// <summary>The store of a directory: <c>.recovery</c> in it, unless that is what was named.</summary>
     internal static string StoreOf(string directory) => StoreHome.Within(directory);
 
-    static async Task<int> PromoteAsync(Follower follower, Arguments arguments, string directory, StreamWriter lines,
-        CancellationToken stop)
+    static async Task<int> PromoteAsync(RunningFollower follower, Arguments arguments, string directory,
+        StreamWriter lines, CancellationToken stop)
     {
         var promotion = await follower.PromoteAsync(stop);
         if (arguments.Json)
@@ -76,12 +108,14 @@ static class Following
         lines.WriteLine($"promoted at LSN {promotion.Lsn}, epoch {promotion.Epoch}: {directory} is the writer now");
         lines.WriteLine($"the old writer ({promotion.EarlierAuthor:x16}) had shipped up to LSN {promotion.Lsn}"
             + (promotion.LastTime is { } time ? $", of {TimeText.Show(time)}" : "")
-            + "; what it committed later, without durability=remote, is in its own directory only (recovery salvage)");
+            + "; what it committed later, without durability=remote, is in its own directory only"
+            + (new StoreHome(StoreOf(directory)).IsOfRocksDb ? "" : " (recovery salvage)"));
         return ExitCode.Ok;
     }
 
     /// <summary>Says on standard error when something goes wrong, and when it goes right again.</summary>
-    static async Task ReportAsync(Follower follower, Arguments arguments, TextWriter errors, CancellationToken stop)
+    static async Task ReportAsync(RunningFollower follower, Arguments arguments, TextWriter errors,
+        CancellationToken stop)
     {
         while (true)
         {

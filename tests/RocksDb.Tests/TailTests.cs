@@ -66,15 +66,6 @@ public sealed class TailTests(ShippedRocksDb shipped) : IClassFixture<ShippedRoc
         Assert.Contains("holds the files of a RocksDB", said.Errors, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void A_follower_of_databases_says_what_it_was_given()
-    {
-        var into = shipped.At("followed");
-        var said = Programs.Tail(shipped.Url, "--into", into, "--once").MustEndWith(2);
-        Assert.Contains("holds the files of a RocksDB", said.Errors, StringComparison.Ordinal);
-        Assert.False(File.Exists(Path.Combine(into, "CURRENT")));
-    }
-
     List<JsonElement> Changes(params string[] options) =>
         [.. Programs.Tail([shipped.Url, "--once", "--json", .. options]).MustEndWith(0).Output
             .Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => JsonDocument.Parse(l).RootElement)];

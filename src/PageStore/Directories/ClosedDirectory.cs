@@ -1,5 +1,4 @@
 using RecoveryVfs.PageStore.Stores;
-using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
 
 namespace RecoveryVfs.PageStore.Directories;
@@ -17,7 +16,7 @@ internal static class ClosedDirectory
     public static async Task<ulong> ShipAsync(string path, StoreOptions store, TimeSpan patience,
         CancellationToken cancellation)
     {
-        using var held = HoldRocksDb(path);
+        using var held = RocksDbLock.TakeIfThere(path);
         await using var directory = RecordedDirectory.Open(path, store);
         var lsn = directory.WriteOut();
         await directory.Remote!.WhenRestorableAsync(lsn, patience, cancellation);
@@ -28,31 +27,11 @@ internal static class ClosedDirectory
     public static async Task<CollectionPlan> CollectAsync(string path, StoreOptions store, Retention retention,
         TimeSpan patience, CancellationToken cancellation)
     {
-        using var held = HoldRocksDb(path);
+        using var held = RocksDbLock.TakeIfThere(path);
         await using var directory = RecordedDirectory.Open(path, store);
         var remote = directory.Remote!;
         await remote.WhenRestorableAsync(directory.WriteOut(), patience, cancellation);
         if (remote.State.BytesSinceHints > 0) await remote.Log.PublishHintsAsync(cancellation);
         return await remote.Log.CollectAsync(retention, cancellation);
-    }
-
-    /// <summary>RocksDB's own lock: a process that does not record takes it, too.</summary>
-    static FileStream? HoldRocksDb(string path)
-    {
-        var file = Path.Combine(path, "LOCK");
-        if (!File.Exists(file)) return null;
-        var held = new FileStream(file, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
-        try
-        {
-            if (!OperatingSystem.IsMacOS()) held.Lock(0, 0);
-            return held;
-        }
-        catch (IOException e)
-        {
-            held.Dispose();
-            throw new RecoveryException(RecoveryError.Busy, $"A process has the RocksDB {path} open.",
-                "Close it there first; one that is recorded ships by itself.", e)
-            { Path = path };
-        }
     }
 }

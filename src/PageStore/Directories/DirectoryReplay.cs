@@ -13,12 +13,11 @@ namespace RecoveryVfs.PageStore.Directories;
 /// </summary>
 internal sealed class DirectoryReplay : IDisposable
 {
-    readonly LiveFiles live = new();
+    readonly WholeStates states;
     readonly Hints hints;
     readonly string work;
     readonly LooseExtents extents;
     readonly Dictionary<ulong, SafeFileHandle> logs = [];
-    readonly HashSet<ulong> missing = [];
     readonly DiskReserve room;
     bool areLogsWhole;
 
@@ -28,23 +27,22 @@ internal sealed class DirectoryReplay : IDisposable
     public DirectoryReplay(Hints hints, string work, LooseExtents extents)
     {
         (this.hints, this.work, this.extents) = (hints, work, extents);
-        live.Load(hints);
+        states = new WholeStates(hints);
         room = new DiskReserve(LocalDisk.Instance, work);
-        WholeLsn = hints.Lsn;
         foreach (var file in hints.Files)
             if (file.Class == FileClass.RocksLog) Create(file.Fnode);
     }
 
-    /// <summary>The newest state, at the end of a record group, of which the remote has every file.</summary>
-    public ulong WholeLsn { get; private set; }
+    /// <inheritdoc cref="WholeStates.WholeLsn"/>
+    public ulong WholeLsn => states.WholeLsn;
 
-    /// <summary>
-    /// A sealed file that lives at the last record and whose bytes the remote lacks; null when there is none.
-    /// </summary>
-    public LiveFile? Lacking => missing.Select(live.Find).FirstOrDefault(f => f is not null);
+    /// <inheritdoc cref="WholeStates.Lacking"/>
+    public LiveFile? Lacking => states.Lacking;
+
+    LiveFiles Live => states.Live;
 
     /// <summary>What lives at the last record, of the log and epoch given.</summary>
-    public Hints State(ulong epoch) => live.Snapshot(hints.LogId, epoch, static lsn => lsn + 1);
+    public Hints State(ulong epoch) => Live.Snapshot(hints.LogId, epoch, static lsn => lsn + 1);
 
     /// <summary>Where the bytes of a write-ahead log are.</summary>
     public string PathOf(ulong fnode) => Path.Combine(work, fnode.ToString("x16"));
@@ -61,22 +59,13 @@ internal sealed class DirectoryReplay : IDisposable
             TakeState(record);
         }
         TakeBytes(record);
-        if (record.Continues || record.Lsn < WholeLsn) return;
-        if (missing.Count > 0) missing.RemoveWhere(fnode => live.Find(fnode) is null);
-        if (missing.Count == 0) WholeLsn = record.Lsn;
     }
 
     void TakeState(in Record record)
     {
-        live.Apply(record);
+        states.Take(record, extents);
         switch (record.Kind)
         {
-            case RecordKind.FileSealed:
-                var (sealedOne, size, _) = FileRecords.ReadSealed(record.Body);
-                if (live.ClassOf(sealedOne) is FileClass.RocksTable or FileClass.RocksBlob
-                    && !extents.Has(sealedOne, size))
-                    missing.Add(sealedOne);
-                break;
             case RecordKind.FileCreated:
                 var (created, fileClass, _) = FileRecords.ReadCreated(record.Body);
                 if (fileClass == FileClass.RocksLog) Create(created);
@@ -131,7 +120,7 @@ internal sealed class DirectoryReplay : IDisposable
 
     void DropGone()
     {
-        foreach (var fnode in logs.Keys.Where(f => live.ClassOf(f) is null).ToArray())
+        foreach (var fnode in logs.Keys.Where(f => Live.ClassOf(f) is null).ToArray())
         {
             logs.Remove(fnode, out var file);
             file!.Dispose();

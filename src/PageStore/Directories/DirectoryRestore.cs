@@ -18,7 +18,10 @@ namespace RecoveryVfs.PageStore.Directories;
 internal sealed record DirectoryRestored(ulong Lsn, long UnixTimeMs, int Files, long FetchedBytes, string? Note);
 
 /// <summary>The files of a restored directory, and which they are.</summary>
-internal sealed record DirectoryState(Hints Hints, string? Note)
+/// <param name="All">The hints with what is not restored: tables that are still being written.</param>
+/// <param name="Hints">The files that are there.</param>
+/// <param name="Note">When it is not the newest record's state: why.</param>
+internal sealed record DirectoryState(Hints All, Hints Hints, string? Note)
 {
     public IReadOnlyList<LiveFile> Files => Hints.Files;
 }
@@ -43,7 +46,7 @@ internal static class DirectoryRestore
 
     /// <summary>
     /// Restores into an empty or missing directory, which any RocksDB can then open, and a recorded one go on from. On
-    /// an error nothing is left.
+    /// an error nothing is left of it.
     /// </summary>
     public static async Task<DirectoryRestored> RestoreAsync(RestorePlan plan, string path, int parallelism = 8,
         Action<long>? progressed = null, CancellationToken cancellation = default)
@@ -69,9 +72,17 @@ internal static class DirectoryRestore
         }
         catch
         {
-            Directory.Delete(path, recursive: true);
+            RemoveOwn(path, home);
+            if (!Directory.EnumerateFileSystemEntries(path).Any()) Directory.Delete(path);
             throw;
         }
+    }
+
+    /// <summary>What a restore has put there, and nothing else; what says that it was one goes last.</summary>
+    static void RemoveOwn(string path, StoreHome home)
+    {
+        RocksDbFiles.Remove(LocalDisk.Instance, path, static _ => true);
+        if (Directory.Exists(home.Path)) Directory.Delete(home.Path, recursive: true);
     }
 
     /// <summary>
@@ -122,16 +133,16 @@ internal static class DirectoryRestore
     static void ThrowUnlessEmpty(string path, StoreHome home)
     {
         if (!Directory.Exists(path)) return;
-        if (home.IsStartingOver)
-        {
-            // A restore that was killed; what it has left is nothing.
-            Directory.Delete(path, recursive: true);
-            return;
-        }
-        if (Directory.EnumerateFileSystemEntries(path).Any())
+        // What a restore that was killed has left is nothing.
+        var isOfRestore = home is { IsStartingOver: true, IsReplica: false };
+        var others = Directory.EnumerateFileSystemEntries(path).Select(e => Path.GetFileName(e))
+            .Where(name => !isOfRestore || (name != StoreHome.Name && !RocksDbFiles.Are(name))).Take(3).ToList();
+        if (others.Count > 0)
             throw new RecoveryException(RecoveryError.Invalid,
-                $"{path} is not empty.", "Restore into a new directory, or move that one away.")
+                $"{path} is not empty: {string.Join(", ", others.Select(DatabaseName.Shown))}.",
+                "Restore into a new directory, or move that one away.")
             { Path = path };
+        if (isOfRestore) RemoveOwn(path, home);
     }
 
     /// <summary>
@@ -155,11 +166,11 @@ internal static class DirectoryRestore
         var (replay, timeMs, note) = await ReplayAsync(plan, extents, work, progressed, cancellation);
         using (replay)
         {
-            var state = replay.State(plan.Epoch);
-            state = state with { Files = [.. state.Files.Where(IsRestored)], UnixTimeMs = timeMs };
+            var all = replay.State(plan.Epoch) with { UnixTimeMs = timeMs };
+            var state = all with { Files = [.. all.Files.Where(IsRestored)] };
             await PlaceAsync(plan, state, replay, extents, directory, work, parallelism, progressed, cancellation);
             Directory.Delete(work, recursive: true);
-            return new DirectoryState(state, note);
+            return new DirectoryState(all, state, note);
         }
     }
 

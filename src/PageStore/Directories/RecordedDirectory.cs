@@ -95,6 +95,9 @@ internal sealed class RecordedDirectory : IAsyncDisposable
     /// <summary>Where the log goes, or null.</summary>
     public DirectoryRemote? Remote { get; }
 
+    /// <summary>Who is told of each change; tests tell it without a RocksDB.</summary>
+    internal IDirectoryRecorder Recorder => recorder;
+
     internal LocalLog Log => log;
     internal LiveFiles Live => live;
 

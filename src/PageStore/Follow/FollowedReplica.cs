@@ -8,16 +8,8 @@ using RecoveryVfs.RecoveryLog.Remote.Formats;
 
 namespace RecoveryVfs.PageStore.Follow;
 
-/// <summary>What a segment brought.</summary>
-/// <param name="Groups">Record groups that were new.</param>
-/// <param name="LastTime">When the last of them was written; null when none was new.</param>
-internal readonly record struct AppliedSegment(long Groups, DateTimeOffset? LastTime);
-
-/// <summary>
-/// A follower's open replica: it applies the remote's segments and brings them into files now and then. Changed by one
-/// thread.
-/// </summary>
-internal sealed class FollowedReplica : IDisposable
+/// <summary>A store of databases that follows: readers see each record as it is applied.</summary>
+internal sealed class FollowedReplica : IFollowedReplica
 {
     readonly FollowerOptions options;
     readonly RelayedReplica store;
@@ -66,24 +58,30 @@ internal sealed class FollowedReplica : IDisposable
 
     public ulong NextLsn => Replica.NextLsn;
 
+    public ulong ReadableLsn => NextLsn - 1;
+
     public bool IsWhole => Replica.IsWhole;
 
-    /// <summary>Whether a segment's application broke off: it must be opened again before anything else.</summary>
     public bool IsHalfApplied { get; private set; }
+
+    public bool IsLazy => Replica.Lazy is not null;
+
+    public ulong? FetchesFromLsn => options.Store.Home.IsLazy ? Replica.Lazy?.HintsLsn : null;
+
+    public RecoveryException? Lost => Replica.Lazy?.Lost;
+
+    public void SetSource(Guid logId) => Replica.SetSource(logId, 0);
+
+    public void DeclareWhole() => Replica.DeclareWhole();
+
+    public Task FetchRestAsync(CancellationToken cancellation) =>
+        Replica.Lazy?.FillAsync(patient: false, cancellation) ?? Task.CompletedTask;
 
     public FollowerReader ReaderOf(IReadHost host) => new(host, Replica.Replayed, wals);
 
-    /// <summary>Throws <see cref="DivergedException"/> when what is here is not what the writer had.</summary>
-    /// <param name="segment">What came.</param>
-    /// <param name="logId">Whose log it is.</param>
-    /// <param name="last">The last record of it that is wanted; it ends a group.</param>
     public AppliedSegment Apply(RemoteSegment segment, Guid logId, ulong last = ulong.MaxValue)
     {
-        if (segment.Header.IsGap)
-            throw new BrokenPathException(new RecoveryException(RecoveryError.NotFound,
-                $"LSNs {segment.Header.FirstLsn} to {segment.Header.LastLsn} were never shipped ({segment.Name}): "
-                    + "the follower needs hints published after them.")
-            { Path = segment.Name, Lsn = segment.Header.FirstLsn });
+        segment.ThrowIfGap();
         var groups = 0L;
         var timeMs = 0L;
         IsHalfApplied = true;
@@ -115,13 +113,22 @@ internal sealed class FollowedReplica : IDisposable
         }
     }
 
-    public bool HasUnsettled => hasUnsettled;
-
     public bool IsSettleDue => unsettledBytes >= options.SettleBytes
         || (hasUnsettled && options.Store.Time.GetElapsedTime(settledAt) >= options.SettleInterval);
 
-    /// <summary>Brings what was applied into files.</summary>
-    public void Settle()
+    public Task<bool> SettleAtEndAsync(CancellationToken cancellation)
+    {
+        if (hasUnsettled && IsSettleDue) Settle();
+        return Task.FromResult(true);
+    }
+
+    public Task SettleAsync(CancellationToken cancellation)
+    {
+        Settle();
+        return Task.CompletedTask;
+    }
+
+    void Settle()
     {
         store.Settle();
         hasUnsettled = false;
@@ -129,7 +136,6 @@ internal sealed class FollowedReplica : IDisposable
         settledAt = options.Store.Time.GetTimestamp();
     }
 
-    /// <summary>Leaves the directory as a store of its own; this is closed then.</summary>
     public void CloseAsStore()
     {
         wals.Dispose();

@@ -1,4 +1,5 @@
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
 
 namespace RecoveryVfs.PageStore.Follow;
 
@@ -12,4 +13,18 @@ internal sealed class BrokenPathException(RecoveryException cause) : Exception(c
 internal sealed class DivergedException(RecoveryException cause) : Exception(cause.Message, cause)
 {
     public RecoveryException Cause { get; } = cause;
+}
+
+/// <summary>What breaks a follower's path.</summary>
+internal static class PathBreaks
+{
+    /// <summary>Throws when a segment stands for records that were never shipped.</summary>
+    public static void ThrowIfGap(this RemoteSegment segment)
+    {
+        if (segment.Header.IsGap)
+            throw new BrokenPathException(new RecoveryException(RecoveryError.NotFound,
+                $"LSNs {segment.Header.FirstLsn} to {segment.Header.LastLsn} were never shipped ({segment.Name}): "
+                    + "the follower needs hints published after them.")
+            { Path = segment.Name, Lsn = segment.Header.FirstLsn });
+    }
 }

@@ -50,22 +50,21 @@ internal sealed class FollowerLoop(FollowerOptions options, RemoteContext contex
         progress.Set(session.Measure);
         while (true)
         {
-            var lazy = replica.Opened.Replica.Lazy;
             await pinning;
-            pinning = PinAsync(progress.Now.Lsn, options.Store.Home.IsLazy ? lazy?.HintsLsn : null);
+            pinning = PinAsync(progress.Now.Lsn, replica.Opened.FetchesFromLsn);
             // Whoever opened it lazily waits for no pin, but nothing that came later is applied without.
-            if (lazy is null) await pinning;
-            if (lazy?.Lost is { } lost) throw new BrokenPathException(lost);
+            if (!replica.Opened.IsLazy) await pinning;
+            if (replica.Opened.Lost is { } lost) throw new BrokenPathException(lost);
             var looked = options.Store.Time.GetUtcNow();
-            var segment = await NextAsync();
+            var (segment, isAllSeen) = await NextAsync();
             failures = 0;
             if (segment is null)
             {
-                await AtEndAsync(looked);
+                await AtEndAsync(isAllSeen ? looked : null);
                 continue;
             }
             using (segment) session.Apply(segment);
-            if (replica.Opened.IsSettleDue) session.Settle();
+            if (replica.Opened.IsSettleDue) await session.SettleAsync(stop);
         }
     }
 
@@ -75,13 +74,14 @@ internal sealed class FollowerLoop(FollowerOptions options, RemoteContext contex
         if (!progress.Now.IsPinned) progress.Set(s => s with { IsPinned = true, PinError = pin.Error });
     }
 
-    async Task<RemoteSegment?> NextAsync()
+    /// <summary>The next segment; where there is none, whether readers see everything that can be seen.</summary>
+    async Task<(RemoteSegment? Segment, bool IsAllSeen)> NextAsync()
     {
         try
         {
-            var segment = await session.Segments.TakeAsync(stop);
-            if (segment is null && replica.Opened is { HasUnsettled: true, IsSettleDue: true }) session.Settle();
-            return segment;
+            return await session.Segments.TakeAsync(stop) is { } segment
+                ? (segment, false)
+                : (null, await session.SettleAtEndAsync(stop));
         }
         catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.TooNew)
         {
@@ -90,22 +90,22 @@ internal sealed class FollowerLoop(FollowerOptions options, RemoteContext contex
     }
 
     /// <summary>Nothing was there when it looked: if that is the log's end, waits for more.</summary>
-    async Task AtEndAsync(DateTimeOffset looked)
+    async Task AtEndAsync(DateTimeOffset? looked)
     {
         try
         {
             if (!await session.Segments.IsEndAsync(stop)) return;
-            replica.Opened.Replica.DeclareWhole();
+            replica.Opened.DeclareWhole();
             progress.Set(s => s with
             {
                 Phase = FollowerPhase.Following,
-                CaughtUpAt = looked,
+                CaughtUpAt = looked ?? s.CaughtUpAt,
                 LagBytes = 0,
                 LagRecords = 0,
                 LastError = null,
                 PinError = pin.Error
             });
-            options.Store.Home.NoteCaughtUp(looked);
+            if (looked is { } at) options.Store.Home.NoteCaughtUp(at);
             await session.Segments.WaitAsync(stop);
         }
         catch (RecoveryException e) when (e.Error == RecoveryError.NotFound)

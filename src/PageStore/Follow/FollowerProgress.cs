@@ -30,7 +30,7 @@ internal sealed class FollowerProgress(FollowerOptions options)
     /// <summary>Has all look again who wait.</summary>
     public void Signal() => Interlocked.Exchange(ref moved, NewSignal()).TrySetResult();
 
-    /// <inheritdoc cref="Follower.WhenAsync"/>
+    /// <inheritdoc cref="RunningFollower.WhenAsync"/>
     public async Task WhenAsync(Func<FollowerState, bool> reached, CancellationToken cancellation)
     {
         while (true)

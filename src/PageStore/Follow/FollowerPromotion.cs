@@ -36,12 +36,14 @@ internal sealed class FollowerPromotion(FollowerOptions options, RemoteContext r
                         lastTime = DateTimeOffset.FromUnixTimeMilliseconds(segment.Header.LastTimeMs);
                     session.Apply(segment);
                 }, cancellation);
-            replica.Opened.Replica.DeclareWhole();
+            replica.Opened.DeclareWhole();
+            await replica.Opened.SettleAsync(cancellation);
+            var lsn = Math.Min(before.LastLsn, replica.Opened.ReadableLsn);
             // Whoever opens the store now goes on writing to this remote, and never begins another.
             options.Store.Home.AddRemote(options.Url);
             replica.CloseAsStore();
             await pin.RemoveAsync();
-            return new Promotion(before.LastLsn, ours.Epoch, before.Author, lastTime ?? progress.Now.LsnTime);
+            return new Promotion(lsn, ours.Epoch, before.Author, lastTime ?? progress.Now.LsnTime);
         }
         catch (Exception e) when (e is RecoveryException or BrokenPathException or DivergedException)
         {

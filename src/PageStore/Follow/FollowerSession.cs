@@ -12,8 +12,8 @@ namespace RecoveryVfs.PageStore.Follow;
 /// The steps of following: opens what the directory has, or fills it from hints; finds the place in the remote's log
 /// where that goes on; applies what comes. Which step is next, its caller knows. Used by one thread at a time.
 /// </summary>
-internal sealed class FollowerSession(FollowerOptions options, RemoteContext context, RemoteContext reading,
-    SharedReplica replica, FollowerProgress progress) : IDisposable
+internal sealed class FollowerSession(FollowerOptions options, IFollowedKind kind, RemoteContext context,
+    RemoteContext reading, SharedReplica replica, FollowerProgress progress) : IDisposable
 {
     readonly DiskReserve room = new(options.Store.Disk, options.Store.Directory);
     StoreObject? source;       // Null before the remote was reached.
@@ -44,7 +44,7 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
     public async Task OpenAsync(CancellationToken cancellation)
     {
         var home = options.Store.Home;
-        home.ThrowUnlessFollower();
+        kind.ThrowUnlessFollower(options);
         home.ThrowUnlessOf(options.IsOfMoment ? options.Moment.ToString() : null);
         if (home is { IsReplica: true, IsStartingOver: false, Moment: null or { IsShown: true } } && TryResume())
             return;
@@ -78,7 +78,7 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
             var last = RestoreReplay.LastWanted(segment, moment, from);
             isBeyond = last != ulong.MaxValue;
             Apply(segment, last);
-            if (replica.Opened.IsSettleDue) Settle();
+            if (replica.Opened.IsSettleDue) await SettleAsync(cancellation);
         }
         if (replica.Opened.NextLsn == 1 || moment.Lsn >= Segments.Position.NextLsn)
             throw new RecoveryException(RecoveryError.NotFound, replica.Opened.NextLsn == 1
@@ -86,8 +86,8 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
                 : $"{moment} is not in {context.Store.Location}, whose log ends at LSN {Segments.Position.LastLsn}.",
                 "`recovery log` shows what there is.")
             { Path = context.Store.Location, Lsn = moment.Lsn };
-        replica.Opened.Replica.DeclareWhole();
-        Settle();
+        replica.Opened.DeclareWhole();
+        await SettleAsync(cancellation);
         options.Store.Home.EndMoment(moment.ToString());
     }
 
@@ -96,7 +96,7 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
         try
         {
             options.Store.Home.ForgetCaughtUp();
-            if (FollowedReplica.TryOpen(options, source?.LogId, room) is not { } opened) return false;
+            if (kind.TryOpen(options, reading, source?.LogId, room) is not { } opened) return false;
             replica.Adopt(opened);
             progress.Set(s => s with { CaughtUpAt = options.Store.Home.CompleteAt });
             return true;
@@ -111,7 +111,7 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
     async Task<StoreObject> FetchSourceAsync(CancellationToken cancellation)
     {
         var store = await FetchAsync(cancellation);
-        store.ThrowUnlessDatabases(context.Store.Location);
+        kind.ThrowUnlessOfThisKind(store, context.Store.Location);
         return store;
     }
 
@@ -129,8 +129,8 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
     public async Task<ulong> BeginAsync(CancellationToken cancellation)
     {
         // What did not work out once is looked at closely.
-        var (place, listed, lsn) = await new FollowerDirectory(context, Source, options, room)
-            .BeginAsync(isQuick: progress.Now.StartedOver == 0, cancellation);
+        var (place, listed, lsn) = await kind.BeginAsync(context, Source, options, room,
+            isQuick: progress.Now.StartedOver == 0, cancellation);
         Reopen();
         GoOnAt(place ?? RemoteLogEnd.Start(Source), listed);
         progress.Set(s => s with
@@ -142,7 +142,7 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
     }
 
     /// <summary>Opens the replica as it was settled last.</summary>
-    public void Reopen() => replica.Adopt(FollowedReplica.TryOpen(options, source?.LogId, room)
+    public void Reopen() => replica.Adopt(kind.TryOpen(options, reading, source?.LogId, room)
         ?? throw new InvalidOperationException($"{Directory} was a replica, and is none any more."));
 
     /// <summary>Finds the place in the remote's log where the replica goes on.</summary>
@@ -150,7 +150,7 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
     {
         source = await FetchSourceAsync(cancellation);
         var store = replica.Opened;
-        store.Replica.SetSource(source.LogId, 0);
+        store.SetSource(source.LogId);
         if (await reading.PlaceOfAsync(source, store.NextLsn, cancellation) is not { } place)
             throw new BrokenPathException(new RecoveryException(RecoveryError.NotFound,
                 $"LSN {store.NextLsn}, where {Directory} goes on, is not in {context.Store.Location} any more: it "
@@ -189,7 +189,7 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
         var applied = store.Apply(segment, Source.LogId, last);
         progress.Set(s => Measure(s) with
         {
-            Lsn = store.NextLsn - 1,
+            Lsn = store.ReadableLsn,
             LsnTime = applied.LastTime ?? s.LsnTime,
             Groups = s.Groups + applied.Groups,
         });
@@ -207,9 +207,25 @@ internal sealed class FollowerSession(FollowerOptions options, RemoteContext con
         };
     }
 
-    public void Settle()
+    public async Task SettleAsync(CancellationToken cancellation)
     {
-        replica.Opened.Settle();
+        await replica.Opened.SettleAsync(cancellation);
+        NoteSettled();
+    }
+
+    /// <inheritdoc cref="IFollowedReplica.SettleAtEndAsync"/>
+    public async Task<bool> SettleAtEndAsync(CancellationToken cancellation)
+    {
+        var (isDue, readable) = (replica.Opened.IsSettleDue, replica.Opened.ReadableLsn);
+        var isAllSeen = await replica.Opened.SettleAtEndAsync(cancellation);
+        if (isDue || replica.Opened.ReadableLsn != readable) NoteSettled();
+        return isAllSeen;
+    }
+
+    void NoteSettled()
+    {
+        var lsn = replica.Opened.ReadableLsn;
+        if (progress.Now.Lsn != lsn) progress.Set(s => s with { Lsn = lsn });
         NoteComplete();
     }
 

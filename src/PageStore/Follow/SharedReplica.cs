@@ -9,35 +9,38 @@ namespace RecoveryVfs.PageStore.Follow;
 internal sealed class SharedReplica(FollowerOptions options, FollowerProgress progress) : IReadHost
 {
     readonly Lock gate = new();
-    FollowedReplica? open;
+    IFollowedReplica? open;
     int readers;
     bool isClosing, refusesReaders;
 
     /// <summary>The replica, while it is open.</summary>
-    public FollowedReplica? Current => Volatile.Read(ref open);
+    public IFollowedReplica? Current => Volatile.Read(ref open);
 
     /// <summary>The same for the follower, who has opened it.</summary>
-    public FollowedReplica Opened
+    public IFollowedReplica Opened
         => Current ?? throw new InvalidOperationException($"The replica {options.Store.Directory} is not open.");
 
-    public void Adopt(FollowedReplica opened)
+    public void Adopt(IFollowedReplica opened)
     {
         lock (gate)
         {
             open = opened;
-            progress.Set(s => s with { Lsn = opened.NextLsn - 1 });
+            progress.Set(s => s with { Lsn = opened.ReadableLsn });
         }
     }
 
-    /// <inheritdoc cref="Follower.Read"/>
-    public FollowerReader Read()
+    /// <summary>
+    /// One more reader: until it says that it ends, what is returned stays open. Throws Busy while there is nothing to
+    /// be read.
+    /// </summary>
+    public IFollowedReplica BeginRead()
     {
         lock (gate)
         {
             if (open is { IsWhole: false }) throw NotWhole();
             if (open is null || isClosing || refusesReaders) throw NotOpen();
             readers++;
-            return open.ReaderOf(this);
+            return open;
         }
     }
 

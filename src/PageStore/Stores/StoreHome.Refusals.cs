@@ -26,7 +26,7 @@ internal sealed partial class StoreHome
         if (IsReplica && !IsStartingOver)
             throw new RecoveryException(RecoveryError.ReadOnly,
                 $"The store {path} follows another one and takes no writes.",
-                "Read it with mode=ro, or make it a store "
+                (IsOfRocksDb ? "Open the RocksDB beside it read-only" : "Read it with mode=ro") + ", or make it a store "
                     + "of its own with `recovery-tail URL --into DIR --promote`.")
             { Path = path };
         if (IsStartingOver)

@@ -16,12 +16,13 @@ internal sealed class LooseExtents
 
     LooseExtents(RemoteContext context) => this.context = context;
 
-    /// <summary>Those that there are now.</summary>
+    /// <summary>Those that there are now, of files from <paramref name="first"/> on.</summary>
     public static async ValueTask<LooseExtents> ListAsync(RemoteContext context,
-        CancellationToken cancellation = default)
+        CancellationToken cancellation = default, ulong first = 0)
     {
         var extents = new LooseExtents(context);
-        foreach (var listed in await context.ListAsync(RemoteNames.Extents, null, cancellation))
+        var after = first == 0 ? null : RemoteNames.ExtentsOf(first);
+        foreach (var listed in await context.ListAsync(RemoteNames.Extents, after, cancellation))
         {
             if (!RemoteNames.TryParseExtent(listed.Name, out var parts)) continue;
             if (!extents.byFile.TryGetValue(parts.Fnode, out var known)) extents.byFile[parts.Fnode] = known = [];

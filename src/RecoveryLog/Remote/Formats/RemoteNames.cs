@@ -40,6 +40,9 @@ internal static class RemoteNames
     public static string Extent(ulong fnode, ulong epoch, in ObjectHash hash)
         => $"{Extents}{fnode:x16}-{epoch:x16}-{hash.Prefix:x16}";
 
+    /// <summary>What the extents of a file, and of those after it, stand behind in a listing.</summary>
+    public static string ExtentsOf(ulong fnode) => $"{Extents}{fnode:x16}";
+
     const string ListSuffix = ".blocks";
 
     /// <summary>The list of an extent's blocks.</summary>
