@@ -29,6 +29,8 @@ sealed record Arguments
     public bool Promote { get; init; }
     public FetchMode? Fetch { get; init; }
     public bool Rows { get; init; }
+    public bool Keys { get; init; }
+    public bool Values { get; init; }
     public string Tables { get; init; } = "*";
     public string? Cursor { get; init; }
     public TimeSpan CursorExpiry { get; init; } = TimeSpan.FromDays(7);
@@ -57,6 +59,8 @@ sealed record Arguments
                 "-h" or "--help" => parsed with { Help = true },
                 "--version" => parsed with { Version = true },
                 "--from" => parsed with { From = TailStart.Parse(Value()), FromGiven = true },
+                "--keys" => parsed with { Keys = true },
+                "--values" => parsed with { Keys = true, Values = true },
                 "--database" => parsed with { Databases = Value() },
                 "--once" => parsed with { Once = true },
                 "--json" => parsed with { Json = true },
@@ -92,6 +96,8 @@ sealed record Arguments
             throw Wrong("--promote, --exec, --listen, --fetch and --lazy need --into DIR.");
         if (Into is not null && FromGiven)
             throw Wrong("--from does not go with --into: a follower goes on where it stopped.");
+        if (Keys && (Into is not null || Rows))
+            throw Wrong("--keys and --values show the write batches of a RocksDB: neither --into nor --rows.");
         if (Rows && Into is not null)
             throw Wrong("--rows does not go with --into: it shows changes, and keeps no copy.");
         if (!Rows && (Tables != "*" || Cursor is not null || Format != RowFormat.Json || Snapshot != RowSnapshot.Never))
@@ -151,6 +157,11 @@ sealed record Arguments
 
         Of the remote of a recorded RocksDB, the changes of its files are shown: created, appended,
         truncated, sealed, renamed, linked, deleted; with --json: lsn, time, kind, file, bytes, ...
+          --keys            its write batches instead, a line each: what they put, delete, merge, by column
+                            family and key; with --json: lsn, time, sequence, operations. Writes without
+                            write-ahead log are not among them. One may come again where a writer has
+                            written its write-ahead logs anew: its sequence tells.
+          --values          the same, with values
 
         Showing rows (--rows): one JSON object a line for each row that a commit changed, in the
         order of commits: lsn, n (its number within the commit), time, database, table, op
@@ -175,6 +186,8 @@ sealed record Arguments
         of the remote, goes on where it stopped when it is started again, and verifies every commit.
         Nobody can write to it. Any process reads it meanwhile with file:DIR/app.db?vfs=recovery&mode=ro;
         with &follow=URL besides, a process does the following itself.
+        Of the remote of a recorded RocksDB, DIR is a directory that any RocksDB reads meanwhile, at the
+        newest state that all tables have come of; promoted, RecordedRocksDb opens it.
           --fetch WHICH     all: all pages come first (default); lazy: pages come when they are read, so
                             that it can be read at once; background: so, and the rest meanwhile
           --lazy            --fetch lazy

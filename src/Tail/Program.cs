@@ -89,10 +89,20 @@ static partial class Program
             if (arguments.Databases != "*")
                 throw new RecoveryException(RecoveryError.Invalid,
                     $"{arguments.Url} holds the files of a RocksDB: there is no --database to choose.");
+            if (arguments.Keys)
+            {
+                var batches = new BatchLines(output, arguments.Json, arguments.Values);
+                await foreach (var batch in tail.ReadBatchesAsync(stop)) batches.Write(batch);
+                return ExitCode.Ok;
+            }
             var files = new FileLines(output, arguments.Json);
             await foreach (var change in tail.ReadFilesAsync(stop)) files.Write(change);
             return ExitCode.Ok;
         }
+        if (arguments.Keys)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{arguments.Url} holds SQLite databases, which have no keys to show.",
+                "--rows shows the rows that commits changed.");
         var lines = new CommitLines(output, arguments.Json, arguments.Databases, TimeProvider.System);
         await foreach (var commit in tail.ReadAsync(stop)) lines.Write(commit);
         return ExitCode.Ok;

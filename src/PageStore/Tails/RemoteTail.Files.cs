@@ -16,8 +16,20 @@ public sealed partial class RemoteTail
         (await FetchStoreAsync(cancellation)).Holds == StoreObject.RocksDb;
 
     /// <summary>The changes of files, in order; otherwise as <see cref="ReadAsync"/>.</summary>
-    internal async IAsyncEnumerable<FileChange> ReadFilesAsync(
-        [EnumeratorCancellation] CancellationToken cancellation = default)
+    internal IAsyncEnumerable<FileChange> ReadFilesAsync(CancellationToken cancellation = default) =>
+        ReadRecordsAsync<FileChange>((in Record record, ulong epoch, List<FileChange> found) =>
+        {
+            if (FileChange.Take(record, epoch, live) is { } change) found.Add(change);
+        }, static change => (change.Lsn, change.Time), cancellation);
+
+    /// <summary>The write batches, in order; otherwise as <see cref="ReadAsync"/>.</summary>
+    internal IAsyncEnumerable<TailedBatch> ReadBatchesAsync(CancellationToken cancellation = default) =>
+        ReadRecordsAsync<TailedBatch>(new BatchTail(live).Take, static batch => (batch.Lsn, batch.Time), cancellation);
+
+    delegate void Taken<T>(in Record record, ulong epoch, List<T> found);
+
+    async IAsyncEnumerable<T> ReadRecordsAsync<T>(Taken<T> take, Func<T, (ulong Lsn, DateTimeOffset Time)> placeOf,
+        [EnumeratorCancellation] CancellationToken cancellation)
     {
         var store = await FetchStoreAsync(cancellation);
         var place = await FindPlaceAsync(store, cancellation);
@@ -25,6 +37,7 @@ public sealed partial class RemoteTail
         var (reader, segment) = await BeginAsync(store, place, cancellation);
         using var owned = reader;
         var (from, fromMs) = (options.From.Lsn ?? 0, options.From.Time?.ToUnixTimeMilliseconds() ?? long.MinValue);
+        var found = new List<T>();
         for (; segment is not null; segment = await NextAsync(reader, cancellation))
         {
             using (segment)
@@ -32,19 +45,22 @@ public sealed partial class RemoteTail
             {
                 if (segment.Header.IsGap)
                     await LearnAsync(store, reader.Position, static _ => true, live.Apply, cancellation);
-                while (TakeNext(source, segment.Header.Epoch, out var change))
-                    if (change is not null && change.Lsn >= from && change.Time.ToUnixTimeMilliseconds() >= fromMs)
-                        yield return change;
+                while (TakeNext(source, segment.Header.Epoch, take, found))
+                {
+                    foreach (var one in found)
+                        if (placeOf(one) is var (lsn, time) && lsn >= from && time.ToUnixTimeMilliseconds() >= fromMs)
+                            yield return one;
+                    found.Clear();
+                }
                 Lsn = segment.Header.LastLsn;
             }
         }
     }
 
-    bool TakeNext(SegmentRecords source, ulong epoch, out FileChange? change)
+    static bool TakeNext<T>(SegmentRecords source, ulong epoch, Taken<T> take, List<T> found)
     {
-        change = null;
         if (!source.TryRead(out var record)) return false;
-        change = FileChange.Take(record, epoch, live);
+        take(record, epoch, found);
         return true;
     }
 
