@@ -82,6 +82,7 @@ Case[] cases =
     new KeyValueCase("rollback"),
     new KeyValueCase("wal"),
     new ReplicateCase(),
+    new RocksDbCase(),
     new RemoteCommitCase(),
     new RemoteBytesCase(),
     new RemoteAmplificationCase(),
