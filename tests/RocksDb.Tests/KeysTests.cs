@@ -38,7 +38,7 @@ public sealed class KeysTests : IDisposable
             // Over several blocks of the write-ahead log.
             kv.Db.Put("large", new string('v', 200_000));
             kv.Db.Put("unseen", "1", writeOptions: new WriteOptions().DisableWal(1));
-            kv.Db.Merge("m"u8.ToArray(), "2"u8.ToArray());
+            kv.Db.Remove("a");
             await kv.SyncAsync();
         }
         var batches = Batches("--keys");

@@ -11,7 +11,7 @@ namespace RecoveryVfs.Testing;
 public sealed class StoppedRestoreTests(ShippedRocksDb shipped) : IClassFixture<ShippedRocksDb>
 {
     [Fact]
-    public void After_a_kill_only_what_the_restore_left_goes()
+    public async Task After_a_kill_only_what_the_restore_left_goes()
     {
         var into = shipped.At("killed");
         var home = new StoreHome(StoreHome.Within(into));
@@ -23,14 +23,14 @@ public sealed class StoppedRestoreTests(ShippedRocksDb shipped) : IClassFixture<
         File.WriteAllText(notes, "somebody's");
         Directory.CreateDirectory(Path.Combine(into, "photos"));
 
-        var said = Programs.Recovery("restore", shipped.Url, into).MustEndWith(2);
-        Assert.Contains("notes.txt", said.Errors, StringComparison.Ordinal);
+        var refused = await Assert.ThrowsAsync<RecoveryException>(() => RestoreAsync(into));
+        Assert.Contains("notes.txt", refused.Message, StringComparison.Ordinal);
         Assert.Equal("somebody's", File.ReadAllText(notes));
         Assert.True(Directory.Exists(Path.Combine(into, "photos")));
 
         File.Delete(notes);
         Directory.Delete(Path.Combine(into, "photos"));
-        Programs.Recovery("restore", shipped.Url, into).MustEndWith(0);
+        await RestoreAsync(into);
         Assert.Equal(ShippedRocksDb.Pairs, Site.Read(into).Count);
     }
 
@@ -38,15 +38,20 @@ public sealed class StoppedRestoreTests(ShippedRocksDb shipped) : IClassFixture<
     public async Task A_restore_that_fails_takes_its_own_back()
     {
         var into = shipped.At("failed");
-        await using var objects = RemoteUrl.Parse(shipped.Url).Open(readOnly: true, TimeProvider.System);
-        var plan = await RestorePlanner.PlanAsync(new RemoteContext { Store = objects }, RestoreTarget.Newest);
         var put = 0;
-        await Assert.ThrowsAsync<RecoveryException>(() => DirectoryRestore.RestoreAsync(plan, into, progressed: _ =>
+        await Assert.ThrowsAsync<RecoveryException>(() => RestoreAsync(into, _ =>
         {
             if (Interlocked.Exchange(ref put, 1) == 0)
                 File.WriteAllText(Path.Combine(into, "notes.txt"), "somebody's");
             throw new RecoveryException(RecoveryError.Full, "No space is left (a test says so).");
         }));
         Assert.Equal(["notes.txt"], Directory.EnumerateFileSystemEntries(into).Select(e => Path.GetFileName(e)));
+    }
+
+    async Task RestoreAsync(string into, Action<long>? progressed = null)
+    {
+        await using var objects = RemoteUrl.Parse(shipped.Url).Open(readOnly: true, TimeProvider.System);
+        var plan = await RestorePlanner.PlanAsync(new RemoteContext { Store = objects }, RestoreTarget.Newest);
+        await DirectoryRestore.RestoreAsync(plan, into, progressed: progressed);
     }
 }
