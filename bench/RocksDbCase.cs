@@ -47,7 +47,8 @@ internal sealed class RocksDbCase : Case
             var path = side.PathOf(name);
             if (side.IsOurs)
             {
-                recorded = RecordedRocksDb.Open(options, path, new RecordedRocksDbOptions { Remote = UrlOf(side, name) });
+                recorded = RecordedRocksDb.Open(options, path,
+                    new RecordedRocksDbOptions { Remote = UrlOf(side, name) });
                 Db = recorded.Db;
             }
             else Db = Database.Open(options, path);

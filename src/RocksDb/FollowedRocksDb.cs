@@ -70,12 +70,16 @@ public sealed class FollowedRocksDb : IAsyncDisposable, IDisposable
         // All tables are open from the beginning: the follower may take away those that later states lack. RocksDB's
         // own log of messages goes beside ours, and each opening begins another.
         options.SetMaxOpenFiles(-1);
-        var messages = EmptyMessages();
-        options.SetDbLogDir(messages);
-        var (lsn, db) = follower.Read(at => (at, Database.OpenReadOnly(options, Path,
-            families ?? AllFamilies(options), false)), out var ended);
+        options.SetDbLogDir(Messages);
+        var (lsn, db) = follower.Read(at =>
+        {
+            EmptyMessages();
+            return (at, Database.OpenReadOnly(options, Path, families ?? AllFamilies(options), false));
+        }, out var ended);
         return new FollowedState(db, lsn, ended);
     }
+
+    string Messages => System.IO.Path.Combine(home.Path, "messages");
 
     ColumnFamilies AllFamilies(DbOptions options)
     {
@@ -85,12 +89,10 @@ public sealed class FollowedRocksDb : IAsyncDisposable, IDisposable
         return families;
     }
 
-    string EmptyMessages()
+    void EmptyMessages()
     {
-        var messages = System.IO.Path.Combine(home.Path, "messages");
-        Directory.CreateDirectory(messages);
-        foreach (var earlier in Directory.EnumerateFiles(messages)) File.Delete(earlier);
-        return messages;
+        Directory.CreateDirectory(Messages);
+        foreach (var earlier in Directory.EnumerateFiles(Messages)) File.Delete(earlier);
     }
 
     /// <summary>

@@ -59,7 +59,7 @@ public sealed class DirectoryModelTests : IDisposable
         test.RunAsync(random).GetAwaiter().GetResult();
     });
 
-    /// <summary>One process takes over from another after so many steps, which are the same ones each time.</summary>
+    /// <summary>One process takes over from another after so many steps, the same ones each time.</summary>
     [Fact]
     public async Task A_take_over_has_what_was_shipped_wherever_it_comes()
     {
@@ -137,7 +137,9 @@ public sealed class DirectoryModelTests : IDisposable
             $"followed, at LSN {lsn}");
     }
 
-    /// <summary>The next writer has what the model had when the old one was fenced; the model goes on from there.</summary>
+    /// <summary>
+    /// The next writer has what the model had when the old one was fenced; the model goes on from there.
+    /// </summary>
     async Task<ToyRocksDb> PromoteAsync(DirectoryFollower follower, string name, Random random)
     {
         var promotion = await follower.Running.PromoteAsync();

@@ -150,7 +150,8 @@ public sealed class FollowerTests : IDisposable
             await old.SyncAsync();
         });
         Assert.Equal(RecoveryError.Fenced, fenced.Error);
-        Assert.Throws<RocksDbException>(() => old.Db.Put("newest", "0", writeOptions: new WriteOptions().SetSync(true)));
+        var synced = new WriteOptions().SetSync(true);
+        Assert.Throws<RocksDbException>(() => old.Db.Put("newest", "0", writeOptions: synced));
         var (restored, _) = await site.RestoreAsync();
         Assert.Equal($"{written}", Site.Run("ldb", $"--db={restored}", "get", "newest").Trim());
     }
@@ -240,6 +241,8 @@ public sealed class FollowerTests : IDisposable
             Assert.Equal(RecoveryError.Busy, (await Assert.ThrowsAsync<RecoveryException>(() => FollowAsync())).Error);
             var said = Programs.Recovery("status", site.At("followed")).MustEndWith(0);
             Assert.Contains("replica", said.Output, StringComparison.Ordinal);
+            said = Programs.Recovery("promote", site.At("followed")).MustEndWith(2);
+            Assert.Contains("--into", said.Errors, StringComparison.Ordinal);
         }
         var refused = Assert.Throws<RecoveryException>(() => OpenWriter(site.At("followed")));
         Assert.Equal(RecoveryError.ReadOnly, refused.Error);

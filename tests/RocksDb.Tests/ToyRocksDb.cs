@@ -6,8 +6,8 @@ using RecoveryVfs.RecoveryLog.Records;
 namespace RecoveryVfs.Testing;
 
 /// <summary>
-/// Does to the files of a recorded directory what a RocksDB does, one at a time, tells the recorder, and knows what each
-/// file has: a model of the directory by LSN.
+/// Does to the files of a recorded directory what a RocksDB does, one at a time, tells the recorder, and knows what
+/// each file has: a model of the directory by LSN.
 /// </summary>
 internal sealed class ToyRocksDb : IAsyncDisposable
 {

@@ -43,6 +43,11 @@ internal sealed class PromoteCommand : CliCommand
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{directory.Path} is not a replica: nothing to promote.")
             { Path = directory.Path };
+        if (directory.IsOfRocksDb)
+            throw new RecoveryException(RecoveryError.Unsupported,
+                $"{directory.Path} follows a RocksDB, and is promoted by who follows.",
+                $"`recovery-tail URL --into {directory.Databases} --promote` does it, and fences the old writer.")
+            { Path = directory.Path };
         Report report;
         var opened = Replica.Open(new StoreOptions { Directory = directory.Path });
         using (opened)

@@ -26,8 +26,8 @@ internal sealed partial class StoreHome
         if (IsReplica && !IsStartingOver)
             throw new RecoveryException(RecoveryError.ReadOnly,
                 $"The store {path} follows another one and takes no writes.",
-                (IsOfRocksDb ? "Open the RocksDB beside it read-only" : "Read it with mode=ro") + ", or make it a store "
-                    + "of its own with `recovery-tail URL --into DIR --promote`.")
+                (IsOfRocksDb ? "Open the RocksDB beside it read-only" : "Read it with mode=ro")
+                    + ", or make it a store of its own with `recovery-tail URL --into DIR --promote`.")
             { Path = path };
         if (IsStartingOver)
             throw new RecoveryException(RecoveryError.CannotOpen,
