@@ -1,5 +1,5 @@
-using System.Buffers;
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using RecoveryVfs.Changes.Lines;
 using RecoveryVfs.Rows;
@@ -8,20 +8,43 @@ namespace RecoveryVfs.Changes.Backups;
 
 /// <summary>
 /// Writes a database, or what changed in it, as JSON lines: a header, a line a row, and a last line with counts and the
-/// SHA-256 of everything before it. Memory is bounded by the longest row.
+/// SHA-256 of everything before it. Memory is bounded by the longest row. While lines are made, those before them are
+/// hashed and written by another thread.
 /// </summary>
 internal sealed class BackupWriter(Stream output, Predicate<string> isWanted)
 {
     const int HandBytes = 256 << 10;
 
-    readonly ArrayBufferWriter<byte> buffer = new(HandBytes * 2);
     readonly IncrementalHash sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-    readonly Utf8JsonWriter json = new(Stream.Null, ValueJson.Options);
     readonly List<BackupTable> counts = [];
+    LineBuffer buffer = new(HandBytes * 2), handed = new(HandBytes * 2);
+    Task writing = Task.CompletedTask;
     long lines;
 
     /// <summary>All rows of all tables that are wanted.</summary>
-    public BackupEnd WriteFull(BackupHeader header, RowReader rows)
+    public BackupEnd WriteFull(BackupHeader header, RowReader rows) => Settled(() => Full(header, rows));
+
+    /// <summary>What leads from one version to the other.</summary>
+    public BackupEnd WriteIncrement(BackupHeader header, VersionDifference difference, RowReader after) =>
+        Settled(() => Increment(header, difference, after));
+
+    /// <summary>Whatever happens, nobody writes any more afterwards.</summary>
+    BackupEnd Settled(Func<BackupEnd> write)
+    {
+        try
+        {
+            return write();
+        }
+        finally
+        {
+            writing.ContinueWith(static _ => { }, TaskScheduler.Default).Wait();
+            sha.Dispose();
+            buffer.Dispose();
+            handed.Dispose();
+        }
+    }
+
+    BackupEnd Full(BackupHeader header, RowReader rows)
     {
         var tables = Wanted(rows.Schema.Tables).ToList();
         WriteHeader(header with
@@ -38,8 +61,7 @@ internal sealed class BackupWriter(Stream output, Predicate<string> isWanted)
         return End();
     }
 
-    /// <summary>What leads from one version to the other.</summary>
-    public BackupEnd WriteIncrement(BackupHeader header, VersionDifference difference, RowReader after)
+    BackupEnd Increment(BackupHeader header, VersionDifference difference, RowReader after)
     {
         var tables = difference.Tables.Where(t => t.After is not null).ToDictionary(t => t.After!);
         // A table that was altered is told whole: what its rows became depends on how.
@@ -77,12 +99,12 @@ internal sealed class BackupWriter(Stream output, Predicate<string> isWanted)
         for (; cursor.Read(); count++)
         {
             BeginRow(lines, op);
-            if (lines.HasHiddenRowId) json.WriteNumber("rowid"u8, cursor.RowId!.Value);
-            json.WriteStartObject("row"u8);
+            if (lines.HasHiddenRowId) WriteRowId(cursor.RowId!.Value);
+            buffer.Add(BeginValues);
             foreach (var (column, name) in lines.Columns)
             {
-                json.WritePropertyName(name);
-                ValueJson.Write(json, cursor[column]);
+                buffer.Add(name);
+                buffer.Add(cursor[column]);
             }
             EndRow();
         }
@@ -116,19 +138,22 @@ internal sealed class BackupWriter(Stream output, Predicate<string> isWanted)
     /// <summary>What all lines of a table have in common.</summary>
     sealed class TableLines(Table table)
     {
-        public JsonEncodedText Name { get; } = Encode(table.Name);
+        /// <summary>How each begins.</summary>
+        public byte[] Begin { get; } = Encoding.UTF8.GetBytes($"{{\"table\":\"{Escaped(table.Name)}\"");
 
         /// <summary>Whether a row has a rowid that no column shows, and that is to come back.</summary>
         public bool HasHiddenRowId { get; } =
             !table.IsWithoutRowId && table.RowIdColumn < 0 && table.Name != Sequences;
 
-        /// <summary>The columns that are told of.</summary>
-        public (int Column, JsonEncodedText Name)[] Columns { get; } =
-            [.. Enumerable.Range(0, table.Columns.Count).Where(i => !table.Columns[i].IsGenerated)
-                .Select(i => (i, Encode(table.Columns[i].Name)))];
+        /// <summary>The columns that are told of, and what stands before their values.</summary>
+        public (int Column, byte[] Name)[] Columns { get; } =
+            [.. Enumerable.Range(0, table.Columns.Count).Where(i => !table.Columns[i].IsGenerated).Select((i, n)
+                => (i, Encoding.UTF8.GetBytes($"{(n > 0 ? "," : "")}\"{Escaped(table.Columns[i].Name)}\":")))];
 
-        static JsonEncodedText Encode(string text) => JsonEncodedText.Encode(text, ValueJson.Options.Encoder);
+        static JsonEncodedText Escaped(string text) => JsonEncodedText.Encode(text, ValueJson.Options.Encoder);
     }
+
+    static ReadOnlySpan<byte> BeginValues => ",\"row\":{"u8;
 
     static string NameOf(TextEncoding encoding) => encoding switch
     {
@@ -148,45 +173,51 @@ internal sealed class BackupWriter(Stream output, Predicate<string> isWanted)
 
     void WriteHeader(BackupHeader header)
     {
-        json.Reset(buffer);
-        JsonSerializer.Serialize(json, header, BackupJson.Plain.BackupHeader);
+        JsonSerializer.Serialize(buffer.Begin(), header, BackupJson.Plain.BackupHeader);
         EndLine();
     }
 
     void WriteDrop(SchemaEntry entry)
     {
-        json.Reset(buffer);
+        var json = buffer.Begin();
         json.WriteStartObject();
         json.WriteString("drop", TypeOf(entry));
         json.WriteString("name", entry.Name);
         json.WriteEndObject();
+        json.Flush();
         EndLine();
     }
 
     void BeginRow(TableLines lines, string? op)
     {
-        json.Reset(buffer);
-        json.WriteStartObject();
-        json.WriteString("table"u8, lines.Name);
-        if (op is not null) json.WriteString("op"u8, op);
+        buffer.Add(lines.Begin);
+        if (op is null) return;
+        buffer.Add(",\"op\":\""u8);
+        buffer.Add(Encoding.UTF8.GetBytes(op));
+        buffer.Add("\""u8);
+    }
+
+    void WriteRowId(long rowId)
+    {
+        buffer.Add(",\"rowid\":"u8);
+        buffer.Add(rowId);
     }
 
     void EndRow()
     {
-        json.WriteEndObject();
-        json.WriteEndObject();
+        buffer.Add("}}"u8);
         EndLine();
     }
 
     void WriteRow(TableLines lines, Row row, string op)
     {
         BeginRow(lines, op);
-        if (lines.HasHiddenRowId) json.WriteNumber("rowid"u8, row.RowId!.Value);
-        json.WriteStartObject("row"u8);
+        if (lines.HasHiddenRowId) WriteRowId(row.RowId!.Value);
+        buffer.Add(BeginValues);
         foreach (var (column, name) in lines.Columns)
         {
-            json.WritePropertyName(name);
-            ValueJson.Write(json, row[column]);
+            buffer.Add(name);
+            buffer.Add(row[column]);
         }
         EndRow();
     }
@@ -195,8 +226,9 @@ internal sealed class BackupWriter(Stream output, Predicate<string> isWanted)
     void WriteDelete(TableDifference difference, Row row)
     {
         BeginRow(new TableLines(row.Table), "delete");
+        buffer.Add(",\"key\":"u8);
+        var json = buffer.Begin();
         var byRowId = row.RowId is not null && row.Table.KeyColumns.Any(c => row[c].IsNull);
-        json.WritePropertyName("key");
         if (row.Table.Name == Sequences)
         {
             json.WriteStartObject();
@@ -205,34 +237,39 @@ internal sealed class BackupWriter(Stream output, Predicate<string> isWanted)
             json.WriteEndObject();
         }
         else ValueJson.WriteKey(json, row, byRowId ? KeyKind.RowId : difference.KeyKind);
-        json.WriteEndObject();
+        json.Flush();
+        buffer.Add("}"u8);
         EndLine();
     }
 
     void EndLine()
     {
-        json.Flush();
-        buffer.Write("\n"u8);
+        buffer.Add("\n"u8);
         lines++;
-        if (buffer.WrittenCount >= HandBytes) Hand();
+        if (buffer.Count >= HandBytes) Hand();
     }
 
+    /// <summary>Has what there is hashed and written, once what was handed before is.</summary>
     void Hand()
     {
-        sha.AppendData(buffer.WrittenSpan);
-        output.Write(buffer.WrittenSpan);
-        buffer.ResetWrittenCount();
+        writing.GetAwaiter().GetResult();
+        (buffer, handed) = (handed, buffer);
+        buffer.Clear();
+        writing = Task.Run(() =>
+        {
+            sha.AppendData(handed.Written);
+            output.Write(handed.Written);
+        });
     }
 
     BackupEnd End()
     {
         Hand();
+        writing.GetAwaiter().GetResult();
         var end = new BackupEnd(true, lines - 1, counts, Convert.ToHexStringLower(sha.GetHashAndReset()));
         JsonSerializer.Serialize(output, end, BackupJson.Plain.BackupEnd);
         output.Write("\n"u8);
         output.Flush();
-        json.Dispose();
-        sha.Dispose();
         return end;
     }
 }
