@@ -71,6 +71,7 @@ Case[] cases =
     new RowLagCase(),
     new RowBackupCase(),
     new OpenCase(),
+    new RollbackCase(),
     new FollowLagCase("remote-s3", s3: true, "durability=remote&sync-interval=5", 30, 150),
     new FollowLagCase("remote-file", s3: false, "durability=remote&sync-interval=5", 30, 150),
     new FollowLagCase("async-s3", s3: true, "sync-interval=1000", 0, 1200),
