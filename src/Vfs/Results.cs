@@ -25,6 +25,11 @@ public sealed record RestoreOptions
     /// <summary>The database that a restore to a file writes; needed when the store has several.</summary>
     public string? Database { get; init; }
 
+    /// <summary>
+    /// A store of this remote whose machine is gone: what only its disk has is sent to the remote first.
+    /// </summary>
+    public string? FromLocal { get; init; }
+
     /// <summary>Objects fetched at a time.</summary>
     public int Parallelism { get; init; } = 8;
 

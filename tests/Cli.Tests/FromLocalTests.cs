@@ -1,7 +1,5 @@
 using System.Globalization;
 using System.Security.Cryptography;
-using RecoveryVfs.Operations;
-using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.Testing;
 
 namespace RecoveryVfs.Cli.Tests;
@@ -157,16 +155,13 @@ public sealed class FromLocalTests : IDisposable
             if (random.Next(2) == 0) bytes[at] ^= (byte)(1 + random.Next(255));
             else Array.Resize(ref bytes, at);
             File.WriteAllBytes(segment, bytes);
-            var notes = new List<string>();
-            await using (var access = RemoteAccess.Open("file://" + remote))
-                await LeftDirectory.JoinAsync(damaged, access, ship: true, ReportedStep.To(null), notes.Add, default);
-            await Recovery.RestoreFileAsync("file://" + remote, file);
+            var restored = await Recovery.RestoreFileAsync("file://" + remote, file, new() { FromLocal = damaged });
             var rows = Shipped.RowsOfPlain(file);
             Assert.InRange(rows, ShippedRows, ShippedRows + LeftRows);
             // Half of the segment is more than what was shipped; a record in front of the damage is never given up.
             var whole = await WholeBefore(old, Path.GetFileName(segment), at);
             Assert.InRange(rows, whole, ShippedRows + LeftRows);
-            if (rows < ShippedRows + LeftRows) Assert.Contains(notes, n => n.Contains("damaged"));
+            if (rows < ShippedRows + LeftRows) Assert.Contains(restored.Notes, n => n.Contains("damaged"));
         }
     });
 
@@ -178,9 +173,7 @@ public sealed class FromLocalTests : IDisposable
         Copy(Place("remote"), remote);
         File.Delete(Path.Combine(cut, ".recovery", "log", "durable"));
         using (var file = File.OpenWrite(Path.Combine(cut, ".recovery", "log", segment))) file.SetLength(at);
-        await using (var access = RemoteAccess.Open("file://" + remote))
-            await LeftDirectory.JoinAsync(cut, access, ship: true, ReportedStep.To(null), _ => { }, default);
-        await Recovery.RestoreFileAsync("file://" + remote, Place("whole-" + at));
+        await Recovery.RestoreFileAsync("file://" + remote, Place("whole-" + at), new() { FromLocal = cut });
         return Shipped.RowsOfPlain(Place("whole-" + at));
     }
 

@@ -14,7 +14,7 @@ internal static class Restores
         var store = StoreDirectory.Within(directory);
         Restoring.CheckPlace(store);
         await using var source = RemoteAccess.Open(remote);
-        var (plan, notes) = await PlanAsync(source, options, cancellation);
+        var (plan, notes) = await PlanAsync(source, options, progress, cancellation);
         plan.Store.ThrowUnlessDatabases(plan.Location);
         Restoring.CheckStubs(directory, plan);
         await using var pin = await source.PinAsync(plan, notes.Add, cancellation);
@@ -32,7 +32,7 @@ internal static class Restores
     {
         DeliveredFile.CheckPlace(file, force: false);
         await using var source = RemoteAccess.Open(remote);
-        var (plan, notes) = await PlanAsync(source, options, cancellation);
+        var (plan, notes) = await PlanAsync(source, options, progress, cancellation);
         await using var pin = await source.PinAsync(plan, notes.Add, cancellation);
         var restoring = new Restoring(plan, options.Parallelism, ReportedStep.To(progress), notes.Add);
         var (result, name) =
@@ -43,7 +43,8 @@ internal static class Restores
     }
 
     static async Task<(RestorePlan Plan, List<string> Notes)> PlanAsync(
-        RemoteAccess source, RestoreOptions options, CancellationToken cancellation)
+        RemoteAccess source, RestoreOptions options, IProgress<RecoveryProgress>? progress,
+            CancellationToken cancellation)
     {
         if (options is { Lsn: not null, Time: not null })
             throw new RecoveryException(RecoveryError.Invalid, "An LSN and a time each name a state.",
@@ -54,7 +55,10 @@ internal static class Restores
         var target = options.Lsn is { } lsn ? RestoreTarget.At(lsn)
             : options.Time is { } time ? RestoreTarget.At(time)
             : RestoreTarget.Newest;
+        var notes = new List<string>();
+        if (options.FromLocal is { } left)
+            await LeftDirectory.JoinAsync(left, source, ship: true, ReportedStep.To(progress), notes.Add, cancellation);
         var plan = await RestorePlanner.PlanAsync(source.Context, target, options.HintsLsn, cancellation);
-        return (plan, [.. plan.Notes]);
+        return (plan, [.. notes, .. plan.Notes]);
     }
 }
