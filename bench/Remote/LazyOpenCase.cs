@@ -1,4 +1,7 @@
 using System.Diagnostics;
+using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.Stores;
+using RecoveryVfs.RecoveryLog.Objects;
 
 namespace RecoveryVfs.Bench;
 
@@ -10,7 +13,10 @@ internal sealed class LazyOpenCase : Case
 {
     const int Queries = 1000;
 
-    public override IReadOnlyList<string> Names => ["lazy-first-query", "lazy-1000-queries"];
+    static readonly TimeSpan slow = TimeSpan.FromMilliseconds(20);
+
+    public override IReadOnlyList<string> Names => ["lazy-first-query", "lazy-1000-queries",
+        "lazy-first-query-requests", "lazy-first-query-slow"];
 
     public override void Run(Place place, Report report)
     {
@@ -29,6 +35,52 @@ internal sealed class LazyOpenCase : Case
             Interleaved.Median([.. whole.Select(r => r.First)]), null);
         report.AddCost("lazy-1000-queries", unit, Interleaved.Median([.. lazy.Select(r => r.All)]),
             Interleaved.Median([.. whole.Select(r => r.All)]), null);
+        var slowly = Enumerable.Range(0, rounds).Select(round => ReadSlowly(place, megabytes, round)).ToList();
+        report.AddLimited("lazy-first-query-requests", $"requests that read, {megabytes} MB in a directory",
+            Interleaved.Median([.. slowly.Select(r => r.Requests)]), 12);
+        report.AddLimited("lazy-first-query-slow", $"ms, {megabytes} MB in a directory, 20 ms a request",
+            Interleaved.Median([.. slowly.Select(r => r.Milliseconds)]), 200);
+    }
+
+    /// <summary>The same for a store far away; how many requests it was asked before the first row.</summary>
+    static (double Milliseconds, double Requests) ReadSlowly(Place place, int megabytes, int seed)
+    {
+        var url = slowUrl ??= ShipToDirectory(place, megabytes);
+        var directory = place.Ours.PathOf($"slow-{seed}");
+        Directory.CreateDirectory(directory);
+        var (random, requests, started) = (new Random(seed), 0, Stopwatch.GetTimestamp());
+        var follower = Task.Run(async () =>
+        {
+            var begun = await Follower.StartAsync(new FollowerOptions
+            {
+                Url = url,
+                Store = new StoreOptions { Directory = Path.Combine(directory, ".recovery") },
+                Fetch = FetchMode.Lazy,
+                Open = () => new SlowStore(RemoteUrl.Parse(url).Open(readOnly: false), slow,
+                    () => Interlocked.Increment(ref requests)),
+            });
+            await begun.ReadableAsync(TimeSpan.FromMinutes(1));
+            return begun;
+        }).GetAwaiter().GetResult();
+        using (var connection = new Connection($"file:{directory}/a.db?vfs=recovery&mode=ro"))
+        {
+            var row = random.Next(1, Table.RowsFor(megabytes) + 1);
+            if (connection.Do($"SELECT length(v) FROM t WHERE id={row}") == 0)
+                throw new InvalidOperationException("A row is wrong.");
+        }
+        var result = (Stopwatch.GetElapsedTime(started).TotalMilliseconds, (double)Volatile.Read(ref requests));
+        follower.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        Directory.Delete(directory, recursive: true);
+        return result;
+    }
+
+    static string? slowUrl;
+
+    static string ShipToDirectory(Place place, int megabytes)
+    {
+        var url = RemoteServer.NewDirectoryUrl();
+        RemoteChild.Run("ship", place.Ours.PathOf("slow-writer"), url, megabytes);
+        return url;
     }
 
     static (double First, double All) Read(Place place, string url, string fetch, int rows, int seed)
