@@ -69,8 +69,10 @@ internal sealed partial class ReplicatedDatabase
     /// </summary>
     void KeepCheckpoints(bool isWritten)
     {
-        var isLong = standing?.Position is { Frames: > OwnCheckpointFrames / 2 }
-            || growth.Until(OwnCheckpointFrames) < options.LookInterval;
+        var frames = standing?.Position?.Frames ?? 0;
+        // A few frames between two looks that came close to each other tell nothing of how fast it is.
+        var isLong = frames > OwnCheckpointFrames / 2
+            || (frames > FewFrames && growth.Until(OwnCheckpointFrames) < options.LookInterval);
         if (!isWritten || !isLong) LetCheckpoint();
         else checkpoints ??= CheckpointLock.TryTake(held!);
     }
