@@ -44,7 +44,7 @@ internal sealed class PromoteCommand : CliCommand
                 $"{directory.Path} is not a replica: nothing to promote.")
             { Path = directory.Path };
         if (directory.IsOfRocksDb)
-            throw new RecoveryException(RecoveryError.Unsupported,
+            throw new RecoveryException(RecoveryError.Invalid,
                 $"{directory.Path} follows a RocksDB, and is promoted by who follows.",
                 $"`recovery-tail URL --into {directory.Databases} --promote` does it, and fences the old writer.")
             { Path = directory.Path };
