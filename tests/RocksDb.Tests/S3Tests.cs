@@ -20,6 +20,16 @@ public sealed class S3Tests(S3Server server)
         await kv.SyncAsync();
         var (path, _) = await site.RestoreAsync();
         Assert.Equal(Site.Read(kv.Db), Site.Read(path));
+        await using (var follower = await RocksDb.RecordedRocksDb.FollowAsync(site.Url, site.At("followed")))
+        {
+            kv.Db.Put("followed", "1");
+            kv.Db.Flush(new FlushOptions());
+            await kv.SyncAsync();
+            await follower.CaughtUpAsync();
+            using var state = follower.Read();
+            Assert.Equal(Site.Read(kv.Db), Site.Read(state.Db));
+        }
+        (path, _) = await site.RestoreAsync();
         using (var next = RocksDb.RecordedRocksDb.Open(new DbOptions(), path, site.Recorded))
         {
             next.Db.Put("next", "2");
