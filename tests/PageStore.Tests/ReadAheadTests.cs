@@ -64,6 +64,32 @@ public sealed class ReadAheadTests
         Assert.InRange(Status(reopened, "pages_read_ahead"), Pages / 2, Pages);
     }
 
+    /// <summary>Pages that are brought in are the newest: who reads an older version could not use them.</summary>
+    [Fact]
+    public void Reading_an_older_version_brings_nothing_in()
+    {
+        const int Pages = 2000;
+        using var directory = new TempDirectory();
+        using (var store = Store.Open(Options(directory, 64 << 20)))
+        {
+            Write(store, store.Create("a.db"), Enumerable.Range(1, Pages).Select(p => (uint)p), 1);
+            store.Checkpoint();
+        }
+        using var reopened = Store.Open(Options(directory, 64 << 20));
+        var database = reopened.Find("a.db")!;
+        var (expected, actual) = (new byte[PageSize], new byte[PageSize]);
+        var version = database.Pin();
+        Write(reopened, database, [Pages], 2);
+        for (var page = 1u; page <= Pages; page++)
+        {
+            Fill(expected, page, 1);
+            Assert.Equal(PageSize, database.Read(version, (page - 1L) * PageSize, actual));
+            Assert.Equal(expected, actual);
+        }
+        database.Unpin(version);
+        Assert.Equal(0, Status(reopened, "pages_read_ahead"));
+    }
+
     [Fact]
     public void Runs_of_a_few_pages_bring_in_no_more_than_a_few()
     {

@@ -56,13 +56,16 @@ internal sealed class PageReader : IDisposable
     public void ReadOn(CacheRead found, Database database, DatabaseVersion pinned, uint page, int within,
         Span<byte> destination)
     {
+        // What is brought in is the newest version: whoever reads an older one, as the comparison of a commit with the
+        // version before it does, would not find it.
+        var isNewest = database.IsSettledAt(pinned);
         if (found == CacheRead.HitMark)
         {
-            ahead.OnMark(database, page);
+            if (isNewest) ahead.OnMark(database, page);
             return;
         }
         Interlocked.Increment(ref cacheMisses);
-        if (ahead.OnMiss(database, page)
+        if (isNewest && ahead.OnMiss(database, page)
             && Cache.TryRead(database.Id, page, pinned.Lsn, pinned.PageSize, within, destination) != CacheRead.Miss)
             return;
         if (within == 0 && destination.Length == pinned.PageSize)
