@@ -100,9 +100,9 @@ public sealed class MistakeTests(Shipped shipped) : IClassFixture<Shipped>
         Assert.Contains("recovery replicate", Said(plain));
         Assert.Contains($"There is no database {directory}/nope.db in the store beside it. `recovery databases "
             + $"{directory}` lists them.", Said(Path.Combine(directory, "nope.db")));
-        Directory.CreateDirectory(shipped.Place("alone"));
-        File.Copy(Path.Combine(directory, "a.db"), shipped.Place("alone/a.db"));
-        Assert.Contains("names a store that does not exist", Said(shipped.Place("alone/a.db")));
+        var alone = Path.Combine(Directory.CreateDirectory(shipped.Place("alone")).FullName, "a.db");
+        File.Copy(Path.Combine(directory, "a.db"), alone);
+        Assert.Contains("names a store that does not exist", Said(alone));
     }
 
     /// <summary>What follows a mistyped word is no mistake of its own.</summary>
