@@ -1,4 +1,3 @@
-using Microsoft.Win32.SafeHandles;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
@@ -15,9 +14,9 @@ internal sealed class DirectoryReplay : IDisposable
 {
     readonly WholeStates states;
     readonly Hints hints;
-    readonly string work;
     readonly LooseExtents extents;
-    readonly Dictionary<ulong, SafeFileHandle> logs = [];
+    readonly ReplayedLogs logs;
+    readonly List<ulong> gone = [];
     readonly DiskReserve room;
     bool areLogsWhole;
 
@@ -26,11 +25,12 @@ internal sealed class DirectoryReplay : IDisposable
     /// <param name="extents">What the remote has of sealed files.</param>
     public DirectoryReplay(Hints hints, string work, LooseExtents extents)
     {
-        (this.hints, this.work, this.extents) = (hints, work, extents);
-        states = new WholeStates(hints);
+        (this.hints, this.extents) = (hints, extents);
+        logs = new ReplayedLogs(work);
+        states = new WholeStates(hints, gone.Add);
         room = new DiskReserve(LocalDisk.Instance, work);
         foreach (var file in hints.Files)
-            if (file.Class == FileClass.RocksLog) Create(file.Fnode);
+            if (file.Class == FileClass.RocksLog) logs.Begin(file.Fnode);
     }
 
     /// <inheritdoc cref="WholeStates.WholeLsn"/>
@@ -45,7 +45,7 @@ internal sealed class DirectoryReplay : IDisposable
     public Hints State(ulong epoch) => Live.Snapshot(hints.LogId, epoch, static lsn => lsn + 1);
 
     /// <summary>Where the bytes of a write-ahead log are.</summary>
-    public string PathOf(ulong fnode) => Path.Combine(work, fnode.ToString("x16"));
+    public string PathOf(ulong fnode) => logs.PathOf(fnode);
 
     /// <summary>
     /// Takes the next record. Of those up to the hints, only what was written to write-ahead logs matters.
@@ -64,15 +64,14 @@ internal sealed class DirectoryReplay : IDisposable
     void TakeState(in Record record)
     {
         states.Take(record, extents);
+        // What has the identity of a file that is gone comes after it.
+        foreach (var fnode in gone) logs.Delete(fnode);
+        gone.Clear();
         switch (record.Kind)
         {
             case RecordKind.FileCreated:
                 var (created, fileClass, _) = FileRecords.ReadCreated(record.Body);
-                if (fileClass == FileClass.RocksLog) Create(created);
-                DropGone();
-                break;
-            case RecordKind.FileDeleted or RecordKind.FileRenamed:
-                DropGone();
+                if (fileClass == FileClass.RocksLog) logs.Begin(created);
                 break;
         }
     }
@@ -83,16 +82,16 @@ internal sealed class DirectoryReplay : IDisposable
         {
             case RecordKind.FileCreated when record.Lsn <= hints.Lsn:
                 var (created, _, _) = FileRecords.ReadCreated(record.Body);
-                if (logs.TryGetValue(created, out var begun)) RandomAccess.SetLength(begun, 0);
+                logs.BeginAnew(created);
                 break;
             case RecordKind.FileWritten:
                 var write = FileRecords.ReadWritten(record.Body);
-                if (logs.TryGetValue(write.Fnode, out var file)) RandomAccess.Write(file, write.Bytes, write.Offset);
+                var fnode = write.Fnode;
+                logs.Write(record.Lsn, write, () => Live.NameOf(fnode));
                 break;
             case RecordKind.FileTruncated:
                 var (cut, size) = FileRecords.ReadTruncated(record.Body);
-                if (logs.TryGetValue(cut, out var shorter) && RandomAccess.GetLength(shorter) > size)
-                    RandomAccess.SetLength(shorter, size);
+                logs.Truncate(cut, size);
                 break;
         }
     }
@@ -103,7 +102,7 @@ internal sealed class DirectoryReplay : IDisposable
         if (areLogsWhole) return;
         areLogsWhole = true;
         foreach (var file in hints.Files)
-            if (file.Class == FileClass.RocksLog && RandomAccess.GetLength(logs[file.Fnode]) is var length
+            if (file.Class == FileClass.RocksLog && logs.LengthOf(file.Fnode) is var length
                 && length != file.SizeBytes)
                 throw new RecoveryException(RecoveryError.Corrupt,
                     $"The log up to LSN {hints.Lsn} has {length} bytes of the write-ahead log {file.Name}, and the "
@@ -112,25 +111,5 @@ internal sealed class DirectoryReplay : IDisposable
                 { Lsn = hints.Lsn };
     }
 
-    void Create(ulong fnode)
-    {
-        if (logs.ContainsKey(fnode)) return;
-        logs[fnode] = File.OpenHandle(PathOf(fnode), FileMode.Create, FileAccess.ReadWrite);
-    }
-
-    void DropGone()
-    {
-        foreach (var fnode in logs.Keys.Where(f => Live.ClassOf(f) is null).ToArray())
-        {
-            logs.Remove(fnode, out var file);
-            file!.Dispose();
-            File.Delete(PathOf(fnode));
-        }
-    }
-
-    public void Dispose()
-    {
-        foreach (var file in logs.Values) file.Dispose();
-        logs.Clear();
-    }
+    public void Dispose() => logs.Dispose();
 }

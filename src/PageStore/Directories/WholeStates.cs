@@ -10,12 +10,21 @@ namespace RecoveryVfs.PageStore.Directories;
 /// </summary>
 internal sealed class WholeStates
 {
-    readonly LiveFiles live = new();
+    readonly LiveFiles live;
     readonly HashSet<ulong> missing = [];
 
     /// <param name="hints">Where it starts: a whole state.</param>
-    public WholeStates(Hints hints)
+    /// <param name="gone">Told of each file that lives no more.</param>
+    public WholeStates(Hints hints, Action<ulong>? gone = null)
     {
+        live = new LiveFiles
+        {
+            Gone = fnode =>
+            {
+                missing.Remove(fnode);
+                gone?.Invoke(fnode);
+            },
+        };
         live.Load(hints);
         WholeLsn = hints.Lsn;
     }
@@ -29,7 +38,7 @@ internal sealed class WholeStates
     /// <summary>
     /// A sealed file that lives at the last record and whose bytes the remote lacks; null when there is none.
     /// </summary>
-    public LiveFile? Lacking => missing.Select(live.Find).FirstOrDefault(f => f is not null);
+    public LiveFile? Lacking => missing.Count == 0 ? null : live.Find(missing.First());
 
     /// <summary>Takes the next record; those up to the hints are passed over.</summary>
     public void Take(in Record record, LooseExtents extents)
@@ -42,7 +51,6 @@ internal sealed class WholeStates
                 missing.Add(fnode);
         }
         if (record.Continues || record.Lsn < WholeLsn) return;
-        if (missing.Count > 0) missing.RemoveWhere(fnode => live.Find(fnode) is null);
         if (missing.Count == 0) WholeLsn = record.Lsn;
     }
 }

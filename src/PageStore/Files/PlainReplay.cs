@@ -78,14 +78,19 @@ internal sealed class PlainReplay : IDisposable
                 vouched.GetValueOrDefault(fnode)?.Cut(size);
                 break;
             case RecordKind.FileDeleted:
-                var deleted = FileRecords.ReadDeleted(record.Body);
-                sums.Remove(deleted);
-                vouched.Remove(deleted);
-                unsynced.Remove(deleted);
-                lengths.Remove(deleted);
-                if (open.Remove(deleted, out var closed)) closed.Dispose();
+                Forget(FileRecords.ReadDeleted(record.Body));
                 break;
         }
+    }
+
+    /// <summary>A file is of no use any more.</summary>
+    public void Forget(ulong fnode)
+    {
+        sums.Remove(fnode);
+        vouched.Remove(fnode);
+        unsynced.Remove(fnode);
+        lengths.Remove(fnode);
+        if (open.Remove(fnode, out var closed)) closed.Dispose();
     }
 
     /// <summary>The checksums of a file after all that was taken.</summary>

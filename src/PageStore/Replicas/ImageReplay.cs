@@ -93,6 +93,18 @@ internal sealed class ImageReplay : IDisposable
             _ => false,
         };
         if (isMine) plain.Take(record, live);
+        if (isMine && record.Kind == RecordKind.FileCreated) DropOlder();
+    }
+
+    /// <summary>A WAL that began anew is another file, and there may be very many of them.</summary>
+    void DropOlder()
+    {
+        foreach (var fnode in wals.Where(f => live.ClassOf(f) is null).ToArray())
+        {
+            wals.Remove(fnode);
+            plain.Forget(fnode);
+            LocalDisk.Instance.Delete(PathOf(fnode));
+        }
     }
 
     void TakePages(in PageCommit commit)

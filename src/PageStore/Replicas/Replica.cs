@@ -17,13 +17,17 @@ namespace RecoveryVfs.PageStore.Replicas;
 /// </summary>
 internal sealed class Replica : IDisposable
 {
+    const int CreatedMax = 4096;
+
     readonly StoreCore core;
     readonly IDisposable? storeLock;
     readonly PlainReplay plain;
     readonly ReplayedStore replayed;
     readonly StoreHome.Unsettled unsettled;
+    readonly List<ulong> created = [];
     ulong wholeAt;
     bool disposed;
+    int unlinkAt = CreatedMax;
 
     /// <summary>
     /// Opens a replica: an empty directory (which then needs the log from LSN 1 on), one that <see cref="Begin"/> made
@@ -170,6 +174,26 @@ internal sealed class Replica : IDisposable
         ObjectDisposedException.ThrowIf(disposed, this);
         if (record.Lsn == NextLsn && record.Lsn > unsettled.Lsn) Announce(record.Lsn);
         replayed.Apply(record);
+        if (record.Kind == RecordKind.FileCreated) NoteCreated(FileRecords.ReadCreated(record.Body));
+    }
+
+    /// <summary>
+    /// Files that came since it was settled last, and live no more, are made again by a replay from there. As a rule
+    /// they stay until it is settled; but a few bytes of log make one, and a disk has room for so many.
+    /// </summary>
+    void NoteCreated((ulong Fnode, FileClass Class, string Name) file)
+    {
+        if (file.Class != FileClass.Plain) return;
+        created.Add(file.Fnode);
+        if (created.Count < unlinkAt) return;
+        created.RemoveAll(fnode =>
+        {
+            if (core.Live.ClassOf(fnode) is not null) return false;
+            plain.Forget(fnode);
+            core.Options.Disk.Delete(core.Home.FileOf(fnode));
+            return true;
+        });
+        unlinkAt = created.Count + CreatedMax;
     }
 
     /// <summary>
@@ -197,6 +221,8 @@ internal sealed class Replica : IDisposable
         LocalHints.Publish(core.Options.Disk, Directory, hints);
         if (IsWhole) unsettled.Remove();
         replayed.SettledLsn = hints.Lsn;
+        created.Clear();
+        unlinkAt = CreatedMax;
         UnlinkGone(hints);
     }
 

@@ -43,7 +43,7 @@ internal sealed record FileChange(ulong Lsn, DateTimeOffset Time, ulong Epoch, F
         var time = DateTimeOffset.FromUnixTimeMilliseconds(record.UnixTimeMs);
         FileChange Of(FileChangeKind kind, string name, long bytes = 0, string? other = null, long offset = 0) =>
             new(lsn, time, epoch, kind, name, other, offset, bytes);
-        string NameOf(ulong fnode) => live.Find(fnode)?.Name ?? $"fnode {fnode:x16}";
+        string NameOf(ulong fnode) => live.NameOf(fnode) ?? $"fnode {fnode:x16}";
         switch (record.Kind)
         {
             case RecordKind.FileCreated:

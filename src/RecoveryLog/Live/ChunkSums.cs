@@ -51,7 +51,13 @@ internal sealed class ChunkSums
     public void Write(long offset, ReadOnlySpan<byte> bytes)
     {
         if (bytes.IsEmpty) return;
-        while (SizeBytes < offset) Append(zeros.AsSpan(0, (int)Math.Min(zeros.Length, offset - SizeBytes)));
+        while (SizeBytes < offset)
+            if (SizeBytes % ChunkBytes == 0 && offset - SizeBytes >= ChunkBytes)
+            {
+                sums.Add(sumOfZeros);
+                SizeBytes += ChunkBytes;
+            }
+            else Append(zeros.AsSpan(0, (int)Math.Min(ChunkBytes - (SizeBytes % ChunkBytes), offset - SizeBytes)));
         var over = (int)Math.Min(bytes.Length, SizeBytes - offset);
         if (over > 0)
             for (var chunk = (int)(offset / ChunkBytes); chunk <= (offset + over - 1) / ChunkBytes; chunk++)
@@ -60,6 +66,8 @@ internal sealed class ChunkSums
     }
 
     static readonly byte[] zeros = new byte[ChunkBytes];
+
+    static readonly uint sumOfZeros = Crc32C.Compute(zeros);
 
     void Append(ReadOnlySpan<byte> bytes)
     {

@@ -14,6 +14,8 @@ internal sealed class LiveEntry(ulong fnode, FileClass fileClass, string name)
     public uint Crc;
     public ulong BornLsn;
     public ReadOnlyMemory<byte> Sha256;
+    // How many of the first bytes of the array somebody has a view of.
+    int shownBytes;
 
     public static LiveEntry Of(LiveFile file)
     {
@@ -33,52 +35,60 @@ internal sealed class LiveEntry(ulong fnode, FileClass fileClass, string name)
     public (bool, string) Key(string name) => (Class == FileClass.Plain, name);
 
     /// <summary>
-    /// The bytes of small files are not copied: those below the size that is handed out never change. Appends write
-    /// above it; anything else goes to a new array.
+    /// The bytes of small files are not copied: those that are handed out never change. Appends write above them; what
+    /// changes them goes to a new array.
     /// </summary>
-    public LiveFile View() => new()
+    public LiveFile View()
     {
-        Fnode = Fnode,
-        Class = Class,
-        Names = [.. Names],
-        SizeBytes = Size,
-        IsSealed = Sealed,
-        Crc32C = Crc,
-        BornLsn = BornLsn,
-        Sha256 = Sha256,
-        Bytes = Bytes.AsMemory(0, (int)Math.Min(Size, Bytes.Length)),
-    };
+        var bytes = Bytes.AsMemory(0, (int)Math.Min(Size, Bytes.Length));
+        shownBytes = Math.Max(shownBytes, bytes.Length);
+        return new()
+        {
+            Fnode = Fnode,
+            Class = Class,
+            Names = [.. Names],
+            SizeBytes = Size,
+            IsSealed = Sealed,
+            Crc32C = Crc,
+            BornLsn = BornLsn,
+            Sha256 = Sha256,
+            Bytes = bytes,
+        };
+    }
 
-    /// <summary>Takes bytes that were written; <paramref name="ofAll"/> counts what all small files hold.</summary>
-    public void Write(long offset, ReadOnlySpan<byte> bytes, Func<long> ofAll)
+    /// <summary>Takes bytes that were written; the other small files hold so many.</summary>
+    public void Write(long offset, ReadOnlySpan<byte> bytes, long others)
     {
         var end = offset + bytes.Length;
-        if (Class == FileClass.RocksSmall) Keep(offset, bytes, ofAll);
+        if (Class == FileClass.RocksSmall) Keep(offset, bytes, others);
         if (Class == FileClass.RocksLog) Crc = offset == Size ? Crc32C.Compute(bytes, Crc) : 0;
         Size = Math.Max(Size, end);
     }
 
-    void Keep(long offset, ReadOnlySpan<byte> bytes, Func<long> ofAll)
+    void Keep(long offset, ReadOnlySpan<byte> bytes, long others)
     {
         var end = offset + bytes.Length;
         if (end > LiveFiles.MaxSmallFileBytes)
             throw FileRecords.Damaged("FileWritten", $"makes the small file {Names[0]} {end} bytes large");
-        // Bytes below the size may have been handed out: appending leaves them alone, anything else goes to a copy.
-        if (end > Bytes.Length || offset < Size)
+        if (offset - Size > LiveFiles.MaxHoleBytes)
+            throw FileRecords.Damaged("FileWritten",
+                $"writes at {offset} to the small file {Names[0]}, which has {Size} bytes");
+        if (end > Bytes.Length || Math.Min(offset, Size) < shownBytes)
         {
             var larger = new byte[Math.Max(end, Math.Min(Size * 2, Size + (1 << 20)))];
-            if (ofAll() - Bytes.Length + larger.Length > LiveFiles.MaxSmallFilesBytes)
+            if (others + larger.Length > LiveFiles.MaxSmallFilesBytes)
                 throw FileRecords.Damaged("FileWritten",
                     $"of {Names[0]} makes the small files {LiveFiles.MaxSmallFilesBytes >> 20} MiB large together");
             Bytes.AsSpan(0, (int)Size).CopyTo(larger);
-            Bytes = larger;
+            (Bytes, shownBytes) = (larger, 0);
         }
+        // What was cut away may still be in the array.
+        else if (offset > Size) Bytes.AsSpan((int)Size, (int)(offset - Size)).Clear();
         bytes.CopyTo(Bytes.AsSpan((int)offset));
     }
 
     public void Truncate(long size)
     {
-        Bytes = Bytes.AsSpan(0, (int)Math.Min(size, Bytes.Length)).ToArray();
         Size = size;
         Crc = 0;
     }

@@ -13,7 +13,7 @@ namespace RecoveryVfs.RecoveryLog.Live;
 /// gone. Plain files and RocksDB's files do not meet: a journal that is called like a RocksDB file takes nothing from
 /// it.
 /// </remarks>
-internal sealed class LiveFiles
+internal sealed partial class LiveFiles
 {
     /// <summary>The most that a small file may have: its bytes are in memory, and in every hints.</summary>
     public const int MaxSmallFileBytes = 64 << 20;
@@ -21,12 +21,25 @@ internal sealed class LiveFiles
     /// <summary>The most that all of them may have: many times what RocksDB's need.</summary>
     public const long MaxSmallFilesBytes = 2L * MaxSmallFileBytes;
 
+    /// <summary>
+    /// The most that a write may leave out between a file's end and its own bytes, in somebody else's log. SQLite
+    /// leaves out up to a sector, 64 KiB; RocksDB nothing. A few bytes of log could stand for a file without end.
+    /// </summary>
+    public const int MaxHoleBytes = 1 << 20;
+
+    /// <summary>The most names of a file: nobody's have more than two.</summary>
+    public const int MaxNames = 64;
+
     readonly Lock gate = new();
     readonly SortedDictionary<ulong, LiveEntry> files = [];
     readonly Dictionary<(bool Plain, string Name), LiveEntry> byName = [];
     readonly LiveDatabases databases = new();
     ulong nextFnode = 1;
     ulong lsn;
+    long smallBytes;
+
+    /// <summary>Told of each file that lives no more, with the gate held.</summary>
+    public Action<ulong>? Gone { get; init; }
 
     /// <summary>The newest record applied.</summary>
     public ulong Lsn { get { lock (gate) return lsn; } }
@@ -76,6 +89,12 @@ internal sealed class LiveFiles
         lock (gate) return files.TryGetValue(fnode, out var entry) ? entry.View() : null;
     }
 
+    /// <summary>The first name of a live file, or null when it does not live.</summary>
+    public string? NameOf(ulong fnode)
+    {
+        lock (gate) return files.TryGetValue(fnode, out var entry) ? entry.Names[0] : null;
+    }
+
     /// <summary>The class of a live file, or null when it does not live.</summary>
     public FileClass? ClassOf(ulong fnode)
     {
@@ -104,8 +123,21 @@ internal sealed class LiveFiles
                 }
                 return;
             }
+            if (record.Kind == RecordKind.FileWritten) ThrowIfHole(record);
         }
         Apply(record);
+    }
+
+    void ThrowIfHole(in Record record)
+    {
+        var write = FileRecords.ReadWritten(record.Body);
+        lock (gate)
+        {
+            if (record.Lsn <= lsn || !files.TryGetValue(write.Fnode, out var entry)
+                || write.Offset - entry.Size <= MaxHoleBytes)
+                return;
+            throw FileRecords.Hole(record.Lsn, write.Offset, entry.Names[0], entry.Size);
+        }
     }
 
     /// <summary>
@@ -151,6 +183,8 @@ internal sealed class LiveFiles
         var (fnode, fileClass, name) = FileRecords.ReadCreated(body);
         nextFnode = Math.Max(nextFnode, fnode + 1);
         OnDeleted(fnode);
+        if (files.Count >= HintsFormat.MaxFiles)
+            throw FileRecords.Damaged("FileCreated", $"makes more than {HintsFormat.MaxFiles} files live");
         var entry = new LiveEntry(fnode, fileClass, name) { BornLsn = fileClass == FileClass.RocksLog ? at : 0 };
         TakeName(entry.Key(name));
         files.Add(fnode, entry);
@@ -161,7 +195,15 @@ internal sealed class LiveFiles
     {
         var write = FileRecords.ReadWritten(body);
         if (write.Bytes.IsEmpty || !files.TryGetValue(write.Fnode, out var entry) || entry.Sealed) return;
-        entry.Write(write.Offset, write.Bytes, () => files.Values.Sum(f => (long)f.Bytes.Length));
+        smallBytes -= entry.Bytes.Length;
+        try
+        {
+            entry.Write(write.Offset, write.Bytes, smallBytes);
+        }
+        finally
+        {
+            smallBytes += entry.Bytes.Length;
+        }
     }
 
     void OnTruncated(ReadOnlySpan<byte> body)
@@ -172,8 +214,16 @@ internal sealed class LiveFiles
 
     void OnDeleted(ulong fnode)
     {
-        if (!files.Remove(fnode, out var entry)) return;
+        if (!files.TryGetValue(fnode, out var entry)) return;
         foreach (var name in entry.Names) byName.Remove(entry.Key(name));
+        Remove(entry);
+    }
+
+    void Remove(LiveEntry entry)
+    {
+        files.Remove(entry.Fnode);
+        smallBytes -= entry.Bytes.Length;
+        Gone?.Invoke(entry.Fnode);
     }
 
     void OnNamed(ReadOnlySpan<byte> body, bool keep)
@@ -181,6 +231,8 @@ internal sealed class LiveFiles
         var (fnode, name) = FileRecords.ReadNamed(body);
         if (!files.TryGetValue(fnode, out var entry) || entry.Names.Contains(name)) return;
         TrackedName.Check(entry.Class, name, "A FileRenamed or FileLinked record");
+        if (keep && entry.Names.Count >= MaxNames)
+            throw FileRecords.Damaged("FileLinked", $"gives {entry.Names[0]} more than {MaxNames} names");
         TakeName(entry.Key(name));
         if (!keep)
         {
@@ -196,7 +248,7 @@ internal sealed class LiveFiles
     {
         if (!byName.Remove(key, out var entry)) return;
         entry.Names.Remove(key.Name);
-        if (entry.Names.Count == 0) files.Remove(entry.Fnode);
+        if (entry.Names.Count == 0) Remove(entry);
     }
 
     void OnSealed(ReadOnlySpan<byte> body)
@@ -206,52 +258,5 @@ internal sealed class LiveFiles
         entry.Size = size;
         entry.Crc = crc;
         entry.Sealed = true;
-    }
-
-    /// <summary>
-    /// What lives now, as hints; <paramref name="replayFrom"/> gets the LSN that they are true at and says where a
-    /// replay must start.
-    /// </summary>
-    public Hints Snapshot(Guid logId, ulong epoch, Func<ulong, ulong> replayFrom)
-    {
-        lock (gate)
-        {
-            return new Hints
-            {
-                LogId = logId,
-                Epoch = epoch,
-                Lsn = lsn,
-                ReplayFrom = replayFrom(lsn),
-                NextFnode = nextFnode,
-                NextDatabaseId = databases.NextId,
-                Files = [.. files.Values.Select(entry => entry.View())],
-                Databases = databases.ToList(),
-            };
-        }
-    }
-
-    /// <summary>Starts from hints.</summary>
-    public void Load(Hints hints)
-    {
-        lock (gate)
-        {
-            files.Clear();
-            byName.Clear();
-            lsn = hints.Lsn;
-            nextFnode = hints.NextFnode;
-            databases.Load(hints.Databases, hints.NextDatabaseId);
-            foreach (var file in hints.Files)
-            {
-                if (file.Class == FileClass.RocksSmall && file.Bytes.Length != file.SizeBytes)
-                    throw new RecoveryException(RecoveryError.Corrupt,
-                        $"The hints at LSN {hints.Lsn} have {file.Bytes.Length} of {file.SizeBytes} bytes of "
-                        + $"{file.Name}.",
-                        "Use older hints, or restore the store from its remote.")
-                    { Lsn = hints.Lsn };
-                var entry = LiveEntry.Of(file);
-                files.Add(file.Fnode, entry);
-                foreach (var name in file.Names) byName[entry.Key(name)] = entry;
-            }
-        }
     }
 }

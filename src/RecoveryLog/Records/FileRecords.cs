@@ -198,6 +198,12 @@ internal static class FileRecords
         if (body.Length < least || body.Length > most) throw Damaged(kind, $"has a body of {body.Length} bytes");
     }
 
+    internal static RecoveryException Hole(ulong lsn, long offset, string name, long size) => new(RecoveryError.Corrupt,
+        $"The record at LSN {lsn} writes at {offset} to {name}, which has {size} bytes, and nothing says what is in "
+            + "between: it was written by something else.",
+        "Restore an earlier state, and find out who wrote to the remote.")
+    { Lsn = lsn };
+
     internal static RecoveryException Damaged(string kind, string what) => new(RecoveryError.Corrupt,
         $"A {kind} record {what}, though its checksum is right: it was written by something else.",
         "Keep the log and report this.");
