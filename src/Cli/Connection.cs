@@ -86,14 +86,14 @@ internal sealed class Connection : IDisposable
         }
     }
 
-    /// <summary>Until it is disposed of, no statement may ask for rows.</summary>
+    /// <summary>Until it is disposed of, no statement may ask for rows, or call what makes virtual tables.</summary>
     public IDisposable RefuseSelects()
     {
         raw.sqlite3_set_authorizer(db, (strdelegate_authorizer)WithoutSelects, null);
         return new Authorized(db);
 
         static int WithoutSelects(object data, int action, string one, string two, string database, string trigger)
-            => action == raw.SQLITE_SELECT ? raw.SQLITE_DENY : raw.SQLITE_OK;
+            => action is raw.SQLITE_SELECT or raw.SQLITE_CREATE_VTABLE ? raw.SQLITE_DENY : raw.SQLITE_OK;
     }
 
     sealed class Authorized(sqlite3 db) : IDisposable

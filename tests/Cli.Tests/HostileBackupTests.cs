@@ -1,6 +1,8 @@
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Data.Sqlite;
+using RecoveryVfs.Changes.Backups;
+using RecoveryVfs.Changes.Pairs;
 using RecoveryVfs.Cli.Backups;
 using RecoveryVfs.Cli.Replicate;
 using RecoveryVfs.RecoveryLog;
@@ -80,6 +82,24 @@ public sealed class HostileBackupTests : IDisposable
     [InlineData("\"v\":\"one\"", "\"v\\\") VALUES(1,2); DROP TABLE mine; --\":1")]
     [InlineData("{\"table\":\"t\",\"row\":{\"id\":1,\"v\":\"one\"}}", "{\"drop\":\"table\"}")]
     [InlineData("{\"table\":\"t\",\"row\":{\"id\":1,\"v\":\"one\"}}", "{\"drop\":[1]}")]
+    // Modules are made by the one statement, and by what enters the schema and is read there.
+    [InlineData("\"CREATE TABLE t(id INTEGER PRIMARY KEY, v)\"", "\"CREATE  VIRTUAL TABLE t USING fts5(v)\"")]
+    [InlineData("{\"type\":\"index\",\"name\":\"i\",\"table\":\"t\",\"sql\":\"CREATE INDEX i ON t(v)\"}",
+        "{\"type\":\"table\",\"name\":\"i\",\"table\":\"i\",\"sql\":\"CREATE VIRTUAL TABLE ((((\"}")]
+    [InlineData("{\"type\":\"index\",\"name\":\"i\",\"table\":\"t\",\"sql\":\"CREATE INDEX i ON t(v)\"}",
+        "{\"type\":\"table\",\"name\":\"i\",\"table\":\"i\",\"sql\":\"CREATE VIRTUAL TABLE mine USING fts5(x)\"}")]
+    [InlineData("\"kind\":\"full\"", "\"kind\":\"incremental\"")]
+    [InlineData("\"database\":\"a.db\"", "\"database\":null")]
+    [InlineData("{\"blob\":\"AAH/\"}", "{\"blob\":\"AAH/\",\"real\":\"Infinity\"}")]
+    [InlineData("{\"blob\":\"AAH/\"}", "{\"real\":\"much\"}")]
+    [InlineData("\"rowid\":2", "\"op\":\"zap\"")]
+    [InlineData("{\"table\":\"t\",\"row\":{\"id\":1,\"v\":\"one\"}}", "{}")]
+    [InlineData("{\"table\":\"t\",\"row\":{\"id\":1,\"v\":\"one\"}}", "[\"table\",\"t\"]")]
+    [InlineData("{\"table\":\"t\",\"row\":{\"id\":1,\"v\":\"one\"}}", "{\"drop\":\"table\",\"name\":null}")]
+    [InlineData("{\"table\":\"t\",\"row\":{\"id\":1,\"v\":\"one\"}}",
+        "{\"table\":\"fts5vocab\",\"row\":{\"term\":\"x\"}}")]
+    [InlineData("{\"table\":\"t\",\"row\":{\"id\":1,\"v\":\"one\"}}",
+        "{\"table\":\"sqlite_stat1\",\"row\":{\"tbl\":\"t\"}}")]
     [InlineData("{\"table\":\"t\",\"row\":{\"id\":1,\"v\":\"one\"}}",
         "{\"table\":\"sqlite_schema\",\"row\":{\"type\":\"table\",\"name\":\"x\",\"rootpage\":2,\"sql\":\"\"}}")]
     public void A_backup_that_would_do_something_else_is_refused(string good, string bad)
@@ -90,13 +110,104 @@ public sealed class HostileBackupTests : IDisposable
         Assert.Equal(["app.db", "backup.jsonl"], Directory.GetFiles(root).Select(Path.GetFileName).Order());
     }
 
+    /// <summary>The last line is read by a program too: what it lacks is no crash.</summary>
+    [Theory]
+    [InlineData("\"tables\":[{\"name\":\"t\",\"rows\":2}],", "")]
+    [InlineData("\"tables\":[{\"name\":\"t\",\"rows\":2}],", "\"tables\":[null],")]
+    [InlineData("\"tables\":[{\"name\":\"t\",\"rows\":2}],", "\"tables\":[{\"rows\":2}],")]
+    [InlineData("\"lines\":2,", "\"lines\":1e99,")]
+    [InlineData("{\"end\":true,", "{\"end\":true,[")]
+    public void A_strange_last_line_is_refused(string good, string bad)
+    {
+        var file = Sealed(Good);
+        var text = File.ReadAllText(file);
+        Assert.Contains(good, text);
+        File.WriteAllText(file, text.Replace(good, bad));
+        Assert.Equal(RecoveryError.Corrupt, Assert.Throws<RecoveryException>(() => Import(file)).Error);
+    }
+
+    /// <summary>Each form of line is a statement that was prepared, of some kilobytes.</summary>
+    [Fact]
+    public void As_many_forms_of_lines_as_there_can_be_take_no_memory_without_end()
+    {
+        const int columns = 12;
+        var names = Enumerable.Range(0, columns).Select(i => $"c{i}").ToList();
+        var text = new StringBuilder(Good.ReplaceLineEndings("\n").Split('\n')[0]
+            .Replace("id INTEGER PRIMARY KEY, v", string.Join(',', names))
+            .Replace(",{\"type\":\"index\",\"name\":\"i\",\"table\":\"t\",\"sql\":\"CREATE INDEX i ON t(v)\"}", ""));
+        for (var form = 1; form < 1 << columns; form++)
+            text.Append("\n{\"table\":\"t\",\"row\":{")
+                .AppendJoin(',', names.Where((_, i) => (form >> i & 1) != 0).Select(n => $"\"{n}\":1")).Append("}}");
+        var file = Sealed(text.ToString());
+        var before = raw.sqlite3_memory_used();
+        var most = 0L;
+        using (var watching = new Timer(_ => most = Math.Max(most, raw.sqlite3_memory_used()), null, 0, 1))
+            Import(file);
+        Assert.InRange(most - before, 0, 64 << 20);
+        using var connection = new Connection(Path.Combine(root, "app.db"));
+        Assert.Equal($"{(1 << columns) - 1}", connection.Ask("SELECT count(*) FROM t"));
+    }
+
+    /// <summary>Asked whether it is a backup, a file is not read for a line that never ends.</summary>
+    [Fact]
+    public void What_is_no_backup_is_seen_by_its_first_bytes_and_a_pipe_is_refused()
+    {
+        var zeros = Path.Combine(root, "zeros");
+        using (var file = File.Create(zeros)) file.SetLength(1L << 40);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        Assert.Null(BackupReader.TryOpen(zeros));
+        Assert.Null(PairsReader.TryOpen(zeros));
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 16 << 20);
+        var pipe = Path.Combine(root, "pipe");
+        using (var made = System.Diagnostics.Process.Start("mkfifo", [pipe])) made.WaitForExit();
+        Assert.Throws<IOException>(() => BackupReader.TryOpen(pipe));
+        Assert.Throws<IOException>(() => PairsReader.TryOpen(pipe));
+    }
+
+    [Theory]
+    [InlineData("{\"family\":\"other\",\"key\":\"a\",\"value\":\"b\"}")]
+    [InlineData("{\"family\":null,\"key\":\"a\",\"value\":\"b\"}")]
+    [InlineData("{\"family\":\"default\",\"key\":\"a\",\"value\":\"b\",\"value\":\"c\"}")]
+    [InlineData("{\"family\":\"default\",\"key\":\"a\",\"value\":1}")]
+    [InlineData("{\"family\":\"default\",\"key\":\"a\",\"value\":{\"blob\":\"!\"}}")]
+    [InlineData("{\"family\":\"default\",\"key\":\"\\ud800\",\"value\":\"b\"}")]
+    [InlineData("{}")]
+    [InlineData("[]")]
+    [InlineData("")]
+    public void Pairs_of_another_form_are_refused(string line)
+    {
+        var refused = Assert.Throws<RecoveryException>(() => PairsReader.Verify(SealedPairs(["default"], line)));
+        Assert.Equal(RecoveryError.Corrupt, refused.Error);
+        Assert.Equal(1, PairsReader.Verify(SealedPairs(["default"],
+            "{\"family\":\"default\",\"key\":\"a\",\"value\":{\"blob\":\"AAH/\"}}")).End.Lines);
+    }
+
+    [Fact]
+    public void More_families_than_any_RocksDB_has_are_refused() => Assert.Contains("families",
+        Assert.Throws<RecoveryException>(() => PairsReader.Verify(SealedPairs(
+            [.. Enumerable.Range(0, PairsHeader.MaxFamilies + 1).Select(i => $"f{i}")]))).Message);
+
+    string SealedPairs(string[] families, params string[] lines)
+    {
+        var list = string.Join(',', families.Select(f => $"\"{f}\""));
+        var text = $$"""{"format":"recovery-pairs","version":1,"kind":"full","sequence":1,"time":"2026-01-01T00:00:00Z","families":[{{list}}]}"""
+            + "\n" + string.Concat(lines.Select(l => l + "\n"));
+        var counts = families.Length == 1 ? $"{{\"name\":\"default\",\"pairs\":{lines.Length}}}" : "";
+        var file = Path.Combine(root, "pairs.jsonl");
+        var sha = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+        File.WriteAllText(file, text
+            + $$"""{"end":true,"lines":{{lines.Length}},"families":[{{counts}}],"sha256":"{{sha}}"}""" + "\n");
+        return file;
+    }
+
     [Fact]
     public void Random_changes_are_taken_or_refused() => Seeds.RunFor(3, 1, (seed, _) =>
     {
         var random = new Random(seed);
         var text = new StringBuilder(Good.ReplaceLineEndings("\n"));
         string[] pieces = ["null", "\"", "{", "}", "[]", "1e999", "-1", "\"t\"", ":", ",", "\\u0000", "''", "CREATE ",
-            ";", "\"rowid\"", "\"row\"", "\"key\"", "\"op\":\"delete\",", "\"drop\"", "sqlite_sequence", "VIRTUAL "];
+            ";", "\\ud800", "{\"blob\":\"AA==\"}", "{\"real\":", "\"rowid\"", "\"row\"", "\"key\"",
+            "\"op\":\"delete\",", "\"drop\"", "sqlite_sequence", "VIRTUAL "];
         for (var n = random.Next(1, 4); n > 0; n--)
         {
             var at = random.Next(40, text.Length);

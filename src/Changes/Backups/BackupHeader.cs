@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Changes.Backups;
 
@@ -50,30 +49,19 @@ internal sealed record BackupHeader
 
     [JsonIgnore] public bool IsFull => Kind == Full;
 
-    /// <summary>Reads a first line; null when it is none of a backup. Throws TooNew, or Corrupt.</summary>
-    public static BackupHeader? TryParse(ReadOnlySpan<byte> line, string file)
-    {
-        if (!line.StartsWith("{\"format\":\"recovery-rows\""u8)) return null;
-        try
-        {
-            var header = JsonSerializer.Deserialize(line, BackupJson.Default.BackupHeader)!;
-            if (header.Version > KnownVersion)
-                throw new RecoveryException(RecoveryError.TooNew,
-                    $"{file} is a backup of version {header.Version}, and this software knows {KnownVersion}. Use a "
-                        + "newer one.");
-            // The encoding becomes part of a statement; the rest of SQLite's names for them are not written.
-            return header.Kind is not (Full or Incremental) ? throw new JsonException("its kind")
-                : header.Encoding is not ("UTF-8" or "UTF-16le" or "UTF-16be") ? throw new JsonException("its encoding")
-                : header.Schema is null || header.Schema.Any(e => e?.Type is null || e.Name is null)
-                    ? throw new JsonException("its schema")
-                : header;
-        }
-        catch (JsonException e)
-        {
-            throw new RecoveryException(RecoveryError.Corrupt,
-                $"{file} is damaged: its first line makes no sense ({e.Message}). Use another copy.", e);
-        }
-    }
+    /// <summary>How the first line of every backup begins.</summary>
+    public static ReadOnlySpan<byte> Begins => "{\"format\":\"recovery-rows\""u8;
+
+    /// <summary>Reads a first line. Throws TooNew, or Corrupt.</summary>
+    public static BackupHeader Parse(ReadOnlySpan<byte> line, string file) => HeaderLine.Parse(line, file,
+        BackupJson.Default.BackupHeader, KnownVersion, static header => header.Version, static header => header.Wrong);
+
+    // The encoding becomes part of a statement; the rest of SQLite's names for them are not written.
+    string? Wrong => Kind is not (Full or Incremental) || Kind == Full != Since is null ? "its kind"
+        : Encoding is not ("UTF-8" or "UTF-16le" or "UTF-16be") ? "its encoding"
+        : Database is null ? "its database"
+        : Schema is null || Schema.Any(e => e?.Type is null || e.Name is null) ? "its schema"
+        : null;
 }
 
 /// <summary>The last line of a backup.</summary>

@@ -9,7 +9,8 @@ internal sealed class BackupLines(string file, Stream input) : IDisposable
     int start, end, lastLength;
 
     public RecoveryException Damaged(string why)
-        => new(RecoveryError.Corrupt, $"{file} is damaged: {why}. Nothing of it was taken; use another copy.");
+        => new(RecoveryError.Corrupt, $"{file} is damaged: {why}.", "Nothing of it was taken; use another copy.")
+        { Path = file };
 
     /// <summary>The next line; false at the end.</summary>
     public bool TryRead(out ReadOnlySpan<byte> line)
@@ -41,6 +42,7 @@ internal sealed class BackupLines(string file, Stream input) : IDisposable
             (start, end) = (0, end - start);
         }
         // Grows with bytes that are there.
+        if (end == Array.MaxLength) throw Damaged($"it has a line of more than {end} bytes, which nothing writes");
         if (end == buffer.Length) Array.Resize(ref buffer, (int)Math.Min(buffer.Length * 2L, Array.MaxLength));
         var got = input.Read(buffer, end, buffer.Length - end);
         end += got;

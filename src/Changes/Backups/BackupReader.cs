@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text.Json;
 using RecoveryVfs.RecoveryLog;
 
@@ -10,16 +9,9 @@ namespace RecoveryVfs.Changes.Backups;
 /// </summary>
 internal sealed class BackupReader : IDisposable
 {
-    readonly IncrementalHash sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-    readonly BackupLines lines;
-    long count;
+    readonly ProvedLines lines;
 
-    BackupReader(BackupLines lines, BackupHeader header, ReadOnlySpan<byte> first)
-    {
-        (this.lines, Header) = (lines, header);
-        sha.AppendData(first);
-        sha.AppendData("\n"u8);
-    }
+    BackupReader(ProvedLines lines, BackupHeader header) => (this.lines, Header) = (lines, header);
 
     /// <summary>The first line.</summary>
     public BackupHeader Header { get; }
@@ -30,17 +22,14 @@ internal sealed class BackupReader : IDisposable
     /// <summary>Opens a file; null when it is no backup.</summary>
     public static BackupReader? TryOpen(string file)
     {
-        var lines = new BackupLines(file, new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.Read, 1));
+        var lines = ProvedLines.TryOpen(file, BackupHeader.Begins);
         try
         {
-            if (lines.TryRead(out var line) && BackupHeader.TryParse(line, file) is { } header)
-                return new BackupReader(lines, header, line);
-            lines.Dispose();
-            return null;
+            return lines is null ? null : new BackupReader(lines, BackupHeader.Parse(lines.First, file));
         }
         catch
         {
-            lines.Dispose();
+            lines!.Dispose();
             throw;
         }
     }
@@ -50,10 +39,26 @@ internal sealed class BackupReader : IDisposable
     {
         using var reader = TryOpen(file)
             ?? throw new RecoveryException(RecoveryError.Invalid,
-                $"{file} is no backup: its first line says nothing of {BackupHeader.Name}.");
+                $"{file} is no backup: its first line says nothing of {BackupHeader.Name}.",
+                "Give a file that `recovery export --format jsonl` wrote.")
+            { Path = file };
+        try
+        {
+            reader.CountRows();
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            throw reader.Damaged($"a line is none that is written here ({e.Message})");
+        }
+        return (reader.Header, reader.End!);
+    }
+
+    /// <summary>Reads to the end, where the counts of the last line must be those of the lines.</summary>
+    void CountRows()
+    {
         var counts = new Dictionary<string, long>(StringComparer.Ordinal);
         var (last, ofLast) = ("", 0L);
-        while (reader.TryRead(out var line))
+        while (TryRead(out var line))
         {
             // Lines of a table come one after the other.
             if (!IsRow(line, last, out var table)) continue;
@@ -65,12 +70,10 @@ internal sealed class BackupReader : IDisposable
             ofLast++;
         }
         counts[last] = ofLast;
-        foreach (var table in reader.End!.Tables)
+        foreach (var table in End!.Tables)
             if (counts.GetValueOrDefault(table.Name) != table.Rows)
-                throw new RecoveryException(RecoveryError.Corrupt,
-                    $"{file} is damaged: it has {counts.GetValueOrDefault(table.Name)} rows of {table.Name}, and its "
-                        + $"last line tells of {table.Rows}. Use another copy.");
-        return (reader.Header, reader.End);
+                throw Damaged($"it has {counts.GetValueOrDefault(table.Name)} rows of {table.Name}, and its last line "
+                    + $"tells of {table.Rows}");
     }
 
     /// <summary>
@@ -121,39 +124,14 @@ internal sealed class BackupReader : IDisposable
     /// </summary>
     public bool TryRead(out ReadOnlySpan<byte> line)
     {
-        if (!lines.TryRead(out line)) throw Damaged("it ends before its last line");
-        if (line.StartsWith("{\"end\":true"u8))
-        {
-            TakeEnd(line);
-            line = default;
-            return false;
-        }
-        sha.AppendData(lines.LastWithEnd);
-        count++;
-        return true;
-    }
-
-    void TakeEnd(ReadOnlySpan<byte> line)
-    {
-        try
-        {
-            End = JsonSerializer.Deserialize(line, BackupJson.Default.BackupEnd)!;
-        }
-        catch (JsonException e)
-        {
-            throw Damaged($"its last line makes no sense ({e.Message})");
-        }
-        var hash = Convert.ToHexStringLower(sha.GetHashAndReset());
-        if (End.Sha256 != hash) throw Damaged($"its SHA-256 is {hash}, and its last line says {End.Sha256}");
-        if (End.Lines != count) throw Damaged($"it has {count} lines, and its last line tells of {End.Lines}");
-        if (lines.TryRead(out _)) throw Damaged("there is more after its last line");
+        if (lines.TryRead(out line)) return true;
+        End = JsonSerializer.Deserialize(lines.Last, BackupJson.Default.BackupEnd)!;
+        return End.Tables is null || End.Tables.Any(t => t?.Name is null)
+            ? throw Damaged("its last line tells of no tables")
+            : false;
     }
 
     public RecoveryException Damaged(string why) => lines.Damaged(why);
 
-    public void Dispose()
-    {
-        sha.Dispose();
-        lines.Dispose();
-    }
+    public void Dispose() => lines.Dispose();
 }

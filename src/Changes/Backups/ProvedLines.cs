@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.Changes.Backups;
 
@@ -31,7 +32,8 @@ internal sealed class ProvedLines : IDisposable
     /// <summary>Opens a file; null when it has no line that begins so.</summary>
     public static ProvedLines? TryOpen(string file, ReadOnlySpan<byte> begins)
     {
-        var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.Read, 1);
+        // Where a link leads is the caller's to decide; a pipe would be waited for.
+        var stream = RegularFile.OpenRead(File.ResolveLinkTarget(file, returnFinalTarget: true)?.FullName ?? file);
         var lines = new BackupLines(file, stream);
         try
         {

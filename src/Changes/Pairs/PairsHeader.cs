@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.Changes.Backups;
 
 namespace RecoveryVfs.Changes.Pairs;
 
@@ -46,25 +46,17 @@ internal sealed record PairsHeader
     /// <summary>How the first line of every export begins.</summary>
     public static ReadOnlySpan<byte> Begins => "{\"format\":\"recovery-pairs\""u8;
 
+    /// <summary>The most families of one file: each takes memory and time of a RocksDB, whatever is in it.</summary>
+    public const int MaxFamilies = 4096;
+
     /// <summary>Reads a first line. Throws TooNew, or Corrupt.</summary>
-    public static PairsHeader Parse(ReadOnlySpan<byte> line, string file)
-    {
-        try
-        {
-            var header = JsonSerializer.Deserialize(line, PairsJson.Default.PairsHeader)!;
-            if (header.Version > KnownVersion)
-                throw new RecoveryException(RecoveryError.TooNew,
-                    $"{file} holds pairs as version {header.Version} writes them, and this software knows "
-                        + $"{KnownVersion}. Use a newer one.");
-            return header.Kind is not (Full or Part) || header.Families is null || header.Families.Any(f => f is null)
-                ? throw new JsonException("its kind, or its families") : header;
-        }
-        catch (JsonException e)
-        {
-            throw new RecoveryException(RecoveryError.Corrupt,
-                $"{file} is damaged: its first line makes no sense ({e.Message}). Use another copy.", e);
-        }
-    }
+    public static PairsHeader Parse(ReadOnlySpan<byte> line, string file) => HeaderLine.Parse(line, file,
+        PairsJson.Default.PairsHeader, KnownVersion, static header => header.Version, static header => header.Wrong);
+
+    string? Wrong => Kind is not (Full or Part) ? "its kind"
+        : Families is null || Families.Any(f => f is null) ? "its families"
+        : Families.Count > MaxFamilies ? $"it names {Families.Count} families, more than {MaxFamilies}"
+        : null;
 }
 
 /// <summary>How many pairs of a family there are.</summary>

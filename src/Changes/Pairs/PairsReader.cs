@@ -12,8 +12,10 @@ namespace RecoveryVfs.Changes.Pairs;
 internal sealed class PairsReader : IDisposable
 {
     readonly ProvedLines lines;
+    readonly HashSet<string> families;
 
-    PairsReader(ProvedLines lines, PairsHeader header) => (this.lines, Header) = (lines, header);
+    PairsReader(ProvedLines lines, PairsHeader header)
+        => (this.lines, Header, families) = (lines, header, new(header.Families, StringComparer.Ordinal));
 
     /// <summary>The first line.</summary>
     public PairsHeader Header { get; }
@@ -66,11 +68,16 @@ internal sealed class PairsReader : IDisposable
                 Expect(json.Read() && json.ValueTextEquals("key"u8) && json.Read());
                 var key = Bytes(ref json);
                 Expect(json.Read() && json.ValueTextEquals("value"u8) && json.Read());
-                pair = (family ?? throw new JsonException("no family"), key, Bytes(ref json));
+                var value = Bytes(ref json);
+                Expect(json.Read() && json.TokenType == JsonTokenType.EndObject && json.BytesConsumed == line.Length);
+                Expect(families.Contains(family!));
+                pair = (family!, key, value);
                 return true;
             }
             End = JsonSerializer.Deserialize(lines.Last, PairsJson.Default.PairsEnd)!;
-            return End.Families is null ? throw new JsonException("no families") : false;
+            return End.Families is null || End.Families.Any(f => f?.Name is null)
+                ? throw new JsonException("no families")
+                : false;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
         {

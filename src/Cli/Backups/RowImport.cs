@@ -28,9 +28,9 @@ internal sealed class RowImport(Connection connection, ExistingDatabase existing
 
     public void Run(IReadOnlyList<string> files)
     {
-        var chain = Verify(files);
+        var chain = BackupReader.VerifyChain(files);
         foreach (var pragma in (string[])["PRAGMA foreign_keys=OFF", "PRAGMA ignore_check_constraints=ON",
-            "PRAGMA recursive_triggers=OFF"])
+            "PRAGMA recursive_triggers=OFF", "PRAGMA trusted_schema=OFF", "PRAGMA cell_size_check=ON"])
             connection.Ask(pragma);
         var isEmpty = connection.Ask("SELECT count(*) FROM sqlite_schema") == "0";
         if (isEmpty && chain[0].Header.IsFull) connection.Ask($"PRAGMA encoding='{chain[0].Header.Encoding}'");
@@ -66,22 +66,9 @@ internal sealed class RowImport(Connection connection, ExistingDatabase existing
         }
     }
 
-    static IReadOnlyList<(BackupHeader Header, BackupEnd End)> Verify(IReadOnlyList<string> files)
-    {
-        try
-        {
-            return BackupReader.VerifyChain(files);
-        }
-        catch (Exception e) when (IsOfAStrangeLine(e))
-        {
-            throw StrangeLine(e);
-        }
-    }
-
     /// <summary>What reading JSON of another form throws.</summary>
     static bool IsOfAStrangeLine(Exception e) =>
-        e is JsonException or InvalidOperationException or FormatException or KeyNotFoundException or ArgumentException
-            or NullReferenceException;
+        e is JsonException or InvalidOperationException or FormatException or KeyNotFoundException;
 
     static RecoveryException StrangeLine(Exception e) => new(RecoveryError.Corrupt,
         $"Nothing was imported. A line of the backup is none that is written here: {e.Message}",
@@ -99,7 +86,8 @@ internal sealed class RowImport(Connection connection, ExistingDatabase existing
         while (reader.TryRead(out var line))
         {
             var json = new Utf8JsonReader(line);
-            if (!json.Read() || !json.Read()) throw reader.Damaged("a line is empty");
+            if (!json.Read() || !json.Read() || json.TokenType != JsonTokenType.PropertyName)
+                throw reader.Damaged("a line says nothing");
             if (json.ValueTextEquals("drop"u8))
             {
                 schema.Drop(line);

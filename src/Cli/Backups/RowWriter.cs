@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using RecoveryVfs.Changes.Lines;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Records;
 using SQLitePCL;
 
 namespace RecoveryVfs.Cli.Backups;
@@ -12,11 +13,15 @@ namespace RecoveryVfs.Cli.Backups;
 /// </summary>
 internal sealed class RowWriter(Connection connection) : IDisposable
 {
+    // Lines of a backup have as many forms as there are tables, times three.
+    const int StatementsMax = 1024;
+
     readonly Dictionary<string, sqlite3_stmt> statements = new(StringComparer.Ordinal);
     readonly Dictionary<string, string> rowIdNames = new(StringComparer.OrdinalIgnoreCase);
     readonly StringBuilder sql = new();
     readonly List<string> columns = [];
     readonly List<object?> values = [];
+    readonly HashSet<string> tables = new(StringComparer.Ordinal);
     LineShape? shape;
 
     /// <summary>The bytes of a text that are no text in the database's encoding.</summary>
@@ -48,11 +53,27 @@ internal sealed class RowWriter(Connection connection) : IDisposable
                 default: json.Skip(); break;
             }
         }
-        if (table is null || columns.Count == 0) throw NoRow();
+        if (table is null || columns.Count == 0 || op is not (null or "insert" or "update" or "delete")) throw NoRow();
+        ThrowIfNone(table);
         if (table == "sqlite_sequence" && op != "delete") ForgetSequence();
         var statement = Run(op == "delete" ? Delete(table) : Insert(table));
         // What follows usually has the same form.
         shape = table == "sqlite_sequence" || values.Exists(v => v is TextBytes) ? null : LineShape.Of(line, statement);
+    }
+
+    /// <summary>
+    /// Rows come into tables, and nothing else: not into what SQLite keeps of its own, nor into what its modules offer
+    /// under a name that no schema has.
+    /// </summary>
+    void ThrowIfNone(string table)
+    {
+        if (tables.Contains(table)) return;
+        var isOne = connection.Ask("SELECT count(*) FROM main.sqlite_schema WHERE type='table' AND name="
+            + $"'{table.Replace("'", "''", StringComparison.Ordinal)}' COLLATE NOCASE") != "0";
+        if (!isOne || (table != "sqlite_sequence" && table.StartsWith("sqlite_", StringComparison.OrdinalIgnoreCase)))
+            throw new RecoveryException(RecoveryError.Corrupt,
+                $"The backup has rows of {DatabaseName.Shown(table)}, which is no table of it.");
+        tables.Add(table);
     }
 
     /// <summary>It has no key by which a row would be replaced.</summary>
@@ -92,13 +113,15 @@ internal sealed class RowWriter(Connection connection) : IDisposable
                 {
                     ValueJson.Blob => json.GetBytesFromBase64(),
                     ValueJson.TextBytes => new TextBytes(json.GetBytesFromBase64()),
-                    ValueJson.Real => json.GetString() == ValueJson.Infinity
-                        ? double.PositiveInfinity
-                        : double.NegativeInfinity,
+                    ValueJson.Real => json.GetString() switch
+                    {
+                        ValueJson.Infinity => double.PositiveInfinity,
+                        ValueJson.MinusInfinity => double.NegativeInfinity,
+                        _ => throw Senseless(),
+                    },
                     _ => throw Senseless(),
                 };
-                json.Read();
-                return value;
+                return json.Read() && json.TokenType == JsonTokenType.EndObject ? value : throw Senseless();
             default: throw Senseless();
         }
     }
@@ -146,7 +169,10 @@ internal sealed class RowWriter(Connection connection) : IDisposable
     sqlite3_stmt Run(string text)
     {
         if (!statements.TryGetValue(text, out var statement))
+        {
+            if (statements.Count >= StatementsMax) Forget();
             statements.Add(text, statement = connection.Prepare(text));
+        }
         for (var i = 0; i < values.Count; i++)
         {
             _ = values[i] switch
@@ -166,8 +192,12 @@ internal sealed class RowWriter(Connection connection) : IDisposable
     static int BindBlob(sqlite3_stmt statement, int at, byte[] blob) =>
         blob.Length == 0 ? raw.sqlite3_bind_zeroblob(statement, at, 0) : raw.sqlite3_bind_blob(statement, at, blob);
 
-    public void Dispose()
+    void Forget()
     {
+        shape = null;
         foreach (var statement in statements.Values) statement.Dispose();
+        statements.Clear();
     }
+
+    public void Dispose() => Forget();
 }

@@ -45,8 +45,8 @@ internal sealed class SchemaImport(Connection connection)
     {
         using var json = JsonDocument.Parse(line.ToArray());
         var (type, name) =
-            (json.RootElement.GetProperty("drop").GetString()!, json.RootElement.GetProperty("name").GetString()!);
-        if (type is not ("table" or "index" or "view" or "trigger"))
+            (json.RootElement.GetProperty("drop").GetString(), json.RootElement.GetProperty("name").GetString());
+        if (name is null || type is not ("table" or "index" or "view" or "trigger"))
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"The backup drops a '{type}', which is nothing of SQLite's.");
         if (Has(type, name)) connection.Ask($"DROP {type} {Quoted(name)}");
@@ -87,5 +87,11 @@ internal sealed class SchemaImport(Connection connection)
                 $"INSERT INTO sqlite_schema(type, name, tbl_name, rootpage, sql) VALUES('table', {Text(entry.Name)}, "
                     + $"{Text(entry.Name)}, 0, {Text(entry.Sql!)})");
         connection.Ask("PRAGMA writable_schema=RESET");
+        // SQLite reads the schema anew here, in the transaction, and refuses what would spoil the database.
+        foreach (var entry in virtuals)
+            if (!connection.Rows($"SELECT type FROM pragma_table_list({Text(entry.Name)}) WHERE schema='main'")
+                .Contains("virtual"))
+                throw new RecoveryException(RecoveryError.Corrupt,
+                    $"The backup's statement for the virtual table {entry.Name} makes something else.");
     }
 }

@@ -112,7 +112,6 @@ internal sealed class ImportCommand : CliCommand
 
     static bool IsBackup(string file)
     {
-        if (Stub.Read(file).Content == PathContent.PlainDatabase) return false;
         using var reader = BackupReader.TryOpen(file);
         return reader is not null;
     }
