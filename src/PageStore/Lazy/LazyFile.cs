@@ -31,8 +31,16 @@ internal sealed class LazyFile(BlockCache cache, Extent extent, string path, str
         if (Open() is not { } opened) return -1;
         try
         {
-            if (offset == 0 && isBlobs) FetchEnd();
-            var got = opened.Read(offset, to);
+            var end = isBlobs ? FetchEndBeside(opened, offset, to.Length) : null;
+            int got;
+            try
+            {
+                got = opened.Read(offset, to);
+            }
+            finally
+            {
+                end?.Wait();
+            }
             // While it is used: another thread may settle a whole file, and close it.
             isWhole = opened.PresentBytes >= extent.SizeBytes;
             return got;
@@ -43,11 +51,14 @@ internal sealed class LazyFile(BlockCache cache, Extent extent, string path, str
         }
     }
 
-    /// <summary>Whoever opens a file of blobs reads its beginning, and then its end: both come together.</summary>
-    void FetchEnd()
+    /// <summary>
+    /// Whoever opens a file of blobs reads its end, too. So that comes with the first of it that does: else what was
+    /// read once could not be read without the remote. Null when there is nothing to bring.
+    /// </summary>
+    Task? FetchEndBeside(BlockFile opened, long offset, int length)
     {
-        if (Open() is not { } opened) return;
-        _ = Task.Run(async () =>
+        if (opened.IsHere(offset, length) || opened.IsHere(extent.SizeBytes - 1, 1)) return null;
+        return Task.Run(async () =>
         {
             try
             {
@@ -56,10 +67,6 @@ internal sealed class LazyFile(BlockCache cache, Extent extent, string path, str
             catch (Exception e) when (e is RecoveryException or OperationCanceledException or ObjectDisposedException)
             {
                 // Whoever reads it will hear of it.
-            }
-            finally
-            {
-                Release();
             }
         });
     }

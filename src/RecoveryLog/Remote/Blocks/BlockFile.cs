@@ -46,6 +46,10 @@ internal sealed class BlockFile : IDisposable
     /// <summary>Whether all of it is on disk now, verified.</summary>
     public bool IsComplete => record.Count == 0 || record.AreHere(0, record.Count - 1);
 
+    /// <summary>Whether a range is on disk now, as far as the file has it.</summary>
+    public bool IsHere(long offset, long length) =>
+        !TryRange(offset, length, out _, out var first, out var last) || record.AreHere(first, last);
+
     internal static BlockFile Open(BlockCache cache, Extent extent, string path, string recordPath)
     {
         var changes = cache.Options.BeforeChange;
