@@ -170,6 +170,45 @@ public sealed class HostileRemoteTests(Shipped shipped) : IClassFixture<Shipped>
         }
     }
 
+    /// <summary>
+    /// Tables with any entries, under checksums and hashes that are right: keys in no order, pages that are in no file,
+    /// lengths of anything. Who reads them says so, or has data; nobody crashes, hangs, or takes memory without end.
+    /// </summary>
+    [Fact]
+    [Trait(Seeds.Kind, Seeds.Random)]
+    public void Tables_of_any_contents_end_in_an_error_or_in_data() => Seeds.RunFor(5, 1, (seed, _) =>
+    {
+        var random = new Random(seed);
+        var remote = shipped.CopyOfRemote();
+        CraftedRemote.EditExtents(remote, (file, bytes) =>
+        {
+            if (file.Class != FileClass.RocksTable) return null;
+            var blocks = new TableBlocks(bytes);
+            for (var n = random.Next(1, 4); n > 0; n--)
+            {
+                var number = random.Next(blocks.Count);
+                var block = blocks.Bytes(number);
+                if (random.Next(2) == 0) block[random.Next(block.Length)] = (byte)random.Next(256);
+                else block.Slice(random.Next(block.Length))[..1].Fill(0xff);
+                blocks.Seal(number);
+            }
+            return bytes;
+        });
+        var url = "file://" + remote;
+        var limited = new Dictionary<string, string>() { ["DOTNET_GCHeapHardLimit"] = "0x10000000" };
+        var into = shipped.Place("into");
+        var outcome = (seed % 3) switch
+        {
+            0 => Recover.RunWith(limited, "restore", url, "--database", "a.db", "-o", shipped.Place("out.db")),
+            1 => Recover.RunWith(limited, "restore", url, into),
+            _ => Recover.RunWith(limited, "verify", url, "--full"),
+        };
+        Assert.InRange(outcome.ExitCode, 0, 4);
+        Assert.DoesNotContain("   at ", outcome.Errors);
+        Directory.Delete(remote, recursive: true);
+        if (Directory.Exists(into)) Directory.Delete(into, recursive: true);
+    });
+
     /// <summary>The newest state is sound, and an older one would end whoever restores it.</summary>
     [Fact]
     public void Verify_opens_the_tables_of_older_states_when_it_is_asked_to()

@@ -22,7 +22,7 @@ static partial class DesignPage
             .Distinct(StringComparer.Ordinal);
     }
 
-    static string Root()
+    public static string Root()
     {
         var at = AppContext.BaseDirectory;
         while (!File.Exists(Path.Combine(at, "RecoveryVfs.sln")))
