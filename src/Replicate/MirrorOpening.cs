@@ -63,6 +63,27 @@ internal static class MirrorOpening
                     + "in it.", "Check the path.")
             { Path = path };
         }
+        RequireDatabase(path, node);
+        RequireFilesBeside(path);
+        using var connection = SqliteHandle.Open(path, options.LockPatience);
+        try
+        {
+            connection.BeginRead();
+            if (SourceView.Of(connection).Mode == SourceMode.Wal && connection.IsReadOnly)
+                throw new RecoveryException(RecoveryError.CannotOpen,
+                    $"This user may not write {path}: in WAL mode SQLite needs that of readers, too. Run as the "
+                        + "application's user.")
+                { Path = path };
+        }
+        catch (RecoveryException e) when (e.Error == RecoveryError.Busy)
+        {
+            // Somebody holds it for now. It is looked at again.
+        }
+    }
+
+    /// <summary>Throws when what is there cannot be a plain database of this machine's.</summary>
+    static void RequireDatabase(string path, FileNode node)
+    {
         if (node.IsDirectory)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{path} is a directory. Name the database's file; for the databases in a directory, use a config "
@@ -82,21 +103,6 @@ internal static class MirrorOpening
                 $"{path} lies on {kind}: SQLite's locks and WALs do not work across machines, and changes made by "
                     + "others are not told. Run the replicator where the file's disk is.")
             { Path = path };
-        RequireFilesBeside(path);
-        using var connection = SqliteHandle.Open(path, options.LockPatience);
-        try
-        {
-            connection.BeginRead();
-            if (SourceView.Of(connection).Mode == SourceMode.Wal && connection.IsReadOnly)
-                throw new RecoveryException(RecoveryError.CannotOpen,
-                    $"This user may not write {path}: in WAL mode SQLite needs that of readers, too. Run as the "
-                        + "application's user.")
-                { Path = path };
-        }
-        catch (RecoveryException e) when (e.Error == RecoveryError.Busy)
-        {
-            // Somebody holds it for now. It is looked at again.
-        }
     }
 
     static string? FileSystemOf(string path)

@@ -34,7 +34,7 @@ public sealed class HostileReplayTests(ShippedRocksDb shipped) : IClassFixture<S
         });
         Assert.NotNull(moved);
         var to = shipped.At("with-a-hole");
-        var said = Programs.Recovery("restore", "file://" + remote, to).MustEndWith(4);
+        var said = Programs.Recovery("restore", "file://" + remote, "-o", to).MustEndWith(4);
         Assert.Contains("LSN ", said.Errors, StringComparison.Ordinal);
         Assert.Contains(".log", said.Errors, StringComparison.Ordinal);
         Assert.False(Directory.Exists(to));
@@ -49,8 +49,14 @@ public sealed class HostileReplayTests(ShippedRocksDb shipped) : IClassFixture<S
         var work = Directory.CreateDirectory(shipped.At("replayed")).FullName;
         var nothing = new Hints
         {
-            LogId = Guid.NewGuid(), Epoch = 1, Lsn = 0, ReplayFrom = 1, NextFnode = 1, NextDatabaseId = 1,
-            Files = [], Databases = [],
+            LogId = Guid.NewGuid(),
+            Epoch = 1,
+            Lsn = 0,
+            ReplayFrom = 1,
+            NextFnode = 1,
+            NextDatabaseId = 1,
+            Files = [],
+            Databases = [],
         };
         using var replay = new DirectoryReplay(nothing, work,
             await LooseExtents.ListAsync(new RemoteContext { Store = objects }));

@@ -16,6 +16,18 @@ internal sealed class DiffCommand : CliCommand
     readonly Option<string?> database, from, to, table, whereKey;
     readonly Option<bool> stat, sql, undoSql;
 
+    const string Teaching = """
+        A store's directory answers itself, as far back as its pages and its log reach, with nothing shipped and
+        without a remote. What lies before, and a URL: the remote's state at the earlier moment is restored aside
+        and the log between both applied to it: that takes the fetch, and what changed. Rows are told apart by their
+        primary key; where a table has none, by the rowid (and the answer says so). With --json each change is a
+        JSON object on a line of its own, as recovery-tail --rows writes it.
+
+        --sql and --undo-sql write one transaction for `sqlite3 FILE`: it deals only with rows that changed, foreign
+        keys may be on, and triggers of the tables that it touches are taken away meanwhile. A patch with --table or
+        --where-key leaves the schema alone.
+        """;
+
     public DiffCommand()
         : base("diff",
         "Show which rows changed between two moments; or write SQL that does it again, or takes it back.")
@@ -55,17 +67,7 @@ internal sealed class DiffCommand : CliCommand
                 Description =
                     "Write SQL that takes it back: what makes the state at --to that at --from."
             });
-        About = """
-            A store's directory answers itself, as far back as its pages and its log reach, with nothing shipped and
-            without a remote. What lies before, and a URL: the remote's state at the earlier moment is restored aside
-            and the log between both applied to it: that takes the fetch, and what changed. Rows are told apart by their
-            primary key; where a table has none, by the rowid (and the answer says so). With --json each change is a
-            JSON object on a line of its own, as recovery-tail --rows writes it.
-
-            --sql and --undo-sql write one transaction for `sqlite3 FILE`: it deals only with rows that changed, foreign
-            keys may be on, and triggers of the tables that it touches are taken away meanwhile. A patch with --table or
-            --where-key leaves the schema alone.
-            """;
+        About = Teaching;
         Examples =
         [
             "recovery diff s3://bucket/app --database a.db --from 'today 12:00'",

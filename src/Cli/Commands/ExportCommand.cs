@@ -24,6 +24,19 @@ internal sealed class ExportCommand : CliCommand
     readonly Option<RowExportFormat> format;
     readonly Option<bool> force;
 
+    const string Teaching = """
+        As of its newest commit. A store in use by another process can be exported from, too.
+
+        jsonl is a lossless backup that people and jq can read: a header, one JSON object a row, and a last line
+        with counts and a SHA-256. With --since it holds what changed, deletions included, as the log tells: the
+        store's own, as far back as that reaches, else its remote's. Its header names the backup that it follows.
+        `recovery verify` checks a file, or a chain of them; `recovery import` brings them back.
+
+        Of a RocksDB, recorded or not, or of its remote, the pairs are written as JSON lines of the same kind, as
+        one moment shows them: a string where a key or a value is text, and {"blob": base64} where it is not. Writes
+        go on meanwhile. Without -o they go to standard output.
+        """;
+
     public ExportCommand() : base("export", "Write a database of a store, its rows, or a RocksDB's pairs, as a file.")
     {
         source = With(
@@ -84,18 +97,7 @@ internal sealed class ExportCommand : CliCommand
             Description = "Of a RocksDB: only keys of these hash slots, as Redis Cluster has them (N: 16384)."
         });
         force = With(new Option<bool>("--force") { Description = "Overwrite FILE." });
-        About = """
-            As of its newest commit. A store in use by another process can be exported from, too.
-
-            jsonl is a lossless backup that people and jq can read: a header, one JSON object a row, and a last line
-            with counts and a SHA-256. With --since it holds what changed, deletions included, as the log tells: the
-            store's own, as far back as that reaches, else its remote's. Its header names the backup that it follows.
-            `recovery verify` checks a file, or a chain of them; `recovery import` brings them back.
-
-            Of a RocksDB, recorded or not, or of its remote, the pairs are written as JSON lines of the same kind, as
-            one moment shows them: a string where a key or a value is text, and {"blob": base64} where it is not. Writes
-            go on meanwhile. Without -o they go to standard output.
-            """;
+        About = Teaching;
         Examples = ["recovery export /data/a.db -o /tmp/a.db",
             "recovery export /data/a.db --format jsonl -o monday.jsonl",
             "recovery export /data/a.db --format jsonl --since monday.jsonl -o tuesday.jsonl",

@@ -20,6 +20,13 @@ internal sealed class GcCommand : CliCommand
     readonly Option<string> grace;
     readonly Option<int> keepHints;
 
+    const string Teaching = """
+        A store that is in use collects by itself each time it publishes hints, so this is for one that is not, or
+        after retention was shortened. Only the remote's own writer deletes, since nobody else knows what it is
+        about to need: without --dry-run, name its directory. It ships what is left and publishes hints first, so
+        that older ones may go. What a pin keeps (`recovery snapshot --list`) always stays.
+        """;
+
     public GcCommand() : base("gc", "Delete from a remote what nothing needs any more, or show what that would be.")
     {
         target = With(
@@ -57,12 +64,7 @@ internal sealed class GcCommand : CliCommand
                 Description = "The store's remote (default: the one it ships to)."
             });
         all = With(new Option<bool>("--all") { Description = "Show what stays, too." });
-        About = """
-            A store that is in use collects by itself each time it publishes hints, so this is for one that is not, or
-            after retention was shortened. Only the remote's own writer deletes, since nobody else knows what it is
-            about to need: without --dry-run, name its directory. It ships what is left and publishes hints first, so
-            that older ones may go. What a pin keeps (`recovery snapshot --list`) always stays.
-            """;
+        About = Teaching;
         Examples = ["recovery gc /data", "recovery gc /data --keep 7d", "recovery gc --dry-run s3://bucket/app --all"];
     }
 

@@ -21,6 +21,21 @@ internal sealed class ReplicateCommand : CliCommand
 
     internal enum LogFormat { Text, Json }
 
+    const string Teaching = """
+        Watches the database's WAL (or, in rollback modes, its file) and brings each transaction into a mirror: a
+        store of its own beside the database, which ships to the remote. Every commit can be restored: recovery
+        restore URL --database app.db -o app.db. The application is neither changed nor held up.
+
+        Whatever may have been missed (the replicator was away, the file was replaced) is found by comparing every
+        page with the mirror, and becomes one commit. Until then /ready answers 503. `recovery status DATABASE`
+        tells how the mirror stands to the database, from outside: in-step, behind by how much, not-certain,
+        missing, stopped; all but in-step with exit code 1. A first copy, and more than an eighth of max-local-log
+        at once, is made in pieces, and can be restored when it is whole.
+
+        One replicator has a mirror at a time; a remote belongs to one mirror. When both the mirror and the database
+        are gone, --restore-if-db-not-exists brings them back.
+        """;
+
     public ReplicateCommand() : base("replicate", "Replicate plain SQLite databases, their applications untouched.")
     {
         database = With(
@@ -87,20 +102,7 @@ internal sealed class ReplicateCommand : CliCommand
             });
         noExpand = With(
             new Option<bool>("--no-expand-env") { Description = "Leave ${NAME} in the config file as it is." });
-        About = """
-            Watches the database's WAL (or, in rollback modes, its file) and brings each transaction into a mirror: a
-            store of its own beside the database, which ships to the remote. Every commit can be restored: recovery
-            restore URL --database app.db -o app.db. The application is neither changed nor held up.
-
-            Whatever may have been missed (the replicator was away, the file was replaced) is found by comparing every
-            page with the mirror, and becomes one commit. Until then /ready answers 503. `recovery status DATABASE`
-            tells how the mirror stands to the database, from outside: in-step, behind by how much, not-certain,
-            missing, stopped; all but in-step with exit code 1. A first copy, and more than an eighth of max-local-log
-            at once, is made in pieces, and can be restored when it is whole.
-
-            One replicator has a mirror at a time; a remote belongs to one mirror. When both the mirror and the database
-            are gone, --restore-if-db-not-exists brings them back.
-            """;
+        About = Teaching;
         Examples =
         [
             "recovery replicate /data/app.db s3://bucket/app",

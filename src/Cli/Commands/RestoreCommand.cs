@@ -28,6 +28,32 @@ internal sealed class RestoreCommand : CliCommand
     readonly Option<int> parallelism;
     readonly Option<IntegrityCheck?> integrity;
 
+    const string Teaching = """
+        Everything fetched is verified against the remote's hashes; what does not verify is not delivered, and the
+        error names the object and the nearest state that can be restored. The result appears whole, or not at all.
+        A remote that cannot be read is an error, never an empty database.
+
+        --integrity-check: of a file, SQLite's own quick_check or integrity_check (default: none). Its pages are
+        verified anyway, by the checksum that every commit carries, so the file is written whatever SQLite says:
+        what it finds is a warning and exit code 4; what it cannot check (a collation or function of the
+        application) is a warning only. Of a store, both quick and full read every page and compare with those
+        checksums (default: none).
+
+        The remote of a recorded RocksDB comes back as a RocksDB's directory, which any RocksDB opens: DIR itself,
+        and its log in DIR/.recovery.
+
+        A pin (`recovery snapshot --list`) keeps what is read from collection meanwhile, if the credentials allow to
+        put one.
+
+        --from-local joins what is left of a dead machine's disk with the remote, so that nothing is lost that reached
+        either. The log in OLD_DIR/.recovery is all that it needs, and is only read; where that is damaged, it ends.
+        What the remote lacks of it becomes part of the remote, for good.
+
+        The restored newest state takes the remote over when it is first opened with that remote: whoever wrote
+        there before is fenced. An earlier state (--lsn, --timestamp, --bookmark, --snapshot) needs a remote of its
+        own.
+        """;
+
     public RestoreCommand() : base("restore", "Restore a store, or one database as a plain SQLite file, at any commit.")
     {
         url = With(new Argument<string?>("URL")
@@ -98,31 +124,7 @@ internal sealed class RestoreCommand : CliCommand
                 Description =
                     "Find the state and check it as a restore does, but fetch only the log, and change nothing."
             });
-        About = """
-            Everything fetched is verified against the remote's hashes; what does not verify is not delivered, and the
-            error names the object and the nearest state that can be restored. The result appears whole, or not at all.
-            A remote that cannot be read is an error, never an empty database.
-
-            --integrity-check: of a file, SQLite's own quick_check or integrity_check (default: none). Its pages are
-            verified anyway, by the checksum that every commit carries, so the file is written whatever SQLite says:
-            what it finds is a warning and exit code 4; what it cannot check (a collation or function of the
-            application) is a warning only. Of a store, both quick and full read every page and compare with those
-            checksums (default: none).
-
-            The remote of a recorded RocksDB comes back as a RocksDB's directory, which any RocksDB opens: DIR itself,
-            and its log in DIR/.recovery.
-
-            A pin (`recovery snapshot --list`) keeps what is read from collection meanwhile, if the credentials allow to
-            put one.
-
-            --from-local joins what is left of a dead machine's disk with the remote, so that nothing is lost that reached
-            either. The log in OLD_DIR/.recovery is all that it needs, and is only read; where that is damaged, it ends.
-            What the remote lacks of it becomes part of the remote, for good.
-
-            The restored newest state takes the remote over when it is first opened with that remote: whoever wrote
-            there before is fenced. An earlier state (--lsn, --timestamp, --bookmark, --snapshot) needs a remote of its
-            own.
-            """;
+        About = Teaching;
         Examples =
         [
             "recovery restore s3://bucket/app /data",

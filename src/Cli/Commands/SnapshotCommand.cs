@@ -15,6 +15,17 @@ internal sealed class SnapshotCommand : CliCommand
     readonly Option<string?> expires, note;
     readonly Option<bool> list, remove;
 
+    const string Teaching = """
+        With a NAME nothing is copied: the state's objects are kept from collection. Restore it by its name:
+        recovery restore URL DIR --snapshot NAME.
+
+        recovery snapshot create URL|DIR -o FILE writes a state into one file that has all it needs, in memory that
+        does not depend on its size; - is standard output. --since makes it an increment, which names the snapshot
+        that it goes on from. recovery snapshot restore FILE.. DIR brings a store back, with -o one database as a
+        plain file; FILE - is standard input. recovery snapshot verify FILE.. restores it aside and compares every
+        page. Everything is verified before anything is written.
+        """;
+
     public SnapshotCommand()
         : base("snapshot", "Name a state of a remote and keep it restorable beyond retention (a pin).")
     {
@@ -52,16 +63,7 @@ internal sealed class SnapshotCommand : CliCommand
                 Description =
                     "Remove the snapshot NAME; collection may then take its state."
             });
-        About = """
-            With a NAME nothing is copied: the state's objects are kept from collection. Restore it by its name:
-            recovery restore URL DIR --snapshot NAME.
-
-            recovery snapshot create URL|DIR -o FILE writes a state into one file that has all it needs, in memory that
-            does not depend on its size; - is standard output. --since makes it an increment, which names the snapshot
-            that it goes on from. recovery snapshot restore FILE.. DIR brings a store back, with -o one database as a
-            plain file; FILE - is standard input. recovery snapshot verify FILE.. restores it aside and compares every
-            page. Everything is verified before anything is written.
-            """;
+        About = Teaching;
         Examples =
         [
             "recovery snapshot before-migration s3://bucket/app --expires 30d",

@@ -14,6 +14,16 @@ internal sealed class SqlCommand : CliCommand
     readonly Option<bool> write, csv, box, list, header;
     readonly Option<string> timeout;
 
+    const string Teaching = """
+        Without --write it reads as any process does with mode=ro: beside the application, which knows nothing of
+        it, or with none there. With --write the process that has the store open runs the statements, in a
+        connection of their own: a transaction may go over several; an error ends the rest and rolls an open
+        transaction back. It listens on a socket in the store's directory that only its user can reach
+        (sql-socket=off turns that off). When nobody has the store open, it is opened here. Functions and collations
+        of the application are not known there. --json prints an array of objects for each statement that gives
+        rows; blobs are x'..' in all formats.
+        """;
+
     public SqlCommand() : base("sql", "Run SQL on a database, beside the process that has it open.")
     {
         database = With(new Argument<string>("DATABASE") { Description = "The database, as /data/a.db." });
@@ -43,15 +53,7 @@ internal sealed class SqlCommand : CliCommand
                         + "most 1h).",
                 DefaultValueFactory = _ => $"{SqlSession.UsualSeconds}s"
             });
-        About = """
-            Without --write it reads as any process does with mode=ro: beside the application, which knows nothing of
-            it, or with none there. With --write the process that has the store open runs the statements, in a
-            connection of their own: a transaction may go over several; an error ends the rest and rolls an open
-            transaction back. It listens on a socket in the store's directory that only its user can reach
-            (sql-socket=off turns that off). When nobody has the store open, it is opened here. Functions and collations
-            of the application are not known there. --json prints an array of objects for each statement that gives
-            rows; blobs are x'..' in all formats.
-            """;
+        About = Teaching;
         Examples =
         [
             "recovery sql /data/app.db 'SELECT count(*) FROM orders'",

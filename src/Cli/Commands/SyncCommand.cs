@@ -14,6 +14,12 @@ internal sealed class SyncCommand : CliCommand
     readonly Option<bool> wait, newRemote, restart;
     readonly Option<string> timeout;
 
+    const string Teaching = """
+        A store that a process has open ships by itself: this looks at the remote until it has what is in the
+        store's log now, as `PRAGMA recovery_sync` does in that process. A store that nobody has open, for example
+        after the application was stopped while the remote was away, is opened and ships from here.
+        """;
+
     public SyncCommand() : base("sync", "Ship to its remote what a store has not shipped yet.")
     {
         target = With(new Argument<string>("DIR") { Description = "The store." });
@@ -48,11 +54,7 @@ internal sealed class SyncCommand : CliCommand
                     "Go on from fresh hints where the local log no longer has what the remote lacks; leaves a gap in "
                         + "history."
             });
-        About = """
-            A store that a process has open ships by itself: this looks at the remote until it has what is in the
-            store's log now, as `PRAGMA recovery_sync` does in that process. A store that nobody has open, for example
-            after the application was stopped while the remote was away, is opened and ships from here.
-            """;
+        About = Teaching;
         Examples = ["recovery sync --wait /data", "recovery sync --wait --timeout 30s /data && poweroff"];
     }
 

@@ -23,6 +23,18 @@ internal sealed class VerifyCommand : CliCommand
     readonly Option<string?> temporary;
     readonly Option<int> parallelism;
 
+    const string Teaching = """
+        Restores the newest state into a temporary directory, reads every page back and compares with the checksums
+        that the writer logged; then fetches the extents of all older hints, and reads every segment of the log.
+        Needs as much disk as a restore. What is damaged or missing is named, all of it, and the exit code is 4; a
+        gap that the writer left on purpose, and said so in the log, is no damage. The tables of the newest state
+        are opened, in a process of their own. Those of older ones are compared with their hashes, which tell
+        damage, and not what somebody made on purpose: --full opens them, too. What states have in common is fetched
+        once; the disk needs room for two of them. Of the remote of a recorded RocksDB, which has files instead of
+        databases, the restored directory is opened in a process of its own, and all of it is read. The checksums
+        printed are those of `PRAGMA recovery_verify` and `recovery databases` at the same LSN.
+        """;
+
     public VerifyCommand() : base("verify", "Prove that a remote can be restored: fetch and check everything.")
     {
         target = With(
@@ -58,17 +70,7 @@ internal sealed class VerifyCommand : CliCommand
                 Description = "Objects fetched at a time (default 8).",
                 DefaultValueFactory = _ => 8
             });
-        About = """
-            Restores the newest state into a temporary directory, reads every page back and compares with the checksums
-            that the writer logged; then fetches the extents of all older hints, and reads every segment of the log.
-            Needs as much disk as a restore. What is damaged or missing is named, all of it, and the exit code is 4; a
-            gap that the writer left on purpose, and said so in the log, is no damage. The tables of the newest state
-            are opened, in a process of their own. Those of older ones are compared with their hashes, which tell
-            damage, and not what somebody made on purpose: --full opens them, too. What states have in common is fetched
-            once; the disk needs room for two of them. Of the remote of a recorded RocksDB, which has files instead of
-            databases, the restored directory is opened in a process of its own, and all of it is read. The checksums
-            printed are those of `PRAGMA recovery_verify` and `recovery databases` at the same LSN.
-            """;
+        About = Teaching;
         Examples = ["recovery verify s3://bucket/app", "recovery verify monday.jsonl tuesday.jsonl",
             "recovery verify file:///backup/app --sample"];
     }

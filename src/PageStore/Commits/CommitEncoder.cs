@@ -115,10 +115,7 @@ internal static class CommitEncoder
                 {
                     ReadBefore(content, page, before);
                     if (before.SequenceEqual(after)) continue;
-                    var known = isBasisAhead ? 0 : cache.KnownHash(content.Database.Id, page, basis.Lsn);
-                    Debug.Assert(known == 0 || known == PageCommitFormat.HashOf(page, before),
-                        "a page's hash in the cache is that of its bytes");
-                    checksum ^= known != 0 ? known : PageCommitFormat.HashOf(page, before);
+                    checksum ^= HashBefore(cache, content, page, before, isBasisAhead);
                 }
                 var hash = PageCommitFormat.HashOf(page, after);
                 checksum ^= hash;
@@ -146,6 +143,15 @@ internal static class CommitEncoder
             var length = writer.Finish(pageSize, content.SizeBytes, checksum, flags).Length;
             encoded.AddPart(writer.Detach(), length);
         }
+    }
+
+    static ulong HashBefore(PageCache cache, PageOverlay content, uint page, ReadOnlySpan<byte> before,
+        bool isBasisAhead)
+    {
+        var known = isBasisAhead ? 0 : cache.KnownHash(content.Database.Id, page, content.Basis.Lsn);
+        Debug.Assert(known == 0 || known == PageCommitFormat.HashOf(page, before),
+            "a page's hash in the cache is that of its bytes");
+        return known != 0 ? known : PageCommitFormat.HashOf(page, before);
     }
 
     static void ReadBefore(PageOverlay content, uint page, Span<byte> destination) =>

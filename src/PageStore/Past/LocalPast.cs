@@ -56,10 +56,7 @@ internal sealed class LocalPast : PastStore
             copies = new ViewedWals(options.Disk, options.Home.Files, temporary, hints, asOfHints: true);
             store = new ReplayedStore(core, hints, copies.Take);
             var from = store.NextLsn;
-            var tail = LogTail.TryOpen(options.Disk, options.Directory, from)
-                ?? throw new RecoveryException(RecoveryError.NotFound,
-                    $"The store {options.Directory} has no log from LSN {from} on.")
-                { Path = options.Directory, Lsn = from };
+            var tail = OpenTail(options, from);
             store.SetSource(tail.LogId, 0);
             var (oldest, oldestMs) = OldestShown.Find(options, hints, pages.Applied, from,
                 core.Catalog.All.Any(d => d.Current.IsWal));
@@ -91,6 +88,12 @@ internal sealed class LocalPast : PastStore
             throw;
         }
     }
+
+    static LogTail OpenTail(StoreOptions options, ulong from) =>
+        LogTail.TryOpen(options.Disk, options.Directory, from)
+            ?? throw new RecoveryException(RecoveryError.NotFound,
+                $"The store {options.Directory} has no log from LSN {from} on.")
+            { Path = options.Directory, Lsn = from };
 
     /// <summary>
     /// A WAL that was changed after the hints is there as it is now, and not as they say. It can be shown from where

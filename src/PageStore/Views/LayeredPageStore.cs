@@ -108,23 +108,12 @@ internal sealed partial class LayeredPageStore : IPageStore
         {
             if (length > 0)
             {
-                var entry = new Entry(key, spill.Append(changes.Bytes.AsSpan(at, length)), length, lsn);
-                if (above.TryGetValue(entry, out var old))
-                {
-                    bytes -= old.Length;
-                    above.Remove(entry);
-                }
-                above.Add(entry);
-                bytes += length;
+                bytes += Put(above, new Entry(key, spill.Append(changes.Bytes.AsSpan(at, length)), length, lsn));
                 if (applied is null) unfinished.Add(key);
             }
             else
             {
-                foreach (var gone in Within(above.ToImmutable(), key, last))
-                {
-                    above.Remove(gone);
-                    bytes -= gone.Length;
-                }
+                bytes -= Remove(above, key, last);
                 cuts = cuts.RemoveAll(c => c.First >= key && c.Last <= last).Add(new Cut(key, last, lsn));
             }
         }
@@ -140,6 +129,31 @@ internal sealed partial class LayeredPageStore : IPageStore
             }));
         Volatile.Write(ref unflushedBytes, unflushedBytes + changes.SizeBytes);
         changes.Clear();
+    }
+
+    /// <summary>Puts an entry in the place of the one with its key; returns how many bytes more there are.</summary>
+    static long Put(ImmutableSortedSet<Entry>.Builder above, Entry entry)
+    {
+        long more = entry.Length;
+        if (above.TryGetValue(entry, out var old))
+        {
+            more -= old.Length;
+            above.Remove(entry);
+        }
+        above.Add(entry);
+        return more;
+    }
+
+    /// <summary>Takes the entries of a range away; returns how many bytes they had.</summary>
+    static long Remove(ImmutableSortedSet<Entry>.Builder above, ulong first, ulong last)
+    {
+        var bytes = 0L;
+        foreach (var gone in Within(above.ToImmutable(), first, last))
+        {
+            above.Remove(gone);
+            bytes += gone.Length;
+        }
+        return bytes;
     }
 
     /// <summary>What was applied before its LSN was known has it now; returns the cuts with it.</summary>

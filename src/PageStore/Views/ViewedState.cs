@@ -85,18 +85,7 @@ internal sealed class ViewedState : IReadHost
             store.SetSource(opened.LogId, 0);
             opened.ReadToEnd();
             var least = Math.Max(Math.Max(applied, hints?.Lsn ?? 0), isReplica ? unsettled.Lsn : 0);
-            if (opened.Lsn < least)
-                throw isReplica
-                    ? new RecoveryException(RecoveryError.Busy,
-                    $"The follower {options.Directory} has not come back to where its files are whole (LSN "
-                        + $"{opened.Lsn}{(least == ulong.MaxValue ? "" : $" of {least}")}).",
-                    "Try again in a while.")
-                    { Path = options.Directory, Lsn = opened.Lsn }
-                    : new RecoveryException(RecoveryError.Corrupt,
-                    $"The files in {options.Directory} hold commits up to LSN {least}, but the log ends at "
-                        + $"{opened.Lsn}.",
-                    "Files of different times were mixed; restore the store.")
-                    { Path = options.Directory, Lsn = opened.Lsn };
+            if (opened.Lsn < least) throw Behind(options.Directory, isReplica, opened.Lsn, least);
             copies.ThrowUnlessWhole(core.Live);
             opened.wals = new FollowedWals(core.Live, opened.Lsn, copies.Open);
             return opened;
@@ -109,6 +98,17 @@ internal sealed class ViewedState : IReadHost
             throw;
         }
     }
+
+    static RecoveryException Behind(string directory, bool isReplica, ulong lsn, ulong least) => isReplica
+        ? new RecoveryException(RecoveryError.Busy,
+            $"The follower {directory} has not come back to where its files are whole (LSN "
+                + $"{lsn}{(least == ulong.MaxValue ? "" : $" of {least}")}).",
+            "Try again in a while.")
+        { Path = directory, Lsn = lsn }
+        : new RecoveryException(RecoveryError.Corrupt,
+            $"The files in {directory} hold commits up to LSN {least}, but the log ends at {lsn}.",
+            "Files of different times were mixed; restore the store.")
+        { Path = directory, Lsn = lsn };
 
     static RocksPageStore? OpenFiles(StoreOptions options)
     {

@@ -19,12 +19,7 @@ internal static class Pragmas
         switch (pragma)
         {
             case "recovery_status":
-                return Lines([
-                    KeyValuePair.Create("store", file.Open.Store.Directory),
-                    KeyValuePair.Create("database", file.Open.Database.Name),
-                    KeyValuePair.Create("isolation", Name(file.Isolation)),
-                    KeyValuePair.Create("journal", file.Open.PlainJournal ? "plain" : "auto"),
-                    .. store.Status()]);
+                return Status(file);
             case "recovery_lsn":
                 // What is only buffered is not shipped: whoever waits for this LSN on a follower must not wait for the
                 // next commit here.
@@ -45,9 +40,6 @@ internal static class Pragmas
                 return store.Remote?.Url ?? "none";
             case "recovery_remote_lsn":
                 return (store.Remote?.State.ShippedLsn ?? 0).ToString(CultureInfo.InvariantCulture);
-            case "recovery_durability":
-                if (value is not null) Raise(file, Options.ParseDurability(value));
-                return file.Durability == Durability.Remote ? "remote" : "async";
             case "recovery_checkpoint":
                 store.Checkpoint();
                 return store.Lsn.Durable.ToString(CultureInfo.InvariantCulture);
@@ -66,6 +58,19 @@ internal static class Pragmas
                 return file.Open.Database.Name;
             case "recovery_last_error":
                 return Failures.Last;
+            default:
+                return Setting(file, pragma, value);
+        }
+    }
+
+    /// <summary>What a connection may choose for itself, and what was chosen when the store was opened.</summary>
+    static string? Setting(MainFile file, string pragma, string? value)
+    {
+        switch (pragma)
+        {
+            case "recovery_durability":
+                if (value is not null) Raise(file, Options.ParseDurability(value));
+                return file.Durability == Durability.Remote ? "remote" : "async";
             case "recovery_isolation":
                 if (value is not null) file.Isolation = Options.ParseIsolation(value);
                 return Name(file.Isolation);
@@ -90,6 +95,13 @@ internal static class Pragmas
                 return null;
         }
     }
+
+    static string Status(MainFile file) => Lines([
+        KeyValuePair.Create("store", file.Open.Store.Directory),
+        KeyValuePair.Create("database", file.Open.Database.Name),
+        KeyValuePair.Create("isolation", Name(file.Isolation)),
+        KeyValuePair.Create("journal", file.Open.PlainJournal ? "plain" : "auto"),
+        .. file.Store.Status()]);
 
     /// <summary>
     /// The value of <c>recovery_sync=SECONDS</c>; null for the usual (<c>=remote</c> says the same as nothing).

@@ -75,19 +75,7 @@ internal static class StoreSync
         CancellationToken cancellation)
     {
         if (directory.Holder() is not { } holder) return null;
-        if (directory.IsOfRocksDb)
-            throw new RecoveryException(RecoveryError.Busy,
-                $"The RocksDB {directory.Databases} is open in {holder}, which ships by itself.",
-                "RecordedRocksDb.SyncAsync there waits for the remote; `recovery status` shows what is left.")
-            { Path = directory.Path };
-        // Before it has reached its remote for the first time, a store only knows who it is there.
-        var shipsThere = directory.RemoteUrl is { } known ? known == url : directory.Author is not null;
-        if (!shipsThere || how.NewRemote || how.Restart)
-            throw new RecoveryException(RecoveryError.Busy,
-                $"The store {directory.Path} is open in {holder}, which ships to "
-                + $"{directory.RemoteUrl ?? "no remote"}.",
-                "End that process first, or open the store there with that remote.")
-            { Path = directory.Path };
+        ThrowUnlessItShipsThere(directory, holder, url, how);
         var lsn = directory.ReadLog(static _ => { }, static (in Record _) => { }).End?.LastLsn ?? 0;
         var started = Stopwatch.GetTimestamp();
         await using var remote = RemoteAccess.Open(url);
@@ -107,17 +95,35 @@ internal static class StoreSync
                 && (await remote.ListHintsAsync(cancellation)).Count > 0)
                 return new SyncResult(directory.Path, url, lsn, end.LastLsn, true);
             if (directory.Holder() is null) return null;
-            if (Stopwatch.GetElapsedTime(started) >= how.Patience)
-                throw new RecoveryException(RecoveryError.Remote, shipped
-                    ? $"{url} has everything up to LSN {lsn}, but no hints to start a restore from: it cannot be "
-                        + "restored yet. "
-                        + $"`PRAGMA recovery_status` in {holder} says why (remote_hints_error)."
-                    : $"{url} has everything up to LSN {(end.NextLsn == 0 ? 0 : end.LastLsn)} of {lsn}, "
-                        + $"and {holder} did not ship the rest in time. `PRAGMA recovery_status` there says why "
-                        + "(remote_error).")
-                { Path = url };
+            if (Stopwatch.GetElapsedTime(started) >= how.Patience) throw NotInTime(url, holder, lsn, end);
             await Task.Delay(LookInterval, cancellation);
         }
+    }
+
+    static RecoveryException NotInTime(string url, string holder, ulong lsn, RemoteLogEnd end) =>
+        new(RecoveryError.Remote, end.NextLsn > lsn
+            ? $"{url} has everything up to LSN {lsn}, but no hints to start a restore from: it cannot be restored yet. "
+                + $"`PRAGMA recovery_status` in {holder} says why (remote_hints_error)."
+            : $"{url} has everything up to LSN {(end.NextLsn == 0 ? 0 : end.LastLsn)} of {lsn}, "
+                + $"and {holder} did not ship the rest in time. `PRAGMA recovery_status` there says why "
+                + "(remote_error).")
+        { Path = url };
+
+    static void ThrowUnlessItShipsThere(StoreDirectory directory, string holder, string url, SyncOptions how)
+    {
+        if (directory.IsOfRocksDb)
+            throw new RecoveryException(RecoveryError.Busy,
+                $"The RocksDB {directory.Databases} is open in {holder}, which ships by itself.",
+                "RecordedRocksDb.SyncAsync there waits for the remote; `recovery status` shows what is left.")
+            { Path = directory.Path };
+        // Before it has reached its remote for the first time, a store only knows who it is there.
+        var shipsThere = directory.RemoteUrl is { } known ? known == url : directory.Author is not null;
+        if (!shipsThere || how.NewRemote || how.Restart)
+            throw new RecoveryException(RecoveryError.Busy,
+                $"The store {directory.Path} is open in {holder}, which ships to "
+                + $"{directory.RemoteUrl ?? "no remote"}.",
+                "End that process first, or open the store there with that remote.")
+            { Path = directory.Path };
     }
 
     static async Task<RemoteLogEnd> EndAsync(RemoteAccess remote, StoreObject store, CancellationToken cancellation)

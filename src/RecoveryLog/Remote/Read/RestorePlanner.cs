@@ -50,12 +50,7 @@ internal static class RestorePlanner
             if (target.TimeMs < hints.Header.TimeMs) continue;
             var missing = await FindMissingAsync(context, hints, cancellation);
             if (missing is null) return await FinishAsync(context, store, target, hints, end, notes, cancellation);
-            if (store.Branch is { Expires: { } expired } && expired < context.Time.GetUtcNow())
-                throw new RecoveryException(RecoveryError.NotFound,
-                    $"The branch {context.Store.Location} has expired ({expired:u}), and its parent "
-                        + $"{store.Branch.Parent} no longer keeps {missing.Value.Name}.",
-                    "Branch again, or restore the parent")
-                { Path = missing.Value.Name };
+            ThrowIfExpired(context, store, missing.Value);
             // A writer that was fenced while it published may have left hints whose extents its successor collected:
             // they never counted.
             if (!(end?.Epoch > hints.Header.Epoch) || hintsLsn is not null)
@@ -83,6 +78,16 @@ internal static class RestorePlanner
         // A writer that was fenced while it published may have left hints whose extents its successor collected.
         var next = await RemotePlaces.PlaceOfSegmentAsync(context, plan.Segments[0].Name, cancellation);
         return next?.Epoch == hints.Header.Epoch ? plan : null;
+    }
+
+    static void ThrowIfExpired(RemoteContext context, StoreObject store, Extent missing)
+    {
+        if (store.Branch is { Expires: { } expired } && expired < context.Time.GetUtcNow())
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"The branch {context.Store.Location} has expired ({expired:u}), and its parent "
+                    + $"{store.Branch.Parent} no longer keeps {missing.Name}.",
+                "Branch again, or restore the parent")
+            { Path = missing.Name };
     }
 
     /// <summary>
