@@ -43,6 +43,34 @@ public sealed class HostileLiveFilesTests
         if (kind == FileClass.Plain) Assert.Equal(3ul, refused.Lsn);
     }
 
+    [Theory]
+    [InlineData(ulong.MaxValue)]
+    [InlineData(ulong.MaxValue - 1)]
+    [InlineData(HintsFormat.MaxFnode)]
+    public void A_number_that_leaves_none_for_files_to_come_is_refused(ulong fnode)
+    {
+        foreach (var fileClass in (FileClass[])[FileClass.Plain, FileClass.RocksSmall])
+        {
+            var body = FileRecords.Created(fnode, fileClass, "CURRENT");
+            Assert.Equal(RecoveryError.Corrupt,
+                Assert.Throws<RecoveryException>(() => Apply(RecordKind.FileCreated, body)).Error);
+            Assert.Equal(RecoveryError.Corrupt, Assert.Throws<RecoveryException>(
+                () => live.ApplyOfOther(Next(RecordKind.FileCreated, body))).Error);
+        }
+        Assert.Equal(1ul, live.NewFnode());
+    }
+
+    [Theory]
+    [InlineData(uint.MaxValue)]
+    [InlineData(HintsFormat.MaxDatabaseId)]
+    public void A_number_that_leaves_none_for_databases_to_come_is_refused(uint id)
+    {
+        var body = DatabaseRecords.Named(id, "a.db");
+        Assert.Equal(RecoveryError.Corrupt,
+            Assert.Throws<RecoveryException>(() => Apply(RecordKind.DatabaseCreated, body)).Error);
+        Assert.Equal(1u, live.NextDatabaseId);
+    }
+
     [Fact]
     public void A_sector_that_SQLite_leaves_out_is_none()
     {

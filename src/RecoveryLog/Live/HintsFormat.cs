@@ -31,6 +31,14 @@ internal static class HintsFormat
     /// </summary>
     public const int MaxDatabases = 1 << 20, MaxFiles = 1 << 18;
 
+    /// <summary>
+    /// Numbers are given in order: no store comes so far, and those that are read leave room for its own.
+    /// </summary>
+    public const ulong MaxFnode = 1UL << 62;
+
+    /// <inheritdoc cref="MaxFnode"/>
+    public const uint MaxDatabaseId = 1u << 31;
+
     const int HeaderBytes = 84;
     const uint VersionWithoutSums = 1, VersionWithoutLogs = 2;
     const byte FlagSealed = 1, FlagSha = 2, FlagBytes = 4, FlagSums = 8, FlagBorn = 16;
@@ -172,6 +180,8 @@ internal static class HintsFormat
     {
         if (hints.ReplayFrom > hints.Lsn && hints.ReplayFrom - hints.Lsn > 1)
             throw Damaged(source, $"is of LSN {hints.Lsn} and starts to replay at {hints.ReplayFrom}");
+        if (hints.NextFnode > MaxFnode || hints.NextDatabaseId > MaxDatabaseId)
+            throw Damaged(source, $"goes on with file {hints.NextFnode} and database {hints.NextDatabaseId}");
         var names = new HashSet<(bool, string)>();
         ulong lastFnode = 0;
         foreach (var file in hints.Files)

@@ -1,3 +1,5 @@
+using RecoveryVfs.RecoveryLog.Records;
+
 namespace RecoveryVfs.RecoveryLog.Live;
 
 /// <summary>Which databases live, by id and by name. Not thread-safe.</summary>
@@ -18,6 +20,8 @@ internal sealed class LiveDatabases
     /// <summary>A database was created, or has another name.</summary>
     public void Name(uint id, string name)
     {
+        if (id >= HintsFormat.MaxDatabaseId)
+            throw FileRecords.Damaged("database", $"names the database {id}");
         Forget(id);
         names[id] = name;
         ids[name] = id;

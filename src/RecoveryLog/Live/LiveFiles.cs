@@ -118,7 +118,7 @@ internal sealed partial class LiveFiles
             {
                 lock (gate)
                 {
-                    nextFnode = Math.Max(nextFnode, fnode + 1);
+                    nextFnode = After(fnode);
                     lsn = record.Lsn;
                 }
                 return;
@@ -178,10 +178,14 @@ internal sealed partial class LiveFiles
         }
     }
 
+    /// <summary>Files are numbered as they come: a number that leaves none after it is somebody else's.</summary>
+    ulong After(ulong fnode) => fnode < HintsFormat.MaxFnode ? Math.Max(nextFnode, fnode + 1)
+        : throw FileRecords.Damaged("file", $"names the file {fnode}");
+
     void OnCreated(ReadOnlySpan<byte> body, ulong at)
     {
         var (fnode, fileClass, name) = FileRecords.ReadCreated(body);
-        nextFnode = Math.Max(nextFnode, fnode + 1);
+        nextFnode = After(fnode);
         OnDeleted(fnode);
         if (files.Count >= HintsFormat.MaxFiles)
             throw FileRecords.Damaged("FileCreated", $"makes more than {HintsFormat.MaxFiles} files live");
