@@ -45,6 +45,24 @@ public sealed class WalBeginningTests
             $"The WAL of {more} frames should begin anew when nobody checkpoints: it has {anew}.");
     }
 
+    /// <summary>SQLite opens the WAL for journal_mode, is refused, and has not read it when it checkpoints.</summary>
+    [Fact]
+    public void After_a_journal_mode_that_was_refused_a_WAL_can_be_checkpointed()
+    {
+        using var store = new TestStore();
+        var (first, other) = (store.Open(timeoutSeconds: 1), store.Open(timeoutSeconds: 1));
+        first.Do("CREATE TABLE w(x); INSERT INTO w VALUES (1)");
+        Assert.Equal("1", other.Do("SELECT count(*) FROM w"));
+        first.Do("PRAGMA journal_mode=wal");
+        other.Do("BEGIN IMMEDIATE");
+        Assert.Equal("!5", first.Try("PRAGMA busy_timeout=0; PRAGMA journal_mode=truncate"));
+        Assert.Equal("0 0 0", first.Do("PRAGMA wal_checkpoint(PASSIVE)"));
+        other.Do("INSERT INTO w VALUES (2); COMMIT");
+        Assert.Equal("2 ok", first.Do("SELECT count(*) FROM w; PRAGMA integrity_check"));
+        other.Dispose();
+        Assert.Equal("truncate", first.Do("PRAGMA journal_mode=truncate"));
+    }
+
     [Fact]
     public async Task A_checkpoint_waits_until_a_WAL_has_begun_anew()
     {
