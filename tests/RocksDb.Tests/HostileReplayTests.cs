@@ -34,7 +34,7 @@ public sealed class HostileReplayTests(ShippedRocksDb shipped) : IClassFixture<S
         });
         Assert.NotNull(moved);
         var to = shipped.At("with-a-hole");
-        var said = Programs.Recovery("restore", "file://" + remote, "-o", to).MustEndWith(4);
+        var said = Programs.Recovery("restore", "file://" + remote, to).MustEndWith(4);
         Assert.Contains("LSN ", said.Errors, StringComparison.Ordinal);
         Assert.Contains(".log", said.Errors, StringComparison.Ordinal);
         Assert.False(Directory.Exists(to));
