@@ -42,9 +42,22 @@ public sealed partial class LockFileTests : IDisposable
     }
 
     static int DescriptorOf(string path) => Directory.GetFiles("/proc/self/fd")
-        .Where(link => File.ResolveLinkTarget(link, returnFinalTarget: false)?.FullName == path)
+        .Where(link => TargetOf(link) == path)
         .Select(link => int.Parse(Path.GetFileName(link)))
         .Single();
+
+    /// <summary>Null for one that another thread has closed meanwhile.</summary>
+    static string? TargetOf(string link)
+    {
+        try
+        {
+            return File.ResolveLinkTarget(link, returnFinalTarget: false)?.FullName;
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
 
     [LibraryImport("libc")]
     private static partial int dup(int descriptor);
