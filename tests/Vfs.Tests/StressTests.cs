@@ -258,7 +258,7 @@ public sealed class StressTests(ITestOutputHelper output)
             $"commits={workers.Sum(w => w.Commits)} reads={workers.Sum(w => w.Reads)} "
                 + $"busy={workers.Sum(w => w.Busy)} modes={workers.Sum(w => w.Modes)} "
                 + $"vacuums={workers.Sum(w => w.Vacuums)}");
-        Assert.Empty(failures);
+        Assert.True(failures.IsEmpty, string.Join("\n", failures));
         store.Close();
         Assert.Equal($"ok ok {1000 * Accounts}",
             store.Open().Do("PRAGMA integrity_check; PRAGMA recovery_verify; SELECT sum(v) FROM acct"));

@@ -37,9 +37,8 @@ internal sealed partial class MainFile
         // What sleeps after this waits for a WAL.
         refused = null;
         // SQLite opens a WAL before it reads it. When it then does not (journal_mode=TRUNCATE while others use the
-        // database), a checkpoint is the first that it does there.
-        if (mapped is null && (flags & Sqlite.ShmLock) != 0 && AttachSharedMemory() is var code && code != Sqlite.Ok)
-            return code;
+        // database), a checkpoint is the first that it does there: it can be done once the WAL was read.
+        if (mapped is null && (flags & Sqlite.ShmLock) != 0) return Sqlite.Busy;
         return mapped?.Lock(offset, count, flags, ref sharedSlots, ref exclusiveSlots) ?? Sqlite.IoErrShmLock;
     }
 
