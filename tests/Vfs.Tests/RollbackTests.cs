@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Data.Sqlite;
+using RecoveryVfs.Handles;
 using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Remote.Read;
@@ -227,6 +228,49 @@ public sealed class RollbackTests : IDisposable
             db.Do("SELECT count(*), sum(length(x)) FROM big; PRAGMA integrity_check; PRAGMA recovery_verify"));
         await Back(result.Undo!);
         Assert.NotEqual("1=a 1", db.Do("SELECT group_concat(id || '=' || v), (SELECT count(*) FROM big) FROM t"));
+    }
+
+    /// <summary>The process that has the store open trusts no file, not even one in the store's directory.</summary>
+    [Fact]
+    public void A_file_of_pages_that_is_cut_or_changed_is_refused_or_gives_pages_that_it_has()
+    {
+        var path = store.PathOf("pages");
+        PagesReplacement.Write(path, (8 * 512, 512), 7, [1, 3, 8], (at, page) =>
+        {
+            page.Fill((byte)(at / 512 + 1));
+            return page.Length;
+        }, CancellationToken.None);
+        var whole = File.ReadAllBytes(path);
+        using (var read = ReplacementFile.Open(path))
+        {
+            Assert.True(read.Fits(7) && !read.Fits(8));
+            Assert.Equal([(1024L, 512), (3584L, 512)], read.Runs(512));
+            var page = new byte[512];
+            read.Read(page, 3584);
+            Assert.All(page, b => Assert.Equal(8, b));
+            Assert.Throws<RecoveryException>(() => read.Read(new byte[512], 512));
+            Assert.Throws<RecoveryException>(() => read.Runs(1024).Count());
+        }
+        // Beyond the magic, which makes it another kind of file, and in front of the pages.
+        for (var at = 16; at < 40 + 3 * 4; at++)
+            Try([.. whole[..at], (byte)(whole[at] ^ 0xff), .. whole[(at + 1)..]]);
+        for (var length = 16; length < whole.Length; length += 97) Assert.False(Try(whole[..length]));
+
+        bool Try(byte[] bytes)
+        {
+            File.WriteAllBytes(path, bytes);
+            try
+            {
+                using var file = ReplacementFile.Open(path);
+                var page = new byte[ReplacementFile.MaxRunBytes];
+                foreach (var (at, length) in file.Runs(512)) file.Read(page.AsSpan(0, length), at);
+                return true;
+            }
+            catch (RecoveryException)
+            {
+                return false;
+            }
+        }
     }
 
     /// <summary>

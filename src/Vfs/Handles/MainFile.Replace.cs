@@ -40,7 +40,7 @@ internal sealed partial class MainFile
             if (code == Sqlite.Ok) code = pin is null ? Sqlite.Busy : Lock(LockLevel.Reserved);
             if (code == Sqlite.Ok) code = Lock(LockLevel.Exclusive);
             if (code != Sqlite.Ok) return code;
-            if (with.Basis is { } basis && basis != database.Current.Lsn) return Sqlite.BusySnapshot;
+            if (!with.Fits(database.Current.Lsn)) return Sqlite.BusySnapshot;
             var before = LastLsn;
             var pages = WriteDifferences(with);
             if (pages == 0)

@@ -32,11 +32,12 @@ internal static class Replacement
             // Locks of other connections and processes cannot be waited for with a time limit, only tried.
             for (var started = Stopwatch.GetTimestamp(); ; Thread.Sleep(Pause))
             {
-                if (open.IsWalRegime && with.Basis is null) return ThroughSqlite(file, path, store, from, patience);
+                var isWhole = with is WholeReplacement;
+                if (open.IsWalRegime && isWhole) return ThroughSqlite(file, path, store, from, patience);
                 var done = default(Replaced);
                 var code = open.IsWalRegime ? Sqlite.BusySnapshot : file.Replace(with, out done);
                 if (code == Sqlite.Ok) return done;
-                if (code == Sqlite.BusySnapshot && with.Basis is not null)
+                if (code == Sqlite.BusySnapshot && !isWhole)
                     throw new SqlFailure(code, $"{path} was written to meanwhile, or is in WAL mode.");
                 if ((code & 0xff) != Sqlite.Busy) throw new SqlFailure(code, Failures.Last);
                 if (Stopwatch.GetElapsedTime(started) > patience)

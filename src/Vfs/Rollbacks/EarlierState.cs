@@ -23,8 +23,8 @@ internal abstract class EarlierState : IAsyncDisposable
     /// </summary>
     public abstract Task WriteAsync(string database, string path, StepBegun begin, CancellationToken cancellation);
 
-    /// <summary>Writes the whole database; false when that is what was written before.</summary>
-    public virtual bool WriteWhole(string database, string path, StepBegun begin, CancellationToken cancellation) =>
+    /// <summary>Writes the whole database in its place; false when that is what was written before.</summary>
+    public virtual bool TryWriteWhole(string database, string path, StepBegun begin, CancellationToken cancellation) =>
         false;
 
     /// <inheritdoc/>

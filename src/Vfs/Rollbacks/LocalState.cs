@@ -13,9 +13,7 @@ namespace RecoveryVfs.Rollbacks;
 internal sealed class LocalState : EarlierState
 {
     readonly PastStore past;
-    readonly Dictionary<string, FollowedVersion> held = new(StringComparer.Ordinal);
-    bool isCutOff;
-    readonly HashSet<string> inPages = new(StringComparer.Ordinal); // Of them only pages were written.
+    readonly Dictionary<string, Held> held = new(StringComparer.Ordinal);
 
     LocalState(PastStore past) => this.past = past;
 
@@ -67,66 +65,76 @@ internal sealed class LocalState : EarlierState
     public override async Task HoldAsync(IReadOnlyList<string> databases, CancellationToken cancellation)
     {
         foreach (var name in databases)
-            held.Add(name, past.Pin(name)
-                ?? throw new InvalidOperationException($"{name} is not among the databases of this state."));
+            held.Add(name, new Held(past.Pin(name)
+                ?? throw new InvalidOperationException($"{name} is not among the databases of this state.")));
         try
         {
             await past.AdvanceAsync(RestoreTarget.Newest, cancellation);
         }
         catch (RecoveryException)
         {
-            // The store has dropped log that was not read yet. What is held stays as it is.
-            isCutOff = true;
+            // The store has dropped log that was not read yet. What is held stays as it is, and is written whole.
+            return;
         }
+        foreach (var name in databases) held[name] = Known(name, held[name].Version);
+    }
+
+    /// <summary>With the pages that may differ from the newest version, when those are the smaller part.</summary>
+    Held Known(string database, FollowedVersion then)
+    {
+        using var now = past.Pin(database);
+        var changes = past.TakeChanges(then.DatabaseId);
+        if (now is null || now.DatabaseId != then.DatabaseId || now.PageSize != then.PageSize || then.PageSize == 0)
+            return new Held(then);
+        var count = then.SizeBytes / then.PageSize;
+        if (changes.UpTo((uint)count) is not { } written) return new Held(then);
+        uint[] pages = [.. written.Append(1u).Distinct().Order()];
+        return pages.Length <= count / 2 ? new Held(then, new Differing(pages, now.Lsn)) : new Held(then);
     }
 
     public override Task WriteAsync(string database, string path, StepBegun begin, CancellationToken cancellation)
     {
-        var version = held[database];
-        if (PagesOf(database, version, out var basis) is not { } pages)
+        var (version, differing) = held[database];
+        if (differing is null) WriteAll(database, path, begin, cancellation);
+        else
         {
-            WriteWhole(database, path, begin, cancellation);
-            return Task.CompletedTask;
+            using var progress = begin(Step(database), (long)differing.Pages.Length * version.PageSize);
+            PagesReplacement.Write(path, (version.SizeBytes, version.PageSize), differing.Basis, differing.Pages,
+                (at, page) =>
+                {
+                    progress.Add(page.Length);
+                    return version.Read(at, page);
+                }, cancellation);
         }
-        using var progress = begin($"reading {database} as it was", (long)pages.Length * version.PageSize);
-        ReplacementFile.Write(path, (version.SizeBytes, version.PageSize), basis, pages, (at, page) =>
-        {
-            progress.Add(page.Length);
-            return version.Read(at, page);
-        }, cancellation);
-        inPages.Add(database);
         return Task.CompletedTask;
     }
 
-    /// <summary>The pages that may differ from the newest version, the first among them; null: nearly all.</summary>
-    uint[]? PagesOf(string database, FollowedVersion then, out ulong basis)
+    public override bool TryWriteWhole(string database, string path, StepBegun begin, CancellationToken cancellation)
     {
-        basis = 0;
-        if (isCutOff) return null;
-        using var now = past.Pin(database);
-        var changes = past.TakeChanges(then.DatabaseId);
-        if (now is null || now.DatabaseId != then.DatabaseId || now.PageSize != then.PageSize || then.PageSize == 0)
-            return null;
-        basis = now.Lsn;
-        var count = then.SizeBytes / then.PageSize;
-        if (changes.UpTo((uint)count) is not { } written) return null;
-        uint[] pages = [.. written.Append(1u).Distinct().Order()];
-        return pages.Length <= count / 2 ? pages : null;
-    }
-
-    public override bool WriteWhole(string database, string path, StepBegun begin, CancellationToken cancellation)
-    {
-        if (inPages.Remove(database)) File.Delete(path);
-        else if (File.Exists(path)) return false;
-        var version = held[database];
-        using var progress = begin($"reading {database} as it was", version.SizeBytes);
-        VersionCopy.Write(version, path, progress.Add, cancellation);
+        if (held[database].Differing is null) return false;
+        File.Delete(path);
+        WriteAll(database, path, begin, cancellation);
         return true;
     }
 
+    void WriteAll(string database, string path, StepBegun begin, CancellationToken cancellation)
+    {
+        var version = held[database].Version;
+        using var progress = begin(Step(database), version.SizeBytes);
+        VersionCopy.Write(version, path, progress.Add, cancellation);
+    }
+
+    static string Step(string database) => $"reading {database} as it was";
+
     public override ValueTask DisposeAsync()
     {
-        foreach (var version in held.Values) version.Dispose();
+        foreach (var each in held.Values) each.Version.Dispose();
         return past.DisposeAsync();
     }
+
+    /// <summary>A database as it was, and what differs from it now; null: all of it may.</summary>
+    sealed record Held(FollowedVersion Version, Differing? Differing = null);
+
+    /// <summary>Pages that may differ, the first among them, from those of a commit.</summary>
+    sealed record Differing(uint[] Pages, ulong Basis);
 }

@@ -67,7 +67,7 @@ internal sealed class Rollback(StoreDirectory store, StepBegun begin, Action<str
                 (done, now) = Apply(name, file);
             }
             // Somebody wrote meanwhile, or is of an older version: then the whole is compared.
-            catch (SqlFailure) when (state.WriteWhole(name, Path.Combine(store.Path, file), begin, cancellation))
+            catch (SqlFailure) when (state.TryWriteWhole(name, Path.Combine(store.Path, file), begin, cancellation))
             {
                 (done, now) = Apply(name, file);
             }
