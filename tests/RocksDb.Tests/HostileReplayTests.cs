@@ -47,18 +47,7 @@ public sealed class HostileReplayTests(ShippedRocksDb shipped) : IClassFixture<S
         const uint count = 20_000;
         await using var objects = RemoteUrl.Parse(shipped.Url).Open(readOnly: true, TimeProvider.System);
         var work = Directory.CreateDirectory(shipped.At("replayed")).FullName;
-        var nothing = new Hints
-        {
-            LogId = Guid.NewGuid(),
-            Epoch = 1,
-            Lsn = 0,
-            ReplayFrom = 1,
-            NextFnode = 1,
-            NextDatabaseId = 1,
-            Files = [],
-            Databases = [],
-        };
-        using var replay = new DirectoryReplay(nothing, work,
+        using var replay = new DirectoryReplay(Hints.Nothing(Guid.NewGuid(), 1), work,
             await LooseExtents.ListAsync(new RemoteContext { Store = objects }));
         var lsn = 0ul;
         void Take(RecordKind kind, byte[] body) => replay.Take(new Record(++lsn, kind, 0, 0, 1, body));

@@ -101,20 +101,8 @@ internal sealed class DirectoryFollower : IAsyncDisposable
         {
             var hints = LocalHints.LoadNewest(options.Store.Disk, options.Store.Directory);
             if (hints is null && sourceLogId is null) return null;
-            return FollowedDirectory.Open(options, reading, hints ?? Nothing(sourceLogId!.Value), room);
+            return FollowedDirectory.Open(options, reading, hints ?? Hints.Nothing(sourceLogId!.Value, 1), room);
         }
-
-        static Hints Nothing(Guid logId) => new()
-        {
-            LogId = logId,
-            Epoch = 1,
-            Lsn = 0,
-            ReplayFrom = 1,
-            NextFnode = 1,
-            NextDatabaseId = 1,
-            Files = [],
-            Databases = [],
-        };
 
         public async Task<FollowerBeginning> BeginAsync(RemoteContext context, StoreObject store,
             FollowerOptions options, DiskReserve room, bool isQuick, CancellationToken cancellation)

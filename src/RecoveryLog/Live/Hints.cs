@@ -29,4 +29,17 @@ internal sealed record Hints
     /// When they were made; in local hints the time of the newest record that they cover, or 0 (unix milliseconds).
     /// </summary>
     public long UnixTimeMs { get; init; }
+
+    /// <summary>Before the first record of a log: nothing lives.</summary>
+    public static Hints Nothing(Guid logId, ulong epoch) => new()
+    {
+        LogId = logId,
+        Epoch = epoch,
+        Lsn = 0,
+        ReplayFrom = 1,
+        NextFnode = 1,
+        NextDatabaseId = 1,
+        Files = [],
+        Databases = [],
+    };
 }

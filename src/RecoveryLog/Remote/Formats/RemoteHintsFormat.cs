@@ -72,17 +72,7 @@ internal sealed record RemoteHints(RemoteHintsHeader Header, IReadOnlyDictionary
             Start = RemoteLogEnd.Start(store)
         },
         new Dictionary<ulong, Extent>(),
-        new Hints
-        {
-            LogId = store.LogId,
-            Epoch = 0,
-            Lsn = 0,
-            ReplayFrom = 1,
-            NextFnode = 1,
-            NextDatabaseId = 1,
-            Files = [],
-            Databases = []
-        });
+        Hints.Nothing(store.LogId, 0));
 
     /// <summary>The object's name.</summary>
     public string Name => RemoteNames.HintsAt(Header.Lsn);
