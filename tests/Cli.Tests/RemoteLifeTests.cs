@@ -177,6 +177,32 @@ public abstract class RemoteLifeTests : IDisposable
     }
 
     [Fact]
+    public void What_only_a_dead_machine_had_joins_its_remote_and_the_successor_goes_on()
+    {
+        var remote = NewRemote();
+        using (var db = Open("old", remote))
+        {
+            Shipped.Execute(db, Table);
+            Insert(db, 3);
+            Shipped.Execute(db, "PRAGMA recovery_sync");
+        }
+        Shipped.Close();
+        using (Shipped.Unshipped(Place("old")))
+        using (var db = Shipped.Open(Place("old"), "a.db")) Insert(db, 4);
+        Run("restore", "--from-local", Place("old"), remote, Place("new")).MustEndWith(0);
+        using (var db = Open("new", remote))
+        {
+            Assert.Equal(7, Rows(db));
+            Insert(db, 1);
+            Shipped.Execute(db, "PRAGMA recovery_sync");
+        }
+        Shipped.Close();
+        Run("verify", remote).MustEndWith(0);
+        Run("restore", remote, "-o", Place("file")).MustEndWith(0);
+        Assert.Equal(8, Shipped.RowsOfPlain(Place("file")));
+    }
+
+    [Fact]
     public void Collection_deletes_what_nothing_needs_and_says_why_before()
     {
         var remote = NewRemote();
