@@ -7,10 +7,12 @@ public static partial class Recovery
 {
     /// <summary>
     /// Makes a remote of its own that begins with a state of another one. Nothing is copied but a little log: what it
-    /// names stays in the parent, where a pin keeps it. To another bucket everything is copied.
+    /// names stays in the parent, where a pin keeps it. To another bucket everything is copied. Or, of a store's
+    /// directory, open or not, another directory: a store of its own, without a remote, that shares sealed files with
+    /// it by hard links.
     /// </summary>
-    /// <param name="remote">The parent's URL, or the directory of a store that has one.</param>
-    /// <param name="branch">The branch's URL; nothing may be there.</param>
+    /// <param name="remote">The parent's URL, or a store's directory.</param>
+    /// <param name="branch">The branch's URL, or its directory; nothing may be there.</param>
     /// <param name="to">The state: a bookmark, an LSN, or a time; null for the newest.</param>
     /// <param name="expires">Until when it is kept; null for good.</param>
     /// <param name="progress">Told what is done, from several threads.</param>
@@ -19,6 +21,10 @@ public static partial class Recovery
         DateTimeOffset? expires = null, IProgress<RecoveryProgress>? progress = null,
         CancellationToken cancellation = default)
     {
+        if (await BranchWork.LocalAsync(remote, branch, cancellation) is { } store)
+            return to is null && expires is null
+                ? await BranchWork.OfDirectoryAsync(store, branch, cancellation)
+                : throw BranchWork.OnlyOfRemotes();
         await using var parent = await RemoteAccess.OpenForWritingAsync(remote, cancellation);
         return await BranchWork.MakeAsync(parent, branch, MomentSearch.Target(to), expires, anew: false,
             ReportedStep.To(progress), cancellation);

@@ -86,16 +86,17 @@ public sealed class BranchTests : IDisposable
     }
 
     [Fact]
-    public void A_closed_store_becomes_two_that_share_what_is_sealed()
+    public void A_store_becomes_two_that_share_what_is_sealed()
     {
         using (var db = Open("app", "app"))
         {
             Shipped.Execute(db, "PRAGMA journal_mode=WAL; CREATE TABLE t(x); INSERT INTO t VALUES(1)");
             Shipped.Execute(db, "PRAGMA recovery_checkpoint; INSERT INTO t VALUES(10)");
-            Assert.Contains("open", Recover.Run("branch", Place("app"), Place("two")).MustEndWith(5).Errors);
+            // This process has it open.
+            var made = Recover.Run("branch", Place("app"), Place("two"), "--json").MustEndWith(0).Json;
+            Assert.Equal(ulong.Parse(Shipped.Scalar(db, "PRAGMA recovery_lsn")), made.GetProperty("lsn").GetUInt64());
         }
         Shipped.Close();
-        Recover.Run("branch", Place("app"), Place("two")).MustEndWith(0);
         var table = Directory.EnumerateFiles(Place("two/.recovery/pages"), "*.sst").First();
         Assert.True(File.Exists(table.Replace("/two/", "/app/", StringComparison.Ordinal)));
         using (var two = Shipped.Open(Place("two"), "a.db"))
@@ -117,8 +118,30 @@ public sealed class BranchTests : IDisposable
         using (var two = Shipped.Open(Place("two"), "a.db")) Assert.Equal("111", Shipped.Scalar(two, Sum));
         // Its sister's remote is not its own.
         Shipped.Close();
-        Assert.Equal(5, Recover.Run("sync", "--wait", Place("two"), "--remote", Remote("app")).ExitCode);
+        Assert.Equal(2, Recover.Run("sync", "--wait", Place("two"), "--remote", Remote("app")).ExitCode);
         Assert.Contains("already", Recover.Run("branch", Place("app"), Place("two")).MustEndWith(2).Errors);
+    }
+
+    [Fact]
+    public void A_running_store_is_branched_in_its_remote_as_it_is_now_and_one_without_is_shipped_whole()
+    {
+        using (var db = Open("app", "app"))
+        {
+            Shipped.Execute(db, "CREATE TABLE t(x); INSERT INTO t VALUES(1); PRAGMA recovery_sync");
+            Shipped.Execute(db, "INSERT INTO t VALUES(10)");
+            var made = Recover.Run("branch", Place("app"), Remote("test"), "--json").MustEndWith(0).Json;
+            Assert.Equal(ulong.Parse(Shipped.Scalar(db, "PRAGMA recovery_lsn")), made.GetProperty("lsn").GetUInt64());
+        }
+        Directory.CreateDirectory(Place("lone"));
+        using (var db = Shipped.Open(Place("lone"), "a.db"))
+        {
+            Shipped.Execute(db, "CREATE TABLE t(x); INSERT INTO t VALUES(2)");
+            Assert.True(Recover.Run("branch", Place("lone"), Remote("whole"), "--json").MustEndWith(0).Json
+                .GetProperty("is_copy").GetBoolean());
+            Assert.Contains("--expires", Recover.Run("branch", Place("lone"), Remote("w2"), "--expires", "1d")
+                .MustEndWith(2).Errors);
+        }
+        Assert.Equal("2\n", Recover.Run("at", Remote("whole"), "--timestamp", "now", "-q", Sum).MustEndWith(0).Output);
     }
 
     [Fact]

@@ -18,7 +18,7 @@ internal sealed class BranchCommand : CliCommand
     {
         places = With(new Argument<string[]>("URL|DIR NEWURL|NEWDIR")
         {
-            Description = "The remote, or a store that has one, and where the branch goes. With --delete, the branch.",
+            Description = "The remote or store, and where the branch goes. With --delete, the branch.",
             Arity = new ArgumentArity(1, 2)
         });
         moment = new MomentOptions(this);
@@ -40,8 +40,9 @@ internal sealed class BranchCommand : CliCommand
             is the log since the parent's hints. It has a log of its own: restore it, follow it, write to it as to any
             remote; the parent never notices. Whoever reads it needs to read the parent, too. To another bucket, or from
             a directory to a bucket, everything is copied, and the branch needs nothing of the parent afterwards. From a
-            directory to another one (recovery branch /data /test), a store that nobody has open becomes two: sealed
-            files are shared by hard links. Versions of RecoveryVfs that know no branches refuse it.
+            directory to another one (recovery branch /data /test), a store becomes two, also while it is written:
+            sealed files are shared by hard links. A store without a remote is shipped whole to the URL. Versions of
+            RecoveryVfs that know no branches refuse one.
             """;
         Examples =
         [
@@ -67,23 +68,23 @@ internal sealed class BranchCommand : CliCommand
             to.Result(new Deleted(given[0]), Results.Json.BranchDeleted, d => to.Line($"Deleted {d.Branch}."));
             return ExitCode.Ok;
         }
-        if (given is [var store, var directory] && !RemoteAccess.IsUrl(store) && !RemoteAccess.IsUrl(directory))
-        {
-            if (moment.IsGiven(parsed) || parsed.GetValue(expires) is not null || parsed.GetValue(reset))
-                throw new RecoveryException(RecoveryError.Invalid,
-                    "A directory is branched as it is now: --lsn and the like, --expires and --reset go with remotes.");
-            to.Result(LocalBranch.Make(StoreDirectory.Find(store), directory), Results.Json.Branch,
-                b => to.Line($"{b.Url} begins with LSN {b.Lsn} of {b.Parent}; sealed files are shared."));
-            return ExitCode.Ok;
-        }
-        if (given.Length != 2 || !RemoteAccess.IsUrl(given[1]))
+        if (given is not [var from, var branch] || (RemoteAccess.IsUrl(from) && !RemoteAccess.IsUrl(branch)))
             throw new RecoveryException(RecoveryError.Invalid,
                 "Give the remote and the URL of the branch: recovery branch s3://bucket/app s3://bucket/app-test.");
-        await using var parent = await RemoteAccess.OpenForWritingAsync(given[0], cancellation);
-        var made = await BranchWork.MakeAsync(parent, given[1], await moment.FindAsync(parsed, parent, cancellation),
+        if (await BranchWork.LocalAsync(from, branch, cancellation) is { } store)
+        {
+            if (moment.IsGiven(parsed) || parsed.GetValue(expires) is not null || parsed.GetValue(reset))
+                throw BranchWork.OnlyOfRemotes();
+            to.Result(await BranchWork.OfDirectoryAsync(store, branch, cancellation), Results.Json.Branch,
+                b => to.Line($"{b.Url} begins with LSN {b.Lsn.ToString(CultureInfo.InvariantCulture)} of {b.Parent}; "
+                    + (b.IsCopy ? "it has everything itself." : "sealed files are shared.")));
+            return ExitCode.Ok;
+        }
+        await using var parent = await RemoteAccess.OpenForWritingAsync(from, cancellation);
+        var made = await BranchWork.MakeAsync(parent, branch, await moment.FindAsync(parsed, parent, cancellation),
             Expiry.Parse(parsed.GetValue(expires)), parsed.GetValue(reset), Progress.Begin, cancellation);
         if (made.IsCopy)
-            to.Note($"{given[1]} is not in the place where {made.Parent} is: "
+            to.Note($"{branch} is not in the place where {made.Parent} is: "
                 + $"{Text.Bytes(made.ExtentBytes)} were copied.");
         to.Result(made, Results.Json.Branch, b =>
         {

@@ -161,6 +161,12 @@ internal sealed class Replica : IDisposable
     public void Announce(ulong lsn) => unsettled.Raise(lsn);
 
     /// <summary>
+    /// Throws when a plain file is not what its hints and the records applied since say. Asked by who began with files
+    /// that were newer than the hints.
+    /// </summary>
+    public void ThrowIfPlainDamaged() => plain.Verify(null, null);
+
+    /// <summary>
     /// The caller knows that there was never anything after the last record applied: so nothing of it can be here.
     /// </summary>
     public void DeclareWhole() => wholeAt = 0;

@@ -1,6 +1,5 @@
 using RecoveryVfs.PageStore.Follow;
 using RecoveryVfs.PageStore.Interop;
-using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 
@@ -126,7 +125,7 @@ internal sealed class StoreView : IFollowedStore, IDisposable
     {
         for (int tries = 1, quiet = 0; ; tries++)
         {
-            var before = Mark();
+            var before = WriterMark.Of(options);
             try
             {
                 Adopt(ViewedState.Open(options));
@@ -140,7 +139,7 @@ internal sealed class StoreView : IFollowedStore, IDisposable
                         "Check the path.",
                         e)
                     { Path = Directory };
-                quiet = Mark() == before ? quiet + 1 : 0;
+                quiet = WriterMark.Of(options) == before ? quiet + 1 : 0;
                 if (tries < TriesMax && quiet < QuietTriesMax) continue;
                 var startsOver = options.Home.IsStartingOver;
                 // While a follower is made anew or catches up, what was shown before is as good as ever.
@@ -168,14 +167,6 @@ internal sealed class StoreView : IFollowedStore, IDisposable
         current?.Retire();
         current = fresh;
     }
-
-    /// <summary>Changes when a writer flushes, publishes hints or goes to another segment.</summary>
-    (ManifestMark, string?, string?) Mark() => (
-        ManifestMark.Of(options.Home.Pages),
-        options.Disk.List(Directory).Where(n => n.StartsWith("hints-", StringComparison.Ordinal))
-            .Max(StringComparer.Ordinal),
-        options.Disk.List(Path.Combine(options.Home is { IsReplica: true } replica ? replica.Relay : Directory, "log"))
-            .Where(n => n.EndsWith(".log", StringComparison.Ordinal)).Max(StringComparer.Ordinal));
 
     /// <summary>Closes it; readers that are left keep what they see.</summary>
     public void Dispose()

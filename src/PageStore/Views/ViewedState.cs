@@ -80,10 +80,11 @@ internal sealed class ViewedState : IReadHost
             // What a follower was sent is somebody else's, here as there.
             if (isReplica) store.Room = new DiskReserve(LocalDisk.Instance, Path.GetTempPath());
             var (applied, from) = (pages.Applied, store.NextLsn);
-            var tail = OpenTail(options, isReplica, isReplica && unsettled.Lsn > 0, hints, from);
+            var log = new WritersLog(options, isReplica);
+            var tail = log.Open(isReplica && unsettled.Lsn > 0, hints, from);
             var opened = new ViewedState(options, pages, store, copies, tail, isReplica, tail?.LogId ?? hints!.LogId);
             store.SetSource(opened.LogId, 0);
-            opened.ReadToEnd();
+            if (tail is not null) log.ReadToEnd(tail, opened.Take);
             var least = Math.Max(Math.Max(applied, hints?.Lsn ?? 0), isReplica ? unsettled.Lsn : 0);
             if (opened.Lsn < least) throw Behind(options.Directory, isReplica, opened.Lsn, least);
             copies.ThrowUnlessWhole(core.Live);
@@ -126,57 +127,6 @@ internal sealed class ViewedState : IReadHost
         }
     }
 
-    static LogTail? OpenTail(StoreOptions options, bool isReplica, bool isUnsettled, Hints? hints, ulong from)
-    {
-        var directory = LogHome(options, isReplica);
-        if (LogTail.TryOpen(options.Disk, directory, from) is { } tail)
-            return hints is null || hints.LogId == tail.LogId ? tail : throw Moved(options, from);
-        // A restored directory begins its log when it is opened for writing; a replica of before it kept one has none.
-        if (hints is not null && !isUnsettled && hints.ReplayFrom > hints.Lsn
-            && !Directory.Exists(Path.Combine(directory, "log")))
-            return null;
-        throw isReplica
-            ? new RecoveryException(RecoveryError.Busy,
-            $"The follower {options.Directory} has only begun.",
-            "Try again in a while.")
-            { Path = options.Directory }
-            : Moved(options, from);
-    }
-
-    static string LogHome(StoreOptions options, bool isReplica) => isReplica ? options.Home.Relay : options.Directory;
-
-    /// <summary>
-    /// Reads the log for the first time. Where a record does not verify the log ends, for a tail; whether it may end
-    /// there is asked once, as when a store is opened for writing.
-    /// </summary>
-    void ReadToEnd()
-    {
-        if (tail is null) return;
-        while (true)
-        {
-            if (!tail.TryAdvance(Take)) throw Moved(options, Lsn + 1);
-            var end = tail.NextLsn;
-            try
-            {
-                LocalLog.Open(options.Disk, LogHome(options, IsReplica),
-                    new LogOptions { ReadOnly = true, LogId = tail.LogId }, end).Dispose();
-                return;
-            }
-            catch (RecoveryException e) when (e.Error is RecoveryError.Corrupt or RecoveryError.NotFound)
-            {
-                // A writer may have been at work there.
-                if (!tail.TryAdvance(Take)) throw Moved(options, Lsn + 1);
-                if (tail.NextLsn == end) throw;
-            }
-        }
-    }
-
-    static RecoveryException Moved(StoreOptions options, ulong lsn) => new(RecoveryError.NotFound,
-        $"The store {options.Directory} has no log from LSN {lsn} on, though its files need it: a part of the "
-            + "directory is missing.",
-        "Restore the store from its remote, or wait until whoever fills it is done.")
-    { Path = options.Directory, Lsn = lsn };
-
     void Take(in Record record)
     {
         store.Apply(record);
@@ -188,8 +138,7 @@ internal sealed class ViewedState : IReadHost
     {
         if (broken || stuck) return false;
         if (tail is null)
-            return !Directory.Exists(Path.Combine(LogHome(options, IsReplica), "log"))
-                && IsReplica == options.Home.IsReplica;
+            return !new WritersLog(options, IsReplica).HasBegun && IsReplica == options.Home.IsReplica;
         return TryTake() && (!IsRebaseDue || TryRebase());
     }
 

@@ -6,9 +6,33 @@ using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.Operations;
 
-/// <summary>Branches of remotes, as programs and .NET ask for them: made, listed, made anew, deleted.</summary>
+/// <summary>Branches, as programs and .NET ask for them: made, listed, made anew, deleted.</summary>
 internal static class BranchWork
 {
+    /// <summary>
+    /// What a branch of a store's directory as it is now is made of, if it is of none of its remote's states: the
+    /// directory itself, for a branch in another directory, or when it ships nowhere. Null for a remote, which has
+    /// everything then.
+    /// </summary>
+    public static async Task<StoreDirectory?> LocalAsync(string of, string branch, CancellationToken cancellation)
+    {
+        if (RemoteAccess.IsUrl(of)) return null;
+        var store = StoreDirectory.Find(of);
+        if (!RemoteAccess.IsUrl(branch) || (store.RemoteUrl ?? RemoteAccess.Default) is null) return store;
+        await StoreSync.RunAsync(store, new SyncOptions(), cancellation);
+        return null;
+    }
+
+    /// <summary>Why a store's directory is not branched at a moment, and so on.</summary>
+    public static RecoveryException OnlyOfRemotes() => new(RecoveryError.Invalid,
+        "A directory is branched as it is now: --lsn and the like, --expires and --reset go with remotes.");
+
+    /// <summary>Makes a branch of a store's directory as it is now, another directory or a remote.</summary>
+    public static Task<Branch> OfDirectoryAsync(StoreDirectory store, string branch, CancellationToken cancellation) =>
+        RemoteAccess.IsUrl(branch)
+            ? LocalBranch.ShipAsync(store, branch, cancellation)
+            : Task.Run(() => LocalBranch.Make(store, branch, cancellation), cancellation);
+
     /// <summary>
     /// Makes a branch of a remote at a state; with <paramref name="anew"/>, of one that is a branch of it.
     /// </summary>

@@ -1,35 +1,62 @@
-using System.Runtime.InteropServices;
 using RecoveryVfs.Opening;
-using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Siblings;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Objects;
 
 namespace RecoveryVfs.Operations;
 
 /// <summary>
-/// A store of its own that begins as another one is, on the same disk: sealed files, which never change, are shared by
-/// hard links, and the rest, which is small, is copied. Each goes its own way from there.
+/// A store of its own that begins as another one on this machine is, open or not (<see cref="SiblingStore"/>). Each
+/// goes its own way from there.
 /// </summary>
-internal static partial class LocalBranch
+internal static class LocalBranch
 {
-    /// <summary>
-    /// What is not the branch's: who the store is as a writer, where it ships, where it lies, and what it was taken
-    /// back to.
-    /// </summary>
-    static readonly string[] notIts =
-        ["LOCK", "author", "remote", "remote-wanted", "restarting", "place", "stubs", "rollbacks", "sql", "config"];
+    const string Made = "store", StagingName = "branch";
 
-    static readonly string[] sealedKinds = [".sst", ".blob"];
-
-    /// <summary>
-    /// Makes it in <c>INTO/.recovery</c>, whole or not at all. Throws Busy while anybody has the store open.
-    /// </summary>
-    public static Branch Make(StoreDirectory from, string into)
+    /// <summary>Makes it in <c>INTO/.recovery</c>, whole or not at all.</summary>
+    public static Branch Make(StoreDirectory from, string into, CancellationToken cancellation = default)
     {
         into = Path.GetFullPath(into);
         var store = StoreDirectory.Within(into);
         Restoring.CheckPlace(store);
+        ThrowUnlessBranchable(from);
+        using var staging = new Staging(into, "recovery");
+        var made = SiblingStore.Make(new StoreOptions { Directory = from.Path }, staging.Path(Made), cancellation);
+        if (Directory.Exists(store)) Directory.Delete(store); // Empty, or it would have been refused.
+        staging.MoveOut(Made, store);
+        foreach (var name in made.Databases)
+            if (Stub.Read(Path.Combine(into, name)).Content is PathContent.Missing or PathContent.Empty)
+                Stub.Write(Path.Combine(into, name), store, name);
+        LocalDisk.Instance.SyncDirectory(into);
+        return new Branch(store, from.Path, made.Lsn, TimeText.FromMs(made.UnixTimeMs), null);
+    }
+
+    /// <summary>
+    /// Makes a remote of a store that has none: the same, aside on the store's own disk, and shipped whole.
+    /// </summary>
+    public static async Task<Branch> ShipAsync(StoreDirectory from, string url, CancellationToken cancellation)
+    {
+        ThrowUnlessBranchable(from);
+        await using (var there = RemoteAccess.Open(url))
+            if (await there.TryStoreAsync(cancellation) is not null)
+                throw new RecoveryException(RecoveryError.Invalid,
+                    $"There is a remote at {url} already.",
+                    "Choose another URL for the branch.")
+                { Path = url };
+        using var staging = new Staging(from.Path, StagingName);
+        var made = SiblingStore.Make(new StoreOptions { Directory = from.Path }, staging.Path(Made), cancellation);
+        await StoreSync.RunAsync(StoreDirectory.Find(staging.Path(Made)),
+            new SyncOptions { Remote = url, Patience = TimeSpan.FromDays(1) }, cancellation);
+        return new Branch(RemoteUrl.Parse(url).ToString(), from.Path, made.Lsn, TimeText.FromMs(made.UnixTimeMs), null)
+        {
+            IsCopy = true,
+        };
+    }
+
+    static void ThrowUnlessBranchable(StoreDirectory from)
+    {
         if (from.IsOfRocksDb)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{from.Databases} is a RocksDB's directory: branches are of SQLite databases.",
@@ -39,42 +66,5 @@ internal static partial class LocalBranch
             throw new RecoveryException(RecoveryError.Invalid, $"The store {from.Path} follows another one.",
                 "Branch the remote that it follows.")
             { Path = from.Path };
-        if (StoreRegistry.IsOpen(from.Path))
-            throw new RecoveryException(RecoveryError.Busy, $"The store {from.Path} is open in this process.",
-                "Close it first, or branch its remote.")
-            { Path = from.Path };
-        using var staging = new Staging(into, "recovery");
-        // Nobody writes meanwhile.
-        using var writing = StoreLock.Take(from.Path);
-        var reading = new LogReading();
-        var (hints, end) = from.ReadLog(reading.Start, reading.Take);
-        Copy(from.Path, staging.Path("store"), isTop: true);
-        if (Directory.Exists(store)) Directory.Delete(store); // Empty, or it would have been refused.
-        staging.MoveOut("store", store);
-        foreach (var name in reading.Databases.Select(d => d.Name).Where(n => !DeletedName.Is(n)))
-            if (Stub.Read(Path.Combine(into, name)).Content is PathContent.Missing or PathContent.Empty)
-                Stub.Write(Path.Combine(into, name), store, name);
-        LocalDisk.Instance.SyncDirectory(into);
-        return new Branch(store, from.Path, end?.LastLsn ?? hints?.Lsn ?? 0,
-            reading.LastTime ?? TimeText.FromMs(hints?.UnixTimeMs ?? 0), null);
     }
-
-    static void Copy(string from, string to, bool isTop)
-    {
-        LocalDisk.Instance.CreateDirectory(to);
-        foreach (var entry in new DirectoryInfo(from).EnumerateFileSystemInfos())
-        {
-            var target = Path.Combine(to, entry.Name);
-            if (isTop && (notIts.Contains(entry.Name) || entry.Name.StartsWith('.'))) continue;
-            // What is no file or directory (a socket, a link) is nothing that a store is made of.
-            if (entry.LinkTarget is not null) continue;
-            if (entry is DirectoryInfo directory) Copy(directory.FullName, target, isTop: false);
-            else if (!sealedKinds.Contains(entry.Extension) || link(entry.FullName, target) != 0)
-                File.Copy(entry.FullName, target);
-        }
-        LocalDisk.Instance.SyncDirectory(to);
-    }
-
-    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int link(string from, string to);
 }
