@@ -181,6 +181,9 @@ typedef int32_t (*rv_page_callback)(void* context, uint32_t page, const uint8_t*
 RV_API int32_t rv_scan(rv_store* store, rv_snapshot* snapshot, uint32_t database, uint32_t first, uint32_t last,
                        rv_page_callback callback, void* context, char** error);
 
+// The first database from this number on that has pages; 0 when there is none.
+RV_API int32_t rv_next_database(rv_store* store, uint32_t from, uint32_t* database, char** error);
+
 RV_API rv_snapshot* rv_snapshot_take(rv_store* store);
 RV_API void rv_snapshot_release(rv_store* store, rv_snapshot* snapshot);
 

@@ -21,11 +21,15 @@ using rocksdb::Status;
 
 namespace {
 
-uint32_t PageOf(const Slice& key) {
-  uint32_t page = 0;
-  for (int i = 4; i < 8; i++) page = page << 8 | static_cast<uint8_t>(key[i]);
-  return page;
+uint32_t NumberAt(const Slice& key, size_t at) {
+  uint32_t number = 0;
+  for (size_t i = at; i < at + 4; i++) number = number << 8 | static_cast<uint8_t>(key[i]);
+  return number;
 }
+
+uint32_t DatabaseOf(const Slice& key) { return NumberAt(key, 0); }
+
+uint32_t PageOf(const Slice& key) { return NumberAt(key, 4); }
 
 const rocksdb::Snapshot* AsSnapshot(rv_snapshot* snapshot) {
   return reinterpret_cast<const rocksdb::Snapshot*>(snapshot);
@@ -154,6 +158,15 @@ int32_t rv_scan(rv_store* store, rv_snapshot* snapshot, uint32_t database, uint3
                    static_cast<int32_t>(value.size())) != 0)
         break;
     }
+    return Finish(pages->status(), error);
+  });
+}
+
+int32_t rv_next_database(rv_store* store, uint32_t from, uint32_t* database, char** error) {
+  return Guard(error, [&] {
+    std::unique_ptr<rocksdb::Iterator> pages(store->db->NewIterator(rocksdb::ReadOptions()));
+    pages->Seek(Key(from, 0).slice());
+    *database = pages->Valid() ? DatabaseOf(pages->key()) : 0;
     return Finish(pages->status(), error);
   });
 }

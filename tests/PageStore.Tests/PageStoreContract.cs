@@ -381,6 +381,38 @@ public sealed class MemoryPageStoreTests : PageStoreContract
     private protected override IPageStore Open() => new MemoryPageStore();
 }
 
+public sealed class MirroredPagesTests : PageStoreContract
+{
+    private protected override IPageStore Open() => Again();
+
+    MirroredPages Again() => new(RocksPageStore.Open(new() { Directory = Temp.Path }));
+
+    [Fact]
+    public void What_was_flushed_is_in_memory_again_whatever_the_numbers()
+    {
+        uint[] databases = [1, 2, 77, 1 << 30, uint.MaxValue];
+        Store.Commit(5, batch =>
+        {
+            foreach (var database in databases)
+                foreach (var page in (uint[])[0, 1, 9, uint.MaxValue])
+                    batch.Put(database, page, Page(database, page, 5));
+            batch.DeleteRange(2, 0, uint.MaxValue);
+        });
+        Store.Flush();
+        // A crash forgets it.
+        Store.Commit(6, batch => batch.Put(3, 3, Page(3, 3, 6)));
+        Store.Dispose();
+        using var again = Again();
+        Assert.Equal(5ul, again.Applied);
+        Assert.Equal(5ul, again.PersistedApplied);
+        foreach (var database in databases.Except([2u]))
+            Assert.Equal([0, 1, 9, uint.MaxValue], again.ScanAll(database).Select(p => p.Page));
+        Assert.Empty(again.ScanAll(2));
+        Assert.Empty(again.ScanAll(3));
+        Assert.Equal(Page(77, 9, 5), again.Get(77, 9));
+    }
+}
+
 public sealed class RocksPageStoreContractTests : PageStoreContract
 {
     private protected override IPageStore Open() => RocksPageStore.Open(new() { Directory = Temp.Path });

@@ -12,8 +12,8 @@ namespace RecoveryVfs.Tests;
 
 /// <summary>
 /// One question, asked in many ways: of the live database, a restored one, a follower, one that fetches what is read, a
-/// branch, and the past. At random LSNs of random histories of a process that is killed again and again, with
-/// collections between, the answers are the same, and are those of one commit.
+/// branch, a store made of its files, and the past. At random LSNs of random histories of a process that is killed
+/// again and again, with collections between, the answers are the same, and are those of one commit.
 /// </summary>
 public sealed class FiveWaysTests(ITestOutputHelper output) : IDisposable
 {
@@ -41,8 +41,9 @@ public sealed class FiveWaysTests(ITestOutputHelper output) : IDisposable
         var (least, compared, collected) = (0UL, 0, 0);
         for (var round = 0; round < (Seeds.Soaking ? 12 : 2); round++)
         {
-            WriteAndKill(random, options);
-            using var live = store.Open(options: options + "&linger=0");
+            // All pages in memory, or not: each goes on where the other was killed.
+            WriteAndKill(random, options + Kind(random));
+            using var live = store.Open(options: options + "&linger=0" + Kind(random));
             var number = RandomWriter.Check(live);
             await Recovery.SyncAsync(store.Directory);
             var newest = ulong.Parse(live.Do("PRAGMA recovery_lsn"), CultureInfo.InvariantCulture);
@@ -51,6 +52,7 @@ public sealed class FiveWaysTests(ITestOutputHelper output) : IDisposable
             Assert.Equal(number, Followed(remote, newest, "&fetch=lazy"));
             Assert.Equal(number, await RestoredAsync(remote, newest));
             Assert.Equal(number, await BranchedAsync(remote, newest));
+            Assert.Equal(number, await SiblingAsync());
             var promised = least;
             if (random.Next(2) == 0) promised = await CollectAsync(live);
             if (promised != least) collected++;
@@ -76,6 +78,8 @@ public sealed class FiveWaysTests(ITestOutputHelper output) : IDisposable
         }
         output.WriteLine($"{compared} moments compared, {collected} collections");
     }
+
+    static string Kind(Random random) => random.Next(2) == 0 ? "" : "&pages=memory";
 
     void WriteAndKill(Random random, string options)
     {
@@ -150,6 +154,15 @@ public sealed class FiveWaysTests(ITestOutputHelper output) : IDisposable
         var number = await RestoredAsync(branch, made.Lsn);
         await Recovery.DeleteBranchAsync(branch);
         return number;
+    }
+
+    /// <summary>A store made of the live one's files.</summary>
+    async Task<long> SiblingAsync()
+    {
+        var directory = $"sibling{files++}";
+        await Recovery.BranchAsync(store.Directory, store.PathOf(directory));
+        using var sibling = store.Open($"{directory}/a.db", "linger=0");
+        return RandomWriter.Check(sibling);
     }
 
     /// <summary>In SQL, of the live database.</summary>

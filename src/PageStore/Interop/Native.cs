@@ -144,6 +144,9 @@ internal static unsafe partial class Native
         delegate* unmanaged<nint, uint, byte*, int, int> callback, nint context, out nint error);
 
     [LibraryImport(Library)]
+    internal static partial Code rv_next_database(StoreHandle store, uint from, out uint database, out nint error);
+
+    [LibraryImport(Library)]
     internal static partial nint rv_snapshot_take(StoreHandle store);
 
     [LibraryImport(Library)]

@@ -276,7 +276,7 @@ internal sealed class Replica : IDisposable
     public IReadOnlyList<KeyValuePair<string, string>> Status() => replayed.Status();
 
     /// <summary>While it lasts, RocksDB deletes no file.</summary>
-    internal IDisposable? HoldFiles() => (core.Pages as RocksPageStore)?.HoldFiles();
+    internal IDisposable? HoldFiles() => RocksPageStore.FilesOf(core.Pages)?.HoldFiles();
 
     /// <summary>Closes it. From the middle of a group it goes back to where it was settled last.</summary>
     public void Dispose()

@@ -105,6 +105,14 @@ internal sealed unsafe partial class RocksPageStore : IPageStore
         scan.Rethrow();
     }
 
+    /// <summary>The first database from this number on that has pages; null when there is none.</summary>
+    public uint? NextDatabase(uint from)
+    {
+        Check(Native.rv_next_database(handle, from, out var database, out var error), error,
+            "Looking which databases there are", writing: false);
+        return database == 0 ? null : database;
+    }
+
     /// <inheritdoc/>
     public IPageBatch CreateBatch() => new RocksBatch(places);
 
@@ -129,6 +137,10 @@ internal sealed unsafe partial class RocksPageStore : IPageStore
         Check(Native.rv_flush(handle, out var error), error, "Flushing pages", writing: true);
         Telemetry.Flushed(options.Directory);
     }
+
+    /// <summary>The files of a page store that has any.</summary>
+    public static RocksPageStore? FilesOf(IPageStore pages) => pages as RocksPageStore
+        ?? (pages as MirroredPages)?.Files;
 
     /// <summary>
     /// Until what is returned is disposed, every file that is live now, or becomes so, stays in the directory: so that

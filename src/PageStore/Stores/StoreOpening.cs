@@ -23,20 +23,22 @@ internal static class StoreOpening
     {
         var home = options.Home;
         if (Directory.Exists(home.Spill)) Directory.Delete(home.Spill, recursive: true);
-        if (options.PagesInMemory) return (new StoreCore(options, new MemoryPageStore(), home.Spill), null);
+        if (options.PagesInMemory && !HasFiles(options))
+            return (new StoreCore(options, new MemoryPageStore(), home.Spill), null);
         home.RequirePages();
         var absent = OpenAbsent(options);
         try
         {
             var recorder = new FileRecorder(home.Pages);
             StoreCore? core = null;
-            core = new StoreCore(options, RocksPageStore.Open(new RocksPageStoreOptions
+            var files = RocksPageStore.Open(new RocksPageStoreOptions
             {
                 Directory = home.Pages,
                 Recorder = recorder,
                 Absent = absent,
                 LivePages = () => core?.CountPages() ?? 0,
-            }), home.Spill, absent);
+            });
+            core = new StoreCore(options, options.PagesInMemory ? new MirroredPages(files) : files, home.Spill, absent);
             return (core, recorder);
         }
         catch
@@ -45,6 +47,13 @@ internal static class StoreOpening
             throw;
         }
     }
+
+    /// <summary>
+    /// Whether a store that keeps its pages in memory has them in files, too: as soon as it ships to a remote, which
+    /// takes files, and from then on.
+    /// </summary>
+    static bool HasFiles(StoreOptions options) =>
+        options.Remote is not null || File.Exists(Path.Combine(options.Home.Pages, "CURRENT"));
 
     /// <summary>
     /// The files that come when they are read; null when all are here. Refuses who cannot have them come.

@@ -65,7 +65,7 @@ internal sealed class ViewedState : IReadHost
         var isReplica = options.Home.IsReplica;
         using var unsettled = options.Home.OpenUnsettled();
         var hints = LocalHints.LoadNewest(options.Disk, options.Directory);
-        if (!options.PagesInMemory) options.Home.RequirePages();
+        options.Home.RequirePages();
         var pages = new LayeredPageStore(OpenFiles(options), Path.GetTempPath());
         // The page store was opened after the hints were read: what they say of older files is not enough for older
         // pages.
@@ -113,7 +113,6 @@ internal sealed class ViewedState : IReadHost
 
     static RocksPageStore? OpenFiles(StoreOptions options)
     {
-        if (options.PagesInMemory) return null;
         options.Home.ThrowIfLazy();
         try
         {
@@ -153,8 +152,7 @@ internal sealed class ViewedState : IReadHost
         return taken;
     }
 
-    bool IsRebaseDue => !options.PagesInMemory
-        && (pages.AboveBytes > options.OverlayBytes || options.Time.GetElapsedTime(rebasedAt) > StaleMax)
+    bool IsRebaseDue => (pages.AboveBytes > options.OverlayBytes || options.Time.GetElapsedTime(rebasedAt) > StaleMax)
         && ManifestMark.Of(PagesOf(options)) is var mark && mark != rebasedFrom && pages.IsStale(PagesOf(options));
 
     /// <summary>Takes the writer's newer files in place of what is kept above the old ones.</summary>

@@ -167,7 +167,7 @@ internal sealed partial class Store
         {
             // With nothing pending, the page store's files hold every commit there is; the newest record may be of
             // another kind. Pages that are nowhere but in memory need the whole log.
-            var persisted = options.PagesInMemory ? 0 : pages.PersistedApplied;
+            var persisted = pages is MemoryPageStore ? 0 : pages.PersistedApplied;
             var all = pending.Count == 0 && persisted == pages.Applied;
             // After that look: the files that hold what is persisted are among the events enqueued by now.
             log.AppendEvents();

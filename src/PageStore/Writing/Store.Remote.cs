@@ -45,11 +45,6 @@ internal sealed partial class Store
     void StartRemote()
     {
         if (options.Remote is null) return;
-        if (options.PagesInMemory)
-            throw new RecoveryException(RecoveryError.Invalid,
-                $"The store {Directory} keeps its pages in memory: it cannot have a remote.",
-                "Use pages=rocksdb.")
-            { Path = Directory };
         Remote = new StoreRemote(this, options.Remote, options);
         Remote.Start();
     }
@@ -94,7 +89,7 @@ internal sealed partial class Store
     }
 
     /// <summary>While it lasts, RocksDB deletes no file.</summary>
-    internal IDisposable? HoldFiles() => (pages as RocksPageStore)?.HoldFiles();
+    internal IDisposable? HoldFiles() => RocksPageStore.FilesOf(pages)?.HoldFiles();
 
     IDisposable? IShippedStore.HoldFiles() => HoldFiles();
 
