@@ -91,13 +91,35 @@ public sealed class RollbackTests() : PlaceTests("rollback")
     }
 
     [Fact]
+    public void Several_databases_go_back_through_the_socket_by_one_commit()
+    {
+        using var db = Application();
+        using var other = Shipped.Open(Data, "b.db");
+        Shipped.Execute(other, "CREATE TABLE t(x); INSERT INTO t VALUES(1)");
+        var before = Recover.Run("bookmark", Data).MustEndWith(0).Output.Trim();
+        Shipped.Execute(db, "DELETE FROM t");
+        Shipped.Execute(other, "DELETE FROM t");
+        var done = Recover.Run("rollback", Data, "--to", before, "--json").MustEndWith(0).Json;
+        Assert.Equal(("2", "1"), (Count(db), Count(other)));
+        var lsns = done.GetProperty("databases").EnumerateArray().Select(d => d.GetProperty("lsn").GetUInt64());
+        Assert.Single(lsns.Distinct());
+        Recover.Run("rollback", Data, "--to", done.GetProperty("undo").GetString()!).MustEndWith(0);
+        Assert.Equal(("0", "0"), (Count(db), Count(other)));
+        Assert.Equal(4, Recover.Run("rollbacks", Data, "--json").MustEndWith(0).Json.GetArrayLength());
+    }
+
+    [Fact]
     public void Nothing_but_what_a_roll_back_has_made_is_taken_through_the_socket()
     {
         using var db = Application();
         using var client = RecoveryVfs.Statements.SqlClient.TryConnect(Path.Combine(Data, ".recovery"), "a.db",
             TimeSpan.FromSeconds(30))!;
         foreach (var name in (string[])["LOCK", "../a.db", ".rollback.restoring/past-01", ".rollback.restoring/../x-1"])
-            Assert.Contains("is no file", Assert.ThrowsAny<Exception>(() => client.Replace(name)).Message);
+            Assert.Contains("is no file", Assert.ThrowsAny<Exception>(() => client.Replace([("a.db", name)])).Message);
+        foreach (var (file, database) in (
+            (string, string)[])[("LOCK", "b.db"), (".rollback.restoring/past-1", "../b.db"), ("x\ny", "b.db")])
+            Assert.ThrowsAny<Exception>(
+                () => client.Replace([("a.db", ".rollback.restoring/past-0"), (database, file)]));
         Assert.Equal("2", Count(db));
     }
 }

@@ -32,9 +32,9 @@ internal sealed class RollbackCommand : CliCommand
         About = """
             Nothing is destroyed: what the databases hold now stays in the log, followers follow, and the bookmark that
             is printed takes it back. Who has the store open commits it (through its socket, as `recovery sql --write`);
-            transactions that read go on reading what they read. Which databases there are stays as it is; so do
-            journal modes. `recovery log --around TIME` finds the moment. Each database gets a commit of its own. In WAL
-            mode all of its pages are written, otherwise those that differ.
+            transactions that read go on reading what they read. Which databases there are stays as it is; so do journal
+            modes. `recovery log --around TIME` finds the moment. All databases go back by one commit; each of those in
+            WAL mode by one of its own after it. In WAL mode all pages are written, otherwise those that differ.
 
             The state comes from the store itself while that reaches back so far: to the last flush of its pages, some
             tens of megabytes of commits ago. What is older comes from its remote, as far back as that keeps it.

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Handles;
@@ -10,8 +11,8 @@ namespace RecoveryVfs.Handles;
 internal readonly record struct Replaced(ulong UndoLsn, ulong Lsn, long Pages);
 
 /// <summary>
-/// Replacing what a database holds by what a file holds (<see cref="ReplacementFile"/>), as one commit: what a roll
-/// back does. A writer as any other: it takes the locks in SQLite's order, and only pages that differ are written.
+/// Replacing what databases hold by what files hold (<see cref="ReplacementFile"/>), as one commit: what a roll back
+/// does. A writer as any other: it takes the locks in SQLite's order, and only pages that differ are written.
 /// </summary>
 /// <remarks>
 /// The header goes on from the database's own: the change counter and the schema's cookie are one more than they were,
@@ -27,39 +28,66 @@ internal sealed partial class MainFile
     public ulong LastLsn => Store.Lsn.Last;
 
     /// <summary>
-    /// Does it; returns SQLite's result code. Busy when somebody else writes, or a WAL may be in use: pages of such a
-    /// database are SQLite's to write. BusySnapshot when the file has only what differs from another commit than the
-    /// newest. The handle must have no lock, and has none afterwards.
+    /// Replaces databases of one store, all by one commit or none; returns SQLite's result code. Busy when somebody
+    /// else writes to one, or a WAL may be in use: pages of such a database are SQLite's to write. BusySnapshot when a
+    /// file has only what differs from another commit than the newest. The handles must have no lock, and have none
+    /// afterwards. Locks are only tried, so that two who do this do not wait for each other.
     /// </summary>
-    public int Replace(ReplacementFile with, out Replaced done)
+    public static int Replace(IReadOnlyList<(MainFile File, ReplacementFile With)> databases, out Replaced[] done)
     {
-        done = default;
-        var code = Lock(LockLevel.Shared);
+        done = new Replaced[databases.Count];
         try
         {
-            if (code == Sqlite.Ok) code = pin is null ? Sqlite.Busy : Lock(LockLevel.Reserved);
-            if (code == Sqlite.Ok) code = Lock(LockLevel.Exclusive);
-            if (code != Sqlite.Ok) return code;
-            if (!with.Fits(database.Current.Lsn)) return Sqlite.BusySnapshot;
-            var before = LastLsn;
-            var pages = WriteDifferences(with);
-            if (pages == 0)
+            foreach (var (file, _) in databases)
+                if (file.LockToReplace() is var code && code != Sqlite.Ok) return code;
+            foreach (var (file, with) in databases)
+                if (!with.Fits(file.database.Current.Lsn)) return Sqlite.BusySnapshot;
+            var changed = new List<MainFile>();
+            var before = databases[0].File.LastLsn;
+            for (var i = 0; i < done.Length; i++)
             {
-                done = new Replaced(before, before, 0);
-                return Sqlite.Ok;
+                var (file, with) = databases[i];
+                var pages = file.WriteDifferences(with);
+                done[i] = new Replaced(before, before, pages);
+                if (pages == 0) continue;
+                file.OnSync([]);
+                changed.Add(file);
             }
-            OnSync([]);
-            if ((code = Sync()) == Sqlite.Ok) code = OnCommitPhaseTwo();
-            if (code != Sqlite.Ok) return code;
-            // No pager of this handle has seen what was written.
-            pagerCache = default;
-            done = new Replaced(database.Current.Lsn - 1, database.Current.Lsn, pages);
+            if (changed.Count == 0) return Sqlite.Ok;
+            var (undo, lsn) = Commit(changed);
+            for (var i = 0; i < done.Length; i++)
+                if (done[i].Pages > 0) done[i] = new Replaced(undo, lsn, done[i].Pages);
             return Sqlite.Ok;
         }
         finally
         {
-            Unlock(LockLevel.None);
+            foreach (var (file, _) in databases) file.Unlock(LockLevel.None);
         }
+    }
+
+    int LockToReplace()
+    {
+        var code = Lock(LockLevel.Shared);
+        if (code == Sqlite.Ok) code = pin is null ? Sqlite.Busy : Lock(LockLevel.Reserved);
+        return code == Sqlite.Ok ? Lock(LockLevel.Exclusive) : code;
+    }
+
+    /// <summary>As the deletion of a super-journal commits those that it ties together.</summary>
+    static (ulong Undo, ulong Lsn) Commit(List<MainFile> files)
+    {
+        foreach (var file in files) file.RequireDatabase();
+        PageOverlay[] overlays = [.. files.Select(f => f.transaction!.Pages)];
+        // Its records follow each other.
+        var records = (ulong)overlays.Sum(o => o.Encoded!.PartCount);
+        var lsn = files[0].Store.Commit(overlays, durable: true);
+        foreach (var file in files)
+        {
+            file.Published();
+            // No pager of this handle has seen what was written.
+            file.pagerCache = default;
+        }
+        files[0].WaitForRemote(lsn);
+        return (lsn - records, lsn);
     }
 
     /// <summary>Writes what differs into this handle's transaction; returns how many pages that is.</summary>

@@ -14,10 +14,10 @@ using RecoveryVfs.Statements;
 namespace RecoveryVfs.Rollbacks;
 
 /// <summary>
-/// Takes databases of a store back to an earlier state, each by a commit of its own: what they were until then stays in
-/// the log, so it can be undone. The state comes from the store itself or from its remote (<see cref="EarlierState"/>).
-/// Who has the store open does the commit: this process, another one through the socket for statements, or this one
-/// when nobody has.
+/// Takes databases of a store back to an earlier state, all by one commit (those in WAL mode each by one of their own,
+/// see <see cref="Replacement"/>): what they were until then stays in the log, so it can be undone. The state comes
+/// from the store itself or from its remote (<see cref="EarlierState"/>). Who has the store open does the commit: this
+/// process, another one through the socket for statements, or this one when nobody has.
 /// </summary>
 internal sealed class Rollback(StoreDirectory store, StepBegun begin, Action<string> note)
 {
@@ -39,13 +39,8 @@ internal sealed class Rollback(StoreDirectory store, StepBegun begin, Action<str
         await state.HoldAsync(names, cancellation);
         for (var i = 0; i < names.Count; i++)
             await state.WriteAsync(names[i], Path.Combine(store.Path, StoreHome.RollbackFile(i)), begin, cancellation);
-        var list = new RollbackList(store.Path);
-        var entries = new List<RollbackEntry>();
-        for (var i = 0; i < names.Count; i++)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            entries.Add(TakeBack(list, names[i], StoreHome.RollbackFile(i), state, cancellation));
-        }
+        cancellation.ThrowIfCancellationRequested();
+        var entries = TakeBack(names, state, cancellation);
         var undo = entries.Find(e => e.Lsn is not null)?.Undo;
         if (undo is not null && (store.RemoteUrl ?? RemoteAccess.Default) is null)
             note("This store has no remote: the state before can be brought back only while the store itself reaches "
@@ -53,34 +48,36 @@ internal sealed class Rollback(StoreDirectory store, StepBegun begin, Action<str
         return new RollbackResult(store.Path, state.Bookmark.ToString(), undo, entries);
     }
 
-    RollbackEntry TakeBack(RollbackList list, string name, string file, EarlierState state,
-        CancellationToken cancellation)
+    List<RollbackEntry> TakeBack(IReadOnlyList<string> names, EarlierState state, CancellationToken cancellation)
     {
+        var list = new RollbackList(store.Path);
         var at = DateTimeOffset.UtcNow;
-        list.Begin(name, at, state.Bookmark);
-        using (begin($"taking {name} back", 0))
+        foreach (var name in names) list.Begin(name, at, state.Bookmark);
+        using var progress = begin($"taking {Words.Some(names)} back", 0);
+        var work = names.Select((name, i) => (name, StoreHome.RollbackFile(i))).ToList();
+        Replaced[] done;
+        Bookmark now;
+        try
         {
-            Replaced done;
-            Bookmark now;
-            try
-            {
-                (done, now) = Apply(name, file);
-            }
-            // Somebody wrote meanwhile, or is of an older version: then the whole is compared.
-            catch (SqlFailure) when (state.TryWriteWhole(name, Path.Combine(store.Path, file), begin, cancellation))
-            {
-                (done, now) = Apply(name, file);
-            }
-            var entry = new RollbackEntry(name, at, state.Bookmark.ToString(),
-                (now with { Lsn = done.UndoLsn }).ToString(),
-                done.Lsn == done.UndoLsn ? null : done.Lsn)
-            {
-                Pages = done.Pages < 0 ? null : done.Pages,
-            };
-            list.Done(entry);
-            return entry;
+            (done, now) = Apply(work);
         }
+        // Somebody wrote meanwhile, or is of an older version: then the whole is compared.
+        catch (SqlFailure) when (TryWriteWhole(work, state, cancellation))
+        {
+            (done, now) = Apply(work);
+        }
+        var entries = names.Select((name, i) => new RollbackEntry(name, at, state.Bookmark.ToString(),
+            (now with { Lsn = done[i].UndoLsn }).ToString(), done[i].Lsn == done[i].UndoLsn ? null : done[i].Lsn)
+        {
+            Pages = done[i].Pages < 0 ? null : done[i].Pages,
+        }).ToList();
+        foreach (var entry in entries) list.Done(entry);
+        return entries;
     }
+
+    /// <summary>Whether something was written in the place of a part of it.</summary>
+    bool TryWriteWhole(List<(string Name, string File)> work, EarlierState state, CancellationToken cancellation) =>
+        work.Count(w => state.TryWriteWhole(w.Name, Path.Combine(store.Path, w.File), begin, cancellation)) > 0;
 
     IReadOnlyList<string> Choose(string? wanted, EarlierState state)
     {
@@ -106,15 +103,15 @@ internal sealed class Rollback(StoreDirectory store, StepBegun begin, Action<str
     }
 
     /// <summary>In the process that has the store open, or here when nobody has, or this one.</summary>
-    (Replaced Done, Bookmark Now) Apply(string name, string file)
+    (Replaced[] Done, Bookmark Now) Apply(IReadOnlyList<(string Name, string File)> work)
     {
         // Whoever opens a store listens a moment later: nothing tells another process when.
         for (var started = Stopwatch.GetTimestamp(); !StoreRegistry.IsOpen(store.Path); Thread.Sleep(LookInterval))
         {
-            if (SqlClient.TryConnect(store.Path, name, WritePatience) is { } client)
+            if (SqlClient.TryConnect(store.Path, work[0].Name, WritePatience) is { } client)
                 using (client)
                 {
-                    var done = client.Replace(file);
+                    var done = client.Replace(work);
                     var answers = new SqlAnswers();
                     client.Run("PRAGMA recovery_bookmark", answers);
                     return (done, BookmarkIn(answers));
@@ -127,27 +124,42 @@ internal sealed class Rollback(StoreDirectory store, StepBegun begin, Action<str
                 "End that process first, or have it open the store with sql-socket=on.")
             { Path = store.Path };
         }
-        return Here(name, file);
+        return Here(work);
     }
 
-    (Replaced Done, Bookmark Now) Here(string name, string file)
+    (Replaced[] Done, Bookmark Now) Here(IReadOnlyList<(string Name, string File)> work)
+    {
+        using var settings = StoreSettings.TakeOwnUris();
+        var all = new List<ToReplace>();
+        try
+        {
+            foreach (var (name, file) in work)
+            {
+                var path = PathOf(name);
+                all.Add(new(HostConnection.Open(
+                    $"{DatabasePath.UriOf(path)}?store={Uri.EscapeDataString(store.Path)}", write: true,
+                    BusyPatienceMs), path, Path.Combine(store.Path, file)));
+            }
+            var done = Replacement.Run(all, store.Path, WritePatience);
+            var answers = new SqlAnswers();
+            all[0].Connection.Run("PRAGMA recovery_bookmark", answers);
+            return (done, BookmarkIn(answers));
+        }
+        finally
+        {
+            foreach (var each in all) each.Connection.Dispose();
+        }
+    }
+
+    string PathOf(string name)
     {
         var path = Path.Combine(store.Databases, name);
-        if (Stub.Read(path) is not { Content: PathContent.Stub } stub || stub.Database != name)
-            throw new RecoveryException(RecoveryError.NotFound,
+        return Stub.Read(path) is { Content: PathContent.Stub } stub && stub.Database == name
+            ? path
+            : throw new RecoveryException(RecoveryError.NotFound,
                 $"The file of the database {name} of {store.Path} does not lie at {path}.",
                 "Open it where it lies while this runs.")
             { Path = path };
-        var settings = StoreSettings.TakeOwnUris();
-        using (settings)
-        using (var connection = HostConnection.Open(
-            $"{DatabasePath.UriOf(path)}?store={Uri.EscapeDataString(store.Path)}", write: true, BusyPatienceMs))
-        {
-            var done = Replacement.Run(connection, path, store.Path, Path.Combine(store.Path, file), WritePatience);
-            var answers = new SqlAnswers();
-            connection.Run("PRAGMA recovery_bookmark", answers);
-            return (done, BookmarkIn(answers));
-        }
     }
 
     static Bookmark BookmarkIn(SqlAnswers answers) =>

@@ -30,9 +30,9 @@ internal sealed class RollbackList(string storeDirectory)
         foreach (var line in File.ReadLines(path))
         {
             if (TryParse(line) is not { } entry) continue;
-            if (entry.Undo is not null && found.Count > 0 && found[^1] is { Undo: null } begun
-                && begun.Database == entry.Database && begun.To == entry.To)
-                found.RemoveAt(found.Count - 1);
+            if (entry.Undo is not null && found.FindLastIndex(b => b.Undo is null && b.Database == entry.Database
+                && b.To == entry.To) is >= 0 and var begun)
+                found.RemoveAt(begun);
             found.Add(entry);
         }
         return found;

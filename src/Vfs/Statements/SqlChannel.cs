@@ -30,8 +30,9 @@ internal enum SqlFrame : byte
     /// </summary>
     Error = (byte)'E',
     /// <summary>
-    /// Client: the database becomes what a plain file holds (its name within the store's directory, a text). Server:
-    /// as a statement with one row: the last LSN before it, the commit's, and how many pages differed (-1: not known).
+    /// Client: the database becomes what a file holds (its name within the store's directory, a text); or several, of
+    /// which this is the first: a line for the file of each, and one for the database's name. Server: as a statement
+    /// with a row for each: the last LSN before it, the commit's, and how many pages differed (-1: not known).
     /// </summary>
     Replace = (byte)'P',
     /// <summary>Server: it waits for statements; whether a transaction is open (u8).</summary>

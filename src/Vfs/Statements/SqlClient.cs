@@ -83,12 +83,16 @@ internal sealed class SqlClient : IDisposable
     /// </summary>
     public void Run(string sql, ISqlResults results) => Ask(SqlFrame.Statements, sql, results);
 
-    /// <summary>Has the database become what a plain file in the store's directory holds.</summary>
-    public Replaced Replace(string fileName)
+    /// <summary>
+    /// Has databases become what files in the store's directory hold; the first is the one that this is connected to.
+    /// </summary>
+    public Replaced[] Replace(IReadOnlyList<(string Database, string File)> databases)
     {
         var answers = new SqlAnswers();
-        Ask(SqlFrame.Replace, fileName, answers);
-        return Replacement.Of(answers);
+        var text = databases.Count == 1 ? databases[0].File
+            : string.Join('\n', databases.Select(d => $"{d.File}\n{d.Database}"));
+        Ask(SqlFrame.Replace, text, answers);
+        return Replacement.Of(answers, databases.Count);
     }
 
     void Ask(SqlFrame kind, string text, ISqlResults results)

@@ -25,7 +25,8 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
 
     long deadline, resultsFrom;
     int seconds = UsualSeconds;
-    string? why, path;
+    string path = "";
+    string? why;
 
     public void Run()
     {
@@ -41,7 +42,7 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
         channel.Socket.SendTimeout = seconds * 1000;
         try
         {
-            using var connection = Open(hello.Text());
+            using var connection = Open(hello.Text(), out path);
             channel.Begin(SqlFrame.Hello).Put(SqlChannel.Version)
                 .Put($"pid {Environment.ProcessId} ({File.ReadAllText("/proc/self/comm").Trim()}), SQLite "
                     + $"{VfsEntryPoints.Api.VersionText}").End();
@@ -60,7 +61,7 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
     /// The database is asked for by its name in the store: the other end may see the directory under another path, as
     /// from outside of a container.
     /// </summary>
-    HostConnection Open(string name)
+    HostConnection Open(string name, out string path)
     {
         DatabaseName.Check(name);
         path = OpenDatabases.PathOf(store, name) ?? Path.Combine(Path.GetDirectoryName(store.Directory)!, name);
@@ -104,14 +105,27 @@ internal sealed class SqlSession(SqlChannel channel, OpenStore store, int proces
     /// The file is in the store's directory, whatever path leads there from outside, and has no name but one that a
     /// roll back gives: nobody can have another one read.
     /// </summary>
-    void Replace(HostConnection connection, string name)
+    void Replace(HostConnection connection, string text)
     {
-        if (connection.IsInTransaction || !StoreHome.IsRollbackFile(name))
-            throw new SqlFailure(Sqlite.Error, $"{name} is no file that a database is taken back to.");
-        EventLog.Write(EventLevel.Info, "ROLLBACK", $"Process {process} takes {path} back to an earlier state.");
-        var done = Replacement.Run(connection, path!, store.Directory, Path.Combine(store.Directory, name),
-            TimeSpan.FromSeconds(seconds));
-        Replacement.Give(done, this);
+        var lines = text.Split('\n');
+        var files = lines.Where((_, i) => i % 2 == 0).ToList();
+        if (connection.IsInTransaction || !files.TrueForAll(StoreHome.IsRollbackFile)
+            || (lines.Length > 1 && lines.Length % 2 != 0))
+            throw new SqlFailure(Sqlite.Error, $"{text} is no file that a database is taken back to.");
+        var all = new List<ToReplace> { new(connection, path, Path.Combine(store.Directory, files[0])) };
+        try
+        {
+            for (var i = 1; i < files.Count; i++)
+                all.Add(new(Open(lines[(2 * i) + 1], out var other), other,
+                    Path.Combine(store.Directory, files[i])));
+            EventLog.Write(EventLevel.Info, "ROLLBACK",
+                $"Process {process} takes {string.Join(", ", all.Select(d => d.Path))} back to an earlier state.");
+            Replacement.Give(Replacement.Run(all, store.Directory, TimeSpan.FromSeconds(seconds)), this);
+        }
+        finally
+        {
+            foreach (var other in all.Skip(1)) other.Connection.Dispose();
+        }
     }
 
     /// <summary>The next request; null when there will be none.</summary>
