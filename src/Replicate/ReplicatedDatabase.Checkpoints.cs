@@ -114,7 +114,7 @@ internal sealed partial class ReplicatedDatabase
                 spare.End();
                 break;
             }
-            if (!TryTakeTransactions(now)) Join(now);
+            if (!TryTakeBraking(now, atOnce: isOverdue && left > MostHeldOff)) Join(now);
             Hold();
             shortened = standing;
             // Everything is in the main file, and was when this transaction began: it stands in nobody's way.
@@ -174,11 +174,13 @@ internal sealed partial class ReplicatedDatabase
         wal = new WalReader(copy);
         try
         {
+            brake.Begin(index!.Value, index.Value.Frames - standing!.Position!.Value.Frames, atOnce: false);
             // When it does not add up, the next look compares.
-            TryTakeUpTo(index!.Value, standing!);
+            TryTakeUpTo(index.Value, standing);
         }
         finally
         {
+            brake.End();
             wal.Release();
             wal = file;
         }

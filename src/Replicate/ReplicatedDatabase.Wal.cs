@@ -19,7 +19,7 @@ internal sealed partial class ReplicatedDatabase
             { Path = path };
         mark = null;
         var before = standing;
-        if (gap is not null || !TryTakeTransactions(view)) Join(view);
+        if (gap is not null || !TryTakeBraking(view)) Join(view);
         if (MayStay(view)) spare.End();
         else
         {
@@ -30,6 +30,24 @@ internal sealed partial class ReplicatedDatabase
         }
         growth.Note(standing, willBeginAnew: standing == shortened);
         KeepCheckpoints(isWritten: standing != before);
+    }
+
+    /// <summary>
+    /// The same as <see cref="TryTakeTransactions"/>, but writers are held off for moments when they are faster, or
+    /// when that is asked for.
+    /// </summary>
+    bool TryTakeBraking(SourceView view, bool atOnce = false)
+    {
+        if (view.Index is { } index && standing is { } known)
+            brake.Begin(index, index.Frames - (index.Salt == known.Salt ? known.Position?.Frames ?? 0 : 0), atOnce);
+        try
+        {
+            return TryTakeTransactions(view);
+        }
+        finally
+        {
+            brake.End();
+        }
     }
 
     /// <summary>
@@ -93,6 +111,7 @@ internal sealed partial class ReplicatedDatabase
                 if (!wal.TryRead(ref position, out var frame)) return Missed("its WAL ends before SQLite says");
                 commit ??= mirror.Begin(position.PageSize);
                 commit.Write(frame.Page, frame.Bytes);
+                brake.Next();
                 if (commit.Written * position.PageSize > mirror.LargestCommitBytes)
                     return Missed("a transaction is more than the mirror's log takes at once (max-local-log)");
                 if (!frame.IsCommit) continue;

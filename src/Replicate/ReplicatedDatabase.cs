@@ -37,6 +37,7 @@ internal sealed partial class ReplicatedDatabase(string path, Mirror mirror, Rep
     FileMark? mark;
     string? gap = "the replicator begins";
     readonly WalGrowth growth = new(options.Time);
+    readonly WriterBrake brake = new(path, options);
 
     public string Path => path;
 
@@ -182,6 +183,7 @@ internal sealed partial class ReplicatedDatabase(string path, Mirror mirror, Rep
         Release();
         gap = why ?? gap ?? "it was let go of";
         mark = null;
+        brake.Dispose();
         held?.Dispose();
         spare?.Dispose();
         (held, spare) = (null, null);

@@ -19,8 +19,9 @@ internal sealed class MirrorSite : IDisposable
     /// <param name="maxLocalLogBytes">What the mirror's log may grow to.</param>
     /// <param name="disk">The disk under the mirror; the machine's if null.</param>
     /// <param name="scratch">Where the database is, when that is to outlast this.</param>
+    /// <param name="clock">What the mirror's store asks for the time.</param>
     public MirrorSite(ReplicatorOptions? options = null, long maxLocalLogBytes = 4L << 30, ILogDisk? disk = null,
-        Scratch? scratch = null)
+        Scratch? scratch = null, TimeProvider? clock = null)
     {
         this.options = options ?? new();
         own = scratch is null ? new Scratch() : null;
@@ -33,6 +34,7 @@ internal sealed class MirrorSite : IDisposable
                 // Pages in memory need their whole log.
                 PagesInMemory = maxLocalLogBytes == 4L << 30,
                 MaxLocalLogBytes = maxLocalLogBytes,
+                Time = clock ?? TimeProvider.System,
             });
         Watched = New();
     }
