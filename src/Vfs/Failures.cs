@@ -9,19 +9,22 @@ namespace RecoveryVfs;
 /// </summary>
 internal static class Failures
 {
-    [ThreadStatic] static string? last;
+    [ThreadStatic] static ReportedFailure? last;
     [ThreadStatic] static int lastErrno;
 
-    static volatile string? latest;
+    static volatile ReportedFailure? latest;
+
+    /// <summary>The last failure on this thread; null when there was none.</summary>
+    public static ReportedFailure? LastOnThread => last;
 
     /// <summary>What the last failure on this thread said; empty when there was none.</summary>
-    public static string Last => last ?? "";
+    public static string Last => last?.Message ?? "";
 
     /// <summary>
-    /// The same for who may come by another thread than the call that failed: else what the last failure of the process
-    /// said.
+    /// The last failure on this thread, else in this process, with its time: for who asks later, perhaps by another
+    /// thread, perhaps after an error that was SQLite's alone. Empty when there was none.
     /// </summary>
-    public static string Latest => last ?? latest ?? "";
+    public static string Latest => (last ?? latest)?.ToString() ?? "";
 
     /// <summary>
     /// What sqlite3_system_errno() says of it: the nearest of Linux's numbers, 0 when there was no failure.
@@ -68,12 +71,11 @@ internal static class Failures
     public static int Report(Exception error, int otherwise) => Report(CodeOf(error, otherwise), Text(error));
 
     /// <summary>Keeps what explains an error that SQLite will give by itself, without asking us again.</summary>
-    public static void Foretell(string message) => last = latest = message;
+    public static void Foretell(string message) => last = latest = new ReportedFailure(message, DateTimeOffset.UtcNow);
 
     public static int Report(int code, string message)
     {
-        last = message;
-        latest = message;
+        Foretell(message);
         lastErrno = (code & 0xff) switch
         {
             Sqlite.CantOpen => 2, // ENOENT

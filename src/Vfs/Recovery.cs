@@ -80,6 +80,9 @@ public static partial class Recovery
     /// <summary>What the last failed call of this thread said in full: which file, what happened, what to do.</summary>
     public static string LastError => Failures.Last;
 
+    /// <summary>When that call failed; null when none of this thread has failed.</summary>
+    public static DateTimeOffset? LastErrorTime => Failures.LastOnThread?.At;
+
     /// <summary>Closes stores that no connection uses, at once instead of after their <c>linger</c>.</summary>
     public static void CloseIdleStores()
     {

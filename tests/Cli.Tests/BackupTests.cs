@@ -232,6 +232,55 @@ public sealed class BackupTests : IDisposable
         Assert.Contains("--into-existing", Recover.Run("import", file, source).MustEndWith(2).Errors);
     }
 
+    /// <summary>A database that rows are merged into keeps what is its own, and what they did elsewhere is not done
+    /// again.</summary>
+    [Fact]
+    public void A_merge_keeps_the_targets_own_triggers_and_fires_none()
+    {
+        using (var db = new Sqlite(Store("theirs", "a.db", Remote("theirs-remote"))))
+        {
+            db.Do("CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+            db.Do("CREATE TABLE u(id INTEGER PRIMARY KEY)");
+            foreach (var name in (string[])["shared", "leaves"])
+                db.Do($"CREATE TRIGGER {name} AFTER INSERT ON t BEGIN UPDATE t SET v = 'theirs'; END");
+            db.Do("PRAGMA recovery_sync");
+        }
+        var full = Export(Remote("theirs-remote"), null);
+        using (var db = new Sqlite(Store("ours", "b.db"))) db.Do("CREATE TABLE first(a)");
+        Import(Store("ours", "b.db"), ExistingDatabase.Merge, full);
+        using (var db = new Sqlite(Store("ours", "b.db")))
+        {
+            db.Do("CREATE TABLE seen(id)");
+            db.Do("CREATE VIEW w AS SELECT id FROM t");
+            db.Do("DROP TRIGGER shared");
+            db.Do("CREATE TRIGGER shared AFTER INSERT ON t BEGIN UPDATE t SET v = 'ours'; END");
+            foreach (var (name, on) in ((string, string)[])[("own", "AFTER INSERT ON t"),
+                ("of a view", "INSTEAD OF INSERT ON w"), ("gone", "AFTER INSERT ON u")])
+                db.Do($"CREATE TRIGGER \"{name}\" {on} BEGIN INSERT INTO seen VALUES(NEW.id); END");
+        }
+        using (var db = new Sqlite(Store("theirs", "a.db", Remote("theirs-remote"))))
+        {
+            db.Do("DROP TRIGGER leaves");
+            db.Do("DROP TABLE u");
+            db.Do("DROP TRIGGER shared");
+            db.Do("CREATE TRIGGER shared AFTER DELETE ON t BEGIN UPDATE t SET v = 'theirs'; END");
+            db.Do("INSERT INTO t VALUES(1, 'x'), (2, 'y')");
+            db.Do("PRAGMA recovery_sync");
+        }
+        Import(Store("ours", "b.db"), ExistingDatabase.Merge, Export(Remote("theirs-remote"), full));
+        using (var db = new Sqlite(Store("ours", "b.db")))
+        {
+            Assert.Equal(["of a view", "own", "shared"],
+                db.Names("SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name"));
+            Assert.Equal(["x", "y"], db.Names("SELECT v FROM t ORDER BY id"));
+            Assert.Equal(0L, db.Query("SELECT count(*) FROM seen")[0][0]);
+            Assert.Contains("AFTER DELETE", db.Names("SELECT sql FROM sqlite_schema WHERE name = 'shared'")[0]);
+            db.Do("INSERT INTO t VALUES(3, 'z')");
+            db.Do("INSERT INTO w VALUES(4)");
+            Assert.Equal([3L, 4L], db.Query("SELECT id FROM seen ORDER BY id").ConvertAll(r => r[0]));
+        }
+    }
+
     [Fact]
     public void Rows_go_out_as_csv_and_as_statements()
     {

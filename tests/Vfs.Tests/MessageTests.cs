@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Microsoft.Data.Sqlite;
 
 namespace RecoveryVfs.Tests;
@@ -20,6 +22,25 @@ public sealed class MessageTests : IDisposable
         Fail();
         Assert.Contains("none/a.db", plain.Do("SELECT recovery_last_error()"));
         Assert.Contains("none/a.db", store.Open().Do("SELECT recovery_last_error()"));
+    }
+
+    /// <summary>An error that is SQLite's own leaves the last one of ours, which says how old it is.</summary>
+    [Fact]
+    public void It_says_when_so_that_an_older_failure_is_not_taken_for_a_new_one()
+    {
+        var before = DateTimeOffset.UtcNow.AddMilliseconds(-1);
+        Fail();
+        var after = DateTimeOffset.UtcNow;
+        var db = store.Open();
+        Assert.StartsWith("!", db.Try("SELECT nonsense"));
+        foreach (var question in (string[])["SELECT recovery_last_error()", "PRAGMA recovery_last_error"])
+        {
+            var said = db.Do(question);
+            var at = Regex.Match(said, @" \(at (\S+Z)\)$").Groups[1].Value;
+            Assert.InRange(DateTimeOffset.Parse(at, CultureInfo.InvariantCulture), before, after);
+            Assert.StartsWith(Recovery.LastError, said);
+        }
+        Assert.InRange(Recovery.LastErrorTime!.Value, before, after);
     }
 
     [Theory, InlineData("text"), InlineData("json")]

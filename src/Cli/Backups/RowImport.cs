@@ -46,7 +46,9 @@ internal sealed class RowImport(Connection connection, ExistingDatabase existing
         try
         {
             if (existing == ExistingDatabase.Replace) schema.DropAll();
+            else schema.KeepTriggers();
             for (var i = 0; i < files.Count; i++) Take(files[i], chain[i].End);
+            schema.CreateKeptTriggers();
             connection.Ask("COMMIT");
         }
         catch (Exception e) when (IsOfAStrangeLine(e))

@@ -24,7 +24,35 @@ internal sealed class SchemaImport(Connection connection)
             $"SELECT name FROM sqlite_schema WHERE type={Text(type)} AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' {but}")
             .Select(n => n!)];
 
-    /// <summary>What they did is in the rows.</summary>
+    /// <summary>A trigger that the database had before the import, and whose table still stands.</summary>
+    sealed record OwnTrigger(string Name, string Table, string Sql);
+
+    readonly List<OwnTrigger> own = [];
+
+    /// <summary>Notes the triggers that are the database's own, before anything comes in.</summary>
+    public void KeepTriggers()
+    {
+        foreach (var name in Names("trigger"))
+        {
+            string Of(string column) =>
+                connection.Ask($"SELECT {column} FROM sqlite_schema WHERE type='trigger' AND name={Text(name)}")!;
+            own.Add(new OwnTrigger(name, Of("tbl_name"), Of("sql")));
+        }
+    }
+
+    /// <summary>
+    /// Makes them again, when all rows are there: all that the backups neither have, of the same name, nor drop.
+    /// </summary>
+    public void CreateKeptTriggers()
+    {
+        foreach (var trigger in own)
+            if (!Has("trigger", trigger.Name)) connection.Ask(trigger.Sql);
+    }
+
+    /// <summary>
+    /// None fires while rows come in: what the source's did is in the rows, and what is merged is no insert of the
+    /// application's.
+    /// </summary>
     public void DropTriggers()
     {
         foreach (var name in Names("trigger")) connection.Ask($"DROP TRIGGER {Quoted(name)}");
@@ -49,6 +77,8 @@ internal sealed class SchemaImport(Connection connection)
         if (name is null || type is not ("table" or "index" or "view" or "trigger"))
             throw new RecoveryException(RecoveryError.Corrupt,
                 $"The backup drops a '{type}', which is nothing of SQLite's.");
+        bool Is(string other) => string.Equals(name, other, StringComparison.OrdinalIgnoreCase);
+        own.RemoveAll(t => Is(type == "trigger" ? t.Name : type is "table" or "view" ? t.Table : ""));
         if (Has(type, name)) connection.Ask($"DROP {type} {Quoted(name)}");
     }
 

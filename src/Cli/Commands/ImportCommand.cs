@@ -32,8 +32,8 @@ internal sealed class ImportCommand : CliCommand
                 HelpName = "fail|merge|replace",
                 Description =
                     "Of JSON lines, when the database has tables already: refuse (default), write rows over those "
-                        + "with the "
-                        + "same keys, or drop all that is there first."
+                        + "with the same keys (its own triggers stay, and do not fire), or drop all that is there "
+                        + "first."
             });
         About = """
             A plain database comes in by SQLite's own backup, so its WAL or hot journal is taken into account. One that

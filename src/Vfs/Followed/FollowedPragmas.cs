@@ -56,7 +56,7 @@ internal static class FollowedPragmas
             case "recovery_database":
                 return file.Open.Name;
             case "recovery_last_error":
-                return Failures.Last;
+                return Failures.Latest;
             default:
                 return null;
         }

@@ -57,7 +57,7 @@ internal static class Pragmas
             case "recovery_database":
                 return file.Open.Database.Name;
             case "recovery_last_error":
-                return Failures.Last;
+                return Failures.Latest;
             default:
                 return Setting(file, pragma, value);
         }

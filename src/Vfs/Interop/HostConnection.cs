@@ -80,7 +80,7 @@ internal sealed unsafe class HostConnection : IDisposable
             {
                 void* statement = null;
                 byte* tail;
-                var before = Failures.Last;
+                var before = Failures.LastOnThread;
                 if (api.Prepare(db, rest, &statement, &tail) is var code && code != Sqlite.Ok) throw Failed(before);
                 rest = tail;
                 // Only a comment, or spaces.
@@ -97,7 +97,7 @@ internal sealed unsafe class HostConnection : IDisposable
         }
     }
 
-    void RunOne(void* statement, ISqlResults results, string before)
+    void RunOne(void* statement, ISqlResults results, ReportedFailure? before)
     {
         var names = new string[api.ColumnCount(statement)];
         for (var i = 0; i < names.Length; i++) names[i] = api.ColumnName(statement, i);
@@ -132,11 +132,12 @@ internal sealed unsafe class HostConnection : IDisposable
     }
 
     /// <summary>SQLite's own words, and ours when it was one of our files that failed.</summary>
-    SqlFailure Failed(string before)
+    SqlFailure Failed(ReportedFailure? before)
     {
-        var (code, ours) = (api.ErrorCode(db), Failures.Last);
-        return new SqlFailure(code, ReferenceEquals(ours, before)
-            || ours.Length == 0 ? api.MessageOf(db) : $"{api.MessageOf(db)}. {ours}");
+        var (code, ours) = (api.ErrorCode(db), Failures.LastOnThread);
+        return new SqlFailure(code, ours is null || ReferenceEquals(ours, before)
+            ? api.MessageOf(db)
+            : $"{api.MessageOf(db)}. {ours.Message}");
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
