@@ -93,6 +93,7 @@ internal static class CommitEncoder
         var scratch = (newPage ??= new byte[65536]).AsSpan(0, pageSize);
         var checksum = encoded.Checksum;
         content.Changed.Clear();
+        var (partFirst, isAllNew) = (0, true);
         var sorted = ArrayPool<uint>.Shared.Rent(Math.Max(1, content.Pages.Count));
         try
         {
@@ -117,15 +118,16 @@ internal static class CommitEncoder
                     if (before.SequenceEqual(after)) continue;
                     checksum ^= HashBefore(cache, content, page, before, isBasisAhead);
                 }
-                var hash = PageCommitFormat.HashOf(page, after);
-                checksum ^= hash;
-                content.Changed.Add((page, hash));
                 if (writer.SizeBytes >= PageCommitFormat.PartBytes)
                 {
                     AddPart(writer, flags);
                     writer.Begin(content.Database.Id, content.PageBytes);
                 }
+                var hash = PageCommitFormat.HashOf(page, after);
+                checksum ^= hash;
+                content.Changed.Add((page, hash));
                 writer.AddPage(page, after, existed ? before : default);
+                isAllNew &= !existed;
             }
             // Those that were ever written: a size that a crafted commit has claimed may have none of them.
             if (pageCount < basisPages)
@@ -141,7 +143,11 @@ internal static class CommitEncoder
         void AddPart(PageCommitWriter writer, byte flags)
         {
             var length = writer.Finish(pageSize, content.SizeBytes, checksum, flags).Length;
-            encoded.AddPart(writer.Detach(), length);
+            EncodedCommit.NewPages? made = isAllNew
+                ? new(partFirst, content.Changed.Count - partFirst, checksum, flags)
+                : null;
+            encoded.AddPart(writer.Detach(), length, made);
+            (partFirst, isAllNew) = (content.Changed.Count, true);
         }
     }
 

@@ -1,20 +1,27 @@
 using System.Buffers;
+using System.Diagnostics;
 using RecoveryVfs.PageStore.Pages;
 
 namespace RecoveryVfs.PageStore.Commits;
 
 /// <summary>
 /// The record bodies that say what an overlay changes, ready to be appended, and the version they will make. In memory
-/// up to a bound, beyond it in a spill file.
+/// up to a bound. Beyond it, a part of pages that the database had not before is written once more when it is asked for:
+/// it says nothing but what the overlay holds. Other parts go to a spill file.
 /// </summary>
 internal sealed class EncodedCommit : IDisposable
 {
     const int MemoryBytesMax = 4 << 20;
 
-    // In a pooled buffer, or where in the spill file.
-    readonly List<(byte[]? Buffer, long Offset, int Length)> parts = [];
+    // In a pooled buffer, or where in the spill file, or made of pages.
+    readonly List<(byte[]? Buffer, long Offset, int Length, NewPages? Made)> parts = [];
     SpillFile? spill;
+    PageCommitWriter? again;
+    byte[]? spilledPage;
     long inMemory;
+
+    /// <summary>A part of new pages only: which of the content's changed ones, and what its header says.</summary>
+    internal readonly record struct NewPages(int First, int Count, ulong Checksum, byte Flags);
 
     public EncodedCommit(PageOverlay content, int changes)
     {
@@ -40,31 +47,37 @@ internal sealed class EncodedCommit : IDisposable
     public long TotalBytes { get; private set; }
 
     /// <summary>
-    /// Keeps the body of one more part, taking over its pooled buffer; what exceeds the memory bound goes to the spill
-    /// file.
+    /// Keeps the body of one more part, taking over its pooled buffer. With <paramref name="made"/> it consists of new
+    /// pages only.
     /// </summary>
-    public void AddPart(byte[] buffer, int length)
+    public void AddPart(byte[] buffer, int length, NewPages? made)
     {
         TotalBytes += length;
         if (inMemory + length <= MemoryBytesMax)
         {
             inMemory += length;
-            parts.Add((buffer, 0, length));
+            parts.Add((buffer, 0, length, null));
             return;
         }
-        spill ??= new SpillFile(Content.SpillDirectory);
-        parts.Add((null, spill.Append(buffer.AsSpan(0, length)), length));
+        if (made is null) spill ??= new SpillFile(Content.SpillDirectory);
+        parts.Add((null, made is null ? spill!.Append(buffer.AsSpan(0, length)) : 0, length, made));
         ArrayPool<byte>.Shared.Return(buffer);
     }
 
     /// <summary>
-    /// The body of one part; a pooled <paramref name="scratch"/>, which the caller gives back, is used when it was
-    /// spilled.
+    /// The body of one part, until the next is asked for; a pooled <paramref name="scratch"/>, which the caller gives
+    /// back, is used when it was spilled.
     /// </summary>
     public ReadOnlySpan<byte> Part(int number, ref byte[]? scratch)
     {
-        var (buffer, offset, size) = parts[number];
+        var (buffer, offset, size, made) = parts[number];
         if (buffer is not null) return buffer.AsSpan(0, size);
+        if (made is { } pages)
+        {
+            var body = Make(pages, size);
+            Debug.Assert(body.Length == size, "a part that is made again is what it was");
+            return body;
+        }
         if (scratch is null || scratch.Length < size)
         {
             if (scratch is not null) ArrayPool<byte>.Shared.Return(scratch);
@@ -72,6 +85,24 @@ internal sealed class EncodedCommit : IDisposable
         }
         spill!.ReadAt(offset, scratch.AsSpan(0, size));
         return scratch.AsSpan(0, size);
+    }
+
+    ReadOnlySpan<byte> Make(NewPages pages, int length)
+    {
+        again ??= new PageCommitWriter();
+        again.Begin(Content.Database.Id, length);
+        for (var i = pages.First; i < pages.First + pages.Count; i++)
+        {
+            var page = Content.Changed[i].Page;
+            var bytes = Content.InMemory(page);
+            if (bytes.IsEmpty)
+            {
+                Content.TryReadOwn(page, 0, spilledPage ??= new byte[PageSize]);
+                bytes = spilledPage;
+            }
+            again.AddPage(page, bytes);
+        }
+        return again.Finish(PageSize, SizeBytes, pages.Checksum, pages.Flags);
     }
 
     /// <summary>Frees everything, with the content when it is not the overlay itself.</summary>
@@ -84,9 +115,11 @@ internal sealed class EncodedCommit : IDisposable
     /// <summary>Frees the bodies, not the content.</summary>
     public void Dispose()
     {
-        foreach (var (buffer, _, _) in parts)
-            if (buffer is not null) ArrayPool<byte>.Shared.Return(buffer);
+        foreach (var part in parts)
+            if (part.Buffer is { } buffer) ArrayPool<byte>.Shared.Return(buffer);
         parts.Clear();
+        again?.Dispose();
+        again = null;
         spill?.Dispose();
         spill = null;
     }

@@ -85,13 +85,18 @@ internal sealed class PageApplier(IPageStore pages, PendingCommits pending) : ID
             }
             RunMerge.WriteCut(batch, part.Database.Id, overlay.IsRebase ? 0 : part.Version!.PageCount,
                 overlay.Basis.PageCount);
-            var buffer = new byte[overlay.PageSize];
+            byte[]? buffer = null;
             var sorted = overlay.Pages.ToArray();
             Array.Sort(sorted);
             foreach (var page in sorted)
             {
-                overlay.TryReadOwn(page, 0, buffer);
-                batch.Put(part.Database.Id, page, buffer);
+                var bytes = overlay.InMemory(page);
+                if (bytes.IsEmpty)
+                {
+                    overlay.TryReadOwn(page, 0, buffer ??= new byte[overlay.PageSize]);
+                    bytes = buffer;
+                }
+                batch.Put(part.Database.Id, page, bytes);
                 if (batch.SizeBytes < ChunkBytes) continue;
                 pages.Apply(batch, null);
                 batch.Clear();
