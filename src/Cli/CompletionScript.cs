@@ -12,7 +12,7 @@ internal static class CompletionScript
 
     static IEnumerable<Option> Options(Command command) => command.Options.Where(o => !o.Hidden && o.Name != "--help");
 
-    static string Words(Command command) => string.Join(' ', Suggestions.Options(command));
+    static string Words(Command command) => string.Join(' ', KnownWords.Options(command));
 
     public static string Bash(Command root)
     {
@@ -24,7 +24,7 @@ internal static class CompletionScript
                 local current=${COMP_WORDS[COMP_CWORD]} words=
                 COMPREPLY=()
                 if [ "$COMP_CWORD" -eq 1 ]; then
-                    COMPREPLY=($(compgen -W "{{string.Join(' ', Suggestions.Commands(root))}}" -- "$current"))
+                    COMPREPLY=($(compgen -W "{{string.Join(' ', KnownWords.Commands(root))}}" -- "$current"))
                     return
                 fi
                 case ${COMP_WORDS[1]} in

@@ -24,6 +24,11 @@ internal static class PastDatabase
             $"Which database? Give --database with one of: {Text.Some(names)}."),
     };
 
+    /// <summary>No table has the name, or matches the pattern, that was given.</summary>
+    public static RecoveryException NoTable(string glob, string database, IReadOnlyList<string> there) =>
+        new(RecoveryError.NotFound, $"No table of {database} is called '{glob}'.",
+            there.Count == 0 ? "It has none." : $"There are: {Text.Some(there)}.");
+
     /// <summary>The databases that there are now.</summary>
     public static async Task<List<string>> NamesAsync(RemoteAccess remote, CancellationToken cancellation)
     {

@@ -63,7 +63,7 @@ internal static partial class Program
             // What follows a mistyped word was meant for what it should have been.
             if (all.Exists(m => m.StartsWith("There is no command", StringComparison.Ordinal))) all[at] = "";
             else all[at] = command is RootCommand
-                ? $"There is no command '{word}'.{Suggestions.For(word, Suggestions.Commands(command))}"
+                ? $"There is no command '{word}'.{Suggestions.For(word, KnownWords.Commands(command))}"
                 : word.StartsWith('-') ? UnknownOption(word, command)
                 : $"'{word}' is one argument too many.";
         }
@@ -84,7 +84,7 @@ internal static partial class Program
     {
         var name = word.Split('=')[0];
         return $"There is no option '{name}' of "
-            + $"{Help.NameOf(command)}.{Suggestions.For(name, Suggestions.Options(command))}";
+            + $"{Help.NameOf(command)}.{Suggestions.For(name, KnownWords.Options(command))}";
     }
 
     /// <summary>The message without the names of .NET's types, and with what the option takes.</summary>

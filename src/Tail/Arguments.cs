@@ -79,7 +79,7 @@ sealed record Arguments
                 "--snapshot" => parsed with { Snapshot = OneOf<RowSnapshot>(name, Value()) },
                 "--exec" => parsed with { Exec = ["/bin/sh", "-c", Value()] },
                 "--" => parsed with { Exec = [.. given.Skip(i + 1)] },
-                _ when name.StartsWith('-') => throw Wrong($"{name} is not known."),
+                _ when name.StartsWith('-') => throw Wrong($"{name} is not known.{Suggestions.For(name, Known)}"),
                 _ when parsed.Url.Length > 0 => throw Wrong($"'{name}' is one argument too many."),
                 _ => parsed with { Url = name },
             };
@@ -87,6 +87,10 @@ sealed record Arguments
         }
         return parsed.Help || parsed.Version ? parsed : parsed.Checked();
     }
+
+    /// <summary>The options that the help names.</summary>
+    static IEnumerable<string> Known => HelpText.Split([' ', '\n', ',', '.', '=', '[', ']', '|', '(', ')', '`'])
+        .Where(word => word.StartsWith("--", StringComparison.Ordinal)).Distinct();
 
     Arguments Checked()
     {

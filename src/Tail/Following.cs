@@ -18,6 +18,10 @@ static class Following
         CancellationToken stop)
     {
         var directory = StoreOf(arguments.Into!);
+        if (File.Exists(Path.GetFullPath(arguments.Into!)))
+            throw new RecoveryException(RecoveryError.Invalid, $"{Path.GetFullPath(arguments.Into!)} is a file.",
+                "--into takes a directory.")
+            { Path = Path.GetFullPath(arguments.Into!) };
         using var lines = new StreamWriter(output, leaveOpen: true) { AutoFlush = true };
         var options = new FollowerOptions
         {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 
 namespace RecoveryVfs.Cli.Tests;
@@ -71,6 +72,16 @@ public sealed class MistakeTests(Shipped shipped) : IClassFixture<Shipped>
     [InlineData(3, "/no/such/app.db", "replicate", "/no/such/app.db", "file:///no/remote", "--once")]
     [InlineData(3, "/tmp/no-such.db", "replicate", "/tmp/no-such.db", "NEW", "--store", "PLACE", "--once")]
     [InlineData(2, "/etc/passwd", "replicate", "/etc/passwd", "REMOTE", "--once")]
+    [InlineData(2, "REMOTE", "rollback", "REMOTE", "--to", "5")]
+    [InlineData(2, "REMOTE", "rollbacks", "REMOTE")]
+    [InlineData(3, "file:///no/such", "bookmark", "file:///no/such")]
+    [InlineData(3, "/no/such/x", "snapshot", "create", "REMOTE", "-o", "/no/such/x")]
+    [InlineData(3, "/no/such", "snapshot", "verify", "/no/such")]
+    [InlineData(4, "/etc/passwd", "snapshot", "restore", "/etc/passwd", "PLACE")]
+    [InlineData(2, "REMOTE/log/x", "branch", "REMOTE", "REMOTE/log/x")]
+    [InlineData(2, "REMOTE/pins", "branch", "REMOTE", "REMOTE/pins")]
+    [InlineData(2, "/etc/passwd", "restore", "REMOTE", "/etc/passwd")]
+    [InlineData(2, "/etc/passwd", "snapshot", "restore", "FILE", "/etc/passwd")]
     public void An_error_names_its_place_and_what_to_do(int code, string place, params string[] arguments)
     {
         string Real(string word) => word switch
@@ -78,13 +89,66 @@ public sealed class MistakeTests(Shipped shipped) : IClassFixture<Shipped>
             "REMOTE" => shipped.Remote,
             "PLACE" => shipped.Place("nowhere"),
             "NEW" => "file://" + shipped.Place("nothing"),
-            _ => word,
+            "FILE" => SnapshotFile(),
+            _ => word.Replace("REMOTE/", shipped.Remote + "/"),
         };
         var error = ErrorOf(code, [.. arguments.Select(Real)]);
         Assert.Equal(Real(place), error.GetProperty("path").GetString());
         Assert.EndsWith(error.GetProperty("hint").GetString()!, error.GetProperty("message").GetString());
         Assert.False(Directory.Exists("/no"));
         if (arguments.Contains("987654321")) Assert.Equal(987654321ul, error.GetProperty("lsn").GetUInt64());
+    }
+
+    string SnapshotFile()
+    {
+        var file = shipped.Place("one.snapshot");
+        if (!File.Exists(file)) Recover.Run("snapshot", "create", shipped.Remote, "-o", file).MustEndWith(0);
+        return file;
+    }
+
+    /// <summary>Nothing is done, and nothing is said to be so, for what was meant otherwise.</summary>
+    [Fact]
+    public void What_was_mistyped_is_not_taken_for_something_else()
+    {
+        var (data, plain) = (shipped.Place("mistyped"), shipped.Place("mistyped.db"));
+        Recover.Run("restore", shipped.Remote, data).MustEndWith(0);
+        Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", plain).MustEndWith(0);
+        var (database, lsn) = (Path.Combine(data, "a.db"), $"{shipped.Lsns[0]}");
+        void Says(int code, string what, params string[] arguments) =>
+            Assert.Contains(what, Recover.Run(arguments).MustEndWith(code).Errors);
+
+        string[] rows = ["export", database, "-o", shipped.Place("rows"), "--format", "jsonl"];
+        Says(3, "There is no file /no/such.jsonl, and", [.. rows, "--since", "/no/such.jsonl"]);
+        Says(3, "No table of a.db is called 'nope'. There are: t", [.. rows, "--table", "nope"]);
+        Says(2, "an increment goes forward", [.. rows, "--since", $"{shipped.Lsns[1]}", "--at", lsn]);
+        Says(3, "copy it with `sqlite3", "export", plain, "-o", shipped.Place("rows"));
+        Assert.False(File.Exists(shipped.Place("rows")));
+
+        string[] diff = ["diff", shipped.Remote, "--database", "a.db", "--from", lsn];
+        Says(3, "No table of a.db is called 'nope'", [.. diff, "--table", "nope"]);
+        Says(2, "give one of them", [.. diff, "--sql", "--json"]);
+
+        Says(2, "Did you mean 'create'?", "snapshot", "creat", shipped.Remote, "-o", shipped.Place("rows"));
+        Assert.DoesNotContain("creat", Recover.Run("snapshot", "--list", shipped.Remote).MustEndWith(0).Output);
+        Says(2, "is in the future", "rollback", data, "--to", "tomorrow");
+        Says(2, $"{plain} is a file", "branch", data, plain);
+        Says(2, "Did you mean 'sync-interval'?", "replicate", plain, "file:///no/such", "-o", "sync-intervall=5");
+    }
+
+    [Theory]
+    [InlineData("--row is not known. Did you mean '--rows'?", "--row")]
+    [InlineData("--promot is not known. Did you mean '--promote'?", "--promot")]
+    [InlineData("/etc/passwd is a file. --into takes a directory.", "--into", "/etc/passwd")]
+    public void The_other_program_says_it_as_well(string what, params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet",
+            [Path.Combine(AppContext.BaseDirectory, "recovery-tail.dll"), shipped.Remote, .. arguments])
+        { RedirectStandardError = true };
+        using var process = Process.Start(start)!;
+        var said = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        Assert.Equal(2, process.ExitCode);
+        Assert.Contains(what, said);
     }
 
     /// <summary>What is there in the place of the store that somebody names tells what they may want.</summary>

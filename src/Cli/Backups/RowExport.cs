@@ -83,6 +83,7 @@ internal sealed class RowExport(RowExportFormat format, string? tables, Stream o
 
     BackupEnd? Write(DatabaseMoment moment, BackupHeader header)
     {
+        RequireTable(moment.Rows, header.Database);
         switch (format)
         {
             case RowExportFormat.Jsonl:
@@ -94,6 +95,15 @@ internal sealed class RowExport(RowExportFormat format, string? tables, Stream o
                 WriteSql(moment.Rows);
                 return null;
         }
+    }
+
+    /// <summary>No rows must not be the answer to a name that no table has.</summary>
+    void RequireTable(RowReader rows, string database)
+    {
+        var there = rows.Schema.Entries.Where(e => e.Kind is SchemaKind.Table or SchemaKind.VirtualTable)
+            .Select(e => e.Name).ToList();
+        if (tables is not null && format != RowExportFormat.Csv && !there.Any(IsWanted))
+            throw PastDatabase.NoTable(tables, database, there);
     }
 
     StreamWriter Text(string newLine)

@@ -43,6 +43,7 @@ internal sealed class BookmarkCommand : CliCommand
         if (found is null)
         {
             await using var remote = RemoteAccess.Open(name);
+            await remote.StoreAsync(cancellation);
             found = await MomentSearch.AtAsync(remote, at ?? DateTimeOffset.MaxValue, cancellation);
         }
         var report = new Report(found.Bookmark.ToString(), found.Bookmark.Lsn, found.Time);

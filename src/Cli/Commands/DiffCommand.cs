@@ -81,6 +81,9 @@ internal sealed class DiffCommand : CliCommand
         if (shapes > 1)
             throw new RecoveryException(RecoveryError.Invalid,
                 "--stat, --sql and --undo-sql are three answers: give one of them.");
+        if (IsJson(parsed) && (parsed.GetValue(sql) || parsed.GetValue(undoSql)))
+            throw new RecoveryException(RecoveryError.Invalid,
+                "--sql and --undo-sql write SQL, and --json writes JSON: give one of them.");
         var first = RestoreTarget.Parse(parsed.GetValue(from)
             ?? throw new RecoveryException(RecoveryError.Invalid,
             "From which moment? Give --from LSN or --from TIME."));
@@ -91,12 +94,23 @@ internal sealed class DiffCommand : CliCommand
             cancellation);
         await using var moments = await MomentDifference.OpenAsync(past.Source, past.Database, first, second,
             cancellation: cancellation);
+        RequireTable(parsed, moments, past.Database);
         var lines = new DifferenceLines(to, moments, t => IsWanted(parsed, t), Filter(parsed));
         if (parsed.GetValue(sql)) lines.WritePatch(moments.Difference);
         else if (parsed.GetValue(undoSql)) lines.WritePatch(moments.Reverse());
         else if (parsed.GetValue(stat)) lines.WriteCounts();
         else lines.Write();
         return ExitCode.Ok;
+    }
+
+    /// <summary>That nothing changed must not be the answer to a name that no table has.</summary>
+    void RequireTable(ParseResult parsed, MomentDifference moments, string database)
+    {
+        var there = moments.From.Rows.Schema.Entries.Concat(moments.To.Rows.Schema.Entries)
+            .Where(e => e.Kind is SchemaKind.Table or SchemaKind.VirtualTable).Select(e => e.Name)
+            .Distinct(StringComparer.OrdinalIgnoreCase).Order(StringComparer.Ordinal).ToList();
+        if (parsed.GetValue(table) is { } glob && !there.Any(name => IsWanted(parsed, name)))
+            throw PastDatabase.NoTable(glob, database, there);
     }
 
     bool IsWanted(ParseResult parsed, string name) =>

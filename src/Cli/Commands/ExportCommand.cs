@@ -241,9 +241,27 @@ internal sealed class ExportCommand : CliCommand
             return await export.WritePastAsync(then.Source, then.Database, moment, cancellation);
         }
         (BackupHeader Header, BackupEnd End)? earlier = File.Exists(before) ? BackupReader.Verify(before) : null;
-        var first = earlier is { } known ? RestoreTarget.At(known.Header.Lsn) : RestoreTarget.Parse(before);
+        var first = earlier is { } known ? RestoreTarget.At(known.Header.Lsn) : Moment(before);
+        if (moment.Lsn < first.Lsn)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"--at {moment.Lsn} is before --since {before} (LSN {first.Lsn}): an increment goes forward.");
         await using var past = await PastPlace.OpenAsync(from, named, first, notes, cancellation);
         return await export.WriteSinceAsync(past.Source, past.Database, first, earlier, moment, cancellation);
+    }
+
+    static RestoreTarget Moment(string since)
+    {
+        try
+        {
+            return RestoreTarget.Parse(since);
+        }
+        catch (RecoveryException e) when (e.Error == RecoveryError.Invalid)
+        {
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"There is no file {Path.GetFullPath(since)}, and '{since}' is no LSN and no time.",
+                "--since takes the backup before, or the moment.", e)
+            { Path = Path.GetFullPath(since) };
+        }
     }
 
     int ExportFile(ParseResult parsed, Output to, string named, string output)
@@ -272,9 +290,13 @@ internal sealed class ExportCommand : CliCommand
     {
         var path = Path.GetFullPath(named);
         var stub = Stub.Read(path);
-        return stub.Content == PathContent.Stub ? (path, stub)
-            : throw new RecoveryException(RecoveryError.NotFound,
-            $"There is no RecoveryVfs database at {path}.")
+        if (stub.Content == PathContent.Stub) return (path, stub);
+        throw stub.Content == PathContent.PlainDatabase
+            ? new RecoveryException(RecoveryError.NotFound, $"{path} is a plain SQLite database, and in no store.",
+                $"It is what an export would write: copy it with `sqlite3 {path} '.backup COPY'`.")
+            { Path = path }
+            : new RecoveryException(RecoveryError.NotFound, $"There is no RecoveryVfs database at {path}.",
+                "`recovery databases DIR` lists those of a store.")
             { Path = path };
     }
 

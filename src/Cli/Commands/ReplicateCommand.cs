@@ -239,7 +239,8 @@ internal sealed class ReplicateCommand : CliCommand
                 || text[..at] is "remote" or "store" or "follow")
                 throw new RecoveryException(RecoveryError.Invalid,
                     $"--option {text}: give NAME=VALUE, with a name of: "
-                        + $"{string.Join(", ", RecoveryVfs.Options.Names.Except(["remote", "store", "follow"]))}.");
+                        + $"{string.Join(", ", RecoveryVfs.Options.Names.Except(["remote", "store", "follow"]))}."
+                        + Suggestions.For(at < 0 ? text : text[..at], RecoveryVfs.Options.Names));
             recovery = recovery.With(text[..at], text[(at + 1)..]);
         }
         return given with

@@ -57,6 +57,11 @@ internal sealed class RollbackCommand : CliCommand
         var moment = RestoreTarget.Parse(parsed.GetValue(this.to)
             ?? throw new RecoveryException(RecoveryError.Invalid,
                 "To which moment? Give --to a bookmark, an LSN, or a time."));
+        if (moment.TimeMs > DateTimeOffset.UtcNow.ToUnixTimeMilliseconds())
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{Text.Time(Text.FromMs(moment.TimeMs.Value))} is in the future (it is "
+                    + $"{Text.Time(DateTimeOffset.UtcNow)} now): there is nothing to go back to.",
+                "Name a moment that was.");
         SQLitePCL.Batteries_V2.Init();
         Recovery.Register();
         var store = StoreDirectory.Find(parsed.GetValue(directory)!);

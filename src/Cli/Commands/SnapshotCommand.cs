@@ -83,6 +83,13 @@ internal sealed class SnapshotCommand : CliCommand
         if (!isList && !parsed.GetValue(remove) && given is [var word, .. var rest]
             && SnapshotFileActions.Words.Contains(word))
             return await WithFilesAsync(parsed, word, rest, to, cancellation);
+        if (parsed.GetValue(output) is not null || parsed.GetValue(database) is not null
+            || parsed.GetValue(since) is { Length: > 0 })
+            throw new RecoveryException(RecoveryError.Invalid,
+                "-o, --since and --database are of snapshots in files"
+                    + $"{(given is [var named, ..] ? $", and '{named}' is not create, restore or verify" : "")}."
+                    + Suggestions.For(given.FirstOrDefault() ?? "", SnapshotFileActions.Words),
+                "Write `recovery snapshot create URL -o FILE`.");
         if (given.Length > 2)
             throw new RecoveryException(RecoveryError.Invalid,
                 "One name, and the URL or DIR: recovery snapshot NAME URL.");

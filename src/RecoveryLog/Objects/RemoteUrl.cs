@@ -76,6 +76,15 @@ internal sealed record RemoteUrl
         && (Directory is null ? other.Prefix == Prefix
         : Path.GetFullPath(other.Directory!).TrimEnd('/') == Path.GetFullPath(Directory).TrimEnd('/'));
 
+    /// <summary>How a place within this one is called from here; null for any other.</summary>
+    internal string? NameWithin(RemoteUrl inner)
+    {
+        if (!IsBeside(inner)) return null;
+        var (outside, inside) = Directory is null ? (Prefix, inner.Prefix) : (Directory, inner.Directory!);
+        var start = outside.Length == 0 ? "" : outside.TrimEnd('/') + '/';
+        return inside.StartsWith(start, StringComparison.Ordinal) ? inside[start.Length..] : null;
+    }
+
     /// <summary>The place that is called so from here. Throws Corrupt for a name that cannot be one.</summary>
     internal RemoteUrl At(string name)
     {

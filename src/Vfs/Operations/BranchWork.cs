@@ -40,6 +40,11 @@ internal static class BranchWork
         DateTimeOffset? expires, bool anew, StepBegun begin, CancellationToken cancellation)
     {
         var place = RemoteUrl.Parse(url);
+        if (RemoteUrl.Parse(parent.Url).NameWithin(place) is { } within && RemoteNames.IsOwn(within))
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{place} is where {parent.Url} keeps its own objects, and no place for a branch.",
+                "Name a place beside it.")
+            { Path = place.ToString() };
         var plan = await RestorePlanner.PlanAsync(parent.Context, target, null, cancellation);
         if (anew) await RemoveOwnAsync(plan.Store, place, cancellation);
         // A directory that does not exist is made; this one was asked for.

@@ -15,6 +15,10 @@ internal sealed class Restoring(RestorePlan plan, int parallelism, StepBegun beg
     /// <summary>Refuses a store's directory that has something in it.</summary>
     public static void CheckPlace(string store)
     {
+        if (Path.GetDirectoryName(store) is { } directory && File.Exists(directory))
+            throw new RecoveryException(RecoveryError.Invalid, $"{directory} is a file.",
+                "Name the directory that the databases go to.")
+            { Path = directory };
         if (Directory.Exists(store) && Directory.EnumerateFileSystemEntries(store).Any())
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{store} exists already.",

@@ -71,6 +71,10 @@ internal static class SnapshotFiles
             throw new RecoveryException(RecoveryError.Invalid, $"{file} exists already, and is not overwritten.",
                 "Choose another name.")
             { Path = file };
+        if (!Directory.Exists(Path.GetDirectoryName(file)))
+            throw new RecoveryException(RecoveryError.NotFound, $"There is no directory for {file}.",
+                "Make it, or name another place.")
+            { Path = file };
         var partial = file + ".partial";
         try
         {
@@ -135,8 +139,9 @@ internal static class SnapshotFiles
         {
             using var progress = begin("reading the snapshot", files.Sum(f => File.Exists(f)
                 ? new FileInfo(f).Length
-                : throw new RecoveryException(RecoveryError.NotFound, $"There is no file {f}.", "Check the path.")
-                { Path = f }));
+                : throw new RecoveryException(RecoveryError.NotFound, $"There is no file {Path.GetFullPath(f)}.",
+                    "Check the path.")
+                { Path = Path.GetFullPath(f) }));
             foreach (var file in files)
                 opened.Add(ArchiveFile.Open(Path.GetFullPath(file), progress.Add, cancellation));
             return ArchiveObjectStore.Of(opened);

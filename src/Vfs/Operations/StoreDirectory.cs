@@ -36,6 +36,11 @@ internal sealed partial class StoreDirectory
     /// <summary>The store that a user names by DIR, by DIR/.recovery, or by a database in it.</summary>
     public static StoreDirectory Find(string target)
     {
+        if (RemoteAccess.IsUrl(target))
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{target} is the URL of a remote, and this is done to a store.",
+                "Name the directory that holds the databases.")
+            { Path = target };
         var path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(target));
         if (Directory.Exists(Within(path))) return Readable(new(Within(path)));
         if (System.IO.Path.GetFileName(path) == Name && Directory.Exists(path)) return Readable(new(path));

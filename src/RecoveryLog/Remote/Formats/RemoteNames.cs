@@ -33,6 +33,10 @@ internal static class RemoteNames
     /// <summary>Where pins are.</summary>
     public const string Pins = "pins/";
 
+    /// <summary>Whether a name is one of a remote's own objects, or could be.</summary>
+    public static bool IsOwn(string name) => ((string[])[Segments, Extents, Hints, Pins, "probe/"])
+        .Any(own => (name + '/').StartsWith(own, StringComparison.Ordinal));
+
     /// <summary>The segment that starts at an LSN.</summary>
     public static string Segment(ulong firstLsn) => $"{Segments}{firstLsn:x16}";
 

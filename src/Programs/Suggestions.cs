@@ -1,6 +1,4 @@
-using System.CommandLine;
-
-namespace RecoveryVfs.Cli;
+namespace RecoveryVfs.Programs;
 
 /// <summary>What somebody who mistyped a word may have meant.</summary>
 internal static class Suggestions
@@ -16,12 +14,6 @@ internal static class Suggestions
             .FirstOrDefault();
         return near.Word is null ? "" : $" Did you mean '{near.Word}'?";
     }
-
-    public static IEnumerable<string> Commands(Command root)
-        => root.Subcommands.Where(c => !c.Hidden).Select(c => c.Name).Append("help");
-
-    public static IEnumerable<string> Options(Command command) =>
-        command.Options.Where(o => !o.Hidden).SelectMany(o => o.Aliases.Append(o.Name)).Distinct().Append("--help");
 
     /// <summary>Letters to add, drop, change, or swap with their neighbour (Damerau-Levenshtein).</summary>
     internal static int Edits(string a, string b)
