@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace RecoveryVfs;
 
-/// <summary>What a failure said, and when: each is one of its own, also when it says what an earlier one said.</summary>
+/// <summary>What a failure said, and when. Each is one of its own, also when it says what another said.</summary>
 internal sealed class ReportedFailure(string message, DateTimeOffset at)
 {
     public string Message { get; } = message;

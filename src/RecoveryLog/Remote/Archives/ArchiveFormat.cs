@@ -85,7 +85,8 @@ internal static class ArchiveFormat
     public static int ReadHead(ReadOnlySpan<byte> head, string file)
     {
         if (head.Length < HeadBytes || !head[..8].SequenceEqual(Magic))
-            throw new RecoveryException(RecoveryError.Corrupt, $"{file} is no snapshot file, or its beginning is damaged.",
+            throw new RecoveryException(RecoveryError.Corrupt,
+                $"{file} is no snapshot file, or its beginning is damaged.",
                 "Give a file that `recovery snapshot create` wrote.")
             { Path = file };
         var version = BinaryPrimitives.ReadUInt32LittleEndian(head[8..]);
