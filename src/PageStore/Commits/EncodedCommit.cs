@@ -6,8 +6,8 @@ namespace RecoveryVfs.PageStore.Commits;
 
 /// <summary>
 /// The record bodies that say what an overlay changes, ready to be appended, and the version they will make. In memory
-/// up to a bound. Beyond it, a part of pages that the database had not before is made once more when it is asked for: it
-/// says nothing but what the overlay holds. Other parts go to a spill file.
+/// up to a bound. Beyond it, a part of pages that the database had not before is made again when it is asked for, since
+/// it says nothing but what the overlay holds. Other parts go to a spill file.
 /// </summary>
 internal sealed class EncodedCommit : IDisposable
 {
