@@ -46,7 +46,7 @@ internal static class Options
         "retention" => options with { Retention = ParseHours(name, value) },
         "verify-interval" => options with { VerifyInterval = ParseHours(name, value) },
         "restart-remote" => options with { RestartRemote = ParseSwitch(name, value) },
-        "auto-restore" => options with { AutoRestore = ParseSwitch(name, value) },
+        "auto-restore" => options.WithAutoRestore(value),
         "follow" => options with { Follow = value },
         "follow-interval" => options with { FollowInterval = ParseMilliseconds(name, value) },
         "lsn" => options with { Lsn = ParseLsn(value) },
@@ -64,6 +64,16 @@ internal static class Options
     public static RecoveryOptions With(this RecoveryOptions options, IEnumerable<KeyValuePair<string,
         string>> values) =>
         values.Aggregate(options, (o, v) => o.With(v.Key, v.Value));
+
+    static RecoveryOptions WithAutoRestore(this RecoveryOptions options, string value)
+    {
+        var isLazy = string.Equals(value, "lazy", StringComparison.OrdinalIgnoreCase);
+        return options with
+        {
+            AutoRestore = isLazy || ParseSwitch("auto-restore", value, "on, lazy or off"),
+            AutoRestoreLazily = isLazy,
+        };
+    }
 
     public static Isolation ParseIsolation(string value) => value.ToLowerInvariant() switch
     {
@@ -100,11 +110,11 @@ internal static class Options
             ? lsn
             : throw Unknown("lsn", value, "the LSN of a commit");
 
-    static bool ParseSwitch(string name, string value) => value.ToLowerInvariant() switch
+    static bool ParseSwitch(string name, string value, string wanted = "on or off") => value.ToLowerInvariant() switch
     {
         "on" or "1" or "true" => true,
         "off" or "0" or "false" => false,
-        _ => throw Unknown(name, value, "on or off"),
+        _ => throw Unknown(name, value, wanted),
     };
 
     static TimeSpan ParseHours(string name, string value) =>

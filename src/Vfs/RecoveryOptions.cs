@@ -144,6 +144,13 @@ public sealed record RecoveryOptions
     public bool AutoRestore { get; init; }
 
     /// <summary>
+    /// <c>auto-restore=lazy</c>, with <see cref="AutoRestore"/>: such a store is opened, and may be written, before all
+    /// of its pages are here. What is read comes when it is read, and the rest meanwhile. A first connection that only
+    /// reads restores all.
+    /// </summary>
+    public bool AutoRestoreLazily { get; init; }
+
+    /// <summary>
     /// <c>follow</c>: the remote that the store's directory follows; its databases are read only then, and move forward
     /// by themselves.
     /// </summary>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog.Remote.Collect;
@@ -8,8 +9,8 @@ namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>
 /// A process that ships what it commits until it is killed. Its one database is a function of the number of commits, so
-/// that whatever comes back can be compared byte for byte. It says <c>local N</c> when commit N returned, and <c>remote
-/// N</c> when the remote has it.
+/// that whatever comes back can be compared byte for byte. It says <c>found N</c> when it has opened the store,
+/// <c>local N</c> when commit N returned, and <c>remote N</c> when the remote has it.
 /// </summary>
 internal static class KilledRemoteWriter
 {
@@ -19,8 +20,11 @@ internal static class KilledRemoteWriter
 
     public static void Run(string directory, string url)
     {
+        // On a machine with nothing it begins lazily.
+        StoreRestore.RestoreIfGone(OptionsFor(directory, url), lazily: true);
         using var store = Store.Open(OptionsFor(directory, url));
         var database = store.Create(Name);
+        Console.WriteLine($"found {NumberIn(database)}");
         for (var number = NumberIn(database) + 1; ; number++)
         {
             using var overlay = store.BeginOverlay(database, database.Current);

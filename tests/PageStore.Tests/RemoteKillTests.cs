@@ -8,8 +8,8 @@ namespace RecoveryVfs.PageStore.Tests;
 
 /// <summary>
 /// A writer with a remote is killed at random; then either its directory is opened again, or its machine is lost and an
-/// empty directory restored. Nothing that was acknowledged is missing, and every byte is what the commits left.
-/// RECOVERY_SOAK_SECONDS goes on for so long.
+/// empty directory restored, or the next writer begins on an empty one before all is there. Nothing that was
+/// acknowledged is missing, and every byte is what the commits left. RECOVERY_SOAK_SECONDS goes on for so long.
 /// </summary>
 [Trait(Seeds.Kind, Seeds.Random)]
 public abstract class RemoteKillTests(ITestOutputHelper output) : IDisposable
@@ -36,12 +36,13 @@ public abstract class RemoteKillTests(ITestOutputHelper output) : IDisposable
     {
         var place = await NewPlaceAsync();
         var directory = Path.Combine(root, "0");
-        var (returned, shipped, restores) = (0L, 0L, 0);
+        var (returned, shipped, most, restores, begun) = (0L, 0L, 0L, 0, 0);
         var end = Stopwatch.GetTimestamp() + (long)(SoakSeconds * Stopwatch.Frequency);
         for (var round = 1; round <= Rounds || Stopwatch.GetTimestamp() < end; round++)
         {
             (returned, shipped) =
-                await WriteAndKillAsync(directory, place.Url, random.Next(1, LinesMax), returned, shipped);
+                await WriteAndKillAsync(directory, place.Url, random.Next(1, LinesMax), returned, shipped, most);
+            most = returned;
             // Before the first answer of the remote, there may be none.
             if (shipped == 0 || random.Next(2) == 0)
             {
@@ -49,11 +50,18 @@ public abstract class RemoteKillTests(ITestOutputHelper output) : IDisposable
                     Store.Open(KilledRemoteWriter.OptionsFor(directory, place.Url) with { Remote = place.Options });
                 var found = KilledRemoteWriter.Check(store);
                 Assert.InRange(found, returned, returned + 1);
-                returned = found;
+                most = returned = found;
                 continue;
             }
             Directory.Delete(directory, recursive: true);
             directory = Path.Combine(root, $"{round}");
+            if (random.Next(2) == 0)
+            {
+                // What the machine had and the remote had not is lost.
+                begun++;
+                returned = shipped;
+                continue;
+            }
             await place.RestoreAsync(KilledRemoteWriter.OptionsFor(directory, null));
             restores++;
             using (var restored =
@@ -61,14 +69,14 @@ public abstract class RemoteKillTests(ITestOutputHelper output) : IDisposable
             {
                 var found = KilledRemoteWriter.Check(restored);
                 Assert.InRange(found, shipped, returned + 1);
-                returned = shipped = found;
+                most = returned = shipped = found;
             }
         }
-        output.WriteLine($"{returned} commits, {restores} restores");
+        output.WriteLine($"{returned} commits, {restores} restores, {begun} lazy beginnings");
     }
 
     async Task<(long Returned, long Shipped)> WriteAndKillAsync(string directory, string url, int lines, long returned,
-        long shipped)
+        long shipped, long most)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!,
             ["exec", typeof(KilledRemoteWriter).Assembly.Location, nameof(KilledRemoteWriter), directory, url])
@@ -83,6 +91,7 @@ public abstract class RemoteKillTests(ITestOutputHelper output) : IDisposable
         while (await writer.StandardOutput.ReadLineAsync() is { } line)
         {
             var number = long.Parse(line.AsSpan(line.IndexOf(' ') + 1), CultureInfo.InvariantCulture);
+            if (line.StartsWith("found", StringComparison.Ordinal)) Assert.InRange(number, returned, most + 1);
             if (line.StartsWith("remote", StringComparison.Ordinal)) shipped = number; else returned = number;
             if (++read == lines) writer.Kill();
         }

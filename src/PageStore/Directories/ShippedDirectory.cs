@@ -60,6 +60,8 @@ internal sealed class ShippedDirectory(
         return RegularFile.OpenRead(Path.Combine(path, file.Name));
     }
 
+    public IReadOnlyList<KnownExtent> CameFrom(string url) => [];
+
     /// <summary>What is restored must be the files that live here, as they are.</summary>
     public async Task<ulong> ProveAsync(RemoteContext context, Shipper shipper, CancellationToken cancellation)
     {

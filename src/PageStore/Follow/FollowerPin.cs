@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Objects;
@@ -53,18 +52,9 @@ internal sealed class FollowerPin(FollowerOptions options)
 
     string Note(string what) => $"follower {Environment.MachineName}:{options.Store.Directory} {what}";
 
-    /// <summary>
-    /// Its name is remembered before the earlier one goes, or a crash would leave one that nobody knows.
-    /// </summary>
     static async Task<string> ReplaceAsync(RemoteContext context, Pin pin, string? earlier, Action<string> remember,
-        CancellationToken cancellation)
-    {
-        var name = "follower-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
-        await Pin.PutAsync(context, name, pin, cancellation);
-        remember(name);
-        await RemoveAsync(context, earlier, cancellation);
-        return name;
-    }
+        CancellationToken cancellation) =>
+        await Pin.ReplaceAsync(context, "follower-", pin, earlier, remember, cancellation);
 
     static async Task<string?> RemoveAsync(RemoteContext context, string? name, CancellationToken cancellation)
     {

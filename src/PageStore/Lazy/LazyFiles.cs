@@ -4,6 +4,7 @@ using RecoveryVfs.PageStore.Interop;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
+using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Blocks;
 
@@ -16,7 +17,7 @@ namespace RecoveryVfs.PageStore.Lazy;
 /// </summary>
 internal sealed class LazyFiles : IAbsentFiles
 {
-    const int TriesMax = 5;
+    const int TriesMax = 5, ReadTries = 3;
 
     /// <summary>What a table's index and filter take; native code asks for as much.</summary>
     const int TableEndBytes = 96 << 10;
@@ -31,7 +32,9 @@ internal sealed class LazyFiles : IAbsentFiles
     readonly Lock gate = new();
     readonly bool isOwner, keepsAll;
     readonly HashSet<string> settling = new(StringComparer.Ordinal);
-    Task filling = Task.CompletedTask, settled = Task.CompletedTask;
+    readonly TaskCompletionSource whole = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    readonly FetchPin? pin;
+    Task filling = Task.CompletedTask, settled = Task.CompletedTask, pinning = Task.CompletedTask;
     bool disposed;
 
     [ThreadStatic] static Action<RecoveryException>? patience;
@@ -40,6 +43,7 @@ internal sealed class LazyFiles : IAbsentFiles
     {
         (this.home, this.list, isOwner) = (home, list, source.IsOwner);
         keepsAll = source.BudgetBytes == long.MaxValue;
+        pin = source.Pin;
         context = source.Open();
         cache = new BlockCache(context, new BlockCacheOptions { BudgetBytes = source.BudgetBytes });
         stopping = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -61,6 +65,41 @@ internal sealed class LazyFiles : IAbsentFiles
     /// <summary>The same store, whose missing files come from a remote.</summary>
     public static StoreOptions OpenedBy(StoreOptions options, LazySource source, CancellationToken stop) =>
         options with { OpenAbsent = home => new LazyFiles(home, LazyList.Of(home), source, stop) };
+
+    /// <summary>
+    /// The same for a writer, which owns the directory: it knows itself where the bytes are. They come from the store's
+    /// own remote when that is the one, by whatever way this one is reached now.
+    /// </summary>
+    public static StoreOptions OpenedByWriter(StoreOptions options) => options with
+    {
+        OpenAbsent = home =>
+        {
+            var list = LazyList.Of(home);
+            return new LazyFiles(home, list, new LazySource(() => Reading(options, list.Url), IsOwner: true)
+            {
+                Pin = PinOf(options, list),
+            }, default);
+        },
+    };
+
+    /// <summary>The pin of what a writer's directory fetches; null when it does not ship there.</summary>
+    public static FetchPin? PinOf(StoreOptions options, LazyList list) => options.Remote is not { } remote
+        || !IsSame(remote.Url, list.Url) ? null
+        : new FetchPin(options.Home, list.HintsLsn,
+            () => RemoteContext.Of(remote.OpenStore(options.Time), options.Time, options.Directory));
+
+    /// <summary>A reader waits for a request that is tried again, and not through an outage.</summary>
+    static RemoteContext Reading(StoreOptions options, string url)
+    {
+        var objects = options.Remote is { } remote && IsSame(remote.Url, url)
+            ? remote.OpenStore(options.Time, readOnly: true)
+            : RemoteUrl.Parse(url).Open(readOnly: true, options.Time);
+        var context = RemoteContext.Of(objects, options.Time, options.Directory);
+        return context with { Tries = ReadTries, Backoff = context.Backoff with { Longest = TimeSpan.FromSeconds(2) } };
+    }
+
+    /// <summary>What stands behind the place, such as the endpoint, may change.</summary>
+    static bool IsSame(string url, string other) => url.Split('?')[0] == other.Split('?')[0];
 
     /// <summary>
     /// Makes files that are not here, each with its length, and brings in the ends of those that are read first, as far
@@ -102,6 +141,9 @@ internal sealed class LazyFiles : IAbsentFiles
     /// The hints that the directory began with; their extents must stay in the remote while it is lazy.
     /// </summary>
     public ulong HintsLsn => list.HintsLsn;
+
+    /// <summary>What comes from a remote, if it is that one; null when it is another.</summary>
+    public IReadOnlyList<LazyEntry>? FilesOf(string url) => IsSame(url, list.Url) ? list.Files : null;
 
     /// <summary>What the remote has no more, or has damaged: nobody can read it here. Null when nothing.</summary>
     public RecoveryException? Lost { get; private set; }
@@ -204,7 +246,9 @@ internal sealed class LazyFiles : IAbsentFiles
             + $"{context.Store.Location}: {e.Message.TrimEnd('.')}.",
         e.Error == RecoveryError.Remote
             ? "What was read before can be read; the rest comes when the remote can be reached."
-            : "What was read before can be read. A follower that is started again begins with newer hints.",
+            : home.IsReplica
+            ? "What was read before can be read. A follower that is started again begins with newer hints."
+            : "What was read before can be read. See `recovery verify` of the remote for what it still has.",
         e)
     { Path = e.Path ?? context.Store.Location, Lsn = e.Lsn, IsTransient = e.Error == RecoveryError.Remote };
 
@@ -249,6 +293,7 @@ internal sealed class LazyFiles : IAbsentFiles
         if (!isOwner || !absent.IsEmpty) return;
         lock (gate)
             if (home.IsLazy) home.LazyList = null;
+        whole.TrySetResult();
     }
 
     /// <summary>
@@ -268,6 +313,37 @@ internal sealed class LazyFiles : IAbsentFiles
     {
         lock (gate)
             if (keepsAll && filling.IsCompleted) filling = Task.Run(() => FillAsync(patient: true, stopping.Token));
+    }
+
+    /// <summary>Keeps the pin while something is missing, if there is to be one.</summary>
+    public void KeepPinnedInBackground()
+    {
+        lock (gate)
+            if (pin is not null && pinning.IsCompleted) pinning = Task.Run(() => KeepPinnedAsync(pin, stopping.Token));
+    }
+
+    async Task KeepPinnedAsync(FetchPin pin, CancellationToken stop)
+    {
+        while (!whole.Task.IsCompleted)
+        {
+            await pin.RenewAsync(stop);
+            await Task.WhenAny(whole.Task, Task.Delay(FetchPin.Renewal, context.Time, stop));
+            stop.ThrowIfCancellationRequested();
+        }
+        await pin.RemoveAsync(stop);
+    }
+
+    /// <summary>
+    /// Brings in all of a file, and makes it an ordinary one; does nothing when it is. For threads that cannot await.
+    /// </summary>
+    public void Bring(string name)
+    {
+        for (var tries = 1; absent.TryGetValue(name, out var file); tries++)
+        {
+            Task.Run(() => file.FillAsync(stopping.Token)).GetAwaiter().GetResult();
+            TrySettle(name);
+            if (absent.ContainsKey(name) && tries == TriesMax) throw NotSettled(name);
+        }
     }
 
     RecoveryException NotSettled(string name) => new(RecoveryError.Full,
@@ -304,6 +380,8 @@ internal sealed class LazyFiles : IAbsentFiles
                 return;
             }
         }
+        // Another thread may have settled the last one, and be about to say so.
+        EndIfWhole();
     }
 
     /// <inheritdoc/>
@@ -319,7 +397,7 @@ internal sealed class LazyFiles : IAbsentFiles
         Stop();
         Task.Run(async () =>
         {
-            await Task.WhenAll(filling, settled).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.WhenAll(filling, settled, pinning).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await context.Store.DisposeAsync();
         }).GetAwaiter().GetResult();
         foreach (var file in absent.Values) file.Close();

@@ -31,8 +31,9 @@ internal sealed class LocalPastSource(StoreOptions options, Func<PastSource>? be
         {
             return OpenLocal(at);
         }
-        catch (RecoveryException e) when (IsAnswerable(e))
+        catch (RecoveryException e) when (IsAnswerable(e) || options.Home.IsLazy)
         {
+            // What the store does not have here yet is in its remote.
             why = e;
         }
         if (beyond is null) throw why;
@@ -84,6 +85,7 @@ internal sealed class LocalPastSource(StoreOptions options, Func<PastSource>? be
     /// <inheritdoc/>
     public override async Task<RestoreTarget> OldestAsync(CancellationToken cancellation = default)
     {
+        if (beyond is not null && options.Home.IsLazy) return await Beyond().OldestAsync(cancellation);
         ulong own;
         await using (var past = OpenLocal(RestoreTarget.Newest)) own = past.OldestLsn;
         return own == 0 || beyond is null ? RestoreTarget.At(own) : await Beyond().OldestAsync(cancellation);

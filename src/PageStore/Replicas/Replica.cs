@@ -246,9 +246,9 @@ internal sealed class Replica : IDisposable
 
     /// <summary>
     /// Closes a replica so that the directory opens as a store of its own, whose log begins after the last record
-    /// applied.
+    /// applied. With <paramref name="mayBeLazy"/> some of its bytes may still be in the remote.
     /// </summary>
-    public void CloseAsStore()
+    public void CloseAsStore(bool mayBeLazy = false)
     {
         if (!IsWhole)
             throw new RecoveryException(RecoveryError.Invalid,
@@ -256,9 +256,11 @@ internal sealed class Replica : IDisposable
                     + $"{replayed.LastLsn}, and is whole again only at LSN {wholeAt}.",
                 "Bring it there first: give the remote's URL.")
             { Path = Directory, Lsn = replayed.LastLsn };
-        core.Home.ThrowIfLazy();
+        if (!mayBeLazy) core.Home.ThrowIfLazy();
         core.Home.MakeDurable();
         Settle();
+        // What was made without waiting for a disk.
+        if (mayBeLazy) core.Home.SyncAll();
         core.Home.ForgetCaughtUp();
         core.Home.EndReplica(replayed.LastLsn);
         core.Home.DeleteRelay();

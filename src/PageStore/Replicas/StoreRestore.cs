@@ -1,3 +1,4 @@
+using RecoveryVfs.PageStore.Lazy;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Rocks;
 using RecoveryVfs.PageStore.Sealed;
@@ -38,14 +39,15 @@ internal static class StoreRestore
     /// <param name="parallelism">Extents fetched at a time.</param>
     /// <param name="progressed">Called with bytes fetched, from several threads.</param>
     /// <param name="cancellation">Gives up.</param>
+    /// <param name="lazy">Where large files come from when they are read; null fetches all first.</param>
     public static Task<RestoreResult> RestoreAsync(
         RestorePlan plan, StoreOptions options, int parallelism = 8, Action<long>? progressed = null,
-        CancellationToken cancellation = default) =>
+        CancellationToken cancellation = default, LazyPlace? lazy = null) =>
         RestoreActivity.RunAsync(plan, options.Directory,
-            () => CarryOutAsync(plan, options, parallelism, progressed, cancellation));
+            () => CarryOutAsync(plan, options, parallelism, progressed, lazy, cancellation));
 
     static async Task<RestoreResult> CarryOutAsync(
-        RestorePlan plan, StoreOptions options, int parallelism, Action<long>? progressed,
+        RestorePlan plan, StoreOptions options, int parallelism, Action<long>? progressed, LazyPlace? lazy,
             CancellationToken cancellation)
     {
         var home = options.Home;
@@ -64,7 +66,7 @@ internal static class StoreRestore
         {
             // Another one may have been faster.
             ThrowUnlessEmpty(home);
-            var result = await RestoreOverAsync(plan, options, taken, parallelism, Count, cancellation);
+            var result = await RestoreOverAsync(plan, options, taken, parallelism, Count, lazy, cancellation);
             return result with { FetchedBytes = fetched };
         }
         finally
@@ -86,14 +88,14 @@ internal static class StoreRestore
 
     static async Task<RestoreResult> RestoreOverAsync(
         RestorePlan plan, StoreOptions options, IDisposable? taken, int parallelism, Action<long> progressed,
-            CancellationToken cancellation)
+            LazyPlace? lazy, CancellationToken cancellation)
     {
         try
         {
             options.Home.BeginOver();
             options.Home.Empty();
             options.Home.Create();
-            return await RestoreIntoAsync(plan, options, taken, parallelism, progressed, cancellation);
+            return await RestoreIntoAsync(plan, options, taken, parallelism, progressed, lazy, cancellation);
         }
         catch
         {
@@ -107,8 +109,10 @@ internal static class StoreRestore
     /// was one. A remote that cannot be read, or has something that does not verify, is an error: its absence is proved
     /// by its answer, never assumed.
     /// </summary>
+    /// <param name="options">The store, with its remote.</param>
+    /// <param name="lazily">Whether it may be opened before its pages are here (<see cref="LazyPlacing"/>).</param>
     /// <returns>What was restored; null when there was nothing to restore, or the directory was there.</returns>
-    public static RestoreResult? RestoreIfGone(StoreOptions options)
+    public static RestoreResult? RestoreIfGone(StoreOptions options, bool lazily = false)
     {
         if (options.Remote is not { } remote || (Directory.Exists(options.Directory) && !options.Home.IsStartingOver))
             return null;
@@ -119,7 +123,14 @@ internal static class StoreRestore
             if (await context.RetryAsync(token => StoreObject.FetchAsync(objects, token), default) is null) return null;
             var plan = await RestorePlanner.PlanAsync(context, RestoreTarget.Newest);
             await using var pin = await RestorePin.TakeAsync(() => remote.OpenStore(options.Time), plan, context);
-            return await RestoreAsync(plan, options with { Remote = null });
+            // Pages in memory are all read at once.
+            if (!lazily || options.PagesInMemory) return await RestoreAsync(plan, options with { Remote = null });
+            var result = await RestoreAsync(plan, LazyFiles.OpenedByWriter(options) with { Remote = null },
+                lazy: new LazyPlace(remote.Url, context));
+            // In the place of the restore's pin, which goes now.
+            if (options.Home.IsLazy && LazyFiles.PinOf(options, LazyList.Of(options.Home)) is { } needed)
+                await needed.RenewAsync();
+            return result;
         }).GetAwaiter().GetResult();
     }
 
@@ -133,9 +144,9 @@ internal static class StoreRestore
 
     static async Task<RestoreResult> RestoreIntoAsync(
         RestorePlan plan, StoreOptions options, IDisposable? taken, int parallelism, Action<long> progressed,
-            CancellationToken cancellation)
+            LazyPlace? lazy, CancellationToken cancellation)
     {
-        using var store = await BeginAsync(plan, options, parallelism, progressed, cancellation, taken);
+        using var store = await BeginAsync(plan, options, parallelism, progressed, cancellation, taken, lazy);
         var (lsn, timeMs) = await plan.ReplayAsync((in Record record) =>
         {
             if (record.Lsn >= store.NextLsn) store.Apply(record);
@@ -146,21 +157,23 @@ internal static class StoreRestore
                 "Keep the remote as it is and report this.")
             { Path = store.Directory, Lsn = lsn };
         var databases = store.Databases.Select(d => d.Name).Where(n => !DeletedName.Is(n)).ToList();
-        store.CloseAsStore();
+        store.CloseAsStore(mayBeLazy: lazy is not null);
         return new RestoreResult(lsn, timeMs, databases, 0);
     }
 
     /// <summary>Makes a replica that stands at a plan's hints, and needs the log after them.</summary>
     internal static async Task<Replica> BeginAsync(
         RestorePlan plan, StoreOptions options, int parallelism, Action<long> progressed,
-            CancellationToken cancellation, IDisposable? taken = null)
+            CancellationToken cancellation, IDisposable? taken = null, LazyPlace? lazy = null)
     {
         plan.Store.ThrowUnlessDatabases(plan.Location);
         var hints = plan.Hints.Hints;
         var room = new DiskReserve(options.Disk, options.Directory);
         room.CheckRoomFor(plan.FetchBytes);
         plan.SpoolIn(options.Directory);
-        await PlaceFilesAsync(plan, options, parallelism, progressed, cancellation);
+        if (lazy is not null && new LazyPlacing(plan) is { Files.Count: > 0 } placing)
+            await placing.PlaceAsync(options, parallelism, lazy, cancellation);
+        else await PlaceFilesAsync(plan, options, parallelism, progressed, cancellation);
         if (!plan.IsFromBeginning) Replica.Begin(options, hints);
         var store = Replica.Open(options, taken);
         store.SetSource(hints.LogId, plan.Epoch);

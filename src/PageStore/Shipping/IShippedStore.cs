@@ -32,8 +32,13 @@ internal interface IShippedStore
     /// </summary>
     (Hints Hints, long UnixTimeMs) SnapshotForRemote();
 
-    /// <summary>Opens a sealed file of the page store's.</summary>
+    /// <summary>Opens a sealed file of the page store's; one that is not all here is fetched first.</summary>
     FileStream OpenSealed(LiveFile file);
+
+    /// <summary>
+    /// Sealed files here that came from a remote, or still come, and may not be in its newest hints.
+    /// </summary>
+    IReadOnlyList<KnownExtent> CameFrom(string url);
 
     /// <summary>
     /// Restores the remote aside and compares it with what is here; returns the LSN that was proved. Throws Corrupt or

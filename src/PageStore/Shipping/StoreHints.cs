@@ -31,7 +31,7 @@ internal sealed class StoreHints : IDisposable
     {
         (this.store, this.home, this.options) = (store, home, options);
         (this.context, this.shipper, this.stopping) = (context, shipper, stopping);
-        publisher = new HintsPublisher(context, shipper);
+        publisher = new HintsPublisher(context, shipper, store.CameFrom(options.Url));
         collector = new Collector(context, shipper, publisher);
     }
 

@@ -31,12 +31,18 @@ internal sealed partial class StoreHome
     internal void MakeDurable()
     {
         if (!IsUnsynced) return;
+        SyncAll();
+        EndOver();
+    }
+
+    /// <summary>Makes everything in the directory durable.</summary>
+    internal void SyncAll()
+    {
         foreach (var directory in Directory.EnumerateDirectories(path, "*", SearchOption.AllDirectories).Prepend(path))
         {
             foreach (var name in disk.List(directory)) Sync(System.IO.Path.Combine(directory, name));
             disk.SyncDirectory(directory);
         }
-        EndOver();
     }
 
     void Sync(string file)
@@ -76,11 +82,17 @@ internal sealed partial class StoreHome
     /// <summary>Refuses to do something with a directory whose files are not all here.</summary>
     internal void ThrowIfLazy()
     {
-        if (IsLazy)
-            throw new RecoveryException(RecoveryError.CannotOpen,
+        if (!IsLazy) return;
+        throw IsReplica
+            ? new RecoveryException(RecoveryError.CannotOpen,
                 $"Not all of {path} is here: it follows {Following ?? "a remote"} and fetches what is read.",
                 "Read it through a connection with follow=URL&fetch=lazy, or have all of it fetched first: "
                     + "`recovery-tail URL --into DIR --once`.")
+            { Path = path }
+            : new RecoveryException(RecoveryError.CannotOpen,
+                $"Not all of {path} is here yet: it was opened before that (auto-restore=lazy), and the rest comes "
+                    + "while a process has it open for writing.",
+                "Read it in that process, or wait until PRAGMA recovery_fetched says `all` there.")
             { Path = path };
     }
 }

@@ -52,6 +52,11 @@ public sealed record StoreOptions
     /// </summary>
     internal Func<StoreHome, IAbsentFiles>? OpenAbsent { get; init; }
 
+    /// <summary>
+    /// Whether a writer whose files are not all here has the rest come by itself; tests want to see what is missing.
+    /// </summary>
+    internal bool FetchesRest { get; init; } = true;
+
     /// <summary>The local disk under the log, the plain files and the hints.</summary>
     internal ILogDisk Disk { get; init; } = LocalDisk.Instance;
 

@@ -1,5 +1,6 @@
 using RecoveryVfs.PageStore.Commits;
 using RecoveryVfs.PageStore.Files;
+using RecoveryVfs.PageStore.Lazy;
 using RecoveryVfs.PageStore.Pages;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Rocks;
@@ -38,6 +39,7 @@ internal sealed partial class Store
         // A copy of a store's directory can be read, and does not come near the remote.
         var whyNotOwner = options.Home.WhyNotOwner(options.Remote?.Url);
         if (whyNotOwner is not null) options = options with { Remote = null };
+        options = LazyFiles.OpenedByWriter(options);
         var storeLock = StoreLock.TakeFor(options);
         try
         {
@@ -66,6 +68,7 @@ internal sealed partial class Store
                 .Select(f => (f.Fnode, f.Name, f.SizeBytes)), opened.Plain);
             opened.Recorder?.Attach(log, core.Live.NewFnode, core.Live);
             StartRemote();
+            BeginToFetch();
         }
         catch
         {

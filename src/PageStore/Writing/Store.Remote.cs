@@ -76,6 +76,7 @@ internal sealed partial class Store
     FileStream IShippedStore.OpenSealed(LiveFile file)
     {
         TrackedName.Check(file.Class, file.Name, $"The store {Directory}");
+        Lazy?.Bring(file.Name);
         return RegularFile.OpenRead(Path.Combine(home.Pages, file.Name));
     }
 

@@ -220,7 +220,8 @@ internal sealed partial class Store : IShippedStore, IDisposable
             : whyNotOwner is { } why ? "copy: " + why.Message
             : pending.Failure is { } failure ? "stuck: " + failure.Message
             : "ok";
-        return core.Status(new(log.LogId, state, log.LastLsn, log.DurableLsn, log.SizeBytes, wals.UsedBytes),
+        var rows = core.Status(new(log.LogId, state, log.LastLsn, log.DurableLsn, log.SizeBytes, wals.UsedBytes),
             Remote?.Status());
+        return Fetched is { } fetched ? [.. rows, .. fetched.Rows()] : rows;
     }
 }

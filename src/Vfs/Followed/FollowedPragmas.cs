@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Views;
 using RecoveryVfs.RecoveryLog;
 
@@ -38,10 +39,7 @@ internal static class FollowedPragmas
                     (source is Follower follower ? StatusOf(file, follower) : StatusOf(file, (StoreView)source))
                     .Select(v => $"{v.Name}: {v.Value}"));
             case "recovery_fetched":
-                return source is Follower { Fetched: { } fetched } && fetched.FilesHere < fetched.Files
-                    ? string.Create(CultureInfo.InvariantCulture,
-                        $"{fetched.BytesHere} of {fetched.Bytes} bytes, {fetched.FilesHere} of {fetched.Files} files")
-                    : "all";
+                return FetchedFigures.Text((source as Follower)?.Fetched);
             case "recovery_verify":
                 using (var reader = source.Read())
                 {
@@ -122,12 +120,7 @@ internal static class FollowedPragmas
         yield return ("lag_bytes", state.LagBytes);
         yield return ("started_over", state.StartedOver);
         if (follower.Fetched is { } fetched)
-        {
-            yield return ("fetched_bytes", fetched.BytesHere);
-            yield return ("fetched_bytes_max", fetched.Bytes);
-            yield return ("fetched_files", fetched.FilesHere);
-            yield return ("fetched_files_max", fetched.Files);
-        }
+            foreach (var (name, value) in fetched.Rows()) yield return (name, value);
         if (state.LastError is { } error) yield return ("follower_error", error.Message);
         if (state.PinError is { } pin) yield return ("pin_error", pin);
     }

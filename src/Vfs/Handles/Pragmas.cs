@@ -1,6 +1,7 @@
 using System.Globalization;
 using RecoveryVfs.Handles;
 using RecoveryVfs.PageStore.Reading;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 
@@ -40,6 +41,8 @@ internal static class Pragmas
                 return store.Remote?.Url ?? "none";
             case "recovery_remote_lsn":
                 return (store.Remote?.State.ShippedLsn ?? 0).ToString(CultureInfo.InvariantCulture);
+            case "recovery_fetched":
+                return FetchedFigures.Text(store.Fetched);
             case "recovery_checkpoint":
                 store.Checkpoint();
                 return store.Lsn.Durable.ToString(CultureInfo.InvariantCulture);

@@ -134,8 +134,10 @@ internal static class DatabaseOpening
         lock (restoring)
         {
             if (StoreRegistry.IsOpen(directory)) return;
-            var restored =
-                StoreRestore.RestoreIfGone(StoreSettings.Of(directory, parameters).ToStoreOptions(directory));
+            // Who only reads may do so beside a writer, in another process, which needs all of it here.
+            var restored = StoreRestore.RestoreIfGone(
+                StoreSettings.Of(directory, parameters).ToStoreOptions(directory),
+                asked.AutoRestoreLazily && (flags & Sqlite.OpenReadOnly) == 0);
             if (restored is null)
             {
                 // A new application on an empty disk finds the directory that it was told.
@@ -143,7 +145,8 @@ internal static class DatabaseOpening
                 return;
             }
             EventLog.Write(EventLevel.Info, "RESTORED",
-                $"Restored the store {directory} from its remote, at LSN {restored.Lsn}: it was gone.");
+                $"Restored the store {directory} from its remote, at LSN {restored.Lsn}: it was gone."
+                    + (new StoreHome(directory).IsLazy ? " What is not here yet is fetched when it is read." : ""));
             foreach (var name in restored.Databases)
                 if (Path.Combine(Path.GetDirectoryName(directory)!, Path.GetFileName(name)) is var place
                     && Stub.Read(place).Content is PathContent.Missing or PathContent.Empty)

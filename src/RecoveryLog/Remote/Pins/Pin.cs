@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using RecoveryVfs.RecoveryLog.Objects;
@@ -99,6 +100,20 @@ internal sealed record Pin
         var bytes = await context.RetryAsync(token => context.Store.ReadWholeAsync(objectName, MaxBytes, token),
             cancellation);
         return bytes is null ? null : Parse(bytes, objectName);
+    }
+
+    /// <summary>
+    /// Puts a pin in the place of an earlier one, under a new name: objects are never overwritten. The name is
+    /// remembered before the earlier one goes, or a crash would leave one that nobody knows.
+    /// </summary>
+    public static async ValueTask<string> ReplaceAsync(RemoteContext context, string prefix, Pin pin, string? earlier,
+        Action<string> remember, CancellationToken cancellation = default)
+    {
+        var name = prefix + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
+        await PutAsync(context, name, pin, cancellation);
+        remember(name);
+        if (earlier is not null) await RemoveAsync(context, earlier, cancellation);
+        return name;
     }
 
     /// <summary>Removes a pin; does nothing when there is none.</summary>

@@ -12,7 +12,11 @@ namespace RecoveryVfs.RecoveryLog.Remote.Write;
 /// Publishes hints: first everything that they name, then themselves. Whatever interrupts it leaves older hints as they
 /// were, and objects that the collector finds. One publication, or collection, at a time.
 /// </summary>
-internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
+/// <param name="context">The remote.</param>
+/// <param name="shipper">Who ships the log there.</param>
+/// <param name="came">What files here were fetched from, whatever the newest hints name: these extents are not sent
+/// again, and not collected.</param>
+internal sealed class HintsPublisher(RemoteContext context, Shipper shipper, IReadOnlyList<KnownExtent>? came = null)
 {
     readonly Extents extents = new(context);
     readonly ConcurrentDictionary<ulong, KnownExtent> known = [];
@@ -30,9 +34,6 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
 
     /// <summary>Keeps publication and collection apart.</summary>
     internal AsyncGate Gate { get; } = new();
-
-    /// <summary>An extent that is in the remote, with what its file was sealed with.</summary>
-    readonly record struct KnownExtent(Extent Extent, uint Crc32C);
 
     /// <summary>
     /// Publishes what lives at an LSN. Waits until the remote's log has that LSN; ships the sealed files that it lacks,
@@ -149,6 +150,7 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper)
             shipper.State.HintsFound(hints.Header.Lsn, newest[0].Modified,
                 since.Sum(s => s.SizeBytes) * LogCompression);
         }
+        foreach (var one in came ?? []) known[one.Extent.Fnode] = one;
         remembered = true;
     }
 
