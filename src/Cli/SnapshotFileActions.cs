@@ -20,29 +20,51 @@ internal sealed class SnapshotFileActions(Output to, CancellationToken cancellat
     public async Task CreateAsync(string? place, string? output, IReadOnlyList<string> since,
         Func<RemoteAccess, Task<RestoreTarget>> moment)
     {
-        if (output is null)
-            throw new RecoveryException(RecoveryError.Invalid, "Where to? Give -o FILE, or -o - for standard output.");
         var isStore = place is not null && !RemoteAccess.IsUrl(place);
         // What a store has committed by now is to be in it.
         if (isStore && !StoreDirectory.Find(place!).IsOfRocksDb)
             await StoreSync.RunAsync(StoreDirectory.Find(place!), new SyncOptions(), cancellation);
         await using var remote = RemoteAccess.Open(place);
         var target = await moment(remote);
+        await WriteAsync(output, (stream, name) => SnapshotFiles.WriteAsync(remote, target, since, stream, name,
+            Progress.Begin, to.Note, cancellation));
+    }
+
+    /// <summary>Writes one database, or some of its pages.</summary>
+    public async Task CreateOfDatabaseAsync(string? place, string? output, string? database, string? pages,
+        bool isMoment, Func<RemoteAccess, Task<RestoreTarget>> moment)
+    {
+        var range = pages is null ? PageRange.All : PageRange.Parse(pages);
+        RestoreTarget? at = null;
+        // As it is now, a store's directory has it.
+        if (place is null || isMoment || RemoteAccess.IsUrl(place))
+        {
+            await using var remote = RemoteAccess.Open(place);
+            at = await moment(remote);
+            place = remote.Url;
+        }
+        await WriteAsync(output, (stream, name) => DatabasePieces.WriteAsync(place, at, database, range, stream, name,
+            Progress.Begin, cancellation));
+    }
+
+    async Task WriteAsync(string? output, Func<Stream, string, Task<SnapshotFile>> write)
+    {
+        if (output is null)
+            throw new RecoveryException(RecoveryError.Invalid, "Where to? Give -o FILE, or -o - for standard output.");
         if (output == Standard)
         {
             await using var stream = Console.OpenStandardOutput();
-            var piped = await SnapshotFiles.WriteAsync(remote, target, since, stream, Standard, Progress.Begin, to.Note,
-                cancellation);
-            to.Note(Said(piped));
+            to.Note(Said(await write(stream, Standard)));
             return;
         }
-        var written = await SnapshotFiles.WriteAsync(remote, target, since, Path.GetFullPath(output), Progress.Begin,
-            to.Note, cancellation);
-        to.Result(written, Results.Json.SnapshotFile, w => to.Line(Said(w)));
+        var file = Path.GetFullPath(output);
+        to.Result(await SnapshotFiles.ToPathAsync(file, stream => write(stream, file)), Results.Json.SnapshotFile,
+            w => to.Line(Said(w)));
     }
 
     static string Said(SnapshotFile file) =>
-        $"{file.File}: LSN {file.Lsn}, {file.Kind}, {file.Objects} objects, {Text.Bytes(file.Bytes)}.";
+        $"{file.File}: LSN {file.Lsn}, {file.Kind}{(file.Pages is { } pages ? $" {pages} of {file.Database}" : "")}, "
+            + $"{file.Objects} objects, {Text.Bytes(file.Bytes)}.";
 
     /// <summary>Brings snapshots back: the last argument is the directory, unless a plain file is wanted.</summary>
     public async Task RestoreAsync(IReadOnlyList<string> given, string? output, string? database)
@@ -55,6 +77,8 @@ internal sealed class SnapshotFileActions(Output to, CancellationToken cancellat
             ? Spool(Path.GetDirectoryName(Path.GetFullPath(output ?? given[^1]))!) : null;
         if (piped is not null) files = [.. files.Select(f => f == Standard ? piped.Name : f)];
         Restored done;
+        SQLitePCL.Batteries_V2.Init();
+        Recovery.Register();
         if (output is null)
         {
             var result = await SnapshotFiles.ToStoreAsync(files, Path.GetFullPath(given[^1]), Progress.Begin, to.Note,
@@ -64,8 +88,6 @@ internal sealed class SnapshotFileActions(Output to, CancellationToken cancellat
         }
         else
         {
-            SQLitePCL.Batteries_V2.Init();
-            Recovery.Register();
             var (result, name) = await SnapshotFiles.ToFileAsync(files, Path.GetFullPath(output), database,
                 Progress.Begin, to.Note, cancellation);
             done = new Restored(null, Path.GetFullPath(output), result.Lsn, Text.FromMs(result.UnixTimeMs), [name]);
@@ -82,7 +104,7 @@ internal sealed class SnapshotFileActions(Output to, CancellationToken cancellat
         to.Result(found, Results.Json.SnapshotFile, f =>
         {
             to.Line("Everything verifies: " + Said(f));
-            to.Line($"Databases: {Text.Some([.. f.Databases!.Select(d => d.Name)])}");
+            if (f.Databases is { } all) to.Line($"Databases: {Text.Some([.. all.Select(d => d.Name)])}");
         });
     }
 

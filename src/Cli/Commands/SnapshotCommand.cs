@@ -10,7 +10,7 @@ internal sealed class SnapshotCommand : CliCommand
 {
     readonly Argument<string[]> arguments;
     readonly MomentOptions moment;
-    readonly Option<string?> output, database;
+    readonly Option<string?> output, database, pages;
     readonly Option<string[]> since;
     readonly Option<string?> expires, note;
     readonly Option<bool> list, remove;
@@ -21,7 +21,9 @@ internal sealed class SnapshotCommand : CliCommand
 
         recovery snapshot create URL|DIR -o FILE writes a state into one file that has all it needs, in memory that
         does not depend on its size; - is standard output. --since makes it an increment, which names the snapshot
-        that it goes on from. recovery snapshot restore FILE.. DIR brings a store back, with -o one database as a
+        that it goes on from. With --database it has one database, and with --pages some of its pages: of a directory
+        as it is now, of a URL by fetching no more than that; files of the same moment (--lsn) make one database again.
+        recovery snapshot restore FILE.. DIR brings a store back, with -o one database as a
         plain file; FILE - is standard input. recovery snapshot verify FILE.. restores it aside and compares every
         page. Everything is verified before anything is written.
         """;
@@ -48,7 +50,12 @@ internal sealed class SnapshotCommand : CliCommand
             HelpName = "FILE",
             Description = "create: write what this snapshot lacks; give it for each that goes on from another."
         });
-        database = WithDatabase("restore -o: the database (needed when there are several).");
+        database = WithDatabase("create: only this database. restore -o: which one (needed when there are several).");
+        pages = With(new Option<string?>("--pages")
+        {
+            HelpName = "A..B",
+            Description = "create: only these pages of the database, counted from 1: 1..100000, 100001.."
+        });
         expires = With(
             new Option<string?>("--expires")
             {
@@ -73,6 +80,8 @@ internal sealed class SnapshotCommand : CliCommand
             "recovery snapshot create /data -o tuesday.snapshot --since monday.snapshot",
             "recovery snapshot create s3://bucket/app -o - | ssh host recovery snapshot restore - /data",
             "recovery snapshot restore monday.snapshot tuesday.snapshot /data",
+            "recovery snapshot create s3://bucket/app --lsn 4711 --database a.db --pages 1..100000 -o first",
+            "recovery snapshot restore first second -o a.db",
         ];
     }
 
@@ -125,7 +134,16 @@ internal sealed class SnapshotCommand : CliCommand
         var file = parsed.GetValue(output);
         if (word == "create" && rest.Length > 1)
             throw new RecoveryException(RecoveryError.Invalid, "One URL or DIR: recovery snapshot create URL -o FILE.");
-        if (word == "create")
+        if (word == "create" && (parsed.GetValue(database) ?? parsed.GetValue(pages)) is not null)
+        {
+            if (parsed.GetValue(since) is { Length: > 0 })
+                throw new RecoveryException(RecoveryError.Invalid,
+                    "--since goes with whole stores, and not with --database or --pages.");
+            await actions.CreateOfDatabaseAsync(rest.FirstOrDefault(), file, parsed.GetValue(database),
+                parsed.GetValue(pages), moment.IsGiven(parsed),
+                remote => moment.FindAsync(parsed, remote, cancellation));
+        }
+        else if (word == "create")
             await actions.CreateAsync(rest.FirstOrDefault(), file, parsed.GetValue(since) ?? [],
                 remote => moment.FindAsync(parsed, remote, cancellation));
         else if (word == "restore") await actions.RestoreAsync(rest, file, parsed.GetValue(database));

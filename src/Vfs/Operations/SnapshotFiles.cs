@@ -14,6 +14,12 @@ internal sealed record SnapshotFile(string File, string Kind, ulong Lsn, DateTim
 {
     /// <summary>The databases, where they were looked at.</summary>
     public IReadOnlyList<RestoredDatabase>? Databases { get; init; }
+
+    /// <summary>The database that its pages are of, when it has no more than that.</summary>
+    public string? Database { get; init; }
+
+    /// <summary>Which of its pages, of how many.</summary>
+    public string? Pages { get; init; }
 }
 
 /// <summary>Snapshots as files: a state of a remote in one stream, brought back, or looked at.</summary>
@@ -63,9 +69,8 @@ internal static class SnapshotFiles
             writer.Objects, writer.WrittenBytes);
     }
 
-    /// <summary>The same, to a file that appears whole, or not at all.</summary>
-    public static async Task<SnapshotFile> WriteAsync(RemoteAccess remote, RestoreTarget target,
-        IReadOnlyList<string> since, string file, StepBegun begin, Action<string> note, CancellationToken cancellation)
+    /// <summary>Has a snapshot written to a file that appears whole, or not at all.</summary>
+    public static async Task<SnapshotFile> ToPathAsync(string file, Func<Stream, Task<SnapshotFile>> write)
     {
         if (File.Exists(file) || Directory.Exists(file))
             throw new RecoveryException(RecoveryError.Invalid, $"{file} exists already, and is not overwritten.",
@@ -81,7 +86,7 @@ internal static class SnapshotFiles
             SnapshotFile written;
             await using (var to = new FileStream(partial, FileMode.Create, FileAccess.Write))
             {
-                written = await WriteAsync(remote, target, since, to, file, begin, note, cancellation);
+                written = await write(to);
                 to.Flush(flushToDisk: true);
             }
             File.Move(partial, file);
@@ -98,8 +103,12 @@ internal static class SnapshotFiles
     public static async Task<RestoreResult> ToStoreAsync(IReadOnlyList<string> files, string directory,
         StepBegun begin, Action<string> note, CancellationToken cancellation)
     {
+        var opened = OpenAll(files, begin, cancellation);
+        if (ArePages(opened))
+            using (Disposing(opened))
+                return DatabasePieces.ToStore(opened, directory, begin, cancellation);
+        await using var archive = Of(opened);
         Restoring.CheckPlace(StoreDirectory.Within(directory));
-        await using var archive = Open(files, begin, cancellation);
         var plan = await PlanAsync(archive, cancellation);
         Restoring.CheckStubs(directory, plan);
         return await new Restoring(plan, Parallelism, begin, note).ToStoreAsync(directory, verify: false, cancellation);
@@ -110,7 +119,11 @@ internal static class SnapshotFiles
         string file, string? database, StepBegun begin, Action<string> note, CancellationToken cancellation)
     {
         DeliveredFile.CheckPlace(file, force: false);
-        await using var archive = Open(files, begin, cancellation);
+        var opened = OpenAll(files, begin, cancellation);
+        if (ArePages(opened))
+            using (Disposing(opened))
+                return DatabasePieces.ToFile(opened, file, database, begin, cancellation);
+        await using var archive = Of(opened);
         return await new Restoring(await PlanAsync(archive, cancellation), Parallelism, begin, note)
             .ToFileAsync(file, database, force: false, check: null, cancellation);
     }
@@ -119,7 +132,11 @@ internal static class SnapshotFiles
     public static async Task<SnapshotFile> VerifyAsync(IReadOnlyList<string> files, StepBegun begin,
         CancellationToken cancellation)
     {
-        await using var archive = Open(files, begin, cancellation);
+        var opened = OpenAll(files, begin, cancellation);
+        if (ArePages(opened))
+            using (Disposing(opened))
+                return DatabasePieces.Verified(opened);
+        await using var archive = Of(opened);
         var plan = await PlanAsync(archive, cancellation);
         using var staging = new Staging(Path.GetTempPath(), "recovery-snapshot-" + Path.GetRandomFileName());
         var result = await RestoredStore.RestoreAsync(plan, staging.Path("store"), Parallelism, begin, cancellation);
@@ -132,7 +149,33 @@ internal static class SnapshotFiles
         };
     }
 
+    static bool ArePages(List<ArchiveFile> files) => files.Exists(f => f.Description.Pages is not null);
+
+    static Files Disposing(List<ArchiveFile> files) => new(files);
+
+    /// <summary>Files that were opened, until they are closed.</summary>
+    sealed class Files(List<ArchiveFile> files) : IDisposable
+    {
+        public void Dispose() => files.ForEach(f => f.Dispose());
+    }
+
     static ArchiveObjectStore Open(IReadOnlyList<string> files, StepBegun begin, CancellationToken cancellation)
+        => Of(OpenAll(files, begin, cancellation));
+
+    static ArchiveObjectStore Of(List<ArchiveFile> opened)
+    {
+        try
+        {
+            return ArchiveObjectStore.Of(opened);
+        }
+        catch
+        {
+            opened.ForEach(f => f.Dispose());
+            throw;
+        }
+    }
+
+    static List<ArchiveFile> OpenAll(IReadOnlyList<string> files, StepBegun begin, CancellationToken cancellation)
     {
         var opened = new List<ArchiveFile>();
         try
@@ -144,7 +187,7 @@ internal static class SnapshotFiles
                 { Path = Path.GetFullPath(f) }));
             foreach (var file in files)
                 opened.Add(ArchiveFile.Open(Path.GetFullPath(file), progress.Add, cancellation));
-            return ArchiveObjectStore.Of(opened);
+            return opened;
         }
         catch
         {

@@ -28,11 +28,42 @@ internal sealed record ArchiveDescription
     [JsonPropertyName("base"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Base { get; init; }
 
+    /// <summary>Which pages of which database it has; null when it has a remote's objects.</summary>
+    [JsonPropertyName("pages"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ArchivePages? Pages { get; init; }
+
+    /// <summary>Whether another one has pages of the same state of the same database.</summary>
+    public bool IsOfOneStateWith(ArchiveDescription other) => LogId == other.LogId && Lsn == other.Lsn
+        && Pages is { } ours && other.Pages is { } theirs && ours.Database == theirs.Database
+        && ours.PageSize == theirs.PageSize && ours.Count == theirs.Count;
+
     /// <summary>A full snapshot.</summary>
     public const string Full = "full";
 
     /// <summary>One that goes on from another.</summary>
     public const string Incremental = "incremental";
+
+    /// <summary>Pages of one database.</summary>
+    public const string OfPages = "pages";
+}
+
+/// <summary>Pages of one database, as its plain file has them.</summary>
+/// <param name="Database">Its name.</param>
+/// <param name="PageSize">The size of a page.</param>
+/// <param name="Count">How many pages the database has.</param>
+/// <param name="First">The first that is here.</param>
+/// <param name="Last">The last that is here.</param>
+internal sealed record ArchivePages(
+    [property: JsonPropertyName("database")] string Database,
+    [property: JsonPropertyName("page_size")] int PageSize,
+    [property: JsonPropertyName("count")] uint Count,
+    [property: JsonPropertyName("first")] uint First,
+    [property: JsonPropertyName("last")] uint Last)
+{
+    /// <summary>Whether the numbers make sense.</summary>
+    [JsonIgnore]
+    public bool IsSound => Database is { Length: > 0 } && PageSize is >= 512 and <= 65536
+        && (PageSize & PageSize - 1) == 0 && First > 0 && First <= Last && Last <= Count;
 }
 
 /// <summary>Generated (de)serialization: works without reflection, so under NativeAOT too.</summary>
@@ -45,7 +76,7 @@ sealed partial class ArchiveJson : JsonSerializerContext;
 ///   0       8         12       16
 ///   +-------+---------+--------+-------------+----···
 ///   | magic | version | length | description | entries
-///   | u64   | u32 = 1 | u32    | JSON        |
+///   | u64   | u32     | u32    | JSON        |
 ///   +-------+---------+--------+-------------+----···
 ///   entry:  1 u8 | length of the name u16 | name | size u64 | bytes | SHA-256 of the bytes, 32
 ///   end:    0 u8 | SHA-256 of everything before it, 32: the snapshot's identity
@@ -54,8 +85,10 @@ sealed partial class ArchiveJson : JsonSerializerContext;
 /// </remarks>
 internal static class ArchiveFormat
 {
-    /// <summary>The newest version this software knows.</summary>
-    public const uint Version = 1;
+    /// <summary>The newest version this software knows: that of pages of a database; others are of the first.</summary>
+    public const uint Version = 2;
+
+    static uint VersionOf(ArchiveDescription description) => description.Pages is null ? 1 : Version;
 
     /// <summary>Bytes before the description.</summary>
     public const int HeadBytes = 16;
@@ -75,7 +108,7 @@ internal static class ArchiveFormat
         var json = JsonSerializer.SerializeToUtf8Bytes(description, ArchiveJson.Default.ArchiveDescription);
         var bytes = new byte[HeadBytes + json.Length];
         Magic.CopyTo(bytes);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(8), Version);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(8), VersionOf(description));
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(12), json.Length);
         json.CopyTo(bytes, HeadBytes);
         return bytes;
@@ -102,7 +135,8 @@ internal static class ArchiveFormat
         try
         {
             if (JsonSerializer.Deserialize(json, ArchiveJson.Default.ArchiveDescription) is { } read
-                && read.Kind is ArchiveDescription.Full or ArchiveDescription.Incremental
+                && read.Kind is ArchiveDescription.Full or ArchiveDescription.Incremental or ArchiveDescription.OfPages
+                && read.Kind == ArchiveDescription.OfPages == read.Pages is not null && read.Pages?.IsSound != false
                 && read.Kind == ArchiveDescription.Incremental == read.Base is not null
                 && read.Base is null or { Length: 2 * ObjectHash.Bytes })
                 return read;

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
@@ -13,14 +12,14 @@ internal sealed class ArchiveWriter(RemoteContext context, RestorePlan plan, Str
 {
     const int BufferBytes = 256 << 10;
 
-    readonly IncrementalHash all = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+    readonly ArchiveStream stream = new(to);
     readonly byte[] buffer = new byte[BufferBytes];
 
     /// <summary>Bytes written.</summary>
-    public long WrittenBytes { get; private set; }
+    public long WrittenBytes => stream.WrittenBytes;
 
     /// <summary>Objects written.</summary>
-    public int Objects { get; private set; }
+    public int Objects => stream.Objects;
 
     /// <summary>
     /// Writes the state of an LSN; <paramref name="has"/> are the objects that the snapshot before has. Returns the
@@ -29,10 +28,10 @@ internal sealed class ArchiveWriter(RemoteContext context, RestorePlan plan, Str
     public async Task<string> RunAsync(ArchiveDescription description, IReadOnlySet<string> has,
         Action<long>? progressed, CancellationToken cancellation)
     {
-        await PutAsync(ArchiveFormat.Begin(description), cancellation);
+        await stream.BeginAsync(description, cancellation);
         // What it names of a parent is in here.
         var store = plan.Store with { Format = 1, Branch = null };
-        if (!has.Contains(RemoteNames.Store)) await AddAsync(RemoteNames.Store, store.ToBytes(), cancellation);
+        if (!has.Contains(RemoteNames.Store)) await stream.AddAsync(RemoteNames.Store, store.ToBytes(), cancellation);
         if (!plan.IsFromBeginning && !has.Contains(plan.Hints.Name))
             await CopyAsync(plan.Hints.Name, null, progressed, cancellation);
         foreach (var extent in plan.Extents)
@@ -42,14 +41,7 @@ internal sealed class ArchiveWriter(RemoteContext context, RestorePlan plan, Str
                 await CopyAsync(extent.ListName, extent.List, progressed, cancellation);
         }
         await CopyLogAsync(description.Lsn, has, progressed, cancellation);
-        var end = new byte[1 + ObjectHash.Bytes];
-        end[0] = ArchiveFormat.End;
-        all.AppendData(end, 0, 1);
-        all.GetHashAndReset(end.AsSpan(1));
-        await to.WriteAsync(end, cancellation);
-        await to.FlushAsync(cancellation);
-        WrittenBytes += end.Length;
-        return Convert.ToHexStringLower(end.AsSpan(1));
+        return await stream.EndAsync(cancellation);
     }
 
     /// <summary>
@@ -82,13 +74,11 @@ internal sealed class ArchiveWriter(RemoteContext context, RestorePlan plan, Str
         await using var download = await context.RetryAsync(
             token => context.Store.GetAsync(name, cancellation: token), cancellation)
             ?? throw new RecoveryException(RecoveryError.Corrupt, $"The object {name} is missing") { Path = name };
-        await PutAsync(ArchiveFormat.BeginEntry(name, download.ObjectBytes), cancellation);
-        using var own = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        await stream.BeginObjectAsync(name, download.ObjectBytes, cancellation);
         long done = 0;
         while (await download.Body.ReadAsync(buffer, cancellation) is var got && got > 0)
         {
-            own.AppendData(buffer, 0, got);
-            await PutAsync(buffer.AsMemory(0, got), cancellation);
+            await stream.PutAsync(buffer.AsMemory(0, got), cancellation);
             done += got;
             progressed?.Invoke(got);
         }
@@ -96,34 +86,9 @@ internal sealed class ArchiveWriter(RemoteContext context, RestorePlan plan, Str
             throw new RecoveryException(RecoveryError.Remote,
                 $"The object {name} ended after {done} of {download.ObjectBytes} bytes.", "Make the snapshot again")
             { Path = name, IsTransient = true };
-        await EndAsync(name, own, expected, cancellation);
-    }
-
-    async Task AddAsync(string name, byte[] bytes, CancellationToken cancellation)
-    {
-        await PutAsync(ArchiveFormat.BeginEntry(name, bytes.Length), cancellation);
-        using var own = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        own.AppendData(bytes);
-        await PutAsync(bytes, cancellation);
-        await EndAsync(name, own, null, cancellation);
-    }
-
-    async Task EndAsync(string name, IncrementalHash own, ObjectHash? expected, CancellationToken cancellation)
-    {
-        var hash = own.GetHashAndReset();
-        if (expected is { } wanted && new ObjectHash(hash) != wanted)
-            throw RemoteFormat.Damaged(name, "its bytes do not match its SHA-256");
-        await PutAsync(hash, cancellation);
-        Objects++;
-    }
-
-    async Task PutAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellation)
-    {
-        all.AppendData(bytes.Span);
-        WrittenBytes += bytes.Length;
-        await to.WriteAsync(bytes, cancellation);
+        await stream.EndObjectAsync(expected, cancellation);
     }
 
     /// <inheritdoc/>
-    public void Dispose() => all.Dispose();
+    public void Dispose() => stream.Dispose();
 }
