@@ -20,8 +20,7 @@ internal sealed class WriterBrake(string path, ReplicatorOptions options) : IDis
     /// </summary>
     const int Behind = 2;
 
-    static readonly TimeSpan LongestHold = TimeSpan.FromMilliseconds(100), LongestWait = TimeSpan.FromSeconds(1),
-        WritersMoment = TimeSpan.FromMilliseconds(25);
+    static readonly TimeSpan LongestHold = TimeSpan.FromMilliseconds(100), WritersMoment = TimeSpan.FromMilliseconds(25);
 
     SqliteHandle? connection;
     bool isOn, isHeld;
@@ -87,8 +86,9 @@ internal sealed class WriterBrake(string path, ReplicatorOptions options) : IDis
     void Hold()
     {
         connection ??= SqliteHandle.Open(path, options.LockPatience);
-        isHeld = connection.TryBeginWrite(LongestWait);
-        (frames, heldSince) = (0, options.Time.GetTimestamp());
+        isHeld = connection.TryBeginWrite();
+        // Where it cannot be had, reading goes on for as long as it would have been held.
+        (frames, heldSince) = (isHeld ? 0 : FramesFree - FramesHeld, options.Time.GetTimestamp());
     }
 
     void LetGo()
