@@ -11,7 +11,7 @@ public sealed class DirectoryTests : IDisposable
 
     public void Dispose() => scratch.Dispose();
 
-    async Task<ReplicaRun> StartAsync(string directory)
+    async Task<ReplicaRun> StartAsync(string directory, TextWriter? log = null)
     {
         File.WriteAllText(scratch.At("recovery.yml"), $"""
             remote: file://{scratch.At("remote")}
@@ -23,7 +23,7 @@ public sealed class DirectoryTests : IDisposable
                 {directory}
             """);
         var settings = ConfigFile.Read(scratch.At("recovery.yml"), expand: true);
-        return await ReplicaRun.StartAsync(settings.Groups, new EventLines(false, TextWriter.Null, TimeProvider.System),
+        return await ReplicaRun.StartAsync(settings.Groups, new EventLines(false, log ?? TextWriter.Null, TimeProvider.System),
             waitForLook: true, default);
     }
 
@@ -95,5 +95,27 @@ public sealed class DirectoryTests : IDisposable
         }
         for (var i = 0; i < 8; i++) Assert.Equal($"{i}", await RestoredAsync($"new-{i}.db"));
         Assert.Equal(("1", "2"), (await RestoredAsync("a.db"), await RestoredAsync("gone.db")));
+    }
+
+    [Fact]
+    public async Task A_directory_that_goes_away_and_comes_back_while_it_is_watched_is_followed()
+    {
+        Make("a.db", 1);
+        Make("b.db", 2);
+        var said = new StringWriter();
+        await using (var run = await StartAsync("watch: true", TextWriter.Synchronized(said)))
+        {
+            await run.FlushAsync();
+            Directory.Delete(scratch.At("tenants"), recursive: true);
+            await UntilAsync(() => !Names(run).Any(), "both go");
+            Make("a.db", 5);
+            Make("c.db", 4);
+            await UntilAsync(() => Names(run).SequenceEqual(["a.db", "c.db"]), "one comes back with another one");
+            await run.FlushAsync();
+            Assert.True(run.Status.Single().IsReady, run.Status.Single().WhyNotReady);
+        }
+        Assert.Equal(("5", "2", "4"),
+            (await RestoredAsync("a.db"), await RestoredAsync("b.db"), await RestoredAsync("c.db")));
+        Assert.InRange(said.ToString().Split("There is no directory").Length - 1, 0, 1);
     }
 }

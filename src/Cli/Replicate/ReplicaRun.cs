@@ -10,6 +10,8 @@ internal sealed class ReplicaRun : IAsyncDisposable
 
     readonly List<(ReplicaGroup Group, SqliteReplicator Replicator)> running = [];
     readonly CancellationTokenSource stopping = new();
+    // Directories that could not be looked at the last time.
+    readonly HashSet<string> warned = new(StringComparer.Ordinal);
     readonly EventLines log;
     Task watching = Task.CompletedTask;
 
@@ -66,22 +68,24 @@ internal sealed class ReplicaRun : IAsyncDisposable
         try
         {
             var known = replicator.Status.Databases;
-            var found = DirectoryLook.Find(directory).ToList();
-            foreach (var each in found.Where(f => known.All(k => k.Path != f.Path) && DirectoryLook.IsDatabase(f.Path)))
-            {
-                replicator.AddDatabase(each);
-                log.Write("info", "added", each.Path, "is replicated from now on");
-            }
             foreach (var gone in known.Where(k => k.Phase == ReplicationPhase.Missing && IsIn(directory, k.Path)
                 && !File.Exists(k.Path)))
             {
                 await replicator.RemoveDatabaseAsync(gone.Path);
                 log.Write("info", "removed", gone.Path, "is gone; its mirror stays restorable");
             }
+            var found = DirectoryLook.Find(directory).ToList();
+            foreach (var each in found.Where(f => known.All(k => k.Path != f.Path) && DirectoryLook.IsDatabase(f.Path)))
+            {
+                replicator.AddDatabase(each);
+                log.Write("info", "added", each.Path, "is replicated from now on");
+            }
+            warned.Remove(directory.Directory);
         }
         catch (Exception e) when (e is RecoveryException or IOException or UnauthorizedAccessException)
         {
-            log.Write("warning", "directory", directory.Directory, e.Message);
+            // Once, and not at each look: the directory may come back.
+            if (warned.Add(directory.Directory)) log.Write("warning", "directory", directory.Directory, e.Message);
         }
     }
 
