@@ -21,7 +21,7 @@ if (args is ["--child", "rows-lag", var laggingUrl, var linesWanted])
 if (args is ["--child", "wal-read", var readUri, var lastToRead])
     return WalSpillCase.Read(readUri, int.Parse(lastToRead));
 if (args is ["--child", "replicate", var replicated, var replicaUrl])
-    return ReplicateCase.Replicate(replicated, replicaUrl);
+    return ReplicatorProcess.Run(replicated, replicaUrl);
 if (args is ["--child", .. var childArguments]) return KilledChild.Run(childArguments);
 if (args is ["--remote-child", .. var remoteArguments]) return RemoteChild.Do(remoteArguments);
 if (args.Contains("--help"))
@@ -83,6 +83,7 @@ Case[] cases =
     new KeyValueCase("rollback"),
     new KeyValueCase("wal"),
     new ReplicateCase(),
+    new ReplicateRemoteCase(),
     new RocksDbCase(),
     new RemoteCommitCase(),
     new RemoteBytesCase(),

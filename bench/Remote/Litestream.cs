@@ -8,21 +8,21 @@ internal sealed class Litestream
     readonly string program;
     readonly string configuration;
 
-    Litestream(string program, string directory, string database, string bucket)
+    Litestream(string program, string directory, string database, string bucket, Uri? endpoint)
     {
         this.program = program;
         Directory.CreateDirectory(directory);
         configuration = Path.Combine(directory, "litestream.yml");
         var replica = bucket.Length > 0 && RemoteServer.Server is { } server
             ? $"type: s3\n        bucket: {bucket}\n        path: litestream\n        endpoint: "
-                + $"{server.Endpoint.AbsoluteUri.TrimEnd('/')}\n        region: us-east-1\n        force-path-style: "
+                + $"{(endpoint ?? server.Endpoint).AbsoluteUri.TrimEnd('/')}\n        region: us-east-1\n        force-path-style: "
                 + "true"
             : $"type: file\n        path: {Path.Combine(directory, "replica")}";
         File.WriteAllText(configuration, $"dbs:\n  - path: {database}\n    replicas:\n      - {replica}\n");
     }
 
     /// <summary>Null when it cannot be had.</summary>
-    public static Litestream? Prepare(string directory, string database, string bucket)
+    public static Litestream? Prepare(string directory, string database, string bucket, Uri? endpoint = null)
     {
         var build = Path.GetFullPath(Path.Combine("build", "litestream"));
         Directory.CreateDirectory(build);
@@ -35,7 +35,8 @@ internal sealed class Litestream
                 !;
             npm.WaitForExit();
         }
-        return Find(build) is { } program ? new Litestream(program, directory, database, bucket) : null;
+        return Find(build) is { } program ? new Litestream(program, directory, database, bucket, endpoint)
+            : null;
     }
 
     static string? Find(string build) => Directory.EnumerateFiles(build, "litestream", SearchOption.AllDirectories)

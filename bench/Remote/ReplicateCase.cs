@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using RecoveryVfs.Replicate;
 
 namespace RecoveryVfs.Bench;
 
@@ -20,6 +19,8 @@ internal sealed class ReplicateCase : Case
     readonly record struct Measured(double Rate, double P99, double Processor, double Memory);
 
     const int Paced = 500;
+
+    static Process Ours(string path) => ReplicatorProcess.Start(path, RemoteServer.NewDirectoryUrl());
 
     public override void Run(Place place, Report report)
     {
@@ -91,55 +92,7 @@ internal sealed class ReplicateCase : Case
         process?.Refresh();
         var processor = (process?.TotalProcessorTime ?? default) - before;
         var memory = (process?.PeakWorkingSet64 ?? 0) / 1048576.0;
-        End(process);
+        ReplicatorProcess.End(process);
         return new(rate, took[count * 99 / 100], processor.TotalMicroseconds / count, memory);
-    }
-
-    static void End(Process? process)
-    {
-        if (process is null) return;
-        using (var kill = Process.Start("kill", ["-INT", $"{process.Id}"])) kill.WaitForExit();
-        process.WaitForExit();
-    }
-
-    /// <summary>The program as users have it, if it was made; else the same in this program's runtime.</summary>
-    static Process Ours(string path)
-    {
-        if (File.Exists(Path.Combine("dist", "recovery")))
-        {
-            var program = Process.Start(new ProcessStartInfo(Path.GetFullPath("dist/recovery"),
-                ["replicate", path, RemoteServer.NewDirectoryUrl()])
-            { RedirectStandardError = true })!;
-            while (program.StandardError.ReadLine()?.Contains("in step", StringComparison.Ordinal) == false) { }
-            program.BeginErrorReadLine();
-            return program;
-        }
-        var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true };
-        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
-            start.ArgumentList.Add(typeof(ReplicateCase).Assembly.Location);
-        foreach (var each in (string[])["--child", "replicate", path, RemoteServer.NewDirectoryUrl()])
-            start.ArgumentList.Add(each);
-        var process = Process.Start(start)!;
-        process.StandardOutput.ReadLine();
-        return process;
-    }
-
-    /// <summary>The replicator, until it is told to end.</summary>
-    public static int Replicate(string path, string url)
-    {
-        using var ended = new ManualResetEventSlim();
-        using var signal =
-            System.Runtime.InteropServices.PosixSignalRegistration.Create(
-            System.Runtime.InteropServices.PosixSignal.SIGINT, context =>
-        {
-            context.Cancel = true;
-            ended.Set();
-        });
-        SQLitePCL.Batteries_V2.Init();
-        var replicator = SqliteReplicator.StartAsync(path, url).GetAwaiter().GetResult();
-        Console.WriteLine("replicating");
-        ended.Wait();
-        replicator.DisposeAsync().AsTask().GetAwaiter().GetResult();
-        return 0;
     }
 }
