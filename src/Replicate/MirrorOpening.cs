@@ -98,25 +98,32 @@ internal static class MirrorOpening
                 $"{path} is a RecoveryVfs database already: its store ships it, and it needs no replicator. Set the "
                     + "store's remote: recovery remote set.")
             { Path = path };
-        if (FileSystemOf(path) is { } kind && Foreign.Contains(kind))
+        if (ForeignKindOf(path, Mounts()) is { } kind)
             throw new RecoveryException(RecoveryError.Invalid,
                 $"{path} lies on {kind}: SQLite's locks and WALs do not work across machines, and changes made by "
                     + "others are not told. Run the replicator where the file's disk is.")
             { Path = path };
     }
 
-    static string? FileSystemOf(string path)
+    /// <summary>
+    /// The kind of file system that a path lies on, when it is one that is shared with other machines; null else.
+    /// </summary>
+    public static string? ForeignKindOf(string path, IEnumerable<(string At, string Kind)> mounts) => mounts
+        .Where(m => path.StartsWith(m.At.TrimEnd('/') + "/", StringComparison.Ordinal))
+        .MaxBy(m => m.At.TrimEnd('/').Length).Kind is { } kind && Foreign.Contains(kind) ? kind : null;
+
+    static List<(string At, string Kind)> Mounts()
     {
+        List<(string, string)> found = [];
         try
         {
-            return DriveInfo.GetDrives()
-                .Where(d => path.StartsWith(d.Name.TrimEnd('/') + "/", StringComparison.Ordinal))
-                .MaxBy(d => d.Name.Length)?.DriveFormat;
+            foreach (var drive in DriveInfo.GetDrives()) found.Add((drive.Name, drive.DriveFormat));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return null;
+            // One that does not answer, or is not ours to see: what is known until then is what there is.
         }
+        return found;
     }
 
     /// <summary>

@@ -20,8 +20,9 @@ internal sealed class MirrorSite : IDisposable
     /// <param name="disk">The disk under the mirror; the machine's if null.</param>
     /// <param name="scratch">Where the database is, when that is to outlast this.</param>
     /// <param name="clock">What the mirror's store asks for the time.</param>
+    /// <param name="remote">Where the mirror ships to.</param>
     public MirrorSite(ReplicatorOptions? options = null, long maxLocalLogBytes = 4L << 30, ILogDisk? disk = null,
-        Scratch? scratch = null, TimeProvider? clock = null)
+        Scratch? scratch = null, TimeProvider? clock = null, RemoteOptions? remote = null)
     {
         this.options = options ?? new();
         own = scratch is null ? new Scratch() : null;
@@ -32,8 +33,9 @@ internal sealed class MirrorSite : IDisposable
                 Directory = this.scratch.At("store"),
                 Disk = disk ?? LocalDisk.Instance,
                 // Pages in memory need their whole log.
-                PagesInMemory = maxLocalLogBytes == 4L << 30,
+                PagesInMemory = maxLocalLogBytes == 4L << 30 && remote is null,
                 MaxLocalLogBytes = maxLocalLogBytes,
+                Remote = remote,
                 Time = clock ?? TimeProvider.System,
             });
         Watched = New();
@@ -106,9 +108,10 @@ internal sealed class MirrorSite : IDisposable
     }
 
     /// <summary>The mirror's newest version.</summary>
-    public byte[] Bytes()
+    public byte[] Bytes() => BytesOf(Store.Find("app.db")!);
+
+    public static byte[] BytesOf(PageStore.Reading.Database database)
     {
-        var database = Store.Find("app.db")!;
         var version = database.Pin();
         var bytes = new byte[version.SizeBytes];
         Assert.Equal(bytes.Length, database.Read(version, 0, bytes));
