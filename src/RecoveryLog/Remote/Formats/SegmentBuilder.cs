@@ -26,6 +26,9 @@ internal sealed class SegmentBuilder : IDisposable
     /// </summary>
     const int GatheredBytes = 1 << 20;
 
+    /// <summary>A record of this size holds whole pages, most of them new: a copy's, or a load's.</summary>
+    const int BulkBytes = 256 << 10;
+
     readonly int memoryBytes;
     readonly Func<Stream>? openSpool;
     readonly ArrayBufferWriter<byte> gathered = new(4096);
@@ -136,7 +139,7 @@ internal sealed class SegmentBuilder : IDisposable
     {
         if (gathered.WrittenCount + bytes.Length > GatheredBytes)
         {
-            PackGathered();
+            PackGathered(isBulk: bytes.Length >= BulkBytes);
             if (bytes.Length >= GatheredBytes)
             {
                 packer!.Write(bytes);
@@ -146,9 +149,10 @@ internal sealed class SegmentBuilder : IDisposable
         gathered.Write(bytes);
     }
 
-    void PackGathered()
+    /// <param name="isBulk">What comes next is large. Only at its beginning does that choose how it is packed.</param>
+    void PackGathered(bool isBulk = false)
     {
-        packer ??= new SegmentPacker(openSpool, memoryBytes);
+        packer ??= new SegmentPacker(openSpool, memoryBytes, isBulk);
         packer.Write(gathered.WrittenSpan);
         gathered.ResetWrittenCount();
     }

@@ -22,16 +22,20 @@ internal sealed class SegmentPacker : IDisposable
     const int LeastRoomBytes = 4 << 10;
 
     readonly Func<Stream>? openSpool;
-    readonly Zstd.CompressorHandle context = Zstd.NewCompressor();
+    readonly Zstd.CompressorHandle context;
     readonly Pipe packed;
     // Known last: filled in where it stands, in the pipe or in the file.
     readonly Memory<byte> header;
     Stream? spool;
 
     /// <summary>Up to so many bytes are held in memory; without <paramref name="openSpool"/>, all.</summary>
-    public SegmentPacker(Func<Stream>? openSpool, int memoryBytes)
+    /// <param name="openSpool">Where the rest goes.</param>
+    /// <param name="memoryBytes">How many.</param>
+    /// <param name="isBulk">Whether it begins with a large record: whole pages of a copy, above all.</param>
+    public SegmentPacker(Func<Stream>? openSpool, int memoryBytes, bool isBulk = false)
     {
         this.openSpool = openSpool;
+        context = Zstd.NewCompressor(isBulk ? Zstd.BulkLevel : Zstd.Level);
         packed = new Pipe(new PipeOptions(readerScheduler: PipeScheduler.Inline, writerScheduler: PipeScheduler.Inline,
             pauseWriterThreshold: openSpool is null ? 0 : memoryBytes, resumeWriterThreshold: 1,
                 minimumSegmentSize: BlockBytes, useSynchronizationContext: false));

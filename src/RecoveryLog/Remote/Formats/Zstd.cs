@@ -10,6 +10,11 @@ static partial class Zstd
     /// <summary>Fast, and near to the best that small page deltas give.</summary>
     public const int Level = 3;
 
+    /// <summary>
+    /// For what is whole pages, and much: half of level 3's time, for a sixteenth more bytes.
+    /// </summary>
+    public const int BulkLevel = 2;
+
     /// <summary>2^21 bytes: what level 3 uses, and the most that a reader accepts.</summary>
     const int WindowLog = 21;
 
@@ -26,10 +31,10 @@ static partial class Zstd
             (int)Check(Compress2(context, destination, (nuint)destination.Length, source, (nuint)source.Length)));
     }
 
-    public static CompressorHandle NewCompressor()
+    public static CompressorHandle NewCompressor(int level = Level)
     {
         var context = CreateCompressor();
-        Check(SetParameter(context, LevelParameter, Level));
+        Check(SetParameter(context, LevelParameter, level));
         Check(SetParameter(context, WindowLogParameter, WindowLog));
         // The header of the segment tells the size.
         Check(SetParameter(context, ContentSizeParameter, 0));
