@@ -15,8 +15,8 @@ internal sealed class Litestream
         configuration = Path.Combine(directory, "litestream.yml");
         var replica = bucket.Length > 0 && RemoteServer.Server is { } server
             ? $"type: s3\n        bucket: {bucket}\n        path: litestream\n        endpoint: "
-                + $"{(endpoint ?? server.Endpoint).AbsoluteUri.TrimEnd('/')}\n        region: us-east-1\n        force-path-style: "
-                + "true"
+                + $"{(endpoint ?? server.Endpoint).AbsoluteUri.TrimEnd('/')}\n        region: us-east-1\n        "
+                + "force-path-style: true"
             : $"type: file\n        path: {Path.Combine(directory, "replica")}";
         File.WriteAllText(configuration, $"dbs:\n  - path: {database}\n    replicas:\n      - {replica}\n");
     }

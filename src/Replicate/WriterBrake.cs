@@ -20,7 +20,8 @@ internal sealed class WriterBrake(string path, ReplicatorOptions options) : IDis
     /// </summary>
     const int Behind = 2;
 
-    static readonly TimeSpan LongestHold = TimeSpan.FromMilliseconds(100), WritersMoment = TimeSpan.FromMilliseconds(25);
+    static readonly TimeSpan LongestHold = TimeSpan.FromMilliseconds(100),
+        WritersMoment = TimeSpan.FromMilliseconds(25);
 
     SqliteHandle? connection;
     bool isOn, isHeld;

@@ -23,8 +23,8 @@ public sealed class DirectoryTests : IDisposable
                 {directory}
             """);
         var settings = ConfigFile.Read(scratch.At("recovery.yml"), expand: true);
-        return await ReplicaRun.StartAsync(settings.Groups, new EventLines(false, log ?? TextWriter.Null, TimeProvider.System),
-            waitForLook: true, default);
+        return await ReplicaRun.StartAsync(settings.Groups,
+            new EventLines(false, log ?? TextWriter.Null, TimeProvider.System), waitForLook: true, default);
     }
 
     void Make(string name, int rows)

@@ -31,8 +31,8 @@ public sealed class FollowedMirrorTests : IDisposable
     [InlineData("delete")]
     public async Task A_follower_of_a_mirror_has_its_commits_takes_over_and_is_replicated_to_in_its_place(string mode)
     {
-        using var app = scratch.Open("app.db", $"PRAGMA journal_mode={mode}", "CREATE TABLE t(a INTEGER PRIMARY KEY, b)",
-            Insert);
+        using var app = scratch.Open("app.db", $"PRAGMA journal_mode={mode}",
+            "CREATE TABLE t(a INTEGER PRIMARY KEY, b)", Insert);
         await using var first = await StartAsync("app.db");
         await first.FlushAsync();
         await using var follower = await Follower.StartAsync(new FollowerOptions
@@ -55,7 +55,7 @@ public sealed class FollowedMirrorTests : IDisposable
         Assert.Equal(RecoveryError.Fenced, fenced.Error);
         Assert.NotNull(first.Status.Failed);
 
-        // On the second machine the application's file comes from the promoted replica, which is its mirror from now on.
+        // On the second machine the application's file comes from the promoted replica, its mirror from now on.
         Directory.CreateDirectory(scratch.At("other"));
         await using (var second = await StartAsync("other/app.db", "replica", restores: true))
         {

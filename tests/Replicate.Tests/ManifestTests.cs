@@ -27,7 +27,8 @@ public sealed class ManifestTests
         var listens = replicator.Args[replicator.Args.IndexOf("--listen") + 1];
         foreach (var probe in (V1Probe[])[replicator.StartupProbe, replicator.LivenessProbe])
             Assert.EndsWith($":{probe.HttpGet.Port.Value}", listens, StringComparison.Ordinal);
-        Assert.Equal(("/ready", "/health"), (replicator.StartupProbe.HttpGet.Path, replicator.LivenessProbe.HttpGet.Path));
+        Assert.Equal("/ready", replicator.StartupProbe.HttpGet.Path);
+        Assert.Equal("/health", replicator.LivenessProbe.HttpGet.Path);
         var volume = Assert.Single(set.Spec.VolumeClaimTemplates).Metadata.Name;
         foreach (var container in (V1Container[])[replicator, .. pod.Containers])
         {

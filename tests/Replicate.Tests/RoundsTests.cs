@@ -18,8 +18,8 @@ public sealed class RoundsTests
     [InlineData("truncate")]
     [InlineData("persist")]
     [Trait(Seeds.Kind, Seeds.Random)]
-    public void Every_commit_of_the_mirror_is_a_state_that_was_committed(string mode) => Seeds.Run(mode == "wal" ? 55 : 15,
-        random =>
+    public void Every_commit_of_the_mirror_is_a_state_that_was_committed(string mode) => Seeds.Run(
+        mode == "wal" ? 55 : 15, random =>
         {
             using var life = new Life(mode, random);
             for (var step = random.Next(10, 25); step > 0; step--) life.Step();
