@@ -115,6 +115,7 @@ case $target in
     need nodejs node
     need libnode-dev /usr/include/node/node.h
     need npm npm
+    need libssl-dev /usr/include/openssl/evp.h
     need clang-format clang-format
     need ceph-mon ceph-mon
     need ceph-osd ceph-osd

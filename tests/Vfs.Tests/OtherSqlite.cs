@@ -57,14 +57,21 @@ public static class OtherSqlite
                 raw.SetProvider(new SQLite3Provider_sqlite3());
                 break;
             case "dynamic":
-                SQLite3Provider_dynamic_cdecl.Setup(Debian, new Functions(NativeLibrary.Load(Debian)));
-                raw.SetProvider(new SQLite3Provider_dynamic_cdecl());
-                break;
+                Load(Debian);
+                return;
             case "two":
                 Recovery.Register(NativeLibrary.Load(Debian));
                 return;
         }
         raw.FreezeProvider(); // Or Microsoft.Data.Sqlite takes the bundle's instead.
+    }
+
+    /// <summary>The SQLite of this process is the one in that library.</summary>
+    public static void Load(string library)
+    {
+        SQLite3Provider_dynamic_cdecl.Setup(library, new Functions(NativeLibrary.Load(library)));
+        raw.SetProvider(new SQLite3Provider_dynamic_cdecl());
+        raw.FreezeProvider();
     }
 
     sealed class Functions(nint library) : IGetFunctionPointer

@@ -6,7 +6,7 @@ return args switch
 {
     [OtherSqlite.Word, var first, var second, .. var more] => OtherSqlite.Run(first, second, wal: more.Length > 0),
     [Opener.Word or Opener.LeaveOpen, ..] => Opener.Run(args),
-    [SqlShell.Name] => SqlShell.Run(),
+    [SqlShell.Name, .. var library] => SqlShell.Run(library.SingleOrDefault()),
     [SmallDisk.Name, .. var rest] => FullDisk.Run(rest),
     _ => RandomWriter.Run(args),
 };

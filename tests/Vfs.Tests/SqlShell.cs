@@ -13,18 +13,23 @@ public sealed class SqlShell : IDisposable
     /// <summary>The argument that makes this assembly's program one.</summary>
     public const string Name = "sql-shell";
 
-    readonly Process process = Process.Start(new ProcessStartInfo("dotnet", [typeof(SqlShell).Assembly.Location, Name])
-    {
-        RedirectStandardInput = true,
-        RedirectStandardOutput = true,
-        RedirectStandardError = true,
-        // A process that aborts writes its core there.
-        WorkingDirectory = Path.GetTempPath(),
-    })!;
-
+    readonly Process process;
     readonly Task<string> errors;
 
-    public SqlShell() => errors = process.StandardError.ReadToEndAsync();
+    /// <param name="library">Another SQLite than the bundle's.</param>
+    public SqlShell(string? library = null)
+    {
+        string[] other = library is null ? [] : [library];
+        process = Process.Start(new ProcessStartInfo("dotnet", [typeof(SqlShell).Assembly.Location, Name, .. other])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            // A process that aborts writes its core there.
+            WorkingDirectory = Path.GetTempPath(),
+        })!;
+        errors = process.StandardError.ReadToEndAsync();
+    }
 
     /// <summary>The answer to a line. Fails the test when the process has died.</summary>
     public string Ask(string line)
@@ -63,9 +68,10 @@ public sealed class SqlShell : IDisposable
     }
 
     /// <summary>What the process does.</summary>
-    public static int Run()
+    public static int Run(string? library)
     {
-        SQLitePCL.Batteries_V2.Init();
+        if (library is null) SQLitePCL.Batteries_V2.Init();
+        else OtherSqlite.Load(library);
         Recovery.Register(new RecoveryOptions { Linger = TimeSpan.Zero });
         SqliteConnection? db = null;
         while (Console.ReadLine() is { } line)
