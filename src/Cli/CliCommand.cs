@@ -37,16 +37,37 @@ internal abstract class CliCommand : Command
         return symbol;
     }
 
-    /// <summary>What most commands look at.</summary>
-    protected Argument<string?> WithPlace() => With(new Argument<string?>("URL|DIR")
+    /// <summary>An argument that must be given.</summary>
+    protected Argument<string> Needed(string name, string description) =>
+        With(new Argument<string>(name) { Description = description });
+
+    /// <summary>An argument that may be left out.</summary>
+    protected Argument<string?> Optional(string name, string description) =>
+        With(new Argument<string?>(name) { Description = description, Arity = ArgumentArity.ZeroOrOne });
+
+    /// <summary>An option that is given or not.</summary>
+    protected Option<bool> Flag(string name, string description) =>
+        With(new Option<bool>(name) { Description = description });
+
+    /// <summary>An option with a value; <paramref name="value"/> is what the help calls it.</summary>
+    protected Option<T> Taking<T>(string name, string value, string description, params string[] aliases) =>
+        With(new Option<T>(name, aliases) { HelpName = value, Description = description });
+
+    /// <summary>An option with a value, which is <paramref name="usual"/> unless it is given.</summary>
+    protected Option<T> Usually<T>(string name, string value, T usual, string description, params string[] aliases)
     {
-        Description = "A remote, or a store that has one (default: RECOVERY_REMOTE).",
-        Arity = ArgumentArity.ZeroOrOne
-    });
+        var option = Taking<T>(name, value, description, aliases);
+        option.DefaultValueFactory = _ => usual;
+        return option;
+    }
+
+    /// <summary>What most commands look at.</summary>
+    protected Argument<string?> WithPlace() =>
+        Optional("URL|DIR", "A remote, or a store that has one (default: RECOVERY_REMOTE).");
 
     /// <summary>Which of the databases that are there.</summary>
     protected Option<string?> WithDatabase(string description = "The database (needed when there are several).") =>
-        With(new Option<string?>("--database") { HelpName = "NAME", Description = description });
+        Taking<string?>("--database", "NAME", description);
 
     /// <summary>Whether the result is to be JSON.</summary>
     protected bool IsJson(ParseResult parsed) => parsed.GetValue(json);

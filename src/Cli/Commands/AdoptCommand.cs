@@ -19,15 +19,9 @@ internal sealed class AdoptCommand : CliCommand
     public AdoptCommand()
         : base("adopt", "Let a copied or moved store go on in the place of the one it was copied from.")
     {
-        target = With(
-            new Argument<string>("DIR")
-            {
-                Description =
-                    "The store's directory, here; or a plain database whose mirror (recovery replicate) becomes its "
-                        + "store."
-            });
-        offline = With(
-            new Option<bool>("--offline") { Description = "Do not ask the remote whether it has gone on since." });
+        target = Needed("DIR",
+            "The store's directory, here; or a plain database whose mirror (recovery replicate) becomes its store.");
+        offline = Flag("--offline", "Do not ask the remote whether it has gone on since.");
         About = """
             A store that ships to a remote remembers the directory and the machine it is on. A copy of it, or one that
             came to another machine, is opened for reading only until somebody says what it is. After `adopt` it ships

@@ -23,9 +23,9 @@ internal sealed class AtCommand : CliCommand
         target = WithPlace();
         database = WithDatabase();
         moment = new MomentOptions(this);
-        query = With(new Option<string?>("--query", "-q") { HelpName = "SQL", Description = "The statement." });
-        csv = With(new Option<bool>("--csv") { Description = "Rows as CSV." });
-        header = With(new Option<bool>("--header") { Description = "Begin with the columns' names." });
+        query = Taking<string?>("--query", "SQL", "The statement.", "-q");
+        csv = Flag("--csv", "Rows as CSV.");
+        header = Flag("--header", "Begin with the columns' names.");
         About = """
             A store's directory answers itself, as far back as its pages and its log reach, without a remote: the
             database as it was is copied aside. What lies before, and a URL: the remote's state is restored aside. It is

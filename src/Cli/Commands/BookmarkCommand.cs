@@ -13,16 +13,9 @@ internal sealed class BookmarkCommand : CliCommand
 
     public BookmarkCommand() : base("bookmark", "Print the bookmark of a moment, to come back to it later.")
     {
-        target = With(new Argument<string?>("URL|DIR")
-        {
-            Description = "A remote or a store (default: RECOVERY_REMOTE).",
-            Arity = ArgumentArity.ZeroOrOne
-        });
-        time = With(new Option<string?>("--time")
-        {
-            HelpName = "TIME",
-            Description = "The last commit by then: 14:03, 'yesterday 14:00', '10 minutes ago' (default: the newest)."
-        });
+        target = Optional("URL|DIR", "A remote or a store (default: RECOVERY_REMOTE).");
+        time = Taking<string?>("--time", "TIME",
+            "The last commit by then: 14:03, 'yesterday 14:00', '10 minutes ago' (default: the newest).");
         About = """
             A bookmark names a moment of one store's log. `recovery rollback --to`, `recovery restore --bookmark`, and
             every command that takes a moment take it. SQL gives it, too: PRAGMA recovery_bookmark. A store's newest

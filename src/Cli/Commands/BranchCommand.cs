@@ -22,19 +22,10 @@ internal sealed class BranchCommand : CliCommand
             Arity = new ArgumentArity(1, 2)
         });
         moment = new MomentOptions(this);
-        expires = With(new Option<string?>("--expires")
-        {
-            HelpName = "TIME",
-            Description = "Until when the parent keeps what it needs: 7d, 12h, or a time (default: for good)."
-        });
-        reset = With(new Option<bool>("--reset")
-        {
-            Description = "NEWURL is a branch already: delete it, and begin it anew from the parent."
-        });
-        delete = With(new Option<bool>("--delete")
-        {
-            Description = "Delete a branch, unless others were branched from it."
-        });
+        expires = Taking<string?>("--expires", "TIME",
+            "Until when the parent keeps what it needs: 7d, 12h, or a time (default: for good).");
+        reset = Flag("--reset", "NEWURL is a branch already: delete it, and begin it anew from the parent.");
+        delete = Flag("--delete", "Delete a branch, unless others were branched from it.");
         About = """
             Nothing large is copied: the branch names the parent's extents, and a pin there keeps them; what is written
             is the log since the parent's hints. It has a log of its own: restore it, follow it, write to it as to any

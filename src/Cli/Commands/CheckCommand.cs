@@ -22,12 +22,7 @@ internal sealed class CheckCommand : CliCommand
         "Find out whether a place can be a remote: reach, rights, conditional create, clock, and what is in it.")
     {
         target = WithPlace();
-        readOnly = With(
-            new Option<bool>("--read-only")
-            {
-                Description =
-                    "Create nothing there: leave out what needs the right to write."
-            });
+        readOnly = Flag("--read-only", "Create nothing there: leave out what needs the right to write.");
         About = """
             Lists the prefix, creates some objects of a few bytes under probe/ and removes them again, and compares the
             object store's clock with this machine's. A store that ignores If-None-Match is named: two writers could

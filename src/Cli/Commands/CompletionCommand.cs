@@ -10,7 +10,7 @@ internal sealed class CompletionCommand : CliCommand
     public CompletionCommand()
         : base("completion", "Print a script that completes commands and options in bash, zsh or fish.")
     {
-        shell = With(new Argument<string>("SHELL") { Description = "bash, zsh or fish." });
+        shell = Needed("SHELL", "bash, zsh or fish.");
         About = "Add to ~/.bashrc: source <(recovery completion bash); to ~/.zshrc, after compinit: source "
             + "<(recovery completion zsh);\nor write it once: recovery completion fish > "
             + "~/.config/fish/completions/recovery.fish.";

@@ -18,18 +18,8 @@ internal sealed class DatabasesCommand : CliCommand
 
     public DatabasesCommand() : base("databases", "List the databases of a store or a remote.")
     {
-        target = With(
-            new Argument<string?>("DIR|URL")
-            {
-                Description = "A store or a remote (default: RECOVERY_REMOTE).",
-                Arity = ArgumentArity.ZeroOrOne
-            });
-        deleted = With(
-            new Option<bool>("--deleted")
-            {
-                Description =
-                    "List those whose file was removed; `recovery undelete` brings them back."
-            });
+        target = Optional("DIR|URL", "A store or a remote (default: RECOVERY_REMOTE).");
+        deleted = Flag("--deleted", "List those whose file was removed; `recovery undelete` brings them back.");
         About = "Of a remote, the hints and the log after them are read, and no pages: size, time and checksum are "
             + "shown of databases committed to since the hints.\nA store in use by another process can be listed, too.";
         Examples = ["recovery databases /data", "recovery databases s3://bucket/app --json"];

@@ -11,7 +11,7 @@ internal sealed class DeleteCommand : CliCommand
 
     public DeleteCommand() : base("delete", "Delete a database, with its journal and WAL, from its store.")
     {
-        database = With(new Argument<string>("DATABASE") { Description = "The database, as /data/a.db." });
+        database = Needed("DATABASE", "The database, as /data/a.db.");
         About = "A remote keeps the states before the deletion for as long as its retention says: recovery restore "
             + "URL -o FILE --database a.db --lsn N.";
         Examples = ["recovery delete /data/a.db"];

@@ -21,13 +21,8 @@ internal sealed class DemoCommand : CliCommand
     public DemoCommand() : base("demo", "Show what this is for: kill a writer, lose the machine, get everything back.")
     {
         Hidden = true;
-        place = With(
-            new Argument<string?>("DIR")
-            {
-                Description =
-                    "Where to play (default: a temporary directory). DIR/data and DIR/remote are replaced.",
-                Arity = ArgumentArity.ZeroOrOne
-            });
+        place = Optional("DIR",
+            "Where to play (default: a temporary directory). DIR/data and DIR/remote are replaced.");
         child = With(new Option<bool>(Child) { Hidden = true });
         Examples = ["recovery demo"];
     }

@@ -34,39 +34,16 @@ internal sealed class DiffCommand : CliCommand
     {
         target = WithPlace();
         database = WithDatabase();
-        from = With(new Option<string?>("--from")
-        {
-            HelpName = "MOMENT",
-            Description =
-                "The first moment: an LSN, or a time: 2026-01-31T15:04:05Z, '2026-01-31 15:04', 14:03, 'yesterday "
-                    + "14:00', "
-                    + "'10 minutes ago'."
-        });
-        to = With(new Option<string?>("--to")
-        {
-            HelpName = "MOMENT",
-            Description = "The second moment (default: now)."
-        });
-        table = With(
-            new Option<string?>("--table") { HelpName = "GLOB", Description = "Only tables whose names match." });
-        whereKey = With(
-            new Option<string?>("--where-key")
-            {
-                HelpName = "KEY",
-                Description = "Only the row with this key; of a key of several columns a JSON array. Needs --table."
-            });
-        stat = With(new Option<bool>("--stat") { Description = "Only count, a table a line." });
-        sql = With(new Option<bool>("--sql")
-        {
-            Description =
-                "Write SQL: what makes the state at --from that at --to."
-        });
-        undoSql = With(
-            new Option<bool>("--undo-sql")
-            {
-                Description =
-                    "Write SQL that takes it back: what makes the state at --to that at --from."
-            });
+        from = Taking<string?>("--from", "MOMENT",
+            "The first moment: an LSN, or a time: 2026-01-31T15:04:05Z, '2026-01-31 15:04', 14:03, 'yesterday "
+                + "14:00', '10 minutes ago'.");
+        to = Taking<string?>("--to", "MOMENT", "The second moment (default: now).");
+        table = Taking<string?>("--table", "GLOB", "Only tables whose names match.");
+        whereKey = Taking<string?>("--where-key", "KEY",
+            "Only the row with this key; of a key of several columns a JSON array. Needs --table.");
+        stat = Flag("--stat", "Only count, a table a line.");
+        sql = Flag("--sql", "Write SQL: what makes the state at --from that at --to.");
+        undoSql = Flag("--undo-sql", "Write SQL that takes it back: what makes the state at --to that at --from.");
         About = Teaching;
         Examples =
         [

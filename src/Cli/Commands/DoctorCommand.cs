@@ -20,8 +20,8 @@ internal sealed class DoctorCommand : CliCommand
     public DoctorCommand()
         : base("doctor", "Look at everything about a local store, and say what to do about what is found.")
     {
-        target = With(new Argument<string>("DIR") { Description = "The store." });
-        quick = With(new Option<bool>("--quick") { Description = "Do not read all pages." });
+        target = Needed("DIR", "The store.");
+        quick = Flag("--quick", "Do not read all pages.");
         About = """
             Takes no lock and changes nothing: config, log, pages with their checksums, stubs, space, rights, what
             earlier runs left behind, and the remote as `recovery status` sees it. The exit code is 1 when something

@@ -39,64 +39,22 @@ internal sealed class ExportCommand : CliCommand
 
     public ExportCommand() : base("export", "Write a database of a store, its rows, or a RocksDB's pairs, as a file.")
     {
-        source = With(
-            new Argument<string>("DATABASE|DIR|URL")
-            {
-                Description = "The database, as /data/a.db; the directory of a RocksDB; or a remote."
-            });
-        file = With(new Argument<string?>("FILE")
-        {
-            Description = "The file to write; or give -o.",
-            Arity = ArgumentArity.ZeroOrOne
-        });
-        output = With(
-            new Option<string?>("--output", "-o")
-            {
-                HelpName = "FILE",
-                Description = "The file to write; - for standard output (not of sqlite)."
-            });
-        format = With(
-            new Option<RowExportFormat>("--format")
-            {
-                HelpName = "sqlite|jsonl|csv|sql",
-                Description =
-                    "A plain SQLite file (default); JSON lines; one table as CSV; statements as .dump writes them."
-            });
+        source = Needed("DATABASE|DIR|URL", "The database, as /data/a.db; the directory of a RocksDB; or a remote.");
+        file = Optional("FILE", "The file to write; or give -o.");
+        output = Taking<string?>("--output", "FILE", "The file to write; - for standard output (not of sqlite).", "-o");
+        format = Taking<RowExportFormat>("--format", "sqlite|jsonl|csv|sql",
+            "A plain SQLite file (default); JSON lines; one table as CSV; statements as .dump writes them.");
         database = WithDatabase("Of a remote: the database (needed when there are several).");
-        tables = With(
-            new Option<string?>("--table") { HelpName = "GLOB", Description = "Only tables whose names match." });
-        since = With(
-            new Option<string?>("--since")
-            {
-                HelpName = "LSN|FILE",
-                Description = "With jsonl: what changed since an LSN, or since the backup in FILE."
-            });
-        at = With(new Option<string?>("--at")
-        {
-            HelpName = "MOMENT",
-            Description = "As it was at an LSN or a time (default: now)."
-        });
-        family = With(new Option<string?>("--family")
-        {
-            HelpName = "NAME",
-            Description = "Of a RocksDB: only this column family (default: all)."
-        });
-        from = With(new Option<string?>("--from")
-        {
-            HelpName = "KEY",
-            Description = "Of a RocksDB: only keys from this one on (text, or hex:00ff)."
-        });
-        to = With(new Option<string?>("--to")
-        {
-            HelpName = "KEY",
-            Description = "Of a RocksDB: only keys before this one."
-        });
-        slots = With(new Option<string?>("--slots")
-        {
-            HelpName = "A-B/N",
-            Description = "Of a RocksDB: only keys of these hash slots, as Redis Cluster has them (N: 16384)."
-        });
-        force = With(new Option<bool>("--force") { Description = "Overwrite FILE." });
+        tables = Taking<string?>("--table", "GLOB", "Only tables whose names match.");
+        since = Taking<string?>("--since", "LSN|FILE",
+            "With jsonl: what changed since an LSN, or since the backup in FILE.");
+        at = Taking<string?>("--at", "MOMENT", "As it was at an LSN or a time (default: now).");
+        family = Taking<string?>("--family", "NAME", "Of a RocksDB: only this column family (default: all).");
+        from = Taking<string?>("--from", "KEY", "Of a RocksDB: only keys from this one on (text, or hex:00ff).");
+        to = Taking<string?>("--to", "KEY", "Of a RocksDB: only keys before this one.");
+        slots = Taking<string?>("--slots", "A-B/N",
+            "Of a RocksDB: only keys of these hash slots, as Redis Cluster has them (N: 16384).");
+        force = Flag("--force", "Overwrite FILE.");
         About = Teaching;
         Examples = ["recovery export /data/a.db -o /tmp/a.db",
             "recovery export /data/a.db --format jsonl -o monday.jsonl",
@@ -126,36 +84,19 @@ internal sealed class ExportCommand : CliCommand
                 "--family, --from, --to and --slots are of a RocksDB's pairs, and this is none.");
         var named = given ?? throw new RecoveryException(RecoveryError.Invalid, "Where to?", "Give -o FILE.");
         if (parsed.GetValue(format) == RowExportFormat.Sqlite) return ExportFile(parsed, to, from, named);
-        if (parsed.GetValue(since) is not null && parsed.GetValue(format) != RowExportFormat.Jsonl)
-            throw new RecoveryException(RecoveryError.Invalid, "--since goes with --format jsonl.");
-        if (named == "-")
-        {
-            using var standard = to.OpenRawBytes();
-            await WriteAsync(parsed, from, standard, to, cancellation);
-            return ExitCode.Ok;
-        }
-        var into = Path.GetFullPath(named);
-        DeliveredFile.CheckPlace(into, parsed.GetValue(force));
-        using var staging = new Staging(Path.GetDirectoryName(into)!, Path.GetFileName(into));
-        BackupEnd? end;
-        using (var target =
-            new FileStream(staging.Path("rows"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20))
-        {
-            end = await WriteAsync(parsed, from, target, to, cancellation);
-            target.Flush(flushToDisk: true);
-        }
-        staging.MoveOut("rows", into);
-        var report = new Report(from, into, new FileInfo(into).Length)
-        {
-            Rows = end?.Tables.Sum(t => t.Rows),
-            Sha256 = end?.Sha256
-        };
-        to.Result(report, Results.Json.Export,
-            r => to.Line(
-            $"Wrote {r.Database} to {r.File} "
-                + $"({Text.Bytes(r.SizeBytes)}{(r.Rows is { } rows ? ", " + Text.Count(rows, "row") : "")})."));
+        return await ExportRowsAsync(parsed, to, from, named, cancellation);
+    }
+
+    LinesTarget TargetOf(ParseResult parsed, string named) => new(named, parsed.GetValue(force));
+
+    static int Tell(Output to, Report report, string noun)
+    {
+        to.Result(report, Results.Json.Export, r => to.Line($"Wrote {r.Database} to {r.File} "
+            + $"({Text.Bytes(r.SizeBytes)}{(r.Rows is { } rows ? ", " + Text.Count(rows, noun) : "")})."));
         return ExitCode.Ok;
     }
+
+    static Report ReportOf(string from, string file) => new(from, file, new FileInfo(file).Length);
 
     static async Task<bool> IsRocksDbAsync(string from, CancellationToken cancellation)
     {
@@ -178,31 +119,11 @@ internal sealed class ExportCommand : CliCommand
         if (parsed.GetValue(at) is not null && !RemoteAccess.IsUrl(from))
             throw new RecoveryException(RecoveryError.Invalid, "A directory has its newest state only.",
                 "--at goes with the URL of its remote.");
-        if (named == "-")
-        {
-            using var standard = to.OpenRawBytes();
-            await WritePairsAsync(parsed, to, from, wanted, Path.GetTempPath(), standard, cancellation);
-            return ExitCode.Ok;
-        }
-        var into = Path.GetFullPath(named);
-        DeliveredFile.CheckPlace(into, parsed.GetValue(force));
-        using var staging = new Staging(Path.GetDirectoryName(into)!, Path.GetFileName(into));
-        PairsEnd end;
-        using (var target =
-            new FileStream(staging.Path("pairs"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20))
-        {
-            end = await WritePairsAsync(parsed, to, from, wanted, Path.GetDirectoryName(into)!, target, cancellation);
-            target.Flush(flushToDisk: true);
-        }
-        staging.MoveOut("pairs", into);
-        var report = new Report(from, into, new FileInfo(into).Length)
-        {
-            Rows = end.Families.Sum(f => f.Pairs),
-            Sha256 = end.Sha256
-        };
-        to.Result(report, Results.Json.Export, r => to.Line(
-            $"Wrote {r.Database} to {r.File} ({Text.Bytes(r.SizeBytes)}, {Text.Count(r.Rows!.Value, "pair")})."));
-        return ExitCode.Ok;
+        var (end, file) = await TargetOf(parsed, named).WriteAsync(to, (stream, beside) =>
+            WritePairsAsync(parsed, to, from, wanted, beside, stream, cancellation));
+        if (file is null) return ExitCode.Ok;
+        var report = ReportOf(from, file) with { Rows = end.Families.Sum(f => f.Pairs), Sha256 = end.Sha256 };
+        return Tell(to, report, "pair");
     }
 
     async Task<PairsEnd> WritePairsAsync(ParseResult parsed, Output to, string from, PairsWanted wanted, string beside,
@@ -223,7 +144,19 @@ internal sealed class ExportCommand : CliCommand
         }
     }
 
-    async Task<BackupEnd?> WriteAsync(ParseResult parsed, string from, Stream target, Output notes,
+    async Task<int> ExportRowsAsync(ParseResult parsed, Output to, string from, string named,
+        CancellationToken cancellation)
+    {
+        if (parsed.GetValue(since) is not null && parsed.GetValue(format) != RowExportFormat.Jsonl)
+            throw new RecoveryException(RecoveryError.Invalid, "--since goes with --format jsonl.");
+        var (end, file) = await TargetOf(parsed, named).WriteAsync(to, (stream, _) =>
+            WriteRowsAsync(parsed, from, stream, to, cancellation));
+        if (file is null) return ExitCode.Ok;
+        var report = ReportOf(from, file) with { Rows = end?.Tables.Sum(t => t.Rows), Sha256 = end?.Sha256 };
+        return Tell(to, report, "row");
+    }
+
+    async Task<BackupEnd?> WriteRowsAsync(ParseResult parsed, string from, Stream target, Output notes,
         CancellationToken cancellation)
     {
         var export = new RowExport(parsed.GetValue(format), parsed.GetValue(tables), target);
@@ -281,9 +214,7 @@ internal sealed class ExportCommand : CliCommand
         Recovery.Register();
         using (var staging = new Staging(Path.GetDirectoryName(into)!, Path.GetFileName(into)))
             DeliveredFile.Export(staging, store.Path, stub.Database!, into, Progress.Begin, check: null);
-        to.Result(new Report(from, into, new FileInfo(into).Length), Results.Json.Export,
-            r => to.Line($"Wrote {r.Database} to {r.File} ({Text.Bytes(r.SizeBytes)})."));
-        return ExitCode.Ok;
+        return Tell(to, ReportOf(from, into), "row");
     }
 
     static (string Path, Stub Stub) Find(string named)

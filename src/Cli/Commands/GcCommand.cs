@@ -29,41 +29,14 @@ internal sealed class GcCommand : CliCommand
 
     public GcCommand() : base("gc", "Delete from a remote what nothing needs any more, or show what that would be.")
     {
-        target = With(
-            new Argument<string?>("DIR|URL")
-            {
-                Description =
-                    "The store; with --dry-run also a remote (default then: RECOVERY_REMOTE).",
-                Arity = ArgumentArity.ZeroOrOne
-            });
-        dryRun = With(new Option<bool>("--dry-run") { Description = "Delete nothing; say what would go, and why." });
-        keep = With(new Option<string?>("--keep")
-        {
-            HelpName = "TIME",
-            Description =
-                "Retention: how far back every state stays restorable (default: the store's `retention`, else 1d)."
-        });
-        keepHints = With(
-            new Option<int>("--keep-hints")
-            {
-                HelpName = "N",
-                Description = "Newest hints that stay however old (default 2).",
-                DefaultValueFactory = _ => 2
-            });
-        grace = With(
-            new Option<string>("--grace")
-            {
-                HelpName = "TIME",
-                Description = "How long a restore under way may take (default 1h).",
-                DefaultValueFactory = _ => "1h"
-            });
-        remoteUrl = With(
-            new Option<string?>("--remote")
-            {
-                HelpName = "URL",
-                Description = "The store's remote (default: the one it ships to)."
-            });
-        all = With(new Option<bool>("--all") { Description = "Show what stays, too." });
+        target = Optional("DIR|URL", "The store; with --dry-run also a remote (default then: RECOVERY_REMOTE).");
+        dryRun = Flag("--dry-run", "Delete nothing; say what would go, and why.");
+        keep = Taking<string?>("--keep", "TIME",
+            "Retention: how far back every state stays restorable (default: the store's `retention`, else 1d).");
+        keepHints = Usually("--keep-hints", "N", 2, "Newest hints that stay however old (default 2).");
+        grace = Usually("--grace", "TIME", "1h", "How long a restore under way may take (default 1h).");
+        remoteUrl = Taking<string?>("--remote", "URL", "The store's remote (default: the one it ships to).");
+        all = Flag("--all", "Show what stays, too.");
         About = Teaching;
         Examples = ["recovery gc /data", "recovery gc /data --keep 7d", "recovery gc --dry-run s3://bucket/app --all"];
     }

@@ -19,24 +19,13 @@ internal sealed class HistoryCommand : CliCommand
     {
         target = WithPlace();
         database = WithDatabase();
-        table = With(new Option<string?>("--table") { HelpName = "NAME", Description = "The table." });
-        key = With(new Option<string?>("--key")
-        {
-            HelpName = "KEY",
-            Description =
-                "The row's primary key, or its rowid where there is none; of several columns a JSON array, as '[\"a\", "
-                    + "1]'."
-        });
-        from = With(new Option<string?>("--from")
-        {
-            HelpName = "MOMENT",
-            Description = "Not before this moment: an LSN or a time (default: the oldest that the remote can show)."
-        });
-        to = With(new Option<string?>("--to")
-        {
-            HelpName = "MOMENT",
-            Description = "Not after this moment (default: now)."
-        });
+        table = Taking<string?>("--table", "NAME", "The table.");
+        key = Taking<string?>("--key", "KEY",
+            "The row's primary key, or its rowid where there is none; of several columns a JSON array, as '[\"a\", "
+                + "1]'.");
+        from = Taking<string?>("--from", "MOMENT",
+            "Not before this moment: an LSN or a time (default: the oldest that the remote can show).");
+        to = Taking<string?>("--to", "MOMENT", "Not after this moment (default: now).");
         About = """
             One line a version, oldest first: the commit's LSN, its time, and the row. The state at --from is restored
             aside and the log after it is read commit by commit; commits of other databases cost next to nothing. A

@@ -26,15 +26,9 @@ internal sealed class ImportCommand : CliCommand
                         + "/data/a.db (of a plain database by default the same path; it is then kept as FILE.plain).",
                 Arity = ArgumentArity.OneOrMore
             });
-        existing = With(
-            new Option<ExistingDatabase>("--into-existing")
-            {
-                HelpName = "fail|merge|replace",
-                Description =
-                    "Of JSON lines, when the database has tables already: refuse (default), write rows over those "
-                        + "with the same keys (its own triggers stay, and do not fire), or drop all that is there "
-                        + "first."
-            });
+        existing = Taking<ExistingDatabase>("--into-existing", "fail|merge|replace",
+            "Of JSON lines, when the database has tables already: refuse (default), write rows over those with the "
+                + "same keys (its own triggers stay, and do not fire), or drop all that is there first.");
         About = """
             A plain database comes in by SQLite's own backup, so its WAL or hot journal is taken into account. One that
             is there already is not overwritten. Backups (`recovery export --format jsonl`) are verified first, each and

@@ -20,28 +20,14 @@ internal sealed class LogCommand : CliCommand
 
     public LogCommand() : base("log", "List the segments of a log, or its commits with LSN and time.")
     {
-        target = With(
-            new Argument<string?>("URL|DIR")
-            {
-                Description = "A remote or a store (default: RECOVERY_REMOTE).",
-                Arity = ArgumentArity.ZeroOrOne
-            });
-        commits = With(
-            new Option<bool>("--commits") { Description = "Show commits: LSN, time, database, pages and bytes." });
-        last = With(new Option<int>("--last", "-n")
-        {
-            HelpName = "N",
-            Description = "Only the newest N (default 20; 0 for all).",
-            DefaultValueFactory = _ => 20
-        });
-        from = With(new Option<ulong?>("--from") { HelpName = "LSN", Description = "Not before this LSN." });
-        until = With(new Option<ulong?>("--to") { HelpName = "LSN", Description = "Not after this LSN." });
-        around = With(new Option<string?>("--around")
-        {
-            HelpName = "TIME",
-            Description = "Only the commits next to a time, before and after it (as with --commits): 14:03, 'yesterday "
-                + "14:00', '10 minutes ago'."
-        });
+        target = Optional("URL|DIR", "A remote or a store (default: RECOVERY_REMOTE).");
+        commits = Flag("--commits", "Show commits: LSN, time, database, pages and bytes.");
+        last = Usually("--last", "N", 20, "Only the newest N (default 20; 0 for all).", "-n");
+        from = Taking<ulong?>("--from", "LSN", "Not before this LSN.");
+        until = Taking<ulong?>("--to", "LSN", "Not after this LSN.");
+        around = Taking<string?>("--around", "TIME",
+            "Only the commits next to a time, before and after it (as with --commits): 14:03, 'yesterday 14:00', "
+                + "'10 minutes ago'.");
         database = WithDatabase("Only the commits of this database (as with --commits).");
         About = """
             Each LSN that --commits shows can be restored: recovery restore URL DIR --lsn N. A store's directory is

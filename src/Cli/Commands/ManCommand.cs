@@ -10,11 +10,7 @@ internal sealed class ManCommand : CliCommand
     public ManCommand() : base("man", "Print the manual page, in roff.")
     {
         Hidden = true;
-        of = With(new Option<string?>("--of")
-        {
-            HelpName = "PROGRAM",
-            Description = "The page of another program, whose --help comes on standard input."
-        });
+        of = Taking<string?>("--of", "PROGRAM", "The page of another program, whose --help comes on standard input.");
         Examples = ["recovery man | man -l -", "recovery-tail --help | recovery man --of recovery-tail"];
     }
 

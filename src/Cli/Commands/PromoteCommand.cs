@@ -18,14 +18,9 @@ internal sealed class PromoteCommand : CliCommand
 
     public PromoteCommand() : base("promote", "Make a replica's directory a store of its own.")
     {
-        target = With(
-            new Argument<string>("DIR") { Description = "The replica. Nothing may follow into it any more." });
-        from = With(new Option<string?>("--remote")
-        {
-            HelpName = "URL",
-            Description =
-                "Bring the replica to the end of this remote's log first (default: RECOVERY_REMOTE, when set)."
-        });
+        target = Needed("DIR", "The replica. Nothing may follow into it any more.");
+        from = Taking<string?>("--remote", "URL",
+            "Bring the replica to the end of this remote's log first (default: RECOVERY_REMOTE, when set).");
         About = """
             The new store takes the remote over when it is first opened with it, which needs the replica to stand at the
             end of its log: give --remote. Whoever wrote there before is fenced then. Without a remote, the store begins

@@ -15,20 +15,10 @@ internal sealed class RemoteCommand : CliCommand
 
     public RemoteCommand() : base("remote", "Show or set the remote that a store ships to.")
     {
-        action = With(
-            new Argument<string>("set|show")
-            {
-                Description =
-                    "set: from the next opening on, the store ships to URL. show: where it ships to."
-            });
+        action = Needed("set|show", "set: from the next opening on, the store ships to URL. show: where it ships to.");
         action.AcceptOnlyFromAmong("set", "show");
-        target = With(
-            new Argument<string>("DIR") { Description = "The store. To set its remote, nobody may have it open." });
-        url = With(new Argument<string?>("URL")
-        {
-            Description = "s3://bucket/prefix, file:///directory, or none.",
-            Arity = ArgumentArity.ZeroOrOne
-        });
+        target = Needed("DIR", "The store. To set its remote, nobody may have it open.");
+        url = Optional("URL", "s3://bucket/prefix, file:///directory, or none.");
         About = """
             A store remembers where it ships to, and a database's URI (remote=) does not change that: this does, or the
             store's config file, or RECOVERY_REMOTE. A new remote begins with everything that the store holds now. The

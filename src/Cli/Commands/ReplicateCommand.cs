@@ -38,55 +38,20 @@ internal sealed class ReplicateCommand : CliCommand
 
     public ReplicateCommand() : base("replicate", "Replicate plain SQLite databases, their applications untouched.")
     {
-        database = With(
-            new Argument<string?>("DATABASE")
-            {
-                Description = "The database, as /data/app.db.",
-                Arity = ArgumentArity.ZeroOrOne
-            });
-        url = With(new Argument<string?>("URL")
-        {
-            Description =
-                "Where to (default: RECOVERY_REMOTE, else where its mirror has shipped before).",
-            Arity = ArgumentArity.ZeroOrOne
-        });
-        config = With(
-            new Option<string?>("--config")
-            {
-                HelpName = "FILE",
-                Description = "Read databases and options from a file: recovery.yml, or litestream's as it is."
-            });
-        once = With(new Option<bool>("--once") { Description = "Bring what was committed into the remote, and end." });
-        exec = With(new Option<string?>("--exec")
-        {
-            HelpName = "COMMAND",
-            Description =
-                "Run a program, pass signals on to it, ship what it committed last, and end with its exit code."
-        });
-        restore = With(
-            new Option<bool>("--restore-if-db-not-exists")
-            {
-                Description =
-                    "Restore a database that does not exist from the remote first."
-            });
-        takeOver = With(
-            new Option<bool>("--take-over")
-            {
-                Description =
-                    "Take over a remote that another mirror has shipped to; whoever wrote there is fenced."
-            });
-        listen = With(
-            new Option<string?>("--listen")
-            {
-                HelpName = "ADDRESS",
-                Description = "Serve /health, /ready and /metrics, as :9090 (this machine only)."
-            });
-        store = With(
-            new Option<string?>("--store")
-            {
-                HelpName = "DIR",
-                Description = "The mirror's directory (default: .NAME-recovery beside the database)."
-            });
+        database = Optional("DATABASE", "The database, as /data/app.db.");
+        url = Optional("URL", "Where to (default: RECOVERY_REMOTE, else where its mirror has shipped before).");
+        config = Taking<string?>("--config", "FILE",
+            "Read databases and options from a file: recovery.yml, or litestream's as it is.");
+        once = Flag("--once", "Bring what was committed into the remote, and end.");
+        exec = Taking<string?>("--exec", "COMMAND",
+            "Run a program, pass signals on to it, ship what it committed last, and end with its exit code.");
+        restore = Flag("--restore-if-db-not-exists", "Restore a database that does not exist from the remote first.");
+        takeOver = Flag("--take-over",
+            "Take over a remote that another mirror has shipped to; whoever wrote there is fenced.");
+        listen = Taking<string?>("--listen", "ADDRESS",
+            "Serve /health, /ready and /metrics, as :9090 (this machine only).");
+        store = Taking<string?>("--store", "DIR",
+            "The mirror's directory (default: .NAME-recovery beside the database).");
         options = With(
             new Option<string[]>("--option", "-o")
             {
@@ -94,14 +59,9 @@ internal sealed class ReplicateCommand : CliCommand
                 Description = "Any option of a store by its name, as sync-interval=500.",
                 AllowMultipleArgumentsPerToken = false
             });
-        logFormat = With(
-            new Option<LogFormat?>("--log-format")
-            {
-                HelpName = "text|json",
-                Description = "How events are told, a line each, on standard error."
-            });
-        noExpand = With(
-            new Option<bool>("--no-expand-env") { Description = "Leave ${NAME} in the config file as it is." });
+        logFormat = Taking<LogFormat?>("--log-format", "text|json",
+            "How events are told, a line each, on standard error.");
+        noExpand = Flag("--no-expand-env", "Leave ${NAME} in the config file as it is.");
         About = Teaching;
         Examples =
         [

@@ -56,74 +56,26 @@ internal sealed class RestoreCommand : CliCommand
 
     public RestoreCommand() : base("restore", "Restore a store, or one database as a plain SQLite file, at any commit.")
     {
-        url = With(new Argument<string?>("URL")
-        {
-            Description = "The remote (default: RECOVERY_REMOTE).",
-            Arity = ArgumentArity.ZeroOrOne
-        });
-        directory = With(
-            new Argument<string?>("DIR")
-            {
-                Description =
-                    "The directory for the databases; the store goes to DIR/.recovery.",
-                Arity = ArgumentArity.ZeroOrOne
-            });
-        output = With(
-            new Option<string?>("--output", "-o")
-            {
-                HelpName = "FILE",
-                Description = "Write one database as a plain SQLite file instead of a store."
-            });
+        url = Optional("URL", "The remote (default: RECOVERY_REMOTE).");
+        directory = Optional("DIR", "The directory for the databases; the store goes to DIR/.recovery.");
+        output = Taking<string?>("--output", "FILE",
+            "Write one database as a plain SQLite file instead of a store.", "-o");
         database = WithDatabase("The database for -o (needed when the store has several).");
         moment = new MomentOptions(this);
-        hints = With(
-            new Option<ulong?>("--hints")
-            {
-                HelpName = "N",
-                Description =
-                    "Start from these hints (see `recovery hints`; 0: from the beginning of the log), not from the "
-                        + "newest that "
-                        + "fit."
-            });
-        ifDbNotExists =
-            With(new Option<bool>("--if-db-not-exists")
-            {
-                Description =
-                    "When the store (or FILE) is there already, do nothing and succeed."
-            });
-        ifReplicaExists =
-            With(new Option<bool>("--if-replica-exists")
-            {
-                Description =
-                    "When there is no remote yet, do nothing and succeed."
-            });
-        parallelism =
-            With(new Option<int>("--parallelism")
-            {
-                HelpName = "N",
-                Description = "Objects fetched at a time (default 8).",
-                DefaultValueFactory = _ => 8
-            });
-        integrity = With(
-            new Option<IntegrityCheck?>("--integrity-check")
-            {
-                HelpName = "none|quick|full",
-                Description = "How to check the result; see above."
-            });
-        fromLocal = With(
-            new Option<string?>("--from-local")
-            {
-                HelpName = "OLD_DIR",
-                Description = "A store of this remote whose machine is gone: what only its disk has is sent to the "
-                    + "remote first."
-            });
-        force = With(new Option<bool>("--force") { Description = "With -o: overwrite FILE." });
-        dryRun = With(
-            new Option<bool>("--dry-run")
-            {
-                Description =
-                    "Find the state and check it as a restore does, but fetch only the log, and change nothing."
-            });
+        hints = Taking<ulong?>("--hints", "N",
+            "Start from these hints (see `recovery hints`; 0: from the beginning of the log), not from the newest "
+                + "that fit.");
+        ifDbNotExists = Flag("--if-db-not-exists",
+            "When the store (or FILE) is there already, do nothing and succeed.");
+        ifReplicaExists = Flag("--if-replica-exists", "When there is no remote yet, do nothing and succeed.");
+        parallelism = Usually("--parallelism", "N", 8, "Objects fetched at a time (default 8).");
+        integrity = Taking<IntegrityCheck?>("--integrity-check", "none|quick|full",
+            "How to check the result; see above.");
+        fromLocal = Taking<string?>("--from-local", "OLD_DIR",
+            "A store of this remote whose machine is gone: what only its disk has is sent to the remote first.");
+        force = Flag("--force", "With -o: overwrite FILE.");
+        dryRun = Flag("--dry-run",
+            "Find the state and check it as a restore does, but fetch only the log, and change nothing.");
         About = Teaching;
         Examples =
         [
@@ -168,10 +120,7 @@ internal sealed class RestoreCommand : CliCommand
         var joined = await JoinAsync(parsed, to, remote, cancellation);
         var plan = await RestorePlanner.PlanAsync(remote.Context,
             await moment.FindAsync(parsed, remote, cancellation), parsed.GetValue(hints), cancellation);
-        foreach (var note in plan.Notes) to.Note(note);
-        if (plan.Target.TimeMs > DateTimeOffset.UtcNow.ToUnixTimeMilliseconds())
-            to.Note($"{Text.Time(Text.FromMs(plan.Target.TimeMs.Value))} is in the future (it is "
-                + $"{Text.Time(DateTimeOffset.UtcNow)} now): this is the newest state.");
+        Note(to, plan);
         if (into is not null) Restoring.CheckStubs(into, plan);
         if (file is not null) plan.Store.ThrowUnlessDatabases(plan.Location);
         if (parsed.GetValue(dryRun)) return await DryRunAsync(parsed, to, remote, plan, store, file, cancellation);
@@ -181,7 +130,19 @@ internal sealed class RestoreCommand : CliCommand
         var report = file is null
             ? await ToStoreAsync(parsed, to, remote, plan, into!, cancellation)
             : await ToFileAsync(parsed, to, remote, plan, file, cancellation);
-        report = report with { FromLocal = joined };
+        return Tell(to, plan, report with { FromLocal = joined });
+    }
+
+    static void Note(Output to, RestorePlan plan)
+    {
+        foreach (var note in plan.Notes) to.Note(note);
+        if (plan.Target.TimeMs > DateTimeOffset.UtcNow.ToUnixTimeMilliseconds())
+            to.Note($"{Text.Time(Text.FromMs(plan.Target.TimeMs.Value))} is in the future (it is "
+                + $"{Text.Time(DateTimeOffset.UtcNow)} now): this is the newest state.");
+    }
+
+    static int Tell(Output to, RestorePlan plan, Report report)
+    {
         if (report.Warning is { } warning) to.Warning(warning);
         if (plan.ClockNote is { } clock) to.Note(clock);
         to.Result(report, Results.Json.Restore, r =>

@@ -18,17 +18,11 @@ internal sealed class RollbackCommand : CliCommand
     public RollbackCommand()
         : base("rollback", "Take a store, or one of its databases, back to an earlier state, as a new commit.")
     {
-        directory = With(new Argument<string>("DIR") { Description = "The store; it may be in use." });
-        to = With(new Option<string?>("--to")
-        {
-            HelpName = "MOMENT",
-            Description = "A bookmark, an LSN, or a time: 14:03, 'yesterday 14:00', '10 minutes ago'."
-        });
+        directory = Needed("DIR", "The store; it may be in use.");
+        to = Taking<string?>("--to", "MOMENT",
+            "A bookmark, an LSN, or a time: 14:03, 'yesterday 14:00', '10 minutes ago'.");
         database = WithDatabase("Only this database (default: every one that is there now and was there then).");
-        preview = With(new Option<bool>("--preview")
-        {
-            Description = "Change nothing; count the pages, and the rows of each table, that would change."
-        });
+        preview = Flag("--preview", "Change nothing; count the pages, and the rows of each table, that would change.");
         About = """
             Nothing is destroyed: what the databases hold now stays in the log, followers follow, and the bookmark that
             is printed takes it back. Who has the store open commits it (through its socket, as `recovery sql --write`);

@@ -13,7 +13,7 @@ internal sealed class RollbacksCommand : CliCommand
     public RollbacksCommand()
         : base("rollbacks", "List what a store's databases were taken back to, and the bookmarks that undo it.")
     {
-        directory = With(new Argument<string>("DIR") { Description = "The store." });
+        directory = Needed("DIR", "The store.");
         Examples = ["recovery rollbacks /data"];
     }
 

@@ -22,27 +22,13 @@ internal sealed class SalvageCommand : CliCommand
 
     public SalvageCommand() : base("salvage", "Show and extract commits that a fenced writer had not shipped.")
     {
-        target = With(new Argument<string>("DIR") { Description = "The store of the fenced writer." });
-        extract = With(
-            new Option<string?>("--extract")
-            {
-                HelpName = "DATABASE",
-                Description = "Write this database, as the fenced writer had it, to a plain SQLite file (-o)."
-            });
-        output = With(
-            new Option<string?>("--output", "-o") { HelpName = "FILE", Description = "The file for --extract." });
-        lsn = With(new Option<ulong?>("--lsn")
-        {
-            HelpName = "N",
-            Description = "Which, when several were salvaged: its first LSN."
-        });
-        remoteUrl = With(
-            new Option<string?>("--remote")
-            {
-                HelpName = "URL",
-                Description = "The remote (default: the one that the store shipped to)."
-            });
-        force = With(new Option<bool>("--force") { Description = "Overwrite FILE." });
+        target = Needed("DIR", "The store of the fenced writer.");
+        extract = Taking<string?>("--extract", "DATABASE",
+            "Write this database, as the fenced writer had it, to a plain SQLite file (-o).");
+        output = Taking<string?>("--output", "FILE", "The file for --extract.", "-o");
+        lsn = Taking<ulong?>("--lsn", "N", "Which, when several were salvaged: its first LSN.");
+        remoteUrl = Taking<string?>("--remote", "URL", "The remote (default: the one that the store shipped to).");
+        force = Flag("--force", "Overwrite FILE.");
         About = """
             When another writer takes a remote over, the commits that the old one had made but not shipped are kept in
             DIR/.recovery/salvage; of a writer that was stopped before it noticed, they are still in its log. Both are

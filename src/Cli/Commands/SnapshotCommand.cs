@@ -40,36 +40,18 @@ internal sealed class SnapshotCommand : CliCommand
                 Arity = new ArgumentArity(0, 1000)
             });
         moment = new MomentOptions(this);
-        output = With(new Option<string?>("--output", "-o")
-        {
-            HelpName = "FILE",
-            Description = "create: the file to write, or - for standard output. restore: a plain SQLite file."
-        });
-        since = With(new Option<string[]>("--since")
-        {
-            HelpName = "FILE",
-            Description = "create: write what this snapshot lacks; give it for each that goes on from another."
-        });
+        output = Taking<string?>("--output", "FILE",
+            "create: the file to write, or - for standard output. restore: a plain SQLite file.", "-o");
+        since = Taking<string[]>("--since", "FILE",
+            "create: write what this snapshot lacks; give it for each that goes on from another.");
         database = WithDatabase("create: only this database. restore -o: which one (needed when there are several).");
-        pages = With(new Option<string?>("--pages")
-        {
-            HelpName = "A..B",
-            Description = "create: only these pages of the database, counted from 1: 1..100000, 100001.."
-        });
-        expires = With(
-            new Option<string?>("--expires")
-            {
-                HelpName = "TIME",
-                Description = "Until when: 7d, 12h, '3 weeks', or a time, as 'tomorrow 14:00' (default: for good)."
-            });
-        note = With(new Option<string?>("--note") { HelpName = "TEXT", Description = "What it is for." });
-        list = With(new Option<bool>("--list") { Description = "List the snapshots, and whatever else is pinned." });
-        remove = With(
-            new Option<bool>("--remove")
-            {
-                Description =
-                    "Remove the snapshot NAME; collection may then take its state."
-            });
+        pages = Taking<string?>("--pages", "A..B",
+            "create: only these pages of the database, counted from 1: 1..100000, 100001..");
+        expires = Taking<string?>("--expires", "TIME",
+            "Until when: 7d, 12h, '3 weeks', or a time, as 'tomorrow 14:00' (default: for good).");
+        note = Taking<string?>("--note", "TEXT", "What it is for.");
+        list = Flag("--list", "List the snapshots, and whatever else is pinned.");
+        remove = Flag("--remove", "Remove the snapshot NAME; collection may then take its state.");
         About = Teaching;
         Examples =
         [

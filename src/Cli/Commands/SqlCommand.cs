@@ -26,33 +26,16 @@ internal sealed class SqlCommand : CliCommand
 
     public SqlCommand() : base("sql", "Run SQL on a database, beside the process that has it open.")
     {
-        database = With(new Argument<string>("DATABASE") { Description = "The database, as /data/a.db." });
-        statements = With(
-            new Argument<string?>("SQL")
-            {
-                Description =
-                    "Statements (default: from standard input; on a terminal, a prompt).",
-                Arity = ArgumentArity.ZeroOrOne
-            });
-        write = With(
-            new Option<bool>("--write")
-            {
-                Description =
-                    "Statements may write: they run in the process that has the store open, or here when nobody has."
-            });
-        list = With(new Option<bool>("--list") { Description = "Values with | between them, a row a line (default)." });
-        csv = With(new Option<bool>("--csv") { Description = "Comma-separated values (RFC 4180)." });
-        box = With(new Option<bool>("--box") { Description = "A table." });
-        header = With(new Option<bool>("--header") { Description = "Names of columns first, in lists and CSV." });
-        timeout = With(
-            new Option<string>("--timeout")
-            {
-                HelpName = "TIME",
-                Description =
-                    $"How long the statements, or a transaction, may take (default {SqlSession.UsualSeconds}s, at "
-                        + "most 1h).",
-                DefaultValueFactory = _ => $"{SqlSession.UsualSeconds}s"
-            });
+        database = Needed("DATABASE", "The database, as /data/a.db.");
+        statements = Optional("SQL", "Statements (default: from standard input; on a terminal, a prompt).");
+        write = Flag("--write",
+            "Statements may write: they run in the process that has the store open, or here when nobody has.");
+        list = Flag("--list", "Values with | between them, a row a line (default).");
+        csv = Flag("--csv", "Comma-separated values (RFC 4180).");
+        box = Flag("--box", "A table.");
+        header = Flag("--header", "Names of columns first, in lists and CSV.");
+        timeout = Usually("--timeout", "TIME", $"{SqlSession.UsualSeconds}s",
+            $"How long the statements, or a transaction, may take (default {SqlSession.UsualSeconds}s, at most 1h).");
         About = Teaching;
         Examples =
         [

@@ -23,13 +23,7 @@ internal sealed class StatusCommand : CliCommand
     public StatusCommand()
         : base("status", "Tell how a store and its remote are: newest LSNs, lag, hints, sizes, who writes.")
     {
-        target = With(
-            new Argument<string?>("DIR|URL")
-            {
-                Description =
-                    "A store or a remote (default: the store here, else RECOVERY_REMOTE).",
-                Arity = ArgumentArity.ZeroOrOne
-            });
+        target = Optional("DIR|URL", "A store or a remote (default: the store here, else RECOVERY_REMOTE).");
         About = """
             Takes no lock and changes nothing, so it may be asked while the store is in use. `PRAGMA recovery_status`
             tells more from inside.

@@ -22,38 +22,15 @@ internal sealed class SyncCommand : CliCommand
 
     public SyncCommand() : base("sync", "Ship to its remote what a store has not shipped yet.")
     {
-        target = With(new Argument<string>("DIR") { Description = "The store." });
-        remote = With(
-            new Option<string?>("--remote")
-            {
-                HelpName = "URL",
-                Description = "The remote (default: the one it shipped to before, else RECOVERY_REMOTE)."
-            });
-        wait = With(new Option<bool>("--wait")
-        {
-            Description =
-                "Wait for as long as --timeout says; without it, for a few seconds."
-        });
-        timeout = With(
-            new Option<string>("--timeout")
-            {
-                HelpName = "TIME",
-                Description = "How long --wait waits (default 5m).",
-                DefaultValueFactory = _ => "5m"
-            });
-        newRemote = With(
-            new Option<bool>("--new-remote")
-            {
-                Description =
-                    "The remote was emptied or deleted on purpose: begin it anew."
-            });
-        restart = With(
-            new Option<bool>("--restart")
-            {
-                Description =
-                    "Go on from fresh hints where the local log no longer has what the remote lacks; leaves a gap in "
-                        + "history."
-            });
+        target = Needed("DIR", "The store.");
+        remote = Taking<string?>("--remote", "URL",
+            "The remote (default: the one it shipped to before, else RECOVERY_REMOTE).");
+        wait = Flag("--wait", "Wait for as long as --timeout says; without it, for a few seconds.");
+        timeout = Usually("--timeout", "TIME", "5m", "How long --wait waits (default 5m).");
+        newRemote = Flag("--new-remote", "The remote was emptied or deleted on purpose: begin it anew.");
+        restart = Flag("--restart",
+            "Go on from fresh hints where the local log no longer has what the remote lacks; leaves a gap in "
+                + "history.");
         About = Teaching;
         Examples = ["recovery sync --wait /data", "recovery sync --wait --timeout 30s /data && poweroff"];
     }

@@ -10,13 +10,8 @@ internal sealed class UndeleteCommand : CliCommand
 
     public UndeleteCommand() : base("undelete", "Bring back a database whose file was removed.")
     {
-        database = With(new Argument<string>("DATABASE") { Description = "The database, as /data/a.db." });
-        other = With(
-            new Option<string?>("--as")
-            {
-                HelpName = "NAME",
-                Description = "Under another name: its own is taken again."
-            });
+        database = Needed("DATABASE", "The database, as /data/a.db.");
+        other = Taking<string?>("--as", "NAME", "Under another name: its own is taken again.");
         About = """
             Who removes the file of a database (rm, EF Core's EnsureDeleted) deletes it: opening the path again makes a
             new one. The old one is kept in the store for as long as its retention says; `recovery databases --deleted

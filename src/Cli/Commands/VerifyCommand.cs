@@ -46,30 +46,12 @@ internal sealed class VerifyCommand : CliCommand
                         + "other.",
                 Arity = ArgumentArity.ZeroOrMore
             });
-        sample = With(
-            new Option<bool>("--sample")
-            {
-                Description =
-                    "Cheaper: the newest hints, the log after them, and a random few of their extents; no restore."
-            });
-        full = With(
-            new Option<bool>("--full")
-            {
-                Description = "Also fetches and opens the tables of every older state, as a restore of it would."
-            });
-        temporary = With(
-            new Option<string?>("--temp-dir")
-            {
-                HelpName = "DIR",
-                Description = "Where to restore to for the while (default: the system's temporary directory)."
-            });
-        parallelism =
-            With(new Option<int>("--parallelism")
-            {
-                HelpName = "N",
-                Description = "Objects fetched at a time (default 8).",
-                DefaultValueFactory = _ => 8
-            });
+        sample = Flag("--sample",
+            "Cheaper: the newest hints, the log after them, and a random few of their extents; no restore.");
+        full = Flag("--full", "Also fetches and opens the tables of every older state, as a restore of it would.");
+        temporary = Taking<string?>("--temp-dir", "DIR",
+            "Where to restore to for the while (default: the system's temporary directory).");
+        parallelism = Usually("--parallelism", "N", 8, "Objects fetched at a time (default 8).");
         About = Teaching;
         Examples = ["recovery verify s3://bucket/app", "recovery verify monday.jsonl tuesday.jsonl",
             "recovery verify file:///backup/app --sample"];
@@ -141,7 +123,12 @@ internal sealed class VerifyCommand : CliCommand
             throw new RecoveryException(RecoveryError.Invalid, "Give --sample or --full.");
         if (parsed.GetValue(parallelism) is < 1 or > 256)
             throw new RecoveryException(RecoveryError.Invalid, "--parallelism is from 1 to 256.");
-        await using var remote = RemoteAccess.Open(named.FirstOrDefault());
+        return await VerifyRemoteAsync(parsed, to, named.FirstOrDefault(), cancellation);
+    }
+
+    async Task<int> VerifyRemoteAsync(ParseResult parsed, Output to, string? place, CancellationToken cancellation)
+    {
+        await using var remote = RemoteAccess.Open(place);
         var plan = await RestorePlanner.PlanAsync(remote.Context, RestoreTarget.Newest, null, cancellation);
         await using var pin = await remote.PinAsync(plan, to.Note, cancellation);
         var directory =
