@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
@@ -9,36 +8,19 @@ using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Tail;
 
-/// <summary>Writes the write batches of a RocksDB as lines, for people or for programs.</summary>
-sealed class BatchLines(Stream output, bool json, bool withValues)
+/// <summary>Writes the write batches of a RocksDB as lines.</summary>
+sealed class BatchLines(Stream output, bool json, bool withValues) : Lines<TailedBatch>(output, json)
 {
-    readonly ArrayBufferWriter<byte> line = new();
-
-    /// <summary>Writes one batch as a line, and hands it on at once.</summary>
-    public void Write(TailedBatch batch)
+    protected override void WriteFields(Utf8JsonWriter writer, TailedBatch batch)
     {
-        line.ResetWrittenCount();
-        if (json) WriteJson(batch);
-        else Encoding.UTF8.GetBytes(Text(batch), line);
-        line.Write("\n"u8);
-        output.Write(line.WrittenSpan);
-        output.Flush();
-    }
-
-    void WriteJson(TailedBatch batch)
-    {
-        using var writer = new Utf8JsonWriter(line);
-        writer.WriteStartObject();
         writer.WriteNumber("lsn", batch.Lsn);
-        writer.WriteString("time",
-            batch.Time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture));
+        WriteTime(writer, batch.Time);
         writer.WriteNumber("sequence", batch.Batch.Sequence);
         writer.WriteStartArray("operations");
         foreach (var operation in batch.Batch.Operations) WriteJson(writer, batch, operation);
         writer.WriteEndArray();
         writer.WriteString("file", batch.File);
         writer.WriteNumber("epoch", batch.Epoch);
-        writer.WriteEndObject();
     }
 
     void WriteJson(Utf8JsonWriter writer, TailedBatch batch, BatchOperation operation)
@@ -78,7 +60,7 @@ sealed class BatchLines(Stream output, bool json, bool withValues)
     static string FamilyOf(TailedBatch batch, uint family) =>
         batch.Families.GetValueOrDefault(family) ?? string.Create(CultureInfo.InvariantCulture, $"#{family}");
 
-    string Text(TailedBatch batch) => string.Create(CultureInfo.InvariantCulture,
+    protected override string Text(TailedBatch batch) => string.Create(CultureInfo.InvariantCulture,
         $"{batch.Lsn,12}  {TimeText.Show(batch.Time)}  sequence {batch.Batch.Sequence}  ")
         + string.Join(", ", batch.Batch.Operations.Select(o => Text(batch, o)));
 

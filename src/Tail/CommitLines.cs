@@ -1,7 +1,5 @@
-using System.Buffers;
 using System.Globalization;
 using System.IO.Enumeration;
-using System.Text;
 using System.Text.Json;
 using RecoveryVfs.PageStore.Reading;
 using RecoveryVfs.PageStore.Tails;
@@ -9,33 +7,19 @@ using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.Tail;
 
-/// <summary>Writes commits as lines, for people or for programs.</summary>
+/// <summary>Writes the commits of those databases as lines.</summary>
 sealed class CommitLines(Stream output, bool json, string databases, TimeProvider time)
+    : Lines<TailedCommit>(output, json)
 {
-    readonly ArrayBufferWriter<byte> line = new();
+    protected override bool IsWanted(TailedCommit commit) =>
+        FileSystemName.MatchesSimpleExpression(databases, commit.Database, ignoreCase: false);
 
-    /// <summary>
-    /// Writes one commit as a line, and hands it on at once; passes over databases that were not asked for.
-    /// </summary>
-    public void Write(TailedCommit commit)
-    {
-        if (!FileSystemName.MatchesSimpleExpression(databases, commit.Database, ignoreCase: false)) return;
-        line.ResetWrittenCount();
-        var lagMs = Math.Max(0, (long)(time.GetUtcNow() - commit.Time).TotalMilliseconds);
-        if (json) WriteJson(commit, lagMs);
-        else Encoding.UTF8.GetBytes(Text(commit, lagMs), line);
-        line.Write("\n"u8);
-        output.Write(line.WrittenSpan);
-        output.Flush();
-    }
+    long LagMs(TailedCommit commit) => Math.Max(0, (long)(time.GetUtcNow() - commit.Time).TotalMilliseconds);
 
-    void WriteJson(TailedCommit commit, long lagMs)
+    protected override void WriteFields(Utf8JsonWriter writer, TailedCommit commit)
     {
-        using var writer = new Utf8JsonWriter(line);
-        writer.WriteStartObject();
         writer.WriteNumber("lsn", commit.Lsn);
-        writer.WriteString("time",
-            commit.Time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture));
+        WriteTime(writer, commit.Time);
         writer.WriteString("database", commit.Database);
         writer.WriteString("kind", KindOf(commit));
         writer.WriteNumber("pages", commit.Pages.Count);
@@ -47,8 +31,7 @@ sealed class CommitLines(Stream output, bool json, string databases, TimeProvide
         }
         if (commit.EarlierName is { } earlier) writer.WriteString("earlier_name", earlier);
         writer.WriteNumber("epoch", commit.Epoch);
-        writer.WriteNumber("lag_ms", lagMs);
-        writer.WriteEndObject();
+        writer.WriteNumber("lag_ms", LagMs(commit));
     }
 
     static string KindOf(TailedCommit commit) => commit.Kind switch
@@ -57,7 +40,7 @@ sealed class CommitLines(Stream output, bool json, string databases, TimeProvide
         var kind => kind.ToString().ToLowerInvariant(),
     };
 
-    static string Text(TailedCommit commit, long lagMs)
+    protected override string Text(TailedCommit commit)
     {
         var when = TimeText.Show(commit.Time);
         var what = commit.Kind switch
@@ -69,7 +52,7 @@ sealed class CommitLines(Stream output, bool json, string databases, TimeProvide
             _ => $"{commit.Pages.Count} {(commit.Pages.Count == 1 ? "page" : "pages")}, {commit.Bytes} bytes",
         };
         return string.Create(CultureInfo.InvariantCulture,
-            $"{commit.Lsn,12}  {when}  {Printable.Escape(commit.Database)}  {what}  lag {LagText(lagMs)}");
+            $"{commit.Lsn,12}  {when}  {Printable.Escape(commit.Database)}  {what}  lag {LagText(LagMs(commit))}");
     }
 
     static string LagText(long ms) => ms switch
