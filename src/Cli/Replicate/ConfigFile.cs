@@ -46,26 +46,7 @@ internal static partial class ConfigFile
 
     static ReplicateSettings ReadOwn(string path, YamlTree root)
     {
-        var recovery = FromEnvironment;
-        foreach (var name in Options.Names.Where(n => n is not ("remote" or "store")))
-            if (root.Text(name) is { } value) recovery = recovery.With(name, value);
-        var options =
-            new ReplicatorOptions
-            {
-                Recovery = recovery,
-                RestoreIfMissing = root.Flag("restore-if-db-not-exists"),
-                TakeOver = root.Flag("take-over")
-            };
-        options = options with
-        {
-            Store = root.Text("store"),
-            LookInterval = root.Duration("look-interval") ?? options.LookInterval,
-            IdleInterval = root.Duration("idle-interval") ?? options.IdleInterval,
-            CompareInterval = root.Duration("compare-interval") ?? options.CompareInterval,
-            ReadyBound = root.Duration("ready-bound") ?? options.ReadyBound,
-            CheckpointFrames =
-                (int)Math.Clamp(root.Number("checkpoint-frames") ?? options.CheckpointFrames, 1, int.MaxValue / 4),
-        };
+        var options = OptionsOf(root);
         var (databases, directories) = Databases(root);
         if (databases.Count + directories.Count == 0)
             throw new RecoveryException(RecoveryError.Invalid,
@@ -84,6 +65,27 @@ internal static partial class ConfigFile
         };
         RequireAllTaken(root);
         return settings;
+    }
+
+    static ReplicatorOptions OptionsOf(YamlTree root)
+    {
+        var recovery = FromEnvironment;
+        foreach (var name in Options.Names.Where(n => n is not ("remote" or "store")))
+            if (root.Text(name) is { } value) recovery = recovery.With(name, value);
+        var usual = new ReplicatorOptions();
+        return usual with
+        {
+            Recovery = recovery,
+            RestoreIfMissing = root.Flag("restore-if-db-not-exists"),
+            TakeOver = root.Flag("take-over"),
+            Store = root.Text("store"),
+            LookInterval = root.Duration("look-interval") ?? usual.LookInterval,
+            IdleInterval = root.Duration("idle-interval") ?? usual.IdleInterval,
+            CompareInterval = root.Duration("compare-interval") ?? usual.CompareInterval,
+            ReadyBound = root.Duration("ready-bound") ?? usual.ReadyBound,
+            CheckpointFrames =
+                (int)Math.Clamp(root.Number("checkpoint-frames") ?? usual.CheckpointFrames, 1, int.MaxValue / 4),
+        };
     }
 
     internal static bool IsJson(YamlTree tree, string key) => tree.Text(key) switch

@@ -59,40 +59,44 @@ internal static class LitestreamConfig
         var url = Url(replica, root);
         var (path, directory) = (database.Text("path"), database.Text("dir"));
         if (path is null && directory is null) throw database.Wrong("path", "each database has a path or a dir");
-        var options = new ReplicatorOptions();
-        options = options with
+        var group = new ReplicaGroup
         {
-            RestoreIfMissing = database.Flag("restore-if-db-not-exists"),
-            LookInterval = database.Duration("monitor-interval") is { } monitor && monitor < TimeSpan.FromSeconds(1)
-                ? monitor
-                : options.LookInterval,
-            Store = path is null ? Path.Combine(Path.GetFullPath(directory!), ".recovery-mirror") : null,
-            Recovery = ConfigFile.FromEnvironment with
+            Url = url,
+            Options = OptionsOf(database) with
             {
-                SyncInterval = replica.Duration("sync-interval") ?? root.Duration("sync-interval")
-                    ?? ConfigFile.FromEnvironment.SyncInterval,
-                Retention = keep ?? ConfigFile.FromEnvironment.Retention,
+                Store = path is null ? Path.Combine(Path.GetFullPath(directory!), ".recovery-mirror") : null,
+                Recovery = ConfigFile.FromEnvironment with
+                {
+                    SyncInterval = replica.Duration("sync-interval") ?? root.Duration("sync-interval")
+                        ?? ConfigFile.FromEnvironment.SyncInterval,
+                    Retention = keep ?? ConfigFile.FromEnvironment.Retention,
+                },
             },
+            Databases = path is null ? [] : [new(WithoutScheme(path))],
+            Directories = path is not null ? [] : [new(directory!, database.Text("pattern") ?? "*.db",
+                database.Flag("recursive"), database.Flag("watch"), "")],
         };
-        var group = new ReplicaGroup { Url = url, Options = options };
-        group = path is not null
-            ? group with
-            {
-                Databases = [
-            new(path.StartsWith("sqlite3://", StringComparison.Ordinal) ? path["sqlite3://".Length..] : path)]
-            }
-            : group with
-            {
-                Directories =
-                    [new(directory!, database.Text("pattern")
-                    ?? "*.db", database.Flag("recursive"), database.Flag("watch"), "")]
-            };
         if (!groups.TryAdd(url, group))
             throw database.Wrong("replica",
                 $"{url} is another database's already, and two logs must not share a place");
         Finish(replica, warnings);
         Finish(database, warnings);
     }
+
+    static ReplicatorOptions OptionsOf(YamlTree database)
+    {
+        var usual = new ReplicatorOptions();
+        return usual with
+        {
+            RestoreIfMissing = database.Flag("restore-if-db-not-exists"),
+            LookInterval = database.Duration("monitor-interval") is { } monitor && monitor < TimeSpan.FromSeconds(1)
+                ? monitor
+                : usual.LookInterval,
+        };
+    }
+
+    static string WithoutScheme(string path) =>
+        path.StartsWith("sqlite3://", StringComparison.Ordinal) ? path["sqlite3://".Length..] : path;
 
     static YamlTree Replica(YamlTree database)
     {

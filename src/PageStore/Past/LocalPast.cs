@@ -49,36 +49,12 @@ internal sealed class LocalPast : PastStore
         var core = new StoreCore(options with { Remote = null }, pages, temporary);
         ReplayedStore? store = null;
         ViewedWals? copies = null;
-        PassingLog? log = null;
         try
         {
             core.AdoptHints(hints);
             copies = new ViewedWals(options.Disk, options.Home.Files, temporary, hints, asOfHints: true);
             store = new ReplayedStore(core, hints, copies.Take);
-            var from = store.NextLsn;
-            var tail = OpenTail(options, from);
-            store.SetSource(tail.LogId, 0);
-            var (oldest, oldestMs) = OldestShown.Find(options, hints, pages.Applied, from,
-                core.Catalog.All.Any(d => d.Current.IsWal));
-            if (!tail.TryAdvance(store.Apply, (in Record r) => r.Lsn > oldest) || store.LastLsn < oldest)
-                throw new RecoveryException(RecoveryError.NotFound,
-                    $"The log of the store {options.Directory} ends before LSN {oldest}, or changed meanwhile.")
-                { Path = options.Directory, Lsn = oldest };
-            PassChangedWals(tail, store, copies);
-            oldest = store.LastLsn;
-            var known = core.Live.Snapshot(tail.LogId, 0, _ => oldest + 1) with { Lsn = oldest };
-            var wals = new FollowedWals(core.Live, store.LastLsn, copies.Open);
-            var isSince = oldest >= (hints?.Lsn ?? 0);
-            var time = DateTimeOffset.FromUnixTimeMilliseconds(isSince ? store.LastTimeMs : oldestMs);
-            log = new PassingLog(store, store.Apply, new Parts(store, copies), wals, oldest == 0 ? null : known);
-            return new LocalPast(options, log, tail)
-            {
-                OldestLsn = oldest,
-                OldestTime = time,
-                Lsn = oldest,
-                Time = time,
-                LogId = tail.LogId
-            };
+            return OpenOldest(options, hints, core, store, copies);
         }
         catch
         {
@@ -87,6 +63,35 @@ internal sealed class LocalPast : PastStore
             else store.Dispose();
             throw;
         }
+    }
+
+    static LocalPast OpenOldest(StoreOptions options, Hints? hints, StoreCore core, ReplayedStore store,
+        ViewedWals copies)
+    {
+        var from = store.NextLsn;
+        var tail = OpenTail(options, from);
+        store.SetSource(tail.LogId, 0);
+        var (oldest, oldestMs) = OldestShown.Find(options, hints, core.Pages.Applied, from,
+            core.Catalog.All.Any(d => d.Current.IsWal));
+        if (!tail.TryAdvance(store.Apply, (in Record r) => r.Lsn > oldest) || store.LastLsn < oldest)
+            throw new RecoveryException(RecoveryError.NotFound,
+                $"The log of the store {options.Directory} ends before LSN {oldest}, or changed meanwhile.")
+            { Path = options.Directory, Lsn = oldest };
+        PassChangedWals(tail, store, copies);
+        oldest = store.LastLsn;
+        var known = core.Live.Snapshot(tail.LogId, 0, _ => oldest + 1) with { Lsn = oldest };
+        var wals = new FollowedWals(core.Live, store.LastLsn, copies.Open);
+        var isSince = oldest >= (hints?.Lsn ?? 0);
+        var time = DateTimeOffset.FromUnixTimeMilliseconds(isSince ? store.LastTimeMs : oldestMs);
+        var log = new PassingLog(store, store.Apply, new Parts(store, copies), wals, oldest == 0 ? null : known);
+        return new LocalPast(options, log, tail)
+        {
+            OldestLsn = oldest,
+            OldestTime = time,
+            Lsn = oldest,
+            Time = time,
+            LogId = tail.LogId
+        };
     }
 
     static LogTail OpenTail(StoreOptions options, ulong from) =>

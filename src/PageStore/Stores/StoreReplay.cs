@@ -68,14 +68,7 @@ internal sealed class StoreReplay(StoreCore core, ulong appliedBefore, ulong hin
             $"The log names database id {commit.Database} at LSN {record.Lsn}, which it never created.",
             "Restore the store.")
         { Path = core.Directory, Lsn = record.Lsn };
-        var part = group.Find(p => ReferenceEquals(p.Overlay.Database, database));
-        if (part is null)
-        {
-            part = new Part(PageOverlay.ForReplay(core.Buffers, database, commit.PageSize, commit.IsRebase));
-            part.Checksum = commit.IsRebase ? 0 : part.Overlay.Basis.Checksum;
-            group.Add(part);
-            if (commit.SizeBytes < part.Overlay.SizeBytes) CutBasis(part, commit.SizeBytes);
-        }
+        var part = group.Find(p => ReferenceEquals(p.Overlay.Database, database)) ?? BeginPart(database, commit);
         var overlay = part.Overlay;
         var pageSize = commit.PageSize;
         var existing = commit.IsRebase || overlay.IsRebase ? 0 : overlay.Basis.PageCount;
@@ -99,6 +92,15 @@ internal sealed class StoreReplay(StoreCore core, ulong appliedBefore, ulong hin
         if (!commit.IsLastPart) return;
         overlay.SetSize(commit.SizeBytes);
         part.ExpectedChecksum = commit.Checksum;
+    }
+
+    Part BeginPart(Database database, in PageCommit commit)
+    {
+        var part = new Part(PageOverlay.ForReplay(core.Buffers, database, commit.PageSize, commit.IsRebase));
+        part.Checksum = commit.IsRebase ? 0 : part.Overlay.Basis.Checksum;
+        group.Add(part);
+        if (commit.SizeBytes < part.Overlay.SizeBytes) CutBasis(part, commit.SizeBytes);
+        return part;
     }
 
     void CutBasis(Part part, long sizeBytes)

@@ -135,18 +135,7 @@ internal static class HintsFormat
     public static Hints Read(ReadOnlyMemory<byte> memory, string source)
     {
         var bytes = memory.Span;
-        if (bytes.Length < 16 || !bytes[..8].SequenceEqual(Magic)) throw Damaged(source, "does not start as hints do");
-        var version = BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]);
-        if (version > Version)
-            throw new RecoveryException(RecoveryError.TooNew,
-                $"{source} has hints of format {version}; this version knows up to {Version}.",
-                "Upgrade RecoveryVfs.");
-        if (version == 0 || bytes.Length < HeaderBytes + 4) throw Damaged(source, "ends too early");
-        var length = bytes.Length - 4;
-        if (BinaryPrimitives.ReadUInt32LittleEndian(bytes[12..]) != length)
-            throw Damaged(source, $"has {bytes.Length} bytes, not what it says");
-        if (Crc32C.Compute(bytes[..length]) != BinaryPrimitives.ReadUInt32LittleEndian(bytes[length..]))
-            throw Damaged(source, "has a wrong checksum");
+        var (version, length) = CheckFrame(bytes, source);
         var (databaseCount, fileCount) =
             (BinaryPrimitives.ReadUInt32LittleEndian(bytes[76..]),
             BinaryPrimitives.ReadUInt32LittleEndian(bytes[80..]));
@@ -173,6 +162,24 @@ internal static class HintsFormat
         };
         Check(hints, source);
         return hints;
+    }
+
+    /// <summary>All of it is there, as it was written; returns its format, and its length without checksum.</summary>
+    static (uint Version, int Length) CheckFrame(ReadOnlySpan<byte> bytes, string source)
+    {
+        if (bytes.Length < 16 || !bytes[..8].SequenceEqual(Magic)) throw Damaged(source, "does not start as hints do");
+        var version = BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]);
+        if (version > Version)
+            throw new RecoveryException(RecoveryError.TooNew,
+                $"{source} has hints of format {version}; this version knows up to {Version}.",
+                "Upgrade RecoveryVfs.");
+        if (version == 0 || bytes.Length < HeaderBytes + 4) throw Damaged(source, "ends too early");
+        var length = bytes.Length - 4;
+        if (BinaryPrimitives.ReadUInt32LittleEndian(bytes[12..]) != length)
+            throw Damaged(source, $"has {bytes.Length} bytes, not what it says");
+        if (Crc32C.Compute(bytes[..length]) != BinaryPrimitives.ReadUInt32LittleEndian(bytes[length..]))
+            throw Damaged(source, "has a wrong checksum");
+        return (version, length);
     }
 
     /// <summary>What must hold between the parts, whatever the checksum says.</summary>

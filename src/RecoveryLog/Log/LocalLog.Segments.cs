@@ -98,14 +98,7 @@ internal sealed partial class LocalLog
         {
             lock (syncGate)
             {
-                ObjectDisposedException.ThrowIf(disposed, this);
-                if (Poison is { } cause)
-                    throw Poisoned(RecoveryError.ReadOnly, cause);
-                SyncFile(file);
-                var (reached, end) = Written();
-                durableEnd = end;
-                Volatile.Write(ref durableLsn, reached);
-                durableMark.Note(LogId, reached);
+                SyncBeforeRoll();
                 disk.Rename(spare, path);
                 newFile.Path = path;
                 NameDurably();
@@ -123,6 +116,19 @@ internal sealed partial class LocalLog
                 EraseUndurable();
             throw;
         }
+    }
+
+    /// <summary>Under both locks: the current segment is durable, whole, before the next one has its name.</summary>
+    void SyncBeforeRoll()
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        if (Poison is { } cause)
+            throw Poisoned(RecoveryError.ReadOnly, cause);
+        SyncFile(file);
+        var (reached, end) = Written();
+        durableEnd = end;
+        Volatile.Write(ref durableLsn, reached);
+        durableMark.Note(LogId, reached);
     }
 
     /// <summary>

@@ -177,17 +177,14 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
             if (!reader.TryReadAt(offset, out var record, out var size) || record.Lsn != expected)
             {
                 var cutLsn = groupStart >= 0 ? groupLsn : expected;
-                if (isLast && cutLsn > vouchedLsn && (IsClosedAt(cutLsn, offset) || IsTail(reader, offset, cutLsn)))
-                    break;
+                if (isLast && EndsThere(reader, offset, cutLsn)) break;
                 // Somebody may be writing the log that is read here: what was not there a moment ago may be now.
                 reader.Invalidate();
                 if (options.ReadOnly && reader.TryReadAt(offset, out record, out _) && record.Lsn == expected)
                     continue;
-                EndAtDamage(segment, Damage(segment.Path, expected,
-                    $"{segment.Path} is damaged at offset {offset}: the record with LSN {expected} does not verify"
-                    + (!isLast ? ""
+                EndAtDamage(segment, Unverified(segment, offset, expected, !isLast ? ""
                     : cutLsn <= vouchedLsn ? $", and the log was durable up to LSN {vouchedLsn}"
-                    : ", and later records say that it was durable")));
+                    : ", and later records say that it was durable"));
                 isLast = true;
                 break;
             }
@@ -205,17 +202,21 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
             offset += size;
             expected++;
         }
-        if (!isLast && groupStart >= 0)
-        {
-            EndAtDamage(segment, Damage(segment.Path, groupLsn,
-                $"{segment.Path} is damaged at offset {groupStart}: the record group that starts there with LSN "
-                    + $"{groupLsn} has no end"));
-        }
+        if (!isLast && groupStart >= 0) EndAtDamage(segment, Endless(segment, groupStart, groupLsn));
         End = groupStart >= 0 ? groupStart : offset;
         LastLsn = (groupStart >= 0 ? groupLsn : expected) - 1;
         LeftoverEnd = Math.Max(isLast ? LeftoverEnd : End, Math.Max(offset, End));
         KnownDurable = Math.Max(KnownDurable, Math.Min(vouchedLsn, LastLsn));
     }
+
+    static RecoveryException Unverified(LogSegment segment, long offset, ulong lsn, string more) =>
+        Damage(segment.Path, lsn,
+            $"{segment.Path} is damaged at offset {offset}: the record with LSN {lsn} does not verify{more}");
+
+    static RecoveryException Endless(LogSegment segment, long offset, ulong groupLsn) =>
+        Damage(segment.Path, groupLsn,
+            $"{segment.Path} is damaged at offset {offset}: the record group that starts there with LSN {groupLsn} has "
+                + "no end");
 
     /// <summary>Throws, unless the log may end there: then nothing comes after this segment.</summary>
     void EndAtDamage(LogSegment segment, RecoveryException damage)
@@ -247,65 +248,19 @@ internal sealed class LogRecovery(ILogDisk disk, string directory, LogOptions op
         }
     }
 
-    /// <summary>Whether the log was closed there: then there is nothing to look for.</summary>
-    bool IsClosedAt(ulong cutLsn, long offset)
-    {
-        if (!vouched.IsClosed || vouchedLsn + 1 != cutLsn) return false;
-        LeftoverEnd = offset;
-        return true;
-    }
-
     /// <summary>
-    /// Whether the log may simply end at an offset: true when no record beyond it verifies, or only such as do not say
-    /// that the first record to be cut (<paramref name="cutLsn"/>) was durable, that is, when all of it may be a window
-    /// that was never synced.
+    /// Whether the log simply ends at an offset, where the first record to be cut would be
+    /// <paramref name="cutLsn"/>. Finds out where what is left over behind it ends.
     /// </summary>
-    bool IsTail(SegmentReader reader, long offset, ulong cutLsn)
+    bool EndsThere(SegmentReader reader, long offset, ulong cutLsn)
     {
+        if (cutLsn <= vouchedLsn) return false;
         LeftoverEnd = offset;
-        while (offset + RecordFormat.HeaderBytes <= reader.FileBytes)
-        {
-            var bytes = reader.BytesAt(offset, RecordFormat.HeaderBytes);
-            var next = FirstCandidate(bytes, cutLsn, (ulong)(reader.FileBytes / RecordFormat.HeaderBytes));
-            if (next < 0)
-            {
-                // The last bytes of the window may be the start of a header.
-                offset += (bytes.Length - RecordFormat.HeaderBytes + RecordFormat.Alignment) & -RecordFormat.Alignment;
-                continue;
-            }
-            offset += next;
-            if (!reader.TryReadAt(offset, out var record, out var size))
-            {
-                offset += RecordFormat.Alignment;
-                continue;
-            }
-            if (record.DurableBefore >= cutLsn)
-                return false;
-            offset += size;
-            LeftoverEnd = offset;
-        }
-        return true;
-    }
-
-    /// <summary>
-    /// The first offset at which a header might stand with an LSN that could follow; -1 when there is none.
-    /// </summary>
-    static int FirstCandidate(ReadOnlySpan<byte> bytes, ulong cutLsn, ulong mostRecords)
-    {
-        for (var i = 0; i + RecordFormat.HeaderBytes <= bytes.Length; i += RecordFormat.Alignment)
-        {
-            var lsn = RecordFormat.Peek(bytes[i..]).Lsn;
-            if (lsn - cutLsn <= mostRecords)
-                return i;
-            if (lsn != 0)
-                continue;
-            // Most of what is searched are zeros: on to the first offset whose LSN would hold the next other byte.
-            var zeros = bytes[(i + 8)..].IndexOfAnyExcept((byte)0);
-            if (zeros < 0)
-                return -1;
-            i += ((zeros - RecordFormat.Alignment) & -RecordFormat.Alignment) - RecordFormat.Alignment;
-        }
-        return -1;
+        // Closed there: there is nothing to look for.
+        if (vouched.IsClosed && vouchedLsn + 1 == cutLsn) return true;
+        var (mayEnd, end) = LeftoverRecords.Search(reader, offset, cutLsn);
+        LeftoverEnd = end;
+        return mayEnd;
     }
 
     static RecoveryException Damage(string path, ulong? lsn, string what) => new(RecoveryError.Corrupt,

@@ -124,28 +124,11 @@ internal sealed record RemoteUrl
         if (uri.Host.Length == 0) throw Bad(text, "it names no bucket");
         if (prefix.Length > 0 && !ObjectName.IsValid(prefix))
             throw Bad(text, "the prefix may have letters, digits, '.', '_', '~', '-' and '/'");
-        string? endpoint = environment("AWS_ENDPOINT_URL_S3") is { Length: > 0 } s3
-            ? s3
-            : environment("AWS_ENDPOINT_URL");
-        string? region = environment("AWS_REGION") is { Length: > 0 } r ? r : environment("AWS_DEFAULT_REGION");
-        string? pathStyle = null, storageClass = null;
-        foreach (string option in uri.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries))
-        {
-            int equals = option.IndexOf('=');
-            string key = equals < 0
-                ? option : option[..equals], value = equals < 0 ? "" : Uri.UnescapeDataString(option[(equals + 1)..]);
-            if (value.Length == 0) throw Bad(text, $"'{key}' has no value");
-            switch (key)
-            {
-                case "endpoint": endpoint = value; break;
-                case "region": region = value; break;
-                case "force-path-style": pathStyle = value; break;
-                case "storage-class": storageClass = value; break;
-                default:
-                    throw Bad(text,
-                    $"'{key}' is not known (endpoint, region, force-path-style, storage-class are)");
-            }
-        }
+        var options = S3Options(text, uri);
+        string? endpoint = options.GetValueOrDefault("endpoint")
+            ?? (environment("AWS_ENDPOINT_URL_S3") is { Length: > 0 } s3 ? s3 : environment("AWS_ENDPOINT_URL"));
+        string? region = options.GetValueOrDefault("region")
+            ?? (environment("AWS_REGION") is { Length: > 0 } r ? r : environment("AWS_DEFAULT_REGION"));
         return new RemoteUrl
         {
             // Uri lower-cases hosts; that is right for buckets, which have no capitals.
@@ -153,15 +136,31 @@ internal sealed record RemoteUrl
             Prefix = prefix,
             Endpoint = string.IsNullOrEmpty(endpoint) ? null : ParseEndpoint(text, endpoint),
             Region = string.IsNullOrEmpty(region) ? null : region,
-            ForcePathStyle = pathStyle switch
+            ForcePathStyle = options.GetValueOrDefault("force-path-style") switch
             {
                 null => !string.IsNullOrEmpty(endpoint),
                 "true" or "1" or "yes" or "on" => true,
                 "false" or "0" or "no" or "off" => false,
                 _ => throw Bad(text, "'force-path-style' is true or false"),
             },
-            StorageClass = storageClass,
+            StorageClass = options.GetValueOrDefault("storage-class"),
         };
+    }
+
+    static Dictionary<string, string> S3Options(string text, Uri uri)
+    {
+        var options = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (string option in uri.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries))
+        {
+            int equals = option.IndexOf('=');
+            string key = equals < 0 ? option : option[..equals];
+            string value = equals < 0 ? "" : Uri.UnescapeDataString(option[(equals + 1)..]);
+            if (value.Length == 0) throw Bad(text, $"'{key}' has no value");
+            if (key is not ("endpoint" or "region" or "force-path-style" or "storage-class"))
+                throw Bad(text, $"'{key}' is not known (endpoint, region, force-path-style, storage-class are)");
+            options[key] = value;
+        }
+        return options;
     }
 
     static Uri ParseEndpoint(string text, string endpoint) =>

@@ -38,6 +38,24 @@ internal sealed class S3ObjectStore : IObjectStore
         keyPrefix = url.Prefix.Length == 0 ? "" : url.Prefix + "/";
         Location = $"s3://{url.Bucket}/{url.Prefix}"
             + (url.Endpoint is null ? "" : $" at {url.Endpoint.GetLeftPart(UriPartial.Authority)}");
+        var configuration = Configure(url);
+        try
+        {
+            client = credentials is null
+            ? new AmazonS3Client(configuration)
+            : new AmazonS3Client(credentials, configuration);
+        }
+        catch (AmazonClientException e)
+        {
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"The remote {Location} cannot be used: {e.Message}.",
+                "Set region= in the URL or AWS_REGION, and credentials in the usual AWS chain", e)
+            { Path = Location };
+        }
+    }
+
+    static AmazonS3Config Configure(RemoteUrl url)
+    {
         var configuration = new AmazonS3Config
         {
             // Retries belong to the layer that knows what a lost answer means.
@@ -58,19 +76,7 @@ internal sealed class S3ObjectStore : IObjectStore
         }
         else if (url.Region is not null)
             configuration.RegionEndpoint = Amazon.RegionEndpoint.GetBySystemName(url.Region);
-        try
-        {
-            client = credentials is null
-            ? new AmazonS3Client(configuration)
-            : new AmazonS3Client(credentials, configuration);
-        }
-        catch (AmazonClientException e)
-        {
-            throw new RecoveryException(RecoveryError.Invalid,
-                $"The remote {Location} cannot be used: {e.Message}.",
-                "Set region= in the URL or AWS_REGION, and credentials in the usual AWS chain", e)
-            { Path = Location };
-        }
+        return configuration;
     }
 
     /// <inheritdoc/>

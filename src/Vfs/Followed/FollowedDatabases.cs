@@ -180,45 +180,53 @@ internal static class FollowedDatabases
     {
         if (running is { State.Phase: not (FollowerPhase.Failed or FollowerPhase.Stopped) })
         {
-            if (running.Url != options.Follow)
-                throw new RecoveryException(RecoveryError.Invalid,
-                    $"{directory} follows {running.Url}, not {options.Follow}.",
-                    "Give another remote a directory of its own.")
-                { Path = directory };
-            if (running.Moment != MomentOf(options))
-                throw new RecoveryException(RecoveryError.Invalid,
-                    $"{directory} shows {running.Moment} of {running.Url}, not {MomentOf(options)}.",
-                    "Give each moment a directory of its own.")
-                { Path = directory };
+            ThrowUnlessAsked(running, directory, options);
             return running;
         }
         // SQLite's threads may not run continuations: everything asynchronous happens on the pool.
         return Task.Run(async () =>
         {
             if (running is not null) await running.DisposeAsync();
-            var started =
-                await Follower.StartAsync(
-                new FollowerOptions
-                {
-                    Url = options.Follow!,
-                    Store = options.ToStoreOptions(directory) with { Remote = null },
-                    Interval = options.FollowInterval,
-                    Moment = MomentOf(options),
-                    Fetch = options.Fetch,
-                    FetchCacheBytes = options.FetchCacheBytes,
-                });
-            try
-            {
-                using var patience = new CancellationTokenSource(CatchUpPatience);
-                await started.ReadableAsync(AnswerPatience, patience.Token);
-                return started;
-            }
-            catch
-            {
-                await started.DisposeAsync();
-                throw;
-            }
+            return await StartAsync(directory, options);
         }).GetAwaiter().GetResult();
+    }
+
+    static void ThrowUnlessAsked(Follower running, string directory, RecoveryOptions options)
+    {
+        if (running.Url != options.Follow)
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{directory} follows {running.Url}, not {options.Follow}.",
+                "Give another remote a directory of its own.")
+            { Path = directory };
+        if (running.Moment != MomentOf(options))
+            throw new RecoveryException(RecoveryError.Invalid,
+                $"{directory} shows {running.Moment} of {running.Url}, not {MomentOf(options)}.",
+                "Give each moment a directory of its own.")
+            { Path = directory };
+    }
+
+    static async Task<Follower> StartAsync(string directory, RecoveryOptions options)
+    {
+        var started = await Follower.StartAsync(new FollowerOptions
+        {
+            Url = options.Follow!,
+            Store = options.ToStoreOptions(directory) with { Remote = null },
+            Interval = options.FollowInterval,
+            Moment = MomentOf(options),
+            Fetch = options.Fetch,
+            FetchCacheBytes = options.FetchCacheBytes,
+        });
+        try
+        {
+            using var patience = new CancellationTokenSource(CatchUpPatience);
+            await started.ReadableAsync(AnswerPatience, patience.Token);
+            return started;
+        }
+        catch
+        {
+            await started.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>Stops every follower, and closes every view, that no connection uses.</summary>

@@ -84,11 +84,15 @@ internal sealed class CollectionPlan
         plan.JudgeExtents(extents, needs, epoch, now - retention.ReaderGrace, between, isKnown);
         plan.JudgeSegments(segments, needs);
         await plan.KeepTakeOversAsync(context, cancellation);
-        foreach (var (name, pin) in pins)
-            plan.items.Add(
-                new(RemoteNames.Pin(name), 0, pin.Expires < now,
-                pin.Expires is { } end ? $"expires {end:u}" : "kept for good"));
+        plan.JudgePins(pins, now);
         return plan;
+    }
+
+    void JudgePins(IReadOnlyDictionary<string, Pin> pins, DateTimeOffset now)
+    {
+        foreach (var (name, pin) in pins)
+            items.Add(new(RemoteNames.Pin(name), 0, pin.Expires < now,
+                pin.Expires is { } end ? $"expires {end:u}" : "kept for good"));
     }
 
     /// <summary>What is needed: extents by name, and ranges of LSNs.</summary>

@@ -130,21 +130,7 @@ internal static class RemoteHintsFormat
             new byte[HeaderBytes + extents.Count * ExtentBytes + Zstd.Bound(plain.Length) + lists.Length
             + plain.Length / MaxRatio + ObjectHash.Bytes];
         var to = bytes.AsSpan();
-        Magic.CopyTo(to);
-        BinaryPrimitives.WriteUInt32LittleEndian(to[4..], Version);
-        header.LogId.TryWriteBytes(to[8..], bigEndian: true, out _);
-        BinaryPrimitives.WriteUInt64LittleEndian(to[24..], header.Epoch);
-        BinaryPrimitives.WriteUInt64LittleEndian(to[32..], header.Author);
-        BinaryPrimitives.WriteUInt64LittleEndian(to[40..], header.Lsn);
-        BinaryPrimitives.WriteUInt64LittleEndian(to[48..], header.ReplayFrom);
-        BinaryPrimitives.WriteInt64LittleEndian(to[56..], header.TimeMs);
-        BinaryPrimitives.WriteUInt64LittleEndian(to[64..], header.Start.NextLsn);
-        BinaryPrimitives.WriteUInt64LittleEndian(to[72..], header.Start.Epoch);
-        BinaryPrimitives.WriteUInt64LittleEndian(to[80..], header.Start.Author);
-        BinaryPrimitives.WriteUInt64LittleEndian(to[88..], header.Start.BeforeLsn);
-        header.Start.Hash.CopyTo(to[96..]);
-        BinaryPrimitives.WriteInt32LittleEndian(to[128..], extents.Count);
-        BinaryPrimitives.WriteInt32LittleEndian(to[132..], plain.Length);
+        WriteHeader(to, header, extents.Count, plain.Length);
         int at = HeaderBytes;
         foreach (var extent in extents)
         {
@@ -162,6 +148,25 @@ internal static class RemoteHintsFormat
         at += padded;
         ObjectHash.Of(to[..at]).CopyTo(to[at..]);
         return bytes[..(at + ObjectHash.Bytes)];
+    }
+
+    static void WriteHeader(Span<byte> to, in RemoteHintsHeader header, int extents, int plainBytes)
+    {
+        Magic.CopyTo(to);
+        BinaryPrimitives.WriteUInt32LittleEndian(to[4..], Version);
+        header.LogId.TryWriteBytes(to[8..], bigEndian: true, out _);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[24..], header.Epoch);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[32..], header.Author);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[40..], header.Lsn);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[48..], header.ReplayFrom);
+        BinaryPrimitives.WriteInt64LittleEndian(to[56..], header.TimeMs);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[64..], header.Start.NextLsn);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[72..], header.Start.Epoch);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[80..], header.Start.Author);
+        BinaryPrimitives.WriteUInt64LittleEndian(to[88..], header.Start.BeforeLsn);
+        header.Start.Hash.CopyTo(to[96..]);
+        BinaryPrimitives.WriteInt32LittleEndian(to[128..], extents);
+        BinaryPrimitives.WriteInt32LittleEndian(to[132..], plainBytes);
     }
 
     /// <summary>Reads the fixed part only; nothing is verified but its form.</summary>

@@ -20,11 +20,7 @@ internal static class RestorePlanner
     public static async Task<RestorePlan> PlanAsync(
         RemoteContext context, RestoreTarget target, ulong? hintsLsn = null, CancellationToken cancellation = default)
     {
-        var store = await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
-            ?? throw new RecoveryException(RecoveryError.NotFound,
-                $"There is no remote at {context.Store.Location}: store.json is missing.",
-                "Check the URL")
-            { Path = context.Store.Location };
+        var store = await StoreOrThrowAsync(context, cancellation);
         if (target.Bookmark is { } bookmark) await bookmark.CheckAsync(context, store, cancellation);
         var end = await TryFindEndAsync(context, store, cancellation);
         if (target.Lsn > end?.LastLsn)
@@ -61,6 +57,13 @@ internal static class RestorePlanner
             notes.Add($"The hints of LSN {hints.Header.Lsn} were left by a fenced writer, and were passed over");
         }
     }
+
+    static async Task<StoreObject> StoreOrThrowAsync(RemoteContext context, CancellationToken cancellation) =>
+        await context.RetryAsync(token => StoreObject.FetchAsync(context.Store, token), cancellation)
+            ?? throw new RecoveryException(RecoveryError.NotFound,
+                $"There is no remote at {context.Store.Location}: store.json is missing.",
+                "Check the URL")
+            { Path = context.Store.Location };
 
     /// <summary>
     /// Plans what somebody begins with who reads on by itself: the newest hints, and what a listing shows of the log
