@@ -28,7 +28,7 @@ internal sealed class Output(bool json, TextWriter results, TextWriter messages)
     public StreamWriter OpenRaw()
         => new(OpenRawBytes(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), RawBufferBytes);
 
-    /// <summary>The same for who writes bytes.</summary>
+    /// <summary>The same for whoever writes bytes.</summary>
     public Stream OpenRawBytes()
     {
         results.Flush();

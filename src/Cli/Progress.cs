@@ -34,7 +34,7 @@ internal sealed class Progress : IStepProgress
     /// <summary>Counts; from any thread.</summary>
     public void Add(long bytes) => Interlocked.Add(ref doneBytes, bytes);
 
-    /// <summary>How much is done, for who counts in something else than bytes.</summary>
+    /// <summary>How much is done, for whoever counts in something else than bytes.</summary>
     public void Reach(int done, int of) => Volatile.Write(ref percent, of <= 0 ? 0 : (int)(100L * done / of));
 
     int percent = -1;

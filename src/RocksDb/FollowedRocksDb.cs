@@ -107,6 +107,6 @@ public sealed class FollowedRocksDb : IAsyncDisposable, IDisposable
     /// <summary>Stops following; the directory stays a follower's. Waits for readers to end.</summary>
     public ValueTask DisposeAsync() => follower.DisposeAsync();
 
-    /// <summary>The same for who cannot wait asynchronously.</summary>
+    /// <summary>The same for whoever cannot wait asynchronously.</summary>
     public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
 }

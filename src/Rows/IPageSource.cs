@@ -1,7 +1,7 @@
 namespace RecoveryVfs.Rows;
 
 /// <summary>
-/// The pages of one SQLite database at one version. They must not change while anybody reads them. Who reads trusts
+/// The pages of one SQLite database at one version. They must not change while anybody reads them. Whoever reads trusts
 /// nothing of what they hold. An implementation may be called from the one thread that reads; it need not be safe for
 /// several.
 /// </summary>

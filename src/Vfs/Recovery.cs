@@ -205,7 +205,7 @@ public static partial class Recovery
     /// </summary>
     public static void Import(string plainFile, string databasePath) => Import(plainFile, databasePath, null);
 
-    /// <summary>The same, for who watches: pages done so far, and all there are.</summary>
+    /// <summary>The same, for whoever watches: pages done so far, and all there are.</summary>
     internal static void Import(string plainFile, string databasePath, Action<int, int>? progressed)
     {
         RegisterIfNeeded();

@@ -4,7 +4,7 @@ using RecoveryVfs.Rows;
 
 namespace RecoveryVfs.Changes.Versions;
 
-/// <summary>The pages of a pinned version, for who reads rows; none for a database that was not there.</summary>
+/// <summary>The pages of a pinned version, for whoever reads rows; none for a database that was not there.</summary>
 internal sealed class VersionPages(FollowedVersion? version) : IPageSource
 {
     const int NoPageSize = 4096;

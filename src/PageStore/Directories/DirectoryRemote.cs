@@ -56,7 +56,7 @@ internal sealed class DirectoryRemote : IAsyncDisposable
     public void ThrowIfLost() => remote.ThrowIfLost();
 
     /// <summary>
-    /// The same for who is about to acknowledge something; the first one waits for the remote's answer.
+    /// The same for whoever is about to acknowledge something; the first one waits for the remote's answer.
     /// </summary>
     public void ThrowIfNotOurs() => remote.ThrowIfNotOurs();
 

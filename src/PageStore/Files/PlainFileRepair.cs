@@ -25,7 +25,7 @@ internal static class PlainFileRepair
 
     /// <summary>
     /// Syncs a file that may be deleted meanwhile. Nobody needs to have it open: what the system could not write since
-    /// it was closed is told to who opens it next.
+    /// it was closed is told to whoever opens it next.
     /// </summary>
     public static void SyncIfThere(ILogDisk disk, string path)
     {

@@ -98,7 +98,7 @@ internal sealed class StoreView : IFollowedStore, IDisposable
     /// </summary>
     public static string? HolderOf(string directory)
     {
-        // Its lock is not tried: nothing is locked here. Who holds it has said so, and lives.
+        // Its lock is not tried: nothing is locked here. Whoever holds it has said so, and lives.
         var text = LockFile.ReadText(new StoreHome(directory).Lock);
         return text.StartsWith("pid ", StringComparison.Ordinal) && text.IndexOf(' ', 4) is > 4 and var end
             && int.TryParse(text.AsSpan(4, end - 4), out var pid)

@@ -38,7 +38,7 @@ internal sealed class ViewedWals : IDisposable
     /// <param name="temporary">Where the copies are made.</param>
     /// <param name="hints">The files that live where the reading of the log starts; null for none.</param>
     /// <param name="asOfHints">
-    /// The copies hold no more than the hints say: for who does not read on to the log's end. An original that was
+    /// The copies hold no more than the hints say: for whoever does not read on to the log's end. An original that was
     /// changed since is not what they vouch for, see <see cref="AreWhole"/>.
     /// </param>
     public ViewedWals(ILogDisk disk, string directory, string temporary, Hints? hints, bool asOfHints = false)

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace RecoveryVfs.RecoveryLog.Disk;
 
-/// <summary>How much room there is, for who was told that there is not enough.</summary>
+/// <summary>How much room there is, for whoever was told that there is not enough.</summary>
 internal static class DiskRoom
 {
     /// <summary>

@@ -157,7 +157,7 @@ internal sealed class Replacement : IDisposable
             "Use the same version of RecoveryVfs in both.");
 }
 
-/// <summary>The rows that statements gave, in memory: for who asks for few.</summary>
+/// <summary>The rows that statements gave, in memory: for whoever asks for few.</summary>
 internal sealed class SqlAnswers : ISqlResults
 {
     public List<SqlValue[]> Rows { get; } = [];

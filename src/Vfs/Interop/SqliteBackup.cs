@@ -5,7 +5,7 @@ internal sealed unsafe class SqliteBackup
 {
     const int Uri = 0x40, Done = 101;
 
-    /// <summary>Some megabytes: often enough for who watches, and the cost of a step does not show.</summary>
+    /// <summary>Some megabytes: often enough for whoever watches, and the cost of a step does not show.</summary>
     const int PagesPerStep = 1024;
 
     readonly SqliteStatements statements;

@@ -72,7 +72,7 @@ internal static class DeletedDatabases
     }
 
     /// <remarks>The copies first: a crash leaves the database with one of its names and everything that belongs to it.
-    /// What stays under the old one is dropped by who takes that name.</remarks>
+    /// What stays under the old one is dropped by whoever takes that name.</remarks>
     static void Move(Store store, Database database, string name)
     {
         var old = database.Name;

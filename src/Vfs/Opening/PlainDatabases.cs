@@ -7,7 +7,7 @@ namespace RecoveryVfs.Opening;
 /// <summary>
 /// Databases that come to this VFS only because it is the default one, and are none of ours: they go to the system's
 /// VFS with their journals and WALs. A backup or the target of VACUUM INTO that lay in a store of its own beside a stub
-/// would hold nothing for who copies it.
+/// would hold nothing for whoever copies it.
 /// </summary>
 /// <remarks>
 /// Not asked for by name (<c>vfs=recovery</c>, or any option of ours), such a path is the system's when a plain

@@ -16,7 +16,7 @@ internal sealed class OpenStore(string directory)
 
     public string Directory { get; } = directory;
 
-    /// <summary>The store. Only called by who holds a reference.</summary>
+    /// <summary>The store. Only called by whoever holds a reference.</summary>
     public Store Store => store!;
 
     public bool IsOpen => store is not null;

@@ -6,7 +6,7 @@ internal interface IStepProgress : IDisposable
     /// <summary>Counts; from any thread.</summary>
     void Add(long bytes);
 
-    /// <summary>How much is done, for who counts in something else than bytes.</summary>
+    /// <summary>How much is done, for whoever counts in something else than bytes.</summary>
     void Reach(int done, int of);
 }
 

@@ -19,7 +19,7 @@ internal static class StoreSettings
         return OfReader(directory);
     }
 
-    /// <summary>What counts for who only reads: nothing of it leads anywhere.</summary>
+    /// <summary>What counts for whoever only reads: nothing of it leads anywhere.</summary>
     public static RecoveryOptions OfReader(string directory) => Options.Process.With(Options.FromConfig(directory));
 
     /// <summary>What counts for one opening.</summary>

@@ -43,7 +43,7 @@ sealed class BlockFetching(BlockCache cache, Extent extent, SparseFile file, Blo
         }
     }
 
-    /// <summary>Bytes straight from the remote, verified, for who finds no room for them here.</summary>
+    /// <summary>Bytes straight from the remote, verified, for whoever finds no room for them here.</summary>
     public async Task<Memory<byte>> FetchPastAsync(long offset, int length, CancellationToken cancellation)
     {
         var (first, last) = ((int)(offset >> record.Shift), (int)(offset + length - 1 >> record.Shift));

@@ -103,7 +103,7 @@ sealed class BlockRecord : IDisposable
     }
 
     /// <summary>
-    /// How many of an extent's bytes a record says are here, for who only looks; null when there is no record.
+    /// How many of an extent's bytes a record says are here, for whoever only looks; null when there is no record.
     /// </summary>
     public static long? BytesHere(string path, in Extent extent)
     {

@@ -143,7 +143,7 @@ internal sealed class RestorePlan
     public RestorePlan To(RestoreTarget target) => new(context, Store, target, Hints, End, Segments, Notes);
 
     /// <summary>
-    /// Reads an extent as it comes, for who needs no file of it; see <see cref="ExtentReads.ReadAsync"/>. An error
+    /// Reads an extent as it comes, for whoever needs no file of it; see <see cref="ExtentReads.ReadAsync"/>. An error
     /// names the object and what it holds, and the nearest state that verifies.
     /// </summary>
     public async Task ReadExtentAsync(Extent extent, Action begin, Action<ReadOnlyMemory<byte>> take,

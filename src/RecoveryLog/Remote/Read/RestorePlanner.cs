@@ -66,8 +66,9 @@ internal static class RestorePlanner
             { Path = context.Store.Location };
 
     /// <summary>
-    /// Plans what somebody begins with who reads on by itself: the newest hints, and what a listing shows of the log
-    /// after them. Nobody looks whether all that they need is there. Null when that takes <see cref="PlanAsync"/>.
+    /// Plans where a reader begins that goes on with the log by itself: the newest hints, and what a listing shows of
+    /// the log after them. Nobody looks whether all that they need is there. Null when that takes
+    /// <see cref="PlanAsync"/>.
     /// </summary>
     public static async Task<RestorePlan?> TryPlanNewestAsync(RemoteContext context, StoreObject store,
         CancellationToken cancellation = default)

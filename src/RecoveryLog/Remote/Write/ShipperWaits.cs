@@ -49,7 +49,7 @@ internal sealed class ShipperWaits
 
     public void HasLooked() => looked.TrySetResult();
 
-    /// <summary>Notes that the remote has an LSN. Who waits for it is told by <see cref="Reached"/>.</summary>
+    /// <summary>Notes that the remote has an LSN. Whoever waits for it is told by <see cref="Reached"/>.</summary>
     public void Note(ulong lsn) => Volatile.Write(ref shippedLsn, lsn);
 
     /// <summary>Tells those who wait for what was shipped.</summary>
