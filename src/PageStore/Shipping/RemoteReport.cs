@@ -21,6 +21,13 @@ internal sealed class RemoteReport(RemoteState state, string url, TimeProvider t
         yield return ("remote_lag_bytes", state.LagBytes);
         yield return ("remote_lag_ms", (long)state.Lag.TotalMilliseconds);
         yield return ("remote_hints_lsn", state.Hints?.Lsn ?? 0);
+        if (state.Hints is { } hints) yield return ("remote_hints_seconds_ago", Age(hints.At));
+        if (state.LastHintsCost is { } cost)
+        {
+            yield return ("remote_hints_kind", cost.IsFull ? "full" : "incremental");
+            yield return ("remote_hints_ms", (long)cost.Took.TotalMilliseconds);
+            yield return ("remote_hints_bytes", cost.Bytes);
+        }
         yield return ("remote_bytes_since_hints", state.BytesSinceHints);
         foreach (var row in Verified()) yield return row;
         var counters = state.Counters;

@@ -16,13 +16,14 @@ public sealed class RemoteMetricsTests
             var store = new SimulatedObjectStore(new SimulatedBucket(loop.Time), new Random(1));
             var machine = new ToyMachine(new PowerLossDisk(), store, loop.Time, new Random(1), 7, run => run())
                 .Open(mayCreate: true);
-            using var metrics = new RemoteMetrics(machine.Shipper.State, "toy");
+            using var metrics = new RemoteMetrics(machine.Shipper.State, "toy", loop.Time);
             Assert.Equal(0, Read("recovery.remote.healthy"));
             await machine.Shipper.WaitShippedAsync(machine.Commit());
             // Shipped, but without hints nothing can be restored.
             Assert.Equal(0, Read("recovery.remote.healthy"));
             await machine.PublishAsync();
             Assert.Equal(1, Read("recovery.remote.healthy"));
+            Assert.True(Read("recovery.remote.hints.size") > 0);
             Assert.Equal(0, Read("recovery.remote.lag.records"));
             store.IsDown = true;
             machine.Commit();
@@ -31,6 +32,7 @@ public sealed class RemoteMetricsTests
             Assert.Equal((0, 1, 2),
                 (Read("recovery.remote.healthy"), Read("recovery.remote.outage"), Read("recovery.remote.lag.records")));
             Assert.InRange(Read("recovery.remote.lag"), 590, 610);
+            Assert.InRange(Read("recovery.remote.hints.age"), 590, 610);
             Assert.True(Read("recovery.remote.requests") > 10);
             Assert.True(Read("recovery.remote.failures") > 5);
             store.IsDown = false;

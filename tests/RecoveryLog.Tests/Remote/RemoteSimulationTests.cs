@@ -14,8 +14,8 @@ namespace RecoveryVfs.RecoveryLog.Tests.Remote;
 /// <summary>
 /// Whole histories, drawn from a seed: writers that commit, flush, publish, collect, die and lose power; successors
 /// that take over while the old writer goes on; followers that are killed, left behind and promoted; restores of any
-/// state at any time; and an object store that does what object stores do. One thread, no real time: a seed that fails
-/// fails again.
+/// state at any time; branches that stay what they were; and an object store that does what object stores do. One
+/// thread, no real time: a seed that fails fails again.
 /// </summary>
 public sealed class RemoteSimulationTests(ITestOutputHelper output)
 {
@@ -24,7 +24,7 @@ public sealed class RemoteSimulationTests(ITestOutputHelper output)
     public void Every_restore_equals_a_prefix_of_the_log_and_has_what_was_acknowledged()
     {
         long histories = 0, restores = 0, takeovers = 0, fenced = 0, collected = 0, published = 0, promotions = 0,
-            compared = 0, startedOver = 0;
+            compared = 0, startedOver = 0, branches = 0, branchesCompared = 0;
         Seeds.Run(2000, random =>
         {
             histories++;
@@ -38,10 +38,13 @@ public sealed class RemoteSimulationTests(ITestOutputHelper output)
             promotions += history.Promotions;
             compared += history.Compared;
             startedOver += history.StartedOver;
+            branches += history.Branches;
+            branchesCompared += history.BranchesCompared;
         });
         output.WriteLine(
             $"{histories} histories: {restores} restores compared, {takeovers} take-overs, {fenced} writers fenced, "
                 + $"{published} hints, {collected} objects collected, "
+            + $"{branches} branches compared {branchesCompared} times, "
             + $"{compared} followers compared, {startedOver} started over, {promotions} promoted");
     }
 }
@@ -118,8 +121,10 @@ sealed partial class RemoteHistory
             else await RestoreAsync();
             return;
         }
-        switch (random.Next(24))
+        switch (random.Next(26))
         {
+            case 24: Go(BranchAsync()); break;
+            case 25 when branches.Count > 0: await CheckBranchAsync(random.Next(branches.Count)); break;
             case <= 4: for (int n = random.Next(1, 8); n > 0; n--) Commit(writer); break;
             case 5: writer.WriteJournal(); break;
             case 6: writer.Flush(); break;
@@ -325,6 +330,7 @@ sealed partial class RemoteHistory
             catch (RecoveryException e) when (IsFair(e)) { }
         }
         await Pass(3600);
+        for (var i = 0; i < branches.Count; i++) await CheckBranchAsync(i, isCalm: true);
         foreach (var task in running.Where(t => t.IsCompleted)) await task;
         CheckChain();
     }

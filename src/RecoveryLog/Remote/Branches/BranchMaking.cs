@@ -56,6 +56,12 @@ internal sealed class BranchMaking(BranchPlaces places, RestorePlan plan)
     readonly List<string> created = [];
     long copiedBytes;
 
+    /// <summary>
+    /// Runs what waits for a segment now and then, off the caller's thread; a simulation has only one.
+    /// </summary>
+    public Func<Func<Task<(ulong Lsn, long TimeMs)>>, Task<(ulong Lsn, long TimeMs)>> Start { get; init; } =
+        static replay => Task.Run(replay);
+
     /// <summary>Makes it. When that fails, nothing is left.</summary>
     public async Task<MadeBranch> RunAsync(Action<long>? progressed, CancellationToken cancellation = default)
     {
@@ -124,12 +130,17 @@ internal sealed class BranchMaking(BranchPlaces places, RestorePlan plan)
         var end = new RemoteLogEnd(first, default, plan.Epoch, author, 0);
         using var builder = new SegmentBuilder(branch.OpenSpool);
         // The replay is given records one after the other, and waits for a segment now and then.
-        var reached = await Task.Run(() => plan.ReplayAsync((in Record record) =>
+        // What has come to the parent since is not a part of it: it may be of an epoch that the plan does not know.
+        var timeMs = 0L;
+        var reached = await Start(() => plan.ReplayAsync((in Record record) =>
         {
+            if (record.Lsn > plan.LastLsn) return;
+            timeMs = Math.Max(timeMs, record.UnixTimeMs);
             builder.Add(record);
             if (builder.BodyBytes >= SegmentBytes && builder.IsComplete)
                 end = AppendAsync(builder, end, cancellation).AsTask().GetAwaiter().GetResult();
-        }, progressed, cancellation), cancellation);
+        }, progressed, cancellation));
+        if (reached.Lsn > plan.LastLsn) reached = (plan.LastLsn, timeMs);
         if (!builder.IsEmpty) end = await AppendAsync(builder, end, cancellation);
         created.Add(RemoteNames.Segment(end.NextLsn));
         if (await RemoteTenure.TakeOverAsync(branch, store, end, author, cancellation) is null)

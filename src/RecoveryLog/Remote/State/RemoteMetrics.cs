@@ -42,6 +42,13 @@ internal sealed class RemoteMetrics : IDisposable
             "1 when the newest verification found the remote damaged");
         meter.CreateObservableGauge("recovery.remote.verification.age", () => Age(state, time), "s",
             "How long ago the remote was last proved restorable");
+        meter.CreateObservableGauge("recovery.remote.hints.age",
+            () => Some(state.Hints is { } hints ? (time.GetUtcNow() - hints.At).TotalSeconds : null), "s",
+            "How long ago hints were published");
+        meter.CreateObservableGauge("recovery.remote.hints.duration",
+            () => Some(state.LastHintsCost?.Took.TotalSeconds), "s", "How long the newest hints took");
+        meter.CreateObservableGauge("recovery.remote.hints.size", () => Some(state.LastHintsCost?.Bytes), "By",
+            "Bytes sent for the newest hints");
         meter.CreateObservableCounter("recovery.remote.requests", () => Requests(state.Counters), "{request}",
             "Requests, by kind and class of objects");
         meter.CreateObservableCounter("recovery.remote.sent", () => Bytes(state.Counters.BytesSent), "By",
@@ -54,6 +61,8 @@ internal sealed class RemoteMetrics : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => meter.Dispose();
+
+    static IEnumerable<Measurement<double>> Some(double? value) => value is { } known ? [new(known)] : [];
 
     /// <summary>Nothing when it was never proved.</summary>
     static IEnumerable<Measurement<double>> Age(RemoteState state, TimeProvider time)

@@ -215,10 +215,16 @@ internal sealed class RemoteState
         lock (gate) shippedRawBytes += segment.Header.BodyBytes;
     }
 
-    internal void HintsPublished(ulong lsn, DateTimeOffset at)
+    internal void HintsPublished(ulong lsn, DateTimeOffset at, HintsCost cost)
     {
-        lock (gate) (hints, hintsRawBytes, needsHints, letGo) = ((lsn, at), shippedRawBytes, false, null);
+        lock (gate)
+            (hints, hintsCost, hintsRawBytes, needsHints, letGo) = ((lsn, at), cost, shippedRawBytes, false, null);
     }
+
+    /// <summary>What the newest hints took; null when this process has published none.</summary>
+    public HintsCost? LastHintsCost { get { lock (gate) return hintsCost; } }
+
+    HintsCost? hintsCost;
 
     /// <summary>Hints of an earlier life, and about how much log was shipped since.</summary>
     internal void HintsFound(ulong lsn, DateTimeOffset at, long rawBytesSince)
@@ -259,3 +265,9 @@ internal sealed class RemoteState
         catch (ArgumentOutOfRangeException) { return null; }
     }
 }
+
+/// <summary>What publishing hints took.</summary>
+/// <param name="Took">From their making to their being there.</param>
+/// <param name="Bytes">Those of the files that the remote lacked, and of the hints.</param>
+/// <param name="IsFull">Whether it lacked all of them.</param>
+internal readonly record struct HintsCost(TimeSpan Took, long Bytes, bool IsFull);

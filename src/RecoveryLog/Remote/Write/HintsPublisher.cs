@@ -5,6 +5,7 @@ using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote.Files;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
+using RecoveryVfs.RecoveryLog.Remote.State;
 
 namespace RecoveryVfs.RecoveryLog.Remote.Write;
 
@@ -48,6 +49,7 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper, IRe
     public async Task<RemoteHints> PublishAsync(
         Hints hints, long lsnTimeMs, Func<LiveFile, Stream> open, CancellationToken cancellation = default)
     {
+        var started = context.Time.GetTimestamp();
         using (await Gate.EnterAsync())
         {
             var remote = await shipper.ConnectedAsync(cancellation);
@@ -61,7 +63,9 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper, IRe
                 { Path = context.Store.Location, Lsn = hints.Lsn };
             await RememberAsync(remote.Store, cancellation);
             var files = hints.Files.Where(IsNeeded).ToList();
-            var needed = await ShipExtentsAsync(files.Where(IsExtent).ToList(), remote.Epoch, open, cancellation);
+            var sealedFiles = files.Where(IsExtent).ToList();
+            var lacking = sealedFiles.Where(f => Find(f) is null).ToList();
+            var needed = await ShipExtentsAsync(sealedFiles, remote.Epoch, open, cancellation);
             var header = new RemoteHintsHeader
             {
                 LogId = hints.LogId,
@@ -78,7 +82,9 @@ internal sealed class HintsPublisher(RemoteContext context, Shipper shipper, IRe
             var published = await CreateAsync(bytes, header, cancellation);
             Forget(needed);
             remote.Segments.ForgetBefore(hints.ReplayFrom);
-            shipper.State.HintsPublished(hints.Lsn, context.Time.GetUtcNow());
+            shipper.State.HintsPublished(hints.Lsn, context.Time.GetUtcNow(), new HintsCost(
+                context.Time.GetElapsedTime(started), lacking.Sum(f => f.SizeBytes) + bytes.Length,
+                lacking.Count == sealedFiles.Count));
             return published;
         }
     }
