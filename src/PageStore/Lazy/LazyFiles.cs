@@ -22,6 +22,9 @@ internal sealed class LazyFiles : IAbsentFiles
     /// <summary>What a table's index and filter take; native code asks for as much.</summary>
     const int TableEndBytes = 96 << 10;
 
+    /// <summary>So much takes hardly longer than a block of it.</summary>
+    const long WholeBytes = 512 << 10;
+
     readonly StoreHome home;
     readonly LazyList list;
     readonly RemoteContext context;
@@ -45,7 +48,11 @@ internal sealed class LazyFiles : IAbsentFiles
         keepsAll = source.BudgetBytes == long.MaxValue;
         pin = source.Pin;
         context = source.Open();
-        cache = new BlockCache(context, new BlockCacheOptions { BudgetBytes = source.BudgetBytes });
+        cache = new BlockCache(context, new BlockCacheOptions
+        {
+            BudgetBytes = source.BudgetBytes,
+            WholeBytes = Math.Min(WholeBytes, source.BudgetBytes / 16),
+        });
         stopping = CancellationTokenSource.CreateLinkedTokenSource(stop);
         stopping.Token.UnsafeRegister(static c => ((BlockCache)c!).Stop(), cache);
         foreach (var (name, extent) in list.Files)
@@ -110,7 +117,7 @@ internal sealed class LazyFiles : IAbsentFiles
     {
         home.LazyList = list.ToText();
         LocalDisk.Instance.CreateDirectoryUnsynced(home.Fetched);
-        using var cache = new BlockCache(context, new BlockCacheOptions());
+        using var cache = new BlockCache(context, new BlockCacheOptions { WholeBytes = WholeBytes });
         var coming = new List<Task>();
         foreach (var (name, extent) in list.Files)
         {

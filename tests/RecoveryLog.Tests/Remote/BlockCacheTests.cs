@@ -118,6 +118,49 @@ public sealed class BlockCacheTests : IDisposable
     }
 
     [Fact]
+    public async Task Reading_all_over_a_file_asks_for_what_is_left_between()
+    {
+        const int blocks = 256, reads = 300;
+        var bytes = Bytes(blocks * Block, 4);
+        var extent = await ShipAsync(bytes);
+        using var cache = Cache();
+        using var file = Open(cache, extent);
+        var (random, before, distinct) = (new Random(5), store.Requests, new HashSet<int>());
+        var buffer = new byte[10];
+        for (var i = 0; i < reads; i++)
+        {
+            var block = random.Next(blocks);
+            distinct.Add(block);
+            Assert.Equal(10, file.Read(block * Block + 7, buffer));
+            Assert.Equal(bytes[(block * Block + 7)..(block * Block + 17)], buffer);
+            // Of a file that is hardly read, a read is a block.
+            if (i == 2) Assert.Equal(3 * Block, cache.PresentBytes);
+        }
+        Assert.InRange(store.Requests - before, 2, distinct.Count * 3 / 4);
+        Assert.Equal(bytes, ReadAll(file));
+    }
+
+    [Fact]
+    public async Task A_small_file_comes_whole_with_one_request()
+    {
+        var bytes = Bytes(6 * Block + 5, 6);
+        var extent = await ShipAsync(bytes);
+        Assert.True(extent.HasList);
+        using var cache = Cache(new BlockCacheOptions { WholeBytes = 8 * Block });
+        using var file = Open(cache, extent);
+        var before = store.Requests;
+        Assert.Equal(10, file.Read(3 * Block, new byte[10]));
+        Assert.Equal(1, store.Requests - before);
+        Assert.Equal(bytes, ReadAll(file));
+        Assert.Equal(1, store.Requests - before);
+        var other = await ShipAsync(Bytes(6 * Block, 7), 8);
+        Change(other.Name, found => { found[Block] ^= 1; return found; });
+        using var damaged = Open(cache, other);
+        var error = Assert.Throws<RecoveryException>(() => damaged.Read(0, new byte[10]));
+        Assert.Contains(other.Name, error.Message);
+    }
+
+    [Fact]
     public async Task Many_who_miss_one_block_wait_for_one_request()
     {
         var bytes = Bytes(40 * Block, 4);

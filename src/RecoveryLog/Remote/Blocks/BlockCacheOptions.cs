@@ -15,6 +15,12 @@ internal sealed record BlockCacheOptions
     public int BlocksPerGet { get; init; } = 64;
 
     /// <summary>
+    /// Files of up to so many bytes come whole with the first of their blocks that is read: one request, which proves
+    /// itself, instead of one for the list, one for a block, and more for those that are read next.
+    /// </summary>
+    public long WholeBytes { get; init; }
+
+    /// <summary>
     /// Blocks that were written before another start of the machine are verified anew, for a loss of power may have
     /// taken any of their bytes.
     /// </summary>

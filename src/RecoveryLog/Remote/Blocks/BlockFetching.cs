@@ -18,14 +18,15 @@ sealed class BlockFetching(BlockCache cache, Extent extent, SparseFile file, Blo
     readonly BlockListing listing = new(cache, extent, record);
 
     /// <summary>
-    /// Returns when the blocks are all here (or were, a moment ago). When some are missing, those up to
-    /// <paramref name="until"/> are asked for with them; what is wrong with these is nobody's concern.
+    /// Returns when the blocks are all here (or were, a moment ago). When some are missing, their neighbours in
+    /// <paramref name="reach"/> are asked for with them; what is wrong with these is nobody's concern.
     /// </summary>
-    public async ValueTask EnsureAsync(int first, int last, int until, CancellationToken cancellation)
+    public async ValueTask EnsureAsync(int first, int last, (int From, int Until) reach,
+        CancellationToken cancellation)
     {
         for (var rounds = 0; rounds < RoundsMax; rounds++)
         {
-            var waits = Start(first, last, Math.Min(until, record.Count - 1));
+            var waits = Start(first, last, reach.From, Math.Min(reach.Until, record.Count - 1));
             if (waits.Count == 0) return;
             try { await Task.WhenAll(waits).WaitAsync(cancellation); }
             catch (Exception) when (record.AreHere(first, last))
@@ -68,7 +69,7 @@ sealed class BlockFetching(BlockCache cache, Extent extent, SparseFile file, Blo
     readonly record struct Run(int First, int Count, TaskCompletionSource Done);
 
     /// <summary>What the blocks have to wait for. Requests begin here.</summary>
-    HashSet<Task> Start(int first, int last, int until)
+    HashSet<Task> Start(int first, int last, int from, int until)
     {
         var waits = new HashSet<Task>();
         var begun = new List<Run>();
@@ -79,7 +80,7 @@ sealed class BlockFetching(BlockCache cache, Extent extent, SparseFile file, Blo
                 if (record.StateOf(i) == BlockState.Here) continue;
                 if (!coming.TryGetValue(i, out var wait))
                 {
-                    begun.Add(Plan(i, until));
+                    begun.Add(Plan(i, from, until));
                     wait = begun[^1].Done.Task;
                 }
                 waits.Add(wait);
@@ -89,10 +90,14 @@ sealed class BlockFetching(BlockCache cache, Extent extent, SparseFile file, Blo
         return waits;
     }
 
-    /// <summary>One request for a block and the neighbours behind it that are missing, too.</summary>
-    Run Plan(int first, int until)
+    /// <summary>One request for a block and the neighbours beside it that are missing, too.</summary>
+    Run Plan(int block, int from, int until)
     {
-        var count = 1;
+        var first = block;
+        while (first > from && block - first + 1 < cache.Options.BlocksPerGet
+            && record.StateOf(first - 1) != BlockState.Here && !coming.ContainsKey(first - 1))
+            first--;
+        var count = block - first + 1;
         while (first + count <= until && count < cache.Options.BlocksPerGet
             && record.StateOf(first + count) != BlockState.Here && !coming.ContainsKey(first + count))
             count++;
@@ -122,13 +127,13 @@ sealed class BlockFetching(BlockCache cache, Extent extent, SparseFile file, Blo
         var hashes = record.FindList();
         if (hashes is not null) (first, count) = VerifyClaimed(hashes, first, count);
         if (count == 0) return;
-        // The list comes beside the blocks: together they take the time of one request.
-        var list = hashes is not null ? Task.FromResult<BlockList?>(hashes) : listing.FindAsync();
-        if (hashes is null && !extent.HasList)
+        if (hashes is null && (!extent.HasList || extent.SizeBytes <= cache.Options.WholeBytes))
         {
             await WholeAsync();
             return;
         }
+        // The list comes beside the blocks: together they take the time of one request.
+        var list = hashes is not null ? Task.FromResult<BlockList?>(hashes) : listing.FindAsync();
         for (var tries = 1; ; tries++)
         {
             var (hasList, wrong) = await ReceiveAsync(list, first, count, TryPlace);

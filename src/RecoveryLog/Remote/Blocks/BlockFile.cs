@@ -102,7 +102,7 @@ internal sealed class BlockFile : IDisposable
         {
             for (var tries = 0; tries < ReadsMax; tries++)
             {
-                if (!record.AreHere(first, last)) Wait(first, last, readingOn.Until(first, last));
+                if (!record.AreHere(first, last)) Wait(first, last, Reach(first, last));
                 if (TryReadHere(offset, to[..bytes])) return bytes;
             }
             Task.Run(() => fetching.FetchPastAsync(offset, bytes, default)).GetAwaiter().GetResult()
@@ -116,8 +116,17 @@ internal sealed class BlockFile : IDisposable
     }
 
     /// <summary>On other threads: this one may be the only one that its context has.</summary>
-    void Wait(int first, int last, int until) =>
-        Task.Run(() => fetching.EnsureAsync(first, last, until, default).AsTask()).GetAwaiter().GetResult();
+    void Wait(int first, int last, (int From, int Until) reach) =>
+        Task.Run(() => fetching.EnsureAsync(first, last, reach, default).AsTask()).GetAwaiter().GetResult();
+
+    /// <summary>What a miss asks for besides. What is bounded holds what was asked for, and what comes next.</summary>
+    (int From, int Until) Reach(int first, int last)
+    {
+        var until = readingOn.Until(first, last);
+        return until > last || cache.Options.BudgetBytes != long.MaxValue
+            ? (first, until)
+            : Neighbours.Of(record, first, last);
+    }
 
     /// <summary>The same for those who can await.</summary>
     public async ValueTask<int> ReadAsync(long offset, Memory<byte> to, CancellationToken cancellation = default)
@@ -129,7 +138,7 @@ internal sealed class BlockFile : IDisposable
             for (var tries = 0; tries < ReadsMax; tries++)
             {
                 if (!record.AreHere(first, last))
-                    await fetching.EnsureAsync(first, last, readingOn.Until(first, last), cancellation);
+                    await fetching.EnsureAsync(first, last, Reach(first, last), cancellation);
                 if (TryReadHere(offset, to.Span[..bytes])) return bytes;
             }
             (await fetching.FetchPastAsync(offset, bytes, cancellation)).CopyTo(to);
@@ -151,7 +160,7 @@ internal sealed class BlockFile : IDisposable
         {
             var to = Math.Min(last, from + turn - 1);
             Hold(from, to, 1);
-            try { await fetching.EnsureAsync(from, to, to, cancellation); }
+            try { await fetching.EnsureAsync(from, to, (from, to), cancellation); }
             finally { Hold(from, to, -1); }
         }
     }
