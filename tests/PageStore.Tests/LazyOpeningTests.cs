@@ -101,6 +101,31 @@ public sealed class LazyOpeningTests : IDisposable
     }
 
     [Fact]
+    public async Task What_needs_no_other_answer_is_asked_for_at_once()
+    {
+        using var writer = await WriteAsync();
+        using var hintsListed = new ManualResetEventSlim();
+        using var logListed = new ManualResetEventSlim();
+        var answers = new ConcurrentQueue<bool>();
+        await using var follower = await Follower.StartAsync(Following() with
+        {
+            Open = () => new GatedStore(remote.Open(), name =>
+            {
+                if (name == RemoteNames.Hints) hintsListed.Set();
+                else if (name == RemoteNames.Segments) logListed.Set();
+                else if (name == RemoteNames.Store) answers.Enqueue(hintsListed.Wait(TimeSpan.FromMinutes(1)));
+                else if (name.StartsWith(RemoteNames.Hints, StringComparison.Ordinal))
+                    answers.Enqueue(logListed.Wait(TimeSpan.FromMinutes(1)));
+                return null;
+            }),
+        }, patience);
+        await follower.CaughtUpAsync(patience);
+        Assert.True(answers.Count >= 2);
+        Assert.DoesNotContain(false, answers);
+        Read(follower, Pages / 2, 1);
+    }
+
+    [Fact]
     public async Task A_compaction_fetches_the_tables_that_it_reads_or_waits_for_them()
     {
         using var writer = await WriteAsync();

@@ -18,6 +18,6 @@ internal sealed class FollowedStores : IFollowedKind
         FollowedReplica.TryOpen(options, sourceLogId, room);
 
     public Task<FollowerBeginning> BeginAsync(RemoteContext context, StoreObject store, FollowerOptions options,
-        DiskReserve room, bool isQuick, CancellationToken cancellation) =>
-        new FollowerDirectory(context, store, options, room).BeginAsync(isQuick, cancellation);
+        DiskReserve room, Task<ulong?>? newest, CancellationToken cancellation) =>
+        new FollowerDirectory(context, store, options, room).BeginAsync(newest, cancellation);
 }

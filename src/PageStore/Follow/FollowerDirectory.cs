@@ -32,13 +32,13 @@ internal sealed class FollowerDirectory(RemoteContext context, StoreObject store
     StoreHome Home => options.Store.Home;
 
     /// <summary>Empties the directory and brings the newest hints into it.</summary>
-    /// <param name="isQuick">Whether a lazy one believes the newest hints without looking whether all that they need is
-    /// there: who reads it finds out.</param>
+    /// <param name="newest">Which hints are the newest, for one that believes them without looking whether all that
+    /// they need is there: who reads it finds out. Null for others.</param>
     /// <param name="cancellation">Gives up.</param>
-    public async Task<FollowerBeginning> BeginAsync(bool isQuick, CancellationToken cancellation)
+    public async Task<FollowerBeginning> BeginAsync(Task<ulong?>? newest, CancellationToken cancellation)
     {
-        var planning = isQuick && options is { Fetch: not FetchMode.All, IsOfMoment: false }
-            ? RestorePlanner.TryPlanNewestAsync(context, store, cancellation)
+        var planning = newest is not null
+            ? RestorePlanner.TryPlanNewestAsync(context, store, newest, cancellation)
             : Task.FromResult<RestorePlan?>(null);
         IDisposable? held = null;
         try

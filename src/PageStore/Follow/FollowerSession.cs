@@ -1,4 +1,5 @@
 using RecoveryVfs.PageStore.Lazy;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
 using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Objects;
@@ -48,8 +49,20 @@ internal sealed class FollowerSession(FollowerOptions options, IFollowedKind kin
         home.ThrowUnlessOf(options.IsOfMoment ? options.Moment.ToString() : null);
         if (home is { IsReplica: true, IsStartingOver: false, Moment: null or { IsShown: true } } && TryResume())
             return;
-        source = await FetchSourceAsync(cancellation);
-        var from = await BeginAsync(cancellation);
+        ulong from;
+        // Beside each other: each is a request and its answer. What did not work out once is looked at closely.
+        var newest = options is { Fetch: not FetchMode.All, IsOfMoment: false } && progress.Now.StartedOver == 0
+            ? RestorePlanner.NewestHintsAsync(context, cancellation)
+            : null;
+        try
+        {
+            source = await FetchSourceAsync(cancellation);
+            from = await BeginAsync(newest, cancellation);
+        }
+        finally
+        {
+            if (newest is not null) await ((Task)newest).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
         if (!options.IsOfMoment) return;
         try
         {
@@ -126,11 +139,11 @@ internal sealed class FollowerSession(FollowerOptions options, IFollowedKind kin
     /// Empties the directory and fills it from the newest hints, or those before the moment that is shown; returns
     /// their LSN. Nothing is open.
     /// </summary>
-    public async Task<ulong> BeginAsync(CancellationToken cancellation)
+    public Task<ulong> BeginAsync(CancellationToken cancellation) => BeginAsync(null, cancellation);
+
+    async Task<ulong> BeginAsync(Task<ulong?>? newest, CancellationToken cancellation)
     {
-        // What did not work out once is looked at closely.
-        var (place, listed, lsn) = await kind.BeginAsync(context, Source, options, room,
-            isQuick: progress.Now.StartedOver == 0, cancellation);
+        var (place, listed, lsn) = await kind.BeginAsync(context, Source, options, room, newest, cancellation);
         Reopen();
         GoOnAt(place ?? RemoteLogEnd.Start(Source), listed);
         progress.Set(s => s with

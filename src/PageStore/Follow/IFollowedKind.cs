@@ -27,8 +27,9 @@ internal interface IFollowedKind
     /// <param name="store">What it says of itself.</param>
     /// <param name="options">The directory, and how it is filled.</param>
     /// <param name="room">What its disk must keep free.</param>
-    /// <param name="isQuick">Whether hints may be believed without looking whether all that they need is there.</param>
+    /// <param name="newest">A look which hints are the newest: these may then be believed without looking whether all
+    /// that they need is there. Null where that has to be looked at.</param>
     /// <param name="cancellation">Gives up.</param>
     Task<FollowerBeginning> BeginAsync(RemoteContext context, StoreObject store, FollowerOptions options,
-        DiskReserve room, bool isQuick, CancellationToken cancellation);
+        DiskReserve room, Task<ulong?>? newest, CancellationToken cancellation);
 }

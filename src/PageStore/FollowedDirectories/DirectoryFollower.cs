@@ -105,7 +105,7 @@ internal sealed class DirectoryFollower : IAsyncDisposable
         }
 
         public async Task<FollowerBeginning> BeginAsync(RemoteContext context, StoreObject store,
-            FollowerOptions options, DiskReserve room, bool isQuick, CancellationToken cancellation)
+            FollowerOptions options, DiskReserve room, Task<ulong?>? newest, CancellationToken cancellation)
         {
             var home = options.Store.Home;
             home.Create();

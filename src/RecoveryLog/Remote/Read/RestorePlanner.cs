@@ -70,19 +70,43 @@ internal static class RestorePlanner
     /// the log after them. Nobody looks whether all that they need is there. Null when that takes
     /// <see cref="PlanAsync"/>.
     /// </summary>
+    /// <param name="context">The remote.</param>
+    /// <param name="store">What it says of itself.</param>
+    /// <param name="listing">A listing of its hints that somebody has begun (<see cref="NewestHintsAsync"/>).</param>
+    /// <param name="cancellation">Gives up.</param>
     public static async Task<RestorePlan?> TryPlanNewestAsync(RemoteContext context, StoreObject store,
-        CancellationToken cancellation = default)
+        Task<ulong?> listing, CancellationToken cancellation = default)
     {
-        var listed = await RemoteHintsReads.ListAsync(context, cancellation);
-        if (listed.Count == 0) return null;
-        var hints = await RemoteHintsReads.TryFetchAsync(context, listed[0].Name, store.LogId, cancellation);
+        if (await listing is not { } lsn) return null;
+        // The log that hints need begins a little before them at most, as a rule.
+        var from = lsn > NearLsns ? lsn - NearLsns : 1;
+        var near = context.ListAsync(RemoteNames.Segments, RemoteNames.Segment(from - 1), cancellation).AsTask();
+        RemoteHints? hints;
+        try
+        {
+            hints = await RemoteHintsReads.TryFetchAsync(context, RemoteNames.HintsAt(lsn), store.LogId, cancellation);
+        }
+        finally
+        {
+            await ((Task)near).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
         if (hints is null) return null;
-        var plan = await FinishAsync(context, store, RestoreTarget.Newest, hints, null, [], cancellation);
+        var needed = hints.Header.Start.NextLsn;
+        var plan = needed < from
+            ? await FinishAsync(context, store, RestoreTarget.Newest, hints, null, [], cancellation)
+            : new RestorePlan(context, store, RestoreTarget.Newest, hints, null, [.. (await near)
+                .Where(s => RemoteNames.TryParseSegment(s.Name, out var first) && first >= needed)], []);
         if (plan.Segments.Count == 0) return plan;
         // A writer that was fenced while it published may have left hints whose extents its successor collected.
         var next = await RemotePlaces.PlaceOfSegmentAsync(context, plan.Segments[0].Name, cancellation);
         return next?.Epoch == hints.Header.Epoch ? plan : null;
     }
+
+    /// <summary>The LSN of the newest hints; null when there are none. Needs nothing else of the remote.</summary>
+    public static async Task<ulong?> NewestHintsAsync(RemoteContext context, CancellationToken cancellation = default)
+        => await RemoteHintsReads.ListAsync(context, cancellation) is [var newest, ..] ? newest.Lsn : null;
+
+    const ulong NearLsns = 4096;
 
     static void ThrowIfExpired(RemoteContext context, StoreObject store, Extent missing)
     {
