@@ -113,6 +113,8 @@ case $target in
     need e2fsprogs /usr/sbin/mkfs.ext4
     need xfsprogs /usr/sbin/mkfs.xfs
     need nodejs node
+    need golang-go go
+    need golang-github-mattn-go-sqlite3-dev /usr/share/gocode/src/github.com/mattn/go-sqlite3/sqlite3.go
     need libnode-dev /usr/include/node/node.h
     need npm npm
     need libssl-dev /usr/include/openssl/evp.h

@@ -38,6 +38,13 @@ public sealed class CareTests(Shipped shipped) : IClassFixture<Shipped>
         File.WriteAllText(Path.Combine(other, "photos", "cat.jpg"), "");
         Assert.Equal("warning",
             Result(Findings(Recover.Run("check", "file://" + other, "--json").MustEndWith(1))["contents"]));
+        // What a remote is, but where nothing can be made: a file is in the way of what a check makes.
+        var closed = shipped.CopyOfRemote();
+        if (Directory.Exists(closed + "/probe")) Directory.Delete(closed + "/probe", recursive: true);
+        File.WriteAllText(closed + "/probe", "");
+        var found = Findings(Recover.Run("check", "file://" + closed, "--json").MustEndWith(1));
+        Assert.Equal(("ok", "failed"), (Result(found["reach"]), Result(found["write"])));
+        Assert.Contains(closed, found["write"].GetProperty("says").GetString());
     }
 
     [Fact]

@@ -4,12 +4,14 @@ namespace RecoveryVfs.Dist.Tests;
 public sealed class ExampleTests
 {
     [Fact]
-    public void The_same_database_is_used_by_shell_python_node_and_C_in_turn()
+    public void The_same_database_is_used_by_shell_python_node_C_and_Go_in_turn()
     {
         using var store = new StoreDirectory();
         var programs = new (string Name, Func<Outcome> Run)[]
         {
             ("c", () => Command.Run(Repository.HostProgram("app"), Repository.Extension, store.Path)),
+            ("go", () => Command.RunWith(new() { ["RECOVERY_EXTENSION"] = Repository.Extension },
+                GoExample.Program("app"), store.Path)),
             ("node", () => Command.Run("node", NodeExample.Script, store.Path)),
             ("python", ()
                 => Command.Run("/usr/bin/python3", Path.Combine(Repository.Examples, "python.py"), store.Path)),

@@ -7,7 +7,7 @@ namespace RecoveryVfs.Dist.Tests;
 /// <summary>One store, used by programs of every language in turn, and by two at once.</summary>
 public sealed class LanguageTests(ITestOutputHelper output)
 {
-    static readonly string[] languages = ["shell", "python", "node", "dotnet", "c"];
+    static readonly string[] languages = ["shell", "python", "node", "dotnet", "c", "go"];
 
     /// <summary>
     /// A process that commits rows into n and prints the number of each; it first says its SQLite's version.
@@ -26,6 +26,7 @@ public sealed class LanguageTests(ITestOutputHelper output)
                 store.Path, number),
             "node" => Command.Start(environment, "node", NodeExample.HostProgram("commits.js"), Repository.Extension,
                 store.Path, number),
+            "go" => Command.Start(environment, GoExample.Program("commits"), Repository.Extension, store.Path, number),
             "dotnet" => Command.Start(environment, DotnetHost.Program, store.Path, number),
             _ => StartShell(store, count),
         };
@@ -57,7 +58,7 @@ public sealed class LanguageTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task Shell_python_node_dotnet_and_C_take_over_from_each_other_after_kill_9()
+    public async Task Shell_python_node_dotnet_C_and_Go_take_over_from_each_other_after_kill_9()
     {
         using var store = new StoreDirectory();
         var returned = 0L;
