@@ -113,22 +113,22 @@ public sealed class MistakeTests(Shipped shipped) : IClassFixture<Shipped>
         var (data, plain) = (shipped.Place("mistyped"), shipped.Place("mistyped.db"));
         Recover.Run("restore", shipped.Remote, data).MustEndWith(0);
         Recover.Run("restore", shipped.Remote, "--database", "a.db", "-o", plain).MustEndWith(0);
-        var (database, lsn) = (Path.Combine(data, "a.db"), $"{shipped.Lsns[0]}");
+        var (database, lsn, made) = (Path.Combine(data, "a.db"), $"{shipped.Lsns[0]}", shipped.Place("rows"));
         void Says(int code, string what, params string[] arguments) =>
             Assert.Contains(what, Recover.Run(arguments).MustEndWith(code).Errors);
 
-        string[] rows = ["export", database, "-o", shipped.Place("rows"), "--format", "jsonl"];
+        string[] rows = ["export", database, "-o", made, "--format", "jsonl"];
         Says(3, "There is no file /no/such.jsonl, and", [.. rows, "--since", "/no/such.jsonl"]);
         Says(3, "No table of a.db is called 'nope'. There are: t", [.. rows, "--table", "nope"]);
         Says(2, "an increment goes forward", [.. rows, "--since", $"{shipped.Lsns[1]}", "--at", lsn]);
-        Says(3, "copy it with `sqlite3", "export", plain, "-o", shipped.Place("rows"));
-        Assert.False(File.Exists(shipped.Place("rows")));
+        Says(3, "copy it with `sqlite3", "export", plain, "-o", made);
+        Assert.False(File.Exists(made));
 
         string[] diff = ["diff", shipped.Remote, "--database", "a.db", "--from", lsn];
         Says(3, "No table of a.db is called 'nope'", [.. diff, "--table", "nope"]);
         Says(2, "give one of them", [.. diff, "--sql", "--json"]);
 
-        Says(2, "Did you mean 'create'?", "snapshot", "creat", shipped.Remote, "-o", shipped.Place("rows"));
+        Says(2, "Did you mean 'create'?", "snapshot", "creat", shipped.Remote, "-o", made);
         Assert.DoesNotContain("creat", Recover.Run("snapshot", "--list", shipped.Remote).MustEndWith(0).Output);
         Says(2, "is in the future", "rollback", data, "--to", "tomorrow");
         Says(2, $"{plain} is a file", "branch", data, plain);
