@@ -135,6 +135,19 @@ public sealed class MistakeTests(Shipped shipped) : IClassFixture<Shipped>
         Says(2, "Did you mean 'sync-interval'?", "replicate", plain, "file:///no/such", "-o", "sync-intervall=5");
     }
 
+    /// <summary>A branch's directory that was moved does not find its parent's.</summary>
+    [Fact]
+    public void A_branch_that_was_moved_says_whose_it_is()
+    {
+        var (parent, branch) = (shipped.CopyOfRemote(), shipped.Place("branch"));
+        Recover.Run("branch", "file://" + parent, "file://" + branch).MustEndWith(0);
+        var moved = Path.Combine(Directory.CreateDirectory(shipped.Place("elsewhere")).FullName, "deeper", "branch");
+        Directory.CreateDirectory(Path.GetDirectoryName(moved)!);
+        Directory.Move(branch, moved);
+        var said = Recover.Run("restore", "file://" + moved, shipped.Place("moved")).MustEndWith(4).Errors;
+        Assert.Contains("is a branch of file://" + parent, said);
+    }
+
     [Theory]
     [InlineData("--row is not known. Did you mean '--rows'?", "--row")]
     [InlineData("--promot is not known. Did you mean '--promote'?", "--promot")]

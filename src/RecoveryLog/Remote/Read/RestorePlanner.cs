@@ -260,9 +260,15 @@ internal static class RestorePlanner
         string nearest = await NearestAsync(context, store, hints.Header.Lsn, cancellation);
         return new RecoveryException(RecoveryError.Corrupt,
             $"{cause.Message}. It holds {file} (fnode {extent.Fnode:x16}, {extent.SizeBytes} bytes), "
-            + $"which the hints of LSN {hints.Header.Lsn} need.", nearest, cause)
+            + $"which the hints of LSN {hints.Header.Lsn} need.{WhereBegun(store)}", nearest, cause)
         { Path = extent.Name, Lsn = hints.Header.Lsn };
     }
+
+    /// <summary>A branch finds what it began with by the way from its own place to its parent's.</summary>
+    static string WhereBegun(StoreObject store) => store.Branch is { } branch
+        ? $" This remote is a branch of {branch.Parent}, which has what it began with: where one of both was moved or "
+            + "deleted, that is not found."
+        : "";
 
     internal static async ValueTask<RecoveryException> ExplainSegmentAsync(
         RemoteContext context, StoreObject store, string name, RemoteLogEnd before, RecoveryException cause,
