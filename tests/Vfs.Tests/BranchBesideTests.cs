@@ -123,8 +123,11 @@ public sealed class BranchBesideTests : IDisposable
             app.Do("CREATE TABLE t(x); INSERT INTO t VALUES(1); PRAGMA recovery_checkpoint; INSERT INTO t VALUES(10)");
             wal.Do("PRAGMA journal_mode=WAL; CREATE TABLE t(x); INSERT INTO t VALUES(2)");
             parent = app.Do("PRAGMA recovery_bookmark");
+            var lsn = ulong.Parse(app.Do("PRAGMA recovery_lsn"), CultureInfo.InvariantCulture);
             var branch = await Recovery.BranchAsync(store.PathOf("app"), store.PathOf("two"));
-            Assert.Equal(ulong.Parse(app.Do("PRAGMA recovery_lsn")), branch.Lsn);
+            // The store's own threads record something now and then.
+            Assert.InRange(branch.Lsn, lsn,
+                ulong.Parse(app.Do("PRAGMA recovery_lsn"), CultureInfo.InvariantCulture));
             // Nobody is in anybody's way.
             app.Do("INSERT INTO t VALUES(100)");
             wal.Do("INSERT INTO t VALUES(200)");
