@@ -39,8 +39,6 @@ internal readonly record struct PageRange(uint First, uint Last)
 /// </summary>
 internal static class DatabasePieces
 {
-    static readonly TimeSpan AnswerPatience = TimeSpan.FromSeconds(30);
-
     /// <summary>
     /// Of a store's directory as it is now, beside its writer, or of a remote at a moment, of which only the blocks
     /// come that are read.
@@ -67,7 +65,8 @@ internal static class DatabasePieces
             Moment = moment.Value == RestoreTarget.Newest ? RestoreTarget.At(plan.LastLsn) : moment.Value,
             Fetch = FetchMode.Lazy,
         }, cancellation);
-        await follower.ReadableAsync(AnswerPatience, cancellation);
+        // An earlier state, of a remote that fell silent, is not what was asked for.
+        await follower.WhenAsync(static state => state.Phase == FollowerPhase.Still, cancellation);
         using var there = follower.Read();
         return await WriteAsync(there, plan.Store.LogId, database, range, remote.Url, to, name, begin, cancellation);
     }
