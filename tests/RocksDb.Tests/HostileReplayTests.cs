@@ -1,10 +1,16 @@
 using RecoveryVfs.PageStore.Directories;
+using RecoveryVfs.PageStore.Follow;
+using RecoveryVfs.PageStore.FollowedDirectories;
+using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Live;
 using RecoveryVfs.RecoveryLog.Objects;
 using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Files;
+using RecoveryVfs.RecoveryLog.Remote.Formats;
+using RecoveryVfs.RecoveryLog.Remote.Read;
 using Record = RecoveryVfs.RecoveryLog.Records.Record;
 
 namespace RecoveryVfs.Testing;
@@ -77,6 +83,112 @@ public sealed class HostileReplayTests(ShippedRocksDb shipped) : IClassFixture<S
         Assert.Contains("000002.log", hole.Message, StringComparison.Ordinal);
         replay.Dispose();
         Assert.Equal([1, 2], File.ReadAllBytes(replay.PathOf(2)));
+    }
+
+    /// <summary>A follower's records come later than those that a restore has looked at.</summary>
+    [Fact]
+    public void A_follower_refuses_a_write_ahead_log_with_a_hole_and_writes_nothing()
+    {
+        using var follower = Follow("follower-of-a-hole");
+        var told = Assert.Throws<DivergedException>(() => follower.Apply(Segment(
+            (RecordKind.FileCreated, FileRecords.Created(1, FileClass.RocksLog, "000001.log")),
+            (RecordKind.FileWritten, [.. FileRecords.Written(1, 0), 1]),
+            (RecordKind.FileWritten, [.. FileRecords.Written(1, 1L << 40), 2])), log, ulong.MaxValue));
+        Assert.Equal((RecoveryError.Corrupt, 3ul), (told.Cause.Error, told.Cause.Lsn));
+        Assert.Contains("000001.log", told.Cause.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_follower_has_few_files_open_and_writes_to_all()
+    {
+        const uint count = 300;
+        var path = shipped.At("follower-of-many");
+        using (var follower = Follow("follower-of-many"))
+        {
+            follower.Apply(Segment([.. Written(1, 1), .. Written(2, 2)]), log, ulong.MaxValue);
+            await follower.SettleAsync(default);
+            // Of those that are there already, each gets more, and so do new ones.
+            follower.Apply(Segment(1 + count * 3, [.. Written(1, 3, first: false), .. Written(3, 4)]), log,
+                ulong.MaxValue);
+            await follower.SettleAsync(default);
+        }
+        Assert.Equal(2 * (int)count, Directory.EnumerateFiles(path, "*.log").Count());
+        foreach (var file in Directory.EnumerateFiles(path, "*.log"))
+            Assert.Equal(int.Parse(Path.GetFileNameWithoutExtension(file)) <= count ? [1, 2, 3] : [4],
+                File.ReadAllBytes(file));
+        var placement = new DirectoryPlacement(LocalDisk.Instance, path, Directory.CreateDirectory(
+            shipped.At("placed")).FullName, Hints.Nothing(log, 1));
+        var lsn = 0ul;
+        foreach (var (kind, body) in Written(1, 1)) placement.Take(new Record(++lsn, kind, 0, 0, 1, body));
+        Assert.InRange(OpenIn(shipped.At("placed")), 1, 100);
+        placement.Dispose();
+
+        // A log each, with a byte, or a byte more.
+        IEnumerable<(RecordKind, byte[])> Written(int round, byte value, bool first = true)
+        {
+            for (var i = 1u; i <= count; i++)
+            {
+                var fnode = round == 3 && value == 4 ? count + i : i;
+                var isNew = round != 2 && first;
+                if (isNew)
+                    yield return (RecordKind.FileCreated, FileRecords.Created(fnode, FileClass.RocksLog,
+                        $"{fnode:d6}.log"));
+                yield return (RecordKind.FileWritten,
+                    [.. FileRecords.Written(fnode, isNew ? 0 : value - 1), value]);
+            }
+        }
+    }
+
+    static readonly Guid log = Guid.NewGuid();
+
+    FollowedDirectory Follow(string name)
+    {
+        var store = new StoreOptions { Directory = Path.Combine(shipped.At(name), StoreHome.Name) };
+        Directory.CreateDirectory(store.Directory);
+        return FollowedDirectory.Open(new FollowerOptions { Url = shipped.Url, Store = store },
+            new RemoteContext { Store = new FileObjectStore(shipped.At("none")) }, Hints.Nothing(log, 0),
+            new DiskReserve(LocalDisk.Instance, store.Directory));
+    }
+
+    static RemoteSegment Segment(params (RecordKind Kind, byte[] Body)[] records) => Segment(1, records);
+
+    static RemoteSegment Segment(ulong first, params (RecordKind Kind, byte[] Body)[] records)
+    {
+        using var builder = new SegmentBuilder();
+        foreach (var (kind, body) in records) builder.Add(new Record(first++, kind, 0, 1, 0, body));
+        using var packed = builder.Finish(log, 1, 1, default);
+        return RemoteSegment.Parse(packed.Name, packed.Content.Bytes!.Value.ToArray());
+    }
+
+    /// <summary>Where each name of a file is a copy of it, many names of a large one would fill any disk.</summary>
+    [Fact]
+    public void A_table_of_many_names_is_refused()
+    {
+        var remote = shipped.CopyOfRemote();
+        CraftedRemote.EditHints(remote, hints => hints with
+        {
+            Files = [.. hints.Files.Select(f => f.Class == FileClass.RocksTable ? f with
+            {
+                Names = [f.Name, .. Enumerable.Range(0, 1000).Select(i => $"{f.Fnode}{i:d6}.sst")],
+            } : f)],
+        });
+        var to = shipped.At("of-many-names");
+        Assert.Contains("names", Programs.Recovery("restore", "file://" + remote, to).MustEndWith(4).Errors,
+            StringComparison.Ordinal);
+        Assert.False(Directory.Exists(to));
+    }
+
+    /// <summary>RocksDB would not look at such a file; the recovery log would read it for ever.</summary>
+    [Fact]
+    public async Task A_pipe_called_as_a_small_file_is_not_waited_for()
+    {
+        using var site = new Site();
+        site.Open().Dispose();
+        using (var made = System.Diagnostics.Process.Start("mkfifo", [Path.Combine(site.Path, "OPTIONS-999999")]))
+            made.WaitForExit();
+        var opening = Task.Run(() => Assert.Throws<RecoveryException>(() => site.Open().Dispose()));
+        Assert.Contains("OPTIONS-999999", (await opening.WaitAsync(TimeSpan.FromMinutes(2))).Message,
+            StringComparison.Ordinal);
     }
 
     /// <summary>How many files of a directory this process has open.</summary>

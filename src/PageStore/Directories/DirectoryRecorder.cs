@@ -89,7 +89,7 @@ internal sealed class DirectoryRecorder(
         Created(name);
         if (ClassOf(name) is FileClass.RocksTable or FileClass.RocksBlob)
             Sealed(name, new FileInfo(path).Length, FileEvents.ChecksumOf(path));
-        else if (ClassOf(name) is not null && File.ReadAllBytes(path) is { Length: > 0 } bytes)
+        else if (ClassOf(name) is not null && SmallFiles.Read(path) is { Length: > 0 } bytes)
             Appended(name, bytes, bytes.Length, 0);
     }
 

@@ -218,6 +218,7 @@ internal static class DirectoryRestore
         var large = state.Files.Where(f => f.Class is FileClass.RocksTable or FileClass.RocksBlob)
             .OrderByDescending(f => f.SizeBytes).ToList();
         string Fetched(LiveFile file) => Path.Combine(work, $"{file.Fnode:x16}.extent");
+        var room = new DiskReserve(LocalDisk.Instance, directory);
         await Extents.ForEachAsync(large.Count, parallelism, (i, token) =>
             plan.FetchAsync(large[i], extents, Fetched(large[i]), progressed, token), cancellation);
         foreach (var file in state.Files.OrderBy(f => f.Names.Contains(Current)))
@@ -234,7 +235,11 @@ internal static class DirectoryRestore
                 // Here a name becomes a path: a remote whose names lead elsewhere must end here whatever came before.
                 TrackedName.Check(file.Class, name, plan.Hints.Name);
                 if (name == file.Names[^1]) File.Move(made, Path.Combine(directory, name));
-                else Sync(Copied(made, Path.Combine(directory, name)));
+                else
+                {
+                    room.CheckRoomFor(file.SizeBytes);
+                    Sync(Copied(made, Path.Combine(directory, name)));
+                }
             }
         }
         LocalDisk.Instance.SyncDirectory(directory);

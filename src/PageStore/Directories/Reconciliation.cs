@@ -69,7 +69,7 @@ internal sealed class Reconciliation
         switch (fileClass)
         {
             case FileClass.RocksSmall:
-                var bytes = File.ReadAllBytes(path);
+                var bytes = SmallFiles.Read(path);
                 if (known is null || !known.Bytes.Span.SequenceEqual(bytes)) Anew(name, fileClass, path, bytes.Length);
                 break;
             case FileClass.RocksLog:

@@ -21,7 +21,7 @@ internal sealed class DirectoryPlacement(ILogDisk disk, string directory, string
 
     readonly LiveFiles live = Loaded(before);
     readonly Dictionary<ulong, LiveFile> was = before.Files.ToDictionary(f => f.Fnode);
-    readonly Dictionary<ulong, ILogFile> logs = [];
+    readonly WrittenLogs logs = new(disk);
 
     /// <summary>Where a fetched table waits for its place.</summary>
     public static string FetchedIn(string work, LiveFile file) => Path.Combine(work, $"{file.Fnode:x16}.extent");
@@ -71,16 +71,14 @@ internal sealed class DirectoryPlacement(ILogDisk disk, string directory, string
     ILogFile? LogOf(ulong fnode)
     {
         if (live.ClassOf(fnode) != FileClass.RocksLog) return null;
-        if (logs.TryGetValue(fnode, out var known)) return known;
-        return logs[fnode] = disk.Open(At(was[fnode].Name), LogFileMode.Write);
+        return logs.PathOf(fnode) is null ? logs.Add(fnode, At(was[fnode].Name), LogFileMode.Write) : logs.Open(fnode);
     }
 
     /// <summary>It gets its name when all of it is there: a file of that name may be another one still.</summary>
     void Begin(ulong fnode)
     {
-        if (logs.Remove(fnode, out var earlier)) earlier.Dispose();
         was.Remove(fnode);
-        logs[fnode] = disk.Open(Path.Combine(work, $"{fnode:x16}.log"), LogFileMode.Create);
+        logs.Add(fnode, Path.Combine(work, $"{fnode:x16}.log"), LogFileMode.Create);
     }
 
     string At(string name) => Path.Combine(directory, name);
@@ -137,15 +135,15 @@ internal sealed class DirectoryPlacement(ILogDisk disk, string directory, string
 
     void PlaceLog(LiveFile file)
     {
-        if (!logs.TryGetValue(file.Fnode, out var open))
+        if (logs.PathOf(file.Fnode) is not { } path)
         {
             if (!Has(file)) MoveTo(CopyOf(At(was[file.Fnode].Name), file), file.Names);
             return;
         }
-        open.SyncData();
+        logs.Open(file.Fnode).SyncData();
         if (Has(file) && file.Names.Count == 1) return;
-        var here = Path.GetDirectoryName(open.Path) == directory;
-        MoveTo(here ? CopyOf(open.Path, file) : open.Path, file.Names);
+        var here = Path.GetDirectoryName(path) == directory;
+        MoveTo(here ? CopyOf(path, file) : path, file.Names);
     }
 
     void PlaceSmall(LiveFile file)
@@ -199,9 +197,5 @@ internal sealed class DirectoryPlacement(ILogDisk disk, string directory, string
         disk.Rename(made, At(names[0]));
     }
 
-    public void Dispose()
-    {
-        foreach (var file in logs.Values) file.Dispose();
-        logs.Clear();
-    }
+    public void Dispose() => logs.Dispose();
 }

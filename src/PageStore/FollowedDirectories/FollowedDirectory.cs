@@ -135,6 +135,7 @@ internal sealed class FollowedDirectory : IFollowedReplica
             {
                 if (record.Lsn < NextLsn) continue;
                 room.Take(record.Body.Length);
+                if (record.Kind == RecordKind.FileWritten) ahead.ThrowIfHole(record);
                 ahead.Apply(record);
                 pending.Add(record);
                 timeMs = record.UnixTimeMs;

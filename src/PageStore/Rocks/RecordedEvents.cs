@@ -32,7 +32,7 @@ internal sealed class RecordedEvents : IFileEvents
             var known = told.TryFind(name, out var fnode) ? live.Find(fnode) : null;
             if (ClassOf(name) == FileClass.RocksSmall)
             {
-                var bytes = File.ReadAllBytes(path);
+                var bytes = SmallFiles.Read(path);
                 if (known is not null && known.Bytes.Span.SequenceEqual(bytes)) continue;
                 OnCreated(name);
                 OnAppended(name, bytes, bytes.Length);

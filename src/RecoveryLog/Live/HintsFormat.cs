@@ -194,6 +194,8 @@ internal static class HintsFormat
         foreach (var file in hints.Files)
         {
             foreach (var name in file.Names) TrackedName.Check(file.Class, name, source);
+            if (file.Names.Count > LiveFiles.MaxNames)
+                throw Damaged(source, $"gives {file.Names[0]} {file.Names.Count} names");
             if (file.Fnode <= lastFnode || file.Fnode >= hints.NextFnode)
                 throw Damaged(source, $"lists file {file.Fnode} where it cannot be");
             lastFnode = file.Fnode;

@@ -27,8 +27,10 @@ internal sealed partial class LiveFiles
     /// </summary>
     public const int MaxHoleBytes = 1 << 20;
 
-    /// <summary>The most names of a file: nobody's have more than two.</summary>
-    public const int MaxNames = 64;
+    /// <summary>
+    /// The most names of a file: nobody's have more than two. Where it is restored, each is a copy of it.
+    /// </summary>
+    public const int MaxNames = 4;
 
     readonly Lock gate = new();
     readonly SortedDictionary<ulong, LiveEntry> files = [];
@@ -128,13 +130,17 @@ internal sealed partial class LiveFiles
         Apply(record);
     }
 
-    void ThrowIfHole(in Record record)
+    /// <summary>
+    /// Refuses the next record of another's log when it writes so far behind the end of a file that a few bytes would
+    /// stand for very many. RocksDB only appends to its write-ahead logs.
+    /// </summary>
+    public void ThrowIfHole(in Record record)
     {
         var write = FileRecords.ReadWritten(record.Body);
         lock (gate)
         {
             if (record.Lsn <= lsn || !files.TryGetValue(write.Fnode, out var entry)
-                || write.Offset - entry.Size <= MaxHoleBytes)
+                || write.Offset - entry.Size <= (entry.Class == FileClass.RocksLog ? 0 : MaxHoleBytes))
                 return;
             throw FileRecords.Hole(record.Lsn, write.Offset, entry.Names[0], entry.Size);
         }

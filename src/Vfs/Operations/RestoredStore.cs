@@ -38,7 +38,7 @@ internal static class RestoredStore
     {
         using var replica = Replica.Open(new StoreOptions { Directory = directory });
         IReadOnlyList<string> problems;
-        using (var progress = begin("reading pages", replica.Databases.Sum(d => d.Current.SizeBytes)))
+        using (var progress = begin("reading pages", (long)replica.Databases.Sum(d => (double)d.Current.SizeBytes)))
             problems = replica.Verify(null, cancellation, progress.Add);
         if (problems.Count > 0)
             throw new RecoveryException(RecoveryError.Corrupt,

@@ -10,7 +10,9 @@ public sealed class HostileHintsTests
 {
     static readonly Guid log = Guid.Parse("00112233-4455-6677-8899-aabbccddeeff");
 
-    static byte[] Write(params LiveFile[] files)
+    static byte[] Write(params LiveFile[] files) => Write([], files);
+
+    static byte[] Write(Extent[] extents, LiveFile[] files)
     {
         var hints = new Hints
         {
@@ -34,7 +36,7 @@ public sealed class HostileHintsTests
                 ReplayFrom = 40,
                 TimeMs = 7,
                 Start = start
-            }, [], hints);
+            }, extents, hints);
     }
 
     static LiveFile Wal(int bytes)
@@ -67,6 +69,40 @@ public sealed class HostileHintsTests
         Assert.Equal(RecoveryError.Corrupt, Assert.IsType<RecoveryException>(error).Error);
         Assert.Contains(RemoteNames.HintsAt(50), error.Message);
         Assert.InRange(allocated, 0, 1 << 20);
+    }
+
+    /// <summary>Whoever adds them up would come to no number.</summary>
+    [Fact]
+    public void Extents_that_no_disk_could_hold_are_refused()
+    {
+        LiveFile Of(ulong fnode, long size) => new()
+        {
+            Fnode = fnode,
+            Class = FileClass.RocksTable,
+            Names = [$"{fnode:d6}.sst"],
+            SizeBytes = size,
+            IsSealed = true,
+        };
+        foreach (var size in (long[])[1L << 40, 1L << 60, long.MaxValue])
+        {
+            var files = new[] { Of(7, size), Of(8, size) };
+            var extents = files.Select(f => new Extent(f.Fnode, 1, size, ObjectHash.Of([1]))).ToArray();
+            var (error, _) = Read(Write(extents, files));
+            if (size == 1L << 40) Assert.Null(error);
+            else Assert.Equal(RecoveryError.Corrupt, Assert.IsType<RecoveryException>(error).Error);
+        }
+    }
+
+    /// <summary>Each name becomes a copy of the file where it is restored.</summary>
+    [Fact]
+    public void A_file_of_many_names_is_refused()
+    {
+        var names = Enumerable.Range(0, LiveFiles.MaxNames).Select(i => $"OPTIONS-{i:d6}").ToArray();
+        var file = new LiveFile { Fnode = 7, Class = FileClass.RocksSmall, Names = names };
+        Assert.Null(Read(Write(file)).Error);
+        var (error, _) = Read(Write(file with { Names = [.. names, "CURRENT"] }));
+        Assert.Equal(RecoveryError.Corrupt, Assert.IsType<RecoveryException>(error).Error);
+        Assert.Contains("names", error.Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -116,6 +116,9 @@ internal static class RemoteHintsFormat
     /// </summary>
     public const int FreeBytes = 32 << 20, MaxRatio = 256;
 
+    /// <summary>The most that all extents have together: far more than a disk has, and it can be added up.</summary>
+    const long MaxExtentsBytes = 1L << 60;
+
     const int ExtentBytes = 56;
 
     /// <summary>The first 4 bytes.</summary>
@@ -221,6 +224,7 @@ internal static class RemoteHintsFormat
         var plainHints = Decompress(bytes.AsMemory((int)body, (int)compressed), plain, name, out int frame);
         var lists = ListHashes.Read(bytes.AsSpan((int)body + frame, (int)compressed - frame), (int)count, name);
         var extents = new Dictionary<ulong, Extent>((int)count);
+        long total = 0;
         for (int at = HeaderBytes; at < body; at += ExtentBytes)
         {
             var from = bytes.AsSpan(at);
@@ -228,8 +232,10 @@ internal static class RemoteHintsFormat
                 BinaryPrimitives.ReadUInt64LittleEndian(from[8..]),
                 BinaryPrimitives.ReadInt64LittleEndian(from[16..]), new ObjectHash(from.Slice(24, ObjectHash.Bytes)))
             { List = lists?[(at - HeaderBytes) / ExtentBytes] ?? default };
-            if (!extents.TryAdd(extent.Fnode, extent) || extent.SizeBytes < 0)
+            if (!extents.TryAdd(extent.Fnode, extent) || extent.SizeBytes < 0
+                || extent.SizeBytes > MaxExtentsBytes - total)
                 throw RemoteFormat.Damaged(name, $"its extent of file {extent.Fnode:x16} makes no sense");
+            total += extent.SizeBytes;
         }
         var hints = HintsFormat.Read(plainHints, name);
         if (hints.Lsn != header.Lsn || hints.LogId != header.LogId)
