@@ -1,10 +1,14 @@
 using System.Text;
 using System.Text.Json;
 using RecoveryVfs.PageStore.Batches;
+using RecoveryVfs.PageStore.Tails;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Live;
+using RecoveryVfs.RecoveryLog.Records;
 using RecoveryVfs.RocksDb;
 using RocksDbSharp;
 using LoggedBatch = RecoveryVfs.PageStore.Batches.WriteBatch;
+using Record = RecoveryVfs.RecoveryLog.Records.Record;
 using WriteBatch = RocksDbSharp.WriteBatch;
 
 namespace RecoveryVfs.Testing;
@@ -109,6 +113,63 @@ public sealed class KeysTests : IDisposable
     public void A_remote_of_databases_has_no_keys() =>
         Assert.Contains("--keys", Programs.Tail(site.Url, "--keys", "--into", site.At("x")).MustEndWith(2).Errors,
             StringComparison.Ordinal);
+
+    /// <summary>Each would have a block of its own, and each new one would look through all that are there.</summary>
+    [Fact]
+    public void Any_number_of_write_ahead_logs_is_read_in_little_memory()
+    {
+        const uint count = 20_000;
+        var (tail, found, lsn) = (new BatchTail(new LiveFiles()), new List<TailedBatch>(), 0ul);
+        void Take(RecordKind kind, byte[] body) => tail.Take(new Record(++lsn, kind, 0, 0, 1, body), 1, found);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 1u; i <= count; i++)
+        {
+            Take(RecordKind.FileCreated, FileRecords.Created(i, FileClass.RocksLog, $"{i:d6}.log"));
+            Take(RecordKind.FileWritten, [.. FileRecords.Written(i, 0), 1]);
+        }
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 5_000L * count);
+        Assert.Empty(found);
+        // Whoever writes one log to its end and then the next is read whole.
+        byte[] whole = [.. BitConverter.GetBytes(7ul), .. BitConverter.GetBytes(1u), 1, 1, (byte)'k', 1, (byte)'v'];
+        Take(RecordKind.FileCreated, FileRecords.Created(count + 1, FileClass.RocksLog, "999999.log"));
+        Take(RecordKind.FileWritten, [.. FileRecords.Written(count + 1, 0), .. Logged(whole)]);
+        Assert.Equal(7ul, Assert.Single(found).Batch.Sequence);
+    }
+
+    /// <summary>It would be read for ever, by whoever names a family that nobody has added.</summary>
+    [Fact]
+    public void A_manifest_that_lacks_a_family_is_not_read_for_each_batch()
+    {
+        var live = new LiveFiles();
+        var (tail, found, lsn) = (new BatchTail(live), new List<TailedBatch>(), 0ul);
+        void Take(RecordKind kind, byte[] body) => tail.Take(new Record(++lsn, kind, 0, 0, 1, body), 1, found);
+        Take(RecordKind.FileCreated, FileRecords.Created(1, FileClass.RocksSmall, "CURRENT"));
+        Take(RecordKind.FileWritten, [.. FileRecords.Written(1, 0), .. "MANIFEST-000001\n"u8]);
+        Take(RecordKind.FileCreated, FileRecords.Created(2, FileClass.RocksSmall, "MANIFEST-000001"));
+        // Blocks of nothing, which are passed over, and a byte more each time.
+        var size = 8L << 20;
+        Take(RecordKind.FileWritten, [.. FileRecords.Written(2, 0), .. new byte[size]]);
+        Take(RecordKind.FileCreated, FileRecords.Created(3, FileClass.RocksLog, "000003.log"));
+        byte[] batch = [.. BitConverter.GetBytes(7ul), .. BitConverter.GetBytes(1u), 5, 9, 1, (byte)'k', 1, (byte)'v'];
+        var logged = Logged(batch);
+        for (var i = 0; i < 1000; i++)
+        {
+            Take(RecordKind.FileWritten, [.. FileRecords.Written(2, size++), 0]);
+            Take(RecordKind.FileTruncated, FileRecords.Truncated(3, 0));
+            Take(RecordKind.FileWritten, [.. FileRecords.Written(3, 0), .. logged]);
+        }
+        Assert.Equal(1000, found.Count);
+        Assert.InRange(tail.ManifestBytes, size - 1000, 1L << 30);
+    }
+
+    /// <summary>A record of a write-ahead log, whole in its first block.</summary>
+    static byte[] Logged(byte[] batch)
+    {
+        byte[] rest = [1, .. batch];
+        var crc = Crc32C.Compute(rest);
+        var masked = ((crc >> 15) | (crc << 17)) + 0xa282ead8;
+        return [.. BitConverter.GetBytes(masked), .. BitConverter.GetBytes((ushort)batch.Length), .. rest];
+    }
 
     /// <summary>
     /// A file that RocksDB wrote, changed at random: every record is what it was, or there is an error that names the

@@ -28,23 +28,29 @@ internal sealed class RocksLogReader
 
     const int BlockBytes = 32 << 10, HeadBytes = 7, RecycledHeadBytes = 11, LengthAt = 4, TypeAt = 6;
     const byte Whole = 1, First = 2, Middle = 3, Last = 4, Recycled = 4, CompressionType = 9;
+    const int KeptBytesMax = 1 << 20;
     const uint MaskDelta = 0xa282ead8;
 
-    readonly string name;
+    string name = "";
     readonly byte[] block = new byte[BlockBytes];
-    readonly MemoryStream parts = new();
+    MemoryStream parts = new();
     long blockAt;
     int have, at;
     bool isJoining, isInRecord, isRestNothing;
 
     /// <param name="name">The file, for errors.</param>
     /// <param name="offset">Where the bytes begin that will come.</param>
-    public RocksLogReader(string name, long offset)
+    public RocksLogReader(string name, long offset) => Begin(name, offset);
+
+    /// <summary>Reads another file from now on, or the same from another place.</summary>
+    public void Begin(string other, long offset)
     {
-        this.name = name;
+        name = other;
         blockAt = offset / BlockBytes * BlockBytes;
         have = at = (int)(offset - blockAt);
         isJoining = offset > 0;
+        isInRecord = isRestNothing = false;
+        parts.SetLength(0);
     }
 
     /// <summary>Where the next bytes must begin.</summary>
@@ -113,6 +119,8 @@ internal sealed class RocksLogReader
                 if (type == Middle) break;
                 isInRecord = false;
                 take(parts.GetBuffer().AsSpan(0, (int)parts.Length));
+                // What a large one took is given back.
+                if (parts.Capacity > KeptBytesMax) parts = new MemoryStream();
                 break;
             case CompressionType:
                 throw new RecoveryException(RecoveryError.Unsupported,

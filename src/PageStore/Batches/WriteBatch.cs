@@ -37,6 +37,9 @@ internal sealed record WriteBatch(ulong Sequence, IReadOnlyList<BatchOperation> 
         FamilyBlobIndex = 0x10, BlobIndex = 0x11, BeginPersistedPrepare = 0x12, BeginUnprepare = 0x13,
         CommitWithTimestamp = 0x15, Entity = 0x16, FamilyEntity = 0x17;
 
+    /// <summary>Many times what a batch has: each takes more memory here than it may have bytes there.</summary>
+    const int OperationsMax = 8 << 20;
+
     /// <summary>Reads one. Throws Corrupt when it is not what RocksDB writes.</summary>
     public static WriteBatch Read(ReadOnlySpan<byte> bytes, string file)
     {
@@ -49,6 +52,7 @@ internal sealed record WriteBatch(ulong Sequence, IReadOnlyList<BatchOperation> 
         {
             if (!TryRead(ref cursor, out var operation)) throw Damaged(file, "a part of it makes no sense");
             if (operation is null) continue;
+            if (operations.Count == OperationsMax) throw Damaged(file, $"it does more than {OperationsMax} things");
             operations.Add(operation);
             if (operation.Kind < BatchOperationKind.LogData) counted++;
         }

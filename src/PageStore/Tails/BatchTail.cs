@@ -21,14 +21,30 @@ internal sealed record TailedBatch(ulong Lsn, DateTimeOffset Time, ulong Epoch, 
 /// </summary>
 internal sealed class BatchTail(LiveFiles live)
 {
-    readonly Dictionary<ulong, RocksLogReader> logs = [];
+    /// <summary>
+    /// RocksDB writes to one write-ahead log at a time, and each that is read costs memory: of those that somebody else
+    /// writes, the one that was written longest ago is read from the middle on when it goes on.
+    /// </summary>
+    const int LogsMax = 4;
+
+    /// <summary>How much of MANIFESTs is read for each byte of the log, and before the first.</summary>
+    const int ReadPerByte = 64;
+    const long ReadFirst = 256L << 20, LookBytes = 4096;
+
+    // The one that was written last is the last.
+    readonly OrderedDictionary<ulong, RocksLogReader> logs = [];
+    long mayRead = ReadFirst;
     IReadOnlyDictionary<uint, string> families = new Dictionary<uint, string> { [0] = "default" };
     (ulong Fnode, long SizeBytes) familiesAsOf;
+
+    /// <summary>How much of MANIFESTs was read.</summary>
+    public long ManifestBytes { get; private set; }
 
     /// <summary>Takes the next record, and adds the batches that end in it.</summary>
     public void Take(in Record record, ulong epoch, List<TailedBatch> found)
     {
         live.Apply(record);
+        mayRead += (long)record.Body.Length * ReadPerByte;
         switch (record.Kind)
         {
             case RecordKind.FileWritten:
@@ -48,8 +64,7 @@ internal sealed class BatchTail(LiveFiles live)
     {
         var write = FileRecords.ReadWritten(record.Body);
         if (live.Find(write.Fnode) is not { Class: FileClass.RocksLog } file) return;
-        if (!logs.TryGetValue(write.Fnode, out var log) || log.Position != write.Offset)
-            logs[write.Fnode] = log = new RocksLogReader(file.Name, write.Offset);
+        var log = LogOf(write.Fnode, file.Name, write.Offset);
         var (lsn, time) = (record.Lsn, DateTimeOffset.FromUnixTimeMilliseconds(record.UnixTimeMs));
         log.Feed(write.Bytes, bytes =>
         {
@@ -58,16 +73,34 @@ internal sealed class BatchTail(LiveFiles live)
         });
     }
 
+    RocksLogReader LogOf(ulong fnode, string name, long offset)
+    {
+        if (!logs.Remove(fnode, out var log) && logs.Count == LogsMax)
+        {
+            log = logs.GetAt(0).Value;
+            logs.RemoveAt(0);
+            log.Begin(name, offset);
+        }
+        log ??= new RocksLogReader(name, offset);
+        if (log.Position != offset) log.Begin(name, offset);
+        logs.Add(fnode, log);
+        return log;
+    }
+
     /// <summary>The MANIFEST is read again when a batch has a family that was not there.</summary>
     IReadOnlyDictionary<uint, string> FamiliesOf(WriteBatch batch)
     {
         if (batch.Operations.All(o => o.Family is not { } family || families.ContainsKey(family))) return families;
+        // To look through the files costs something, too.
+        if ((mayRead -= LookBytes) < 0) return families;
         var files = live.Files;
         var current = files.FirstOrDefault(f => f.Names.Contains("CURRENT"));
         var name = current is null ? null : Encoding.UTF8.GetString(current.Bytes.Span).TrimEnd('\n');
         var manifest = files.FirstOrDefault(f => f.Class == FileClass.RocksSmall && f.Names.Contains(name));
         if (manifest is null || (manifest.Fnode, manifest.SizeBytes) == familiesAsOf) return families;
+        if ((mayRead -= manifest.SizeBytes) < 0) return families;
         familiesAsOf = (manifest.Fnode, manifest.SizeBytes);
+        ManifestBytes += manifest.SizeBytes;
         // Names that only an earlier MANIFEST had stay known.
         var read = FamilyNames.Read(manifest.Bytes.Span, manifest.Name);
         foreach (var (family, known) in families) read.TryAdd(family, known);
