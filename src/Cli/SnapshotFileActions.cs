@@ -74,8 +74,8 @@ internal sealed class SnapshotFileActions(Output to, CancellationToken cancellat
             throw new RecoveryException(RecoveryError.Invalid,
                 "Give the snapshot's files, and DIR for a store or -o FILE for a plain SQLite file.");
         using var piped = files.Contains(Standard)
-            ? Spool(Path.GetDirectoryName(Path.GetFullPath(output ?? given[^1]))!) : null;
-        if (piped is not null) files = [.. files.Select(f => f == Standard ? piped.Name : f)];
+            ? new PipedFile(Path.GetDirectoryName(Path.GetFullPath(output ?? given[^1]))!) : null;
+        if (piped is not null) files = [.. files.Select(f => f == Standard ? piped.Path : f)];
         Restored done;
         SQLitePCL.Batteries_V2.Init();
         Recovery.Register();
@@ -106,23 +106,5 @@ internal sealed class SnapshotFileActions(Output to, CancellationToken cancellat
             to.Line("Everything verifies: " + Said(f));
             if (f.Databases is { } all) to.Line($"Databases: {Text.Some([.. all.Select(d => d.Name)])}");
         });
-    }
-
-    /// <summary>A pipe is read once, and a snapshot is verified before anything is made of it.</summary>
-    static FileStream Spool(string directory)
-    {
-        Directory.CreateDirectory(directory);
-        var path = Path.Combine(directory, $".snapshot-{Path.GetRandomFileName()}");
-        var file = new FileStream(path, new FileStreamOptions
-        {
-            Mode = FileMode.CreateNew,
-            Access = FileAccess.ReadWrite,
-            Share = FileShare.ReadWrite,
-            Options = FileOptions.DeleteOnClose,
-        });
-        using var input = Console.OpenStandardInput();
-        input.CopyTo(file);
-        file.Flush();
-        return file;
     }
 }

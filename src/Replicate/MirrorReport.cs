@@ -18,16 +18,19 @@ internal sealed record ReportedDatabase(string Name, string Path, ReplicationPha
 /// </summary>
 internal sealed record MirrorReport(int ProcessId, DateTimeOffset At, ReportedDatabase[] Databases)
 {
+    /// <summary>Thousands of databases have a few hundred bytes each.</summary>
+    const int MaxBytes = 16 << 20;
+
     const string Name = "replication";
 
     /// <summary>What was reported last; null when nothing can be read.</summary>
     public static MirrorReport? Read(string directory)
     {
         var path = Path.Combine(directory, Name);
-        if (FileNode.At(path) is not { IsRegular: true }) return null;
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(path), ReportJson.Default.MirrorReport);
+            using var file = RegularFile.OpenRead(path);
+            return file.Length > MaxBytes ? null : JsonSerializer.Deserialize(file, ReportJson.Default.MirrorReport);
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.Data.Sqlite;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Remote.Archives;
 using RecoveryVfs.Testing;
 
@@ -9,6 +10,8 @@ namespace RecoveryVfs.Cli.Tests;
 /// <summary><c>recovery snapshot create, restore</c> and <c>verify</c>: a state in one file.</summary>
 public sealed class SnapshotFileTests : IDisposable
 {
+    const int OwnerOnly = 0x180; // 0600
+
     readonly string root = Directory.CreateTempSubdirectory("recovery-snapshot-").FullName;
 
     public SnapshotFileTests()
@@ -44,6 +47,38 @@ public sealed class SnapshotFileTests : IDisposable
     {
         using var db = Shipped.Open(directory, "a.db", "&mode=ro");
         return Shipped.Scalar(db, State);
+    }
+
+    /// <summary>All rows are in it, and it may be written where others have put something.</summary>
+    [Fact]
+    public void Nobody_else_reads_one_while_it_is_made_or_piped_and_it_is_written_through_no_link()
+    {
+        using (var db = Application())
+        {
+            Shipped.Execute(db, "CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+            Shipped.Execute(db, "PRAGMA recovery_sync");
+        }
+        File.WriteAllText(Place("precious"), "mine");
+        File.CreateSymbolicLink(Place("1.partial"), Place("precious"));
+        Recover.Run("snapshot", "create", Remote, "-o", Place("1")).MustEndWith(0);
+        Assert.Equal("mine", File.ReadAllText(Place("precious")));
+        Assert.Equal(OwnerOnly, FileNode.At(Place("1"))!.Value.Rights);
+        var into = Directory.CreateDirectory(Place("into")).FullName;
+        using var restoring = Process.Start(new ProcessStartInfo("dotnet",
+            [Path.Combine(AppContext.BaseDirectory, "recovery.dll"), "snapshot", "restore", "-", "-o",
+                Path.Combine(into, "a.db")])
+        { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true })!;
+        restoring.StandardInput.Write("no snapshot");
+        restoring.StandardInput.Flush();
+        string[] spools = [];
+        Assert.True(SpinWait.SpinUntil(() => (spools = Directory.GetFiles(into, ".snapshot-*")).Length > 0,
+            TimeSpan.FromMinutes(2)));
+        Assert.Equal(OwnerOnly, FileNode.At(spools[0])!.Value.Rights);
+        restoring.StandardInput.Close();
+        var said = restoring.StandardError.ReadToEnd();
+        restoring.WaitForExit();
+        Assert.True(restoring.ExitCode != 0, said);
+        Assert.Empty(Directory.GetFiles(into));
     }
 
     [Fact]

@@ -10,8 +10,7 @@ namespace RecoveryVfs.PageStore.Interop;
 /// </summary>
 internal sealed unsafe partial class LockFile : IDisposable
 {
-    const int ReadWrite = 2, Create = 0x40, CloseOnExec = 0x80000, NoFollow = 0x20000, NonBlocking = 0x800;
-    const int Exclusive = 2, AtOnce = 4, Unlock = 8;
+    const int Shared = 1, Exclusive = 2, AtOnce = 4, Unlock = 8;
 
     /// <summary>The error that says that somebody else has the lock (EWOULDBLOCK).</summary>
     public const int Held = 11;
@@ -27,7 +26,8 @@ internal sealed unsafe partial class LockFile : IDisposable
     {
         error = 0;
         var descriptor =
-            open(path, ReadWrite | Create | CloseOnExec | NoFollow | NonBlocking,
+            Posix.Open(path,
+            Posix.O_RDWR | Posix.O_CREAT | Posix.O_CLOEXEC | Posix.O_NOFOLLOW | Posix.O_NONBLOCK,
             LocalDisk.RightsIn(Path.GetDirectoryName(path)!));
         if (descriptor < 0 || flock(descriptor, Exclusive | AtOnce) != 0)
         {
@@ -44,10 +44,24 @@ internal sealed unsafe partial class LockFile : IDisposable
         return new LockFile(descriptor);
     }
 
+    static int OpenToRead(string path)
+        => Posix.Open(path, Posix.O_RDONLY | Posix.O_CLOEXEC | Posix.O_NOFOLLOW | Posix.O_NONBLOCK, 0);
+
+    /// <summary>Whether somebody has the lock. Changes nothing, and waits for nobody: a pipe is no lock.</summary>
+    public static bool IsHeld(string path)
+    {
+        var descriptor = OpenToRead(path);
+        if (descriptor < 0) return false;
+        var isHeld = flock(descriptor, Shared | AtOnce) != 0 && Marshal.GetLastPInvokeError() == Held;
+        if (!isHeld) _ = flock(descriptor, Unlock);
+        _ = close(descriptor);
+        return isHeld;
+    }
+
     /// <summary>The text that the holder left.</summary>
     public static string ReadText(string path)
     {
-        var descriptor = open(path, CloseOnExec | NoFollow | NonBlocking, 0);
+        var descriptor = OpenToRead(path);
         if (descriptor < 0) return "";
         var buffer = stackalloc byte[512];
         var length = pread(descriptor, buffer, 512, 0);
@@ -66,9 +80,6 @@ internal sealed unsafe partial class LockFile : IDisposable
         if (descriptor >= 0) _ = close(descriptor);
         descriptor = -1;
     }
-
-    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int open(string path, int flags, int mode);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int flock(int descriptor, int operation);

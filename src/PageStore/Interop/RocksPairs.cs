@@ -99,11 +99,12 @@ internal sealed unsafe class RocksPairs : IDisposable
     {
         public Exception? Failure { get; private set; }
 
-        public int Take(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value)
+        public int Take(byte* key, long keyLength, byte* value, long valueLength)
         {
             try
             {
-                return take(key, value) ? 0 : 1;
+                return take(new ReadOnlySpan<byte>(key, checked((int)keyLength)),
+                    new ReadOnlySpan<byte>(value, checked((int)valueLength))) ? 0 : 1;
             }
             catch (Exception e)
             {
@@ -116,8 +117,7 @@ internal sealed unsafe class RocksPairs : IDisposable
 
     [UnmanagedCallersOnly]
     static int OnPair(nint context, byte* key, long keyLength, byte* value, long valueLength) =>
-        ((Scanned)GCHandle.FromIntPtr(context).Target!).Take(new ReadOnlySpan<byte>(key, checked((int)keyLength)),
-            new ReadOnlySpan<byte>(value, checked((int)valueLength)));
+        ((Scanned)GCHandle.FromIntPtr(context).Target!).Take(key, keyLength, value, valueLength);
 
     void Check(Code code, nint error, string what)
     {

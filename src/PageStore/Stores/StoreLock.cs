@@ -32,6 +32,14 @@ internal sealed class StoreLock : IDisposable
     readonly string path;
     readonly FileIdentity? identity;
 
+    /// <summary>Who has the lock of a store, in words; null when nobody has. Changes nothing.</summary>
+    public static string? HolderOf(string directory)
+    {
+        var path = new StoreHome(directory).Lock;
+        if (!LockFile.IsHeld(path)) return null;
+        return LockFile.ReadText(path) is { Length: > 0 } holder ? holder : "another process";
+    }
+
     StoreLock(LockFile file, string path)
     {
         this.file = file;

@@ -13,6 +13,11 @@ internal sealed class StoreMarks(ILogDisk disk, string directory)
     /// <summary>What the name of a mark that is being written ends with.</summary>
     public const string NewSuffix = ".new";
 
+    /// <summary>
+    /// The most that a mark may have. The largest one lists the files of a lazy directory, in 200 bytes each.
+    /// </summary>
+    public const int MaxBytes = 256 << 20;
+
     public bool Has(string name) => disk.Exists(At(name));
 
     /// <summary>A mark's text; null when there is none.</summary>
@@ -22,6 +27,12 @@ internal sealed class StoreMarks(ILogDisk disk, string directory)
         {
             if (!Has(name)) return null;
             using var file = disk.Open(At(name), LogFileMode.Read);
+            if (file.SizeBytes > MaxBytes)
+                throw new RecoveryException(RecoveryError.Corrupt,
+                    $"{At(name)} has {file.SizeBytes} bytes, and says nothing that needs so many: it was written by "
+                        + "something else.",
+                    "See who put it there.")
+                { Path = At(name) };
             var bytes = new byte[file.SizeBytes];
             return Encoding.UTF8.GetString(bytes, 0, file.Read(0, bytes));
         }

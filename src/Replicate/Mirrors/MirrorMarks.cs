@@ -10,6 +10,9 @@ namespace RecoveryVfs.Replicate.Mirrors;
 /// </summary>
 internal static class MirrorMarks
 {
+    /// <summary>Thousands of databases have a few hundred bytes each.</summary>
+    const int MaxBytes = 16 << 20;
+
     const string Name = "replicated";
 
     /// <summary>Whether a directory is the mirror of plain databases that was stopped cleanly.</summary>
@@ -18,10 +21,12 @@ internal static class MirrorMarks
     public static MirrorMark[] Read(string directory)
     {
         var path = Path.Combine(directory, Name);
-        if (FileNode.At(path) is not { IsRegular: true }) return [];
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(path), MirrorJson.Default.MirrorMarkArray) ?? [];
+            using var file = RegularFile.OpenRead(path);
+            if (file.Length > MaxBytes) return [];
+            var marks = JsonSerializer.Deserialize(file, MirrorJson.Default.MirrorMarkArray) ?? [];
+            return [.. marks.Where(m => m?.Name is not null).DistinctBy(m => m.Name, StringComparer.Ordinal)];
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {

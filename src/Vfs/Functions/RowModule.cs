@@ -70,6 +70,7 @@ internal static unsafe class RowModule
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     static int Disconnect(NativeTable* table)
     {
+        // Frees, and cannot throw.
         NativeMemory.Free(table);
         return Sqlite.Ok;
     }
@@ -77,6 +78,18 @@ internal static unsafe class RowModule
     /// <summary>Arguments are equations with hidden columns. Those that are needed must be there, and usable.</summary>
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     static int BestIndex(NativeTable* table, NativeIndexInfo* info)
+    {
+        try
+        {
+            return Choose(table, info);
+        }
+        catch (Exception e)
+        {
+            return Failed(table, e);
+        }
+    }
+
+    static int Choose(NativeTable* table, NativeIndexInfo* info)
     {
         var function = RowFunction.All[table->Function];
         var (given, unusable) = (0, 0);
@@ -107,8 +120,15 @@ internal static unsafe class RowModule
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     static int Open(NativeTable* table, NativeCursor** cursor)
     {
-        *cursor = (NativeCursor*)NativeMemory.AllocZeroed((nuint)sizeof(NativeCursor));
-        return Sqlite.Ok;
+        try
+        {
+            *cursor = (NativeCursor*)NativeMemory.AllocZeroed((nuint)sizeof(NativeCursor));
+            return Sqlite.Ok;
+        }
+        catch (Exception e)
+        {
+            return Failed(table, e);
+        }
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
@@ -197,7 +217,19 @@ internal static unsafe class RowModule
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
-    static int Eof(NativeCursor* cursor) => cursor->Answer == 0 || Of(cursor).Row is null ? 1 : 0;
+    static int Eof(NativeCursor* cursor)
+    {
+        try
+        {
+            return cursor->Answer == 0 || Of(cursor).Row is null ? 1 : 0;
+        }
+        catch (Exception e)
+        {
+            // It has no error: there are no more rows, and why is in the log.
+            Failures.Report(e, Sqlite.Error);
+            return 1;
+        }
+    }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     static int Column(NativeCursor* cursor, void* context, int column)
@@ -218,7 +250,14 @@ internal static unsafe class RowModule
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     static int RowId(NativeCursor* cursor, long* rowId)
     {
-        *rowId = Of(cursor).Number;
-        return Sqlite.Ok;
+        try
+        {
+            *rowId = Of(cursor).Number;
+            return Sqlite.Ok;
+        }
+        catch (Exception e)
+        {
+            return Failed(cursor->Table, e);
+        }
     }
 }

@@ -13,7 +13,7 @@ namespace RecoveryVfs.Interop;
 /// </summary>
 internal static unsafe partial class UnixSocket
 {
-    const int Family = 1, Stream = 1, CloseOnExec = 0x80000, OnlyDirectory = 0x10000, OwnerOnly = 0x180,
+    const int Family = 1, Stream = 1, CloseOnExec = 0x80000, OwnerOnly = 0x180,
         AddressBytes = 110, NameAt = 2;
     const int OfSocket = 1, PeerCredentials = 17;
 
@@ -90,7 +90,8 @@ internal static unsafe partial class UnixSocket
     static int At(string path, Call call)
     {
         using var directory =
-            new SafeFileHandle(open(Path.GetDirectoryName(path)!, CloseOnExec | OnlyDirectory, 0), ownsHandle: true);
+            new SafeFileHandle(Posix.Open(Path.GetDirectoryName(path)!,
+            Posix.O_RDONLY | Posix.O_CLOEXEC | Posix.O_DIRECTORY, 0), ownsHandle: true);
         if (directory.IsInvalid) return -1;
         var name = Encoding.UTF8.GetBytes($"/proc/self/fd/{directory.DangerousGetHandle()}/{Path.GetFileName(path)}");
         var address = stackalloc byte[AddressBytes];
@@ -118,9 +119,6 @@ internal static unsafe partial class UnixSocket
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int connect(int descriptor, byte* address, int length);
-
-    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int open(string path, int flags, int mode);
 
     [LibraryImport("libc")]
     private static partial uint geteuid();

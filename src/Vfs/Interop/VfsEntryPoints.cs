@@ -250,7 +250,15 @@ internal static unsafe class VfsEntryPoints
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     static int GetLastError(NativeVfs* vfs, int size, byte* buffer)
     {
-        if (size > 0 && buffer != null) Failures.CopyLast(new Span<byte>(buffer, size));
-        return Failures.LastErrno;
+        try
+        {
+            if (size > 0 && buffer != null) Failures.CopyLast(new Span<byte>(buffer, size));
+            return Failures.LastErrno;
+        }
+        catch (Exception)
+        {
+            // There is no memory for the text, and to report that would want more.
+            return 0;
+        }
     }
 }

@@ -42,7 +42,8 @@ internal static class DatabaseCopy
             "Delete it first, or choose another name.")
         { Path = to };
         // Reading changes nothing in the store, so a mount that is read-only and the rights to read are enough.
-        var partial = to + ".partial";
+        // A name that nobody can have put there: SQLite opens what is there, and follows links.
+        var partial = $"{to}.{Path.GetRandomFileName()}.partial";
         try
         {
             using var ours = StoreSettings.TakeOwnUris();

@@ -80,11 +80,12 @@ internal static class SnapshotFiles
             throw new RecoveryException(RecoveryError.NotFound, $"There is no directory for {file}.",
                 "Make it, or name another place.")
             { Path = file };
-        var partial = file + ".partial";
+        // A name that nobody can have put there: the directory may be one that others write to.
+        var partial = $"{file}.{Path.GetRandomFileName()}.partial";
         try
         {
             SnapshotFile written;
-            await using (var to = new FileStream(partial, FileMode.Create, FileAccess.Write))
+            await using (var to = RegularFile.CreateNew(partial))
             {
                 written = await write(to);
                 to.Flush(flushToDisk: true);

@@ -14,6 +14,7 @@ internal sealed class Staging : IDisposable
 {
     // EWOULDBLOCK, as .NET hands it on.
     const int HeldByOther = 11;
+    const int OwnerOnly = 0x1C0 /* 0700 */, OthersMayWrite = 0x2;
 
     readonly FileStream claim;
 
@@ -24,6 +25,8 @@ internal sealed class Staging : IDisposable
         try
         {
             System.IO.Directory.CreateDirectory(parent);
+            if (FileNode.At(Directory + ".lock") is { IsRegular: false } planted)
+                throw Planted(Directory + ".lock", planted);
             claim = new FileStream(Directory + ".lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
         catch (IOException e) when ((e.HResult & 0xffff) == HeldByOther)
@@ -43,9 +46,34 @@ internal sealed class Staging : IDisposable
                 "Choose another place, or mend that one.", e)
             { Path = parent };
         }
-        Clear();
-        LocalDisk.Instance.CreateDirectory(Directory);
+        try
+        {
+            Make(parent);
+        }
+        catch
+        {
+            claim.Dispose();
+            throw;
+        }
     }
+
+    /// <summary>
+    /// Nobody else reads what is made in a directory that all may write, whatever rights it gets in its place, and
+    /// nobody has put a directory of its own there.
+    /// </summary>
+    void Make(string parent)
+    {
+        Clear();
+        var isForAll = FileNode.At(parent, follow: true) is { } above && (above.Rights & OthersMayWrite) != 0;
+        LocalDisk.Instance.CreateDirectory(Directory, isForAll ? OwnerOnly : null);
+        if (FileNode.At(Directory) is not { IsDirectory: true } made || made.Owner != Posix.EffectiveUser())
+            throw Planted(Directory, FileNode.At(Directory));
+    }
+
+    static RecoveryException Planted(string path, FileNode? found) => new(RecoveryError.Untrusted,
+        $"{path} is {found?.Kind ?? "gone"}, put there by somebody else, where this process makes files of its own.",
+        "See who did, and choose a directory that others may not write.")
+    { Path = path };
 
     /// <summary>
     /// Removes what processes of this user have left that were killed, of all names that begin so: whoever lives holds

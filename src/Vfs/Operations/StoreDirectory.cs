@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
-using System.Text;
 using RecoveryVfs.Opening;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
@@ -16,7 +14,7 @@ namespace RecoveryVfs.Operations;
 /// A store's directory, looked at without opening it: nothing here takes its lock or changes anything, so a store in
 /// use by another process can be looked at, too.
 /// </summary>
-internal sealed partial class StoreDirectory
+internal sealed class StoreDirectory
 {
     const string Name = StoreHome.Name;
     // What is listed may be replaced by a writer while it is read.
@@ -122,38 +120,15 @@ internal sealed partial class StoreDirectory
     /// <summary>Throws when it is that: there are no databases.</summary>
     public void ThrowUnlessDatabases() => new StoreHome(Path).ThrowIfOfRocksDb();
 
-    public bool IsReplica => Mark("replica") is not null;
+    public bool IsReplica => new StoreHome(Path).IsReplica;
 
     /// <summary>Where the directory <c>log</c> is: a replica keeps what it has not settled apart.</summary>
     string LogHome => IsReplica ? System.IO.Path.Combine(Path, "relay") : Path;
 
     public string SalvageDirectory => System.IO.Path.Combine(Path, "salvage");
 
-    string? Mark(string name)
-    {
-        var path = System.IO.Path.Combine(Path, name);
-        return File.Exists(path) ? File.ReadAllText(path).Trim() : null;
-    }
-
     /// <summary>Who has it open for writing, in words; null when nobody has.</summary>
-    public string? Holder()
-    {
-        var path = System.IO.Path.Combine(Path, "LOCK");
-        try
-        {
-            // Opening takes a shared lock, which fails while a writer has it.
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
-            return null;
-        }
-        catch (FileNotFoundException)
-        {
-            return null;
-        }
-        catch (IOException)
-        {
-            return ReadText(path) is { Length: > 0 } holder ? holder : "another process";
-        }
-    }
+    public string? Holder() => StoreLock.HolderOf(Path);
 
     /// <summary>
     /// Reads the local log: the databases' names as of the newest hints go to <paramref name="start"/>, and every
@@ -196,26 +171,6 @@ internal sealed partial class StoreDirectory
             f.Length))
             .OrderBy(f => f.FirstLsn)];
     }
-
-    /// <summary>.NET's own files cannot read what another process has locked.</summary>
-    static string ReadText(string path)
-    {
-        var descriptor = open(path, 0, 0);
-        if (descriptor < 0) return "";
-        var buffer = new byte[512];
-        var length = (int)read(descriptor, buffer, buffer.Length);
-        _ = close(descriptor);
-        return length <= 0 ? "" : Encoding.UTF8.GetString(buffer, 0, length).Trim();
-    }
-
-    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int open(string path, int flags, int mode);
-
-    [LibraryImport("libc")]
-    private static partial nint read(int descriptor, [Out] byte[] buffer, nint count);
-
-    [LibraryImport("libc")]
-    private static partial int close(int descriptor);
 }
 
 /// <summary>Where a local log stands.</summary>

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
+using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.Rollbacks;
 
@@ -27,7 +28,8 @@ internal sealed class RollbackList(string storeDirectory)
     {
         var found = new List<RollbackEntry>();
         if (!File.Exists(path)) return found;
-        foreach (var line in File.ReadLines(path))
+        using var lines = new StreamReader(RegularFile.OpenRead(path), Encoding.UTF8);
+        while (lines.ReadLine() is { } line)
         {
             if (TryParse(line) is not { } entry) continue;
             if (entry.Undo is not null && found.FindLastIndex(b => b.Undo is null && b.Database == entry.Database

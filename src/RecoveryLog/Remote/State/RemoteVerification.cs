@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using RecoveryVfs.RecoveryLog.Disk;
 
 namespace RecoveryVfs.RecoveryLog.Remote.State;
 
@@ -39,10 +40,9 @@ internal sealed record RemoteVerification
     {
         try
         {
-            var file = new FileInfo(Path.Combine(directory, FileName));
-            if (!file.Exists || file.Length > MaxBytes) return null;
-            return JsonSerializer.Deserialize(File.ReadAllBytes(file.FullName),
-                RemoteVerificationJson.Default.RemoteVerification);
+            using var file = RegularFile.OpenRead(Path.Combine(directory, FileName));
+            return file.Length > MaxBytes ? null
+                : JsonSerializer.Deserialize(file, RemoteVerificationJson.Default.RemoteVerification);
         }
         // It says nothing about the store itself; the next verification writes it anew.
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException) { return null; }
