@@ -146,7 +146,7 @@ public sealed class FuzzedFormatsTests : IDisposable
     }
 
     /// <summary>Gives every record whose length still makes sense its checksum back.</summary>
-    static void MakeRecordsWhole(byte[] bytes)
+    internal static void MakeRecordsWhole(byte[] bytes)
     {
         if (bytes.Length < SegmentFormat.HeaderBytes) return;
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(60), Crc32C.Compute(bytes.AsSpan(0, 60)));
