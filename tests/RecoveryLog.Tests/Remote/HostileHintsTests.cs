@@ -71,6 +71,18 @@ public sealed class HostileHintsTests
         Assert.InRange(allocated, 0, 1 << 20);
     }
 
+    /// <summary>Memory is set aside as bytes come out, not as the header promises them.</summary>
+    [Fact]
+    public void A_small_object_that_promises_as_much_as_it_may_takes_what_it_has()
+    {
+        var less = Write(Wal(1000));
+        BitConverter.TryWriteBytes(less.AsSpan(132), RemoteHintsFormat.FreeBytes);
+        ObjectHash.Of(less.AsSpan(0, less.Length - 32)).CopyTo(less.AsSpan(less.Length - 32));
+        var (error, allocated) = Read(less);
+        Assert.Equal(RecoveryError.Corrupt, Assert.IsType<RecoveryException>(error).Error);
+        Assert.InRange(allocated, 0, 8 << 20);
+    }
+
     /// <summary>Whoever adds them up would come to no number.</summary>
     [Fact]
     public void Extents_that_no_disk_could_hold_are_refused()
