@@ -1,6 +1,5 @@
 using RecoveryVfs.Operations;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Remote.Read;
 
 namespace RecoveryVfs.Cli;
