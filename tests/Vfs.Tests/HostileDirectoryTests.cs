@@ -113,7 +113,7 @@ public sealed class HostileDirectoryTests : IDisposable
             return Task.CompletedTask;
         });
         Assert.False(File.Exists(store.PathOf("branch/.recovery/hints-pipe")));
-        Assert.True(Directory.Exists(store.PathOf("branch/.recovery/log")));
+        Assert.True(Directory.Exists(store.PathOf("branch/.recovery/pages")));
     }
 
     /// <summary>The name under which the copy is made was known before.</summary>
