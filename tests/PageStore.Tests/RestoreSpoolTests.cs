@@ -1,6 +1,7 @@
 using RecoveryVfs.PageStore.Replicas;
 using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Writing;
+using RecoveryVfs.RecoveryLog.Disk;
 using RecoveryVfs.RecoveryLog.Remote;
 using RecoveryVfs.RecoveryLog.Remote.Formats;
 using RecoveryVfs.RecoveryLog.Remote.Read;
@@ -52,6 +53,18 @@ public sealed class RestoreSpoolTests : IDisposable
         var link = File.ResolveLinkTarget($"/proc/self/fd/{spool.SafeFileHandle.DangerousGetHandle()}",
             returnFinalTarget: false)!;
         Assert.StartsWith(temp.Path + "/", link.FullName);
+    }
+
+    /// <summary>Whoever may look into the directory finds nothing there.</summary>
+    [Fact]
+    public void Spools_have_no_name_and_are_their_owners_alone()
+    {
+        using var spool = (FileStream)RemoteContext.SpoolsIn(temp.Path)();
+        spool.Write(new byte[100_000]);
+        spool.Flush();
+        Assert.Empty(Directory.EnumerateFileSystemEntries(temp.Path));
+        var node = FileNode.Of(spool.SafeFileHandle, "the spool");
+        Assert.Equal((0x180, 100_000), (node.Rights, node.SizeBytes));
     }
 
     static void Commit(Store writer, int pages)
