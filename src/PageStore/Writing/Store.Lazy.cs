@@ -15,6 +15,9 @@ internal sealed partial class Store
     /// <summary>How much is here of what the store began with; null when all is.</summary>
     public FetchedFigures? Fetched => home.IsLazy ? Lazy?.Fetched : null;
 
+    /// <summary>The same, as <c>PRAGMA recovery_fetched</c> says it.</summary>
+    public string FetchedText => FetchedFigures.Text(Fetched);
+
     /// <summary>The rest comes in behind whoever works with the store.</summary>
     void BeginToFetch()
     {

@@ -1,7 +1,6 @@
 using System.Globalization;
 using RecoveryVfs.Handles;
 using RecoveryVfs.PageStore.Reading;
-using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.PageStore.Writing;
 using RecoveryVfs.RecoveryLog;
 
@@ -42,7 +41,7 @@ internal static class Pragmas
             case "recovery_remote_lsn":
                 return (store.Remote?.State.ShippedLsn ?? 0).ToString(CultureInfo.InvariantCulture);
             case "recovery_fetched":
-                return FetchedFigures.Text(store.Fetched);
+                return store.FetchedText;
             case "recovery_checkpoint":
                 store.Checkpoint();
                 return store.Lsn.Durable.ToString(CultureInfo.InvariantCulture);
