@@ -34,6 +34,20 @@ class PinnedRandomAccessFile : public rocksdb::FSRandomAccessFileWrapper {
   const std::shared_ptr<rocksdb::FSRandomAccessFile> file_;
 };
 
+struct Refusal {
+  std::string why;
+  bool is_fenced = false;
+};
+thread_local Refusal refusal;
+
+// The recorder's own words, once.
+IOStatus TakeRefusal(const std::string& name) {
+  const Refusal taken = std::move(refusal);
+  refusal = Refusal();
+  const std::string message = "The recorder refused a change of " + name + (taken.why.empty() ? "" : ": " + taken.why);
+  return taken.is_fenced ? IOStatus::IOFenced(message) : IOStatus::IOError(message);
+}
+
 }  // namespace
 
 RecordedFileSystem::RecordedFileSystem(rv_file_callback callback, void* context, bool wrap_reads, Recorded recorded)
@@ -50,17 +64,20 @@ IOStatus RecordedFileSystem::Report(int32_t event, const std::string& name, cons
   int32_t refused =
       callback_(context_, event, name.c_str(), other.c_str(), reinterpret_cast<const uint8_t*>(bytes.data()),
                 static_cast<int64_t>(bytes.size()), static_cast<int64_t>(size), crc32c);
-  return refused == 0 ? IOStatus::OK() : IOStatus::IOError("The recorder refused a change of " + name);
+  return refused == 0 ? IOStatus::OK() : TakeRefusal(name);
 }
+
+void RefuseBecause(const char* why, bool is_fenced) { refusal = {why, is_fenced}; }
 
 IOStatus RecordedFileSystem::NewWritableFile(const std::string& path, const FileOptions& options,
                                              std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext* dbg) {
-  IOStatus status = faults_.Check(RV_FAULT_OPEN, path);
+  const FileKind kind = recorded_.KindOf(path);
+  IOStatus status = MayWrite(path, kind, options);
+  if (status.ok()) status = faults_.Check(RV_FAULT_OPEN, path);
   std::unique_ptr<rocksdb::FSWritableFile> file;
   if (status.ok()) status = target()->NewWritableFile(path, options, &file, dbg);
   if (!status.ok()) return status;
   NotDeleted(path);
-  FileKind kind = recorded_.KindOf(path);
   if (kind == FileKind::kIgnored && recorded_.whole_directory()) {
     *result = std::move(file);  // somebody else's: a checkpoint, a backup, a log for people
     return status;
@@ -70,6 +87,22 @@ IOStatus RecordedFileSystem::NewWritableFile(const std::string& path, const File
   if (!status.ok()) return status;
   *result = Recording(std::move(file), this, path, kind);
   return status;
+}
+
+void RecordedFileSystem::Forbid(const std::string& path) {
+  std::lock_guard<std::mutex> lock(forbidden_mutex_);
+  forbidden_.insert(path);
+  any_forbidden_ = true;
+}
+
+// What Record does not see, it having been given other options than the RocksDB.
+IOStatus RecordedFileSystem::MayWrite(const std::string& path, FileKind kind, const FileOptions& options) {
+  if (kind != FileKind::kIgnored && recorded_.whole_directory() && options.use_mmap_writes)
+    return IOStatus::NotSupported("allow_mmap_writes writes files without telling anybody: turn it off", path);
+  if (!any_forbidden_) return IOStatus::OK();
+  std::lock_guard<std::mutex> lock(forbidden_mutex_);
+  if (forbidden_.erase(path) == 0) return IOStatus::OK();
+  return IOStatus::NotSupported("a table in another directory is not recorded: leave out db_paths and cf_paths", path);
 }
 
 // RocksDB reopens no recorded file but to give back space that was set aside, and does without; a page store's, never.
@@ -226,11 +259,32 @@ IOStatus RecordedFileSystem::Truncate(const std::string& path, size_t size, cons
   return status.ok() ? target()->Truncate(path, size, options, dbg) : status;
 }
 
+// A RocksDB opens. Files are known by their directory's name, as it was given; under another name for it, or elsewhere,
+// nothing would be recorded.
+IOStatus RecordedFileSystem::MayLock(const std::string& path) const {
+  if (!recorded_.whole_directory() || recorded_.IsDirectory(path.substr(0, path.find_last_of('/'))))
+    return IOStatus::OK();
+  return IOStatus::InvalidArgument("This environment records " + recorded_.directory() +
+                                       ". A RocksDB is opened in it by exactly that name; one " +
+                                       "in another directory has an environment of its own",
+                                   path);
+}
+
 IOStatus RecordedFileSystem::LockFile(const std::string& path, const IOOptions& options, rocksdb::FileLock** lock,
                                       IODebugContext* dbg) {
-  IOStatus status = target()->LockFile(path, options, lock, dbg);
-  if (status.ok() && !recorded_.whole_directory()) AsPrivateAsItsDirectory(path);
+  IOStatus status = MayLock(path);
+  if (status.ok()) status = target()->LockFile(path, options, lock, dbg);
+  if (!status.ok()) return status;
+  if (recorded_.whole_directory())
+    locks_++;
+  else
+    AsPrivateAsItsDirectory(path);
   return status;
+}
+
+IOStatus RecordedFileSystem::UnlockFile(rocksdb::FileLock* lock, const IOOptions& options, IODebugContext* dbg) {
+  if (recorded_.whole_directory()) locks_--;
+  return target()->UnlockFile(lock, options, dbg);
 }
 
 IOStatus RecordedFileSystem::GetFileSize(const std::string& path, const IOOptions& options, uint64_t* size,

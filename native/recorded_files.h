@@ -26,6 +26,9 @@ using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
 using rocksdb::Slice;
 
+// Why the recorder is about to say no to this thread.
+void RefuseBecause(const char* why, bool is_fenced);
+
 class RecordedFileSystem : public rocksdb::FileSystemWrapper {
  public:
   RecordedFileSystem(rv_file_callback callback, void* context, bool wrap_reads, Recorded recorded = Recorded());
@@ -54,6 +57,7 @@ class RecordedFileSystem : public rocksdb::FileSystemWrapper {
   IOStatus LockFile(const std::string& path, const IOOptions& options, rocksdb::FileLock** lock,
                     IODebugContext* dbg) override;
 
+  IOStatus UnlockFile(rocksdb::FileLock* lock, const IOOptions& options, IODebugContext* dbg) override;
   IOStatus GetFileSize(const std::string& path, const IOOptions& options, uint64_t* size, IODebugContext* dbg) override;
 
   // Until the last Release, files that RocksDB deletes stay where they are; then they go. RocksDB has a hold of its own
@@ -63,6 +67,12 @@ class RecordedFileSystem : public rocksdb::FileSystemWrapper {
 
   // Opens a file for reading now, so that it can be read later although somebody else may have deleted it.
   IOStatus Pin(const std::string& path, uint64_t* size);
+
+  // A file of that path is not to be made: nobody would record it.
+  void Forbid(const std::string& path);
+
+  // How many hold the LOCK of a whole directory: RocksDBs that are open.
+  int locks() const { return locks_; }
 
   // Reports one event; a refusal becomes an I/O error that names the file.
   IOStatus Report(int32_t event, const std::string& name, const std::string& other, const Slice& bytes, uint64_t size,
@@ -99,6 +109,12 @@ class RecordedFileSystem : public rocksdb::FileSystemWrapper {
   void NotDeleted(const std::string& path);
   IOStatus DeleteNow(const std::string& path, const IOOptions& options, IODebugContext* dbg);
   bool IsElsewhere(const std::string& path) const;
+  std::atomic<int> locks_{0};
+  std::atomic<bool> any_forbidden_{false};
+  std::mutex forbidden_mutex_;
+  std::set<std::string> forbidden_;
+  IOStatus MayWrite(const std::string& path, FileKind kind, const FileOptions& options);
+  IOStatus MayLock(const std::string& path) const;
   IOStatus Adopt(const std::string& path);
 
   // Whether it is the MANIFEST that CURRENT names, or may be. RocksDB 7.8 deletes that one, and with it the store, when

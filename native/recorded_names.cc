@@ -28,11 +28,16 @@ FileKind KindInDirectory(const std::string& name) {
   return is_small ? FileKind::kInline : FileKind::kIgnored;
 }
 
+std::string WithoutSlashes(std::string directory) {
+  while (directory.size() > 1 && directory.back() == '/') directory.pop_back();
+  return directory;
+}
+
 }  // namespace
 
-Recorded::Recorded(std::string directory) : directory_(std::move(directory)) {
-  while (directory_.size() > 1 && directory_.back() == '/') directory_.pop_back();
-}
+Recorded::Recorded(std::string directory) : directory_(WithoutSlashes(std::move(directory))) {}
+
+bool Recorded::IsDirectory(const std::string& path) const { return WithoutSlashes(path) == directory_; }
 
 FileKind Recorded::KindOf(const std::string& path) const {
   const std::string name = NameOf(path);

@@ -25,6 +25,8 @@ class Recorded {
   FileKind KindOf(const std::string& path) const;
   bool Has(const std::string& path) const { return KindOf(path) != FileKind::kIgnored; }
   bool whole_directory() const { return !directory_.empty(); }
+  const std::string& directory() const { return directory_; }
+  bool IsDirectory(const std::string& path) const;  // that one, by the same name
 
  private:
   std::string directory_;

@@ -15,7 +15,7 @@ extern "C" {
 #endif
 
 #define RV_API __attribute__((visibility("default")))
-#define RV_INTERFACE 6
+#define RV_INTERFACE 7
 
 enum rv_code {
   RV_OK = 0,
@@ -92,6 +92,21 @@ RV_API void rv_file_absent(rv_files* files, const char* name, int32_t absent);
 // Makes options (a rocksdb_options_t) use the files' environment. RV_INVALID, with what to change, when they ask for
 // something that cannot be recorded. The files must outlive the database.
 RV_API int32_t rv_record(rv_files* files, void* options, char** error);
+
+// The same for C++: options (a rocksdb::DBOptions) of the same RocksDB, and those of a column family (a
+// rocksdb::ColumnFamilyOptions), which are only looked at.
+RV_API int32_t rv_record_cpp(rv_files* files, void* options, char** error);
+RV_API int32_t rv_may_record_cpp(rv_files* files, const void* family_options, char** error);
+RV_API void* rv_env(rv_files* files);  // a rocksdb::Env, which lives as long as the files
+
+// Whether a RocksDB is open in the directory of rv_files_of.
+RV_API int32_t rv_is_locked(rv_files* files);
+
+// Whether it is the one that Env::Default() returns here: who calls has the same RocksDB then.
+RV_API int32_t rv_has_default_env(void* env);
+
+// Called by a recorder that is about to say no, on its thread: RocksDB's error says that.
+RV_API void rv_refuse(const char* why, int32_t is_fenced);
 
 // A database (a rocksdb_t) that was opened so: its background work is stopped at exit; and it is closed soon.
 RV_API void rv_recorded_open(void* database);

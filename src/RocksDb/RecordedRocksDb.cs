@@ -1,8 +1,6 @@
 using RecoveryVfs.PageStore.Directories;
 using RecoveryVfs.PageStore.Interop;
-using RecoveryVfs.PageStore.Stores;
 using RecoveryVfs.RecoveryLog;
-using RecoveryVfs.RecoveryLog.Remote.Collect;
 using RecoveryVfs.RocksDb.Binding;
 using RocksDbSharp;
 using Database = RocksDbSharp.RocksDb;
@@ -75,8 +73,7 @@ public sealed partial class RecordedRocksDb : IAsyncDisposable, IDisposable
         // As RocksDB itself names its files.
         var full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
         Directory.CreateDirectory(full);
-        var directory = RecordedDirectory.Open(full, StoreOf(full, recorded),
-            recorded.Durability == RecordedDurability.Remote);
+        var directory = SettingsOf(recorded).Open(full);
         try
         {
             AnyRocksDb.Record(directory.Files, options.Handle);
@@ -92,30 +89,17 @@ public sealed partial class RecordedRocksDb : IAsyncDisposable, IDisposable
         }
     }
 
-    static StoreOptions StoreOf(string path, RecordedRocksDbOptions recorded)
+    static RecordedSettings SettingsOf(RecordedRocksDbOptions recorded) => new()
     {
-        var home = new StoreHome(StoreHome.Within(path));
-        var url = recorded.Remote switch { null => home.RemoteUrl, "none" => null, var given => given };
-        if (recorded.Durability == RecordedDurability.Remote && url is null)
-            throw new RecoveryException(RecoveryError.Invalid,
-                $"{path} has no remote, and a synced write is to return when the remote has it.",
-                "Set Remote, or Durability to Local.")
-            { Path = path };
-        return new StoreOptions
-        {
-            Directory = home.Path,
-            MaxLocalLogBytes = recorded.MaxLocalLogBytes,
-            Alarm = recorded.Alarm,
-            Remote = url is null ? null : new RemoteOptions
-            {
-                Url = url,
-                SyncInterval = recorded.SyncInterval,
-                HintsBytes = recorded.HintsBytes,
-                HintsInterval = recorded.HintsInterval,
-                Retention = new Retention { Keep = recorded.Retention },
-            },
-        };
-    }
+        Remote = recorded.Remote,
+        WaitsForRemote = recorded.Durability == RecordedDurability.Remote,
+        SyncInterval = recorded.SyncInterval,
+        Retention = recorded.Retention,
+        HintsBytes = recorded.HintsBytes,
+        HintsInterval = recorded.HintsInterval,
+        MaxLocalLogBytes = recorded.MaxLocalLogBytes,
+        Alarm = recorded.Alarm,
+    };
 
     /// <summary>
     /// Syncs the write-ahead log, and completes when everything that was written before can be restored from the
@@ -124,9 +108,6 @@ public sealed partial class RecordedRocksDb : IAsyncDisposable, IDisposable
     public async Task SyncAsync(CancellationToken cancellation = default)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
-        if (directory.Remote is not { } remote)
-            throw new RecoveryException(RecoveryError.Invalid, $"{Path} has no remote to sync with.", "Set Remote.")
-            { Path = Path };
         try
         {
             await Task.Run(() => RocksDbSharp.Native.Instance.rocksdb_flush_wal(Db.Handle, 1), cancellation);
@@ -136,7 +117,7 @@ public sealed partial class RecordedRocksDb : IAsyncDisposable, IDisposable
             // RocksDB only says that the recorder said no.
             throw new RecoveryException(why.Error, $"{Path} was not synced: {why.Message}", e) { Path = Path };
         }
-        await remote.WhenRestorableAsync(directory.WriteOut(), options.SyncPatience, cancellation);
+        await directory.SyncAsync(options.SyncPatience, cancellation);
     }
 
     /// <summary>Closes the RocksDB, and ships what is left, if the remote can be reached.</summary>

@@ -42,7 +42,9 @@ internal sealed class RecordedDirectory : IAsyncDisposable
     /// <param name="path">RocksDB's directory.</param>
     /// <param name="store">The log's directory and its remote.</param>
     /// <param name="waitsForRemote">A sync returns when the remote has what was synced.</param>
-    public static RecordedDirectory Open(string path, StoreOptions store, bool waitsForRemote = false)
+    /// <param name="name">How RocksDB names the directory, where that is not its full path.</param>
+    public static RecordedDirectory Open(string path, StoreOptions store, bool waitsForRemote = false,
+        string? name = null)
     {
         store = store.WithinLogBound();
         var home = store.Home;
@@ -53,7 +55,7 @@ internal sealed class RecordedDirectory : IAsyncDisposable
         {
             home.ThrowUnlessWhole();
             home.BeginRocksDb();
-            return new RecordedDirectory(path, store, held, waitsForRemote);
+            return new RecordedDirectory(path, name ?? path, store, held, waitsForRemote);
         }
         catch
         {
@@ -62,7 +64,7 @@ internal sealed class RecordedDirectory : IAsyncDisposable
         }
     }
 
-    RecordedDirectory(string path, StoreOptions store, StoreLock? held, bool waitsForRemote)
+    RecordedDirectory(string path, string name, StoreOptions store, StoreLock? held, bool waitsForRemote)
     {
         (options, home, this.held, this.waitsForRemote) = (store, store.Home, held, waitsForRemote);
         Path = path;
@@ -72,7 +74,7 @@ internal sealed class RecordedDirectory : IAsyncDisposable
             recorder = new DirectoryRecorder(path, log, live, MayWrite, Synced, () => Remote?.Sealed());
             Reconciliation.Run(path, log, live, logsAnew);
             recorder.Begin();
-            Files = new RecordedFiles(path, recorder);
+            Files = new RecordedFiles(name, recorder);
             if (store.Remote is { } remote)
                 Remote = new DirectoryRemote(this, new ShippedDirectory(path, this, log, live, store), remote, store);
         }
@@ -91,6 +93,9 @@ internal sealed class RecordedDirectory : IAsyncDisposable
 
     /// <summary>The file system that RocksDB is to be opened with; <see cref="DisposeAsync"/> frees it.</summary>
     public RecordedFiles Files { get; }
+
+    /// <summary>The newest record that has a number.</summary>
+    public ulong LastLsn => log.LastLsn;
 
     /// <summary>Where the log goes, or null.</summary>
     public DirectoryRemote? Remote { get; }
@@ -135,6 +140,17 @@ internal sealed class RecordedDirectory : IAsyncDisposable
         if (Remote is null) return;
         Remote.ThrowIfNotOurs();
         if (waitsForRemote) Remote.WaitRestorable(WriteOut());
+    }
+
+    /// <summary>
+    /// Completes when what RocksDB did until now can be restored from the remote, if there is one.
+    /// </summary>
+    public async Task SyncAsync(TimeSpan patience, CancellationToken cancellation)
+    {
+        if (Remote is not { } remote)
+            throw new RecoveryException(RecoveryError.Invalid, $"{Path} has no remote to sync with.", "Set Remote.")
+            { Path = Path };
+        await remote.WhenRestorableAsync(WriteOut(), patience, cancellation);
     }
 
     async Task LookAsync()

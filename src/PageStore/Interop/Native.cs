@@ -8,7 +8,7 @@ namespace RecoveryVfs.PageStore.Interop;
 internal static unsafe partial class Native
 {
     internal const string Library = "recovery_native";
-    const int InterfaceVersion = 6;
+    const int InterfaceVersion = 7;
 
     static Native()
     {
@@ -77,6 +77,24 @@ internal static unsafe partial class Native
 
     [LibraryImport(Library)]
     internal static partial Code rv_record(nint files, nint options, out nint error);
+
+    [LibraryImport(Library)]
+    internal static partial Code rv_record_cpp(nint files, nint options, out nint error);
+
+    [LibraryImport(Library)]
+    internal static partial Code rv_may_record_cpp(nint files, nint familyOptions, out nint error);
+
+    [LibraryImport(Library)]
+    internal static partial nint rv_env(nint files);
+
+    [LibraryImport(Library)]
+    internal static partial int rv_is_locked(nint files);
+
+    [LibraryImport(Library)]
+    internal static partial int rv_has_default_env(nint env);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial void rv_refuse(string why, int isFenced);
 
     [LibraryImport(Library)]
     internal static partial void rv_recorded_open(nint database);

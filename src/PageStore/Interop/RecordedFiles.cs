@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using RecoveryVfs.PageStore.Rocks;
+using RecoveryVfs.RecoveryLog;
 
 namespace RecoveryVfs.PageStore.Interop;
 
@@ -100,10 +101,12 @@ internal sealed unsafe class RecordedFiles : IDisposable
                 size, crc32c);
             return 0;
         }
-        // nothing may be thrown into RocksDB; it gets an error, and ours is kept for whoever sees that
+        // nothing may be thrown into RocksDB; it gets an error that says the same
         catch (Exception e)
         {
             files.Refusal = e;
+            if (files.recorder is IDirectoryRecorder)
+                Native.rv_refuse(e.Message, e is RecoveryException { Error: RecoveryError.Fenced } ? 1 : 0);
             return 1;
         }
     }

@@ -63,8 +63,8 @@ internal sealed class StoreLock : IDisposable
                 var holder = LockFile.ReadText(path);
                 return holder.StartsWith($"pid {Environment.ProcessId} ", StringComparison.Ordinal)
                     ? new RecoveryException(RecoveryError.Busy,
-                        $"The store {directory} is open in this process already, through another SQLite library (a "
-                            + "provider and an extension?).",
+                        $"The store {directory} is open in this process already: through another SQLite library (a "
+                            + "provider and an extension?), or as that of a RocksDB.",
                         "Use one of them.")
                     { Path = directory }
                     : new RecoveryException(RecoveryError.Busy,
