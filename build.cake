@@ -168,6 +168,7 @@ void Dist()
     CleanDirectory(dist);
     PublishExtension();
     PublishPrograms();
+    PublishForCpp();
     if (!isCross)
         MakePages();
     Pack();
@@ -191,6 +192,21 @@ void PublishExtension()
 {
     Must("native/bundle.sh", [dist, .. otherMachine]);
     Publish("Extension", "recovery.so");
+}
+
+/// Any RocksDB of a C++ program: the library, its header, and what CMake's find_package reads.
+void PublishForCpp()
+{
+    Publish("RocksDbEnv", "librecovery_rocksdb.so");
+    EnsureDirectoryExists($"{dist}/include");
+    CopyFileToDirectory("native/recovery_rocksdb.h", $"{dist}/include");
+    var packages = $"{dist}/lib/cmake/RecoveryRocksDb";
+    EnsureDirectoryExists(packages);
+    CopyFileToDirectory("native/cmake/RecoveryRocksDbConfig.cmake", packages);
+    var version = XmlPeek("Directory.Build.props", "//Version");
+    System.IO.File.WriteAllText($"{packages}/RecoveryRocksDbConfigVersion.cmake",
+        System.IO.File.ReadAllText("native/cmake/RecoveryRocksDbConfigVersion.cmake.in").Replace("@VERSION@", version)
+            .Replace("@MAJOR@", version.Split('.')[0]).Replace("@MINOR@", version.Split('.')[1]));
 }
 
 /// The programs, compiled ahead of time: a native file each beside the native libraries, that needs no .NET and starts

@@ -104,6 +104,7 @@ case $target in
     ;;&
   test | soak)
     need rocksdb-tools ldb
+    need cmake cmake
     need sqlite3 sqlite3
     need sqlite3-tools sqldiff
     need zsh zsh

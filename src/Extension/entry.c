@@ -6,10 +6,8 @@
 */
 #include "sqlite3ext.h"
 SQLITE_EXTENSION_INIT1
-#include <dlfcn.h>
+#include "guest.h"
 #include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* EntryPoint.cs: starts the runtime and returns the VFS behind this face; null when it cannot, the reason is in the host's log.
@@ -26,31 +24,17 @@ static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
 /* Why it did not start, for recovery_last_error() and the host's log. */
 static const char *whyNot = "";
 
-/* .NET ends the process when it needs OpenSSL and finds none, which a host must not suffer. What is found here stays
-** loaded, since it will be needed. */
-static int hasOpenSsl(void){
-  static const char *const names[] = { "libssl.so.3", "libssl.so.1.1" };
-  size_t i;
-  if( getenv("CLR_OPENSSL_VERSION_OVERRIDE") ) return 1;
-  for(i=0; i<sizeof(names)/sizeof(names[0]); i++) if( dlopen(names[i], RTLD_LAZY | RTLD_LOCAL) ) return 1;
-  whyNot = "recovery: OpenSSL is missing: libssl.so.3 was not found. Install it (on Debian: apt install libssl3).";
-  sqlite3_log(SQLITE_CANTOPEN, "%s", whyNot);
-  return 0;
-}
-
-/* The runtime catches SIGSEGV and SIGFPE (passing on what is not its own) and SIGRTMIN. What else it changed is put back: it
-** ignores SIGPIPE, which would change what `program | head` does. */
 static sqlite3_vfs *startKeepingSignals(void){
-  struct sigaction before[NSIG], now;
-  int known[NSIG], i;
+  struct signals signals;
   sqlite3_vfs *vfs;
-  if( !hasOpenSsl() ) return 0;
-  for(i=1; i<NSIG; i++) known[i] = sigaction(i, 0, &before[i])==0;
-  vfs = recovery_start(sqlite3_api, face.szOsFile);
-  for(i=1; i<NSIG; i++){
-    if( !known[i] || i==SIGSEGV || i==SIGFPE || i==SIGRTMIN ) continue;
-    if( sigaction(i, 0, &now)==0 && now.sa_handler!=before[i].sa_handler ) sigaction(i, &before[i], 0);
+  if( !hasOpenSsl() ){
+    whyNot = "recovery: OpenSSL is missing: libssl.so.3 was not found. Install it (on Debian: apt install libssl3).";
+    sqlite3_log(SQLITE_CANTOPEN, "%s", whyNot);
+    return 0;
   }
+  noteSignals(&signals);
+  vfs = recovery_start(sqlite3_api, face.szOsFile);
+  putSignalsBack(&signals);
   return vfs;
 }
 

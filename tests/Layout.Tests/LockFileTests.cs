@@ -30,7 +30,7 @@ public sealed class LockFileTests
         Assert.True(here.SequenceEqual(arm64),
             $"src/{project}/packages.arm64.lock.json is stale: it differs in {string.Join("; ", here.Except(arm64)
                 .Concat(arm64.Except(here)))}. Make it anew: rm src/*/packages.arm64.lock.json; for p in Extension Cli "
-            + "Tail; do dotnet restore src/$p -r linux-arm64 -p:Machine=arm64; done");
+            + "Tail RocksDbEnv; do dotnet restore src/$p -r linux-arm64 -p:Machine=arm64; done");
     }
 
     /// <summary>Each package with all that is said of it, but for the compiler's own, which is the machine's.</summary>
