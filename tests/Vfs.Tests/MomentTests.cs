@@ -18,14 +18,17 @@ public sealed class MomentTests : IDisposable
         $"{directory ?? $"moment{directories++}"}/a.db",
         $"mode=ro&linger=0&fetch={fetch}&{moment}&follow=" + Uri.EscapeDataString(Remote));
 
-    /// <summary>Commits of one row each, with hints between; returns the LSN after each.</summary>
+    /// <summary>
+    /// Commits of one row each, with hints between; returns the LSN after each. The rows are large, so that their file
+    /// does not come whole with the first that is read of it.
+    /// </summary>
     List<string> Write(SqliteConnection writer)
     {
         writer.Do("CREATE TABLE t(id INTEGER PRIMARY KEY, v BLOB)");
         var lsns = new List<string>();
         for (var i = 1; i <= 8; i++)
         {
-            writer.Do($"INSERT INTO t VALUES({i}, randomblob(100000))");
+            writer.Do($"INSERT INTO t VALUES({i}, randomblob(300000))");
             lsns.Add(writer.Do("PRAGMA recovery_lsn"));
             if (i % 3 == 0) writer.Do("PRAGMA recovery_snapshot");
         }
