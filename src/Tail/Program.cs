@@ -29,8 +29,8 @@ static partial class Program
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
         using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnSignal);
-        using var output = new StandardOutput();
-        return await RunAsync(args, Console.OpenStandardInput(), output, Console.Error, stop.Token);
+        using var output = StandardStream.Output();
+        return await RunAsync(args, Console.OpenStandardInput(), output, StandardStream.Errors(), stop.Token);
     }
 
     /// <summary>The whole program but for its signals.</summary>

@@ -26,7 +26,7 @@ sealed class PipeConsumer(Stream output) : IConsumer
     }
 
     public bool HasTaken(LineId last, long endBytes, long handedOver)
-        => endBytes <= handedOver - (output is StandardOutput ? StandardOutput.UnreadBytes() : 0);
+        => endBytes <= handedOver - (output is StandardStream ? StandardStream.UnreadBytes() : 0);
 }
 
 /// <summary>A consumer that says what it has dealt with.</summary>

@@ -35,8 +35,6 @@ public sealed class ErrorTableTests : IDisposable
             (RecoveryError.Invalid, "store", t => t.With(store => store.WaitRestorable(1))),
         ["the remote of a store that has none"] =
             (RecoveryError.Invalid, "store", t => t.With(store => store.RemoteOrThrow())),
-        ["pages in memory with a remote"] = (RecoveryError.Invalid, "store",
-            t => t.Do(() => Store.Open(t.Options("store", "remote") with { PagesInMemory = true }).Dispose())),
         ["a directory that was moved under the store"] = (RecoveryError.IoWrite, "store", t => t.WriteMoved()),
         ["a restore into a directory with something in it"] =
             (RecoveryError.Invalid, "store", t => t.Do(() => Restore(t))),

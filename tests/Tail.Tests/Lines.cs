@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
@@ -207,6 +208,54 @@ public sealed class Lines : IDisposable
         Assert.True(process.WaitForExit(30_000));
         Assert.Equal((0, ""), (process.ExitCode, process.StandardError.ReadToEnd()));
     }
+
+    /// <summary>Then the next connection cannot be accepted; that is no end.</summary>
+    [Fact]
+    public async Task Health_is_answered_again_after_the_process_had_no_descriptor_left()
+    {
+        using var writer = site.Writer();
+        writer.Do("CREATE TABLE t(a)");
+        site.Wait(writer);
+        var port = Site.FreePort();
+        using var process = Start(site.Url, "--into", site.PathOf("kept"), "--listen", $"127.0.0.1:{port}");
+        try
+        {
+            Assert.Contains("caught up", process.StandardOutput.ReadLine());
+            LimitFiles(process, FirstFree(process));
+            using var client = new TcpClient();
+            await client.ConnectAsync(IPAddress.Loopback, port);
+            // It waits in line, and stays there: whoever may would have taken it at once.
+            SpinWait.SpinUntil(() => !IsInLine(port), TimeSpan.FromSeconds(2));
+            LimitFiles(process, 1000);
+            using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
+            Assert.NotEmpty(await (await http.GetAsync("/health")).Content.ReadAsStringAsync());
+            Assert.False(process.HasExited);
+        }
+        finally
+        {
+            process.Kill();
+        }
+    }
+
+    static void LimitFiles(Process process, int count)
+    {
+        using var limit = Process.Start("prlimit", ["--pid", $"{process.Id}", $"--nofile={count}:"]);
+        limit.WaitForExit();
+        Assert.Equal(0, limit.ExitCode);
+    }
+
+    /// <summary>The number that the next file of a process gets.</summary>
+    static int FirstFree(Process process)
+    {
+        var used = Directory.EnumerateFileSystemEntries($"/proc/{process.Id}/fd")
+            .Select(path => int.Parse(Path.GetFileName(path), CultureInfo.InvariantCulture)).ToHashSet();
+        return Enumerable.Range(0, used.Count + 1).First(number => !used.Contains(number));
+    }
+
+    /// <summary>Whether a connection to a port of this machine waits to be accepted.</summary>
+    static bool IsInLine(int port) => File.ReadLines("/proc/net/tcp")
+        .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        .Any(fields => fields[1] == $"0100007F:{port:X4}" && fields[3] == "0A" && !fields[4].EndsWith(":00000000"));
 
     // a shell lets what it runs in the background ignore SIGINT
     static Process Start(params string[] arguments) => Process.Start(new ProcessStartInfo("env",

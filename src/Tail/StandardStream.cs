@@ -3,18 +3,29 @@ using System.Runtime.InteropServices;
 namespace RecoveryVfs.Tail;
 
 /// <summary>
-/// Standard output as any program writes it: where the descriptor stands, behind what is there. (.NET's FileStream
-/// writes at offsets of its own, from 0; its console stream hides that nobody reads on.)
+/// Standard output, or standard error, as any program writes it: where the descriptor stands, behind what is there.
+/// (.NET's FileStream writes at offsets of its own, from 0; its console stream hides that nobody reads on, and opens
+/// another descriptor at its first line, when there may be none left.)
 /// </summary>
-sealed partial class StandardOutput : Stream
+sealed partial class StandardStream : Stream
 {
-    const int Descriptor = 1, Interrupted = 4, ClosedPipe = 32;
+    const int OutputDescriptor = 1, ErrorDescriptor = 2, Interrupted = 4, ClosedPipe = 32;
+
+    readonly int descriptor;
+
+    StandardStream(int descriptor) => this.descriptor = descriptor;
+
+    public static StandardStream Output() => new(OutputDescriptor);
+
+    /// <summary>Lines that nobody takes any more are lost: what they tell of goes on.</summary>
+    public static TextWriter Errors() =>
+        TextWriter.Synchronized(new StreamWriter(new StandardStream(ErrorDescriptor)) { AutoFlush = true });
 
     public override void Write(ReadOnlySpan<byte> bytes)
     {
         while (bytes.Length > 0)
         {
-            var written = WriteSome(Descriptor, bytes, (nuint)bytes.Length);
+            var written = WriteSome(descriptor, bytes, (nuint)bytes.Length);
             if (written >= 0)
             {
                 bytes = bytes[(int)written..];
@@ -22,17 +33,18 @@ sealed partial class StandardOutput : Stream
             }
             var error = Marshal.GetLastPInvokeError();
             if (error == Interrupted) continue;
+            if (descriptor == ErrorDescriptor) return;
             throw new IOException(error == ClosedPipe
                 ? "Broken pipe"
                 : $"Standard output cannot be written: {Marshal.GetPInvokeErrorMessage(error)}.", error);
         }
     }
 
-
     /// <summary>
-    /// How many of the bytes that were written nobody has read yet: what is in the pipe. None where output is no pipe.
+    /// How many of the bytes that were written to standard output nobody has read yet: what is in the pipe. None where
+    /// it is no pipe.
     /// </summary>
-    public static long UnreadBytes() => Unread(Descriptor, BytesReadable, out var bytes) == 0 ? bytes : 0;
+    public static long UnreadBytes() => Unread(OutputDescriptor, BytesReadable, out var bytes) == 0 ? bytes : 0;
 
     const nuint BytesReadable = 0x541B; // FIONREAD
 
