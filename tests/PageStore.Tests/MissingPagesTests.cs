@@ -19,16 +19,19 @@ public sealed class MissingPagesTests : IDisposable
     StoreOptions Options => new() { Directory = temp["store"] };
 
     [Theory]
-    [InlineData("pages")]
-    [InlineData("pages/CURRENT")]
-    public void It_is_refused_by_writers_and_readers_and_back_in_its_place_it_is_whole(string what)
+    [InlineData("pages", false)]
+    [InlineData("pages/CURRENT", false)]
+    // Whoever would keep its pages in memory has nowhere else to take them from.
+    [InlineData("pages", true)]
+    public void It_is_refused_by_writers_and_readers_and_back_in_its_place_it_is_whole(string what, bool inMemory)
     {
+        var options = Options with { PagesInMemory = inMemory };
         using (var store = Store.Open(Options))
             for (var i = 0; i < 20; i++) StoreTests.Transaction(new Random(i), store, model);
         var (path, aside) = (Path.Combine(temp["store"], what), temp["aside"]);
         Directory.Move(path, aside);
         var before = Files();
-        foreach (var open in (Action[])[() => Store.Open(Options).Dispose(), () => StoreView.Open(Options).Dispose()])
+        foreach (var open in (Action[])[() => Store.Open(options).Dispose(), () => StoreView.Open(options).Dispose()])
         {
             var refused = Assert.Throws<RecoveryException>(open);
             Assert.Equal(RecoveryError.Corrupt, refused.Error);

@@ -23,9 +23,10 @@ internal static class StoreOpening
     {
         var home = options.Home;
         if (Directory.Exists(home.Spill)) Directory.Delete(home.Spill, recursive: true);
+        // Before it is asked whether there are files: those that were there once are needed, whoever opens it.
+        home.RequirePages();
         if (options.PagesInMemory && !HasFiles(options))
             return (new StoreCore(options, new MemoryPageStore(), home.Spill), null);
-        home.RequirePages();
         var absent = OpenAbsent(options);
         try
         {
