@@ -32,7 +32,8 @@ internal sealed class MirroredPages : IPageStore
     public RocksPageStore Files { get; }
 
     /// <inheritdoc/>
-    public ulong Applied => Files.Applied;
+    /// <remarks>What is in both: memory, which readers see, gets a batch last.</remarks>
+    public ulong Applied => memory.Applied;
 
     /// <inheritdoc/>
     public ulong PersistedApplied => Files.PersistedApplied;
