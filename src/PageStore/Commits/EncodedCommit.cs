@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Diagnostics;
 using RecoveryVfs.PageStore.Pages;
 
 namespace RecoveryVfs.PageStore.Commits;
@@ -75,8 +74,11 @@ internal sealed class EncodedCommit : IDisposable
         if (made is { } pages)
         {
             var body = Make(pages, size);
-            Debug.Assert(body.Length == size, "a part that is made again is what it was");
-            return body;
+            // Room in the log was reserved for what it was.
+            return body.Length == size
+                ? body
+                : throw new InvalidOperationException(
+                    $"Part {number} of a commit has {body.Length} bytes, and had {size} when it was made first.");
         }
         if (scratch is null || scratch.Length < size)
         {
