@@ -1,5 +1,6 @@
-# find_package(RecoveryRocksDb): the target RecoveryRocksDb::recovery_rocksdb, with the header, our library, and RocksDB's shared
-# library, which both must use. This file lies in lib/cmake/RecoveryRocksDb of what was installed; see docs/OPERATIONS.md.
+# find_package(RecoveryRocksDb): the target RecoveryRocksDb::recovery_rocksdb, with the header, our library, and
+# RocksDB's shared library, which both must use. This file lies in lib/cmake/RecoveryRocksDb of what was installed; see
+# docs/OPERATIONS.md.
 get_filename_component(_recovery_root "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
 
 find_path(RecoveryRocksDb_ROCKSDB_INCLUDE rocksdb/version.h)
@@ -8,7 +9,8 @@ set(_recovery_why "")
 if(NOT RecoveryRocksDb_ROCKSDB_INCLUDE OR NOT RecoveryRocksDb_ROCKSDB)
   set(_recovery_why "RocksDB's headers and shared library were not found; on Debian 12: apt install librocksdb-dev")
 else()
-  file(STRINGS "${RecoveryRocksDb_ROCKSDB_INCLUDE}/rocksdb/version.h" _recovery_version REGEX "define ROCKSDB_(MAJOR|MINOR) ")
+  file(STRINGS "${RecoveryRocksDb_ROCKSDB_INCLUDE}/rocksdb/version.h" _recovery_version
+    REGEX "define ROCKSDB_(MAJOR|MINOR) ")
   if(NOT _recovery_version MATCHES "MAJOR 7.*MINOR 8")
     set(_recovery_why "RocksDB 7.8 is needed, and ${RecoveryRocksDb_ROCKSDB_INCLUDE}/rocksdb/version.h is of another")
   endif()

@@ -1,5 +1,5 @@
-/* What a library that holds .NET, compiled ahead of time, owes the process that loads it: the runtime starts when it is used first,
-** and leaves alone what it does not need. */
+/* What a library that holds .NET, compiled ahead of time, owes the process that loads it: the runtime starts when it
+** is used first, and leaves alone what it does not need. */
 #ifndef RECOVERY_GUEST_H
 #define RECOVERY_GUEST_H
 #include <dlfcn.h>
@@ -24,14 +24,15 @@ static void noteSignals(struct signals *signals){
   for(i=1; i<NSIG; i++) signals->known[i] = sigaction(i, 0, &signals->before[i])==0;
 }
 
-/* The runtime catches SIGSEGV and SIGFPE (passing on what is not its own) and SIGRTMIN. What else it changed is put back: it
-** ignores SIGPIPE, which would change what `program | head` does. */
+/* The runtime catches SIGSEGV and SIGFPE (passing on what is not its own) and SIGRTMIN. What else it changed is put
+** back: it ignores SIGPIPE, which would change what `program | head` does. */
 static void putSignalsBack(const struct signals *signals){
   struct sigaction now;
   int i;
   for(i=1; i<NSIG; i++){
     if( !signals->known[i] || i==SIGSEGV || i==SIGFPE || i==SIGRTMIN ) continue;
-    if( sigaction(i, 0, &now)==0 && now.sa_handler!=signals->before[i].sa_handler ) sigaction(i, &signals->before[i], 0);
+    if( sigaction(i, 0, &now)!=0 || now.sa_handler==signals->before[i].sa_handler ) continue;
+    sigaction(i, &signals->before[i], 0);
   }
 }
 #endif

@@ -1,5 +1,6 @@
-/* What a C++ program links: a thin face in C before the .NET library, whose runtime starts when the first environment is opened.
-** native/recovery_rocksdb.h has the contracts. The other functions need an environment, and are in Exports.cs. */
+/* What a C++ program links: a thin face in C before the .NET library, whose runtime starts when the first environment
+** is opened. native/recovery_rocksdb.h has the contracts. The other functions need an environment, and are in
+** Exports.cs. */
 #include "../Extension/guest.h"
 #include <pthread.h>
 #include <stdint.h>

@@ -191,7 +191,8 @@ public sealed class HostileBackupTests : IDisposable
     {
         var list = string.Join(',', families.Select(f => $"\"{f}\""));
         var text = """{"format":"recovery-pairs","version":1,"kind":"full","sequence":1"""
-            + $$""","time":"2026-01-01T00:00:00Z","families":[{{list}}]}""" + "\n" + string.Concat(lines.Select(l => l + "\n"));
+            + $$""","time":"2026-01-01T00:00:00Z","families":[{{list}}]}""" + "\n"
+            + string.Concat(lines.Select(l => l + "\n"));
         var counts = families.Length == 1 ? $"{{\"name\":\"default\",\"pairs\":{lines.Length}}}" : "";
         var file = Path.Combine(root, "pairs.jsonl");
         var sha = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));

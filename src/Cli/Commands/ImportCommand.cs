@@ -31,11 +31,14 @@ internal sealed class ImportCommand : CliCommand
                 + "same keys (its own triggers stay, and do not fire), or drop all that is there first.");
         About = """
             A plain database comes in by one commit, all of it or nothing, as SQLite reads it: its WAL or hot journal
-            is taken into account. One that is there already is not overwritten. Backups (`recovery export --format jsonl`) are verified first, each and
-            as a chain, and come in as one transaction: all of it, or nothing. A store with a remote ships what was
-            imported when it is opened. Pairs that `recovery export` wrote of a RocksDB come into a new RocksDB, which
-            appears whole or not at all, or with --into-existing merge into one that nobody has open, in batches: what
-            an import that was stopped has left is completed by another one. One that is recorded ships them.
+            is taken into account. One that is there already is not overwritten.
+
+            Backups (`recovery export --format jsonl`) are verified first, each and as a chain, and come in as one
+            transaction: all of it, or nothing. A store with a remote ships what was imported when it is opened.
+
+            Pairs that `recovery export` wrote of a RocksDB come into a new RocksDB, which appears whole or not at all.
+            With --into-existing merge they come into one that nobody has open, in batches: what an import that was
+            stopped has left is completed by another one. One that is recorded ships them.
             """;
         Examples = ["recovery import old/app.db /data/app.db", "recovery import /data/app.db",
             "recovery import monday.jsonl tuesday.jsonl /data/app.db", "recovery import pairs.jsonl /data/kv"];
